@@ -1,0 +1,221 @@
+package fault
+
+import "net/http"
+
+// Code names one cause of failure. It is stable: scripts and alert rules may
+// rely on it.
+type Code string
+
+// Error makes a Code usable as the target of errors.Is.
+func (c Code) Error() string { return string(c) }
+
+// Exit codes of the command line.
+const (
+	ExitOK             = 0
+	ExitFailed         = 1
+	ExitUsage          = 2
+	ExitPartial        = 3
+	ExitAlreadyRunning = 4
+	ExitNotEnabled     = 5
+	ExitNotFound       = 6
+	ExitDamaged        = 7
+	ExitKeyDoesNotFit  = 8
+	ExitShare          = 9
+	ExitTemporal       = 10
+)
+
+// Readable values for row.retryable.
+const (
+	retry = true
+	final = false
+)
+
+// The codes, grouped by who can mend the cause.
+const (
+	// General.
+	Internal      Code = "INTERNAL"       // a defect, or a failure nobody classified
+	Usage         Code = "USAGE"          // malformed flag, argument or input
+	ConfigInvalid Code = "CONFIG_INVALID" // worker or CLI configuration
+	Cancelled     Code = "CANCELLED"      // the caller gave up or cancelled
+	AlreadyExists Code = "ALREADY_EXISTS" // local target is there already
+
+	// Control.
+	BackupRunning       Code = "BACKUP_RUNNING"       // one backup at a time
+	ChangeRunning       Code = "CHANGE_RUNNING"       // one settings change at a time
+	NotEnabled          Code = "NOT_ENABLED"          // no settings for the instance
+	AlreadyEnabled      Code = "ALREADY_ENABLED"      // enable a second time
+	SettingsInvalid     Code = "SETTINGS_INVALID"     // refused by validation
+	RevisionGone        Code = "SETTINGS_REVISION"    // revision no longer held
+	BackupNotFound      Code = "BACKUP_NOT_FOUND"     // no such backup on the share
+	ItemNotFound        Code = "ITEM_NOT_FOUND"       // no such item or service in the backup
+	TemporalUnreachable Code = "TEMPORAL_UNREACHABLE" // no connection
+	NoWorker            Code = "NO_WORKER"            // nothing answers on the task queue
+	CodecKey            Code = "CODEC_KEY"            // payload cannot be decrypted with the keys at hand
+
+	// The share.
+	ShareInvalid        Code = "SHARE_INVALID"         // malformed UNC path
+	ShareUnsupported    Code = "SHARE_UNSUPPORTED"     // Azure Files, blob URL, DFS
+	ShareNameUnresolved Code = "SHARE_NAME_UNRESOLVED" // DNS
+	ShareUnreachable    Code = "SHARE_UNREACHABLE"     // TCP, or connection lost
+	ShareDialect        Code = "SHARE_DIALECT"         // below SMB 3.0
+	ShareNotEncrypted   Code = "SHARE_NOT_ENCRYPTED"   // server does not encrypt
+	ShareGuest          Code = "SHARE_GUEST"           // mapped to guest or anonymous
+	ShareAuthFailed     Code = "SHARE_AUTH_FAILED"     // wrong user or password
+	ShareAccountLocked  Code = "SHARE_ACCOUNT_LOCKED"  // locked out
+	ShareAccountInvalid Code = "SHARE_ACCOUNT_INVALID" // disabled, expired, restricted, password must change
+	ShareNTLMRefused    Code = "SHARE_NTLM_REFUSED"    // server wants Kerberos only
+	ShareNotFound       Code = "SHARE_NOT_FOUND"       // server has no such share
+	SharePathNotFound   Code = "SHARE_PATH_NOT_FOUND"  // folder in the share is missing
+	ShareAccessDenied   Code = "SHARE_ACCESS_DENIED"   // ACL
+	ShareReadOnly       Code = "SHARE_READ_ONLY"       // writing refused as a whole
+	ShareFull           Code = "SHARE_FULL"            // disk full or quota
+	ShareFileTooLarge   Code = "SHARE_FILE_TOO_LARGE"  // file system limit
+	ShareBusy           Code = "SHARE_BUSY"            // sharing violation, pending delete, overload
+	ShareProtocol       Code = "SHARE_PROTOCOL"        // malformed, unsigned or plain-text frames
+	ShareCorrupted      Code = "SHARE_CORRUPTED"       // read back differs from what was written
+	ShareExists         Code = "SHARE_EXISTS"          // target of a rename or create is there
+	ShareIO             Code = "SHARE_IO"              // any other failure of the server
+
+	// The sources.
+	SourceNotConfigured Code = "SOURCE_NOT_CONFIGURED" // worker's file does not name it
+	SourceUnreachable   Code = "SOURCE_UNREACHABLE"    // network
+	SourceTLS           Code = "SOURCE_TLS"            // certificate does not verify
+	SourceAuthFailed    Code = "SOURCE_AUTH_FAILED"    // wrong credential
+	SourceAccessDenied  Code = "SOURCE_ACCESS_DENIED"  // permission is missing
+	SourceIncomplete    Code = "SOURCE_INCOMPLETE"     // an answer ended early
+	SourceChanging      Code = "SOURCE_CHANGING"       // does not hold still
+	SourceInvalid       Code = "SOURCE_INVALID"        // source is not what it should be: wrong folder, malformed file
+	SourceInconsistent  Code = "SOURCE_INCONSISTENT"   // source contradicts itself
+	SourceRestored      Code = "SOURCE_RESTORED"       // source was itself restored during capture
+	SourceThrottled     Code = "SOURCE_THROTTLED"      // asked to wait
+
+	// The spool.
+	SpoolFull        Code = "SPOOL_FULL"        // worker's disk
+	SpoolLost        Code = "SPOOL_LOST"        // captured data is gone
+	SpoolUnavailable Code = "SPOOL_UNAVAILABLE" // its host does not come back
+	SpoolIO          Code = "SPOOL_IO"          // any other failure of the worker's disk
+
+	// Keys and integrity.
+	KeyInvalid       Code = "KEY_INVALID"       // malformed recipient, certificate or identity
+	KeyDoesNotFit    Code = "KEY_DOES_NOT_FIT"  // identity opens nothing of this
+	BackupDamaged    Code = "BACKUP_DAMAGED"    // digest, size or structure differ
+	BackupForged     Code = "BACKUP_FORGED"     // signature missing or by a stranger
+	FormatUnknown    Code = "FORMAT_UNKNOWN"    // written by a newer version
+	BackupIncomplete Code = "BACKUP_INCOMPLETE" // finished with services missing
+	BackupFailed     Code = "BACKUP_FAILED"     // no service could be captured
+	LimitExceeded    Code = "LIMIT_EXCEEDED"    // size or count beyond what is accepted
+)
+
+type row struct {
+	retryable bool
+	exit      int
+	http      int
+	remedy    string
+}
+
+var table = map[Code]row{
+	Internal:      {retry, ExitFailed, http.StatusInternalServerError, "Look into the worker's log and the workflow's history; report it if it repeats."},
+	Usage:         {final, ExitUsage, http.StatusBadRequest, "See --help."},
+	ConfigInvalid: {final, ExitUsage, http.StatusBadRequest, "Correct the configuration and start again."},
+	Cancelled:     {final, ExitFailed, http.StatusConflict, "Start again when you are ready."},
+	AlreadyExists: {final, ExitFailed, http.StatusConflict, "Choose another target, or remove this one first."},
+
+	BackupRunning:       {final, ExitAlreadyRunning, http.StatusConflict, "Wait for it with `infrabackup backup watch`, or stop it with `infrabackup backup cancel`."},
+	ChangeRunning:       {final, ExitAlreadyRunning, http.StatusConflict, "Wait until the running change has ended, then try again."},
+	NotEnabled:          {final, ExitNotEnabled, http.StatusNotFound, "Run `infrabackup enable` first."},
+	AlreadyEnabled:      {final, ExitFailed, http.StatusConflict, "See `infrabackup settings show`."},
+	SettingsInvalid:     {final, ExitUsage, http.StatusBadRequest, "Correct the value and try again; nothing was changed."},
+	RevisionGone:        {final, ExitFailed, http.StatusConflict, "Start again, so that the newest settings are used."},
+	BackupNotFound:      {final, ExitNotFound, http.StatusNotFound, "See `infrabackup backup list`."},
+	ItemNotFound:        {final, ExitNotFound, http.StatusNotFound, "List what the backup holds with `infrabackup restore extract --list`."},
+	TemporalUnreachable: {retry, ExitTemporal, http.StatusServiceUnavailable, "Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and that the Temporal server runs."},
+	NoWorker:            {retry, ExitTemporal, http.StatusServiceUnavailable, "Start infrabackup-worker for this instance, and look into its log."},
+	CodecKey:            {final, ExitFailed, http.StatusInternalServerError, "Point INFRABACKUP_CODEC_KEY_FILE to the key file that the workers use."},
+
+	ShareInvalid:        {final, ExitUsage, http.StatusBadRequest, `Give a UNC path such as \\fs.example.com\AzSBackups\folder.`},
+	ShareUnsupported:    {final, ExitShare, http.StatusBadRequest, "Use an SMB 3 share on a file server in the trusted network; Azure Files, blobs and DFS paths are not supported."},
+	ShareNameUnresolved: {retry, ExitShare, http.StatusBadGateway, "Make the file server's name resolvable on every worker host."},
+	ShareUnreachable:    {retry, ExitShare, http.StatusBadGateway, "Check that the file server runs and that port 445 is open outbound from every worker host."},
+	ShareDialect:        {final, ExitShare, http.StatusBadGateway, "Enable SMB 3.0 or later on the file server (3.1.1 is recommended)."},
+	ShareNotEncrypted:   {final, ExitShare, http.StatusBadGateway, "Require SMB encryption on the server or the share (Windows: Set-SmbShare -EncryptData $true; Samba: smb encrypt = required), or choose --transport signed."},
+	ShareGuest:          {final, ExitShare, http.StatusBadGateway, "Give a real account, and switch off guest mapping on the file server."},
+	ShareAuthFailed:     {final, ExitShare, http.StatusBadGateway, "Check user name, domain and password; the login is not tried again, so that the account is not locked."},
+	ShareAccountLocked:  {final, ExitShare, http.StatusBadGateway, "Unlock the account, find out who locked it, then try again."},
+	ShareAccountInvalid: {final, ExitShare, http.StatusBadGateway, "Enable the account, renew its password, or lift its restriction."},
+	ShareNTLMRefused:    {final, ExitShare, http.StatusBadGateway, "Allow NTLMv2 for this account on the file server; Kerberos is not supported."},
+	ShareNotFound:       {final, ExitShare, http.StatusBadGateway, "Check the share's name on the file server."},
+	SharePathNotFound:   {final, ExitShare, http.StatusBadGateway, "Create the folder on the share, or correct the path."},
+	ShareAccessDenied:   {final, ExitShare, http.StatusBadGateway, "Grant the account read, write and delete on the share and its folder."},
+	ShareReadOnly:       {final, ExitShare, http.StatusBadGateway, "Make the share writable for this account."},
+	ShareFull:           {final, ExitShare, http.StatusInsufficientStorage, "Free space on the share or raise the quota, then start a backup again."},
+	ShareFileTooLarge:   {final, ExitShare, http.StatusInsufficientStorage, "Use a file system on the server that takes large files."},
+	ShareBusy:           {retry, ExitShare, http.StatusBadGateway, "Look for a virus scanner or another process that holds files on the share."},
+	ShareProtocol:       {retry, ExitShare, http.StatusBadGateway, "Check what stands between worker and file server; the connection was dropped for safety."},
+	ShareCorrupted:      {retry, ExitShare, http.StatusBadGateway, "The file server did not keep what it confirmed: check its disks and memory."},
+	ShareExists:         {final, ExitShare, http.StatusConflict, "Look at what is there; nothing was replaced."},
+	ShareIO:             {retry, ExitShare, http.StatusBadGateway, "Check the file server's health and log."},
+
+	SourceNotConfigured: {final, ExitFailed, http.StatusBadRequest, "Add the source to the worker's configuration file."},
+	SourceUnreachable:   {retry, ExitFailed, http.StatusBadGateway, "Check that the source runs and that the worker can reach it."},
+	SourceTLS:           {final, ExitFailed, http.StatusBadGateway, "Put the CA that issued the source's certificate into the worker's configuration."},
+	SourceAuthFailed:    {final, ExitFailed, http.StatusBadGateway, "Correct the source's credential in the worker's configuration; it is not tried again, so that the account is not locked."},
+	SourceAccessDenied:  {final, ExitFailed, http.StatusBadGateway, "Grant the worker's account the permission named here."},
+	SourceIncomplete:    {retry, ExitFailed, http.StatusBadGateway, "The source ended an answer early; look at its health if it repeats."},
+	SourceChanging:      {retry, ExitFailed, http.StatusConflict, "Start the backup when the source is quieter."},
+	SourceInvalid:       {final, ExitFailed, http.StatusBadGateway, "Correct the source, or the path to it in the worker's configuration."},
+	SourceInconsistent:  {final, ExitFailed, http.StatusBadGateway, "Repair the source first: a copy of it could not be trusted."},
+	SourceRestored:      {retry, ExitFailed, http.StatusConflict, "Start the backup again when the source's own recovery has ended."},
+	SourceThrottled:     {retry, ExitFailed, http.StatusTooManyRequests, "The source asked to wait; the run goes on by itself."},
+
+	SpoolFull:        {retry, ExitFailed, http.StatusInsufficientStorage, "Free space in the worker's spool folder."},
+	SpoolLost:        {final, ExitFailed, http.StatusInternalServerError, "The service is captured again."},
+	SpoolUnavailable: {final, ExitFailed, http.StatusServiceUnavailable, "Bring the worker host back; the service is captured again elsewhere."},
+	SpoolIO:          {retry, ExitFailed, http.StatusInternalServerError, "Check the worker's disk and the rights on its spool folder."},
+
+	KeyInvalid:       {final, ExitUsage, http.StatusBadRequest, "Give an age recipient, an RSA certificate of 2048 bits or more, or a base64 key of 32 bytes or more."},
+	KeyDoesNotFit:    {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Use the identity whose recipient the backup names (`infrabackup backup show`)."},
+	BackupDamaged:    {final, ExitDamaged, http.StatusConflict, "Do not rely on this backup; take a new one, and check the file server."},
+	BackupForged:     {final, ExitDamaged, http.StatusConflict, "Do not restore from it; find out who wrote to the share."},
+	FormatUnknown:    {final, ExitDamaged, http.StatusConflict, "Use a version of infrabackup that knows this format."},
+	BackupIncomplete: {final, ExitPartial, http.StatusOK, "See the services' codes, mend their causes and start again."},
+	BackupFailed:     {final, ExitFailed, http.StatusBadGateway, "See the services' codes, mend their causes and start again."},
+	LimitExceeded:    {final, ExitFailed, http.StatusRequestEntityTooLarge, "Split the source, or report the size that you need."},
+}
+
+// Known reports whether the table has the code.
+func (c Code) Known() bool { _, ok := table[c]; return ok }
+
+// Retryable reports whether doing the same again can succeed without anybody
+// changing anything. Unknown codes are retryable, as unknown errors are.
+func (c Code) Retryable() bool {
+	r, ok := table[c]
+	return !ok || r.retryable
+}
+
+// Remedy is one sentence that says what to do.
+func (c Code) Remedy() string { return table[c].remedy }
+
+// Exit is the command line's exit code.
+func (c Code) Exit() int {
+	if r, ok := table[c]; ok {
+		return r.exit
+	}
+	return ExitFailed
+}
+
+// HTTPStatus is the status of an HTTP answer that reports this code.
+func (c Code) HTTPStatus() int {
+	if r, ok := table[c]; ok {
+		return r.http
+	}
+	return http.StatusInternalServerError
+}
+
+// Codes returns every code of the table, in no particular order.
+func Codes() []Code {
+	all := make([]Code, 0, len(table))
+	for c := range table {
+		all = append(all, c)
+	}
+	return all
+}

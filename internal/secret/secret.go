@@ -1,0 +1,69 @@
+// Package secret holds values that must not be printed: passwords and private
+// keys.
+//
+// A [String] shows itself as [Redacted] in every format verb, in slog and in
+// error texts, and refuses to be marshalled. The only way to the value is
+// [String.Reveal], which is easy to search for. [Transfer] is the one form that
+// may cross a process boundary, inside payloads that a codec encrypts; only the
+// Temporal contract uses it.
+package secret
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+)
+
+// Redacted stands where a secret would have been printed.
+const Redacted = "[redacted]"
+
+// String is a secret text. The zero value is an absent secret.
+type String struct{ value string }
+
+// New makes a secret of value.
+func New(value string) String { return String{value: value} }
+
+// Reveal returns the value. Callers pass it on at once and never store it.
+func (s String) Reveal() string { return s.value }
+
+// IsZero reports whether there is no secret.
+func (s String) IsZero() bool { return s.value == "" }
+
+// String implements [fmt.Stringer] without telling anything, not even the length.
+func (s String) String() string { return Redacted }
+
+// GoString implements [fmt.GoStringer].
+func (s String) GoString() string { return Redacted }
+
+// Format implements [fmt.Formatter], so that no verb reaches the field.
+func (s String) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(Redacted)) }
+
+// LogValue implements [slog.LogValuer].
+func (s String) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+var errMarshal = errors.New("secret: a secret is not marshalled; use secret.Transfer inside an encrypted payload")
+
+// MarshalJSON always fails.
+func (s String) MarshalJSON() ([]byte, error) { return nil, errMarshal }
+
+// MarshalText always fails.
+func (s String) MarshalText() ([]byte, error) { return nil, errMarshal }
+
+// Transfer is a secret that may be marshalled to JSON because the bytes are
+// encrypted before they leave the process. It prints like [String].
+type Transfer struct{ String }
+
+// NewTransfer makes a transferable secret of s.
+func NewTransfer(s String) Transfer { return Transfer{String: s} }
+
+// MarshalJSON reveals the value.
+func (t Transfer) MarshalJSON() ([]byte, error) { return json.Marshal(t.value) }
+
+// UnmarshalJSON takes the value from a JSON string.
+func (t *Transfer) UnmarshalJSON(data []byte) error {
+	if err := json.Unmarshal(data, &t.value); err != nil {
+		return errors.New("secret: want a JSON string")
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package share
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Limits that adapters enforce on what a server tells them.
+const (
+	// MaxEntries is the largest number of entries that List returns.
+	MaxEntries = 100_000
+	// MaxPath is the longest path in bytes that is accepted.
+	MaxPath = 200
+)
+
+// Store is a folder on an external store. All paths are relative to it, use
+// forward slashes, have no "." or ".." element, and only the characters
+// a-z A-Z 0-9 . _ -; an implementation refuses any other with a SHARE_INVALID
+// fault. Every error is a *fault.Fault with a SHARE_… code, or wraps one, except
+// that errors caused by the end of ctx wrap ctx.Err().
+//
+// A missing file or folder gives a fault for which errors.Is(err, fs.ErrNotExist)
+// holds; an existing target one for which errors.Is(err, fs.ErrExist) holds.
+//
+// Calls may be made concurrently. A call that cannot make progress ends when ctx
+// ends or when the implementation's stall limit is reached, never later. After a
+// failure the next call connects anew where needed: a Store outlives the restart
+// of its server.
+type Store interface {
+	// String names the store for people, such as \\fs\AzSBackups\path. It holds
+	// no credential.
+	String() string
+
+	// MkdirAll makes the folder and its parents. Existing ones are fine.
+	MkdirAll(ctx context.Context, path string) error
+
+	// Upload writes src[from:size) to the file at the same offsets and makes it
+	// durable. With from == 0 the file is created, or emptied when it is there;
+	// otherwise it must exist and hold at least from bytes, which stay as they
+	// are. Flushed, when not nil, is called with ever larger offsets: everything
+	// below is on stable storage, so a later Upload of the same bytes may continue
+	// there. When Upload returns nil, the file has exactly size bytes, all of them
+	// flushed. Src must be safe for concurrent ReadAt.
+	Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(offset int64)) error
+
+	// Download streams the file's bytes from offset to its end into w, in order,
+	// and returns how many were written. It reads from the server, not from what
+	// this process wrote before.
+	Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error)
+
+	// Open opens a file for random reading. The caller closes it. Ctx bounds every
+	// later read.
+	Open(ctx context.Context, path string) (File, error)
+
+	// Stat describes a file or folder.
+	Stat(ctx context.Context, path string) (Info, error)
+
+	// List returns a folder's entries sorted by name, without "." and "..", and
+	// refuses a folder with more than MaxEntries.
+	List(ctx context.Context, path string) ([]Info, error)
+
+	// Rename moves a file or folder and never replaces: when newPath exists, it
+	// fails with fs.ErrExist. It is atomic: after a crash one of the two names
+	// exists. The parent of newPath must exist.
+	Rename(ctx context.Context, oldPath, newPath string) error
+
+	// Remove removes one file or empty folder. A missing one is fs.ErrNotExist.
+	Remove(ctx context.Context, path string) error
+
+	// Space tells how much room the caller has.
+	Space(ctx context.Context) (Space, error)
+
+	// Close ends all connections. Calls after it fail.
+	Close() error
+}
+
+// File is an open file of known size.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	// Size is the size when the file was opened.
+	Size() int64
+}
+
+// Info describes a file or folder.
+type Info struct {
+	Name     string
+	Size     int64
+	Modified time.Time
+	IsDir    bool
+}
+
+// Space is the room on the store in bytes, as far as the caller may use it.
+type Space struct {
+	Free  int64
+	Total int64
+}
