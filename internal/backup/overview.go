@@ -1,0 +1,26 @@
+package backup
+
+import "time"
+
+// Overview is a backup as people and scripts see it: in lists, in results and in
+// the command line's JSON.
+type Overview struct {
+	BackupID    ID              `json:"backupId"`
+	Status      Status          `json:"status"`
+	StartedAt   time.Time       `json:"startedAt"`
+	FinishedAt  time.Time       `json:"finishedAt,omitzero"`
+	Path        string          `json:"path"` // folder relative to the share's path, empty before it is published
+	TotalBytes  int64           `json:"totalBytes"`
+	RequestedBy string          `json:"requestedBy,omitempty"`
+	Services    []ServiceResult `json:"services"`
+	Code        string          `json:"code,omitempty"`    // why the backup as a whole failed
+	Message     string          `json:"message,omitempty"` // the same in words
+}
+
+// Overview tells what the manifest says, of a backup that lies at path.
+func (m *Manifest) Overview(path string) Overview {
+	return Overview{
+		BackupID: m.BackupID, Status: m.Status, StartedAt: m.StartedAt, FinishedAt: m.FinishedAt,
+		Path: path, TotalBytes: m.TotalBytes, RequestedBy: m.RequestedBy, Services: m.Services,
+	}
+}

@@ -1,0 +1,196 @@
+package flow
+
+import (
+	"time"
+
+	"infrabackup/internal/backup"
+)
+
+// Backup makes one backup.
+var Backup = Workflow[BackupInput, backup.Overview]{"BackupWorkflow"}
+
+// DefaultSpoolWait is how long a run waits for the host whose spool holds
+// captured data before the service is captured again elsewhere.
+const DefaultSpoolWait = 10 * time.Minute
+
+// BackupInput starts a backup.
+type BackupInput struct {
+	Instance    string        `json:"instance"`
+	BackupID    backup.ID     `json:"backupId"`
+	RequestedBy string        `json:"requestedBy"`
+	SpoolWait   time.Duration `json:"spoolWait"` // DefaultSpoolWait when zero
+}
+
+// BackupProgress tells how far the running backup is. Bytes within a running
+// activity are in that activity's heartbeat, see [Heartbeat].
+var BackupProgress = Query[struct{}, Progress]{"progress"}
+
+// Progress is the state of a run.
+type Progress struct {
+	BackupID  backup.ID         `json:"backupId"`
+	Status    backup.Status     `json:"status"`
+	Step      string            `json:"step"` // what the run does as a whole, in words
+	StartedAt time.Time         `json:"startedAt"`
+	Services  []ServiceProgress `json:"services"`
+}
+
+// Phase is where a service is in its run.
+type Phase string
+
+// The phases of a service, in order; Failed can follow any.
+const (
+	PhaseQueued   Phase = "queued"
+	PhaseCapture  Phase = "capture"
+	PhaseUpload   Phase = "upload"
+	PhaseDone     Phase = "done"
+	PhaseFailed   Phase = "failed"
+	PhaseReadBack Phase = "read back" // the second half of an upload; only in heartbeats
+)
+
+// ServiceProgress is the state of one service in a run.
+type ServiceProgress struct {
+	Service    backup.Service `json:"service"`
+	Phase      Phase          `json:"phase"`
+	Items      int64          `json:"items"`
+	Bytes      int64          `json:"bytes"`      // done in this phase
+	TotalBytes int64          `json:"totalBytes"` // of this phase, 0 while unknown
+	Code       string         `json:"code,omitempty"`
+	Message    string         `json:"message,omitempty"`
+}
+
+// Heartbeat is what every long activity reports.
+type Heartbeat struct {
+	Service    backup.Service `json:"service,omitempty"`
+	Phase      Phase          `json:"phase"`
+	Items      int64          `json:"items"`
+	Bytes      int64          `json:"bytes"`
+	TotalBytes int64          `json:"totalBytes"`
+}
+
+// The activities of a backup, in the order in which they run.
+var (
+	CheckShare    = Activity[CheckShareInput, CheckShareOutput]{"CheckShare"}
+	PrepareKey    = Activity[PrepareKeyInput, PrepareKeyOutput]{"PrepareKey"}
+	UploadPart    = Activity[UploadPartInput, UploadPartOutput]{"UploadPart"}
+	SealBackup    = Activity[SealBackupInput, SealBackupOutput]{"SealBackup"}
+	PublishBackup = Activity[PublishBackupInput, PublishBackupOutput]{"PublishBackup"}
+	ReleaseSpool  = Activity[ReleaseSpoolInput, struct{}]{"ReleaseSpool"}
+	DiscardBackup = Activity[DiscardBackupInput, struct{}]{"DiscardBackup"}
+)
+
+// Collect is the activity that captures a service, such as CollectAD.
+func Collect(s backup.Service) Activity[CollectInput, CollectOutput] {
+	return Activity[CollectInput, CollectOutput]{"Collect" + string(s)}
+}
+
+// CheckShareInput asks for the pre-flight check of a run.
+type CheckShareInput struct {
+	BackupID backup.ID `json:"backupId"`
+}
+
+// CheckShareOutput pins what the run works with.
+type CheckShareOutput struct {
+	Revision  int64            `json:"revision"`  // of the settings, for the whole run
+	Services  []backup.Service `json:"services"`  // that the worker has a source for
+	FreeBytes int64            `json:"freeBytes"` // on the share
+}
+
+// PrepareKeyInput asks for the backup key.
+type PrepareKeyInput struct {
+	BackupID backup.ID `json:"backupId"`
+	Revision int64     `json:"revision"`
+}
+
+// PrepareKeyOutput holds public halves and digests only.
+type PrepareKeyOutput struct {
+	Recipient string      `json:"recipient"` // public half of the backup key
+	Key       backup.File `json:"key"`       // key.age as written
+	WorkKeyID string      `json:"workKeyId"` // codec key from which the key of work files is derived
+}
+
+// CollectInput asks for the capture of one service.
+type CollectInput struct {
+	BackupID  backup.ID      `json:"backupId"`
+	Service   backup.Service `json:"service"`
+	Recipient string         `json:"recipient"`
+	WorkKeyID string         `json:"workKeyId"`
+}
+
+// CollectOutput says what was captured and on which host it lies.
+type CollectOutput struct {
+	Host   string               `json:"host"`
+	Result backup.ServiceResult `json:"result"` // Status is Running until the part is on the share
+	Part   backup.File          `json:"part"`   // in the spool
+	Index  backup.File          `json:"index"`  // the part's catalogue entries, in the spool, under the work key
+}
+
+// UploadPartInput asks the host of the spool to upload.
+type UploadPartInput struct {
+	BackupID backup.ID      `json:"backupId"`
+	Revision int64          `json:"revision"`
+	Service  backup.Service `json:"service"`
+	Part     backup.File    `json:"part"`
+	Index    backup.File    `json:"index"`
+}
+
+// UploadPartOutput says what is on the share.
+type UploadPartOutput struct {
+	Part        backup.File `json:"part"`
+	Index       backup.File `json:"index"`
+	ResumedFrom int64       `json:"resumedFrom"` // offset of the part at which the last attempt began
+	SentBytes   int64       `json:"sentBytes"`   // by the last attempt
+}
+
+// SealBackupInput asks for catalogue, manifest, sums and signature.
+type SealBackupInput struct {
+	BackupID    backup.ID              `json:"backupId"`
+	Revision    int64                  `json:"revision"`
+	StartedAt   time.Time              `json:"startedAt"`
+	RequestedBy string                 `json:"requestedBy"`
+	Recipient   string                 `json:"recipient"`
+	WorkKeyID   string                 `json:"workKeyId"`
+	Key         backup.File            `json:"key"`
+	Services    []backup.ServiceResult `json:"services"`
+	Parts       []backup.File          `json:"parts"`
+	Indexes     []ServiceIndex         `json:"indexes"`
+}
+
+// ServiceIndex is a part's list of items on the share.
+type ServiceIndex struct {
+	Service backup.Service `json:"service"`
+	File    backup.File    `json:"file"`
+}
+
+// SealBackupOutput lists everything that the backup consists of.
+type SealBackupOutput struct {
+	Status     backup.Status `json:"status"`
+	FinishedAt time.Time     `json:"finishedAt"`
+	TotalBytes int64         `json:"totalBytes"`
+	Sealed     []backup.File `json:"sealed"` // what SealBackup itself wrote
+}
+
+// PublishBackupInput asks for the rename that makes it a backup.
+type PublishBackupInput struct {
+	BackupID  backup.ID     `json:"backupId"`
+	Revision  int64         `json:"revision"`
+	StartedAt time.Time     `json:"startedAt"`
+	Sealed    []backup.File `json:"sealed"`
+}
+
+// PublishBackupOutput names the backup's folder.
+type PublishBackupOutput struct {
+	Path string `json:"path"` // relative to the share's path
+}
+
+// ReleaseSpoolInput asks a host to forget what it captured for a backup. With a
+// service, only that service's files.
+type ReleaseSpoolInput struct {
+	BackupID backup.ID      `json:"backupId"`
+	Service  backup.Service `json:"service,omitempty"`
+}
+
+// DiscardBackupInput asks for the removal of work in progress from the share.
+type DiscardBackupInput struct {
+	BackupID backup.ID `json:"backupId"`
+	Revision int64     `json:"revision"`
+}

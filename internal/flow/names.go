@@ -1,0 +1,36 @@
+package flow
+
+import "infrabackup/internal/backup"
+
+// Queue is the task queue that every worker of the instance polls.
+func Queue(instance string) string { return "infrabackup-" + instance }
+
+// SpoolQueue is the task queue that only the worker on host polls: work on data
+// that lies in that host's spool.
+func SpoolQueue(instance, host string) string { return Queue(instance) + "-spool-" + host }
+
+// BackupWorkflowID is the fixed ID that lets one backup run at a time.
+func BackupWorkflowID(instance string) string { return instance + ":backup" }
+
+// SettingsWorkflowID is the ID of the instance's settings entity.
+func SettingsWorkflowID(instance string) string { return instance + ":settings" }
+
+// ChangeSettingsWorkflowID is the fixed ID that lets one settings change run at a
+// time.
+func ChangeSettingsWorkflowID(instance string) string { return instance + ":change-settings" }
+
+// VerifyWorkflowID lets one verification of a backup run at a time.
+func VerifyWorkflowID(instance string, id backup.ID) string {
+	return instance + ":verify:" + string(id)
+}
+
+// DeleteWorkflowID lets one deletion of a backup run at a time.
+func DeleteWorkflowID(instance string, id backup.ID) string {
+	return instance + ":delete:" + string(id)
+}
+
+// ListWorkflowID is the ID of one look at the share. Request makes it unique.
+func ListWorkflowID(instance, request string) string { return instance + ":list:" + request }
+
+// DiagnoseWorkflowID is the ID of one diagnosis. Request makes it unique.
+func DiagnoseWorkflowID(instance, request string) string { return instance + ":doctor:" + request }

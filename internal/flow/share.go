@@ -1,0 +1,89 @@
+package flow
+
+import "infrabackup/internal/backup"
+
+// Workflows that look at the share on behalf of somebody who cannot reach it.
+var (
+	List     = Workflow[ListInput, ListOutput]{"ListWorkflow"}
+	Verify   = Workflow[VerifyInput, VerifyOutput]{"VerifyWorkflow"}
+	Delete   = Workflow[DeleteInput, backup.Overview]{"DeleteWorkflow"}
+	Diagnose = Workflow[DiagnoseInput, DiagnoseOutput]{"DiagnoseWorkflow"}
+)
+
+// Their activities.
+var (
+	ListBackups  = Activity[ListInput, ListOutput]{"ListBackups"}
+	VerifyBackup = Activity[VerifyInput, VerifyOutput]{"VerifyBackup"}
+	DeleteBackup = Activity[DeleteInput, backup.Overview]{"DeleteBackup"}
+	DiagnoseHost = Activity[DiagnoseInput, DiagnoseOutput]{"DiagnoseHost"}
+)
+
+// MaxListed bounds how many backups one list holds, so that it fits a payload.
+const MaxListed = 500
+
+// ListInput asks for the finished backups on the share.
+type ListInput struct {
+	Instance string    `json:"instance"`
+	BackupID backup.ID `json:"backupId,omitempty"` // only this one
+	Limit    int       `json:"limit"`              // newest first, at most MaxListed
+}
+
+// ListOutput holds them, newest first.
+type ListOutput struct {
+	Backups    []backup.Overview `json:"backups"`
+	Unreadable []Finding         `json:"unreadable"` // folders that are no readable backup
+	More       bool              `json:"more"`       // older ones were left out
+}
+
+// VerifyInput asks for the check of one backup without any key.
+type VerifyInput struct {
+	Instance string    `json:"instance"`
+	BackupID backup.ID `json:"backupId"`
+}
+
+// VerifyOutput is the verdict: good when there is no finding.
+type VerifyOutput struct {
+	BackupID backup.ID `json:"backupId"`
+	Path     string    `json:"path"`
+	Files    int       `json:"files"`
+	Bytes    int64     `json:"bytes"`
+	Items    int64     `json:"items"` // decrypted and checked, 0 without an identity
+	Signer   string    `json:"signer"`
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is one thing that is wrong, with the file that it was found in.
+type Finding struct {
+	Code    string `json:"code"`
+	File    string `json:"file"`
+	Message string `json:"message"`
+}
+
+// DeleteInput asks for the removal of a finished backup.
+type DeleteInput struct {
+	Instance    string    `json:"instance"`
+	BackupID    backup.ID `json:"backupId"`
+	RequestedBy string    `json:"requestedBy"`
+}
+
+// DiagnoseInput asks a worker to check its sources and the share.
+type DiagnoseInput struct {
+	Instance string `json:"instance"`
+	Share    bool   `json:"share"` // run the share's conformance checks too
+}
+
+// DiagnoseOutput is the worker's report.
+type DiagnoseOutput struct {
+	Host    string  `json:"host"`
+	Version string  `json:"version"`
+	Checks  []Check `json:"checks"`
+}
+
+// Check is one line of a diagnosis.
+type Check struct {
+	Name    string `json:"name"`
+	OK      bool   `json:"ok"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message"`
+	Remedy  string `json:"remedy,omitempty"`
+}

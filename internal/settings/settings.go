@@ -1,0 +1,162 @@
+package settings
+
+import (
+	"strings"
+	"time"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/secret"
+	"infrabackup/internal/share"
+)
+
+// Limits of what is accepted.
+const (
+	MaxRecipients    = 16
+	maxRecipientText = 8 << 10 // an age post-quantum recipient has about 2 KiB
+	maxUsername      = 256
+	maxPassword      = 512
+)
+
+// Transport says how bytes on the wire to the share are protected.
+type Transport string
+
+const (
+	// Encrypted refuses a server that does not encrypt every command. The default.
+	Encrypted Transport = "encrypted"
+	// Signed accepts signed plain text; the backup's own encryption still holds.
+	Signed Transport = "signed"
+)
+
+// Settings is everything that is needed to back up one instance. A value is
+// immutable: a change makes the next revision.
+type Settings struct {
+	Revision   int64           `json:"revision"`
+	Instance   backup.Instance `json:"instance"`
+	Share      Share           `json:"share"`
+	Credential Credential      `json:"credential"`
+	Recipients []Recipient     `json:"recipients"`
+	Signing    Signing         `json:"signing"`
+	ChangedAt  time.Time       `json:"changedAt"`
+	ChangedBy  string          `json:"changedBy"`
+}
+
+// Share is the external store.
+type Share struct {
+	Path      string    `json:"path"` // UNC path, such as \\fs.example.com\AzSBackups
+	Transport Transport `json:"transport"`
+}
+
+// Credential is the account on the share.
+type Credential struct {
+	Username string          `json:"username"` // DOMAIN\user or user@realm
+	Password secret.Transfer `json:"password"`
+}
+
+// Recipient is an operator's public key.
+type Recipient struct {
+	backup.Recipient
+	Text    string    `json:"text"`             // age recipient: age1…, age1pq1… or ssh-rsa …
+	Expires time.Time `json:"expires,omitzero"` // of the certificate that it came from, else zero
+}
+
+// Signing is the key that signs backups.
+type Signing struct {
+	PrivateKey secret.Transfer `json:"privateKey"` // OpenSSH PEM, Ed25519
+	Public     string          `json:"public"`     // authorized_keys form
+}
+
+// Summary is [Settings] without anything secret.
+type Summary struct {
+	Revision     int64              `json:"revision"`
+	Instance     backup.Instance    `json:"instance"`
+	Share        Share              `json:"share"`
+	Username     string             `json:"username"`
+	Recipients   []RecipientSummary `json:"recipients"`
+	SigningKey   string             `json:"signingKey"` // public half, authorized_keys form
+	ChangedAt    time.Time          `json:"changedAt"`
+	ChangedBy    string             `json:"changedBy"`
+	BackupsTaken int64              `json:"backupsTaken"`
+}
+
+// RecipientSummary is what a person needs to recognise a key.
+type RecipientSummary struct {
+	backup.Recipient
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Summary leaves the secrets out.
+func (s Settings) Summary() Summary {
+	out := Summary{
+		Revision: s.Revision, Instance: s.Instance, Share: s.Share, Username: s.Credential.Username,
+		SigningKey: s.Signing.Public, ChangedAt: s.ChangedAt, ChangedBy: s.ChangedBy,
+		Recipients: make([]RecipientSummary, 0, len(s.Recipients)),
+	}
+	for _, r := range s.Recipients {
+		out.Recipients = append(out.Recipients, RecipientSummary{Recipient: r.Recipient, Expires: r.Expires})
+	}
+	return out
+}
+
+// PublicRecipients returns the recipients as the manifest lists them.
+func (s Settings) PublicRecipients() []backup.Recipient {
+	out := make([]backup.Recipient, 0, len(s.Recipients))
+	for _, r := range s.Recipients {
+		out = append(out, r.Recipient)
+	}
+	return out
+}
+
+// Validate checks form, not reality: whether the share answers is found out by
+// probing it. It returns a SETTINGS_INVALID fault, or the share's own code for a
+// malformed or unsupported path.
+func (s Settings) Validate() error {
+	if err := backup.ValidateInstanceName(s.Instance.Name); err != nil {
+		return fault.New(fault.SettingsInvalid, "the instance's name was refused", err)
+	}
+	if _, err := share.ParseUNC(s.Share.Path); err != nil {
+		return err
+	}
+	if s.Share.Transport != Encrypted && s.Share.Transport != Signed {
+		return fault.Newf(fault.SettingsInvalid, "transport %q is neither %q nor %q", s.Share.Transport, Encrypted, Signed)
+	}
+	if err := s.Credential.validate(); err != nil {
+		return err
+	}
+	if len(s.Recipients) == 0 {
+		return fault.Newf(fault.SettingsInvalid, "no recipient is given, so nobody could open a backup")
+	}
+	if len(s.Recipients) > MaxRecipients {
+		return fault.Newf(fault.SettingsInvalid, "%d recipients are given, at most %d are kept", len(s.Recipients), MaxRecipients)
+	}
+	seen := map[string]bool{}
+	for _, r := range s.Recipients {
+		if r.Text == "" || r.Fingerprint == "" || len(r.Text) > maxRecipientText {
+			return fault.Newf(fault.SettingsInvalid, "a recipient is empty or too long")
+		}
+		if seen[r.Fingerprint] {
+			return fault.Newf(fault.SettingsInvalid, "recipient %s is given twice", r.Fingerprint)
+		}
+		seen[r.Fingerprint] = true
+	}
+	if s.Signing.PrivateKey.IsZero() || s.Signing.Public == "" {
+		return fault.Newf(fault.SettingsInvalid, "the signing key is missing")
+	}
+	return nil
+}
+
+func (c Credential) validate() error {
+	switch {
+	case c.Username == "":
+		return fault.Newf(fault.SettingsInvalid, "the user name for the share is missing")
+	case len(c.Username) > maxUsername:
+		return fault.Newf(fault.SettingsInvalid, "the user name for the share is longer than %d bytes", maxUsername)
+	case strings.ContainsAny(c.Username, "\x00\r\n"):
+		return fault.Newf(fault.SettingsInvalid, "the user name for the share has a control character")
+	case c.Password.IsZero():
+		return fault.Newf(fault.SettingsInvalid, "the password for the share is missing")
+	case len(c.Password.Reveal()) > maxPassword:
+		return fault.Newf(fault.SettingsInvalid, "the password for the share is longer than %d bytes", maxPassword)
+	}
+	return nil
+}
