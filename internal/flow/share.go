@@ -5,7 +5,7 @@ import "infrabackup/internal/backup"
 // Workflows that look at the share on behalf of somebody who cannot reach it.
 var (
 	List     = Workflow[ListInput, ListOutput]{"ListWorkflow"}
-	Verify   = Workflow[VerifyInput, VerifyOutput]{"VerifyWorkflow"}
+	Verify   = Workflow[VerifyInput, backup.Verdict]{"VerifyWorkflow"}
 	Delete   = Workflow[DeleteInput, backup.Overview]{"DeleteWorkflow"}
 	Diagnose = Workflow[DiagnoseInput, DiagnoseOutput]{"DiagnoseWorkflow"}
 )
@@ -13,7 +13,7 @@ var (
 // Their activities.
 var (
 	ListBackups  = Activity[ListInput, ListOutput]{"ListBackups"}
-	VerifyBackup = Activity[VerifyInput, VerifyOutput]{"VerifyBackup"}
+	VerifyBackup = Activity[VerifyInput, backup.Verdict]{"VerifyBackup"}
 	DeleteBackup = Activity[DeleteInput, backup.Overview]{"DeleteBackup"}
 	DiagnoseHost = Activity[DiagnoseInput, DiagnoseOutput]{"DiagnoseHost"}
 )
@@ -31,7 +31,7 @@ type ListInput struct {
 // ListOutput holds them, newest first.
 type ListOutput struct {
 	Backups    []backup.Overview `json:"backups"`
-	Unreadable []Finding         `json:"unreadable"` // folders that are no readable backup
+	Unreadable []backup.Finding         `json:"unreadable"` // folders that are no readable backup
 	More       bool              `json:"more"`       // older ones were left out
 }
 
@@ -39,24 +39,6 @@ type ListOutput struct {
 type VerifyInput struct {
 	Instance string    `json:"instance"`
 	BackupID backup.ID `json:"backupId"`
-}
-
-// VerifyOutput is the verdict: good when there is no finding.
-type VerifyOutput struct {
-	BackupID backup.ID `json:"backupId"`
-	Path     string    `json:"path"`
-	Files    int       `json:"files"`
-	Bytes    int64     `json:"bytes"`
-	Items    int64     `json:"items"` // decrypted and checked, 0 without an identity
-	Signer   string    `json:"signer"`
-	Findings []Finding `json:"findings"`
-}
-
-// Finding is one thing that is wrong, with the file that it was found in.
-type Finding struct {
-	Code    string `json:"code"`
-	File    string `json:"file"`
-	Message string `json:"message"`
 }
 
 // DeleteInput asks for the removal of a finished backup.

@@ -1,0 +1,50 @@
+package codec
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"strings"
+
+	"go.temporal.io/sdk/converter"
+
+	"infrabackup/internal/secret"
+)
+
+// maxRequestBytes bounds what the codec server reads; Temporal's own limit for a
+// whole history answer is below it.
+const maxRequestBytes = 64 << 20
+
+// NewHandler serves /encode and /decode for the Web UI at origin, to callers that
+// present token: as "Authorization: Bearer <token>", or, because a browser cannot
+// be told to add that header without an identity provider, as the path prefix
+// /<token>. Other callers get 401; other origins are not allowed by CORS.
+func NewHandler(c *Codec, origin string, token secret.String) http.Handler {
+	codec := http.MaxBytesHandler(converter.NewPayloadCodecHTTPHandler(c), maxRequestBytes)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Origin"); got != "" && got == origin {
+			w.Header().Set("Access-Control-Allow-Origin", origin)
+			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Namespace")
+			w.Header().Set("Access-Control-Allow-Methods", "POST, OPTIONS")
+			w.Header().Set("Access-Control-Allow-Credentials", "true")
+			w.Header().Set("Vary", "Origin")
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		switch {
+		case r.Method == http.MethodOptions:
+			w.WriteHeader(http.StatusNoContent)
+		case equal(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), token):
+			codec.ServeHTTP(w, r)
+		case equal(first, token):
+			r.URL.Path = "/" + rest
+			codec.ServeHTTP(w, r)
+		default:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "the codec server answers only callers that present its token", http.StatusUnauthorized)
+		}
+	})
+}
+
+func equal(got string, want secret.String) bool {
+	return !want.IsZero() && subtle.ConstantTimeCompare([]byte(got), []byte(want.Reveal())) == 1
+}
