@@ -12,11 +12,10 @@ var Settings = Workflow[SettingsState, struct{}]{"SettingsWorkflow"}
 
 // SettingsState is what the entity carries from run to run.
 type SettingsState struct {
-	Instance     string              `json:"instance"`
-	Active       int64               `json:"active"` // revision in force, 0 before enable
-	Last         int64               `json:"last"`   // newest revision ever given out
-	Revisions    []settings.Settings `json:"revisions"`
-	BackupsTaken int64               `json:"backupsTaken"`
+	Instance  string              `json:"instance"`
+	Active    int64               `json:"active"` // revision in force, 0 before enable
+	Last      int64               `json:"last"`   // newest revision ever given out
+	Revisions []settings.Settings `json:"revisions"`
 }
 
 // Messages to the settings entity. A change is proposed, probed from outside, and

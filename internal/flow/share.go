@@ -31,7 +31,7 @@ type ListInput struct {
 // ListOutput holds them, newest first.
 type ListOutput struct {
 	Backups    []backup.Overview `json:"backups"`
-	Unreadable []backup.Finding         `json:"unreadable"` // folders that are no readable backup
+	Unreadable []backup.Finding  `json:"unreadable"` // folders that are no readable backup
 	More       bool              `json:"more"`       // older ones were left out
 }
 

@@ -68,15 +68,14 @@ type Signing struct {
 
 // Summary is [Settings] without anything secret.
 type Summary struct {
-	Revision     int64              `json:"revision"`
-	Instance     backup.Instance    `json:"instance"`
-	Share        Share              `json:"share"`
-	Username     string             `json:"username"`
-	Recipients   []RecipientSummary `json:"recipients"`
-	SigningKey   string             `json:"signingKey"` // public half, authorized_keys form
-	ChangedAt    time.Time          `json:"changedAt"`
-	ChangedBy    string             `json:"changedBy"`
-	BackupsTaken int64              `json:"backupsTaken"`
+	Revision   int64              `json:"revision"`
+	Instance   backup.Instance    `json:"instance"`
+	Share      Share              `json:"share"`
+	Username   string             `json:"username"`
+	Recipients []RecipientSummary `json:"recipients"`
+	SigningKey string             `json:"signingKey"` // public half, authorized_keys form
+	ChangedAt  time.Time          `json:"changedAt"`
+	ChangedBy  string             `json:"changedBy"`
 }
 
 // RecipientSummary is what a person needs to recognise a key.

@@ -1,0 +1,255 @@
+package spool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+
+	"golang.org/x/sys/unix"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// Spool is an open spool folder. Its methods may be called concurrently for
+// different files.
+type Spool struct {
+	root *os.Root
+	dir  string
+}
+
+// Open opens the folder and makes it, for its owner alone, when it is missing.
+// It refuses a folder that others may enter (CONFIG_INVALID).
+func Open(dir string) (*Spool, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fault.New(fault.SpoolIO, "the spool folder "+dir+" cannot be made", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fault.New(fault.SpoolIO, "the spool folder "+dir+" cannot be examined", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fault.Newf(fault.ConfigInvalid, "the spool folder %s may be entered by others (mode %04o); use chmod 700", dir, info.Mode().Perm())
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fault.New(fault.SpoolIO, "the spool folder "+dir+" cannot be opened", err)
+	}
+	return &Spool{root: root, dir: dir}, nil
+}
+
+// String is the folder's path.
+func (s *Spool) String() string { return s.dir }
+
+// Close releases the folder. Open files stay usable.
+func (s *Spool) Close() error { return s.root.Close() }
+
+// Begin makes room for a backup: its folder is made, and what earlier backups left
+// behind is removed, because only one backup runs at a time.
+func (s *Spool) Begin(id backup.ID) error {
+	kept, err := s.leftovers()
+	if err != nil {
+		return err
+	}
+	for _, old := range kept {
+		if old != id {
+			if err := s.Release(old, ""); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.root.Mkdir(string(id), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return s.fail("make the folder of backup "+string(id), err)
+	}
+	return nil
+}
+
+// leftovers lists the backups that have files here.
+func (s *Spool) leftovers() ([]backup.ID, error) {
+	entries, err := fs.ReadDir(s.root.FS(), ".")
+	if err != nil {
+		return nil, s.fail("list", err)
+	}
+	var ids []backup.ID
+	for _, e := range entries {
+		if id, err := backup.ParseID(e.Name()); err == nil && e.IsDir() {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// Create makes a file of a backup, emptying an earlier one of the same name
+// together with its upload journal.
+func (s *Spool) Create(id backup.ID, name string) (*os.File, error) {
+	where, err := place(id, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.remove(where + journalSuffix); err != nil {
+		return nil, err
+	}
+	file, err := s.root.OpenFile(where, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, s.fail("create "+where, err)
+	}
+	return file, nil
+}
+
+// Open opens a file of a backup for reading. It must have the size that was
+// recorded when it was captured; a missing or shorter one is SPOOL_LOST.
+func (s *Spool) Open(id backup.ID, want backup.File) (*os.File, error) {
+	where, err := place(id, want.Name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := s.root.Open(where)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.SpoolLost, "captured data "+where+" is no longer in the spool", err)
+	}
+	if err != nil {
+		return nil, s.fail("open "+where, err)
+	}
+	info, err := file.Stat()
+	if err == nil && info.Size() != want.Size {
+		err = fault.Newf(fault.SpoolLost, "captured data %s has %d bytes in the spool, %d were recorded", where, info.Size(), want.Size)
+	}
+	if err != nil {
+		_ = file.Close() // only read
+		return nil, err
+	}
+	return file, nil
+}
+
+// Release removes the files of a service, or of the whole backup when service is
+// empty. Missing ones are fine.
+func (s *Spool) Release(id backup.ID, service backup.Service) error {
+	if _, err := backup.ParseID(string(id)); err != nil {
+		return fault.New(fault.Usage, "the spool was asked for a strange backup", err)
+	}
+	if service == "" {
+		if err := s.root.RemoveAll(string(id)); err != nil {
+			return s.fail("remove the files of backup "+string(id), err)
+		}
+		return nil
+	}
+	for _, name := range []string{PartName(service), IndexName(service)} {
+		where := path.Join(string(id), name)
+		if err := errors.Join(s.remove(where), s.remove(where+journalSuffix)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PartName is the spool's name for a service's part.
+func PartName(service backup.Service) string { return backup.PartFile(service) }
+
+// IndexName is the spool's name for the catalogue entries of a service's part.
+func IndexName(service backup.Service) string { return backup.PartFile(service) + ".index" }
+
+const (
+	journalSuffix   = ".journal"
+	maxJournalBytes = 4 << 10
+)
+
+// Journal is what has become of an upload: everything below Flushed is on stable
+// storage under the name Target.
+type Journal struct {
+	Target  string `json:"target"`
+	Flushed int64  `json:"flushed"`
+}
+
+// SaveJournal records the progress of an upload, durably and in one step.
+func (s *Spool) SaveJournal(id backup.ID, name string, j Journal) error {
+	where, err := place(id, name)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(j)
+	if err != nil {
+		return fmt.Errorf("encode upload journal: %w", err)
+	}
+	temp := where + journalSuffix + ".new"
+	file, err := s.root.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return s.fail("create "+temp, err)
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return s.fail("write "+temp, err)
+	}
+	if err := s.root.Rename(temp, where+journalSuffix); err != nil {
+		return s.fail("rename "+temp, err)
+	}
+	return nil
+}
+
+// LoadJournal returns the recorded progress, the zero value when there is none or
+// it cannot be understood: then the upload begins anew.
+func (s *Spool) LoadJournal(id backup.ID, name string) (Journal, error) {
+	where, err := place(id, name)
+	if err != nil {
+		return Journal{}, err
+	}
+	file, err := s.root.Open(where + journalSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Journal{}, nil
+	}
+	if err != nil {
+		return Journal{}, s.fail("open the journal of "+where, err)
+	}
+	defer func() { _ = file.Close() }() // only read
+	data, err := io.ReadAll(io.LimitReader(file, maxJournalBytes))
+	if err != nil {
+		return Journal{}, s.fail("read the journal of "+where, err)
+	}
+	var j Journal
+	if json.Unmarshal(data, &j) != nil || j.Flushed < 0 {
+		return Journal{}, nil
+	}
+	return j, nil
+}
+
+func (s *Spool) remove(where string) error {
+	if err := s.root.Remove(where); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s.fail("remove "+where, err)
+	}
+	return nil
+}
+
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.]{0,99}$`)
+
+func place(id backup.ID, name string) (string, error) {
+	if _, err := backup.ParseID(string(id)); err != nil || !namePattern.MatchString(name) {
+		return "", fault.Newf(fault.Usage, "the spool was asked for the strange name %q", name)
+	}
+	return path.Join(string(id), name), nil
+}
+
+// Classify turns an error of reading or writing a spool file into a fault.
+func (s *Spool) Classify(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := fault.Of(err); ok {
+		return err
+	}
+	return s.fail(doing, err)
+}
+
+func (s *Spool) fail(doing string, err error) error {
+	code := fault.SpoolIO
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		code = fault.SpoolFull
+	}
+	return fault.New(code, "spool "+s.dir+": cannot "+doing, err)
+}
