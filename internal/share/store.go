@@ -17,8 +17,10 @@ const (
 // Store is a folder on an external store. All paths are relative to it, use
 // forward slashes, have no "." or ".." element, and only the characters
 // a-z A-Z 0-9 . _ -; an implementation refuses any other with a SHARE_INVALID
-// fault. Every error is a *fault.Fault with a SHARE_… code, or wraps one, except
-// that errors caused by the end of ctx wrap ctx.Err().
+// fault ([CheckPath]). The empty path is the store's own folder, for MkdirAll,
+// Stat and List only. Every error is a *fault.Fault with a SHARE_… code, or wraps
+// one, except that errors caused by the end of ctx wrap ctx.Err(), and that an
+// error of the caller's own reader or writer is wrapped as it is.
 //
 // A missing file or folder gives a fault for which errors.Is(err, fs.ErrNotExist)
 // holds; an existing target one for which errors.Is(err, fs.ErrExist) holds.
@@ -37,16 +39,17 @@ type Store interface {
 
 	// Upload writes src[from:size) to the file at the same offsets and makes it
 	// durable. With from == 0 the file is created, or emptied when it is there;
-	// otherwise it must exist and hold at least from bytes, which stay as they
-	// are. Flushed, when not nil, is called with ever larger offsets: everything
+	// otherwise it must exist and hold at least from bytes (SHARE_CORRUPTED when
+	// it holds fewer), which stay as they are. Flushed, when not nil, is called with ever larger offsets: everything
 	// below is on stable storage, so a later Upload of the same bytes may continue
 	// there. When Upload returns nil, the file has exactly size bytes, all of them
 	// flushed. Src must be safe for concurrent ReadAt.
 	Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(offset int64)) error
 
 	// Download streams the file's bytes from offset to its end into w, in order,
-	// and returns how many were written. It reads from the server, not from what
-	// this process wrote before.
+	// and returns how many were written. The end is where it was when Download
+	// started; an offset beyond it is SHARE_CORRUPTED. It reads from the server, not
+	// from what this process wrote before.
 	Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error)
 
 	// Open opens a file for random reading. The caller closes it. Ctx bounds every
@@ -56,8 +59,9 @@ type Store interface {
 	// Stat describes a file or folder.
 	Stat(ctx context.Context, path string) (Info, error)
 
-	// List returns a folder's entries sorted by name, without "." and "..", and
-	// refuses a folder with more than MaxEntries.
+	// List returns a folder's entries sorted by name, and refuses a folder with
+	// more than MaxEntries with LIMIT_EXCEEDED. Entries whose name is not a
+	// [ValidName], such as a file server's snapshot folder, are left out.
 	List(ctx context.Context, path string) ([]Info, error)
 
 	// Rename moves a file or folder and never replaces: when newPath exists, it
@@ -65,7 +69,8 @@ type Store interface {
 	// exists. The parent of newPath must exist.
 	Rename(ctx context.Context, oldPath, newPath string) error
 
-	// Remove removes one file or empty folder. A missing one is fs.ErrNotExist.
+	// Remove removes one file or empty folder. A missing one is fs.ErrNotExist, a
+	// folder that is not empty fs.ErrExist.
 	Remove(ctx context.Context, path string) error
 
 	// Space tells how much room the caller has.
