@@ -1,0 +1,177 @@
+package temporal
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"infrabackup/internal/codec"
+	"infrabackup/internal/fault"
+)
+
+// maxPEMBytes bounds the CA file: the whole bundle of a Linux distribution has
+// about 250 KB.
+const maxPEMBytes = 4 << 20
+
+// Dial connects and makes sure that the namespace exists. It returns within
+// [Options.ConnectTimeout]. Errors are faults: TEMPORAL_UNREACHABLE when the
+// cluster does not answer or refuses the caller, CONFIG_INVALID for options that
+// cannot work and CANCELLED when ctx has ended. The caller closes the client.
+func Dial(ctx context.Context, o Options) (client.Client, error) {
+	o = o.withDefaults()
+	options, err := o.clientOptions()
+	if err != nil {
+		return nil, err
+	}
+	dialCtx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
+	defer cancel()
+	c, err := client.DialContext(dialCtx, options)
+	if err != nil {
+		return nil, o.unreachable(ctx, err)
+	}
+	_, err = c.WorkflowService().DescribeNamespace(dialCtx, &workflowservice.DescribeNamespaceRequest{Namespace: o.Namespace})
+	var denied *serviceerror.PermissionDenied
+	// A caller may be allowed to work in a namespace that it may not describe.
+	if err != nil && !errors.As(err, &denied) {
+		c.Close()
+		return nil, o.unreachable(ctx, err)
+	}
+	return c, nil
+}
+
+// DataConverter converts values as the SDK does by default and encrypts them.
+func DataConverter(c *codec.Codec) converter.DataConverter {
+	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), c)
+}
+
+// FailureConverter converts errors and encrypts their messages and stack traces
+// too, which the SDK's default leaves in clear.
+func FailureConverter(c *codec.Codec) converter.FailureConverter {
+	return temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
+		DataConverter:          DataConverter(c),
+		EncodeCommonAttributes: true,
+	})
+}
+
+func (o Options) withDefaults() Options {
+	if o.Address == "" {
+		o.Address = DefaultAddress
+	}
+	if o.Namespace == "" {
+		o.Namespace = DefaultNamespace
+	}
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = DefaultConnectTimeout
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+func (o Options) clientOptions() (client.Options, error) {
+	if o.Codec == nil {
+		return client.Options{}, fault.Newf(fault.ConfigInvalid, "no codec key is given, so payloads could not be encrypted")
+	}
+	interceptors, err := o.Telemetry.Interceptors()
+	if err != nil {
+		return client.Options{}, fault.New(fault.Internal, "tracing could not be set up", err)
+	}
+	options := client.Options{
+		HostPort:          o.Address,
+		Namespace:         o.Namespace,
+		Identity:          o.Identity,
+		Logger:            NewLogger(o.Logger),
+		MetricsHandler:    o.Telemetry.MetricsHandler(),
+		DataConverter:     DataConverter(o.Codec),
+		FailureConverter:  FailureConverter(o.Codec),
+		Interceptors:      interceptors,
+		ConnectionOptions: client.ConnectionOptions{GetSystemInfoTimeout: o.ConnectTimeout},
+	}
+	if !o.TLS.used() {
+		if !o.APIKey.IsZero() {
+			return client.Options{}, fault.Newf(fault.ConfigInvalid, "a Temporal API key is given without TLS and would travel in clear; set TEMPORAL_TLS=true or the tls settings")
+		}
+		return options, nil
+	}
+	if options.ConnectionOptions.TLS, err = o.TLS.config(); err != nil {
+		return client.Options{}, err
+	}
+	if !o.APIKey.IsZero() {
+		options.Credentials = client.NewAPIKeyStaticCredentials(o.APIKey.Reveal())
+	}
+	return options, nil
+}
+
+func (t TLS) config() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		return nil, fault.Newf(fault.ConfigInvalid, "of the client certificate for Temporal and its key only one is given")
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fault.New(fault.ConfigInvalid, fmt.Sprintf("the client certificate %s for Temporal, or its key %s, was refused", t.CertFile, t.KeyFile), err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	if t.CAFile != "" {
+		pem, err := readBounded(t.CAFile, maxPEMBytes)
+		if err != nil {
+			return nil, fault.New(fault.ConfigInvalid, "the CA file for Temporal cannot be read", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fault.Newf(fault.ConfigInvalid, "the CA file %s for Temporal holds no PEM certificate", t.CAFile)
+		}
+	}
+	return config, nil
+}
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return data, nil
+}
+
+func (o Options) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fault.New(fault.Cancelled, fmt.Sprintf("connecting to Temporal at %s was given up", o.Address), ctx.Err())
+	}
+	var (
+		missing *serviceerror.NamespaceNotFound
+		denied  *serviceerror.PermissionDenied
+	)
+	switch {
+	case errors.As(err, &missing):
+		return fault.New(fault.TemporalUnreachable, fmt.Sprintf("Temporal at %s has no namespace %q", o.Address, o.Namespace), err)
+	case errors.As(err, &denied):
+		return fault.New(fault.TemporalUnreachable, fmt.Sprintf("Temporal at %s refused this caller", o.Address), err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.New(fault.TemporalUnreachable, fmt.Sprintf("Temporal at %s did not answer within %s", o.Address, o.ConnectTimeout.Round(time.Millisecond)), err)
+	default:
+		return fault.New(fault.TemporalUnreachable, fmt.Sprintf("no connection to Temporal at %s", o.Address), err)
+	}
+}
