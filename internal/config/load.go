@@ -1,0 +1,232 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/secret"
+)
+
+const (
+	maxFileBytes   = 256 << 10 // of the YAML file
+	maxSecretBytes = 16 << 10  // of a file with a secret; API keys are JWTs of some KiB
+)
+
+// Load reads, decodes and validates the file and makes sure that the files that
+// it names are there. Relative paths count from the folder of the file. hostname
+// gives the machine's name where the file names no host; os.Hostname when nil.
+// Errors are CONFIG_INVALID faults that name file, line and key.
+func Load(path string, hostname func() (string, error)) (*Worker, error) {
+	data, err := readRegular(path, maxFileBytes)
+	if err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "the configuration file cannot be read", err)
+	}
+	base, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "the folder of configuration file "+path+" is unknown", err)
+	}
+	w, lines, err := decode(data, base, hostname)
+	if err == nil {
+		err = w.checkFiles(lines)
+	}
+	if err != nil {
+		return nil, refused(path, err)
+	}
+	return w, nil
+}
+
+// Decode is [Load] for bytes that are already there, without looking at the files
+// that they name. Name stands for the file in errors and base is the folder that
+// relative paths count from.
+func Decode(name string, data []byte, base string, hostname func() (string, error)) (*Worker, error) {
+	if len(data) > maxFileBytes {
+		return nil, refused(name, fmt.Errorf("larger than %d bytes", maxFileBytes))
+	}
+	w, _, err := decode(data, base, hostname)
+	if err != nil {
+		return nil, refused(name, err)
+	}
+	return w, nil
+}
+
+func refused(name string, err error) error {
+	var m *mistake
+	if errors.As(err, &m) {
+		if m.line > 0 {
+			name = fmt.Sprintf("%s:%d", name, m.line)
+		}
+		text := m.text
+		if m.key != "" {
+			text = m.key + ": " + text
+		}
+		return fault.Newf(fault.ConfigInvalid, "%s: %s", name, text)
+	}
+	return fault.New(fault.ConfigInvalid, "configuration file "+name+" was refused", err)
+}
+
+func decode(data []byte, base string, hostname func() (string, error)) (*Worker, map[string]int, error) {
+	w := &Worker{}
+	lines, err := decodeStrict(data, w)
+	if err != nil {
+		return nil, nil, err
+	}
+	if hostname == nil {
+		hostname = os.Hostname
+	}
+	if err := w.fillDefaults(base, hostname); err != nil {
+		return nil, nil, err
+	}
+	if err := w.Validate(); err != nil {
+		var m *mistake
+		if errors.As(err, &m) {
+			m.line = lineOf(lines, m.key)
+		}
+		return nil, nil, err
+	}
+	return w, lines, nil
+}
+
+// lineOf finds the line of a key, or of the nearest one above it that is there.
+func lineOf(lines map[string]int, key string) int {
+	for {
+		if line, ok := lines[key]; ok {
+			return line
+		}
+		cut := strings.LastIndexByte(key, '.')
+		if cut < 0 {
+			return 0
+		}
+		key = key[:cut]
+	}
+}
+
+func (w *Worker) fillDefaults(base string, hostname func() (string, error)) error {
+	for _, p := range w.paths() {
+		if *p.path != "" && !filepath.IsAbs(*p.path) {
+			*p.path = filepath.Join(base, *p.path)
+		}
+	}
+	if w.Host == "" {
+		name, err := hostname()
+		if err != nil {
+			return fmt.Errorf("find out this machine's name for the key host: %w", err)
+		}
+		w.Host = strings.ToLower(name)
+	}
+	if w.Limits.ParallelServices == 0 {
+		w.Limits.ParallelServices = DefaultParallelServices
+	}
+	if w.Limits.StopTimeout == 0 {
+		w.Limits.StopTimeout = DefaultStopTimeout
+	}
+	if w.Log.Level == "" {
+		w.Log.Level = DefaultLogLevel
+	}
+	if w.Log.Format == "" {
+		w.Log.Format = DefaultLogFormat
+	}
+	return nil
+}
+
+// named is a key whose value is a path.
+type named struct {
+	key    string
+	path   *string
+	secret bool // only the owner may read it
+	file   bool // must exist as a file
+	folder bool // must exist as a folder
+}
+
+func (w *Worker) paths() []named {
+	all := []named{
+		{key: "temporal.apiKeyFile", path: &w.Temporal.APIKeyFile, file: true, secret: true},
+		{key: "temporal.tls.certFile", path: &w.Temporal.TLS.CertFile, file: true},
+		{key: "temporal.tls.keyFile", path: &w.Temporal.TLS.KeyFile, file: true, secret: true},
+		{key: "temporal.tls.caFile", path: &w.Temporal.TLS.CAFile, file: true},
+		{key: "codec.keyFile", path: &w.Codec.KeyFile, file: true, secret: true},
+		{key: "spool.dir", path: &w.Spool.Dir}, // made when missing
+	}
+	if ad := w.Sources.AD; ad != nil {
+		all = append(all,
+			named{key: "sources.ad.caFile", path: &ad.CAFile, file: true},
+			named{key: "sources.ad.passwordFile", path: &ad.PasswordFile, file: true, secret: true})
+	}
+	if ca := w.Sources.CA; ca != nil {
+		// Not looked at here: a CA whose disk is away for a while must not keep the
+		// worker from serving the other sources.
+		all = append(all, named{key: "sources.ca.dir", path: &ca.Dir})
+	}
+	return all
+}
+
+func (w *Worker) checkFiles(lines map[string]int) error {
+	for _, p := range w.paths() {
+		if *p.path == "" || !p.file {
+			continue
+		}
+		info, err := os.Stat(*p.path)
+		switch {
+		case err != nil:
+			return &mistake{line: lineOf(lines, p.key), key: p.key, text: err.Error()}
+		case !info.Mode().IsRegular():
+			return &mistake{line: lineOf(lines, p.key), key: p.key, text: *p.path + " is not a file"}
+		case p.secret && info.Mode().Perm()&0o077 != 0:
+			return &mistake{line: lineOf(lines, p.key), key: p.key,
+				text: fmt.Sprintf("%s may be read by others (mode %04o); use chmod 600", *p.path, info.Mode().Perm())}
+		}
+	}
+	return nil
+}
+
+// ReadSecret reads a secret that stands alone in a file, without the line end
+// after it. The file must be readable by its owner only, at most 16 KiB long, and
+// hold one line. Errors are CONFIG_INVALID faults and never show the content.
+func ReadSecret(path string) (secret.String, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return secret.String{}, fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s may be read by others (mode %04o); use chmod 600", path, info.Mode().Perm())
+	}
+	data, err := readRegular(path, maxSecretBytes)
+	if err != nil {
+		return secret.String{}, fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	switch {
+	case text == "":
+		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s holds no secret", path)
+	case strings.ContainsAny(text, "\x00\r\n"):
+		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s holds more than one line", path)
+	}
+	return secret.New(text), nil
+}
+
+func readRegular(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return data, nil
+}

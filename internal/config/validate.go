@@ -1,0 +1,151 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"infrabackup/internal/backup"
+)
+
+var (
+	hostPattern   = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+	domainPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
+	regionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _-]{0,89}$`)
+)
+
+// maxText bounds user names and the like.
+const maxText = 256
+
+// Validate checks the values' form. [Load] and [Decode] have called it.
+func (w *Worker) Validate() error {
+	for _, check := range []func() error{
+		w.Instance.validate, w.Temporal.validate, w.validateProcess, w.Sources.validate,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i Instance) validate() error {
+	if err := backup.ValidateInstanceName(i.Name); err != nil {
+		return wrong("instance.name", "%s", missing(i.Name, err.Error()))
+	}
+	if !domainPattern.MatchString(i.FQDN) {
+		return wrong("instance.fqdn", "%s", missing(i.FQDN, "want a domain name"))
+	}
+	if !regionPattern.MatchString(i.Region) {
+		return wrong("instance.region", "%s", missing(i.Region, "want letters, digits, blanks, '-' and '_'"))
+	}
+	if _, err := backup.ParseID(strings.ToLower(i.DeploymentID)); err != nil {
+		return wrong("instance.deploymentId", "%s", missing(i.DeploymentID, "want a GUID"))
+	}
+	return nil
+}
+
+func (t Temporal) validate() error {
+	if t.Address != "" && !isHostPort(t.Address) {
+		return wrong("temporal.address", "want host:port")
+	}
+	if len(t.Namespace) > maxText {
+		return wrong("temporal.namespace", "longer than %d bytes", maxText)
+	}
+	if (t.TLS.CertFile == "") != (t.TLS.KeyFile == "") {
+		return wrong("temporal.tls", "certFile and keyFile go together")
+	}
+	if t.APIKeyFile != "" && t.TLS == (TLS{}) {
+		return wrong("temporal.apiKeyFile", "an API key needs tls; set temporal.tls.enabled")
+	}
+	return nil
+}
+
+func (w *Worker) validateProcess() error {
+	switch {
+	case w.Codec.KeyFile == "":
+		return wrong("codec.keyFile", "missing")
+	case w.Spool.Dir == "":
+		return wrong("spool.dir", "missing")
+	case !hostPattern.MatchString(w.Host):
+		return wrong("host", "want a host name in lower case")
+	case w.Limits.ParallelServices < 1 || w.Limits.ParallelServices > MaxParallelServices:
+		return wrong("limits.parallelServices", "want 1 to %d", MaxParallelServices)
+	case w.Limits.StopTimeout < time.Second || w.Limits.StopTimeout > MaxStopTimeout:
+		return wrong("limits.stopTimeout", "want 1s to %s", MaxStopTimeout)
+	case !slices.Contains([]string{"debug", "info", "warn", "error"}, w.Log.Level):
+		return wrong("log.level", "want debug, info, warn or error")
+	case !slices.Contains([]string{"text", "json"}, w.Log.Format):
+		return wrong("log.format", "want text or json")
+	}
+	return nil
+}
+
+func (s Sources) validate() error {
+	if s.AD == nil && s.CA == nil {
+		return wrong("sources", "no source is configured; give ad, ca or both")
+	}
+	if s.AD != nil {
+		if err := s.AD.validate(); err != nil {
+			return err
+		}
+	}
+	if s.CA != nil {
+		if s.CA.Dir == "" {
+			return wrong("sources.ca.dir", "missing")
+		}
+		if s.CaptureADCS() && s.AD == nil {
+			return wrong("sources.ca.adcs", "needs sources.ad")
+		}
+	}
+	return nil
+}
+
+func (a AD) validate() error {
+	u, err := url.Parse(a.URL)
+	switch {
+	case a.URL == "":
+		return wrong("sources.ad.url", "missing")
+	case err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		return wrong("sources.ad.url", "want ldaps://host or ldaps://host:port")
+	case u.Scheme != "ldaps":
+		return wrong("sources.ad.url", "only ldaps:// is supported, because a simple bind over ldap:// would send the password in clear")
+	case u.Port() != "" && !isPort(u.Port()):
+		return wrong("sources.ad.url", "the port is not between 1 and 65535")
+	case a.CAFile == "":
+		return wrong("sources.ad.caFile", "missing; the controller's certificate is checked against it")
+	case a.Username == "":
+		return wrong("sources.ad.username", "missing")
+	case len(a.Username) > maxText || strings.ContainsAny(a.Username, "\x00\r\n"):
+		return wrong("sources.ad.username", "too long, or it has a control character")
+	case a.PasswordFile == "":
+		return wrong("sources.ad.passwordFile", "missing")
+	}
+	return nil
+}
+
+func wrong(key, format string, args ...any) error {
+	return &mistake{key: key, text: fmt.Sprintf(format, args...)}
+}
+
+func missing(value, otherwise string) string {
+	if value == "" {
+		return "missing"
+	}
+	return otherwise
+}
+
+func isHostPort(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	return err == nil && host != "" && isPort(port)
+}
+
+func isPort(text string) bool {
+	port, err := strconv.Atoi(text)
+	return err == nil && port >= 1 && port <= 65535
+}
