@@ -139,7 +139,6 @@ type named struct {
 	path   *string
 	secret bool // only the owner may read it
 	file   bool // must exist as a file
-	folder bool // must exist as a folder
 }
 
 func (w *Worker) paths() []named {
