@@ -1,0 +1,124 @@
+package ca
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/collect"
+)
+
+// Codes of the gaps that a capture can have. The first group is about what the
+// part does not hold or holds in another form, the second about what does not fit
+// together in the CA itself; those files are captured as they are.
+const (
+	KeyNotContained   = "KEY_NOT_CONTAINED"   // private key is missing, outside of the folder, or in a hardware module
+	KeyEncrypted      = "KEY_ENCRYPTED"       // captured encrypted, therefore not checked; its passphrase is not in the part
+	FileNotRecognised = "FILE_NOT_RECOGNISED" // captured as it is, though nothing knows what it is
+	FileRenamed       = "FILE_RENAMED"        // captured under another name, since its own is not printable UTF-8
+	SymlinkOutside    = "SYMLINK_OUTSIDE"     // link is captured, its target is not: outside of the folder, or missing
+	SpecialFile       = "SPECIAL_FILE"        // device, socket or FIFO: it has no content that could be kept
+
+	CertificateMissing     = "CA_CERTIFICATE_MISSING"        // no CA certificate was found
+	CertificateNotCA       = "CA_CERTIFICATE_NOT_CA"         // basicConstraints or keyUsage do not let it sign certificates and CRLs
+	CertificateExpired     = "CA_CERTIFICATE_EXPIRED"        // even the newest generation has expired
+	CertificateNotYetValid = "CA_CERTIFICATE_NOT_YET_VALID"  // no generation is valid yet
+	ChainIncomplete        = "CA_CHAIN_INCOMPLETE"           // issuer of the CA certificate is not in the folder
+	KeyMismatch            = "CA_KEY_MISMATCH"               // CA key belongs to none of the CA certificates
+	KeyUnreadable          = "CA_KEY_UNREADABLE"             // CA key could not be read, so not checked
+	DatabaseMissing        = "CA_DATABASE_MISSING"           // no index of issued certificates
+	DatabaseMalformed      = "CA_DATABASE_MALFORMED"         // a row or number that openssl would refuse
+	DatabaseNotChecked     = "CA_DATABASE_NOT_CHECKED"       // database of another CA in the same folder
+	SerialMissing          = "CA_SERIAL_MISSING"             // sequential serial numbers without serial file
+	SerialBehind           = "CA_SERIAL_BEHIND"              // next serial number was already used
+	SerialDuplicate        = "CA_SERIAL_DUPLICATE"           // serial number was used twice
+	IssuedMissing          = "CA_CERT_MISSING"               // index has it, no file does
+	IssuedNotInIndex       = "CA_ROW_MISSING"                // file has it, the index does not
+	IssuedDiffers          = "CA_ROW_DIFFERS"                // index and certificate give different expiry
+	IssuedUnreadable       = "CA_CERT_UNREADABLE"            // not a certificate, or one that cannot be parsed
+	IssuedMisnamed         = "CA_CERT_MISNAMED"              // file name is not the serial number
+	IssuedForeign          = "CA_CERT_FOREIGN"               // among the issued ones, from another issuer
+	SignatureInvalid       = "CA_CERT_SIGNATURE_INVALID"     // no generation of the CA verifies it
+	SignatureNotChecked    = "CA_CERT_SIGNATURE_NOT_CHECKED" // algorithm that is not supported, such as MD5
+	CRLMissing             = "CA_CRL_MISSING"                // something is revoked or a CRL was issued, none is here
+	CRLUnreadable          = "CA_CRL_UNREADABLE"             // cannot be parsed, or too large to be checked
+	CRLSignatureInvalid    = "CA_CRL_SIGNATURE_INVALID"      // no generation of the CA verifies it
+	CRLExpired             = "CA_CRL_EXPIRED"                // nextUpdate has passed, or is missing
+	CRLNotYetValid         = "CA_CRL_NOT_YET_VALID"          // thisUpdate lies ahead
+	CRLNumberMissing       = "CA_CRLNUMBER_MISSING"          // CRLs are numbered, the file with the next number is not there
+	CRLNumberBehind        = "CA_CRLNUMBER_BEHIND"           // next CRL number was already used
+	CRLNewerElsewhere      = "CA_CRL_NEWER_ELSEWHERE"        // a newer CRL was issued and is not in the folder
+	RevokedNotOnCRL        = "CA_REVOKED_NOT_ON_CRL"         // revoked in the index, not on the newest CRL
+	OnCRLNotRevoked        = "CA_ON_CRL_NOT_REVOKED"         // on the newest CRL, not revoked in the index
+)
+
+// maxNamed bounds how many gaps of one code are named one by one: gaps stand in
+// the manifest, whose size is limited. The others are counted.
+const maxNamed = 20
+
+// maxObjectBytes bounds the text that names an object in a gap.
+const maxObjectBytes = 300
+
+// findings collects gaps, in the order in which the codes first came up.
+type findings struct {
+	order  []string
+	byCode map[string]*finding
+}
+
+type finding struct {
+	named []backup.Gap
+	more  int64
+}
+
+func newFindings() *findings { return &findings{byCode: map[string]*finding{}} }
+
+func (f *findings) add(code, object, format string, args ...any) {
+	entry, ok := f.byCode[code]
+	if !ok {
+		entry = &finding{}
+		f.byCode[code] = entry
+		f.order = append(f.order, code)
+	}
+	if len(entry.named) == maxNamed {
+		entry.more++
+		return
+	}
+	entry.named = append(entry.named, backup.Gap{
+		Code: code, Object: shorten(object, maxObjectBytes), Reason: shorten(fmt.Sprintf(format, args...), 2*maxObjectBytes),
+	})
+}
+
+// report hands all gaps to sink.
+func (f *findings) report(sink collect.Sink) {
+	for _, code := range f.order {
+		entry := f.byCode[code]
+		for _, gap := range entry.named {
+			sink.Gap(gap)
+		}
+		if entry.more > 0 {
+			sink.Gap(backup.Gap{
+				Code: code, Object: "others of the same kind", Count: entry.more,
+				Reason: fmt.Sprintf("%d more, beyond the %d that are named", entry.more, maxNamed),
+			})
+		}
+	}
+}
+
+// shorten makes text fit for one line of at most limit bytes.
+func shorten(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, text)
+	if len(text) <= limit {
+		return text
+	}
+	cut := limit
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}

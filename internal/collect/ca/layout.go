@@ -1,0 +1,233 @@
+package ca
+
+import (
+	"context"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// layout says where in the folder a CA keeps its things. Paths are relative;
+// empty ones are not there.
+type layout struct {
+	home       string // folder of the database
+	database   string
+	attributes string
+	serial     string
+	crlNumber  string
+	newCerts   string // where certificates are named by serial number
+	settings   caSettings
+	config     string // openssl.cnf that settings come from
+	namedCert  string // CA certificate that the configuration names
+	namedKey   string // CA key that the configuration names
+	// outsideKey is the configured key, when it is a file outside of the folder.
+	outsideKey string
+}
+
+// homes are the folders that can hold the database: the folder itself, easy-rsa's
+// and that of openssl's CA.pl.
+var homes = []string{".", "pki", "demoCA"}
+
+// findLayout looks for a configuration and for the CA's database.
+func findLayout(ctx context.Context, f *folder) (layout, error) {
+	var l layout
+	if err := l.readConfig(ctx, f); err != nil {
+		return l, err
+	}
+	candidates := homes
+	if dir := l.settings.dir; filepath.IsAbs(dir) {
+		if inside, ok := below(dir, f.dir); ok {
+			candidates = append([]string{inside}, homes...)
+		}
+	} else if dir != "" {
+		if dir = path.Join(path.Dir(l.config), dir); filepath.IsLocal(dir) {
+			candidates = append([]string{dir}, homes...)
+		}
+	}
+	base := "index.txt"
+	if l.settings.database != "" {
+		base = path.Base(l.settings.database)
+	}
+	l.home = "."
+	for _, home := range candidates {
+		for _, name := range slices.Compact([]string{base, "index.txt"}) {
+			if _, ok, err := f.lookup(path.Join(home, name)); err != nil {
+				return l, err
+			} else if ok && l.database == "" {
+				l.home, l.database = home, path.Join(home, name)
+			}
+		}
+	}
+	return l, l.findFiles(f)
+}
+
+// readConfig takes the first *.cnf with a CA section.
+func (l *layout) readConfig(ctx context.Context, f *folder) error {
+	for _, dir := range homes {
+		if info, err := f.root.Lstat(dir); err != nil || !info.IsDir() {
+			continue // not there, or of no interest; the walk reports what it cannot read
+		}
+		names, err := f.names(ctx, dir)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if !strings.HasSuffix(name, ".cnf") && !strings.HasSuffix(name, ".conf") {
+				continue
+			}
+			e, ok, err := f.lookup(path.Join(dir, name))
+			if err != nil {
+				return err
+			}
+			if !ok || e.info.Size() > maxConfigBytes {
+				continue
+			}
+			data, err := f.read(ctx, e)
+			if err != nil {
+				return err
+			}
+			settings, err := parseConfig(data)
+			if err != nil {
+				continue // some other configuration; captured like every file
+			}
+			l.settings, l.config = settings, e.path
+			return nil
+		}
+	}
+	return nil
+}
+
+func (l *layout) findFiles(f *folder) error {
+	for _, want := range []struct {
+		target     *string
+		configured string
+		usual      string
+	}{
+		{&l.serial, l.settings.serial, "serial"},
+		{&l.crlNumber, l.settings.crlNumber, "crlnumber"},
+		{&l.attributes, "", path.Base(l.database) + ".attr"},
+		{&l.namedCert, l.settings.certificate, ""},
+		{&l.namedKey, l.settings.privateKey, ""},
+	} {
+		var names []string
+		if configured, ok := l.resolve(f, want.configured); ok {
+			names = append(names, configured)
+		}
+		if want.usual != "" {
+			names = append(names, path.Join(l.home, want.usual))
+		}
+		for _, name := range names {
+			_, ok, err := f.lookup(name)
+			if err != nil {
+				return err
+			}
+			if ok {
+				*want.target = name
+				break
+			}
+		}
+	}
+	l.newCerts = path.Join(l.home, "newcerts")
+	if dir, ok := l.resolve(f, l.settings.newCerts); ok {
+		l.newCerts = dir
+	}
+	if key := l.settings.privateKey; l.namedKey == "" && filepath.IsAbs(key) && !isKeyURI(key) {
+		if _, inside := l.resolve(f, key); !inside {
+			l.outsideKey = key
+		}
+	}
+	return nil
+}
+
+// resolve maps a path of the configuration into the folder. A path below the
+// configured dir is taken relative to where the database was found: the folder
+// may have been moved, or be mounted elsewhere, since the file was written.
+func (l *layout) resolve(f *folder, configured string) (string, bool) {
+	if configured == "" || isKeyURI(configured) {
+		return "", false
+	}
+	if dir := l.settings.dir; dir != "" {
+		if rest, below := below(configured, dir); below {
+			return path.Join(l.home, rest), filepath.IsLocal(path.Join(l.home, rest))
+		}
+	}
+	if filepath.IsAbs(configured) {
+		return below(configured, f.dir)
+	}
+	name := path.Join(path.Dir(l.config), configured)
+	return name, filepath.IsLocal(name)
+}
+
+// below returns what of name lies under dir.
+func below(name, dir string) (string, bool) {
+	rest, ok := strings.CutPrefix(path.Clean(name), strings.TrimSuffix(path.Clean(dir), "/")+"/")
+	return rest, ok
+}
+
+// state lists the files that openssl writes with every certificate and CRL: they
+// tell whether the CA works at the moment.
+func (l *layout) state() []string {
+	var out []string
+	for _, name := range []string{l.database, l.attributes, l.serial, l.crlNumber} {
+		if name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// inIssued reports whether a file lies where the CA puts what it issues: the
+// configured folder, openssl's newcerts, easy-rsa's issued and certs_by_serial.
+func (l *layout) inIssued(name string) bool {
+	dir := path.Dir(name)
+	if dir == l.newCerts {
+		return true
+	}
+	switch path.Base(dir) {
+	case "newcerts", "issued", "certs_by_serial":
+		return true
+	}
+	return false
+}
+
+var caName = regexp.MustCompile(`^((root|sub|issuing|intermediate|enterprise)[-_.]?)?ca([-_.]?(cert|certificate|crt|key|private))?([-_.]?(g|v|gen)?[0-9]+|[-_.](old|new|prev|previous|renewed))*$`)
+
+// isCAName reports whether a file has a name that is usual for a CA's own
+// certificate or key: cacert.pem, ca.crt, ca-key.pem, ca.key.pem, rootca-2.crt …
+func isCAName(name string) bool {
+	base := strings.ToLower(path.Base(name))
+	for {
+		ext := path.Ext(base)
+		switch ext {
+		case ".pem", ".crt", ".cer", ".cert", ".der", ".key", ".old", ".bak", ".enc":
+			base = strings.TrimSuffix(base, ext)
+			continue
+		}
+		return caName.MatchString(base)
+	}
+}
+
+// databaseName reports whether a file is by its name part of a CA's database.
+func databaseName(name string) bool {
+	base := path.Base(name)
+	for _, suffix := range []string{".old", ".new"} {
+		base = strings.TrimSuffix(base, suffix)
+	}
+	switch base {
+	case "index.txt", "index.txt.attr", "serial", "crlnumber":
+		return true
+	}
+	return strings.HasSuffix(base, ".srl")
+}
+
+// configName reports whether a file is by its name configuration.
+func configName(name string) bool {
+	base := path.Base(name)
+	switch path.Ext(base) {
+	case ".cnf", ".conf", ".cfg":
+		return true
+	}
+	return base == "vars" || path.Base(path.Dir(name)) == "x509-types"
+}

@@ -1,0 +1,186 @@
+package ca
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/asn1"
+	"time"
+)
+
+// crlSummary is what is kept of a CRL after it was checked.
+type crlSummary struct {
+	path       string
+	number     serial
+	numbered   bool
+	thisUpdate time.Time
+}
+
+// newer orders CRLs of the CA: by number, else by time (RFC 5280 5.2.3).
+func (c *crlSummary) newer(than *crlSummary) bool {
+	if than == nil {
+		return true
+	}
+	if c.numbered && than.numbered && c.number != than.number {
+		return c.number.compare(than.number) > 0
+	}
+	return c.thisUpdate.After(than.thisUpdate)
+}
+
+// deltaIndicator marks a CRL that holds changes only (RFC 5280 5.2.4).
+var deltaIndicator = asn1.ObjectIdentifier{2, 5, 29, 27}
+
+// readCRLs verifies every CRL of the folder and compares the newest of the CA's
+// own with the index.
+func (s *survey) readCRLs(ctx context.Context) error {
+	for _, name := range s.crls {
+		crl, err := s.readCRL(ctx, name)
+		if err != nil {
+			return err
+		}
+		if crl == nil {
+			s.findings.add(CRLUnreadable, name, "cannot be parsed: captured, but not checked")
+			continue
+		}
+		if !s.verifyCRL(name, crl) || isDelta(crl) {
+			continue
+		}
+		summary := &crlSummary{path: name, thisUpdate: crl.ThisUpdate}
+		if crl.Number != nil && crl.Number.Sign() >= 0 {
+			if summary.number, err = serialOf(crl.Number.Bytes()); err == nil {
+				summary.numbered = true
+			}
+		}
+		if summary.newer(s.newestCRL) {
+			s.newestCRL = summary
+		}
+	}
+	if s.newestCRL == nil {
+		if s.ledger.revoked > 0 || s.hasCRLNumber && s.crlNumber.compare(serial{}.next()) > 0 {
+			s.findings.add(CRLMissing, "CRL", "no valid CRL of the CA is in the folder, though certificates are revoked or CRLs were issued")
+		}
+		return nil
+	}
+	crl, err := s.readCRL(ctx, s.newestCRL.path)
+	if err != nil {
+		return err
+	}
+	if crl == nil {
+		return s.folder.changed(s.newestCRL.path)
+	}
+	s.checkWindow(crl)
+	s.checkNumber()
+	s.checkEntries(crl)
+	return nil
+}
+
+// readCRL returns nil when the file holds no CRL that can be parsed.
+func (s *survey) readCRL(ctx context.Context, name string) (*x509.RevocationList, error) {
+	e, ok, err := s.folder.lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, s.folder.changed(name)
+	}
+	data, err := s.folder.read(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	crl, err := x509.ParseRevocationList(crlOf(data))
+	if err != nil {
+		return nil, nil //nolint:nilerr // the caller reports it as a finding
+	}
+	return crl, nil
+}
+
+// verifyCRL reports whether the CA issued the CRL. Those of other CAs are of no
+// interest.
+func (s *survey) verifyCRL(name string, crl *x509.RevocationList) bool {
+	matched := false
+	for _, parent := range s.authority.own {
+		if !bytes.Equal(parent.RawSubject, crl.RawIssuer) {
+			continue
+		}
+		matched = true
+		err := parent.CheckSignature(crl.SignatureAlgorithm, crl.RawTBSRevocationList, crl.Signature)
+		if err == nil {
+			return true
+		}
+		if isUnsupported(err) {
+			s.findings.add(SignatureNotChecked, name, "signed with an algorithm that is not supported (%s)", crl.SignatureAlgorithm)
+			return false
+		}
+	}
+	if matched {
+		s.findings.add(CRLSignatureInvalid, name, "no generation of the CA verifies its signature")
+	}
+	return false
+}
+
+func isDelta(crl *x509.RevocationList) bool {
+	for _, extension := range crl.Extensions {
+		if extension.Id.Equal(deltaIndicator) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *survey) checkWindow(crl *x509.RevocationList) {
+	name := s.newestCRL.path
+	switch {
+	case crl.ThisUpdate.After(s.now):
+		s.findings.add(CRLNotYetValid, name, "thisUpdate is %s", crl.ThisUpdate.UTC().Format(time.RFC3339))
+	case crl.NextUpdate.IsZero():
+		s.findings.add(CRLExpired, name, "it has no nextUpdate, which RFC 5280 demands")
+	case !crl.NextUpdate.After(s.now):
+		s.findings.add(CRLExpired, name, "nextUpdate was %s: issue a new CRL", crl.NextUpdate.UTC().Format(time.RFC3339))
+	}
+}
+
+// checkNumber compares the CRL number file with the newest CRL.
+func (s *survey) checkNumber() {
+	crl := s.newestCRL
+	if !crl.numbered {
+		return
+	}
+	if !s.hasCRLNumber {
+		if s.layout.crlNumber == "" && s.layout.database != "" {
+			s.findings.add(CRLNumberMissing, "crlnumber", "CRLs are numbered, but the file with the next number is not there")
+		}
+		return
+	}
+	switch want := crl.number.next(); s.crlNumber.compare(want) {
+	case -1:
+		s.findings.add(CRLNumberBehind, s.layout.crlNumber, "the next CRL number is %s, but %s has number %s already", s.crlNumber, crl.path, crl.number)
+	case 1:
+		s.findings.add(CRLNewerElsewhere, crl.path, "it has number %s, but the next number is %s: a newer CRL was issued and is not in the folder", crl.number, s.crlNumber)
+	}
+}
+
+// checkEntries compares the newest CRL with the index.
+func (s *survey) checkEntries(crl *x509.RevocationList) {
+	if s.layout.database == "" {
+		return
+	}
+	for _, entry := range crl.RevokedCertificateEntries {
+		n, err := serialOf(entry.SerialNumber.Bytes())
+		if err != nil {
+			s.findings.add(OnCRLNotRevoked, s.newestCRL.path, "holds a serial number that is too long for RFC 5280")
+			continue
+		}
+		known := s.ledger.rows[n]
+		if known.flags&isRevoked == 0 {
+			if s.ledger.whole {
+				s.findings.add(OnCRLNotRevoked, n.String(), "is on %s, but the index does not say that it is revoked", s.newestCRL.path)
+			}
+			continue
+		}
+		known.flags |= onCRL
+		s.ledger.rows[n] = known
+	}
+	for _, n := range s.ledger.sorted(func(i issued) bool { return i.flags&(isRevoked|isExpired|onCRL) == isRevoked }) {
+		s.findings.add(RevokedNotOnCRL, n.String(), "is revoked and has not expired, but is not on %s: issue a new CRL", s.newestCRL.path)
+	}
+}

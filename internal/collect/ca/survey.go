@@ -1,0 +1,304 @@
+package ca
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash/maphash"
+	"io"
+	"path"
+	"slices"
+	"time"
+
+	"infrabackup/internal/fault"
+)
+
+// mark is what is remembered of an entry between the passes.
+type mark struct {
+	stamp uint64
+	own   bool // is the CA's, so it may not change during the capture
+}
+
+// stateFile is one of the files that tell whether the CA works at the moment.
+type stateFile struct {
+	path   string
+	stamp  uint64
+	digest [sha256.Size]byte
+}
+
+// survey is the first pass over the folder and what it found.
+type survey struct {
+	folder   *folder
+	now      time.Time
+	layout   layout
+	findings *findings
+
+	seed  maphash.Seed
+	marks map[uint64]mark // by hash of the path
+	state []stateFile
+
+	otherHomes map[string]bool // folders with the database of another CA
+	authority  authority
+	ledger     *ledger
+	crls       []string // files with a CRL
+
+	crlNumber    serial // content of the file
+	hasCRLNumber bool
+	newestCRL    *crlSummary // newest of the CA's own, nil when there is none
+}
+
+// newSurvey reads state, CA certificates, keys, index and CRLs. What does not fit
+// together becomes a finding; errors are about the reading.
+func newSurvey(ctx context.Context, f *folder, now time.Time) (*survey, error) {
+	s := &survey{
+		folder: f, now: now, findings: newFindings(),
+		seed: maphash.MakeSeed(), marks: map[uint64]mark{}, ledger: newLedger(), otherHomes: map[string]bool{},
+	}
+	var err error
+	if s.layout, err = findLayout(ctx, f); err != nil {
+		return nil, err
+	}
+	if s.state, err = s.readState(ctx); err != nil {
+		return nil, err
+	}
+	if err := f.walk(ctx, func(e entry) error { return s.visit(ctx, e) }); err != nil {
+		return nil, err
+	}
+	s.authority.settle(s.layout)
+	if len(s.authority.own) == 0 && s.layout.database == "" && len(s.authority.unreadable) == 0 {
+		return nil, fault.Newf(fault.SourceInvalid, "CA folder %s holds neither a CA certificate nor an index.txt: it is not a CA, or not mounted", f.dir)
+	}
+	s.authority.check(s.findings, s.now)
+	s.authority.checkKeys(s.findings, s.layout, s.now)
+	if err := s.readDatabase(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.readCRLs(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// visit marks an entry, and looks into it unless it is an issued certificate,
+// which the second pass checks.
+func (s *survey) visit(ctx context.Context, e entry) error {
+	s.marks[s.hash(e.path)] = mark{stamp: stampOf(e.info)}
+	if e.info.IsDir() {
+		return s.visitDir(e)
+	}
+	if !e.info.Mode().IsRegular() || s.layout.inIssued(e.path) || s.ofOther(e.path) {
+		return nil
+	}
+	if e.info.Size() > maxParsedBytes {
+		return s.visitLarge(ctx, e)
+	}
+	data, err := s.folder.read(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer clear(data) // it may be a key
+	c := inspect(e.path, data)
+	s.authority.add(e.path, c, s.layout)
+	if c.crl != nil {
+		s.crls = append(s.crls, e.path)
+	}
+	return nil
+}
+
+// visitDir notes a folder that is the home of another CA, such as an intermediate
+// one below its root. Its certificates would look wrong beside this CA's index.
+func (s *survey) visitDir(e entry) error {
+	index := path.Join(e.path, "index.txt")
+	if index == s.layout.database {
+		return nil
+	}
+	_, ok, err := s.folder.lookup(index)
+	if err != nil || !ok {
+		return err
+	}
+	s.otherHomes[e.path] = true
+	s.findings.add(DatabaseNotChecked, index, "database of another CA: that CA's files are captured, but not checked")
+	return nil
+}
+
+// ofOther reports whether a file belongs to another CA in the same folder.
+func (s *survey) ofOther(name string) bool {
+	for dir := path.Dir(name); dir != "." && dir != s.layout.home; dir = path.Dir(dir) {
+		if s.otherHomes[dir] {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *survey) visitLarge(ctx context.Context, e entry) (err error) {
+	head, err := s.folder.head(e)
+	if err != nil || !looksLikeCRL(e.path, head) {
+		return err
+	}
+	if e.info.Size() > maxCRLBytes {
+		s.findings.add(CRLUnreadable, e.path, "larger than %d MiB: captured, but not checked", maxCRLBytes>>20)
+		return ctx.Err()
+	}
+	s.crls = append(s.crls, e.path)
+	return nil
+}
+
+func (s *survey) hash(name string) uint64 { return maphash.String(s.seed, name) }
+
+// readState takes stamp and digest of every state file.
+func (s *survey) readState(ctx context.Context) ([]stateFile, error) {
+	var out []stateFile
+	for _, name := range s.layout.state() {
+		file, err := s.digest(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, file)
+	}
+	return out, nil
+}
+
+func (s *survey) digest(ctx context.Context, name string) (state stateFile, err error) {
+	e, ok, err := s.folder.lookup(name)
+	if err != nil {
+		return state, err
+	}
+	if !ok {
+		return state, s.folder.changed(name)
+	}
+	h := sha256.New()
+	if err := s.scan(ctx, e, func(r io.Reader) error {
+		_, err := io.Copy(h, r)
+		return err
+	}); err != nil {
+		return state, err
+	}
+	state = stateFile{path: name, stamp: stampOf(e.info)}
+	h.Sum(state.digest[:0])
+	return state, nil
+}
+
+// scan gives use the content of a file and makes sure that it did not change
+// meanwhile.
+func (s *survey) scan(ctx context.Context, e entry, use func(io.Reader) error) (err error) {
+	file, err := s.folder.open(e)
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, file)
+	if err := use(s.folder.stream(ctx, e, file)); err != nil {
+		return s.folder.fault(e.path, err)
+	}
+	return s.folder.unchanged(e, file)
+}
+
+// still makes sure that the state files are what they were at first, and that no
+// other has come up: a first CRL creates its number file.
+func (s *survey) still(ctx context.Context) error {
+	l, err := findLayout(ctx, s.folder)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(l.state(), s.layout.state()) {
+		return s.folder.changed("the CA's database")
+	}
+	after, err := s.readState(ctx)
+	if err != nil {
+		return err
+	}
+	for i, file := range after {
+		if file != s.state[i] {
+			return s.folder.changed(file.path)
+		}
+	}
+	return nil
+}
+
+// confirm looks, after the last file was handed out, whether the CA is still what
+// the first pass saw: state by content, everything else by stamp.
+func (s *survey) confirm(ctx context.Context) error {
+	if err := s.still(ctx); err != nil {
+		return err
+	}
+	gone := 0
+	for _, m := range s.marks {
+		if m.own {
+			gone++
+		}
+	}
+	err := s.folder.walk(ctx, func(e entry) error {
+		m, known := s.marks[s.hash(e.path)]
+		switch {
+		case known && m.own:
+			gone--
+			if m.stamp != stampOf(e.info) {
+				return s.folder.changed(e.path)
+			}
+		case !known && e.info.Mode().IsRegular() && s.isOwn(ctx, e):
+			return s.folder.changed(e.path)
+		}
+		return nil
+	})
+	if err == nil && gone > 0 {
+		err = fault.Newf(fault.SourceChanging, "%d files of the CA vanished from %s during the capture", gone, s.folder.dir)
+	}
+	return err
+}
+
+// isOwn tells of a file that came up during the capture whether it is the CA's.
+// When it cannot be read it counts as such.
+func (s *survey) isOwn(ctx context.Context, e entry) bool {
+	if s.layout.inIssued(e.path) || s.ofOther(e.path) {
+		return true
+	}
+	if e.info.Size() > maxParsedBytes {
+		head, err := s.folder.head(e)
+		return err != nil || looksLikeCRL(e.path, head)
+	}
+	data, err := s.folder.read(ctx, e)
+	defer clear(data)
+	return err != nil || inspect(e.path, data).kind != kindFile
+}
+
+// head returns the start of a file.
+func (f *folder) head(e entry) (head []byte, err error) {
+	file, err := f.open(e)
+	if err != nil {
+		return nil, err
+	}
+	defer closeInto(&err, file)
+	head = make([]byte, min(e.info.Size(), maxValueBytes))
+	if _, err := io.ReadFull(file, head); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+			return nil, f.changed(e.path)
+		}
+		return nil, f.fault(e.path, err)
+	}
+	return head, nil
+}
+
+// cursor tells how far the CA was, in values that an operator can compare with
+// the CA and with other backups.
+func (s *survey) cursor() map[string]string {
+	out := map[string]string{
+		"issued": decimal(s.ledger.issued), "revoked": decimal(s.ledger.revoked), "expired": decimal(s.ledger.expired),
+		"certificates": decimal(s.ledger.certificates), "serialMode": s.ledger.mode(),
+	}
+	for _, file := range s.state {
+		if file.path == s.layout.database {
+			out["indexSha256"] = hex.EncodeToString(file.digest[:])
+		}
+	}
+	if s.ledger.hasNext {
+		out["serial"] = s.ledger.next.String()
+	}
+	if s.hasCRLNumber {
+		out["crlNumber"] = s.crlNumber.String()
+	}
+	if s.newestCRL != nil && s.newestCRL.numbered {
+		out["newestCrl"] = s.newestCRL.number.String()
+	}
+	return out
+}
