@@ -49,6 +49,20 @@ func (s *Spool) String() string { return s.dir }
 // Close releases the folder. Open files stay usable.
 func (s *Spool) Close() error { return s.root.Close() }
 
+// Check proves that the folder can be written to.
+func (s *Spool) Check() error {
+	const probe = "probe"
+	file, err := s.root.OpenFile(probe, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return s.fail("write", err)
+	}
+	_, err = file.Write([]byte(probe))
+	if err = errors.Join(err, file.Close(), s.root.Remove(probe)); err != nil {
+		return s.fail("write", err)
+	}
+	return nil
+}
+
 // Begin makes room for a backup: its folder is made, and what earlier backups left
 // behind is removed, because only one backup runs at a time.
 func (s *Spool) Begin(id backup.ID) error {

@@ -1,0 +1,232 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+)
+
+// Backup makes one backup: it checks the share, makes the backup key, captures
+// and uploads every service, seals, and publishes with one rename. A service that
+// cannot be captured for good leaves the others alone and makes the result
+// PartialSucceeded; a share that fails for good, or a cancellation, ends the run
+// and removes what it had written.
+func Backup(ctx workflow.Context, in flow.BackupInput) (backup.Overview, error) {
+	run := &backupRun{in: in, startedAt: workflow.Now(ctx).UTC(), status: backup.Creating}
+	if run.in.SpoolWait <= 0 {
+		run.in.SpoolWait = flow.DefaultSpoolWait
+	}
+	if err := flow.BackupProgress.Handle(ctx, run.progress); err != nil {
+		return backup.Overview{}, err
+	}
+	overview, err := run.run(ctx)
+	if err == nil {
+		run.enter(ctx, overview.Status, "done: "+overview.Path)
+		run.release(ctx)
+		return overview, nil
+	}
+	run.enter(ctx, backup.Failed, "cleaning up")
+	run.discard(ctx)
+	run.enter(ctx, backup.Failed, "failed: "+flow.DecodeFault(err).Message())
+	return backup.Overview{}, err
+}
+
+// backupRun is the state of one run.
+type backupRun struct {
+	in        flow.BackupInput
+	startedAt time.Time
+	status    backup.Status
+	step      string
+
+	share flow.CheckShareOutput
+	key   flow.PrepareKeyOutput
+	lanes []*lane
+	hosts []string // whose spools hold something of this backup
+}
+
+func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
+	r.enter(ctx, backup.Creating, "checking the share")
+	var err error
+	r.share, err = flow.CheckShare.Run(probingRun(ctx), flow.CheckShareInput{BackupID: r.in.BackupID})
+	if err != nil {
+		return backup.Overview{}, err
+	}
+	for _, service := range r.share.Services {
+		r.lanes = append(r.lanes, newLane(r, service))
+	}
+	r.enter(ctx, backup.Running, "making the backup key")
+	r.key, err = flow.PrepareKey.Run(preparing(ctx, "make and wrap the backup key"), flow.PrepareKeyInput{
+		BackupID: r.in.BackupID, Revision: r.share.Revision,
+	})
+	if err != nil {
+		return backup.Overview{}, err
+	}
+	r.enter(ctx, backup.Running, "capturing and uploading")
+	if err := r.runLanes(ctx); err != nil {
+		return backup.Overview{}, err
+	}
+	results := r.results()
+	if backup.Overall(results) == backup.Failed {
+		return backup.Overview{}, flow.EncodeFault(fault.Newf(fault.BackupFailed, "no service could be captured: %s", failures(results)))
+	}
+	return r.finish(ctx, results)
+}
+
+// runLanes works on the services, several at once, and returns the first error
+// that ends the whole run.
+func (r *backupRun) runLanes(ctx workflow.Context) error {
+	ctx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	places := workflow.NewSemaphore(ctx, parallelServices)
+	wg := workflow.NewWaitGroup(ctx)
+	var fatal error
+	for _, l := range r.lanes {
+		wg.Add(1)
+		workflow.GoNamed(ctx, string(l.progress.Service), func(ctx workflow.Context) {
+			defer wg.Done()
+			err := places.Acquire(ctx, 1)
+			if err == nil {
+				err = l.run(ctx)
+				places.Release(1)
+			}
+			if err != nil && fatal == nil {
+				fatal = err
+				cancel()
+			}
+			r.describe(ctx)
+		})
+	}
+	// The lanes end by themselves when the run is cancelled, and must have ended
+	// before anything is cleaned up.
+	disconnected, stop := workflow.NewDisconnectedContext(ctx)
+	defer stop()
+	wg.Wait(disconnected)
+	return fatal
+}
+
+func (r *backupRun) finish(ctx workflow.Context, results []backup.ServiceResult) (backup.Overview, error) {
+	r.enter(ctx, backup.Running, "sealing")
+	in := flow.SealBackupInput{
+		BackupID: r.in.BackupID, Revision: r.share.Revision, StartedAt: r.startedAt, RequestedBy: r.in.RequestedBy,
+		Recipient: r.key.Recipient, WorkKeyID: r.key.WorkKeyID, Key: r.key.Key, Services: results,
+	}
+	for _, l := range r.lanes {
+		if l.result.Status == backup.Succeeded {
+			in.Parts = append(in.Parts, l.upload.Part)
+			in.Indexes = append(in.Indexes, flow.ServiceIndex{Service: l.result.Service, File: l.upload.Index})
+		}
+	}
+	sealed, err := flow.SealBackup.Run(streaming(ctx, "write catalogue, manifest, sums and signature"), in)
+	if err != nil {
+		return backup.Overview{}, err
+	}
+	r.enter(ctx, backup.Running, "publishing")
+	published, err := flow.PublishBackup.Run(streaming(ctx, "read back and rename"), flow.PublishBackupInput{
+		BackupID: r.in.BackupID, Revision: r.share.Revision, StartedAt: r.startedAt, Sealed: sealed.Sealed,
+	})
+	if err != nil {
+		return backup.Overview{}, err
+	}
+	return backup.Overview{
+		BackupID: r.in.BackupID, Status: sealed.Status, StartedAt: r.startedAt, FinishedAt: sealed.FinishedAt,
+		Path: published.Path, TotalBytes: sealed.TotalBytes, RequestedBy: r.in.RequestedBy, Services: results,
+	}, nil
+}
+
+// discard removes what the run left on the share and in the spools. It works after
+// a cancellation too, and a failure of it does not hide the run's own.
+func (r *backupRun) discard(ctx workflow.Context) {
+	if r.share.Revision == 0 {
+		return // the check of the share failed, so nothing was written, and a refused login is not tried again
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	_, err := flow.DiscardBackup.Run(tidying(ctx, "remove the partial backup from the share"), flow.DiscardBackupInput{
+		BackupID: r.in.BackupID, Revision: r.share.Revision,
+	})
+	if err != nil {
+		workflow.GetLogger(ctx).Warn("the partial backup stays on the share until the next run", "error", err)
+	}
+	r.release(ctx)
+}
+
+// release empties the spools. A host that is gone is passed over: its spool empties
+// itself when it captures the next backup.
+func (r *backupRun) release(ctx workflow.Context) {
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	for _, host := range r.hosts {
+		on := workflow.WithTaskQueue(tidying(ctx, "empty the spool of "+host), flow.SpoolQueue(r.in.Instance, host))
+		if _, err := flow.ReleaseSpool.Run(on, flow.ReleaseSpoolInput{BackupID: r.in.BackupID}); err != nil {
+			workflow.GetLogger(ctx).Warn("the spool is emptied with the next backup", "host", host, "error", err)
+		}
+	}
+}
+
+func (r *backupRun) results() []backup.ServiceResult {
+	results := make([]backup.ServiceResult, 0, len(r.lanes))
+	for _, l := range r.lanes {
+		results = append(results, l.result)
+	}
+	return results
+}
+
+func failures(results []backup.ServiceResult) string {
+	var texts []string
+	for _, result := range results {
+		texts = append(texts, fmt.Sprintf("%s %s: %s", result.Service, result.Code, result.Message))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// enter records where the run is, for the query and for the Web UI.
+func (r *backupRun) enter(ctx workflow.Context, status backup.Status, step string) {
+	r.status, r.step = status, step
+	r.describe(ctx)
+}
+
+func (r *backupRun) describe(ctx workflow.Context) {
+	var text strings.Builder
+	fmt.Fprintf(&text, "**%s** backup `%s`: %s\n", r.status, r.in.BackupID, r.step)
+	for _, l := range r.lanes {
+		p := l.progress
+		fmt.Fprintf(&text, "\n- %s: %s, %d items, %d bytes", p.Service, p.Phase, p.Items, p.Bytes)
+		if p.Code != "" {
+			fmt.Fprintf(&text, ", %s", p.Code)
+		}
+	}
+	workflow.SetCurrentDetails(ctx, text.String())
+}
+
+func (r *backupRun) progress(struct{}) (flow.Progress, error) {
+	p := flow.Progress{BackupID: r.in.BackupID, Status: r.status, Step: r.step, StartedAt: r.startedAt, Services: []flow.ServiceProgress{}}
+	for _, l := range r.lanes {
+		p.Services = append(p.Services, l.progress)
+	}
+	return p, nil
+}
+
+// usesSpoolOf remembers a host for [backupRun.release].
+func (r *backupRun) usesSpoolOf(host string) {
+	if !slices.Contains(r.hosts, host) {
+		r.hosts = append(r.hosts, host)
+	}
+}
+
+// probingRun is [probing] at the start of a run: a file server that is just being
+// restarted gets a few minutes.
+func probingRun(ctx workflow.Context) workflow.Context {
+	ctx = probing(ctx, "check the share and pin the settings")
+	ctx = workflow.WithScheduleToCloseTimeout(ctx, 10*time.Minute)
+	return workflow.WithRetryPolicy(ctx, temporal.RetryPolicy{
+		InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second, MaximumAttempts: 12,
+	})
+}

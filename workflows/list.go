@@ -1,0 +1,13 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"infrabackup/internal/flow"
+)
+
+// List reads the finished backups from the share, for callers that cannot reach
+// it.
+func List(ctx workflow.Context, in flow.ListInput) (flow.ListOutput, error) {
+	return flow.ListBackups.Run(looking(ctx, "read the manifests"), in)
+}

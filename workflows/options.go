@@ -1,0 +1,97 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// parallelServices is how many services a run works on at once. Two keep source,
+// disk and network busy together; each costs the worker buffers of its own.
+const parallelServices = 2
+
+// maxCaptures bounds how often a service is captured anew because the host that
+// held it did not come back.
+const maxCaptures = 5
+
+// heartbeatTimeout is after how long a silent activity counts as dead together
+// with its worker, and is tried again. Activities report every few seconds.
+const heartbeatTimeout = 20 * time.Second
+
+// patience is a retry policy for faults that pass by themselves, such as a file
+// server's restart or a worker's crash: about 45 minutes in all.
+func patience() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{
+		InitialInterval:    2 * time.Second,
+		BackoffCoefficient: 2,
+		MaximumInterval:    time.Minute,
+		MaximumAttempts:    50,
+	}
+}
+
+// probing is for checks whose caller waits for the answer: a short time, and few
+// tries, so that a wrong value is reported and not tried again and again.
+func probing(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ScheduleToCloseTimeout: 3 * time.Minute,
+		StartToCloseTimeout:    90 * time.Second,
+		Summary:                summary,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 2,
+		},
+	})
+}
+
+// preparing is for the quick steps before and after the long ones.
+func preparing(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 5 * time.Minute,
+		Summary:             summary,
+		RetryPolicy:         patience(),
+	})
+}
+
+// streaming is for steps that move all the data of a service and report progress.
+func streaming(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 24 * time.Hour,
+		HeartbeatTimeout:    heartbeatTimeout,
+		WaitForCancellation: true,
+		Summary:             summary,
+		RetryPolicy:         patience(),
+	})
+}
+
+// onHost is [streaming] for work that only one host can do: when nobody takes it up
+// within wait, it fails instead of waiting on.
+func onHost(ctx workflow.Context, queue string, wait time.Duration, summary string) workflow.Context {
+	ctx = streaming(ctx, summary)
+	ctx = workflow.WithTaskQueue(ctx, queue)
+	return workflow.WithScheduleToStartTimeout(ctx, wait)
+}
+
+// tidying is for cleaning up after a run, which must not keep the run from ending.
+func tidying(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ScheduleToStartTimeout: time.Minute,
+		ScheduleToCloseTimeout: 15 * time.Minute,
+		StartToCloseTimeout:    5 * time.Minute,
+		Summary:                summary,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 20,
+		},
+	})
+}
+
+// looking is for reading the share on behalf of somebody who waits.
+func looking(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ScheduleToCloseTimeout: 10 * time.Minute,
+		StartToCloseTimeout:    5 * time.Minute,
+		Summary:                summary,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3,
+		},
+	})
+}

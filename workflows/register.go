@@ -1,0 +1,18 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/worker"
+
+	"infrabackup/internal/flow"
+)
+
+// Register makes r answer for every workflow of the product.
+func Register(r worker.WorkflowRegistry) {
+	flow.Backup.Register(r, Backup)
+	flow.Settings.Register(r, Settings)
+	flow.Enable.Register(r, Enable)
+	flow.List.Register(r, List)
+	flow.Verify.Register(r, Verify)
+	flow.Delete.Register(r, Delete)
+	flow.Diagnose.Register(r, Diagnose)
+}
