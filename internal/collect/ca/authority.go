@@ -2,6 +2,7 @@ package ca
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -179,7 +180,7 @@ func (a *authority) checkChain(f *findings, cert caCertificate) {
 	}
 	switch {
 	case known && isUnsupported(verifies(cert.Certificate, cert.Certificate)):
-		f.add(SignatureNotChecked, cert.path, "signed with an algorithm that is not supported (%s)", cert.SignatureAlgorithm)
+		f.add(SignatureNotChecked, cert.path, "signed with an algorithm or key size that is not supported (%s)", cert.SignatureAlgorithm)
 	case known:
 		f.add(SignatureInvalid, cert.path, "no certificate in the folder verifies the signature of this CA certificate")
 	case !selfIssued:
@@ -190,7 +191,21 @@ func (a *authority) checkChain(f *findings, cert caCertificate) {
 // verifies checks a signature by the key alone: whether the parent may sign is
 // checked once, on the parent.
 func verifies(cert, parent *x509.Certificate) error {
-	return parent.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature)
+	return checkSignature(parent, cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature)
+}
+
+// RSA moduli that signatures are checked with, in bits: crypto/rsa refuses smaller
+// ones, and larger ones would take very long.
+const (
+	minRSABits = 1024
+	maxRSABits = 16384
+)
+
+func checkSignature(parent *x509.Certificate, algorithm x509.SignatureAlgorithm, signed, signature []byte) error {
+	if key, ok := parent.PublicKey.(*rsa.PublicKey); ok && (key.N.BitLen() < minRSABits || key.N.BitLen() > maxRSABits) {
+		return x509.ErrUnsupportedAlgorithm
+	}
+	return parent.CheckSignature(algorithm, signed, signature)
 }
 
 func isUnsupported(err error) bool {

@@ -67,16 +67,16 @@ func pause(ctx context.Context, d time.Duration) error {
 // Service returns [backup.CA].
 func (c *Collector) Service() backup.Service { return backup.CA }
 
-// Check makes the first pass of a capture: the folder is there, is a CA, and
-// everything but the issued certificates themselves has been opened. A CA that
-// moves meanwhile is no error here.
+// Check makes the first pass of a capture, which is SOURCE_CHANGING only when the
+// CA never holds still: the folder is there, is a CA, and everything but the
+// issued certificates themselves has been read.
 func (c *Collector) Check(ctx context.Context) (err error) {
 	f, err := openFolder(c.config.Dir)
 	if err != nil {
 		return err
 	}
 	defer closeInto(&err, f)
-	_, err = newSurvey(ctx, f, c.now().UTC())
+	_, err = c.survey(ctx, f, c.now().UTC())
 	return err
 }
 

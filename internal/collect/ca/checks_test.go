@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"slices"
@@ -228,4 +229,58 @@ func TestFindingsAreBounded(t *testing.T) {
 	sink, _ := collectNow(t, lab.dir)
 	require.Len(t, sink.gaps, maxNamed+1)
 	require.EqualValues(t, 4*maxNamed, sink.gaps[maxNamed].Count)
+}
+
+// TestCollectOtherAlgorithms has CAs whose algorithms Go does not know: captured,
+// and said not to be checked.
+func TestCollectOtherAlgorithms(t *testing.T) {
+	for name, row := range map[string]struct {
+		key  []string
+		want []string
+	}{
+		"Ed25519":   {[]string{"genpkey", "-algorithm", "ED25519"}, []string{}},
+		"P-521":     {[]string{"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"}, []string{}},
+		"Ed448":     {[]string{"genpkey", "-algorithm", "ED448"}, []string{SignatureNotChecked, KeyUnreadable}},
+		"brainpool": {[]string{"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"}, []string{IssuedUnreadable, KeyUnreadable}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lab := newLabCA(t, row.key)
+			if strings.HasPrefix(name, "Ed") {
+				lab.write("openssl.cnf", strings.Replace(lab.readText("openssl.cnf"), "= sha256", "= default", 1))
+			}
+			lab.issue("www.example.com")
+			sink, _ := collectNow(t, lab.dir)
+			slices.Sort(row.want)
+			require.Equal(t, row.want, sink.codes(), "%v", sink.gaps)
+		})
+	}
+}
+
+// TestCollectSelfSignedInIndex has a CA certificate that the CA's own index
+// lists, as CA.pl makes it.
+func TestCollectSelfSignedInIndex(t *testing.T) {
+	lab := newLabCA(t, ecKey)
+	lab.remove("cacert.pem")
+	lab.openssl("req", "-new", "-config", "openssl.cnf", "-key", lab.path("private/cakey.pem"), "-out", lab.path("ca.csr"), "-subj", "/CN=Self")
+	lab.openssl("ca", "-batch", "-config", "openssl.cnf", "-selfsign", "-extensions", "v3_ca", "-keyfile", lab.path("private/cakey.pem"),
+		"-in", lab.path("ca.csr"), "-out", lab.path("cacert.pem"), "-days", "400")
+	lab.issue("www.example.com")
+	sink, result := collectNow(t, lab.dir)
+	require.Empty(t, sink.gaps)
+	require.Len(t, sink.kinds(kindCopy), 1)
+	require.Equal(t, "2", result.Cursor["certificates"])
+	lab.remove("newcerts/1000.pem")
+	sink, _ = collectNow(t, lab.dir)
+	require.Empty(t, sink.gaps, "the CA certificate itself is there")
+}
+
+func TestCollectProviderKey(t *testing.T) {
+	lab := newLabCA(t, ecKey)
+	lab.fill()
+	lab.write("private/cakey.pem", "-----BEGIN PKCS#11 PROVIDER URI-----\n"+
+		base64.StdEncoding.EncodeToString([]byte("0\x30\x1a\x07PKCS#11\x0c\x10pkcs11:object=ca?pin-value=1234"))+"\n-----END PKCS#11 PROVIDER URI-----\n")
+	sink, _ := collectNow(t, lab.dir)
+	require.Equal(t, []string{KeyNotContained}, sink.codes())
+	require.Contains(t, sink.gaps[0].Reason, "pkcs11:object=ca:")
+	require.Len(t, sink.kinds(kindKeyReference), 1)
 }

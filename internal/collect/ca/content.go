@@ -39,6 +39,9 @@ const (
 	maxParsedBytes = 1 << 20
 	// maxCRLBytes bounds a CRL that is checked: some 200,000 revoked certificates.
 	maxCRLBytes = 8 << 20
+	// maxKeyBytes bounds a private key that is parsed: RSA with 16,384 bits has
+	// some 9,300 bytes, and checking larger ones would take very long.
+	maxKeyBytes = 16 << 10
 	// maxBlocks bounds how many PEM blocks of one file are looked at.
 	maxBlocks = 4096
 )
@@ -179,6 +182,9 @@ func (c *content) addCertificate(der []byte) {
 // parseKey reads a private key in PKCS #8, PKCS #1 or SEC 1 form. The parsers
 // make sure that its halves belong together.
 func parseKey(der []byte) privateKey {
+	if len(der) > maxKeyBytes {
+		return privateKey{err: errors.New("is larger than any supported key")}
+	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		if rsaKey, errRSA := x509.ParsePKCS1PrivateKey(der); errRSA == nil {

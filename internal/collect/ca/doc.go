@@ -11,7 +11,8 @@
 // symbolic links become records ("directory", "symlink"), since they have no
 // bytes of their own: a link is never followed, because its target, when it lies
 // inside the folder, is captured where it lies; a target outside is the gap
-// [SymlinkOutside]. Devices, sockets and FIFOs are never opened and are the gap
+// [SymlinkOutside]. (A database or serial file that is itself a link is therefore
+// captured, but not checked.) Devices, sockets and FIFOs are never opened and are the gap
 // [SpecialFile]. A file whose name is not printable UTF-8 goes below ca-renamed/
 // with the odd bytes percent-encoded, and is noted.
 //

@@ -40,7 +40,7 @@ const (
 	IssuedMisnamed         = "CA_CERT_MISNAMED"              // file name is not the serial number
 	IssuedForeign          = "CA_CERT_FOREIGN"               // among the issued ones, from another issuer
 	SignatureInvalid       = "CA_CERT_SIGNATURE_INVALID"     // no generation of the CA verifies it
-	SignatureNotChecked    = "CA_CERT_SIGNATURE_NOT_CHECKED" // algorithm that is not supported, such as MD5
+	SignatureNotChecked    = "CA_CERT_SIGNATURE_NOT_CHECKED" // algorithm or key size that is not supported, such as MD5
 	CRLMissing             = "CA_CRL_MISSING"                // something is revoked or a CRL was issued, none is here
 	CRLUnreadable          = "CA_CRL_UNREADABLE"             // cannot be parsed, or too large to be checked
 	CRLSignatureInvalid    = "CA_CRL_SIGNATURE_INVALID"      // no generation of the CA verifies it

@@ -235,7 +235,7 @@ func (s *survey) isIssuedHere(name string, cert certificate) bool {
 	case slices.ContainsFunc(a.own, func(c caCertificate) bool { return c.digest == cert.digest }):
 		// checkChain has said it.
 	case matched && isUnsupported(failure):
-		s.findings.add(SignatureNotChecked, name, "signed with an algorithm that is not supported (%s)", parsed.SignatureAlgorithm)
+		s.findings.add(SignatureNotChecked, name, "signed with an algorithm or key size that is not supported (%s)", parsed.SignatureAlgorithm)
 		return true
 	case matched:
 		s.findings.add(SignatureInvalid, name, "no generation of the CA verifies its signature")

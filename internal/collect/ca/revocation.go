@@ -34,11 +34,11 @@ var deltaIndicator = asn1.ObjectIdentifier{2, 5, 29, 27}
 // own with the index.
 func (s *survey) readCRLs(ctx context.Context) error {
 	for _, name := range s.crls {
-		crl, err := s.readCRL(ctx, name)
+		crl, ok, err := s.readCRL(ctx, name)
 		if err != nil {
 			return err
 		}
-		if crl == nil {
+		if !ok {
 			s.findings.add(CRLUnreadable, name, "cannot be parsed: captured, but not checked")
 			continue
 		}
@@ -61,11 +61,11 @@ func (s *survey) readCRLs(ctx context.Context) error {
 		}
 		return nil
 	}
-	crl, err := s.readCRL(ctx, s.newestCRL.path)
+	crl, ok, err := s.readCRL(ctx, s.newestCRL.path)
 	if err != nil {
 		return err
 	}
-	if crl == nil {
+	if !ok {
 		return s.folder.changed(s.newestCRL.path)
 	}
 	s.checkWindow(crl)
@@ -74,24 +74,21 @@ func (s *survey) readCRLs(ctx context.Context) error {
 	return nil
 }
 
-// readCRL returns nil when the file holds no CRL that can be parsed.
-func (s *survey) readCRL(ctx context.Context, name string) (*x509.RevocationList, error) {
-	e, ok, err := s.folder.lookup(name)
+// readCRL reads the CRL in a file; ok is false when none can be parsed.
+func (s *survey) readCRL(ctx context.Context, name string) (crl *x509.RevocationList, ok bool, err error) {
+	e, there, err := s.folder.lookup(name)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if !ok {
-		return nil, s.folder.changed(name)
+	if !there {
+		return nil, false, s.folder.changed(name)
 	}
 	data, err := s.folder.read(ctx, e)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	crl, err := x509.ParseRevocationList(crlOf(data))
-	if err != nil {
-		return nil, nil //nolint:nilerr // the caller reports it as a finding
-	}
-	return crl, nil
+	crl, broken := x509.ParseRevocationList(crlOf(data))
+	return crl, broken == nil, nil
 }
 
 // verifyCRL reports whether the CA issued the CRL. Those of other CAs are of no
@@ -103,12 +100,12 @@ func (s *survey) verifyCRL(name string, crl *x509.RevocationList) bool {
 			continue
 		}
 		matched = true
-		err := parent.CheckSignature(crl.SignatureAlgorithm, crl.RawTBSRevocationList, crl.Signature)
+		err := checkSignature(parent.Certificate, crl.SignatureAlgorithm, crl.RawTBSRevocationList, crl.Signature)
 		if err == nil {
 			return true
 		}
 		if isUnsupported(err) {
-			s.findings.add(SignatureNotChecked, name, "signed with an algorithm that is not supported (%s)", crl.SignatureAlgorithm)
+			s.findings.add(SignatureNotChecked, name, "signed with an algorithm or key size that is not supported (%s)", crl.SignatureAlgorithm)
 			return false
 		}
 	}

@@ -199,22 +199,8 @@ func TestCollectTwoGiBBlob(t *testing.T) {
 func TestCollectManyCertificates(t *testing.T) {
 	const count = 5_000
 	dir := t.TempDir()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
 	now := time.Now().Truncate(time.Second).UTC()
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Many"}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	write := func(name, kind string, der []byte) {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
-	}
-	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
-	require.NoError(t, err)
-	write("cacert.pem", "CERTIFICATE", der)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	write("cakey.pem", "PRIVATE KEY", pkcs8)
+	ca, key := writeQuickCA(t, dir, now)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "newcerts"), 0o700))
 	var index strings.Builder
 	for i := range count {
@@ -222,7 +208,7 @@ func TestCollectManyCertificates(t *testing.T) {
 		leaf := &x509.Certificate{SerialNumber: big.NewInt(number), Subject: pkix.Name{CommonName: "leaf"}, NotBefore: now, NotAfter: now.AddDate(0, 1, 0)}
 		der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), key)
 		require.NoError(t, err)
-		write(fmt.Sprintf("newcerts/%X.pem", number), "CERTIFICATE", der)
+		writePEM(t, filepath.Join(dir, "newcerts", fmt.Sprintf("%X.pem", number)), "CERTIFICATE", der)
 		fmt.Fprintf(&index, "V\t%s\t\t%X\tunknown\t/CN=leaf\n", leaf.NotAfter.Format("060102150405Z"), number)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.txt"), []byte(index.String()), 0o600))
@@ -235,4 +221,70 @@ func TestCollectManyCertificates(t *testing.T) {
 	require.Empty(t, sink.gaps)
 	require.Equal(t, fmt.Sprint(count+1), result.Cursor["certificates"])
 	require.Less(t, sink.peak, uint64(32<<20), "heap")
+}
+
+// writeQuickCA makes a CA certificate and its key without openssl.
+func writeQuickCA(t *testing.T, dir string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Many"}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: []byte{1},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	writePEM(t, filepath.Join(dir, "cacert.pem"), "CERTIFICATE", der)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	writePEM(t, filepath.Join(dir, "cakey.pem"), "PRIVATE KEY", pkcs8)
+	ca, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	return ca, key
+}
+
+func writePEM(t *testing.T, name, kind string, der []byte) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+}
+
+// TestCollectLargeCRL checks a CRL that is larger than other files may be, and
+// notes one that is too large.
+func TestCollectLargeCRL(t *testing.T) {
+	const count = 50_000
+	dir := t.TempDir()
+	now := time.Now().Truncate(time.Second).UTC()
+	ca, key := writeQuickCA(t, dir, now)
+	var index strings.Builder
+	revoked := make([]x509.RevocationListEntry, count)
+	for i := range revoked {
+		revoked[i] = x509.RevocationListEntry{SerialNumber: big.NewInt(int64(0x100000 + i)), RevocationTime: now.Add(-time.Hour)}
+		fmt.Fprintf(&index, "R\t%s\t%s\t%X\tunknown\t/CN=leaf\n", now.AddDate(0, 1, 0).Format("060102150405Z"), now.Format("060102150405Z"), 0x100000+i)
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: big.NewInt(7), ThisUpdate: now, NextUpdate: now.Add(time.Hour), RevokedCertificateEntries: revoked[1:],
+	}, ca, key)
+	require.NoError(t, err)
+	writePEM(t, filepath.Join(dir, "crl.pem"), "X509 CRL", der)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.txt"), []byte(index.String()), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "serial"), []byte("200000\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "crlnumber"), []byte("08\n"), 0o600))
+
+	sink, result := collectAt(t, dir, now.Add(time.Minute))
+	require.Equal(t, []string{IssuedMissing, RevokedNotOnCRL}, sink.codes())
+	require.Equal(t, "100000", sink.gaps[0].Object)
+	require.Len(t, sink.kinds(kindCRL), 1)
+	require.Equal(t, fmt.Sprint(count), result.Cursor["revoked"])
+	require.Equal(t, "07", result.Cursor["newestCrl"])
+
+	writePEM(t, filepath.Join(dir, "huge.pem"), "X509 CRL", make([]byte, maxCRLBytes))
+	sink, _ = collectAt(t, dir, now.Add(time.Minute))
+	require.Equal(t, []string{IssuedMissing, CRLUnreadable, RevokedNotOnCRL}, sink.codes())
+	require.Len(t, sink.kinds(kindCRL), 2)
+}
+
+func TestCollectRefusesEndlessNesting(t *testing.T) {
+	lab := newLabCA(t, ecKey)
+	require.NoError(t, os.MkdirAll(lab.path(strings.Repeat("d/", maxDepth+1)), 0o700))
+	require.ErrorIs(t, collectError(t, lab.dir, &recorder{}), fault.LimitExceeded)
 }
