@@ -1,0 +1,91 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/codec"
+	"infrabackup/internal/collect"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+	"infrabackup/internal/spool"
+)
+
+// Recorder takes the measurements of finished steps. Package telemetry implements
+// it.
+type Recorder interface {
+	// RecordStep counts one finished step of a service, which is empty for steps of
+	// the whole backup. Code is empty when it succeeded.
+	RecordStep(ctx context.Context, step string, service backup.Service, items, bytes int64, took time.Duration, code fault.Code)
+}
+
+// Dependencies is what the activities work with. All fields are required.
+type Dependencies struct {
+	Client     client.Client
+	Instance   backup.Instance
+	Host       string // name of this worker's spool queue, stable across restarts
+	Product    string // name and version, for manifests
+	Collectors []collect.Collector
+	Spool      *spool.Spool
+	Keyring    *codec.Keyring
+	// OpenStore connects to the share with the given settings.
+	OpenStore func(ctx context.Context, s settings.Settings) (share.Store, error)
+	Recorder  Recorder
+	Now       func() time.Time
+}
+
+// Activities answers for every activity of the contract.
+type Activities struct {
+	Dependencies
+	collectors map[backup.Service]collect.Collector
+	stores     *stores
+}
+
+// New makes the activities. Close them when the workers have stopped.
+func New(d Dependencies) *Activities {
+	a := &Activities{
+		Dependencies: d,
+		collectors:   map[backup.Service]collect.Collector{},
+		stores:       newStores(d.OpenStore, d.Now),
+	}
+	for _, c := range d.Collectors {
+		a.collectors[c.Service()] = c
+	}
+	return a
+}
+
+// Close ends the connections to the share.
+func (a *Activities) Close() error { return a.stores.close() }
+
+// Register makes r, which polls the instance's queue, answer for everything that
+// any worker can do.
+func (a *Activities) Register(r worker.ActivityRegistry) {
+	flow.CheckShare.Register(r, measured(a, flow.CheckShare.Name, a.CheckShare))
+	flow.PrepareKey.Register(r, measured(a, flow.PrepareKey.Name, a.PrepareKey))
+	for _, service := range backup.Services() {
+		collect := flow.Collect(service)
+		collect.Register(r, measured(a, collect.Name, a.Collect))
+	}
+	flow.SealBackup.Register(r, measured(a, flow.SealBackup.Name, a.SealBackup))
+	flow.PublishBackup.Register(r, measured(a, flow.PublishBackup.Name, a.PublishBackup))
+	flow.DiscardBackup.Register(r, measured(a, flow.DiscardBackup.Name, a.DiscardBackup))
+	flow.ProbeShare.Register(r, measured(a, flow.ProbeShare.Name, a.ProbeShare))
+	flow.SettleChange.Register(r, measured(a, flow.SettleChange.Name, a.SettleChange))
+	flow.ListBackups.Register(r, measured(a, flow.ListBackups.Name, a.ListBackups))
+	flow.VerifyBackup.Register(r, measured(a, flow.VerifyBackup.Name, a.VerifyBackup))
+	flow.DeleteBackup.Register(r, measured(a, flow.DeleteBackup.Name, a.DeleteBackup))
+	flow.DiagnoseHost.Register(r, measured(a, flow.DiagnoseHost.Name, a.DiagnoseHost))
+}
+
+// RegisterSpool makes r, which polls this host's spool queue, answer for what only
+// the host of the spool can do.
+func (a *Activities) RegisterSpool(r worker.ActivityRegistry) {
+	flow.UploadPart.Register(r, measured(a, flow.UploadPart.Name, a.UploadPart))
+	flow.ReleaseSpool.Register(r, measured(a, flow.ReleaseSpool.Name, a.ReleaseSpool))
+}

@@ -1,0 +1,233 @@
+package activities
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"os"
+
+	"infrabackup/internal/archive"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/collect"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/spool"
+)
+
+// maxGaps bounds how many gaps travel in a result; further ones are counted by code.
+const maxGaps = 200
+
+// Collect captures one service into this host's spool: source → tar → zstd → age, so
+// that plain text never touches a disk. A repeated attempt begins anew.
+func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.CollectOutput, error) {
+	collector, ok := a.collectors[in.Service]
+	if !ok {
+		return flow.CollectOutput{}, fault.Newf(fault.SourceNotConfigured, "worker %s has no source for %s", a.Host, in.Service)
+	}
+	_, workRecipient, err := a.workKey(in.WorkKeyID, in.BackupID)
+	if err != nil {
+		return flow.CollectOutput{}, err
+	}
+	if err := a.Spool.Begin(in.BackupID); err != nil {
+		return flow.CollectOutput{}, err
+	}
+	beat := startHeart(ctx, in.Service, flow.PhaseCapture, 0)
+	defer beat.stop()
+	rec := &recording{spool: a.Spool, beat: beat}
+	captured, err := rec.capture(ctx, collector, in, workRecipient)
+	if err != nil {
+		return flow.CollectOutput{}, errors.Join(err, a.Spool.Release(in.BackupID, in.Service))
+	}
+	captured.Host = a.Host
+	return captured, nil
+}
+
+// recording is one capture on its way into the spool.
+type recording struct {
+	spool *spool.Spool
+	beat  *heart
+}
+
+func (r *recording) capture(ctx context.Context, collector collect.Collector, in flow.CollectInput, workRecipient string) (out flow.CollectOutput, err error) {
+	part, err := r.create(in.BackupID, spool.PartName(in.Service), in.Recipient)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, part.abandon()) }()
+	index, err := r.create(in.BackupID, spool.IndexName(in.Service), workRecipient)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, index.abandon()) }()
+
+	catalog := archive.NewCatalogWriter(index)
+	writer, err := archive.NewWriter(part, in.Service, catalog.Add)
+	if err != nil {
+		return out, err
+	}
+	seen, err := collector.Collect(ctx, &watched{ctx: ctx, sink: writer, beat: r.beat, part: part})
+	if err != nil {
+		return out, err
+	}
+	summary, err := writer.Close()
+	if err != nil {
+		return out, err
+	}
+	if err := catalog.Close(); err != nil {
+		return out, err
+	}
+	if out.Part, err = part.finish(); err != nil {
+		return out, err
+	}
+	if out.Index, err = index.finish(); err != nil {
+		return out, err
+	}
+	out.Result = backup.ServiceResult{
+		Service: in.Service, Status: backup.Running, Items: summary.Items, Bytes: out.Part.Size, PlainBytes: summary.PlainBytes,
+		WindowStart: seen.Start.UTC(), WindowEnd: seen.End.UTC(), Cursor: seen.Cursor, Gaps: shorten(summary.Gaps),
+	}
+	return out, nil
+}
+
+// watched passes items on, ends when ctx does, and counts for the heartbeat.
+type watched struct {
+	ctx  context.Context
+	sink collect.Sink
+	beat *heart
+	part *sealedFile
+}
+
+// Record implements [collect.Sink].
+func (w *watched) Record(item backup.Item, document []byte) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if err := w.sink.Record(item, document); err != nil {
+		return err
+	}
+	w.count()
+	return nil
+}
+
+// File implements [collect.Sink].
+func (w *watched) File(item backup.Item, info collect.FileInfo, r io.Reader) error {
+	if err := w.sink.File(item, info, &ended{ctx: w.ctx, r: r, read: func() { w.beat.bytes.Store(w.part.written()) }}); err != nil {
+		return err
+	}
+	w.count()
+	return nil
+}
+
+// Gap implements [collect.Sink].
+func (w *watched) Gap(gap backup.Gap) { w.sink.Gap(gap) }
+
+func (w *watched) count() {
+	w.beat.items.Add(1)
+	w.beat.bytes.Store(w.part.written())
+}
+
+// ended is a reader that fails when its context has ended.
+type ended struct {
+	ctx  context.Context
+	r    io.Reader
+	read func()
+}
+
+// Read implements io.Reader.
+func (e *ended) Read(p []byte) (int, error) {
+	if err := e.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := e.r.Read(p)
+	e.read()
+	return n, err
+}
+
+// sealedFile is a spool file that is encrypted and hashed as it is written.
+type sealedFile struct {
+	name  string
+	spool *spool.Spool
+	file  *os.File
+	sum   hash.Hash
+	size  int64
+	enc   io.WriteCloser
+}
+
+func (r *recording) create(id backup.ID, name, recipient string) (*sealedFile, error) {
+	file, err := r.spool.Create(id, name)
+	if err != nil {
+		return nil, err
+	}
+	s := &sealedFile{name: name, spool: r.spool, file: file, sum: sha256.New()}
+	s.enc, err = seal.Encrypt(cipherText{s}, recipient)
+	if err != nil {
+		return nil, errors.Join(err, s.abandon())
+	}
+	return s, nil
+}
+
+// Write implements io.Writer for plain text.
+func (s *sealedFile) Write(p []byte) (int, error) { return s.enc.Write(p) }
+
+// cipherText is where the encryption of a sealedFile writes to.
+type cipherText struct{ *sealedFile }
+
+// Write implements io.Writer.
+func (c cipherText) Write(p []byte) (int, error) {
+	n, err := c.file.Write(p)
+	c.sum.Write(p[:n]) // a hash never fails
+	c.size += int64(n)
+	return n, c.spool.Classify("write "+c.name, err)
+}
+
+// written is the size so far.
+func (s *sealedFile) written() int64 { return s.size }
+
+// finish completes the encryption, makes the file durable and closes it.
+func (s *sealedFile) finish() (backup.File, error) {
+	if err := s.enc.Close(); err != nil {
+		return backup.File{}, err
+	}
+	if err := s.file.Sync(); err != nil {
+		return backup.File{}, s.spool.Classify("flush "+s.name, err)
+	}
+	file := s.file
+	s.file = nil
+	if err := file.Close(); err != nil {
+		return backup.File{}, s.spool.Classify("close "+s.name, err)
+	}
+	return backup.File{Name: s.name, Size: s.size, SHA256: hex.EncodeToString(s.sum.Sum(nil))}, nil
+}
+
+// abandon closes the file of a capture that failed. After finish it does nothing.
+func (s *sealedFile) abandon() error {
+	if s.file == nil {
+		return nil
+	}
+	file := s.file
+	s.file = nil
+	return s.spool.Classify("close "+s.name, file.Close())
+}
+
+// shorten keeps the list of gaps small enough for a result.
+func shorten(gaps []backup.Gap) []backup.Gap {
+	if len(gaps) <= maxGaps {
+		return append([]backup.Gap{}, gaps...)
+	}
+	kept := append([]backup.Gap{}, gaps[:maxGaps]...)
+	rest := map[string]int{}
+	for _, gap := range gaps[maxGaps:] {
+		i, ok := rest[gap.Code]
+		if !ok {
+			i = len(kept)
+			rest[gap.Code] = i
+			kept = append(kept, backup.Gap{Code: gap.Code, Object: "further objects", Reason: gap.Reason})
+		}
+		kept[i].Count += max(gap.Count, 1)
+	}
+	return kept
+}

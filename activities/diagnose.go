@@ -1,0 +1,46 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"infrabackup/internal/flow"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/conformance"
+)
+
+// DiagnoseHost checks what this worker depends on: each source, the spool, the
+// settings and, on request, everything that a backup needs from the share.
+func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
+	out := flow.DiagnoseOutput{Host: a.Host, Version: a.Product}
+	for _, service := range a.services() {
+		err := a.collectors[service].Check(ctx)
+		out.Checks = append(out.Checks, checked("source "+string(service), "can be read", err))
+	}
+	out.Checks = append(out.Checks, checked("spool", "is writable: "+a.Spool.String(), a.Spool.Check()))
+	s, err := a.settings(ctx, 0)
+	out.Checks = append(out.Checks, checked("settings", fmt.Sprintf("revision %d is in force", s.Revision), err))
+	if err != nil || !in.Share {
+		return out, nil
+	}
+	store, err := a.stores.get(ctx, s)
+	if err != nil {
+		out.Checks = append(out.Checks, checked("share", "", err))
+		return out, nil
+	}
+	out.Checks = append(out.Checks, a.diagnoseShare(ctx, store)...)
+	return out, nil
+}
+
+func (a *Activities) diagnoseShare(ctx context.Context, store share.Store) []flow.Check {
+	message := "answers"
+	if described, ok := store.(sessioned); ok {
+		dialect, cipher := described.Describe()
+		message = "speaks " + dialect + " with " + cipher
+	}
+	checks := []flow.Check{{Name: "share", OK: true, Message: message}}
+	for _, result := range conformance.Run(ctx, store, a.Instance.Name+"-doctor") {
+		checks = append(checks, checked("share: "+result.Name, "holds", result.Err))
+	}
+	return checks
+}

@@ -1,0 +1,96 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+)
+
+// refusedFor is how long a refused login is remembered: several services that find
+// out at once must not lock the account.
+const refusedFor = 30 * time.Second
+
+// stores keeps one open connection to the share for each revision of the settings
+// in use, so that the steps of a run log in once.
+type stores struct {
+	open func(context.Context, settings.Settings) (share.Store, error)
+	now  func() time.Time
+
+	mu      sync.Mutex
+	current map[int64]*opening
+	refused map[int64]refusal
+}
+
+// opening is a store that is open, or is being opened by the first who asked.
+type opening struct {
+	ready chan struct{}
+	store share.Store
+	err   error
+}
+
+type refusal struct {
+	err   error
+	until time.Time
+}
+
+func newStores(open func(context.Context, settings.Settings) (share.Store, error), now func() time.Time) *stores {
+	return &stores{open: open, now: now, current: map[int64]*opening{}, refused: map[int64]refusal{}}
+}
+
+// get returns the open store of a revision. It is shared and stays open.
+func (s *stores) get(ctx context.Context, set settings.Settings) (share.Store, error) {
+	s.mu.Lock()
+	if r, ok := s.refused[set.Revision]; ok && s.now().Before(r.until) {
+		s.mu.Unlock()
+		return nil, r.err
+	}
+	o, ok := s.current[set.Revision]
+	if !ok {
+		o = &opening{ready: make(chan struct{})}
+		s.current[set.Revision] = o
+	}
+	s.mu.Unlock()
+	if !ok {
+		s.dial(ctx, set, o)
+	}
+	select {
+	case <-o.ready:
+		return o.store, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *stores) dial(ctx context.Context, set settings.Settings, o *opening) {
+	o.store, o.err = s.open(ctx, set)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o.err != nil {
+		delete(s.current, set.Revision)
+		switch fault.CodeOf(o.err) {
+		case fault.ShareAuthFailed, fault.ShareAccountLocked, fault.ShareAccountInvalid:
+			s.refused[set.Revision] = refusal{o.err, s.now().Add(refusedFor)}
+		}
+	}
+	close(o.ready)
+}
+
+// close ends all connections.
+func (s *stores) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for revision, o := range s.current {
+		delete(s.current, revision)
+		<-o.ready
+		if o.store != nil {
+			errs = append(errs, o.store.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,144 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"infrabackup/internal/archive"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+)
+
+// maxItem bounds an item that is read into memory.
+const maxItem = 1 << 30
+
+// Backup is one finished backup, opened for reading.
+type Backup struct {
+	owner    *Repository
+	folder   string // relative to the instance
+	manifest *backup.Manifest
+}
+
+// Open finds a backup and reads its manifest; it does not verify. BACKUP_NOT_FOUND
+// when there is none, BACKUP_DAMAGED when its manifest cannot be read.
+func (r *Repository) Open(ctx context.Context, id backup.ID) (*Backup, error) {
+	folder, err := r.locate(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.manifest(ctx, folder)
+	if err != nil {
+		return nil, err
+	}
+	return &Backup{owner: r, folder: folder, manifest: m}, nil
+}
+
+// Manifest returns the backup's public facts.
+func (b *Backup) Manifest() *backup.Manifest { return b.manifest }
+
+// Path is the backup's folder relative to the share's path.
+func (b *Backup) Path() string { return b.owner.at(b.folder) }
+
+// Overview is the backup as lists show it.
+func (b *Backup) Overview() backup.Overview { return b.manifest.Overview(b.Path()) }
+
+// KeyFile returns key.age: the backup key, wrapped to the operator's recipients.
+func (b *Backup) KeyFile(ctx context.Context) ([]byte, error) {
+	return b.owner.read(ctx, b.owner.at(b.folder, backup.KeyFile), maxSmall)
+}
+
+// Catalog calls fn for every item, in the order of capture. Id is the backup's own
+// identity, from [seal.OpenBackupKey].
+func (b *Backup) Catalog(ctx context.Context, id seal.Identity, fn func(backup.CatalogEntry) error) error {
+	stream, err := b.decrypted(ctx, backup.CatalogFile, id)
+	if err != nil {
+		return err
+	}
+	return errors.Join(archive.ReadCatalog(stream, fn), stream.Close())
+}
+
+// Part streams the decrypted zstd stream of a service's part, for archive.Walk and
+// archive.Extract. The caller closes it. ITEM_NOT_FOUND when the backup has no such
+// part.
+func (b *Backup) Part(ctx context.Context, service backup.Service, id seal.Identity) (io.ReadCloser, error) {
+	result, err := b.service(service)
+	if err != nil {
+		return nil, err
+	}
+	return b.decrypted(ctx, result.File, id)
+}
+
+func (b *Backup) service(service backup.Service) (backup.ServiceResult, error) {
+	for _, s := range b.manifest.Services {
+		if s.Service != service {
+			continue
+		}
+		if s.File == "" {
+			return s, fault.Newf(fault.ItemNotFound, "backup %s has no part of %s: %s %s", b.manifest.BackupID, service, s.Code, s.Message)
+		}
+		return s, nil
+	}
+	return backup.ServiceResult{}, fault.Newf(fault.ItemNotFound, "backup %s has no part of %s", b.manifest.BackupID, service)
+}
+
+// Item reads one item and checks its digest, without reading the rest of its part.
+func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Identity) ([]byte, error) {
+	if entry.Length < 0 || entry.Length > maxItem {
+		return nil, fault.Newf(fault.LimitExceeded, "item %s has %d bytes, at most %d are read at once", entry.ID, entry.Length, maxItem)
+	}
+	result, err := b.service(entry.Service)
+	if err != nil {
+		return nil, err
+	}
+	file, err := b.owner.store.Open(ctx, b.owner.at(b.folder, result.File))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	plain, size, err := seal.DecryptReaderAt(file, file.Size(), id)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := archive.NewReader(plain, size)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = reader.ReadItem(entry, &out)
+	return out.Bytes(), errors.Join(err, reader.Close())
+}
+
+// decrypted streams a file of the backup through age.
+func (b *Backup) decrypted(ctx context.Context, name string, id seal.Identity) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	pr, pw := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, err := b.owner.store.Download(ctx, b.owner.at(b.folder, name), 0, pw)
+		pw.CloseWithError(err) // nil becomes io.EOF
+	}()
+	stop := func() error {
+		cancel()
+		err := pr.Close()
+		<-done
+		return err
+	}
+	plain, err := seal.Decrypt(pr, id)
+	if err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	return &stream{Reader: plain, stop: stop}, nil
+}
+
+// stream is a reader whose Close ends the download behind it.
+type stream struct {
+	io.Reader
+	stop func() error
+}
+
+// Close implements io.Closer.
+func (s *stream) Close() error { return s.stop() }

@@ -1,0 +1,307 @@
+package repository
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// Probe proves with a small file that the caller may do everything that a backup
+// needs: make folders, write, flush, read back, rename without replacing, and
+// delete. It leaves nothing behind but the instance's folders.
+func (r *Repository) Probe(ctx context.Context) error {
+	if err := r.store.MkdirAll(ctx, r.at(backup.IncomingDir)); err != nil {
+		return err
+	}
+	if err := r.store.MkdirAll(ctx, r.at(backup.BackupsDir)); err != nil {
+		return err
+	}
+	var token [8]byte
+	if _, err := rand.Read(token[:]); err != nil {
+		return fmt.Errorf("draw a name: %w", err)
+	}
+	first := r.at(backup.IncomingDir, "probe-"+hex.EncodeToString(token[:]))
+	second := first + "-renamed"
+	err := r.probeFile(ctx, first, second)
+	// Both names are tried, whatever failed before; a probe that cannot be deleted
+	// is a failure of its own.
+	return errors.Join(err, r.remove(ctx, first), r.remove(ctx, second))
+}
+
+func (r *Repository) probeFile(ctx context.Context, first, second string) error {
+	data := make([]byte, 4096)
+	if _, err := rand.Read(data); err != nil {
+		return fmt.Errorf("draw test bytes: %w", err)
+	}
+	want := describe("probe", data)
+	if err := r.write(ctx, first, data); err != nil {
+		return err
+	}
+	if err := r.store.Rename(ctx, first, second); err != nil {
+		return err
+	}
+	got, err := r.digest(ctx, second, nil)
+	if err != nil {
+		return err
+	}
+	if got.SHA256 != want.SHA256 || got.Size != want.Size {
+		return fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", r.store)
+	}
+	return nil
+}
+
+// Begin makes the folder of a backup in incoming/ and removes what dead runs left
+// there: one backup of an instance runs at a time, so whatever belongs to another
+// one is nobody's.
+func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
+	entries, err := r.store.List(ctx, r.at(backup.IncomingDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, entry := range entries {
+		if _, err := backup.ParseID(entry.Name); err != nil || !entry.IsDir || entry.Name == string(id) {
+			continue
+		}
+		if err := r.removeFolder(ctx, r.at(backup.IncomingDir, entry.Name)); err != nil {
+			return err
+		}
+	}
+	return r.store.MkdirAll(ctx, r.incoming(id))
+}
+
+func (r *Repository) incoming(id backup.ID, names ...string) string {
+	return r.at(append([]string{backup.IncomingPath(id)}, names...)...)
+}
+
+// Put writes a small file of a backup in incoming/ and returns its digest. It may
+// be repeated.
+func (r *Repository) Put(ctx context.Context, id backup.ID, name string, data []byte) (backup.File, error) {
+	if err := r.write(ctx, r.incoming(id, name), data); err != nil {
+		return backup.File{}, err
+	}
+	return describe(name, data), nil
+}
+
+// UploadOptions tell how an upload goes on and reports.
+type UploadOptions struct {
+	// Token is part of the temporary name, so that late writes of a dead attempt
+	// with other bytes cannot reach this one's file.
+	Token string
+	// From is the offset below which an earlier attempt with the same token has
+	// flushed everything.
+	From int64
+	// Flushed is called with ever larger offsets that are on stable storage.
+	Flushed func(offset int64) error
+	// ReadBack is called with the number of bytes that were read back.
+	ReadBack func(done int64)
+}
+
+// Upload writes a file of a backup in incoming/ under a temporary name, reads all of
+// it back, compares, and only then gives it its name. When the name is there
+// already with the right bytes, that is success: the reply to an earlier rename was
+// lost.
+func (r *Repository) Upload(ctx context.Context, id backup.ID, file backup.File, src io.ReaderAt, opts UploadOptions) error {
+	final := r.incoming(id, file.Name)
+	temp := r.incoming(id, file.Name+"."+opts.Token+tempSuffix)
+	if same, err := r.holds(ctx, final, file, opts.ReadBack); err != nil || same {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	err := r.store.Upload(ctx, temp, src, opts.From, file.Size, func(offset int64) {
+		if opts.Flushed == nil {
+			return
+		}
+		if err := opts.Flushed(offset); err != nil {
+			cancel(err)
+		}
+	})
+	if err != nil {
+		// The journal's own failure is the cause when it ended the upload.
+		if f, ok := fault.Of(context.Cause(ctx)); ok {
+			return f
+		}
+		return err
+	}
+	same, err := r.holds(ctx, temp, file, opts.ReadBack)
+	if err != nil {
+		return err
+	}
+	if !same {
+		// Nothing that was uploaded can be trusted, so the next attempt begins anew.
+		return errors.Join(fault.Newf(fault.ShareCorrupted, "%s of %s gave back other bytes than were written", file.Name, r), r.remove(ctx, temp))
+	}
+	if err := r.store.Rename(ctx, temp, final); err != nil {
+		if same, lookErr := r.holds(ctx, final, file, nil); lookErr == nil && same {
+			return nil
+		}
+		return err
+	}
+	return nil
+}
+
+// holds reports whether the file exists with the wanted bytes.
+func (r *Repository) holds(ctx context.Context, name string, want backup.File, progress func(int64)) (bool, error) {
+	info, err := r.store.Stat(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if info.IsDir || info.Size != want.Size {
+		return false, nil
+	}
+	got, err := r.digest(ctx, name, progress)
+	if err != nil {
+		return false, err
+	}
+	return got.SHA256 == want.SHA256 && got.Size == want.Size, nil
+}
+
+// ReadIncoming streams a file of a backup in incoming/.
+func (r *Repository) ReadIncoming(ctx context.Context, id backup.ID, name string, w io.Writer) error {
+	_, err := r.store.Download(ctx, r.incoming(id, name), 0, w)
+	return err
+}
+
+// RemoveIncoming removes a file of a backup in incoming/; a missing one is fine.
+func (r *Repository) RemoveIncoming(ctx context.Context, id backup.ID, name string) error {
+	return r.remove(ctx, r.incoming(id, name))
+}
+
+// Check makes the folder of a backup in incoming/ hold exactly the backup: it reads
+// back the given files, takes from SHA256SUMS among them which others must be there,
+// and removes work files. Anything else in the folder is refused.
+func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.File) error {
+	wanted := map[string]bool{}
+	for _, file := range written {
+		wanted[file.Name] = true
+		same, err := r.holds(ctx, r.incoming(id, file.Name), file, nil)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return fault.Newf(fault.ShareCorrupted, "%s of %s gave back other bytes than were written", file.Name, r)
+		}
+	}
+	data, err := r.read(ctx, r.incoming(id, backup.SumsFile), maxSums)
+	if err != nil {
+		return err
+	}
+	sums, err := backup.DecodeSums(data)
+	if err != nil {
+		return fault.New(fault.ShareCorrupted, "the sums on "+r.String()+" cannot be read again", err)
+	}
+	for _, file := range sums {
+		wanted[file.Name] = true
+	}
+	entries, err := r.store.List(ctx, r.incoming(id))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		switch {
+		case wanted[entry.Name] && !entry.IsDir:
+			delete(wanted, entry.Name)
+		case isWorkFile(entry.Name) && !entry.IsDir:
+			if err := r.remove(ctx, r.incoming(id, entry.Name)); err != nil {
+				return err
+			}
+		default:
+			return fault.Newf(fault.BackupDamaged, "somebody put %s into %s", entry.Name, r.incoming(id))
+		}
+	}
+	for name := range wanted {
+		return fault.Newf(fault.BackupDamaged, "%s has vanished from %s", name, r.incoming(id))
+	}
+	return nil
+}
+
+// isWorkFile reports whether the name is one of a file that only exists while a
+// backup is being made.
+func isWorkFile(name string) bool {
+	return strings.HasSuffix(name, workSuffix) || strings.HasSuffix(name, tempSuffix)
+}
+
+// Suffixes of work files: lists of items, and uploads that are not complete.
+const (
+	workSuffix = ".index"
+	tempSuffix = ".part"
+)
+
+// Published reports whether the backup has its final name, and which.
+func (r *Repository) Published(ctx context.Context, id backup.ID, startedAt time.Time) (string, bool, error) {
+	final := r.at(backup.BackupPath(id, startedAt))
+	info, err := r.store.Stat(ctx, final)
+	if errors.Is(err, fs.ErrNotExist) {
+		return final, false, nil
+	}
+	if err != nil {
+		return final, false, err
+	}
+	return final, info.IsDir, nil
+}
+
+// Publish makes the backup in incoming/ a backup, with one rename. It may be
+// repeated: a backup that has its final name already is success.
+func (r *Repository) Publish(ctx context.Context, id backup.ID, startedAt time.Time) (string, error) {
+	final, done, err := r.Published(ctx, id, startedAt)
+	if err != nil || done {
+		return final, err
+	}
+	renameErr := r.store.Rename(ctx, r.incoming(id), final)
+	if renameErr == nil {
+		return final, nil
+	}
+	if _, done, err := r.Published(ctx, id, startedAt); err == nil && done {
+		return final, nil // the reply was lost
+	}
+	return "", renameErr
+}
+
+// Discard removes a backup's work in progress. A missing one is fine.
+func (r *Repository) Discard(ctx context.Context, id backup.ID) error {
+	return r.removeFolder(ctx, r.incoming(id))
+}
+
+// Delete removes a finished backup and returns what it was. It first leaves backups/
+// in one step, so that a crash never leaves a backup with files missing;
+// [Repository.Begin] clears away what a crash leaves in incoming/. A backup whose
+// manifest cannot be read is deleted, too. With again set, a missing one is success.
+func (r *Repository) Delete(ctx context.Context, id backup.ID, again bool) (backup.Overview, error) {
+	gone := backup.Overview{BackupID: id, Status: backup.Deleted, Services: []backup.ServiceResult{}}
+	trash := r.incoming(id)
+	folder, err := r.locate(ctx, id)
+	if again && fault.CodeOf(err) == fault.BackupNotFound {
+		return gone, r.removeFolder(ctx, trash)
+	}
+	if err != nil {
+		return gone, err
+	}
+	m, err := r.manifest(ctx, folder)
+	switch {
+	case err == nil:
+		gone = m.Overview(r.at(folder))
+		gone.Status = backup.Deleted
+	case fault.CodeOf(err) != fault.BackupDamaged && !errors.Is(err, fs.ErrNotExist):
+		return gone, err
+	}
+	if err := r.store.MkdirAll(ctx, path.Dir(trash)); err != nil {
+		return gone, err
+	}
+	if err := r.store.Rename(ctx, r.at(folder), trash); err != nil {
+		return gone, err
+	}
+	return gone, r.removeFolder(ctx, trash)
+}

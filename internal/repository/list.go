@@ -1,0 +1,159 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// parallelReads is how many manifests are read at once: lists are bound by the
+// share's latency.
+const parallelReads = 8
+
+// Listing is what lies in backups/, newest first.
+type Listing struct {
+	Backups    []backup.Overview
+	Unreadable []backup.Finding // folders that are no readable backup
+	More       bool             // older ones were left out
+}
+
+// List reads the manifests of the newest backups, at most limit (0 for all). It does
+// not verify them. A folder that cannot be read as a backup is reported, and does
+// not keep the others from being listed.
+func (r *Repository) List(ctx context.Context, limit int) (Listing, error) {
+	folders, strange, err := r.folders(ctx)
+	if err != nil {
+		return Listing{}, err
+	}
+	listing := Listing{Unreadable: strange}
+	if limit > 0 && len(folders) > limit {
+		folders, listing.More = folders[:limit], true
+	}
+	overviews := make([]*backup.Overview, len(folders))
+	findings := make([]*backup.Finding, len(folders))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelReads)
+	for i, name := range folders {
+		group.Go(func() error {
+			folder := path.Join(backup.BackupsDir, name)
+			m, err := r.manifest(ctx, folder)
+			switch {
+			case err == nil:
+				overview := m.Overview(r.at(folder))
+				overviews[i] = &overview
+			case fault.CodeOf(err) == fault.BackupDamaged || errors.Is(err, fs.ErrNotExist):
+				findings[i] = &backup.Finding{Code: string(fault.BackupDamaged), File: r.at(folder, backup.ManifestFile), Message: err.Error()}
+			default:
+				return err // the share, not the backup
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return Listing{}, err
+	}
+	for i := range folders {
+		if overviews[i] != nil {
+			listing.Backups = append(listing.Backups, *overviews[i])
+		}
+		if findings[i] != nil {
+			listing.Unreadable = append(listing.Unreadable, *findings[i])
+		}
+	}
+	return listing, nil
+}
+
+// folders returns the names of the folders in backups/, newest first, and what else
+// lies there.
+func (r *Repository) folders(ctx context.Context) ([]string, []backup.Finding, error) {
+	entries, err := r.store.List(ctx, r.at(backup.BackupsDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(entries) > maxBackups {
+		return nil, nil, fault.Newf(fault.LimitExceeded, "%s holds %d entries in backups, at most %d are read", r, len(entries), maxBackups)
+	}
+	var names []string
+	var strange []backup.Finding
+	for _, entry := range entries {
+		if _, _, err := backup.ParseFolderName(entry.Name); err != nil || !entry.IsDir {
+			strange = append(strange, *finding(r.at(backup.BackupsDir, entry.Name), "this is not the folder of a backup"))
+			continue
+		}
+		names = append(names, entry.Name)
+	}
+	slices.Sort(names)
+	slices.Reverse(names)
+	return names, strange, nil
+}
+
+// manifest reads and decodes the manifest in folder, which is relative to the
+// instance, and makes sure that it belongs there.
+func (r *Repository) manifest(ctx context.Context, folder string) (*backup.Manifest, error) {
+	data, err := r.read(ctx, r.at(folder, backup.ManifestFile), backup.MaxManifestBytes)
+	if err != nil {
+		return nil, err
+	}
+	m, err := backup.DecodeManifest(bytes.NewReader(data))
+	if err != nil {
+		return nil, fault.New(fault.BackupDamaged, r.at(folder, backup.ManifestFile)+" cannot be understood", err)
+	}
+	if backup.FolderName(m.BackupID, m.StartedAt) != path.Base(folder) {
+		return nil, fault.Newf(fault.BackupDamaged, "%s is the manifest of backup %s of %s, not of this folder",
+			r.at(folder, backup.ManifestFile), m.BackupID, m.StartedAt.UTC().Format("2006-01-02 15:04:05Z"))
+	}
+	if m.Instance.Name != r.instance {
+		return nil, fault.Newf(fault.BackupDamaged, "%s belongs to instance %s", r.at(folder, backup.ManifestFile), m.Instance.Name)
+	}
+	return m, nil
+}
+
+// locate finds the folder of a backup, relative to the instance.
+func (r *Repository) locate(ctx context.Context, id backup.ID) (string, error) {
+	names, _, err := r.folders(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if found, _, err := backup.ParseFolderName(name); err == nil && found == id {
+			return path.Join(backup.BackupsDir, name), nil
+		}
+	}
+	return "", fault.Newf(fault.BackupNotFound, "%s holds no backup %s", r, id)
+}
+
+// Newest returns the newest backup's ID and its manifest's digest, nil when there
+// is none. Unreadable ones are passed over.
+func (r *Repository) Newest(ctx context.Context) (*backup.Previous, error) {
+	names, _, err := r.folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		folder := path.Join(backup.BackupsDir, name)
+		m, err := r.manifest(ctx, folder)
+		if fault.CodeOf(err) == fault.BackupDamaged || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		data, err := r.read(ctx, r.at(folder, backup.ManifestFile), backup.MaxManifestBytes)
+		if err != nil {
+			return nil, err
+		}
+		return &backup.Previous{BackupID: m.BackupID, ManifestSHA256: describe(name, data).SHA256}, nil
+	}
+	return nil, nil
+}

@@ -1,0 +1,267 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+)
+
+// VerifyOptions say how deep to look.
+type VerifyOptions struct {
+	// AllowedSigners are the trusted public signing keys. When empty, the share's own
+	// file is used, which whoever can write to the share could have changed.
+	AllowedSigners []byte
+	// Identities, when given, open the backup: then every item is decrypted and
+	// compared with the catalogue too. They are the operator's own.
+	Identities []seal.Identity
+	// Progress, when not nil, is called as files are read.
+	Progress func(file string, done, total int64)
+}
+
+// Verify checks one backup: its signature, every file's digest, that none is missing
+// and none was added, that manifest, folder and sums agree, and with identities that
+// every item decrypts to what the catalogue says. What is wrong is a finding; the
+// error is for what kept it from looking, such as a share that does not answer or
+// an identity that does not fit.
+func (r *Repository) Verify(ctx context.Context, id backup.ID, opts VerifyOptions) (backup.Verdict, error) {
+	folder, err := r.locate(ctx, id)
+	if err != nil {
+		return backup.Verdict{}, err
+	}
+	v := &verification{owner: r, folder: folder, opts: opts, sizes: map[string]int64{}, actual: map[string]backup.File{}}
+	v.verdict = backup.Verdict{BackupID: id, Path: r.at(folder), Findings: []backup.Finding{}}
+	err = v.run(ctx)
+	return v.verdict, err
+}
+
+type verification struct {
+	owner   *Repository
+	folder  string
+	opts    VerifyOptions
+	verdict backup.Verdict
+
+	sizes    map[string]int64       // files that are there
+	actual   map[string]backup.File // their digests as read
+	sums     []backup.File
+	manifest *backup.Manifest
+}
+
+func (v *verification) run(ctx context.Context) error {
+	steps := []func(context.Context) error{
+		v.listFolder, v.readSums, v.readFiles, v.checkSignature, v.checkManifest, v.checkInstanceFiles, v.checkItems,
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verification) at(name string) string { return v.owner.at(v.folder, name) }
+
+func (v *verification) find(name, message string) {
+	v.verdict.Findings = append(v.verdict.Findings, *finding(v.at(name), message))
+}
+
+func finding(file, message string) *backup.Finding {
+	return &backup.Finding{Code: string(fault.BackupDamaged), File: file, Message: message}
+}
+
+func (v *verification) forged(name, message string) {
+	v.verdict.Findings = append(v.verdict.Findings, backup.Finding{Code: string(fault.BackupForged), File: v.at(name), Message: message})
+}
+
+func (v *verification) listFolder(ctx context.Context) error {
+	entries, err := v.owner.store.List(ctx, v.owner.at(v.folder))
+	if err != nil {
+		return err
+	}
+	for i, entry := range entries {
+		switch {
+		case i >= maxFolder:
+			v.find("", "the folder holds more files than a backup has")
+			return nil
+		case entry.IsDir:
+			v.find(entry.Name, "a folder was added")
+		default:
+			v.sizes[entry.Name] = entry.Size
+		}
+	}
+	return nil
+}
+
+// small reads a file of the backup. Absence and damage become findings.
+func (v *verification) small(ctx context.Context, name string, limit int64) ([]byte, error) {
+	if _, ok := v.sizes[name]; !ok {
+		v.find(name, "the file is missing")
+		return nil, nil
+	}
+	data, err := v.owner.read(ctx, v.at(name), limit)
+	if errors.Is(err, fs.ErrNotExist) || fault.CodeOf(err) == fault.BackupDamaged {
+		v.find(name, err.Error())
+		return nil, nil
+	}
+	return data, err
+}
+
+func (v *verification) readSums(ctx context.Context) error {
+	data, err := v.small(ctx, backup.SumsFile, maxSums)
+	if err != nil || data == nil {
+		return err
+	}
+	v.sums, err = backup.DecodeSums(data)
+	if err != nil {
+		v.find(backup.SumsFile, err.Error())
+	}
+	return nil
+}
+
+// readFiles reads every file that the sums name and compares.
+func (v *verification) readFiles(ctx context.Context) error {
+	if v.sums == nil {
+		return nil // reported already; without sums nothing can be compared
+	}
+	listed := map[string]bool{backup.SumsFile: true, backup.SignatureFile: true}
+	for _, want := range v.sums {
+		listed[want.Name] = true
+		size, ok := v.sizes[want.Name]
+		if !ok {
+			v.find(want.Name, "the file is missing")
+			continue
+		}
+		got, err := v.owner.digest(ctx, v.at(want.Name), func(done int64) {
+			if v.opts.Progress != nil {
+				v.opts.Progress(want.Name, done, size)
+			}
+		})
+		if errors.Is(err, fs.ErrNotExist) {
+			v.find(want.Name, "the file is missing")
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		v.actual[want.Name] = got
+		v.verdict.Files++
+		v.verdict.Bytes += got.Size
+		if got.SHA256 != want.SHA256 {
+			v.find(want.Name, "the file does not hold what was written: its SHA-256 differs")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.sizes)) {
+		if !listed[name] {
+			v.find(name, "the file does not belong to this backup")
+		}
+	}
+	return nil
+}
+
+// checkSignature verifies the sums' signature. When it does not fit, the files tell
+// which side was changed: sums that describe the files are what was signed.
+func (v *verification) checkSignature(ctx context.Context) error {
+	sums, err := v.small(ctx, backup.SumsFile, maxSums)
+	if err != nil || sums == nil {
+		return err
+	}
+	signature, err := v.small(ctx, backup.SignatureFile, maxSmall)
+	if err != nil || signature == nil {
+		return err
+	}
+	signers, err := v.signers(ctx)
+	if err != nil || signers == nil {
+		return err
+	}
+	signer, err := seal.VerifySignature(sums, signature, signers)
+	if err == nil {
+		v.verdict.Signer = signer
+		return nil
+	}
+	name := backup.SignatureFile
+	if v.sums == nil || len(v.verdict.Findings) > 0 {
+		name = backup.SumsFile
+	}
+	v.forged(name, "the signature does not fit: "+err.Error())
+	return nil
+}
+
+func (v *verification) signers(ctx context.Context) ([]byte, error) {
+	if len(v.opts.AllowedSigners) > 0 {
+		return v.opts.AllowedSigners, nil
+	}
+	signers, err := v.owner.AllowedSigners(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		v.verdict.Findings = append(v.verdict.Findings, *finding(v.owner.at(backup.AllowedSignersFile), "the file is missing, so the signature cannot be checked"))
+		return nil, nil
+	}
+	return signers, err
+}
+
+// checkManifest makes sure that folder, manifest and sums speak of the same backup.
+func (v *verification) checkManifest(ctx context.Context) error {
+	data, err := v.small(ctx, backup.ManifestFile, backup.MaxManifestBytes)
+	if err != nil || data == nil {
+		return err
+	}
+	m, err := backup.DecodeManifest(bytes.NewReader(data))
+	if err != nil {
+		v.find(backup.ManifestFile, err.Error())
+		return nil
+	}
+	if m.BackupID != v.verdict.BackupID || backup.FolderName(m.BackupID, m.StartedAt) != path.Base(v.folder) {
+		v.find(backup.ManifestFile, "the manifest belongs to backup "+string(m.BackupID)+", not to this folder")
+	}
+	if m.Instance.Name != v.owner.instance {
+		v.find(backup.ManifestFile, "the manifest belongs to instance "+m.Instance.Name)
+	}
+	signed := map[string]string{}
+	for _, file := range v.sums {
+		signed[file.Name] = file.SHA256
+	}
+	for _, file := range m.Files {
+		if signed[file.Name] != file.SHA256 {
+			v.find(file.Name, "manifest and sums disagree about the file")
+		}
+		if got, ok := v.actual[file.Name]; ok && got.Size != file.Size {
+			v.find(file.Name, "the file's size is not the one in the manifest")
+		}
+	}
+	if v.verdict.Signer != "" && m.Signer != v.verdict.Signer {
+		v.forged(backup.ManifestFile, "the manifest names another signing key than the signature")
+	}
+	v.manifest = m
+	return nil
+}
+
+// checkInstanceFiles looks at what lies beside the backups.
+func (v *verification) checkInstanceFiles(ctx context.Context) error {
+	found, err := v.owner.recoveryFinding(ctx)
+	if err != nil {
+		return err
+	}
+	if found != nil {
+		v.verdict.Findings = append(v.verdict.Findings, *found)
+	}
+	if len(v.opts.AllowedSigners) == 0 {
+		return nil
+	}
+	name := v.owner.at(backup.AllowedSignersFile)
+	onShare, err := v.owner.AllowedSigners(ctx)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		v.verdict.Findings = append(v.verdict.Findings, *finding(name, "the file is missing; the next backup writes it again"))
+	case err != nil && fault.CodeOf(err) != fault.BackupDamaged:
+		return err
+	case !bytes.Equal(onShare, v.opts.AllowedSigners):
+		v.verdict.Findings = append(v.verdict.Findings, backup.Finding{Code: string(fault.BackupForged), File: name, Message: "the list of signing keys on the share was changed"})
+	}
+	return nil
+}
