@@ -1,0 +1,74 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"infrabackup/internal/fault"
+)
+
+// Extract writes the files of a part below root and returns how many there were.
+// R is the part's zstd stream; keep chooses the files, nil takes all. What [Walk]
+// refuses, Extract refuses. Nothing is ever overwritten: a file that is there
+// already is ALREADY_EXISTS, and so is a second file of the same path in the part.
+// A symbolic link below root that leads out of it is not followed.
+//
+// Files become readable by the owner only, with the execute bit they had; they keep
+// their time. When a file cannot be written whole it is removed; files before it
+// stay.
+func Extract(r io.Reader, root *os.Root, limits Limits, keep func(Entry) bool) (files int64, err error) {
+	buf := make([]byte, 256<<10)
+	err = Walk(r, limits, func(e Entry, body io.Reader) error {
+		if keep != nil && !keep(e) {
+			return nil
+		}
+		if err := extractFile(root, e, body, buf); err != nil {
+			return err
+		}
+		files++
+		return nil
+	})
+	return files, err
+}
+
+func extractFile(root *os.Root, e Entry, body io.Reader, buf []byte) (err error) {
+	if dir := path.Dir(e.Path); dir != "." {
+		if err := root.MkdirAll(dir, 0o700); err != nil {
+			return localError("make the folder of", e.Path, err)
+		}
+	}
+	f, err := root.OpenFile(e.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600|e.Mode&0o100)
+	if err != nil {
+		return localError("create", e.Path, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, root.Remove(e.Path))
+		}
+	}()
+	n, err := io.CopyBuffer(onlyWriter{f}, body, buf)
+	if err == nil && n != e.Size {
+		err = fault.Newf(fault.BackupDamaged, "%q has %d of %d bytes in the part", e.Path, n, e.Size)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("extract %q: %w", e.Path, err)
+	}
+	if err := root.Chtimes(e.Path, e.ModTime, e.ModTime); err != nil {
+		return localError("set the time of", e.Path, err)
+	}
+	return nil
+}
+
+func localError(doing, name string, err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return fault.New(fault.AlreadyExists, fmt.Sprintf("cannot %s %q", doing, name), err)
+	}
+	return fmt.Errorf("cannot %s %q: %w", doing, name, err)
+}
+
+// onlyWriter hides other methods of a writer, so that io.CopyBuffer uses its buffer.
+type onlyWriter struct{ io.Writer }
