@@ -33,7 +33,7 @@ func NewHandler(c *Codec, origin string, token secret.String) http.Handler {
 		switch {
 		case r.Method == http.MethodOptions:
 			w.WriteHeader(http.StatusNoContent)
-		case equal(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), token):
+		case equal(bearer(r), token):
 			codec.ServeHTTP(w, r)
 		case equal(first, token):
 			r.URL.Path = "/" + rest
@@ -43,6 +43,15 @@ func NewHandler(c *Codec, origin string, token secret.String) http.Handler {
 			http.Error(w, "the codec server answers only callers that present its token", http.StatusUnauthorized)
 		}
 	})
+}
+
+// bearer returns the token of the Authorization header (RFC 6750), empty without.
+func bearer(r *http.Request) string {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return ""
+	}
+	return token
 }
 
 func equal(got string, want secret.String) bool {

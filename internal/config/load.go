@@ -118,9 +118,6 @@ func (w *Worker) fillDefaults(base string, hostname func() (string, error)) erro
 		}
 		w.Host = strings.ToLower(name)
 	}
-	if w.Limits.ParallelServices == 0 {
-		w.Limits.ParallelServices = DefaultParallelServices
-	}
 	if w.Limits.StopTimeout == 0 {
 		w.Limits.StopTimeout = DefaultStopTimeout
 	}

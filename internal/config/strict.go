@@ -147,10 +147,6 @@ func decodeValue(node *yaml.Node, out reflect.Value, key string, lines map[strin
 		if node.Tag != "!!bool" || node.Decode(target) != nil {
 			return wrong("true or false")
 		}
-	case *int:
-		if node.Tag != "!!int" || node.Decode(target) != nil {
-			return wrong("a whole number")
-		}
 	default:
 		return fmt.Errorf("config: field %s has type %T, which the decoder does not know", key, target)
 	}

@@ -74,8 +74,6 @@ func (w *Worker) validateProcess() error {
 		return wrong("spool.dir", "missing")
 	case !hostPattern.MatchString(w.Host):
 		return wrong("host", "want a host name in lower case")
-	case w.Limits.ParallelServices < 1 || w.Limits.ParallelServices > MaxParallelServices:
-		return wrong("limits.parallelServices", "want 1 to %d", MaxParallelServices)
 	case w.Limits.StopTimeout < time.Second || w.Limits.StopTimeout > MaxStopTimeout:
 		return wrong("limits.stopTimeout", "want 1s to %s", MaxStopTimeout)
 	case !slices.Contains([]string{"debug", "info", "warn", "error"}, w.Log.Level):

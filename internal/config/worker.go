@@ -6,12 +6,10 @@ import (
 
 // Defaults of what the file may leave out.
 const (
-	DefaultParallelServices = 2
-	MaxParallelServices     = 8
-	DefaultStopTimeout      = 20 * time.Second
-	MaxStopTimeout          = 10 * time.Minute
-	DefaultLogLevel         = "info"
-	DefaultLogFormat        = "text"
+	DefaultStopTimeout = 20 * time.Second
+	MaxStopTimeout     = 10 * time.Minute
+	DefaultLogLevel    = "info"
+	DefaultLogFormat   = "text"
 )
 
 // Worker is the configuration of one worker process, which serves one instance.
@@ -30,7 +28,7 @@ type Worker struct {
 	// every restart; the machine's own host name in lower case when empty. No two
 	// workers of an instance may share it.
 	Host string `yaml:"host"`
-	// Limits bound what the worker does at once.
+	// Limits bound how long the worker may take.
 	Limits Limits `yaml:"limits"`
 	// Log says what is logged; records go to standard error.
 	Log Log `yaml:"log"`
@@ -75,11 +73,9 @@ type Spool struct {
 	Dir string `yaml:"dir"`
 }
 
-// Limits bound what the worker does at once.
+// Limits bound how long the worker may take. How much runs at once is the
+// workflow's choice, not the worker's.
 type Limits struct {
-	// ParallelServices is how many services are captured, and how many parts are
-	// uploaded, at the same time; 1 to MaxParallelServices.
-	ParallelServices int `yaml:"parallelServices"`
 	// StopTimeout is how long running activities may go on after SIGTERM, such as
 	// 20s. What is not done by then is retried by the next worker.
 	StopTimeout time.Duration `yaml:"stopTimeout"`

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"errors"
+	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -77,5 +78,5 @@ func decodeApplication(err *temporal.ApplicationError) *fault.Fault {
 		}
 		return f
 	}
-	return fault.New(fault.Code(err.Type()), err.Message(), nil)
+	return fault.New(fault.Code(err.Type()), strings.TrimPrefix(err.Message(), err.Type()+": "), nil)
 }

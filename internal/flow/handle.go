@@ -133,6 +133,7 @@ func (u Update[In, Out]) wait(ctx context.Context) func(client.WorkflowUpdateHan
 		if err != nil {
 			return out, err
 		}
-		return out, handle.Get(ctx, &out)
+		err = handle.Get(ctx, &out) // first: a return would not say whether out is read before or after
+		return out, err
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"unicode/utf8"
 )
 
 // Redacted stands where a secret would have been printed.
@@ -57,8 +58,14 @@ type Transfer struct{ String }
 // NewTransfer makes a transferable secret of s.
 func NewTransfer(s String) Transfer { return Transfer{String: s} }
 
-// MarshalJSON reveals the value.
-func (t Transfer) MarshalJSON() ([]byte, error) { return json.Marshal(t.value) }
+// MarshalJSON reveals the value. It refuses a value that is not UTF-8, because
+// JSON would replace the odd bytes and so change the secret in silence.
+func (t Transfer) MarshalJSON() ([]byte, error) {
+	if !utf8.ValidString(t.value) {
+		return nil, errors.New("secret: the value is not UTF-8")
+	}
+	return json.Marshal(t.value)
+}
 
 // UnmarshalJSON takes the value from a JSON string.
 func (t *Transfer) UnmarshalJSON(data []byte) error {

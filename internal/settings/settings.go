@@ -3,6 +3,7 @@ package settings
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -150,12 +151,15 @@ func (c Credential) validate() error {
 		return fault.Newf(fault.SettingsInvalid, "the user name for the share is missing")
 	case len(c.Username) > maxUsername:
 		return fault.Newf(fault.SettingsInvalid, "the user name for the share is longer than %d bytes", maxUsername)
-	case strings.ContainsAny(c.Username, "\x00\r\n"):
-		return fault.Newf(fault.SettingsInvalid, "the user name for the share has a control character")
+	case !utf8.ValidString(c.Username) || strings.ContainsAny(c.Username, "\x00\r\n"):
+		return fault.Newf(fault.SettingsInvalid, "the user name for the share has a control character or is not UTF-8")
 	case c.Password.IsZero():
 		return fault.Newf(fault.SettingsInvalid, "the password for the share is missing")
 	case len(c.Password.Reveal()) > maxPassword:
 		return fault.Newf(fault.SettingsInvalid, "the password for the share is longer than %d bytes", maxPassword)
+	case !utf8.ValidString(c.Password.Reveal()) || strings.ContainsRune(c.Password.Reveal(), 0):
+		// JSON would replace such bytes in silence, and NTLM hashes UTF-16.
+		return fault.Newf(fault.SettingsInvalid, "the password for the share is not UTF-8, or has a NUL")
 	}
 	return nil
 }
