@@ -1,8 +1,8 @@
-// Package seal is the cryptography of a backup: age encryption (age-encryption.org
-// v1) to the operator's recipients, the key pair that each backup has of its own,
-// and SSHSIG signatures over its sums.
+// Package seal keeps backups secret and shows who made them: age encryption to the
+// operator's recipients by way of a key made for each backup, and SSH signatures.
 //
-// The service can seal and cannot open: it holds recipients, and forgets a backup's
-// identity as soon as it is wrapped. It is the only package that knows age, and it
-// does no I/O of its own. Start reading at [Recipient], then [BackupKey].
+// It is the only package that imports age. It does no I/O of its own, knows nothing
+// of the share or of Temporal, and no value of it prints a private key. FORMAT.md of
+// internal/backup specifies the files and the derivations. Start reading at
+// [BackupKey], then [Recipient] and [Identity], then sign.go.
 package seal

@@ -1,167 +1,212 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
-	"fmt"
+	"errors"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 	"golang.org/x/crypto/ssh"
 
 	"infrabackup/internal/fault"
-	"infrabackup/internal/secret"
 )
 
-// Kinds of recipients.
+// Kinds of recipients, as manifests name them.
 const (
 	KindX25519 = "x25519"         // age1…
-	KindHybrid = "mlkem768x25519" // age1pq1…, which age before 1.3 cannot read
-	KindRSA    = "ssh-rsa"        // from an X.509 certificate or an SSH key
+	KindHybrid = "mlkem768x25519" // age1pq1…, safe against quantum computers
+	KindRSA    = "ssh-rsa"        // an RSA key, often that of a certificate
 )
 
 const (
-	minRSABits      = 2048
-	maxRSABits      = 16384    // larger ones take minutes
-	maxKeyText      = 64 << 10 // recipients, certificates and identity files
-	minSymmetricKey = 32
+	minRSABits = 2048
+	maxRSABits = 16384 // what OpenSSH accepts
+	// maxKeyText bounds a recipient or certificate as it is given to us.
+	maxKeyText = 64 << 10
 )
 
-// Recipient is the public half of an operator's key: what is encrypted to it, only
-// the holder of the identity opens.
+// Recipient is the public half of an operator's encryption key. The zero value is
+// none.
 type Recipient struct {
-	Kind        string    // one of the Kind constants
-	Fingerprint string    // SHA256:<base64 of the digest of Text>, for ssh-rsa the key's SSH fingerprint
-	Text        string    // age recipient, as stock age takes it
-	Expires     time.Time // of the certificate that it came from, else zero
+	Kind        string    // KindX25519, KindHybrid or KindRSA
+	Fingerprint string    // SHA256:…, for RSA what ssh-keygen -l shows, else the digest of Text in that notation
+	Text        string    // one line that ParseRecipient takes: age1…, age1pq1… or ssh-rsa …
+	Expires     time.Time // end of the certificate's validity, zero when there is no certificate
 
-	age age.Recipient
+	recipient age.Recipient
 }
 
-// ParseRecipient takes an age recipient: age1…, age1pq1… or "ssh-rsa …" with 2048
-// bits or more. Errors are KEY_INVALID faults.
+// ParseRecipient takes one line: age1…, age1pq1… (hybrid) or ssh-rsa … of at least
+// 2048 bits; a comment behind an RSA key is dropped. KEY_INVALID with the reason
+// otherwise.
 func ParseRecipient(text string) (Recipient, error) {
 	text = strings.TrimSpace(text)
-	if len(text) > maxKeyText || strings.ContainsAny(text, "\r\n") {
-		return Recipient{}, refused("a recipient is one line of text")
-	}
 	switch {
+	case text == "":
+		return Recipient{}, invalid("the recipient is empty", nil)
+	case len(text) > maxKeyText:
+		return Recipient{}, invalid("the recipient is too long", nil)
+	case strings.ContainsAny(text, "\r\n"):
+		return Recipient{}, invalid("the recipient has more than one line", nil)
+	case !utf8.ValidString(text):
+		return Recipient{}, invalid("the recipient is not text", nil)
+	case isPrivate(text):
+		return Recipient{}, invalid("this is a private key; give its public half", nil)
 	case strings.HasPrefix(text, "age1pq1"):
 		r, err := age.ParseHybridRecipient(text)
 		if err != nil {
-			return Recipient{}, fault.New(fault.KeyInvalid, "the post-quantum age recipient was refused", err)
+			return Recipient{}, invalid("the recipient is malformed", err)
 		}
-		return Recipient{Kind: KindHybrid, Fingerprint: fingerprint(text), Text: text, age: r}, nil
+		return ageRecipient(KindHybrid, r.String(), r), nil
 	case strings.HasPrefix(text, "age1"):
 		r, err := age.ParseX25519Recipient(text)
 		if err != nil {
-			return Recipient{}, fault.New(fault.KeyInvalid, "the age recipient was refused", err)
+			return Recipient{}, invalid("the recipient is malformed", err)
 		}
-		return Recipient{Kind: KindX25519, Fingerprint: fingerprint(text), Text: text, age: r}, nil
+		return ageRecipient(KindX25519, r.String(), r), nil
 	case strings.HasPrefix(text, "ssh-rsa "):
 		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(text))
 		if err != nil {
-			return Recipient{}, fault.New(fault.KeyInvalid, "the ssh-rsa recipient was refused", err)
+			return Recipient{}, invalid("the ssh-rsa key is malformed", err)
 		}
 		return rsaRecipient(key)
-	case strings.HasPrefix(text, "AGE-SECRET-KEY-"):
-		return Recipient{}, refused("this is a private key; give its recipient, and keep the key offline")
-	case strings.HasPrefix(text, "ssh-"), strings.HasPrefix(text, "ecdsa-"):
-		return Recipient{}, refused("of SSH keys only ssh-rsa is taken")
+	case strings.HasPrefix(text, "ssh-") || strings.HasPrefix(text, "ecdsa-") || strings.HasPrefix(text, "sk-"):
+		kind, _, _ := strings.Cut(text, " ")
+		return Recipient{}, invalid("SSH keys of type "+kind+" are not taken, only ssh-rsa", nil)
 	}
-	return Recipient{}, refused("a recipient begins with age1 or ssh-rsa")
+	return Recipient{}, invalid("this is no recipient: want age1…, age1pq1… or ssh-rsa …", nil)
 }
 
-// RecipientFromCertificate makes a recipient of an X.509 certificate (PEM or DER)
-// with an RSA key of 2048 bits or more, so that stock age opens backups with the
-// certificate's PEM private key. The certificate need not be trusted by anybody, but
-// now must be within its validity.
-func RecipientFromCertificate(data []byte, now time.Time) (Recipient, error) {
-	if len(data) > maxKeyText {
-		return Recipient{}, refused("the certificate is longer than %d bytes", maxKeyText)
+// RecipientFromCertificate makes a recipient of an X.509 certificate's RSA key, in
+// PEM or DER. The certificate's issuer and purpose do not matter, because the
+// operator chose it; its validity and key do: KEY_INVALID for an expired or not yet
+// valid one, for any other kind of key and for RSA below 2048 bits.
+func RecipientFromCertificate(pemOrDER []byte, now time.Time) (Recipient, error) {
+	if len(pemOrDER) > maxKeyText {
+		return Recipient{}, invalid("the certificate is too large", nil)
 	}
-	if block, _ := pem.Decode(data); block != nil {
-		if strings.Contains(block.Type, "PRIVATE KEY") {
-			return Recipient{}, refused("this is a private key; give the certificate, and keep the key offline")
-		}
-		if block.Type != "CERTIFICATE" {
-			return Recipient{}, refused("the PEM block is a %s, not a CERTIFICATE", block.Type)
-		}
-		data = block.Bytes
-	}
-	cert, err := x509.ParseCertificate(data)
+	der, err := certificateDER(pemOrDER)
 	if err != nil {
-		return Recipient{}, fault.New(fault.KeyInvalid, "the certificate cannot be read", err)
+		return Recipient{}, err
 	}
-	key, ok := cert.PublicKey.(*rsa.PublicKey)
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return Recipient{}, invalid("the certificate is malformed", err)
+	}
 	switch {
-	case !ok:
-		return Recipient{}, refused("the certificate of %s has a key of type %s, only RSA can encrypt", cert.Subject, cert.PublicKeyAlgorithm)
 	case now.Before(cert.NotBefore):
-		return Recipient{}, refused("the certificate of %s is valid only from %s on", cert.Subject, cert.NotBefore.UTC().Format(time.RFC3339))
+		return Recipient{}, invalid("the certificate is not valid before "+cert.NotBefore.UTC().Format(time.RFC3339), nil)
 	case now.After(cert.NotAfter):
-		return Recipient{}, refused("the certificate of %s expired on %s", cert.Subject, cert.NotAfter.UTC().Format(time.RFC3339))
+		return Recipient{}, invalid("the certificate expired at "+cert.NotAfter.UTC().Format(time.RFC3339), nil)
 	}
-	public, err := ssh.NewPublicKey(key)
+	public, ok := cert.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return Recipient{}, invalid("the certificate's key is "+cert.PublicKeyAlgorithm.String()+", only RSA can decrypt", nil)
+	}
+	key, err := ssh.NewPublicKey(public)
 	if err != nil {
-		return Recipient{}, fault.New(fault.KeyInvalid, "the certificate's key was refused", err)
+		return Recipient{}, invalid("the certificate's RSA key is malformed", err)
 	}
-	r, err := rsaRecipient(public)
+	r, err := rsaRecipient(key)
 	r.Expires = cert.NotAfter.UTC()
 	return r, err
 }
 
+func certificateDER(data []byte) ([]byte, error) {
+	var der []byte
+	for rest := data; ; {
+		block, next := pem.Decode(rest)
+		if block == nil {
+			break
+		}
+		rest = next
+		switch {
+		case isPrivate(block.Type):
+			return nil, invalid("the file holds a private key; give the certificate alone", nil)
+		case block.Type != "CERTIFICATE":
+			return nil, invalid("the file holds a "+block.Type+", not a certificate", nil)
+		case der != nil:
+			return nil, invalid("the file holds more than one certificate", nil)
+		}
+		der = block.Bytes
+	}
+	if der == nil {
+		return data, nil // then it must be DER
+	}
+	return der, nil
+}
+
+// LoadRecipient takes a file's content and finds out whether it is a certificate
+// (PEM or DER) or a recipient line; empty lines and lines that begin with # are
+// passed over. KEY_INVALID with the reason otherwise.
+func LoadRecipient(data []byte, now time.Time) (Recipient, error) {
+	if len(data) > maxKeyText {
+		return Recipient{}, invalid("the file is too large for a recipient or certificate", nil)
+	}
+	trimmed := bytes.TrimSpace(data)
+	if bytes.Contains(trimmed, []byte("-----BEGIN ")) || len(data) > 0 && data[0] == 0x30 && !utf8.Valid(data) {
+		return RecipientFromCertificate(data, now)
+	}
+	line := ""
+	for l := range strings.Lines(string(trimmed)) {
+		l = strings.TrimSpace(l)
+		if l == "" || l[0] == '#' {
+			continue
+		}
+		if line != "" {
+			return Recipient{}, invalid("the file holds more than one recipient", nil)
+		}
+		line = l
+	}
+	return ParseRecipient(line)
+}
+
+func ageRecipient(kind, text string, r age.Recipient) Recipient {
+	sum := sha256.Sum256([]byte(text))
+	return Recipient{
+		Kind: kind, Text: text, recipient: r,
+		Fingerprint: "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:]),
+	}
+}
+
 func rsaRecipient(key ssh.PublicKey) (Recipient, error) {
-	public, ok := key.(ssh.CryptoPublicKey)
+	cryptoKey, ok := key.(ssh.CryptoPublicKey)
 	if !ok {
-		return Recipient{}, refused("the SSH key is not an RSA key")
+		return Recipient{}, invalid("the key is not an RSA key", nil)
 	}
-	rsaKey, ok := public.CryptoPublicKey().(*rsa.PublicKey)
+	public, ok := cryptoKey.CryptoPublicKey().(*rsa.PublicKey)
 	if !ok {
-		return Recipient{}, refused("the SSH key is not an RSA key")
+		return Recipient{}, invalid("the key is not an RSA key", nil)
 	}
-	if bits := rsaKey.N.BitLen(); bits < minRSABits || bits > maxRSABits {
-		return Recipient{}, refused("the RSA key has %d bits, %d to %d are taken", bits, minRSABits, maxRSABits)
+	switch bits := public.N.BitLen(); {
+	case bits < minRSABits:
+		return Recipient{}, fault.Newf(fault.KeyInvalid, "the RSA key has %d bits, at least %d are needed", bits, minRSABits)
+	case bits > maxRSABits:
+		return Recipient{}, fault.Newf(fault.KeyInvalid, "the RSA key has %d bits, at most %d are possible", bits, maxRSABits)
 	}
 	r, err := agessh.NewRSARecipient(key)
 	if err != nil {
-		return Recipient{}, fault.New(fault.KeyInvalid, "the RSA key was refused", err)
+		return Recipient{}, invalid("the RSA key cannot be used", err)
 	}
-	text := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
-	return Recipient{Kind: KindRSA, Fingerprint: ssh.FingerprintSHA256(key), Text: text, age: r}, nil
+	return Recipient{
+		Kind: KindRSA, Fingerprint: ssh.FingerprintSHA256(key), recipient: r,
+		Text: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))),
+	}, nil
 }
 
-// RecipientFromSymmetricKey makes a recipient of a base64 key of 32 bytes or more,
-// which is stretched into an X25519 identity (see FORMAT.md, "Keys"). It runs on the
-// operator's side: only the recipient is sent to the service.
-func RecipientFromSymmetricKey(key secret.String) (Recipient, error) {
-	identity, err := symmetricIdentity(key)
-	if err != nil {
-		return Recipient{}, err
-	}
-	return ParseRecipient(identity.Recipient().String())
+func isPrivate(s string) bool {
+	return strings.Contains(strings.ToUpper(s), "SECRET-KEY") || strings.Contains(s, "PRIVATE KEY")
 }
 
-// LoadRecipient makes a recipient of a file that an operator gives: a certificate or
-// a line with an age recipient.
-func LoadRecipient(data []byte, now time.Time) (Recipient, error) {
-	text := strings.TrimSpace(string(data))
-	if strings.HasPrefix(text, "age1") || strings.HasPrefix(text, "ssh-") {
-		return ParseRecipient(text)
-	}
-	return RecipientFromCertificate(data, now)
-}
+func invalid(what string, cause error) error { return fault.New(fault.KeyInvalid, what, cause) }
 
-func fingerprint(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
-}
-
-func refused(format string, args ...any) *fault.Fault {
-	return fault.New(fault.KeyInvalid, "the key was refused", fmt.Errorf(format, args...))
-}
+// errNoRecipient is the cause when a Recipient was not made by this package.
+var errNoRecipient = errors.New("the recipient is empty")

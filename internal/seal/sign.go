@@ -3,7 +3,9 @@ package seal
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -17,119 +19,169 @@ import (
 )
 
 const (
-	maxSignature = 16 << 10
-	maxSigners   = 256 << 10
+	maxSignature      = 8 << 10
+	maxAllowedSigners = 256 << 10
 )
 
-// SigningKey signs backups: Ed25519 in the SSHSIG format, which ssh-keygen -Y verify
-// checks.
-type SigningKey struct{ signer ssh.Signer }
-
-// GenerateSigningKey makes a key as an OpenSSH private key in PEM.
-func GenerateSigningKey(random io.Reader) (secret.String, error) {
-	_, private, err := ed25519.GenerateKey(random)
-	if err != nil {
-		return secret.String{}, fmt.Errorf("generate a signing key: %w", err)
-	}
-	block, err := ssh.MarshalPrivateKey(private, "infrabackup signing key")
-	if err != nil {
-		return secret.String{}, fmt.Errorf("encode the signing key: %w", err)
-	}
-	return secret.New(string(pem.EncodeToMemory(block))), nil
+// SigningKey signs the sums of backups: Ed25519 (RFC 8032). It prints without its
+// private half.
+type SigningKey struct {
+	signer ssh.Signer
 }
 
-// ParseSigningKey takes what [GenerateSigningKey] made.
+// GenerateSigningKey draws an Ed25519 key from random, which is crypto/rand.Reader
+// outside tests, and returns it as PKCS #8 PEM.
+func GenerateSigningKey(random io.Reader) (secret.String, error) {
+	seed := make([]byte, ed25519.SeedSize)
+	if _, err := io.ReadFull(random, seed); err != nil {
+		return secret.String{}, fault.New(fault.Internal, "draw a signing key", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(seed))
+	clear(seed)
+	if err != nil {
+		return secret.String{}, fault.New(fault.Internal, "encode a signing key", err)
+	}
+	return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))), nil
+}
+
+// ParseSigningKey takes an unencrypted Ed25519 key in PEM, PKCS #8 or OpenSSH.
+// KEY_INVALID otherwise; no error repeats any of the key.
 func ParseSigningKey(text secret.String) (*SigningKey, error) {
-	signer, err := ssh.ParsePrivateKey([]byte(text.Reveal()))
-	if err != nil || signer.PublicKey().Type() != ssh.KeyAlgoED25519 {
-		return nil, refused("the signing key is not an Ed25519 private key in OpenSSH's format") // the cause could show it
+	key, err := ssh.ParseRawPrivateKey([]byte(text.Reveal()))
+	if err != nil {
+		return nil, invalid("the signing key is malformed or encrypted", nil)
+	}
+	if p, ok := key.(*ed25519.PrivateKey); ok {
+		key = *p
+	}
+	if _, ok := key.(ed25519.PrivateKey); !ok {
+		return nil, invalid("the signing key is not an Ed25519 key", nil)
+	}
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		return nil, invalid("the signing key cannot be used", nil)
 	}
 	return &SigningKey{signer: signer}, nil
 }
 
-// String names the public half only.
-func (k *SigningKey) String() string { return "signing key " + k.Fingerprint() }
+// String names the key by its fingerprint.
+func (k *SigningKey) String() string { return k.Fingerprint() }
 
-// GoString is [SigningKey.String].
-func (k *SigningKey) GoString() string { return k.String() }
+// GoString implements [fmt.GoStringer].
+func (k *SigningKey) GoString() string { return k.Fingerprint() }
 
-// Public is the public half in the form of authorized_keys, without a comment.
+// Format implements [fmt.Formatter], so that no verb reaches the key.
+func (k *SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.Fingerprint()) }
+
+// Public is the public half in the form of authorized_keys, without a comment:
+// ssh-ed25519 AAAA…
 func (k *SigningKey) Public() string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.signer.PublicKey())))
 }
 
-// Fingerprint is the public half's SSH fingerprint, SHA256:….
+// Fingerprint is SHA256:… as ssh-keygen -l shows it.
 func (k *SigningKey) Fingerprint() string { return ssh.FingerprintSHA256(k.signer.PublicKey()) }
 
-// Sign signs the message in the namespace of backups and returns the armored
-// signature (OpenSSH PROTOCOL.sshsig, SHA-512).
+// Sign returns an armored SSH signature (OpenSSH, PROTOCOL.sshsig) of message over
+// its SHA-512, in the namespace [backup.SignatureNamespace]. The same message gives
+// the same signature.
 func (k *SigningKey) Sign(message []byte) ([]byte, error) {
-	signature, err := sshsig.Sign(bytes.NewReader(message), k.signer, sshsig.HashSHA512, backup.SignatureNamespace)
+	sig, err := sshsig.Sign(bytes.NewReader(message), k.signer, sshsig.HashSHA512, backup.SignatureNamespace)
 	if err != nil {
-		return nil, fmt.Errorf("sign: %w", err)
+		return nil, fault.New(fault.Internal, "sign", err)
 	}
-	return sshsig.Armor(signature), nil
+	return sshsig.Armor(sig), nil
 }
 
-// AllowedSignersLine is the line of allowed_signers for a public key in the form of
-// [SigningKey.Public], with its line break.
+// AllowedSignersLine is the line of an allowed_signers file, newline included, that
+// trusts the key for this program's namespace and nothing else (ssh-keygen(1),
+// ALLOWED SIGNERS).
 func AllowedSignersLine(public string) string {
-	return backup.SignerIdentity + ` namespaces="` + backup.SignatureNamespace + `" ` + strings.TrimSpace(public) + "\n"
+	return fmt.Sprintf("%s namespaces=%q %s\n", backup.SignerIdentity, backup.SignatureNamespace, strings.TrimSpace(public))
 }
 
-// VerifySignature checks an armored signature of the message against allowed signers
-// and returns the fingerprint of the key that made it. Everything that is not right
-// is a BACKUP_FORGED fault.
-func VerifySignature(message, armored, allowedSigners []byte) (string, error) {
-	if len(armored) > maxSignature || len(allowedSigners) > maxSigners {
-		return "", fault.Newf(fault.BackupForged, "the signature or the list of signers is too long")
-	}
-	signature, err := sshsig.Unarmor(armored)
+// VerifySignature checks an armored SSH signature of message against the keys of an
+// allowed_signers file and returns the signer's fingerprint. BACKUP_FORGED for
+// everything that is not a good Ed25519 signature over SHA-512, in the right
+// namespace, by a listed key. Lines of other principals are passed over; a line of
+// ours with an option other than our namespace is refused, since it might take
+// trust away in a way that is not understood here.
+func VerifySignature(message, armoredSig, allowedSigners []byte) (fingerprint string, err error) {
+	sig, err := parseSignature(armoredSig)
 	if err != nil {
-		return "", fault.New(fault.BackupForged, "the signature is malformed", err)
+		return "", fault.New(fault.BackupForged, "the signature cannot be read", err)
 	}
-	keys, err := parseSigners(allowedSigners)
+	fingerprint = ssh.FingerprintSHA256(sig.PublicKey)
+	keys, err := parseAllowedSigners(allowedSigners)
 	if err != nil {
-		return "", err
+		return "", fault.New(fault.BackupForged, "the list of allowed signers cannot be read", err)
 	}
+	wire := sig.PublicKey.Marshal()
 	for _, key := range keys {
-		if !bytes.Equal(key.Marshal(), signature.PublicKey.Marshal()) {
+		if !bytes.Equal(key.Marshal(), wire) {
 			continue
 		}
-		if err := sshsig.Verify(bytes.NewReader(message), signature, key, signature.HashAlgorithm, backup.SignatureNamespace); err != nil {
-			return "", fault.New(fault.BackupForged, "the signature does not belong to these sums", err)
+		if err := sshsig.Verify(bytes.NewReader(message), sig, key, sshsig.HashSHA512, backup.SignatureNamespace); err != nil {
+			return "", fault.New(fault.BackupForged, "the signature by "+fingerprint+" does not fit", err)
 		}
-		// A re-encoded signature would verify too; only the one encoding that is
-		// written is accepted, so that every changed bit is noticed.
-		if !bytes.Equal(sshsig.Armor(signature), armored) {
-			return "", fault.Newf(fault.BackupForged, "the signature's text was changed")
+		// The same signature can be written in other ways. Only the one way in which
+		// Sign writes it is taken, so that every changed byte of the file is noticed.
+		if !bytes.Equal(sshsig.Armor(sig), armoredSig) {
+			return "", fault.Newf(fault.BackupForged, "the signature by %s was written anew", fingerprint)
 		}
-		return ssh.FingerprintSHA256(key), nil
+		return fingerprint, nil
 	}
-	return "", fault.Newf(fault.BackupForged, "the signature was made with key %s, which is not an allowed signer", ssh.FingerprintSHA256(signature.PublicKey))
+	return "", fault.Newf(fault.BackupForged, "the signature is by %s, which is not an allowed signer", fingerprint)
 }
 
-// parseSigners reads the lines that belong to this product.
-func parseSigners(data []byte) ([]ssh.PublicKey, error) {
+func parseSignature(armored []byte) (*sshsig.Signature, error) {
+	if len(armored) > maxSignature {
+		return nil, errors.New("it is too large")
+	}
+	if !bytes.HasPrefix(armored, []byte("-----BEGIN "+sshsig.PEMType+"-----")) {
+		return nil, errors.New("it does not begin like an SSH signature")
+	}
+	block, rest := pem.Decode(armored)
+	switch {
+	case block == nil || block.Type != sshsig.PEMType || len(block.Headers) != 0:
+		return nil, errors.New("its armor is malformed")
+	case len(rest) != 0:
+		return nil, errors.New("something follows it")
+	}
+	sig, err := sshsig.ParseSignature(block.Bytes)
+	switch {
+	case err != nil:
+		return nil, err
+	case sig.PublicKey.Type() != ssh.KeyAlgoED25519 || sig.Signature.Format != ssh.KeyAlgoED25519:
+		return nil, errors.New("it is not an Ed25519 signature")
+	case sig.HashAlgorithm != sshsig.HashSHA512:
+		return nil, errors.New("it is not over SHA-512")
+	}
+	return sig, nil
+}
+
+func parseAllowedSigners(data []byte) ([]ssh.PublicKey, error) {
+	if len(data) > maxAllowedSigners {
+		return nil, errors.New("it is too large")
+	}
 	var keys []ssh.PublicKey
+	n := 0
 	for line := range strings.Lines(string(data)) {
+		n++
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
 		principal, rest, _ := strings.Cut(line, " ")
 		if principal != backup.SignerIdentity {
-			continue
+			continue // empty, a comment, or somebody else's
 		}
-		// Options and key have the same form as in authorized_keys.
+		rest = strings.TrimPrefix(rest, fmt.Sprintf("namespaces=%q ", backup.SignatureNamespace))
+		if !strings.HasPrefix(rest, ssh.KeyAlgoED25519+" ") {
+			return nil, fmt.Errorf("line %d is not of the form that allowed_signers has here", n)
+		}
 		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(rest))
 		if err != nil {
-			return nil, fault.New(fault.BackupForged, "the list of allowed signers is malformed", err)
+			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		keys = append(keys, key)
-	}
-	if len(keys) == 0 {
-		return nil, fault.Newf(fault.BackupForged, "the list of allowed signers names nobody")
 	}
 	return keys, nil
 }
