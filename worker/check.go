@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/codec"
+	"infrabackup/internal/collect"
+	"infrabackup/internal/config"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/spool"
+	"infrabackup/internal/temporal"
+)
+
+// checkTimeout bounds the check of one source.
+const checkTimeout = 30 * time.Second
+
+// sourceCheck is what the check of a source found.
+type sourceCheck struct {
+	service backup.Service
+	err     error
+}
+
+// checkSources checks all sources at once and returns when the last is done.
+func checkSources(ctx context.Context, collectors []collect.Collector) []sourceCheck {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	checks := make([]sourceCheck, len(collectors))
+	var all sync.WaitGroup
+	for i, c := range collectors {
+		all.Go(func() { checks[i] = sourceCheck{c.Service(), c.Check(ctx)} })
+	}
+	all.Wait()
+	return checks
+}
+
+// log tells about a source at start. One that fails does not keep the worker from
+// starting: the other services can be backed up, and doctor reports this one.
+func (s sourceCheck) log(logger *slog.Logger) {
+	if s.err == nil {
+		logger.Info("the source can be read", "service", s.service)
+		return
+	}
+	f := fault.As(s.err)
+	logger.Error("the source cannot be captured", "service", s.service, "code", f.Code, "error", f.Message(), "remedy", f.Code.Remedy())
+}
+
+// checkAll is --check: it prints one line for each thing that the worker needs and
+// returns the exit code of the first that fails.
+func checkAll(ctx context.Context, p process, c *config.Worker, logger *slog.Logger) int {
+	exit := fault.ExitOK
+	report := func(name string, err error) {
+		line := "ok    " + name
+		if err != nil {
+			f := fault.As(err)
+			line = "FAIL  " + name + ": " + f.Line()
+			if exit == fault.ExitOK {
+				exit = f.Code.Exit()
+			}
+		}
+		if _, err := fmt.Fprintln(p.stdout, line); err != nil && exit == fault.ExitOK {
+			exit = fault.ExitFailed
+		}
+	}
+	report("configuration", nil) // it has been loaded
+	ring, err := codec.LoadKeyring(c.Codec.KeyFile)
+	report("codec keys", err)
+	report("spool "+c.Spool.Dir, checkSpool(c.Spool.Dir))
+	if ring != nil {
+		report("Temporal", checkTemporal(ctx, p, c, ring, logger))
+	}
+	collectors, err := collectorsOf(c.Sources)
+	if err != nil {
+		report("sources", err)
+		return exit
+	}
+	for _, s := range checkSources(ctx, collectors) {
+		report("source "+string(s.service), s.err)
+	}
+	return exit
+}
+
+func checkSpool(dir string) (err error) {
+	s, err := spool.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, "close the spool", s.Close)
+	return s.Check()
+}
+
+func checkTemporal(ctx context.Context, p process, c *config.Worker, ring *codec.Keyring, logger *slog.Logger) error {
+	o, err := temporalOptions(c.Temporal, p.lookup)
+	if err != nil {
+		return err
+	}
+	o.Codec, o.Logger = codec.New(ring), logger
+	temporalClient, err := temporal.Dial(ctx, o)
+	if err != nil {
+		return err
+	}
+	temporalClient.Close()
+	return nil
+}

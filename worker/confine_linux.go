@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"infrabackup/internal/fault"
+)
+
+// memoryLimit is what the Go runtime tries to stay below, so that the process
+// stays below 256 MiB: what the runtime does not count (stacks of C, the binary's
+// own pages) fits between.
+const memoryLimit = 200 << 20
+
+// confine makes sure that nothing of what the process holds gets out by accident:
+// files are for their owner only, and its memory is neither dumped nor open to
+// debuggers of the same user.
+func confine() error {
+	// The SMB library logs its frames when it finds DEBUG at its start, which is
+	// before main; so the process is started again without it.
+	if os.Getenv("DEBUG") != "" {
+		return withoutDebug()
+	}
+	unix.Umask(0o077)
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fault.New(fault.Internal, "core dumps cannot be switched off", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fault.New(fault.Internal, "the process cannot be closed to debuggers", err)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	return nil
+}
+
+func withoutDebug() error {
+	if err := os.Unsetenv("DEBUG"); err != nil {
+		return fault.New(fault.Internal, "the variable DEBUG cannot be unset", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fault.New(fault.Internal, "the path of this program is unknown", err)
+	}
+	// Exec keeps the process id and returns only on failure.
+	err = syscall.Exec(self, os.Args, os.Environ())
+	return fault.New(fault.Internal, fmt.Sprintf("%s cannot be started again without DEBUG", self), err)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"infrabackup/internal/config"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/telemetry"
+)
+
+// product names the program in manifests, traces and Temporal's list of workers.
+const product = "infrabackup-worker"
+
+const usage = `infrabackup-worker runs the backups of one instance.
+
+Usage: infrabackup-worker [--config FILE] [--check | --version]
+
+  --config FILE  configuration (default /etc/infrabackup/worker.yaml)
+  --check        check configuration, Temporal and sources, print what is wrong, and end
+  --version      print the version, and end
+
+SIGTERM or SIGINT lets running work come to a point from which it can go on; a
+second one ends the process at once.
+`
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	os.Exit(run(process{
+		args:    os.Args[1:],
+		stdout:  os.Stdout,
+		stderr:  os.Stderr,
+		lookup:  os.LookupEnv,
+		signals: signals,
+		confine: confine,
+	}))
+}
+
+// process is what run gets from its surroundings.
+type process struct {
+	args           []string
+	stdout, stderr io.Writer
+	lookup         func(name string) (string, bool)
+	signals        <-chan os.Signal
+	confine        func() error // restricts the whole process; no-op in tests
+}
+
+// run is the whole program; it returns the exit code.
+func run(p process) int {
+	flags := flag.NewFlagSet(product, flag.ContinueOnError)
+	flags.SetOutput(p.stderr)
+	flags.Usage = func() { _, _ = io.WriteString(p.stderr, usage) } // nobody is left to tell
+	path := flags.String("config", "/etc/infrabackup/worker.yaml", "")
+	check := flags.Bool("check", false, "")
+	version := flags.Bool("version", false, "")
+	switch err := flags.Parse(p.args); {
+	case errors.Is(err, flag.ErrHelp):
+		return fault.ExitOK
+	case err != nil:
+		return fault.ExitUsage
+	case flags.NArg() > 0:
+		return p.fail(fault.Newf(fault.Usage, "unexpected argument %q", flags.Arg(0)))
+	case *version:
+		_, err := fmt.Fprintln(p.stdout, product, buildVersion())
+		return p.fail(err)
+	}
+	if err := p.confine(); err != nil {
+		return p.fail(err)
+	}
+	c, err := config.Load(*path, nil)
+	if err != nil {
+		return p.fail(err)
+	}
+	logger := p.logger(c.Log)
+	if *check {
+		return p.watch(logger, func(ctx context.Context) int { return checkAll(ctx, p, c, logger) })
+	}
+	return p.watch(logger, func(ctx context.Context) int { return p.fail(serve(ctx, p, c, logger)) })
+}
+
+// watch runs work, ends its context at the first signal, and does not wait for it
+// any longer after the second.
+func (p process) watch(logger *slog.Logger, work func(context.Context) int) int {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	code := make(chan int, 1)
+	go func() { code <- work(ctx) }()
+	asked := false
+	for {
+		select {
+		case c := <-code:
+			return c
+		case s := <-p.signals:
+			if asked {
+				logger.Warn("told to stop a second time: ending at once", "signal", s.String())
+				return fault.ExitFailed
+			}
+			asked = true
+			logger.Info("told to stop", "signal", s.String())
+			stop()
+		}
+	}
+}
+
+// fail prints err's line and returns its exit code; nil is success.
+func (p process) fail(err error) int {
+	if err == nil {
+		return fault.ExitOK
+	}
+	f := fault.As(err)
+	_, _ = fmt.Fprintln(p.stderr, f.Line()) // nobody is left to tell
+	return f.Code.Exit()
+}
+
+func (p process) logger(c config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo // the configuration has been validated
+	}
+	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(p.stderr, options)
+	if c.Format == "json" {
+		handler = slog.NewJSONHandler(p.stderr, options)
+	}
+	return slog.New(telemetry.NewLogHandler(handler))
+}
+
+// buildVersion is the module's version, or the commit that it was built from.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return "devel"
+}

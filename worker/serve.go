@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"infrabackup/activities"
+	"infrabackup/internal/codec"
+	"infrabackup/internal/config"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/spool"
+	"infrabackup/internal/telemetry"
+	"infrabackup/internal/temporal"
+	"infrabackup/workflows"
+)
+
+// Bounds of what the worker does at once. Captures and uploads cost memory for
+// their buffers, and the workflow runs two services at a time; the other
+// activities are small, and must not wait behind captures that take hours.
+const (
+	maxActivities      = 8
+	maxSpoolActivities = 4
+	maxWorkflowTasks   = 16
+	maxCachedWorkflows = 64
+)
+
+const (
+	// startPatience is how long Temporal may be away while the worker starts: a
+	// machine that boots brings up both at once. Then the service manager decides.
+	startPatience = 5 * time.Minute
+	firstPause    = time.Second
+	longestPause  = 20 * time.Second
+
+	// reportTime is what activities get, after they were told to end, to say so to
+	// Temporal. Without it the next attempt waits for the heartbeat time-out.
+	reportTime = 5 * time.Second
+
+	// flushTime bounds the export of the last telemetry.
+	flushTime = 5 * time.Second
+
+	// heartbeatInterval bounds how old the progress that Temporal knows can be.
+	heartbeatInterval = 2 * time.Second
+)
+
+// serve connects everything, polls until ctx ends or a worker fails for good, and
+// drains. A stop that was asked for is no error.
+func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger) (err error) {
+	logger = logger.With("instance", c.Instance.Name, "host", c.Host)
+	logger.Info("starting", "version", buildVersion())
+	ring, err := codec.LoadKeyring(c.Codec.KeyFile)
+	if err != nil {
+		return err
+	}
+	collectors, err := collectorsOf(c.Sources)
+	if err != nil {
+		return err
+	}
+	spooled, err := spool.Open(c.Spool.Dir)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, "close the spool", spooled.Close)
+	unlock, err := lockSpool(c.Spool.Dir)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, "unlock the spool", unlock)
+	measured, err := telemetry.Start(ctx, telemetry.Options{
+		ServiceName: product, Version: buildVersion(), Instance: c.Instance.Name, Host: c.Host, Logger: logger, Lookup: p.lookup,
+	})
+	if err != nil {
+		return err
+	}
+	defer flush(measured, logger)
+
+	options, err := temporalOptions(c.Temporal, p.lookup)
+	if err != nil {
+		return err
+	}
+	options.Identity = product + "@" + c.Host
+	options.Codec, options.Logger, options.Telemetry = codec.New(ring), logger, measured
+	temporalClient, err := dialPatiently(ctx, options, logger)
+	if err != nil {
+		return unlessAsked(ctx, err)
+	}
+	defer temporalClient.Close()
+
+	for _, s := range checkSources(ctx, collectors) {
+		s.log(logger)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	acts := activities.New(dependencies(c, temporalClient, collectors, spooled, ring, measured))
+	defer closing(&err, "close the connections to the share", acts.Close)
+	return poll(ctx, p, c, temporalClient, acts, logger)
+}
+
+// poll runs the two workers until ctx ends.
+func poll(ctx context.Context, p process, c *config.Worker, temporalClient client.Client, acts *activities.Activities, logger *slog.Logger) error {
+	// Not ctx: what runs when the worker is told to stop may go on for a while.
+	background, end := context.WithCancel(context.Background())
+	defer end()
+	fatal := make(chan error, 2) // one for each worker
+	options := worker.Options{
+		MaxConcurrentActivityExecutionSize:     maxActivities,
+		MaxConcurrentWorkflowTaskExecutionSize: maxWorkflowTasks,
+		MaxHeartbeatThrottleInterval:           heartbeatInterval,
+		WorkerStopTimeout:                      c.Limits.StopTimeout + reportTime,
+		BackgroundActivityContext:              background,
+		OnFatalError:                           func(err error) { fatal <- err },
+	}
+	worker.SetStickyWorkflowCacheSize(maxCachedWorkflows)
+	any := worker.New(temporalClient, flow.Queue(c.Instance.Name), options)
+	workflows.Register(any)
+	acts.Register(any)
+
+	options.MaxConcurrentActivityExecutionSize = maxSpoolActivities
+	options.DisableWorkflowWorker = true
+	own := worker.New(temporalClient, flow.SpoolQueue(c.Instance.Name, c.Host), options)
+	acts.RegisterSpool(own)
+
+	var started []worker.Worker
+	defer func() { drain(started, end, c.Limits.StopTimeout) }()
+	for _, w := range []worker.Worker{any, own} {
+		if err := w.Start(); err != nil {
+			return fault.New(fault.TemporalUnreachable, "the worker cannot poll its task queues", err)
+		}
+		started = append(started, w)
+	}
+	logger.Info("ready", "taskQueue", flow.Queue(c.Instance.Name), "spoolQueue", flow.SpoolQueue(c.Instance.Name, c.Host))
+	tell(p, "READY=1", logger)
+	select {
+	case <-ctx.Done():
+		logger.Info("draining", "timeout", c.Limits.StopTimeout)
+		tell(p, "STOPPING=1", logger)
+		return nil
+	case err := <-fatal:
+		return fault.New(fault.TemporalUnreachable, "the worker cannot go on polling", err)
+	}
+}
+
+// drain takes up no new work, lets running activities go on for timeout, then ends
+// their context and waits until they have reported.
+func drain(workers []worker.Worker, end context.CancelFunc, timeout time.Duration) {
+	timer := time.AfterFunc(timeout, end)
+	defer timer.Stop()
+	var stopped sync.WaitGroup
+	for _, w := range workers {
+		stopped.Go(w.Stop)
+	}
+	stopped.Wait()
+}
+
+// dialPatiently tries again while Temporal does not answer, for startPatience.
+func dialPatiently(ctx context.Context, o temporal.Options, logger *slog.Logger) (client.Client, error) {
+	patience, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		c, err := temporal.Dial(patience, o)
+		if err == nil {
+			return c, nil
+		}
+		if !fault.CodeOf(err).Retryable() {
+			return nil, err
+		}
+		logger.Warn("Temporal does not answer yet", "error", err, "nextTry", pause)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-patience.Done():
+			timer.Stop()
+			return nil, err
+		}
+	}
+}
+
+// unlessAsked drops an error that only says that the worker was told to stop.
+func unlessAsked(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func tell(p process, state string, logger *slog.Logger) {
+	if err := notify(p.lookup, state); err != nil {
+		logger.Warn("the service manager was not told", "state", state, "error", err)
+	}
+}
+
+func flush(t *telemetry.Telemetry, logger *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	if err := t.Shutdown(ctx); err != nil {
+		logger.Warn("the last telemetry was not exported", "error", err)
+	}
+}
+
+// closing joins the error of a deferred close to the function's own.
+func closing(err *error, doing string, end func() error) {
+	if failed := end(); failed != nil {
+		*err = errors.Join(*err, fmt.Errorf("%s: %w", doing, failed))
+	}
+}

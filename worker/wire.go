@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"infrabackup/activities"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/codec"
+	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/ca"
+	"infrabackup/internal/config"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/smb"
+	"infrabackup/internal/spool"
+	"infrabackup/internal/telemetry"
+	"infrabackup/internal/temporal"
+)
+
+// dependencies gives the activities what they work with.
+func dependencies(c *config.Worker, temporalClient client.Client, collectors []collect.Collector, spooled *spool.Spool, ring *codec.Keyring, measured *telemetry.Telemetry) activities.Dependencies {
+	return activities.Dependencies{
+		Client: temporalClient,
+		Instance: backup.Instance{
+			Name: c.Instance.Name, FQDN: c.Instance.FQDN, Region: c.Instance.Region, DeploymentID: c.Instance.DeploymentID,
+		},
+		Host:       c.Host,
+		Product:    "infrabackup " + buildVersion(),
+		Collectors: collectors,
+		Spool:      spooled,
+		Keyring:    ring,
+		OpenStore:  openStore,
+		Recorder:   measured,
+		Now:        time.Now,
+	}
+}
+
+// openStore connects to the share that the settings name.
+func openStore(ctx context.Context, s settings.Settings) (share.Store, error) {
+	unc, err := share.ParseUNC(s.Share.Path)
+	if err != nil {
+		return nil, err
+	}
+	return smb.Open(ctx, smb.Config{
+		UNC:       unc,
+		Username:  s.Credential.Username,
+		Password:  s.Credential.Password.String,
+		Transport: smb.Transport(s.Share.Transport),
+	})
+}
+
+// collectorsOf makes a collector for each configured source, in capture order.
+func collectorsOf(s config.Sources) ([]collect.Collector, error) {
+	var all []collect.Collector
+	if s.CA != nil {
+		authority, err := ca.New(ca.Config{Dir: s.CA.Dir}, time.Now)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, authority)
+	}
+	return all, nil
+}
+
+// temporalOptions takes what the configuration says and, for what it leaves out,
+// the TEMPORAL_… variables. TLS and API key are taken from one of them as a whole.
+func temporalOptions(c config.Temporal, lookup func(string) (string, bool)) (temporal.Options, error) {
+	o, err := temporal.FromEnvironment(lookup)
+	if err != nil {
+		return o, err
+	}
+	if c.Address != "" {
+		o.Address = c.Address
+	}
+	if c.Namespace != "" {
+		o.Namespace = c.Namespace
+	}
+	if c.TLS != (config.TLS{}) {
+		o.TLS = temporal.TLS(c.TLS)
+	}
+	if c.APIKeyFile != "" {
+		if o.APIKey, err = config.ReadSecret(c.APIKeyFile); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
