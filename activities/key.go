@@ -26,7 +26,7 @@ func (a *Activities) PrepareKey(ctx context.Context, in flow.PrepareKeyInput) (f
 		}
 		recipients = append(recipients, recipient)
 	}
-	key, err := seal.NewBackupKey()
+	key, err := seal.NewBackupKey(recipients...)
 	if err != nil {
 		return flow.PrepareKeyOutput{}, err
 	}

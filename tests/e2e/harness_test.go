@@ -1,0 +1,277 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+
+	"infrabackup/activities"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/codec"
+	"infrabackup/internal/collect"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/secret"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/dir"
+	"infrabackup/internal/spool"
+	"infrabackup/internal/telemetry"
+	"infrabackup/internal/temporal"
+	"infrabackup/workflows"
+)
+
+// temporalBinary finds the Temporal CLI. Without it there is nothing to test, which
+// is a failure where the lab is required.
+func temporalBinary(t *testing.T) string {
+	t.Helper()
+	if found, err := exec.LookPath("temporal"); err == nil {
+		return found
+	}
+	out, err := exec.Command("go", "env", "GOPATH").Output()
+	require.NoError(t, err)
+	found := filepath.Join(strings.TrimSpace(string(out)), "bin", "temporal")
+	if _, err := os.Stat(found); err != nil {
+		if os.Getenv("INFRABACKUP_REQUIRE_LAB") == "1" {
+			t.Fatal("no temporal binary on PATH or in GOPATH/bin")
+		}
+		t.Skip("no temporal binary on PATH or in GOPATH/bin")
+	}
+	return found
+}
+
+var devServer = struct {
+	once   sync.Once
+	server *testsuite.DevServer
+	err    error
+}{}
+
+// server starts one Temporal server for all tests of this package.
+func server(t *testing.T) string {
+	t.Helper()
+	binary := temporalBinary(t)
+	devServer.once.Do(func() {
+		devServer.server, devServer.err = testsuite.StartDevServer(context.Background(), testsuite.DevServerOptions{
+			ExistingPath: binary, LogLevel: "error", Stdout: io.Discard, Stderr: io.Discard,
+		})
+	})
+	require.NoError(t, devServer.err)
+	return devServer.server.FrontendHostPort()
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if devServer.server != nil {
+		if err := devServer.server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop the Temporal server:", err)
+		}
+	}
+	os.Exit(code)
+}
+
+// controller is one instance with an in-process worker and a folder as its share.
+type controller struct {
+	t        *testing.T
+	client   client.Client
+	instance backup.Instance
+	shareDir string
+	spoolDir string
+	ring     *codec.Keyring
+	keyLine  string
+	operator []seal.Identity
+	identity secret.String
+	sources  []collect.Collector
+	wrap     func(share.Store) share.Store
+	stop     func()
+}
+
+// newController makes an instance that is not enabled yet. Sources are what its
+// worker captures.
+func newController(t *testing.T, sources ...collect.Collector) *controller {
+	t.Helper()
+	line, err := codec.GenerateKeyLine("test", rand.Reader)
+	require.NoError(t, err)
+	ring, err := codec.ParseKeyring([]byte(line))
+	require.NoError(t, err)
+	id, err := backup.NewID(rand.Reader)
+	require.NoError(t, err)
+	c := &controller{
+		t: t, ring: ring, keyLine: line, sources: sources,
+		instance: backup.Instance{Name: "t-" + string(id[:8]), FQDN: "local.azurestack.test", Region: "local", DeploymentID: string(id)},
+		shareDir: filepath.Join(t.TempDir(), "share"), spoolDir: filepath.Join(t.TempDir(), "spool"),
+		wrap: func(s share.Store) share.Store { return s },
+	}
+	require.NoError(t, os.Mkdir(c.shareDir, 0o700))
+	c.client, err = temporal.Dial(t.Context(), temporal.Options{
+		Address: server(t), Namespace: "default", Codec: codec.New(ring), Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	t.Cleanup(c.client.Close)
+	c.start()
+	t.Cleanup(func() { c.stop() })
+	return c
+}
+
+// start starts the worker.
+func (c *controller) start() {
+	c.t.Helper()
+	spooled, err := spool.Open(c.spoolDir)
+	require.NoError(c.t, err)
+	acts := activities.New(activities.Dependencies{
+		Client: c.client, Instance: c.instance, Host: "host-1", Product: "infrabackup test",
+		Collectors: c.sources, Spool: spooled, Keyring: c.ring,
+		OpenStore: func(context.Context, settings.Settings) (share.Store, error) {
+			s, err := dir.Open(c.shareDir)
+			if err != nil {
+				return nil, err
+			}
+			return c.wrap(s), nil
+		},
+		Recorder: telemetry.Discard(), Now: time.Now,
+	})
+	main := worker.New(c.client, flow.Queue(c.instance.Name), worker.Options{})
+	workflows.Register(main)
+	acts.Register(main)
+	host := worker.New(c.client, flow.SpoolQueue(c.instance.Name, "host-1"), worker.Options{DisableWorkflowWorker: true})
+	acts.RegisterSpool(host)
+	require.NoError(c.t, main.Start())
+	require.NoError(c.t, host.Start())
+	c.stop = sync.OnceFunc(func() {
+		main.Stop()
+		host.Stop()
+		if err := acts.Close(); err != nil {
+			c.t.Errorf("close the activities: %v", err)
+		}
+		if err := spooled.Close(); err != nil {
+			c.t.Errorf("close the spool: %v", err)
+		}
+	})
+}
+
+// proposal is a complete set of valid settings.
+func (c *controller) proposal() settings.Settings {
+	c.t.Helper()
+	text, recipient, err := seal.GenerateIdentity(false, time.Now())
+	require.NoError(c.t, err)
+	c.identity = text
+	c.operator, err = seal.ParseIdentities([]byte(text.Reveal()))
+	require.NoError(c.t, err)
+	signing, err := seal.GenerateSigningKey(rand.Reader)
+	require.NoError(c.t, err)
+	key, err := seal.ParseSigningKey(signing)
+	require.NoError(c.t, err)
+	return settings.Settings{
+		Instance:   c.instance,
+		Share:      settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted},
+		Credential: settings.Credential{Username: `CORP\backup`, Password: secret.NewTransfer(secret.New("canary-share-password"))},
+		Recipients: []settings.Recipient{{
+			Recipient: backup.Recipient{Kind: recipient.Kind, Fingerprint: recipient.Fingerprint}, Text: recipient.Text,
+		}},
+		Signing: settings.Signing{PrivateKey: secret.NewTransfer(signing), Public: key.Public()},
+	}
+}
+
+// enable puts valid settings in force.
+func (c *controller) enable() settings.Summary {
+	c.t.Helper()
+	ctx := c.t.Context()
+	id := flow.SettingsWorkflowID(c.instance.Name)
+	start := c.client.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+		ID: id, TaskQueue: flow.Queue(c.instance.Name), WorkflowIDConflictPolicy: useExisting,
+	}, flow.Settings.Name, flow.SettingsState{Instance: c.instance.Name})
+	revision, err := flow.ProposeSettings.SendWithStart(ctx, c.client, start, id, flow.SettingsProposal{Settings: c.proposal(), First: true})
+	require.NoError(c.t, err)
+	run, err := flow.Enable.Start(ctx, c.client, client.StartWorkflowOptions{
+		ID: flow.ChangeSettingsWorkflowID(c.instance.Name), TaskQueue: flow.Queue(c.instance.Name),
+	}, flow.ChangeSettingsInput{Instance: c.instance.Name, Revision: revision, RequestedBy: "test"})
+	require.NoError(c.t, err)
+	summary, err := run.Get(ctx)
+	require.NoError(c.t, err)
+	return summary
+}
+
+// begin starts a backup.
+func (c *controller) begin() (backup.ID, flow.Run[backup.Overview]) {
+	c.t.Helper()
+	id, err := backup.NewID(rand.Reader)
+	require.NoError(c.t, err)
+	run, err := flow.Backup.Start(c.t.Context(), c.client, client.StartWorkflowOptions{
+		ID: flow.BackupWorkflowID(c.instance.Name), TaskQueue: flow.Queue(c.instance.Name),
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+	}, flow.BackupInput{Instance: c.instance.Name, BackupID: id, RequestedBy: "test"})
+	require.NoError(c.t, err)
+	return id, run
+}
+
+// items is a small source of records and files.
+type items struct {
+	service backup.Service
+	records int
+	files   map[string][]byte
+	fail    error
+	reached chan struct{} // closed when the first item was given
+	gate    chan struct{} // waits for it after the first item, when not nil
+}
+
+// Service implements collect.Collector.
+func (s *items) Service() backup.Service { return s.service }
+
+// Check implements collect.Collector.
+func (s *items) Check(context.Context) error { return s.fail }
+
+// Collect implements collect.Collector.
+func (s *items) Collect(ctx context.Context, sink collect.Sink) (collect.Capture, error) {
+	start := time.Now()
+	for i := range s.records {
+		id := fmt.Sprintf("%06d", i)
+		if err := sink.Record(backup.Item{Kind: "thing", ID: id, Name: "thing " + id}, []byte(`{"id":"`+id+`"}`)); err != nil {
+			return collect.Capture{}, err
+		}
+		if i == 0 && s.gate != nil {
+			close(s.reached)
+			select {
+			case <-s.gate:
+			case <-ctx.Done():
+				return collect.Capture{}, ctx.Err()
+			}
+		}
+	}
+	for name, data := range s.files {
+		info := collect.FileInfo{Path: "files/" + name, Size: int64(len(data)), Mode: 0o600, ModTime: time.Unix(1e9, 0)}
+		if err := sink.File(backup.Item{Kind: "file", ID: name, Name: name}, info, bytes.NewReader(data)); err != nil {
+			return collect.Capture{}, err
+		}
+	}
+	if s.fail != nil {
+		return collect.Capture{}, s.fail
+	}
+	sink.Gap(backup.Gap{Code: "TEST_GAP", Object: "thing", Reason: "for the test"})
+	return collect.Capture{Start: start, End: time.Now(), Cursor: map[string]string{"n": "1"}}, nil
+}
+
+// freePort returns a loopback port that was free a moment ago.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	return port
+}
