@@ -1,0 +1,239 @@
+package smb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/hirochachacha/go-smb2"
+
+	"infrabackup/internal/fault"
+)
+
+// Session describes what was agreed with the server.
+type Session struct {
+	// Dialect is such as "SMB 3.1.1".
+	Dialect string
+	// Cipher is such as "AES-128-GCM", empty when the server has none.
+	Cipher string
+	// Encrypted says whether the server asks for encryption of session or share.
+	Encrypted bool
+	// Address is the server's IP address and port.
+	Address string
+}
+
+// dialer makes connections. It remembers a refused login: the password stays the
+// same for the dialer's life, and trying it again could lock the account.
+type dialer struct {
+	config Config
+
+	mu      sync.Mutex
+	refused *fault.Fault
+}
+
+// dialects are offered in this order, each on a TCP connection of its own: the
+// library offers either one or all, SMB 2 included.
+var dialects = []uint16{dialect311, dialect302, dialect300}
+
+// dial makes a connection, logs in and mounts the share. It offers one dialect
+// after the other until one is accepted; from then on there is no second attempt,
+// whatever happens.
+func (d *dialer) dial(ctx context.Context) (*connection, error) {
+	var reasons []error
+	answered := false
+	for _, dialect := range dialects {
+		c, next, err := d.attempt(ctx, dialect)
+		if err == nil {
+			return c, nil
+		}
+		if !next {
+			return nil, err
+		}
+		answered = answered || !errors.Is(err, fault.ShareUnreachable)
+		reasons = append(reasons, fmt.Errorf("%s: %w", dialectName(dialect), err))
+	}
+	return nil, d.diagnose(ctx, answered, errors.Join(reasons...))
+}
+
+// diagnose finds out what a server has that accepts no SMB 3 dialect alone. The
+// guard ends this attempt before any credential is sent.
+func (d *dialer) diagnose(ctx context.Context, answered bool, reasons error) error {
+	what := d.config.UNC.Host + " accepts no SMB 3 dialect"
+	_, _, err := d.attempt(ctx, 0)
+	var offered errDialect
+	switch {
+	case errors.As(err, &offered) && offered >= dialect300:
+		return fault.New(fault.ShareProtocol, what+" alone, but picks "+dialectName(uint16(offered))+" out of all", reasons)
+	case errors.As(err, &offered):
+		return fault.New(fault.ShareDialect, what, offered)
+	case ctx.Err() != nil:
+		return err
+	case answered:
+		return fault.New(fault.ShareDialect, what, reasons)
+	}
+	return fault.New(fault.ShareUnreachable, d.config.UNC.Host+" ends every connection at once; it may know SMB 1 only", err)
+}
+
+// attempt makes one TCP connection and offers one dialect. Next says that the
+// server did not want the dialect and that no credential was sent.
+func (d *dialer) attempt(ctx context.Context, dialect uint16) (c *connection, next bool, err error) {
+	d.mu.Lock()
+	refused := d.refused
+	d.mu.Unlock()
+	if refused != nil {
+		return nil, false, refused
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, d.config.DialTimeout, errStalled)
+	defer cancel()
+	g, err := d.connect(limited, dialect)
+	if err != nil {
+		return nil, false, d.ended(ctx, err)
+	}
+	c = newConnection(g, d.config.StallTimeout)
+	release := c.bind(limited)
+	err = d.login(limited, c, dialect)
+	if !release() && err == nil { // the time ran out in the last moment
+		err = c.explain("cannot open "+d.config.UNC.String(), context.Cause(limited))
+	}
+	if err != nil {
+		c.fail(err)
+		err = d.ended(ctx, err)
+		d.remember(err)
+		return nil, g.declined() && ctx.Err() == nil && !errors.Is(err, errStalled), err
+	}
+	return c, false, nil
+}
+
+// remember keeps a refused login.
+func (d *dialer) remember(err error) {
+	if f, ok := fault.Of(err); ok && loginRefused[f.Code] {
+		d.mu.Lock()
+		d.refused = f
+		d.mu.Unlock()
+	}
+}
+
+// ended gives the caller's own end of patience precedence over what followed.
+func (d *dialer) ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		return fmt.Errorf("connecting to %s: %w", d.config.UNC.Host, ctx.Err())
+	}
+	return err
+}
+
+// connect resolves the name and connects.
+func (d *dialer) connect(ctx context.Context, dialect uint16) (*guard, error) {
+	host := d.config.UNC.Host
+	conn, err := d.config.Dial(ctx, "tcp", net.JoinHostPort(host, port))
+	if err == nil {
+		return newGuard(conn, dialect, d.config.Transport, host), nil
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) && context.Cause(ctx) == nil {
+		return nil, fault.New(fault.ShareNameUnresolved, "the name "+host+" does not resolve", err)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return nil, fault.New(fault.ShareUnreachable, "no connection to port "+port+" of "+host, err)
+}
+
+// login negotiates, authenticates and mounts, with a Dialer and an Initiator of
+// its own: the library changes both.
+//
+// The guard refuses unsigned answers on every transport. The library is told to
+// do so too where that works: without encryption it would also refuse interim
+// answers, which servers send unsigned (MS-SMB2 3.3.4.1.1, 3.2.5.1.3) for every
+// request that takes a while. It verifies each signature that is there in any case.
+func (d *dialer) login(ctx context.Context, c *connection, dialect uint16) error {
+	user, domain := splitUser(d.config.Username)
+	host := d.config.UNC.Host
+	library := &smb2.Dialer{
+		// 16 credits for each request of 1 MiB, and some for what borrows none.
+		MaxCreditBalance: uint16(max(256, 16*d.config.WorkersPerConnection+64)),
+		Negotiator:       smb2.Negotiator{RequireMessageSigning: d.config.Transport == Encrypted, SpecifiedDialect: dialect},
+		Initiator:        &smb2.NTLMInitiator{User: user, Password: d.config.Password.Reveal(), Domain: domain, TargetSPN: "cifs/" + host},
+	}
+	err := contained(func() (err error) {
+		c.session, err = library.DialContext(ctx, c.guard)
+		return err
+	})
+	if err != nil {
+		return d.explainLogin(c, err)
+	}
+	var mounted *smb2.Share
+	err = contained(func() (err error) {
+		// Always with the configured name: the library would put an address with a port.
+		mounted, err = c.session.WithContext(ctx).Mount(`\\` + host + `\` + d.config.UNC.Share)
+		return err
+	})
+	if err != nil {
+		return c.explain("cannot connect to the share "+`\\`+host+`\`+d.config.UNC.Share, err)
+	}
+	c.share = mounted.WithContext(c.life)
+	return nil
+}
+
+// contained runs a call of the library and makes an error of a panic.
+func contained(call func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPanic, p)
+		}
+	}()
+	return call()
+}
+
+// explainLogin names the cause of a failed handshake, from what the guard saw
+// where the library loses it.
+func (d *dialer) explainLogin(c *connection, err error) error {
+	what := d.config.UNC.Host + " refused " + d.config.Username
+	g := c.guard
+	g.mu.Lock()
+	setup, phase, refusal, mechanism, lost := g.setupStatus, g.phase, g.refusal, g.mechanism, g.lost
+	dialStatus := g.dialStatus
+	g.mu.Unlock()
+	switch {
+	case refusal != nil:
+		return refusal
+	case setup == 0xC00000BB || setup == 0xC000000D || setup == 0xC0000002:
+		// NOT_SUPPORTED, INVALID_PARAMETER, NOT_IMPLEMENTED: the mechanism is unknown to the server.
+		return fault.New(fault.ShareNTLMRefused, what, statusError(setup))
+	case setup != 0:
+		return statusFault(what, setup)
+	case phase == negotiating && dialStatus != 0:
+		return fault.New(fault.ShareDialect, d.config.UNC.Host+" refused the SMB dialect", statusError(dialStatus))
+	case phase == authenticating && lost == nil && !mechanism && !errors.Is(err, context.Canceled) && isAnswer(err):
+		return fault.New(fault.ShareNTLMRefused, what+" because it does not answer with NTLM", err)
+	}
+	return c.explain("cannot log in to "+d.config.UNC.Host, err)
+}
+
+// isAnswer tells errors about the content of an answer from those of the network.
+func isAnswer(err error) bool {
+	var invalid *smb2.InvalidResponseError
+	return errors.As(err, &invalid) || errors.Is(err, errPanic)
+}
+
+// declined reports whether the server ended the negotiation without accepting the
+// dialect: by a status, by another dialect, or by closing the connection.
+func (g *guard) declined() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.phase != negotiating {
+		return false
+	}
+	return g.dialStatus != 0 || g.lost != nil || g.refusal != nil && g.refusal.Code == fault.ShareDialect
+}
+
+// describe tells what was agreed.
+func (g *guard) describe() Session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return Session{
+		Dialect: dialectName(g.negotiation.dialect), Cipher: cipherName(g.negotiation.cipher),
+		Encrypted: g.encrypts, Address: g.RemoteAddr().String(),
+	}
+}

@@ -1,0 +1,22 @@
+// Package smb is the [share.Store] on the operator's file server, over SMB 3 with
+// github.com/hirochachacha/go-smb2 v1.1.0.
+//
+// That library trusts its server too much: it falls back to SMB 2, accepts guest
+// sessions and plain text, and malformed frames end the whole process. So every
+// connection goes through a guard, a net.Conn that looks at each frame before the
+// library or the network gets it. The library is used as follows, and not
+// otherwise: a fresh Dialer for each connection; never more than one login attempt
+// with a refused password; one connection for names and folders, where errors are
+// normal, and others that carry data only; WriteAt and ReadAt of at most 1 MiB,
+// concurrently, never its Read, Write or anything that ends in io.Copy (its
+// server-side copy corrupts files above 16 MiB); every call under recover; and a
+// connection that stalls, panics or outlives its caller's context is closed, since
+// the library has no other way to end a call.
+//
+// Known limits: NTLMv2 only (the library's Kerberos hook is closed), no DFS, no
+// AES-256. A file server that holds the session's keys can still end the process
+// with a malformed message inside an encrypted frame, which the guard cannot see
+// into.
+//
+// Start reading at [Open], then guard.go, connection.go, upload.go.
+package smb

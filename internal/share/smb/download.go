@@ -1,0 +1,134 @@
+package smb
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/share"
+)
+
+// Download implements [share.Store].
+func (s *Store) Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error) {
+	what := "cannot read " + s.name(path)
+	if err := share.CheckPath(path); err != nil {
+		return 0, err
+	}
+	if offset < 0 {
+		return 0, fault.Newf(fault.ShareInvalid, "%s from %d", what, offset)
+	}
+	ctx, leave, err := s.enter(ctx, what)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	size, err := s.fileSize(ctx, what, path)
+	if err != nil {
+		return 0, err
+	}
+	if offset > size {
+		return 0, fault.Newf(fault.ShareCorrupted, "%s holds %d bytes, fewer than %d", s.name(path), size, offset)
+	}
+	lanes, err := s.openLanes(ctx, what, path, os.O_RDONLY, size-offset)
+	if err != nil {
+		return 0, err
+	}
+	written, err := s.download(ctx, what, lanes, offset, size, w)
+	if err != nil {
+		failLanes(lanes, errFinished)
+		return written, err
+	}
+	return written, closeLanes(ctx, lanes, what)
+}
+
+// fileSize is the size of a regular file.
+func (s *Store) fileSize(ctx context.Context, what, path string) (int64, error) {
+	info, err := s.stat(ctx, what, path)
+	if err == nil && info.IsDir {
+		err = fault.Newf(fault.ShareIO, "%s: it is a folder", what)
+	}
+	return info.Size, err
+}
+
+// piece is a part of the file that is being read or was read.
+type piece struct {
+	offset int64
+	data   []byte
+	err    error
+	done   chan struct{}
+}
+
+// download reads parts on all connections at once and passes them on in order. As
+// many buffers as workers bound its memory: a slow w stops the reading.
+func (s *Store) download(ctx context.Context, what string, lanes []lane, offset, size int64, w io.Writer) (written int64, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { failLanes(lanes, errFinished) })
+	defer func() {
+		// Before cancel: at the end of a good transfer the connections are still
+		// needed, and after a failure nobody should wait for requests in flight.
+		if stop(); err != nil {
+			failLanes(lanes, errFinished)
+		}
+	}()
+
+	window := s.config.WorkersPerConnection * len(lanes)
+	ordered, work := make(chan *piece, window), make(chan *piece, window)
+	free := make(chan []byte, window)
+	for range window {
+		free <- nil
+	}
+	for range s.config.WorkersPerConnection {
+		for _, l := range lanes {
+			running.Go(func() {
+				for p := range work {
+					p.err = l.read(what, p.data, p.offset)
+					close(p.done)
+				}
+			})
+		}
+	}
+	running.Go(func() {
+		defer close(work)
+		defer close(ordered)
+		for at := offset; at < size; at += part {
+			var buffer []byte
+			select {
+			case buffer = <-free:
+			case <-ctx.Done():
+				return
+			}
+			length := min(part, size-at)
+			if buffer == nil {
+				buffer = make([]byte, length)
+			}
+			p := &piece{offset: at, data: buffer[:length], done: make(chan struct{})}
+			ordered <- p // never full: there are no more pieces than buffers
+			work <- p
+		}
+	})
+	for p := range ordered {
+		<-p.done // ends with its connection at the latest
+		if ctx.Err() != nil {
+			return written, s.ended(ctx, what)
+		}
+		if p.err != nil {
+			return written, p.err
+		}
+		n, err := w.Write(p.data)
+		written += int64(n)
+		if err != nil {
+			return written, fmt.Errorf("%s: passing it on at %d: %w", what, p.offset, err)
+		}
+		free <- p.data[:cap(p.data)]
+	}
+	if ctx.Err() != nil {
+		return written, s.ended(ctx, what)
+	}
+	return written, nil
+}

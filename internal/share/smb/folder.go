@@ -1,0 +1,115 @@
+package smb
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"math/bits"
+	"os"
+	"time"
+
+	"github.com/hirochachacha/go-smb2"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/share"
+)
+
+// errNoLink says that a reparse point is no symbolic link.
+var errNoLink = fault.Newf(fault.ShareIO, "the reparse point is no symbolic link")
+
+// readFolder reads a folder page by page, so that its size is bounded whatever
+// the server says. Reparse points are returned apart.
+func (s *Store) readFolder(share_ *smb2.Share, path string) (list []share.Info, links []os.FileInfo, err error) {
+	folder, err := share_.Open(s.at(path))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if closeErr := folder.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	for seen := 0; ; {
+		found, err := folder.Readdir(page)
+		if errors.Is(err, io.EOF) {
+			return list, links, nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if seen += len(found); seen > share.MaxEntries {
+			return nil, nil, fault.Newf(fault.LimitExceeded, "the folder %s has more than %d entries", s.name(path), share.MaxEntries)
+		}
+		for _, info := range found {
+			switch {
+			case !share.ValidName(info.Name()):
+			case info.Mode()&os.ModeSymlink != 0:
+				links = append(links, info)
+			default:
+				list = append(list, describe(info, info.Name()))
+			}
+		}
+	}
+}
+
+func join(folder, name string) string {
+	if folder == "" {
+		return name
+	}
+	return folder + "/" + name
+}
+
+// Rename implements [share.Store]. The library asks the server not to replace.
+func (s *Store) Rename(ctx context.Context, oldPath, newPath string) error {
+	if err := errors.Join(share.CheckPath(oldPath), share.CheckPath(newPath)); err != nil {
+		return err
+	}
+	what := "cannot rename " + s.name(oldPath) + " to " + newPath
+	return s.insist(ctx, what, func(fs *smb2.Share) error { return fs.Rename(s.at(oldPath), s.at(newPath)) })
+}
+
+// Remove implements [share.Store].
+func (s *Store) Remove(ctx context.Context, path string) error {
+	if err := share.CheckPath(path); err != nil {
+		return err
+	}
+	return s.insist(ctx, "cannot remove "+s.name(path), func(fs *smb2.Share) error { return fs.Remove(s.at(path)) })
+}
+
+// insist repeats a call for a bounded time while somebody else holds the name.
+func (s *Store) insist(ctx context.Context, what string, call func(*smb2.Share) error) error {
+	deadline, denied := time.Now().Add(patience), time.Now().Add(shortPatience)
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := s.withControl(ctx, what, call)
+		var status statusError
+		if err == nil || !errors.As(err, &status) {
+			return err
+		}
+		switch now := time.Now(); {
+		case inUse[uint32(status)] && now.Add(pause).Before(deadline):
+		case errors.Is(err, fault.ShareAccessDenied) && now.Add(pause).Before(denied):
+		default:
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return s.ended(ctx, what)
+		case <-s.life.Done():
+			timer.Stop()
+			return fault.New(fault.ShareIO, what, errClosed)
+		}
+	}
+}
+
+// product multiplies and stops at the largest number that fits an int64.
+func product(a, b uint64) int64 {
+	high, low := bits.Mul64(a, b)
+	if high != 0 || low > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(low)
+}

@@ -1,0 +1,220 @@
+package smb
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Facts of the wire, all little-endian, from MS-SMB2: 2.2.1 (header), 2.2.4
+// (NEGOTIATE response), 2.2.6 (SESSION_SETUP response), 2.2.10 (TREE_CONNECT
+// response), 2.2.41 (TRANSFORM_HEADER).
+const (
+	headerSize    = 64
+	transformSize = 52
+
+	commandNegotiate      = 0
+	commandSessionSetup   = 1
+	commandLogoff         = 2
+	commandTreeConnect    = 3
+	commandTreeDisconnect = 4
+
+	flagResponse = 1 // SMB2_FLAGS_SERVER_TO_REDIR
+	flagAsync    = 2 // SMB2_FLAGS_ASYNC_COMMAND
+	flagSigned   = 8 // SMB2_FLAGS_SIGNED
+
+	statusSuccess        = 0
+	statusPending        = 0x00000103
+	statusMoreProcessing = 0xC0000016
+
+	sessionGuest   = 1
+	sessionNull    = 2
+	sessionEncrypt = 4
+
+	shareEncrypt = 0x00008000 // SMB2_SHAREFLAG_ENCRYPT_DATA
+
+	capEncryption = 0x00000040 // SMB2_GLOBAL_CAP_ENCRYPTION, dialects 3.0 and 3.0.2
+
+	contextEncryption = 2 // SMB2_ENCRYPTION_CAPABILITIES, dialect 3.1.1
+
+	cipherCCM = 1
+	cipherGCM = 2
+
+	// minSize is the least that MS-SMB2 3.3.5.4 lets a server of these dialects
+	// offer for one request; zero would make the library loop for ever.
+	minSize = 64 << 10
+)
+
+// Dialects, MS-SMB2 2.2.4.
+const (
+	dialect300      = 0x0300
+	dialect302      = 0x0302
+	dialect311      = 0x0311
+	dialectWildcard = 0x02FF
+)
+
+var (
+	magicPlain     = []byte{0xFE, 'S', 'M', 'B'}
+	magicTransform = []byte{0xFD, 'S', 'M', 'B'}
+	signatureNTLM  = []byte("NTLMSSP\x00")
+)
+
+// errFrame is the kind of every malformed frame.
+var errFrame = errors.New("malformed SMB frame")
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errFrame, fmt.Sprintf(format, args...))
+}
+
+// header is what the guard reads of a frame.
+type header struct {
+	encrypted bool   // a TRANSFORM_HEADER; the fields below are unknown
+	response  bool   // sent by a server
+	signed    bool   // it has a signature, which the library verifies
+	interim   bool   // "still working on it": the real answer follows
+	command   uint16 // one of the commands above, or a file operation
+	status    uint32 // NTSTATUS
+}
+
+// parseHeader reads the first bytes of a frame of size bytes and refuses what
+// would make the library slice beyond its end.
+func parseHeader(head []byte, size int) (header, error) {
+	if size < headerSize || len(head) < headerSize {
+		return header{}, malformed("%d bytes are no message", size)
+	}
+	switch {
+	case bytes.Equal(head[:4], magicPlain):
+		if structure := binary.LittleEndian.Uint16(head[4:]); structure != headerSize {
+			return header{}, malformed("header of %d bytes", structure)
+		}
+		if next := binary.LittleEndian.Uint32(head[20:]); next != 0 {
+			return header{}, malformed("compound of which none was asked for")
+		}
+		status, flags := binary.LittleEndian.Uint32(head[8:]), binary.LittleEndian.Uint32(head[16:])
+		return header{
+			command:  binary.LittleEndian.Uint16(head[12:]),
+			status:   status,
+			response: flags&flagResponse != 0,
+			signed:   flags&flagSigned != 0,
+			interim:  flags&flagAsync != 0 && status == statusPending,
+		}, nil
+	case bytes.Equal(head[:4], magicTransform):
+		if size < transformSize+headerSize {
+			return header{}, malformed("encrypted frame of %d bytes", size)
+		}
+		if original := binary.LittleEndian.Uint32(head[36:]); int64(original) != int64(size-transformSize) {
+			return header{}, malformed("encrypted frame of %d bytes announces %d", size, original)
+		}
+		if flags := binary.LittleEndian.Uint16(head[42:]); flags != 1 {
+			return header{}, malformed("encrypted frame with flags %#x", flags)
+		}
+		return header{encrypted: true}, nil
+	}
+	return header{}, malformed("it starts with % x", head[:4])
+}
+
+// negotiation is what a server answered to NEGOTIATE.
+type negotiation struct {
+	dialect uint16
+	cipher  uint16 // cipherCCM, cipherGCM, 0 when there is none
+	sizes   uint32 // least of the three limits of one request
+}
+
+// parseNegotiate reads a whole successful NEGOTIATE response.
+func parseNegotiate(frame []byte) (negotiation, error) {
+	const fixed = headerSize + 64
+	if len(frame) < fixed {
+		return negotiation{}, malformed("NEGOTIATE response of %d bytes", len(frame))
+	}
+	n := negotiation{
+		dialect: binary.LittleEndian.Uint16(frame[68:]),
+		sizes:   min(binary.LittleEndian.Uint32(frame[92:]), binary.LittleEndian.Uint32(frame[96:]), binary.LittleEndian.Uint32(frame[100:])),
+	}
+	switch n.dialect {
+	case dialect300, dialect302:
+		if binary.LittleEndian.Uint32(frame[88:])&capEncryption != 0 {
+			n.cipher = cipherCCM
+		}
+	case dialect311:
+		cipher, err := negotiatedCipher(frame)
+		if err != nil {
+			return negotiation{}, err
+		}
+		n.cipher = cipher
+	}
+	return n, nil
+}
+
+// negotiatedCipher finds the cipher in the contexts of a 3.1.1 response.
+func negotiatedCipher(frame []byte) (uint16, error) {
+	count := int(binary.LittleEndian.Uint16(frame[70:]))
+	offset := int64(binary.LittleEndian.Uint32(frame[124:]))
+	for range count {
+		if offset < headerSize+64 || offset+8 > int64(len(frame)) {
+			return 0, malformed("negotiate context at %d of %d bytes", offset, len(frame))
+		}
+		kind := binary.LittleEndian.Uint16(frame[offset:])
+		length := int64(binary.LittleEndian.Uint16(frame[offset+2:]))
+		data := offset + 8
+		if data+length > int64(len(frame)) {
+			return 0, malformed("negotiate context of %d bytes at %d of %d", length, offset, len(frame))
+		}
+		if kind == contextEncryption {
+			if length < 4 || binary.LittleEndian.Uint16(frame[data:]) != 1 {
+				return 0, malformed("not one cipher in the answer")
+			}
+			return binary.LittleEndian.Uint16(frame[data+2:]), nil
+		}
+		offset = data + (length+7)&^7
+	}
+	return 0, nil
+}
+
+// parseSessionFlags reads the flags of a SESSION_SETUP response.
+func parseSessionFlags(frame []byte) (uint16, error) {
+	if len(frame) < headerSize+8 {
+		return 0, malformed("SESSION_SETUP response of %d bytes", len(frame))
+	}
+	return binary.LittleEndian.Uint16(frame[66:]), nil
+}
+
+// parseShareFlags reads the flags of a TREE_CONNECT response.
+func parseShareFlags(frame []byte) (uint32, error) {
+	if len(frame) < headerSize+16 {
+		return 0, malformed("TREE_CONNECT response of %d bytes", len(frame))
+	}
+	return binary.LittleEndian.Uint32(frame[68:]), nil
+}
+
+// dialectName is how people call a dialect.
+func dialectName(dialect uint16) string {
+	switch dialect {
+	case 0x0202:
+		return "SMB 2.0.2"
+	case 0x0210:
+		return "SMB 2.1"
+	case dialectWildcard:
+		return "SMB 2 of an unnamed version"
+	case dialect300:
+		return "SMB 3.0"
+	case dialect302:
+		return "SMB 3.0.2"
+	case dialect311:
+		return "SMB 3.1.1"
+	}
+	return fmt.Sprintf("SMB dialect %#04x", dialect)
+}
+
+// cipherName is how people call a cipher.
+func cipherName(cipher uint16) string {
+	switch cipher {
+	case 0:
+		return ""
+	case cipherCCM:
+		return "AES-128-CCM"
+	case cipherGCM:
+		return "AES-128-GCM"
+	}
+	return fmt.Sprintf("cipher %#04x", cipher)
+}

@@ -1,0 +1,113 @@
+package smb
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/hirochachacha/go-smb2"
+
+	"infrabackup/internal/fault"
+)
+
+const (
+	// part is how much one request carries: the library cuts longer ones into
+	// several, one after the other.
+	part = 1 << 20
+	// perLane is how many bytes make another connection worth its login.
+	perLane = 8 * part
+)
+
+// lane is one data connection with the file opened on it. Only requests on that
+// file go through it, so an error there is never normal, and ends the transfer.
+type lane struct {
+	*connection
+	file *smb2.File
+}
+
+// openLanes opens the file on as many connections as bytes are worth. The first
+// one authenticates alone, so that a refused password is one login, and only the
+// first may create or empty the file.
+func (s *Store) openLanes(ctx context.Context, what, path string, flags int, bytes int64) (lanes []lane, err error) {
+	count := int(min(int64(s.config.DataConnections), 1+bytes/perLane))
+	for range count {
+		c, err := s.dialer.dial(ctx)
+		if err != nil {
+			failLanes(lanes, errFinished)
+			if ctx.Err() != nil {
+				err = s.ended(ctx, what)
+			}
+			return nil, err
+		}
+		release := c.bind(ctx)
+		l := lane{connection: c}
+		err = c.do(what, func(fs *smb2.Share) (err error) {
+			l.file, err = fs.OpenFile(s.at(path), flags, 0o644)
+			return err
+		})
+		release()
+		if err != nil {
+			failLanes(append(lanes, l), errFinished)
+			return nil, err
+		}
+		lanes = append(lanes, l)
+		flags &^= os.O_CREATE | os.O_TRUNC
+	}
+	return lanes, nil
+}
+
+// failLanes closes the connections without a word, which also ends every request.
+func failLanes(lanes []lane, cause error) {
+	for _, l := range lanes {
+		l.fail(cause)
+	}
+}
+
+// closeLanes closes the file on every connection, which is when some servers
+// report a full disk, and then the connections.
+func closeLanes(ctx context.Context, lanes []lane, what string) error {
+	var failures []error
+	for _, l := range lanes {
+		release := l.bind(ctx)
+		failures = append(failures, l.do(what, func(*smb2.Share) error { return l.file.Close() }))
+		release()
+	}
+	for _, l := range lanes {
+		l.close()
+	}
+	return errors.Join(failures...)
+}
+
+// write writes p, at most a part, at offset.
+func (l lane) write(what string, p []byte, offset int64) error {
+	return l.do(what, func(*smb2.Share) error {
+		_, err := l.file.WriteAt(p, offset) // the count is -1 after an error and says nothing more otherwise
+		return err
+	})
+}
+
+// sync makes the server put what it confirmed onto stable storage.
+func (l lane) sync(what string) error {
+	return l.do(what, func(*smb2.Share) error { return l.file.Sync() })
+}
+
+// read fills p, at most a part, from offset. The library takes every short answer
+// for the end of the file, so only an empty one is believed.
+func (l lane) read(what string, p []byte, offset int64) error {
+	for done := 0; done < len(p); {
+		n := 0
+		err := l.do(what, func(*smb2.Share) (err error) {
+			n, err = l.file.ReadAt(p[done:], offset+int64(done))
+			if errors.Is(err, io.EOF) || err == nil && n == 0 {
+				return fault.New(fault.ShareCorrupted, what+": the file has become shorter", io.ErrUnexpectedEOF)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		done += n
+	}
+	return nil
+}

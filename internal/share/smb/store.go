@@ -1,0 +1,343 @@
+package smb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hirochachacha/go-smb2"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/share"
+)
+
+const (
+	// patience is how long a rename or removal waits for a name that somebody
+	// else has open: a virus scanner, or our own handle on a lost connection.
+	patience = 20 * time.Second
+	// shortPatience is the same for an access that is denied, which a server also
+	// says of a folder with an open file in it.
+	shortPatience = 4 * time.Second
+	firstPause    = 50 * time.Millisecond
+	longestPause  = 2 * time.Second
+	page          = 1000 // entries of a folder asked for at once
+)
+
+var errClosed = fmt.Errorf("the share was closed: %w", fs.ErrClosed)
+
+// Store is a folder on an SMB 3 share.
+type Store struct {
+	dialer *dialer
+	config Config
+	root   string // the folder within the share, with backslashes, or ""
+
+	// control holds the connection for names and folders, nil when a new one is
+	// needed. Taking it out is the lock of its users.
+	control chan *connection
+
+	life  context.Context // ends with Close
+	close context.CancelCauseFunc
+
+	mu      sync.Mutex
+	calls   sync.WaitGroup
+	closed  bool
+	session Session
+}
+
+var _ share.Store = (*Store)(nil)
+
+// Open connects, logs in once and looks at the UNC path's folder, which must
+// exist (SHARE_PATH_NOT_FOUND). Ctx bounds the opening only.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	config, err := config.complete()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dialer: &dialer{config: config}, config: config, root: config.UNC.Path, control: make(chan *connection, 1)}
+	s.life, s.close = context.WithCancelCause(context.Background())
+	s.control <- nil
+	if err := s.checkRoot(ctx); err != nil {
+		_ = s.Close() // never fails
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) checkRoot(ctx context.Context) error {
+	var info os.FileInfo
+	err := s.withControl(ctx, "cannot open "+s.String(), func(fs *smb2.Share) (err error) {
+		info, err = fs.Stat(s.root) // follows a mount point, which an operator may have chosen
+		return err
+	})
+	if err == nil && !info.IsDir() {
+		err = fault.New(fault.SharePathNotFound, s.String()+" is a file, not a folder", fs.ErrNotExist)
+	}
+	return err
+}
+
+// String is the UNC path.
+func (s *Store) String() string { return s.config.UNC.String() }
+
+// Session tells what was agreed with the server on the newest control connection.
+func (s *Store) Session() Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session
+}
+
+// Close implements [share.Store]. Calls in progress end with an error.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.close(errClosed)
+	s.calls.Wait()
+	if c := <-s.control; c != nil {
+		c.close()
+	}
+	s.control <- nil
+	return nil
+}
+
+// enter begins a call: the returned context also ends when the Store is closed,
+// and leave must be called at the end.
+func (s *Store) enter(ctx context.Context, what string) (context.Context, func(), error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil, fault.New(fault.ShareIO, what, errClosed)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", what, err)
+	}
+	s.calls.Add(1)
+	merged, cancel := s.merge(ctx)
+	return merged, func() { cancel(); s.calls.Done() }, nil
+}
+
+// merge ties ctx to the Store's life, with causes that connections report: a
+// fault when the Store was closed, else ctx's own error.
+func (s *Store) merge(ctx context.Context) (context.Context, func()) {
+	merged, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.life, func() { cancel(fault.New(fault.ShareIO, "the call on "+s.String()+" ended", errClosed)) })
+	return merged, func() { stop(); cancel(nil) }
+}
+
+// withControl runs a call on the control connection, alone, and connects first
+// where needed.
+func (s *Store) withControl(ctx context.Context, what string, call func(*smb2.Share) error) error {
+	ctx, leave, err := s.enter(ctx, what)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	var c *connection
+	select {
+	case c = <-s.control:
+	case <-ctx.Done():
+		return s.ended(ctx, what)
+	}
+	defer func() { s.control <- c }()
+	if c != nil && c.dead() {
+		c.close()
+		c = nil
+	}
+	if c == nil {
+		if c, err = s.dialer.dial(ctx); err != nil {
+			if ctx.Err() != nil {
+				return s.ended(ctx, what)
+			}
+			return err
+		}
+		s.mu.Lock()
+		s.session = c.guard.describe()
+		s.mu.Unlock()
+	}
+	release := c.bind(ctx)
+	defer release()
+	return c.do(what, call)
+}
+
+// ended reports the end of a call's context: by its caller, or by Close.
+func (s *Store) ended(ctx context.Context, what string) error {
+	var closed *fault.Fault
+	if cause := context.Cause(ctx); errors.As(cause, &closed) {
+		return closed
+	}
+	return fmt.Errorf("%s: %w", what, ctx.Err())
+}
+
+// at is the path on the share, for the library.
+func (s *Store) at(path string) string {
+	path = strings.ReplaceAll(path, "/", `\`)
+	switch {
+	case s.root == "":
+		return path
+	case path == "":
+		return s.root
+	}
+	return s.root + `\` + path
+}
+
+// name is the path for messages.
+func (s *Store) name(path string) string {
+	if path == "" {
+		return s.String()
+	}
+	return s.String() + `\` + strings.ReplaceAll(path, "/", `\`)
+}
+
+// MkdirAll implements [share.Store].
+func (s *Store) MkdirAll(ctx context.Context, path string) error {
+	if err := share.CheckFolder(path); err != nil {
+		return err
+	}
+	what := "cannot make the folder " + s.name(path)
+	for i := range len(path) + 1 {
+		if i < len(path) && path[i] != '/' || i == 0 {
+			continue
+		}
+		// Looking first: a server may deny making what is there already.
+		info, err := s.stat(ctx, what, path[:i])
+		if errors.Is(err, fs.ErrNotExist) {
+			err = s.withControl(ctx, what, func(fs *smb2.Share) error { return fs.Mkdir(s.at(path[:i]), 0o755) })
+			if errors.Is(err, fs.ErrExist) { // somebody else was faster
+				info, err = s.stat(ctx, what, path[:i])
+			} else {
+				info.IsDir = true
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if !info.IsDir {
+			return fault.New(fault.ShareExists, what+": a file is there", fs.ErrExist)
+		}
+	}
+	return nil
+}
+
+// Stat implements [share.Store].
+func (s *Store) Stat(ctx context.Context, path string) (share.Info, error) {
+	if err := share.CheckFolder(path); err != nil {
+		return share.Info{}, err
+	}
+	return s.stat(ctx, "cannot look at "+s.name(path), path)
+}
+
+func (s *Store) stat(ctx context.Context, what, path string) (share.Info, error) {
+	var info os.FileInfo
+	err := s.withControl(ctx, what, func(fs *smb2.Share) (err error) {
+		if path == "" {
+			info, err = fs.Stat(s.root)
+			return err
+		}
+		info, err = fs.Lstat(s.at(path))
+		return err
+	})
+	if err != nil {
+		return share.Info{}, err
+	}
+	if path != "" {
+		if err := s.refuseLink(ctx, what, path, info); err != nil {
+			return share.Info{}, err
+		}
+	}
+	return describe(info, pathBase(path)), nil
+}
+
+// refuseLink refuses a reparse point that leads elsewhere: any on a folder, and
+// symbolic links among files. Other reparse points on files are how servers store
+// them (deduplication, tiering) and read like any file.
+func (s *Store) refuseLink(ctx context.Context, what, path string, info os.FileInfo) error {
+	if info.Mode()&os.ModeSymlink == 0 {
+		return nil
+	}
+	if !info.IsDir() {
+		var notLink *smb2.InvalidResponseError
+		err := s.withControl(ctx, what, func(fs *smb2.Share) error {
+			_, err := fs.Readlink(s.at(path))
+			if errors.As(err, &notLink) || statusOf(err) != 0 && !isConnectionBroken(err) {
+				return errNoLink
+			}
+			return err
+		})
+		if errors.Is(err, errNoLink) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fault.Newf(fault.ShareUnsupported, "%s: it is a link to another place (a reparse point)", what)
+}
+
+func pathBase(path string) string {
+	if path == "" {
+		return "."
+	}
+	return path[strings.LastIndexByte(path, '/')+1:]
+}
+
+func describe(info os.FileInfo, name string) share.Info {
+	out := share.Info{Name: name, Modified: info.ModTime(), IsDir: info.IsDir()}
+	if !out.IsDir {
+		out.Size = info.Size()
+	}
+	return out
+}
+
+// List implements [share.Store].
+func (s *Store) List(ctx context.Context, path string) ([]share.Info, error) {
+	if err := share.CheckFolder(path); err != nil {
+		return nil, err
+	}
+	what := "cannot list " + s.name(path)
+	info, err := s.stat(ctx, what, path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir {
+		return nil, fault.New(fault.SharePathNotFound, what+": it is a file", fs.ErrNotExist)
+	}
+	var list []share.Info
+	var links []os.FileInfo
+	err = s.withControl(ctx, what, func(fs *smb2.Share) error {
+		list, links, err = s.readFolder(fs, path)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, link := range links {
+		switch err := s.refuseLink(ctx, what, join(path, link.Name()), link); {
+		case err == nil:
+			list = append(list, describe(link, link.Name()))
+		case !errors.Is(err, fault.ShareUnsupported):
+			return nil, err
+		}
+	}
+	slices.SortFunc(list, func(a, b share.Info) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// Space implements [share.Store].
+func (s *Store) Space(ctx context.Context) (share.Space, error) {
+	var info smb2.FileFsInfo
+	err := s.withControl(ctx, "cannot ask for the room on "+s.String(), func(fs *smb2.Share) (err error) {
+		info, err = fs.Statfs(s.root)
+		return err
+	})
+	if err != nil {
+		return share.Space{}, err
+	}
+	// In the library BlockSize is a sector, FragmentSize the sectors of a unit.
+	unit := product(info.BlockSize(), info.FragmentSize())
+	return share.Space{Free: product(info.AvailableBlockCount(), uint64(unit)), Total: product(info.TotalBlockCount(), uint64(unit))}, nil
+}
