@@ -1,0 +1,246 @@
+package workflows
+
+import (
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/settings"
+)
+
+var record = flag.Bool("update", false, "record histories with a real Temporal server into testdata, beside the ones that are there")
+
+const histories = "testdata/histories"
+
+// TestReplay holds today's code to the histories that earlier code recorded: a run
+// that began before an upgrade must go on after it.
+func TestReplay(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(histories, "*.json"))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 8)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			replayer := worker.NewWorkflowReplayer()
+			Register(replayer)
+			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, file))
+		})
+	}
+}
+
+// TestReplayNoticesChanges proves that TestReplay can fail: a history whose steps are
+// in another order is refused.
+func TestReplayNoticesChanges(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(histories, "v1-backup-succeeded.json"))
+	require.NoError(t, err)
+	var h historypb.History
+	require.NoError(t, protojson.Unmarshal(data, &h))
+	for _, event := range h.Events {
+		if a := event.GetActivityTaskScheduledEventAttributes(); a != nil && a.ActivityType.Name == flow.SealBackup.Name {
+			a.ActivityType.Name = flow.PublishBackup.Name
+		}
+	}
+	replayer := worker.NewWorkflowReplayer()
+	Register(replayer)
+	require.ErrorContains(t, replayer.ReplayWorkflowHistory(nil, &h), "nondeterministic")
+}
+
+// TestRecord runs every workflow on a real server with stand-in activities, and keeps
+// the histories. It runs with -update only, and never overwrites.
+func TestRecord(t *testing.T) {
+	if !*record {
+		t.Skip("histories are recorded with -update only")
+	}
+	path, err := exec.LookPath("temporal")
+	require.NoError(t, err)
+	server, err := testsuite.StartDevServer(t.Context(), testsuite.DevServerOptions{ExistingPath: path, LogLevel: "error"})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, server.Stop()) }()
+	r := &recorder{t: t, client: server.Client()}
+	r.work()
+
+	r.backup("v1-backup-succeeded", "plain")
+	r.backup("v1-backup-partial", "partial")
+	r.backup("v1-backup-share-full", "full")
+	r.backup("v1-backup-captured-again", "lost")
+	r.cancelled("v1-backup-cancelled")
+	r.enable("v1-enable", "v1-settings", false)
+	r.enable("v1-enable-refused", "v1-settings-refused", true)
+	r.one("v1-list", flow.List.Name, flow.ListInput{})
+	r.one("v1-verify", flow.Verify.Name, flow.VerifyInput{BackupID: testID})
+	r.one("v1-delete", flow.Delete.Name, flow.DeleteInput{BackupID: testID})
+	r.one("v1-diagnose", flow.Diagnose.Name, flow.DiagnoseInput{})
+}
+
+type recorder struct {
+	t      *testing.T
+	client client.Client
+	lost   bool
+	refuse bool
+}
+
+const recordQueue = "infrabackup-record"
+
+// work registers activities whose behaviour follows from who asked for the backup.
+func (r *recorder) work() {
+	mode := func(id backup.ID) string {
+		return map[byte]string{'1': "partial", '2': "full", '3': "lost", '4': "slow"}[id[0]]
+	}
+	for _, queue := range []string{recordQueue, flow.SpoolQueue("record", "h1")} {
+		w := worker.New(r.client, queue, worker.Options{})
+		Register(w)
+		flow.CheckShare.Register(w, func(context.Context, flow.CheckShareInput) (flow.CheckShareOutput, error) {
+			return flow.CheckShareOutput{Revision: 1, Services: []backup.Service{backup.AD, backup.CA}}, nil
+		})
+		flow.PrepareKey.Register(w, func(context.Context, flow.PrepareKeyInput) (flow.PrepareKeyOutput, error) {
+			return flow.PrepareKeyOutput{Recipient: "age1x", WorkKeyID: "k"}, nil
+		})
+		for _, s := range backup.Services() {
+			flow.Collect(s).Register(w, func(ctx context.Context, in flow.CollectInput) (flow.CollectOutput, error) {
+				switch {
+				case mode(in.BackupID) == "partial" && in.Service == backup.CA:
+					return flow.CollectOutput{}, flow.EncodeFault(fault.Newf(fault.SourceAccessDenied, "denied"))
+				case mode(in.BackupID) == "slow":
+					return flow.CollectOutput{}, untilCancelled(ctx)
+				}
+				return flow.CollectOutput{Host: "h1", Result: backup.ServiceResult{Service: in.Service}, Part: backup.File{Name: backup.PartFile(in.Service)}}, nil
+			})
+		}
+		flow.UploadPart.Register(w, func(_ context.Context, in flow.UploadPartInput) (flow.UploadPartOutput, error) {
+			if mode(in.BackupID) == "full" {
+				return flow.UploadPartOutput{}, flow.EncodeFault(fault.Newf(fault.ShareFull, "no room"))
+			}
+			if mode(in.BackupID) == "lost" && in.Service == backup.AD && !r.lost {
+				r.lost = true
+				return flow.UploadPartOutput{}, flow.EncodeFault(fault.Newf(fault.SpoolLost, "gone"))
+			}
+			return flow.UploadPartOutput{Part: in.Part, Index: in.Index}, nil
+		})
+		flow.SealBackup.Register(w, func(_ context.Context, in flow.SealBackupInput) (flow.SealBackupOutput, error) {
+			return flow.SealBackupOutput{Status: backup.Overall(in.Services)}, nil
+		})
+		flow.PublishBackup.Register(w, func(context.Context, flow.PublishBackupInput) (flow.PublishBackupOutput, error) {
+			return flow.PublishBackupOutput{Path: "p"}, nil
+		})
+		flow.ReleaseSpool.Register(w, func(context.Context, flow.ReleaseSpoolInput) (struct{}, error) { return struct{}{}, nil })
+		flow.DiscardBackup.Register(w, func(context.Context, flow.DiscardBackupInput) (struct{}, error) { return struct{}{}, nil })
+		r.lookers(w)
+		require.NoError(r.t, w.Start())
+		r.t.Cleanup(w.Stop)
+	}
+}
+
+// untilCancelled reports that it is alive until it is cancelled.
+func untilCancelled(ctx context.Context) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+			activity.RecordHeartbeat(ctx)
+		}
+	}
+}
+
+func (r *recorder) lookers(w worker.Worker) {
+	flow.ProbeShare.Register(w, func(context.Context, flow.ProbeShareInput) (flow.ProbeShareOutput, error) {
+		if r.refuse {
+			return flow.ProbeShareOutput{}, flow.EncodeFault(fault.Newf(fault.ShareAuthFailed, "refused"))
+		}
+		return flow.ProbeShareOutput{Dialect: "SMB 3.1.1"}, nil
+	})
+	flow.SettleChange.Register(w, func(ctx context.Context, in flow.SettleChangeInput) (settings.Summary, error) {
+		choice := flow.SettingsChoice{Revision: in.Revision}
+		if in.Drop {
+			_, err := flow.DropSettings.Send(ctx, r.client, "record:settings", choice)
+			return settings.Summary{}, err
+		}
+		return flow.ApplySettings.Send(ctx, r.client, "record:settings", choice)
+	})
+	flow.ListBackups.Register(w, func(context.Context, flow.ListInput) (flow.ListOutput, error) { return flow.ListOutput{}, nil })
+	flow.VerifyBackup.Register(w, func(context.Context, flow.VerifyInput) (backup.Verdict, error) { return backup.Verdict{}, nil })
+	flow.DeleteBackup.Register(w, func(context.Context, flow.DeleteInput) (backup.Overview, error) { return backup.Overview{}, nil })
+	flow.DiagnoseHost.Register(w, func(context.Context, flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
+		return flow.DiagnoseOutput{}, nil
+	})
+}
+
+func (r *recorder) start(name, workflow string, in any) client.WorkflowRun {
+	run, err := r.client.ExecuteWorkflow(r.t.Context(), client.StartWorkflowOptions{ID: name, TaskQueue: recordQueue}, workflow, in)
+	require.NoError(r.t, err)
+	return run
+}
+
+func (r *recorder) one(name, workflow string, in any) {
+	run := r.start(name, workflow, in)
+	_ = run.Get(r.t.Context(), nil) // a failure is a history, too
+	r.save(name, run)
+}
+
+func (r *recorder) backup(name, mode string) {
+	first := map[string]string{"plain": "0", "partial": "1", "full": "2", "lost": "3", "slow": "4"}[mode]
+	r.one(name, flow.Backup.Name, flow.BackupInput{Instance: "record", BackupID: backup.ID(first) + testID[1:]})
+}
+
+func (r *recorder) cancelled(name string) {
+	run := r.start(name, flow.Backup.Name, flow.BackupInput{Instance: "record", BackupID: "4" + testID[1:]})
+	require.Eventually(r.t, func() bool {
+		d, err := r.client.DescribeWorkflowExecution(r.t.Context(), name, "")
+		return err == nil && len(d.PendingActivities) == parallelServices
+	}, 20*time.Second, 50*time.Millisecond)
+	require.NoError(r.t, r.client.CancelWorkflow(r.t.Context(), name, ""))
+	_ = run.Get(r.t.Context(), nil) // cancelled
+	r.save(name, run)
+}
+
+func (r *recorder) enable(name, entityName string, refuse bool) {
+	r.refuse = refuse
+	entity := "record:settings"
+	s := r.client.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+		ID: entity, TaskQueue: recordQueue, WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+	}, flow.Settings.Name, flow.SettingsState{Instance: "record"})
+	revision, err := flow.ProposeSettings.SendWithStart(r.t.Context(), r.client, s, entity, flow.SettingsProposal{Settings: validSettings()})
+	require.NoError(r.t, err)
+	r.one(name, flow.Enable.Name, flow.ChangeSettingsInput{Instance: "record", Revision: revision, RequestedBy: "test"})
+	r.save(entityName, r.client.GetWorkflow(r.t.Context(), entity, ""))
+}
+
+func (r *recorder) save(name string, run client.WorkflowRun) {
+	file := filepath.Join(histories, name+".json")
+	if _, err := os.Stat(file); err == nil {
+		r.t.Logf("%s is there already and stays", file)
+		return
+	}
+	var h historypb.History
+	events := r.client.GetWorkflowHistory(r.t.Context(), run.GetID(), run.GetRunID(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(r.t, err)
+		h.Events = append(h.Events, event)
+	}
+	data, err := protojson.MarshalOptions{Indent: " "}.Marshal(&h)
+	require.NoError(r.t, err)
+	require.NoError(r.t, os.MkdirAll(histories, 0o755))
+	host, err := os.Hostname()
+	require.NoError(r.t, err)
+	text := strings.ReplaceAll(string(data), host, "worker-1")
+	require.NoError(r.t, os.WriteFile(file, []byte(text), 0o644))
+}
