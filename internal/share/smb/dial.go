@@ -192,8 +192,8 @@ func (d *dialer) explainLogin(c *connection, err error) error {
 	what := d.config.UNC.Host + " refused " + d.config.Username
 	g := c.guard
 	g.mu.Lock()
-	setup, phase, refusal, mechanism, lost := g.setupStatus, g.phase, g.refusal, g.mechanism, g.lost
-	dialStatus := g.dialStatus
+	setup, dialStatus, phase, refusal := g.setupStatus, g.dialStatus, g.phase, g.refusal
+	otherMechanism := g.challenged && !g.mechanism
 	g.mu.Unlock()
 	switch {
 	case refusal != nil:
@@ -205,7 +205,7 @@ func (d *dialer) explainLogin(c *connection, err error) error {
 		return statusFault(what, setup)
 	case phase == negotiating && dialStatus != 0:
 		return fault.New(fault.ShareDialect, d.config.UNC.Host+" refused the SMB dialect", statusError(dialStatus))
-	case phase == authenticating && lost == nil && !mechanism && !errors.Is(err, context.Canceled) && isAnswer(err):
+	case otherMechanism && isAnswer(err):
 		return fault.New(fault.ShareNTLMRefused, what+" because it does not answer with NTLM", err)
 	}
 	return c.explain("cannot log in to "+d.config.UNC.Host, err)

@@ -54,7 +54,8 @@ type guard struct {
 	phase       phase
 	negotiation negotiation
 	encrypts    bool   // session or share ask for encryption
-	mechanism   bool   // the server answered with NTLM
+	challenged  bool   // the server has answered the beginning of the login
+	mechanism   bool   // it did so with NTLM
 	setupStatus uint32 // of the SESSION_SETUP that ended the login, 0 when none failed
 	dialStatus  uint32 // of a NEGOTIATE that was refused
 	refusal     *fault.Fault
@@ -231,6 +232,7 @@ func (g *guard) inspectSetup(frame []byte, h header) error {
 		return nil
 	case statusMoreProcessing:
 		g.mu.Lock()
+		g.challenged = true
 		g.mechanism = g.mechanism || bytes.Contains(frame, signatureNTLM)
 		g.mu.Unlock()
 		return nil
