@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"syscall"
 
 	"infrabackup/internal/fault"
 )
@@ -64,7 +65,7 @@ func extractFile(root *os.Root, e Entry, body io.Reader, buf []byte) (err error)
 }
 
 func localError(doing, name string, err error) error {
-	if errors.Is(err, fs.ErrExist) {
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR) { // a file, or a file where a folder has to be
 		return fault.New(fault.AlreadyExists, fmt.Sprintf("cannot %s %q", doing, name), err)
 	}
 	return fmt.Errorf("cannot %s %q: %w", doing, name, err)

@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 
 	"filippo.io/age"
@@ -42,6 +43,12 @@ func NewBackupKey(recipients ...Recipient) (*BackupKey, error) {
 
 // Recipient is the public half, age1… or age1pq1…, which [Encrypt] takes.
 func (k *BackupKey) Recipient() string { return k.recipient }
+
+// String names the key by its public half.
+func (k BackupKey) String() string { return k.recipient }
+
+// Format implements [fmt.Formatter], so that no verb reaches the private half.
+func (k BackupKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.recipient) }
 
 // Wrap makes key.age: the private half as an age identity file, encrypted to every
 // recipient. KEY_INVALID without recipients, or when hybrid recipients are mixed

@@ -65,13 +65,10 @@ func ParseSigningKey(text secret.String) (*SigningKey, error) {
 }
 
 // String names the key by its fingerprint.
-func (k *SigningKey) String() string { return k.Fingerprint() }
-
-// GoString implements [fmt.GoStringer].
-func (k *SigningKey) GoString() string { return k.Fingerprint() }
+func (k SigningKey) String() string { return k.Fingerprint() }
 
 // Format implements [fmt.Formatter], so that no verb reaches the key.
-func (k *SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.Fingerprint()) }
+func (k SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.Fingerprint()) }
 
 // Public is the public half in the form of authorized_keys, without a comment:
 // ssh-ed25519 AAAA…
