@@ -14,22 +14,39 @@ import (
 	"fmt"
 	"log/slog"
 	"unicode/utf8"
+	"unique"
 )
 
 // Redacted stands where a secret would have been printed.
 const Redacted = "[redacted]"
 
-// String is a secret text. The zero value is an absent secret.
-type String struct{ value string }
+// String is a secret text. The zero value is an absent secret. Equal secrets are
+// equal with ==.
+type String struct {
+	// The value is behind a pointer, because fmt calls no method of a field that is
+	// not exported: it would print a plain string there, and prints only an address
+	// for a pointer.
+	value unique.Handle[string]
+}
 
 // New makes a secret of value.
-func New(value string) String { return String{value: value} }
+func New(value string) String {
+	if value == "" {
+		return String{}
+	}
+	return String{value: unique.Make(value)}
+}
 
 // Reveal returns the value. Callers pass it on at once and never store it.
-func (s String) Reveal() string { return s.value }
+func (s String) Reveal() string {
+	if s.IsZero() {
+		return ""
+	}
+	return s.value.Value()
+}
 
 // IsZero reports whether there is no secret.
-func (s String) IsZero() bool { return s.value == "" }
+func (s String) IsZero() bool { return s == String{} }
 
 // String implements [fmt.Stringer] without telling anything, not even the length.
 func (s String) String() string { return Redacted }
@@ -61,16 +78,19 @@ func NewTransfer(s String) Transfer { return Transfer{String: s} }
 // MarshalJSON reveals the value. It refuses a value that is not UTF-8, because
 // JSON would replace the odd bytes and so change the secret in silence.
 func (t Transfer) MarshalJSON() ([]byte, error) {
-	if !utf8.ValidString(t.value) {
+	value := t.Reveal()
+	if !utf8.ValidString(value) {
 		return nil, errors.New("secret: the value is not UTF-8")
 	}
-	return json.Marshal(t.value)
+	return json.Marshal(value)
 }
 
 // UnmarshalJSON takes the value from a JSON string.
 func (t *Transfer) UnmarshalJSON(data []byte) error {
-	if err := json.Unmarshal(data, &t.value); err != nil {
+	var value string
+	if err := json.Unmarshal(data, &value); err != nil {
 		return errors.New("secret: want a JSON string")
 	}
+	t.String = New(value)
 	return nil
 }

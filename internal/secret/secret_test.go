@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,4 +50,20 @@ func TestTransfer(t *testing.T) {
 	err = json.Unmarshal([]byte(`{"canary":1}`), &got)
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "canary")
+}
+
+// TestFieldsThatAreNotExported: fmt calls no methods there, so the type has to be
+// silent without them.
+func TestFieldsThatAreNotExported(t *testing.T) {
+	holder := struct {
+		inner String
+		moved Transfer
+	}{New("canary"), NewTransfer(New("canary"))}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		printed := fmt.Sprintf(verb, holder)
+		require.NotContains(t, printed, "canary")
+		require.NotContains(t, strings.ToLower(printed), "63616e617279")
+	}
+	require.True(t, holder.inner == New("canary") && holder.inner != New("other"))
+	require.True(t, New("").IsZero())
 }
