@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"infrabackup/activities"
@@ -107,7 +108,7 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 // poll runs the two workers until ctx ends.
 func poll(ctx context.Context, p process, c *config.Worker, temporalClient client.Client, acts *activities.Activities, logger *slog.Logger) error {
 	// Not ctx: what runs when the worker is told to stop may go on for a while.
-	background, end := context.WithCancel(context.Background())
+	over, end := context.WithCancel(context.Background())
 	defer end()
 	fatal := make(chan error, 2) // one for each worker
 	options := worker.Options{
@@ -115,7 +116,7 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 		MaxConcurrentWorkflowTaskExecutionSize: maxWorkflowTasks,
 		MaxHeartbeatThrottleInterval:           heartbeatInterval,
 		WorkerStopTimeout:                      c.Limits.StopTimeout + reportTime,
-		BackgroundActivityContext:              background,
+		Interceptors:                           []interceptor.WorkerInterceptor{&ending{over: over}},
 		OnFatalError:                           func(err error) { fatal <- err },
 	}
 	worker.SetStickyWorkflowCacheSize(maxCachedWorkflows)
