@@ -44,12 +44,25 @@ func openStore(ctx context.Context, s settings.Settings) (share.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return smb.Open(ctx, smb.Config{
+	store, err := smb.Open(ctx, smb.Config{
 		UNC:       unc,
 		Username:  s.Credential.Username,
 		Password:  s.Credential.Password.String,
 		Transport: smb.Transport(s.Share.Transport),
 	})
+	if err != nil {
+		return nil, err
+	}
+	return describedStore{store}, nil
+}
+
+// describedStore tells the activities what the connection is like, in their words.
+type describedStore struct{ *smb.Store }
+
+// Describe returns dialect and cipher.
+func (d describedStore) Describe() (dialect, cipher string) {
+	session := d.Session()
+	return session.Dialect, session.Cipher
 }
 
 // collectorsOf makes a collector for each configured source, in capture order.
