@@ -1,0 +1,170 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+const (
+	fileServerAddress = "127.0.0.30"
+	shareName         = "AzSBackups"
+	// shareUser is the Unix user behind the share's account.
+	shareUser = "infrabackup-lab"
+)
+
+// FileServerOptions describe a standalone SMB server. The zero value, with Dir and
+// Address, is what the product wants: SMB 3 only, encryption required.
+type FileServerOptions struct {
+	Dir      string            // for its configuration and state
+	ShareDir string            // what it serves, Dir/share when empty
+	Address  string            // loopback address, port 445
+	Global   map[string]string // further lines of [global], replacing the defaults
+	Share    map[string]string // further lines of the share's section
+	Password string            // of the account, drawn when empty
+}
+
+// FileServer is a real smbd.
+type FileServer struct {
+	options FileServerOptions
+	server  *daemon
+	added   bool // the address
+}
+
+// StartFileServer starts one. Stop it, also after an error in between.
+func StartFileServer(ctx context.Context, o FileServerOptions) (*FileServer, error) {
+	if o.ShareDir == "" {
+		o.ShareDir = filepath.Join(o.Dir, "share")
+	}
+	if o.Password == "" {
+		password, err := randomPassword()
+		if err != nil {
+			return nil, err
+		}
+		o.Password = password
+	}
+	f := &FileServer{options: o}
+	if err := f.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := f.Start(ctx); err != nil {
+		return nil, errors.Join(err, f.Stop(ctx))
+	}
+	return f, nil
+}
+
+// UNC is the share's path.
+func (f *FileServer) UNC() string { return `\\` + f.options.Address + `\` + shareName }
+
+// ShareDir is the served folder.
+func (f *FileServer) ShareDir() string { return f.options.ShareDir }
+
+// User and Password are the account that may write.
+func (f *FileServer) User() string { return shareUser }
+
+// Password is the account's password.
+func (f *FileServer) Password() string { return f.options.Password }
+
+// LogFile is what the server writes about itself, logins among it.
+func (f *FileServer) LogFile() string { return filepath.Join(f.options.Dir, "log", "smbd.log") }
+
+// Start starts the server again after [FileServer.Halt] or [FileServer.Kill].
+func (f *FileServer) Start(ctx context.Context) error { return f.server.start(ctx) }
+
+// Halt stops the server, and keeps everything for a later Start.
+func (f *FileServer) Halt(ctx context.Context) error { return f.server.stop(ctx, syscall.SIGTERM) }
+
+// Kill ends the server as a power cut does.
+func (f *FileServer) Kill(ctx context.Context) error { return f.server.stop(ctx, syscall.SIGKILL) }
+
+// Stop stops the server and takes back what it added to the machine.
+func (f *FileServer) Stop(ctx context.Context) error {
+	err := f.Halt(ctx)
+	if f.added {
+		_, delErr := run(context.WithoutCancel(ctx), "", "ip", "addr", "del", f.options.Address+"/8", "dev", "lo")
+		err = errors.Join(err, delErr)
+	}
+	return err
+}
+
+func (f *FileServer) prepare(ctx context.Context) error {
+	for _, sub := range []string{"private", "state", "cache", "lock", "run", "log", "ncalrpc"} {
+		if err := os.MkdirAll(filepath.Join(f.options.Dir, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := ensureUser(ctx); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(f.options.ShareDir, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(f.conf(), []byte(f.config()), 0o600); err != nil {
+		return err
+	}
+	// The password goes in by standard input, so that no process list shows it.
+	if _, err := run(ctx, f.options.Password+"\n"+f.options.Password+"\n", "smbpasswd", "-c", f.conf(), "-s", "-a", shareUser); err != nil {
+		return err
+	}
+	added, err := addAddress(ctx, f.options.Address)
+	if err != nil {
+		return err
+	}
+	f.added = added
+	command := "exec smbd --foreground --no-process-group --configfile=" + f.conf()
+	f.server, err = newDaemon(f.options.Dir, "smbd", command, f.conf(), listening(f.options.Address+":445"))
+	return err
+}
+
+func (f *FileServer) conf() string { return filepath.Join(f.options.Dir, "smb.conf") }
+
+func (f *FileServer) config() string {
+	dir := f.options.Dir
+	global := map[string]string{
+		"workgroup": "LAB", "netbios name": "LABFS", "server role": "standalone server", "security": "user", "map to guest": "never",
+		"interfaces": f.options.Address + "/8", "bind interfaces only": "yes", "disable netbios": "yes", "smb ports": "445",
+		"server min protocol": "SMB3_00", "smb encrypt": "required",
+		"private dir": dir + "/private", "state directory": dir + "/state", "cache directory": dir + "/cache", "lock directory": dir + "/lock",
+		"pid directory": dir + "/run", "ncalrpc dir": dir + "/ncalrpc", "passdb backend": "tdbsam:" + dir + "/private/passdb.tdb",
+		"log file": dir + "/log/smbd.log", "log level": "1 auth_audit:3", "max log size": "0", "load printers": "no", "printcap name": "/dev/null",
+	}
+	share := map[string]string{"path": f.options.ShareDir, "read only": "no", "valid users": shareUser, "create mask": "0600", "directory mask": "0700",
+		// The lab's folder may lie where only root can go.
+		"force user": "root"}
+	for key, value := range f.options.Global {
+		global[key] = value
+	}
+	for key, value := range f.options.Share {
+		share[key] = value
+	}
+	var out strings.Builder
+	section := func(name string, lines map[string]string) {
+		fmt.Fprintf(&out, "[%s]\n", name)
+		for _, key := range sortedKeys(lines) {
+			fmt.Fprintf(&out, "\t%s = %s\n", key, lines[key])
+		}
+	}
+	section("global", global)
+	section(shareName, share)
+	return out.String()
+}
+
+// ensureUser makes the Unix user that the share's files belong to. It has no password
+// and no shell, and stays: several labs may use it at once.
+func ensureUser(ctx context.Context) error {
+	if _, err := user.Lookup(shareUser); err == nil {
+		return nil
+	}
+	_, err := run(ctx, "", "useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", shareUser)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 9 {
+		return nil // another lab was faster
+	}
+	return err
+}

@@ -1,0 +1,42 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+)
+
+// Install gets what [Missing] names, on Debian and as root.
+func Install(ctx context.Context, out io.Writer) error {
+	if names := missingPackages(); len(names) > 0 {
+		if os.Geteuid() != 0 {
+			return fmt.Errorf("these Debian packages are missing and only root can install them: %v", names)
+		}
+		if err := visible(ctx, out, "apt-get", "update", "-qq"); err != nil {
+			return err
+		}
+		args := append([]string{"install", "-y", "-qq", "--no-install-recommends"}, names...)
+		if err := visible(ctx, out, "apt-get", args...); err != nil {
+			return err
+		}
+	}
+	if _, err := temporalBinary(); err != nil {
+		if _, err := fmt.Fprintln(out, "building the Temporal server (some minutes, once)"); err != nil {
+			return err
+		}
+		return visible(ctx, out, "go", "install", temporalModule)
+	}
+	return nil
+}
+
+func visible(ctx context.Context, out io.Writer, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// run runs a program to its end; input goes to its standard input. What it printed is
+// in the error.
+func run(ctx context.Context, input string, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = strings.NewReader(input)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%s: %w: %s", name, err, tail(out.String(), 2000))
+	}
+	return out.String(), nil
+}
+
+func tail(s string, n int) string {
+	s = strings.TrimSpace(s)
+	if len(s) > n {
+		return "…" + s[len(s)-n:]
+	}
+	return s
+}
+
+// daemon is a server that runs as a script in the lab's folder: the script replaces
+// itself by the server and writes its process id, so that tests and people can stop
+// and start the server by the same two files.
+type daemon struct {
+	name   string
+	script string // starts it, in the foreground
+	pid    string // file that holds its process id, which leads its process group
+	log    string
+	marker string // what its command line must hold for the process to be ours
+	ready  func(ctx context.Context) error
+}
+
+// newDaemon writes the script. Command is a shell command that ends in the server.
+func newDaemon(dir, name, command, marker string, ready func(context.Context) error) (*daemon, error) {
+	d := &daemon{
+		name: name, script: filepath.Join(dir, "run", "start-"+name), pid: filepath.Join(dir, "run", name+".pid"),
+		log: filepath.Join(dir, "log", name+".log"), marker: marker, ready: ready,
+	}
+	// A session of its own: signals at the terminal reach the lab only, which stops
+	// its servers in order.
+	text := fmt.Sprintf("#!/bin/sh\n# Starts the lab's %s in the background.\nsetsid sh -c 'echo $$ > %s; exec >>%s 2>&1 </dev/null; %s' &\n",
+		name, quote(d.pid), quote(d.log), command)
+	if err := os.WriteFile(d.script, []byte(text), 0o700); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func quote(s string) string { return `"` + s + `"` }
+
+// start starts the server and waits until it answers.
+func (d *daemon) start(ctx context.Context) error {
+	if _, ok := d.running(); ok {
+		return fmt.Errorf("the lab's %s runs already", d.name)
+	}
+	if err := os.Remove(d.pid); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if _, err := run(ctx, "", d.script); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	var last error
+	err := poll(ctx, func() bool {
+		last = d.ready(ctx)
+		return last == nil
+	})
+	if err != nil {
+		text, _ := os.ReadFile(d.log) // only to say more
+		return fmt.Errorf("the lab's %s does not answer: %w: %s", d.name, errors.Join(last, err), tail(string(text), 1500))
+	}
+	return nil
+}
+
+// running returns the process id of the server, if it is alive and ours.
+func (d *daemon) running() (int, bool) {
+	data, err := os.ReadFile(d.pid)
+	if err != nil {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil || pid < 2 {
+		return 0, false
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || !bytes.Contains(line, []byte(d.marker)) {
+		return 0, false
+	}
+	return pid, true
+}
+
+// stop ends the server and its children; one that does not run is fine.
+func (d *daemon) stop(ctx context.Context, sig syscall.Signal) error {
+	pid, ok := d.running()
+	if !ok {
+		return nil
+	}
+	if err := syscall.Kill(-pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("stop the lab's %s: %w", d.name, err)
+	}
+	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	gone := func() bool { return errors.Is(syscall.Kill(-pid, 0), syscall.ESRCH) }
+	if poll(waiting, gone) == nil {
+		return nil
+	}
+	if err := syscall.Kill(-pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("stop the lab's %s: %w", d.name, err)
+	}
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancelLast()
+	return poll(last, gone)
+}
+
+// poll asks until the answer is yes or ctx ends.
+func poll(ctx context.Context, done func() bool) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// listening reports whether something accepts connections at address.
+func listening(address string) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+}
+
+func all(checks ...func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, check := range checks {
+			if err := check(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// addAddress gives the loopback interface an address, and reports whether it was new:
+// Samba serves only addresses that an interface has.
+func addAddress(ctx context.Context, address string) (bool, error) {
+	out, err := run(ctx, "", "ip", "-o", "addr", "show", "dev", "lo")
+	if err != nil {
+		return false, err
+	}
+	if strings.Contains(out, " "+address+"/") {
+		return false, nil
+	}
+	_, err = run(ctx, "", "ip", "addr", "add", address+"/8", "dev", "lo")
+	return err == nil, err
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

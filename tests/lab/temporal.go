@@ -1,0 +1,24 @@
+package lab
+
+import (
+	"fmt"
+	"path/filepath"
+)
+
+// newTemporal prepares a Temporal server with its Web UI, whose state is one SQLite
+// file that survives a restart.
+func newTemporal(l *Lab, codecEndpoint string) (*daemon, error) {
+	binary, err := temporalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("the temporal program is missing: go install %s", temporalModule)
+	}
+	command := fmt.Sprintf("exec %s server start-dev --db-filename %s --ip 127.0.0.1 --port %d --ui-port %d --log-level warn",
+		binary, l.temporalDB(), l.temporalPort, l.uiPort)
+	if codecEndpoint != "" {
+		command += " --ui-codec-endpoint " + codecEndpoint
+	}
+	return newDaemon(l.dir, "temporal", command, l.temporalDB(),
+		all(listening(fmt.Sprintf("127.0.0.1:%d", l.temporalPort)), listening(fmt.Sprintf("127.0.0.1:%d", l.uiPort))))
+}
+
+func (l *Lab) temporalDB() string { return filepath.Join(l.dir, "temporal.db") }
