@@ -111,6 +111,9 @@ func (m *Manifest) Encode() ([]byte, error) {
 	if err := enc.Encode(m); err != nil {
 		return nil, fmt.Errorf("encode manifest: %w", err)
 	}
+	if buf.Len() > MaxManifestBytes {
+		return nil, fmt.Errorf("encode manifest: it would have %d bytes, at most %d can be read", buf.Len(), MaxManifestBytes)
+	}
 	return buf.Bytes(), nil
 }
 
@@ -174,6 +177,9 @@ func (m *Manifest) Validate() error {
 			return fmt.Errorf("manifest: service %s is listed twice", s.Service)
 		}
 		services[s.Service] = true
+		if s.Items < 0 || s.Bytes < 0 || s.PlainBytes < 0 {
+			return fmt.Errorf("manifest: service %s has a negative count or size", s.Service)
+		}
 		if s.File != "" && !seen[s.File] {
 			return fmt.Errorf("manifest: service %s names file %q, which is not listed", s.Service, s.File)
 		}
