@@ -68,7 +68,16 @@ func (c *connection) dead() bool {
 
 // bind closes the connection when ctx ends, until the returned function is called.
 func (c *connection) bind(ctx context.Context) func() bool {
-	return context.AfterFunc(ctx, func() { c.fail(context.Cause(ctx)) })
+	return context.AfterFunc(ctx, func() { c.fail(endOf(ctx)) })
+}
+
+// endOf is why ctx has ended: our own time limit, or its own error. Whatever else
+// a caller may have given as a cause does not matter here.
+func endOf(ctx context.Context) error {
+	if errors.Is(context.Cause(ctx), errStalled) {
+		return errStalled
+	}
+	return ctx.Err()
 }
 
 // begin and finish frame one request: the watchdog runs while any is in flight

@@ -95,7 +95,7 @@ func (d *dialer) attempt(ctx context.Context, dialect uint16) (c *connection, ne
 	release := c.bind(limited)
 	err = d.login(limited, c, dialect)
 	if !release() && err == nil { // the time ran out in the last moment
-		err = c.explain("cannot open "+d.config.UNC.String(), context.Cause(limited))
+		err = c.explain("cannot open "+d.config.UNC.String(), endOf(limited))
 	}
 	if err != nil {
 		c.fail(err)
@@ -131,11 +131,11 @@ func (d *dialer) connect(ctx context.Context, dialect uint16) (*guard, error) {
 		return newGuard(conn, dialect, d.config.Transport, host), nil
 	}
 	var dns *net.DNSError
-	if errors.As(err, &dns) && context.Cause(ctx) == nil {
+	if errors.As(err, &dns) { // also when the name server does not answer
 		return nil, fault.New(fault.ShareNameUnresolved, "the name "+host+" does not resolve", err)
 	}
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
+	if end := endOf(ctx); end != nil {
+		err = end
 	}
 	return nil, fault.New(fault.ShareUnreachable, "no connection to port "+port+" of "+host, err)
 }

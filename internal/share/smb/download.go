@@ -12,7 +12,7 @@ import (
 )
 
 // Download implements [share.Store].
-func (s *Store) Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error) {
+func (s *Store) Download(ctx context.Context, path string, offset int64, w io.Writer) (written int64, err error) {
 	what := "cannot read " + s.name(path)
 	if err := share.CheckPath(path); err != nil {
 		return 0, err
@@ -25,6 +25,11 @@ func (s *Store) Download(ctx context.Context, path string, offset int64, w io.Wr
 		return 0, err
 	}
 	defer leave()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = s.ended(ctx, what)
+		}
+	}()
 	size, err := s.fileSize(ctx, what, path)
 	if err != nil {
 		return 0, err
@@ -36,7 +41,7 @@ func (s *Store) Download(ctx context.Context, path string, offset int64, w io.Wr
 	if err != nil {
 		return 0, err
 	}
-	written, err := s.download(ctx, what, lanes, offset, size, w)
+	written, err = s.download(ctx, what, lanes, offset, size, w)
 	if err != nil {
 		failLanes(lanes, errFinished)
 		return written, err

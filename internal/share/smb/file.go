@@ -79,6 +79,9 @@ func (f *file) connected() (*lane, error) {
 	}
 	lanes, err := f.store.openLanes(f.ctx, f.what, f.path, os.O_RDONLY, 0)
 	if err != nil {
+		if f.ctx.Err() != nil {
+			err = f.store.ended(f.ctx, f.what)
+		}
 		return nil, err
 	}
 	f.lane, f.unbind = &lanes[0], lanes[0].bind(f.ctx)

@@ -33,39 +33,38 @@ func change(frame []byte, offset int, value ...byte) []byte {
 func TestMalformedFrames(t *testing.T) {
 	good := func(p *peer) []byte { return answer(p.request(), cmdNegotiate, 0, negotiated(0x0311, 2, 1<<20)) }
 	for name, s := range map[string]script{
-		"ten bytes":              func(p *peer) { p.request(); p.send(make([]byte, 10)) },
-		"no bytes":               func(p *peer) { p.request(); p.send(nil) },
-		"63 bytes":               func(p *peer) { p.send(good(p)[:63]) },
-		"64 bytes":               func(p *peer) { p.send(good(p)[:64]) },
-		"127 bytes":              func(p *peer) { p.send(good(p)[:127]) },
-		"huge length":            func(p *peer) { p.request(); p.raw([]byte{0, 0xFF, 0xFF, 0xFF}) },
-		"NetBIOS keep-alive":     func(p *peer) { p.request(); p.raw([]byte{0x85, 0, 0, 0}) },
-		"HTTP":                   func(p *peer) { p.request(); p.raw([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) },
-		"SMB 1":                  func(p *peer) { p.send(change(good(p), 0, 0xFF)) },
-		"header size":            func(p *peer) { p.send(change(good(p), 4, 63)) },
-		"next command":           func(p *peer) { p.send(change(good(p), 20, 0xFF, 0xFF, 0xFF, 0x7F)) },
-		"request from server":    func(p *peer) { p.send(change(good(p), 16, 0)) },
-		"encrypted at once":      func(p *peer) { p.request(); p.send(transform(64)) },
-		"wrong command":          func(p *peer) { p.send(change(good(p), 12, cmdCreate)) },
-		"context offset":         func(p *peer) { p.send(change(good(p), 124, 0xFF, 0xFF, 0xFF, 0xFF)) },
-		"context count":          func(p *peer) { p.send(change(change(good(p), 70, 0xFF, 0xFF), 128, 9)) },
-		"context length":         func(p *peer) { p.send(change(good(p), 130, 0xFF, 0xFF)) },
-		"two ciphers":            func(p *peer) { p.send(change(good(p), 184, 2)) },
-		"no write size":          func(p *peer) { p.send(change(good(p), 100, 0, 0, 0, 0)) },
-		"tiny read size":         func(p *peer) { p.send(answer(p.request(), cmdNegotiate, 0, negotiated(0x0311, 2, 4096))) },
-		"setup of ten bytes":     func(p *peer) { p.greet(); p.request(); p.send(make([]byte, 10)) },
-		"second negotiate":       func(p *peer) { p.greet(); p.send(good(p)) },
-		"setup without a body":   func(p *peer) { p.greet(); p.send(answer(p.request(), cmdSessionSetup, 0, nil)) },
-		"encrypted in login":     func(p *peer) { p.greet(); p.request(); p.send(transform(64)) },
-		"encrypted before ready": func(p *peer) { p.greet(); loginWith(p, transform(4096)) },
-		"answer before ready":    func(p *peer) { p.greet(); loginWith(p, answer(nil, cmdTreeConnect, 0, make([]byte, 16))) },
-		"third setup":            func(p *peer) { p.login(4); p.send(answer(p.request(), cmdSessionSetup, 0, setup(1, nil))) },
-		"short encrypted":        func(p *peer) { p.login(4); p.request(); p.send(transform(64)[:100]) },
-		"encrypted size":         func(p *peer) { p.login(4); p.request(); p.send(change(transform(64), 36, 65)) },
-		"encryption flag":        func(p *peer) { p.login(4); p.request(); p.send(change(transform(64), 42, 0)) },
-		"plain answer":           func(p *peer) { p.login(4); p.send(answer(p.request(), cmdCreate, 0, make([]byte, 89))) },
-		"plain interim":          func(p *peer) { p.login(4); p.send(answer(p.request(), cmdCreate, 0x103, refusal)) },
-		"unsigned answer":        func(p *peer) { p.login(0); p.send(answer(p.request(), cmdTreeConnect, 0, make([]byte, 16))) },
+		"ten bytes":            func(p *peer) { p.request(); p.send(make([]byte, 10)) },
+		"no bytes":             func(p *peer) { p.request(); p.send(nil) },
+		"63 bytes":             func(p *peer) { p.send(good(p)[:63]) },
+		"64 bytes":             func(p *peer) { p.send(good(p)[:64]) },
+		"127 bytes":            func(p *peer) { p.send(good(p)[:127]) },
+		"huge length":          func(p *peer) { p.request(); p.raw([]byte{0, 0xFF, 0xFF, 0xFF}) },
+		"NetBIOS keep-alive":   func(p *peer) { p.request(); p.raw([]byte{0x85, 0, 0, 0}) },
+		"HTTP":                 func(p *peer) { p.request(); p.raw([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) },
+		"SMB 1":                func(p *peer) { p.send(change(good(p), 0, 0xFF)) },
+		"header size":          func(p *peer) { p.send(change(good(p), 4, 63)) },
+		"next command":         func(p *peer) { p.send(change(good(p), 20, 0xFF, 0xFF, 0xFF, 0x7F)) },
+		"request from server":  func(p *peer) { p.send(change(good(p), 16, 0)) },
+		"encrypted at once":    func(p *peer) { p.request(); p.send(transform(64)) },
+		"wrong command":        func(p *peer) { p.send(change(good(p), 12, cmdCreate)) },
+		"context offset":       func(p *peer) { p.send(change(good(p), 124, 0xFF, 0xFF, 0xFF, 0xFF)) },
+		"context count":        func(p *peer) { p.send(change(change(good(p), 70, 0xFF, 0xFF), 128, 9)) },
+		"context length":       func(p *peer) { p.send(change(good(p), 130, 0xFF, 0xFF)) },
+		"two ciphers":          func(p *peer) { p.send(change(good(p), 184, 2)) },
+		"no write size":        func(p *peer) { p.send(change(good(p), 100, 0, 0, 0, 0)) },
+		"tiny read size":       func(p *peer) { p.send(answer(p.request(), cmdNegotiate, 0, negotiated(0x0311, 2, 4096))) },
+		"setup of ten bytes":   func(p *peer) { p.greet(); p.request(); p.send(make([]byte, 10)) },
+		"second negotiate":     func(p *peer) { p.greet(); p.send(good(p)) },
+		"setup without a body": func(p *peer) { p.greet(); p.send(answer(p.request(), cmdSessionSetup, 0, nil)) },
+		"encrypted in login":   func(p *peer) { p.greet(); p.request(); p.send(transform(64)) },
+		"answer before ready":  func(p *peer) { p.greet(); loginWith(p, answer(nil, cmdTreeConnect, 0, make([]byte, 16))) },
+		"third setup":          func(p *peer) { p.login(4); p.send(answer(p.request(), cmdSessionSetup, 0, setup(1, nil))) },
+		"short encrypted":      func(p *peer) { p.login(4); p.request(); p.send(transform(64)[:100]) },
+		"encrypted size":       func(p *peer) { p.login(4); p.request(); p.send(change(transform(64), 36, 65)) },
+		"encryption flag":      func(p *peer) { p.login(4); p.request(); p.send(change(transform(64), 42, 0)) },
+		"plain answer":         func(p *peer) { p.login(4); p.send(answer(p.request(), cmdCreate, 0, make([]byte, 89))) },
+		"plain interim":        func(p *peer) { p.login(4); p.send(answer(p.request(), cmdCreate, 0x103, refusal)) },
+		"unsigned answer":      func(p *peer) { p.login(0); p.send(answer(p.request(), cmdTreeConnect, 0, make([]byte, 16))) },
 		"forged signature": func(p *peer) {
 			p.login(0)
 			p.send(change(answer(p.request(), cmdTreeConnect, 0, []byte{16, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), 16, 9))
@@ -87,6 +86,15 @@ func loginWith(p *peer, frame []byte) {
 	both := append(binary.BigEndian.AppendUint32(nil, uint32(len(last))), last...)
 	both = binary.BigEndian.AppendUint32(both, uint32(len(frame)))
 	p.raw(append(both, frame...))
+}
+
+// An encrypted frame right behind the login is refused while the library has no
+// keys for it; when it has, nobody can decrypt the frame.
+func TestEncryptedBeforeReady(t *testing.T) {
+	for range 50 {
+		_, err := try(t, func(p *peer) { p.greet(); loginWith(p, transform(4096)) })
+		require.Contains(t, []fault.Code{fault.ShareProtocol, fault.ShareUnreachable}, fault.CodeOf(err))
+	}
 }
 
 // Answers that never come, or never end, cost the time limit.

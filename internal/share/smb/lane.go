@@ -35,9 +35,6 @@ func (s *Store) openLanes(ctx context.Context, what, path string, flags int, byt
 		c, err := s.dialer.dial(ctx)
 		if err != nil {
 			failLanes(lanes, errFinished)
-			if ctx.Err() != nil {
-				err = s.ended(ctx, what)
-			}
 			return nil, err
 		}
 		release := c.bind(ctx)

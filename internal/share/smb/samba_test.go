@@ -1,8 +1,14 @@
 package smb_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"runtime"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,14 +42,19 @@ func TestConformance(t *testing.T) {
 }
 
 // It also holds where only one share, not the server, asks for encryption, and
-// with the older dialects.
+// with an older dialect.
 func TestConformanceOlder(t *testing.T) {
-	for dialect, name := range map[string]string{"SMB3_02": "SMB 3.0.2", "SMB3_00": "SMB 3.0"} {
-		t.Run(dialect, func(t *testing.T) {
-			server := startSamba(t, "", "smb encrypt = desired", "server max protocol = "+dialect, "[share]", "smb encrypt = required")
-			conform(t, server.config(), smb.Session{Dialect: name, Cipher: "AES-128-CCM", Encrypted: true, Address: address + ":445"})
-		})
-	}
+	server := startSamba(t, "", "smb encrypt = desired", "server max protocol = SMB3_02", "[share]", "smb encrypt = required")
+	conform(t, server.config(), smb.Session{Dialect: "SMB 3.0.2", Cipher: "AES-128-CCM", Encrypted: true, Address: address + ":445"})
+}
+
+// The oldest dialect that is accepted is the last one offered.
+func TestOldestDialect(t *testing.T) {
+	server := startSamba(t, "", "server max protocol = SMB3_00")
+	store := server.open()
+	require.Equal(t, "SMB 3.0", store.Session().Dialect)
+	require.NoError(t, store.Upload(t.Context(), "part", pattern{}, 0, 1<<20, nil))
+	require.Equal(t, 2, server.Logins())
 }
 
 // With --transport signed a server that never encrypts is good enough.
@@ -52,4 +63,33 @@ func TestConformanceSigned(t *testing.T) {
 	config := server.config()
 	config.Transport = smb.Signed
 	conform(t, config, smb.Session{Dialect: "SMB 3.1.1", Address: address + ":445"})
+}
+
+// A Store leaves neither goroutines nor connections behind, whatever became of
+// its calls, and ends those in progress when it is closed.
+func TestClose(t *testing.T) {
+	server := startSamba(t, "")
+	before := runtime.NumGoroutine()
+	for range 5 {
+		store, err := smb.Open(t.Context(), server.config())
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		source := pattern{at: 9 << 20, then: func() { cancel(errors.New("a cause of the caller's")) }, calls: new(sync.Once)}
+		require.ErrorIs(t, store.Upload(ctx, "part", source, 0, 100<<20, nil), context.Canceled)
+
+		require.NoError(t, store.Upload(t.Context(), "small", source, 0, 10, nil))
+		file, err := store.Open(t.Context(), "small")
+		require.NoError(t, err)
+		started, ended := make(chan struct{}), make(chan error, 1)
+		source = pattern{at: 9 << 20, then: func() { close(started) }, calls: new(sync.Once)}
+		go func() { ended <- store.Upload(t.Context(), "other", source, 0, 1<<40, nil) }()
+		<-started
+		require.NoError(t, store.Close())
+		require.ErrorIs(t, <-ended, fs.ErrClosed)
+		_, err = file.ReadAt(make([]byte, 1), 0)
+		require.ErrorIs(t, err, fs.ErrClosed)
+		require.NoError(t, file.Close())
+	}
+	// The condition runs in a goroutine of its own.
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 10*time.Second, 20*time.Millisecond)
 }

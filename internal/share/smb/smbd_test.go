@@ -28,14 +28,14 @@ const (
 )
 
 type samba struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	Folder string // the share's folder as the server sees it
 	cmd    *exec.Cmd
 }
 
 // needLab ends the test when something that only the lab has is missing.
-func needLab(t *testing.T) {
+func needLab(t testing.TB) {
 	missing := ""
 	if os.Geteuid() != 0 {
 		missing = "root"
@@ -57,7 +57,7 @@ func needLab(t *testing.T) {
 // startSamba starts a server with one share "backups" on folder, or on a new one
 // when it is empty. Lines are added to the global section or, from an element
 // "[share]" on, to the share's.
-func startSamba(t *testing.T, folder string, lines ...string) *samba {
+func startSamba(t testing.TB, folder string, lines ...string) *samba {
 	needLab(t)
 	s := &samba{t: t, dir: t.TempDir(), Folder: folder}
 	if s.Folder == "" {
@@ -154,7 +154,7 @@ func (s *samba) config() smb.Config {
 
 func (s *samba) open() *smb.Store { return openStore(s.t, s.config()) }
 
-func openStore(t *testing.T, config smb.Config) *smb.Store {
+func openStore(t testing.TB, config smb.Config) *smb.Store {
 	store, err := smb.Open(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })

@@ -121,11 +121,10 @@ func (s *Store) enter(ctx context.Context, what string) (context.Context, func()
 	return merged, func() { cancel(); s.calls.Done() }, nil
 }
 
-// merge ties ctx to the Store's life, with causes that connections report: a
-// fault when the Store was closed, else ctx's own error.
+// merge ties ctx to the Store's life; its cause tells which of the two has ended.
 func (s *Store) merge(ctx context.Context) (context.Context, func()) {
 	merged, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(s.life, func() { cancel(fault.New(fault.ShareIO, "the call on "+s.String()+" ended", errClosed)) })
+	stop := context.AfterFunc(s.life, func() { cancel(errClosed) })
 	return merged, func() { stop(); cancel(nil) }
 }
 
@@ -161,14 +160,16 @@ func (s *Store) withControl(ctx context.Context, what string, call func(*smb2.Sh
 	}
 	release := c.bind(ctx)
 	defer release()
-	return c.do(what, call)
+	if err = c.do(what, call); err != nil && ctx.Err() != nil {
+		return s.ended(ctx, what)
+	}
+	return err
 }
 
 // ended reports the end of a call's context: by its caller, or by Close.
 func (s *Store) ended(ctx context.Context, what string) error {
-	var closed *fault.Fault
-	if cause := context.Cause(ctx); errors.As(cause, &closed) {
-		return closed
+	if errors.Is(context.Cause(ctx), errClosed) {
+		return fault.New(fault.ShareIO, what, errClosed)
 	}
 	return fmt.Errorf("%s: %w", what, ctx.Err())
 }

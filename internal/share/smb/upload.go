@@ -24,7 +24,7 @@ const (
 )
 
 // Upload implements [share.Store].
-func (s *Store) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
+func (s *Store) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) (err error) {
 	if err := share.CheckPath(path); err != nil {
 		return err
 	}
@@ -37,6 +37,11 @@ func (s *Store) Upload(ctx context.Context, path string, src io.ReaderAt, from, 
 		return err
 	}
 	defer leave()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = s.ended(ctx, what)
+		}
+	}()
 
 	flags, present := os.O_WRONLY|os.O_CREATE|os.O_TRUNC, int64(0)
 	if from > 0 {
