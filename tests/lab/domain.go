@@ -62,8 +62,16 @@ func newDomain(ctx context.Context, l *Lab, caCertificate []byte) (*domain, erro
 	// A mount namespace of its own: another Samba on the machine must not find this
 	// one's winbind in /run/samba.
 	command := fmt.Sprintf(`mkdir -p /run/samba; exec unshare -m sh -c "mount -t tmpfs tmpfs /run/samba && exec samba -s %s -F --no-process-group"`, d.conf())
-	d.server, err = newDaemon(l.dir, "ad", command, d.conf(), all(listening(domainAddress+":636"), listening(domainAddress+":445")))
+	d.server, err = newDaemon(l.dir, "ad", command, all(listening(domainAddress+":445"), d.answers))
 	return d, err
+}
+
+// answers asks for the root of the directory over LDAPS: the port is open some time
+// before the server behind it is ready.
+func (d *domain) answers(ctx context.Context) error {
+	_, err := run(ctx, "", "env", "LDAPTLS_CACERT="+d.tls.ca, "ldapsearch", "-x", "-LLL", "-o", "nettimeout=2",
+		"-H", "ldaps://"+domainAddress, "-s", "base", "-b", "", "defaultNamingContext")
+	return err
 }
 
 func (d *domain) conf() string { return filepath.Join(d.dir, "etc", "smb.conf") }

@@ -118,7 +118,7 @@ func (f *FileServer) prepare(ctx context.Context) error {
 	}
 	f.added = added
 	command := "exec smbd --foreground --no-process-group --configfile=" + f.conf()
-	f.server, err = newDaemon(f.options.Dir, "smbd", command, f.conf(), listening(f.options.Address+":445"))
+	f.server, err = newDaemon(f.options.Dir, "smbd", command, listening(f.options.Address+":445"))
 	return err
 }
 

@@ -108,11 +108,8 @@ func (l *Lab) start(ctx context.Context) error {
 // wrote, if the processes are still the ones it meant.
 func (l *Lab) stopStale(ctx context.Context) error {
 	var errs []error
-	for name, marker := range map[string]string{
-		"run/ad": filepath.Join(l.dir, "ad"), "fs/run/smbd": filepath.Join(l.dir, "fs"), "run/temporal": l.temporalDB(),
-		"run/worker": filepath.Join(l.dir, "worker.yaml"), "run/codec": filepath.Join(l.dir, "codec"),
-	} {
-		stale := &daemon{name: name, pid: filepath.Join(l.dir, name+".pid"), marker: marker}
+	for _, name := range []string{"run/ad", "fs/run/smbd", "run/temporal", "run/worker", "run/codec"} {
+		stale := &daemon{name: name, pid: filepath.Join(l.dir, name+".pid")}
 		errs = append(errs, stale.stop(ctx, syscall.SIGTERM))
 	}
 	return errors.Join(errs...)

@@ -38,6 +38,11 @@ func tail(s string, n int) string {
 	return s
 }
 
+// startSuffix names the file beside a pid file that holds when the process began: a
+// process with the same id that began at another time is somebody else's. (Samba
+// overwrites its command line, which could otherwise tell.)
+const startSuffix = ".start"
+
 // daemon is a server that runs as a script in the lab's folder: the script replaces
 // itself by the server and writes its process id, so that tests and people can stop
 // and start the server by the same two files.
@@ -46,20 +51,19 @@ type daemon struct {
 	script string // starts it, in the foreground
 	pid    string // file that holds its process id, which leads its process group
 	log    string
-	marker string // what its command line must hold for the process to be ours
 	ready  func(ctx context.Context) error
 }
 
 // newDaemon writes the script. Command is a shell command that ends in the server.
-func newDaemon(dir, name, command, marker string, ready func(context.Context) error) (*daemon, error) {
+func newDaemon(dir, name, command string, ready func(context.Context) error) (*daemon, error) {
 	d := &daemon{
 		name: name, script: filepath.Join(dir, "run", "start-"+name), pid: filepath.Join(dir, "run", name+".pid"),
-		log: filepath.Join(dir, "log", name+".log"), marker: marker, ready: ready,
+		log: filepath.Join(dir, "log", name+".log"), ready: ready,
 	}
 	// A session of its own: signals at the terminal reach the lab only, which stops
 	// its servers in order.
-	text := fmt.Sprintf("#!/bin/sh\n# Starts the lab's %s in the background.\nsetsid sh -c 'echo $$ > %s; exec >>%s 2>&1 </dev/null; %s' &\n",
-		name, quote(d.pid), quote(d.log), command)
+	text := fmt.Sprintf("#!/bin/sh\n# Starts the lab's %s in the background.\nsetsid sh -c 'cut -d\" \" -f22 /proc/$$/stat > %s; echo $$ > %s; exec >>%s 2>&1 </dev/null; %s' &\n",
+		name, quote(d.pid+startSuffix), quote(d.pid), quote(d.log), command)
 	if err := os.WriteFile(d.script, []byte(text), 0o700); err != nil {
 		return nil, err
 	}
@@ -103,11 +107,26 @@ func (d *daemon) running() (int, bool) {
 	if err != nil || pid < 2 {
 		return 0, false
 	}
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || !bytes.Contains(line, []byte(d.marker)) {
+	want, err := os.ReadFile(d.pid + startSuffix)
+	if err != nil || strings.TrimSpace(string(want)) != startOf(pid) {
 		return 0, false
 	}
 	return pid, true
+}
+
+// startOf is when a process began, in clock ticks since the machine did (proc(5)),
+// and empty when it is gone.
+func startOf(pid int) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	// The name in parentheses may hold blanks.
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(fields) < 20 {
+		return ""
+	}
+	return fields[19]
 }
 
 // stop ends the server and its children; one that does not run is fine.

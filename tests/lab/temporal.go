@@ -17,7 +17,7 @@ func newTemporal(l *Lab, codecEndpoint string) (*daemon, error) {
 	if codecEndpoint != "" {
 		command += " --ui-codec-endpoint " + codecEndpoint
 	}
-	return newDaemon(l.dir, "temporal", command, l.temporalDB(),
+	return newDaemon(l.dir, "temporal", command,
 		all(listening(fmt.Sprintf("127.0.0.1:%d", l.temporalPort)), listening(fmt.Sprintf("127.0.0.1:%d", l.uiPort))))
 }
 
