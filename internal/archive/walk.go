@@ -58,7 +58,7 @@ func Walk(r io.Reader, limits Limits, fn func(Entry, io.Reader) error) error {
 		return src.fault("open the part's zstd stream", err)
 	}
 	defer dec.Close()
-	plain := &meter{r: dec, src: src, left: limits.TotalBytes}
+	plain := &meter{r: dec, left: limits.TotalBytes}
 	archive := tar.NewReader(plain)
 	end := int64(0) // of the last entry, padding included
 	for count := int64(0); ; count++ {
@@ -152,7 +152,6 @@ func (s *source) fault(doing string, err error) error {
 // meter counts the plain text and ends a stream that is too long.
 type meter struct {
 	r    io.Reader
-	src  *source
 	n    int64
 	left int64
 }
