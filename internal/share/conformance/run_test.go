@@ -1,0 +1,169 @@
+package conformance_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/conformance"
+	"infrabackup/internal/share/dir"
+)
+
+func folder(t *testing.T) *dir.Store {
+	store, err := dir.Open(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return store
+}
+
+func failed(results []conformance.Result) (names []string) {
+	for _, result := range results {
+		if result.Err != nil {
+			names = append(names, result.Name)
+		}
+	}
+	return names
+}
+
+// Stores with one defect each. The cases must find every one of them.
+type (
+	replaces  struct{ share.Store } // a rename that replaces a file
+	forgets   struct{ share.Store } // no progress reported
+	shortens  struct{ share.Store } // a silently short download
+	unsorted  struct{ share.Store }
+	tolerates struct{ share.Store } // removing nothing is fine
+	restarts  struct{ share.Store } // continuing writes the beginning too
+	unchecked struct{ share.Store } // any path may be looked at
+	deaf      struct{ share.Store } // does not hear the context's end
+)
+
+func (s replaces) Rename(ctx context.Context, from, to string) error {
+	err := s.Store.Rename(ctx, from, to)
+	if errors.Is(err, fs.ErrExist) && s.Remove(ctx, to) == nil {
+		return s.Store.Rename(ctx, from, to)
+	}
+	return err
+}
+
+func (s forgets) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, _ func(int64)) error {
+	return s.Store.Upload(ctx, path, src, from, size, nil)
+}
+
+func (s shortens) Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error) {
+	n, err := s.Store.Download(ctx, path, offset, &limited{w: w, left: 1 << 20})
+	return min(n, 1<<20), err
+}
+
+type limited struct {
+	w    io.Writer
+	left int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	part := p[:min(len(p), l.left)]
+	l.left -= len(part)
+	if _, err := l.w.Write(part); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (s unsorted) List(ctx context.Context, path string) ([]share.Info, error) {
+	list, err := s.Store.List(ctx, path)
+	slices.Reverse(list)
+	return list, err
+}
+
+func (s tolerates) Remove(ctx context.Context, path string) error {
+	if err := s.Store.Remove(ctx, path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (s restarts) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
+	if from > 0 && from < size {
+		if info, err := s.Stat(ctx, path); err == nil && info.Size >= from {
+			from = 0
+		}
+	}
+	return s.Store.Upload(ctx, path, src, from, size, flushed)
+}
+
+func (s unchecked) Stat(ctx context.Context, path string) (share.Info, error) {
+	return s.Store.Stat(ctx, filepath.Clean(path))
+}
+
+func (s deaf) Space(ctx context.Context) (share.Space, error) {
+	return s.Store.Space(context.WithoutCancel(ctx))
+}
+
+func TestRunFindsDefects(t *testing.T) {
+	for name, c := range map[string]struct {
+		defect func(share.Store) share.Store
+		found  string
+	}{
+		"replaces":  {func(s share.Store) share.Store { return replaces{s} }, "rename-keeps"},
+		"forgets":   {func(s share.Store) share.Store { return forgets{s} }, "flushed"},
+		"shortens":  {func(s share.Store) share.Store { return shortens{s} }, "write-read"},
+		"unsorted":  {func(s share.Store) share.Store { return unsorted{s} }, "folders"},
+		"tolerates": {func(s share.Store) share.Store { return tolerates{s} }, "remove"},
+		"restarts":  {func(s share.Store) share.Store { return restarts{s} }, "resume"},
+		"unchecked": {func(s share.Store) share.Store { return unchecked{s} }, "names"},
+		"deaf":      {func(s share.Store) share.Store { return deaf{s} }, "cancel"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := folder(t)
+			require.Contains(t, failed(conformance.Run(t.Context(), c.defect(store), "a/b/scratch")), c.found)
+			left, err := store.List(t.Context(), "")
+			require.NoError(t, err)
+			require.Empty(t, left)
+		})
+	}
+}
+
+// What is there already is neither used nor removed.
+func TestRunKeepsWhatIsThere(t *testing.T) {
+	store := folder(t)
+	require.NoError(t, store.MkdirAll(t.Context(), "instance/scratch/mine"))
+	results := conformance.Run(t.Context(), store, "instance/scratch")
+	require.Equal(t, []string{"scratch-folder"}, failed(results))
+	require.ErrorIs(t, results[0].Err, fault.ShareExists)
+	require.Empty(t, failed(conformance.Run(t.Context(), store, "instance/other")))
+	entries, err := os.ReadDir(filepath.Join(store.String(), "instance"))
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.DirExists(t, filepath.Join(store.String(), "instance", "scratch", "mine"))
+}
+
+// endsAfter ends the context of the run in its middle.
+type endsAfter struct {
+	share.Store
+	end context.CancelFunc
+}
+
+func (s endsAfter) Rename(ctx context.Context, from, to string) error {
+	s.end()
+	return s.Store.Rename(ctx, from, to)
+}
+
+// A run that is given up cleans up all the same.
+func TestRunCleansUpAfterCancel(t *testing.T) {
+	store := folder(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	results := conformance.Run(ctx, endsAfter{store, cancel}, "scratch")
+	require.Contains(t, failed(results), "rename")
+	require.NotContains(t, failed(results), "clean-up")
+	left, err := store.List(t.Context(), "")
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
