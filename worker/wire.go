@@ -10,7 +10,6 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
-	"infrabackup/internal/collect/ca"
 	"infrabackup/internal/config"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
@@ -63,19 +62,6 @@ type describedStore struct{ *smb.Store }
 func (d describedStore) Describe() (dialect, cipher string) {
 	session := d.Session()
 	return session.Dialect, session.Cipher
-}
-
-// collectorsOf makes a collector for each configured source, in capture order.
-func collectorsOf(s config.Sources) ([]collect.Collector, error) {
-	var all []collect.Collector
-	if s.CA != nil {
-		authority, err := ca.New(ca.Config{Dir: s.CA.Dir}, time.Now)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, authority)
-	}
-	return all, nil
 }
 
 // temporalOptions takes what the configuration says and, for what it leaves out,

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"time"
+
+	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/ad"
+	"infrabackup/internal/collect/ca"
+	"infrabackup/internal/config"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/secret"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/smb"
+)
+
+// maxCABytes bounds the file with the CAs of a source.
+const maxCABytes = 1 << 20
+
+// sysvolShare is the name that every domain controller gives it.
+const sysvolShare = "SYSVOL"
+
+// collectorsOf makes a collector for each configured source, in capture order.
+// The sources themselves are not touched. Errors are CONFIG_INVALID faults.
+func collectorsOf(s config.Sources) ([]collect.Collector, error) {
+	var (
+		all       []collect.Collector
+		directory *ad.Collector
+		err       error
+	)
+	if s.AD != nil {
+		if directory, err = directoryOf(*s.AD); err != nil {
+			return nil, err
+		}
+		all = append(all, directory)
+	}
+	if s.CA != nil {
+		c := ca.Config{Dir: s.CA.Dir}
+		if s.CaptureADCS() {
+			c.Directory = directory
+		}
+		authority, err := ca.New(c, time.Now)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, authority)
+	}
+	return all, nil
+}
+
+func directoryOf(s config.AD) (*ad.Collector, error) {
+	authorities, err := readCAs(s.CAFile)
+	if err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "the file with the CAs of the AD source cannot be read", err)
+	}
+	password, err := config.ReadSecret(s.PasswordFile)
+	if err != nil {
+		return nil, err
+	}
+	c := ad.Config{URL: s.URL, CACertificates: authorities, Username: s.Username, Password: password}
+	if s.CaptureSYSVOL() {
+		u, err := url.Parse(s.URL)
+		if err != nil {
+			return nil, fault.New(fault.ConfigInvalid, "the URL of the AD source is malformed", err)
+		}
+		c.OpenSYSVOL = sysvolOf(u.Hostname(), s.Username, password)
+	}
+	return ad.New(c)
+}
+
+// sysvolOf opens SYSVOL of the same controller as the same user. Controllers sign
+// what they send from there and need not encrypt it: every member of the domain
+// may read it.
+func sysvolOf(host, username string, password secret.String) func(context.Context) (ad.FileSource, error) {
+	return func(ctx context.Context) (ad.FileSource, error) {
+		tree, err := smb.OpenTree(ctx, smb.Config{
+			UNC: share.UNC{Host: host, Share: sysvolShare}, Username: username, Password: password, Transport: smb.Signed,
+		})
+		if err != nil {
+			return nil, err // not the nil *Tree, which would be no nil FileSource
+		}
+		return tree, nil
+	}
+}
+
+func readCAs(path string) (pem []byte, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	if pem, err = io.ReadAll(io.LimitReader(file, maxCABytes+1)); err != nil {
+		return nil, err
+	}
+	if len(pem) > maxCABytes {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxCABytes)
+	}
+	return pem, nil
+}
