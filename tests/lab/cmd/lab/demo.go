@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"infrabackup/tests/lab"
+)
+
+// step is one command of the demonstration, and why it is run.
+type step struct{ why, command string }
+
+// demo runs the main job on the lab and explains it. Every step must succeed.
+func demo(ctx context.Context, options lab.Options, bin string, out io.Writer) (err error) {
+	s, err := lab.StartStack(ctx, options, bin)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Stop(ctx)) }()
+	opened := filepath.Join(s.Dir(), "opened")
+	if err := os.RemoveAll(opened); err != nil {
+		return err
+	}
+	steps := []step{
+		{"Enable backup: share, account and the operator's public key. The share is probed first.", s.EnableCommand()},
+		{"What is in force. No secret is shown.", "bin/infrabackup settings show"},
+		{"Is everything there that a backup needs? The worker checks its sources and the share.", "bin/infrabackup doctor"},
+		{"Take a backup of Active Directory and the CA, and wait for it.", "bin/infrabackup backup start --wait"},
+		{"What lies on the share.", "bin/infrabackup backup list"},
+		{"Check it without any key: signature, digests, completeness.", "bin/infrabackup backup verify latest"},
+		{"Check it with the operator's key: every item is decrypted and compared.", `bin/infrabackup backup verify latest --identity "$LAB_IDENTITY"`},
+		{"Open the CA with the operator's key.", `bin/infrabackup restore extract latest --identity "$LAB_IDENTITY" --service CA --to "$OPENED"`},
+		{"The same without this product: stock ssh-keygen, sha256sum, age, zstd and tar.", stockTools},
+	}
+	for i, st := range steps {
+		if _, err := fmt.Fprintf(out, "\n%d. %s\n$ %s\n", i+1, st.why, st.command); err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", st.command)
+		cmd.Stdout, cmd.Stderr = out, out
+		cmd.Env = append(os.Environ(), "OPENED="+opened)
+		for key, value := range s.Env() {
+			cmd.Env = append(cmd.Env, key+"="+value)
+		}
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("step %d, %s: %w", i+1, st.command, err)
+		}
+	}
+	env := s.Env()
+	_, err = fmt.Fprintf(out, `
+Done. Everything is stopped again. To look around yourself, run "make up"; then
+  Temporal Web UI   http://127.0.0.1:8233 (history of every run, readable through the codec server)
+  the share         .lab/fs/share
+  worker's log      .lab/log/worker.log
+This demonstration's share is kept in %s, what was opened in %s.
+`, env["LAB_SHARE_DIR"], opened)
+	return err
+}
+
+const stockTools = `cd "$LAB_SHARE_DIR"/*/backups/* &&
+ssh-keygen -Y verify -f ../../allowed_signers -I infrabackup -n infrabackup -s SHA256SUMS.sig < SHA256SUMS &&
+sha256sum -c SHA256SUMS &&
+age -d -i "$LAB_IDENTITY" -o "$OPENED/backup.key" key.age &&
+age -d -i "$OPENED/backup.key" ad.tar.zst.age | zstd -dq | tar t | head -5
+rm "$OPENED/backup.key"`
