@@ -1,0 +1,51 @@
+// Package ad captures an Active Directory domain: every naming context that one
+// domain controller holds, deleted objects included, and the files of group policy
+// from SYSVOL.
+//
+// # What is captured
+//
+// Each object is an item of kind [KindObject]: its ID is the objectGUID, its name
+// the distinguished name, its bytes a [Record] in JSON with all attributes that
+// "*" gives and the security descriptor (owner, group and DACL). Values are the raw
+// bytes in the server's order. DNS zones are objects like any others, whether they
+// lie in an application partition or below CN=MicrosoftDNS,CN=System.
+//
+// Links keep the distinguished name that the server shows and, beside it, the
+// objectGUID of the target (extended DNs, MS-ADTS 3.1.1.3.4.1.5). Renaming an
+// object does not touch the objects that point to it, so a name that was read
+// before a rename would lead nowhere; a GUID still does.
+//
+// Each file in SYSVOL is an item of kind [KindFile]. SYSVOL comes through the port
+// [FileSource], because collectors know nothing of SMB.
+//
+// # What is not
+//
+// Secrets that a domain controller never gives (MS-ADTS 3.1.1.4.4), access control
+// lists of SYSVOL, and what gaps.go lists. replPropertyMetaData and other
+// constructed attributes are not asked for: they describe the controller, not the
+// object. An object that the account may not even list cannot be noticed by any
+// reader: give it the rights that DEPLOYMENT asks for, which Check makes sure of as
+// far as the directory tells.
+//
+// # Consistency
+//
+// LDAP has no snapshot. A capture pins one controller and notes its invocationId
+// and highestCommittedUSN, reads everything, then reads again what has a higher
+// uSNChanged, until nothing has, or a bounded number of rounds is done (a busy
+// directory never is still). A renamed container is read again with all that lies
+// below it, because its children's names change and their USNs do not. Everything
+// up to the cursor's usnCovered is in the part for certain; what came later may be.
+//
+// Deleting the target of a link changes the group's members but not the group's
+// USN. So a group may name a member whose own record says that it was deleted
+// meanwhile; the target's record is right.
+//
+// # Silent truncations
+//
+// A page counts only when its paging control was seen and the connection stands;
+// the last one must have an empty cookie (see search.go).
+//
+// Start reading at [Collector.Collect]. The package writes nothing to the
+// directory, follows no referral, and imports neither the share nor other
+// collectors.
+package ad

@@ -1,0 +1,472 @@
+package ad
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/secret"
+)
+
+const (
+	fakeUser     = `CORP\backup`
+	fakePassword = "canary-of-the-directory"
+	fakeDomain   = "DC=corp,DC=test"
+	fakeConfig   = "CN=Configuration," + fakeDomain
+	fakeSchema   = "CN=Schema," + fakeConfig
+	fakeService  = "CN=NTDS Settings,CN=DC1,CN=Servers," + fakeConfig
+)
+
+// fakeObject is an object of the fake directory. Links are written with their
+// target's number in front: "7|CN=x".
+type fakeObject struct {
+	number     int
+	dn         string
+	attributes map[string][]string
+	usn        int
+	deleted    bool
+}
+
+// fakeDC is a small LDAPS server that behaves like a domain controller as far as
+// the collector asks, and can be told to misbehave.
+type fakeDC struct {
+	mu         sync.Mutex
+	objects    []*fakeObject
+	usn        int
+	invocation byte
+	controls   []string // supportedControl
+	maxValues  int      // values of member in one answer, 0 for all
+	binds      atomic.Int32
+	searches   atomic.Int32
+
+	// onSearch, when not nil, is asked before each answer to a search of whole
+	// objects. It may answer itself and say so, or end the connection by returning
+	// an error.
+	onSearch func(q *fakeQuery) (answered bool, err error)
+	// afterEntry, when not nil, is called after each entry of such a search.
+	afterEntry func(q *fakeQuery, sent int) error
+
+	// onRange, when not nil, is called before each answer to a further range.
+	onRange func()
+
+	listener net.Listener
+	ca       []byte
+}
+
+// fakeQuery is one search that the server was asked.
+type fakeQuery struct {
+	id         int64
+	base       string
+	scope      int64
+	filter     string
+	attributes []string
+	cookie     string
+	size       int
+	paged      bool
+	deleted    bool
+	page       int // 0 for the first
+	conn       net.Conn
+}
+
+func (q *fakeQuery) whole() bool { return q.scope == ldap.ScopeWholeSubtree }
+
+func newFakeDC(t *testing.T) *fakeDC {
+	t.Helper()
+	d := &fakeDC{usn: 1000, invocation: 1, controls: []string{oidPaging, oidSDFlags, oidShowDeleted, oidExtendedDN, oidShowRecycled}}
+	cert, ca := fakeCertificate(t)
+	d.ca = ca
+	var err error
+	d.listener, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+	require.NoError(t, err)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := d.listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() { d.serve(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		require.NoError(t, d.listener.Close())
+		running.Wait()
+	})
+	d.fill()
+	return d
+}
+
+// fill makes a schema, the controller's own object, and some users and groups.
+func (d *fakeDC) fill() {
+	head := func(dn string) { d.add(dn, map[string][]string{"objectClass": {"top", "domainDNS"}}) }
+	head(fakeDomain)
+	head(fakeConfig)
+	head(fakeSchema)
+	for _, a := range [][2]string{{"member", "2.5.5.1"}, {"distinguishedName", "2.5.5.1"}, {"description", "2.5.5.12"}, {"wellKnownObjects", "2.5.5.7"}} {
+		d.add("CN="+a[0]+","+fakeSchema, map[string][]string{
+			"objectClass": {"top", "attributeSchema"}, "lDAPDisplayName": {a[0]}, "attributeSyntax": {a[1]},
+		})
+	}
+	d.add(fakeService, map[string][]string{"objectClass": {"top", "nTDSDSA"}})
+	d.add("OU=Staff,"+fakeDomain, map[string][]string{"objectClass": {"top", "organizationalUnit"}})
+	var members []string
+	for i := range 10 {
+		o := d.add(fmt.Sprintf("CN=user%d,OU=Staff,%s", i, fakeDomain), map[string][]string{
+			"objectClass": {"top", "user"}, "description": {" <GUID=not-one>;text "},
+		})
+		members = append(members, fmt.Sprintf("%d|%s", o.number, o.dn))
+	}
+	d.add("CN=All,OU=Staff,"+fakeDomain, map[string][]string{"objectClass": {"top", "group"}, "member": members})
+	d.add(`CN=gone\0ADEL:1,CN=Deleted Objects,`+fakeDomain, map[string][]string{"objectClass": {"top", "user"}, "isDeleted": {"TRUE"}}).deleted = true
+}
+
+// add makes an object. The caller holds the lock or is alone.
+func (d *fakeDC) add(dn string, attributes map[string][]string) *fakeObject {
+	d.usn++
+	o := &fakeObject{number: len(d.objects) + 1, dn: dn, attributes: attributes, usn: d.usn}
+	d.objects = append(d.objects, o)
+	return o
+}
+
+// change makes an object newer.
+func (d *fakeDC) change(dn string, fn func(o *fakeObject)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range d.objects {
+		if o.dn == dn {
+			d.usn++
+			o.usn = d.usn
+			fn(o)
+			return
+		}
+	}
+	panic("no object " + dn)
+}
+
+func fakeGUID(number int) []byte { return append(make([]byte, 15), byte(number)) }
+
+func fakeGUIDText(number int) string {
+	text, _ := formatGUID(fakeGUID(number))
+	return text
+}
+
+// config connects a collector to the server.
+func (d *fakeDC) config() Config {
+	return Config{
+		URL: "ldaps://" + d.listener.Addr().String(), CACertificates: d.ca, Username: fakeUser,
+		Password: secret.New(fakePassword), PageSize: 4, StallTimeout: 5 * time.Second,
+	}
+}
+
+func (d *fakeDC) collector(t *testing.T) *Collector {
+	t.Helper()
+	c, err := New(d.config())
+	require.NoError(t, err)
+	return c
+}
+
+func (d *fakeDC) serve(conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	in := bufio.NewReader(conn)
+	for {
+		packet, err := ber.ReadPacket(in)
+		if err != nil || len(packet.Children) < 2 {
+			return
+		}
+		id, _ := packet.Children[0].Value.(int64)
+		op := packet.Children[1]
+		switch op.Tag {
+		case ldap.ApplicationBindRequest:
+			d.binds.Add(1)
+			code := 0
+			if op.Children[1].Value != fakeUser || op.Children[2].Data.String() != fakePassword {
+				code = ldap.LDAPResultInvalidCredentials
+			}
+			err = send(conn, id, result(ldap.ApplicationBindResponse, code))
+		case ldap.ApplicationSearchRequest:
+			d.searches.Add(1)
+			err = d.search(conn, id, packet)
+		default:
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (d *fakeDC) search(conn net.Conn, id int64, packet *ber.Packet) error {
+	op := packet.Children[1]
+	filter, err := ldap.DecompileFilter(op.Children[6])
+	if err != nil {
+		return err
+	}
+	q := &fakeQuery{id: id, base: op.Children[0].Value.(string), scope: op.Children[1].Value.(int64), filter: filter, conn: conn}
+	for _, a := range op.Children[7].Children {
+		q.attributes = append(q.attributes, a.Value.(string))
+	}
+	if len(packet.Children) > 2 {
+		for _, c := range packet.Children[2].Children {
+			control, err := ldap.DecodeControl(c)
+			if err != nil {
+				return err
+			}
+			switch c := control.(type) {
+			case *ldap.ControlPaging:
+				q.paged, q.size, q.cookie = true, int(c.PagingSize), string(c.Cookie)
+			default:
+				q.deleted = q.deleted || c.GetControlType() == oidShowRecycled
+			}
+		}
+	}
+	start := 0
+	if q.cookie != "" {
+		if start, err = strconv.Atoi(strings.TrimPrefix(q.cookie, "from ")); err != nil {
+			return err
+		}
+		q.page = start / q.size
+	}
+	if d.onSearch != nil && q.whole() {
+		if answered, err := d.onSearch(q); answered || err != nil {
+			return err
+		}
+	}
+	if d.onRange != nil && slices.ContainsFunc(q.attributes, func(a string) bool { return strings.Contains(a, ";range=") }) {
+		d.onRange()
+	}
+	return d.answer(q, start)
+}
+
+// answer sends one page.
+func (d *fakeDC) answer(q *fakeQuery, start int) error {
+	d.mu.Lock()
+	entries := d.find(q)
+	d.mu.Unlock()
+	end := len(entries)
+	if q.paged {
+		end = min(len(entries), start+q.size)
+	}
+	for i, e := range entries[min(start, len(entries)):end] {
+		if err := send(q.conn, q.id, e); err != nil {
+			return err
+		}
+		if d.afterEntry != nil && q.whole() {
+			if err := d.afterEntry(q, i+1); err != nil {
+				return err
+			}
+		}
+	}
+	if q.whole() && q.base == fakeDomain && !q.hasMore(end, len(entries)) {
+		for _, place := range []string{fakeConfig, "DC=child," + fakeDomain} {
+			if err := send(q.conn, q.id, reference("ldaps://corp.test/"+place)); err != nil {
+				return err
+			}
+		}
+	}
+	if !q.paged {
+		return send(q.conn, q.id, result(ldap.ApplicationSearchResultDone, 0))
+	}
+	cookie := ""
+	if end < len(entries) {
+		cookie = fmt.Sprintf("from %d", end)
+	}
+	return q.done(cookie)
+}
+
+func (q *fakeQuery) hasMore(end, all int) bool { return q.paged && end < all }
+
+// done ends a page.
+func (q *fakeQuery) done(cookie string) error {
+	paging := ldap.NewControlPaging(0)
+	paging.SetCookie([]byte(cookie))
+	return send(q.conn, q.id, result(ldap.ApplicationSearchResultDone, 0), paging)
+}
+
+func (d *fakeDC) find(q *fakeQuery) []*ber.Packet {
+	if q.base == "" {
+		return []*ber.Packet{entry("", [][2]any{
+			{"namingContexts", []string{fakeDomain, fakeConfig, fakeSchema}},
+			{"defaultNamingContext", []string{fakeDomain}}, {"schemaNamingContext", []string{fakeSchema}},
+			{"configurationNamingContext", []string{fakeConfig}}, {"dsServiceName", []string{fakeService}},
+			{"dnsHostName", []string{"dc1.corp.test"}}, {"highestCommittedUSN", []string{strconv.Itoa(d.usn)}},
+			{"supportedControl", d.controls},
+		})}
+	}
+	least := 0
+	if _, number, ok := strings.Cut(strings.Trim(q.filter, "()"), "uSNChanged>="); ok {
+		least, _ = strconv.Atoi(number)
+	}
+	var found []*ber.Packet
+	for _, o := range d.objects {
+		if o.usn < least || o.deleted && !q.deleted || !d.inScope(q, o) {
+			continue
+		}
+		if q.filter == "(objectClass=attributeSchema)" && o.attributes["lDAPDisplayName"] == nil {
+			continue
+		}
+		found = append(found, d.entry(q, o))
+	}
+	return found
+}
+
+func (d *fakeDC) inScope(q *fakeQuery, o *fakeObject) bool {
+	base := q.base
+	if guid, ok := strings.CutPrefix(base, "<GUID="); ok {
+		for _, other := range d.objects {
+			if fakeGUIDText(other.number) == strings.TrimSuffix(guid, ">") {
+				base = other.dn
+			}
+		}
+	}
+	if q.scope == ldap.ScopeBaseObject || o.dn == base {
+		return o.dn == base
+	}
+	if !strings.HasSuffix(o.dn, ","+base) {
+		return false
+	}
+	for _, inner := range []string{fakeConfig, fakeSchema} { // other naming contexts
+		if len(base) < len(inner) && strings.HasSuffix(o.dn, inner) {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *fakeDC) entry(q *fakeQuery, o *fakeObject) *ber.Packet {
+	all := [][2]any{
+		{"objectGUID", []string{string(fakeGUID(o.number))}}, {"uSNChanged", []string{strconv.Itoa(o.usn)}},
+		{"nTSecurityDescriptor", []string{"\x01\x00\x04\x80"}},
+		{"distinguishedName", []string{extended(o.number, o.dn)}},
+	}
+	if o.dn == fakeService {
+		all = append(all, [2]any{"invocationId", []string{string(append(make([]byte, 15), d.invocation))}})
+	}
+	for name, values := range o.attributes {
+		if name == "member" {
+			if list := d.members(q, values); list != nil {
+				all = append(all, list...)
+			}
+			continue
+		}
+		all = append(all, [2]any{name, values})
+	}
+	return entry(extended(o.number, o.dn), all)
+}
+
+// members cuts the values like a controller: at most maxValues, from where asked.
+func (d *fakeDC) members(q *fakeQuery, values []string) [][2]any {
+	var links []string
+	for _, v := range values {
+		number, dn, _ := strings.Cut(v, "|")
+		n, _ := strconv.Atoi(number)
+		links = append(links, extended(n, dn))
+	}
+	if d.maxValues == 0 {
+		return [][2]any{{"member", links}}
+	}
+	from := 0
+	for _, a := range q.attributes {
+		if _, r, err := parseRange(a); err == nil && r != nil {
+			from = r.low
+		}
+	}
+	to := min(from+d.maxValues, len(links))
+	name := fmt.Sprintf("member;range=%d-%d", from, to-1)
+	if to == len(links) {
+		name = fmt.Sprintf("member;range=%d-*", from)
+	}
+	return [][2]any{{"member", []string{}}, {name, links[from:to]}}
+}
+
+func extended(number int, dn string) string {
+	return fmt.Sprintf("<GUID=%s>;<SID=S-1-5-21-1-2-3-%d>;%s", fakeGUIDText(number), number, dn)
+}
+
+func entry(dn string, attributes [][2]any) *ber.Packet {
+	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
+	p.AppendChild(octets(dn))
+	list := ber.NewSequence("")
+	for _, a := range attributes {
+		values := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
+		for _, v := range a[1].([]string) {
+			values.AppendChild(octets(v))
+		}
+		one := ber.NewSequence("")
+		one.AppendChild(octets(a[0].(string)))
+		one.AppendChild(values)
+		list.AppendChild(one)
+	}
+	p.AppendChild(list)
+	return p
+}
+
+func reference(url string) *ber.Packet {
+	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultReference, nil, "")
+	p.AppendChild(octets(url))
+	return p
+}
+
+func result(tag ber.Tag, code int) *ber.Packet {
+	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, tag, nil, "")
+	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, int64(code), ""))
+	p.AppendChild(octets(""))
+	p.AppendChild(octets("told so"))
+	return p
+}
+
+func octets(s string) *ber.Packet {
+	return ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, s, "")
+}
+
+func message(id int64, op *ber.Packet, controls ...ldap.Control) []byte {
+	p := ber.NewSequence("")
+	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, id, ""))
+	p.AppendChild(op)
+	if len(controls) > 0 {
+		list := ber.Encode(ber.ClassContext, ber.TypeConstructed, 0, nil, "")
+		for _, c := range controls {
+			list.AppendChild(c.Encode())
+		}
+		p.AppendChild(list)
+	}
+	return p.Bytes()
+}
+
+func send(w io.Writer, id int64, op *ber.Packet, controls ...ldap.Control) error {
+	_, err := w.Write(message(id, op, controls...))
+	return err
+}
+
+func fakeCertificate(t *testing.T) (tls.Certificate, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "dc"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}

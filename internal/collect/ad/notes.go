@@ -1,0 +1,76 @@
+package ad
+
+import (
+	"slices"
+	"sort"
+
+	"infrabackup/internal/backup"
+)
+
+// maxPolicies bounds the group policies that are compared with their files.
+const maxPolicies = 100_000
+
+// accountClasses are the classes of objects with secrets that nobody can read.
+var accountClasses = []string{"user", "inetOrgPerson", "trustedDomain", "secret"}
+
+// note counts what becomes a gap in the end.
+func (r *reading) note(record *Record, again bool) {
+	r.notePolicy(record)
+	if again {
+		return
+	}
+	if record.Attribute("nTSecurityDescriptor") == nil {
+		r.undescribed++
+	}
+	if !record.Deleted && slices.ContainsFunc(accountClasses, func(class string) bool { return record.has("objectClass", class) }) {
+		r.accounts++
+	}
+}
+
+// reportGaps hands over the gaps that the directory part has.
+func (r *reading) reportGaps() {
+	r.sink.Gap(backup.Gap{
+		Code: PasswordsNotReadable, Object: "passwords of accounts, computers, trusts and secrets", Count: r.accounts,
+		Reason: "A domain controller never gives them over LDAP. Accounts that are created again need new passwords, computers must join again, trusts must be renewed.",
+	})
+	r.sink.Gap(backup.Gap{
+		Code: SACLNotCaptured, Object: "audit entries (SACL) of security descriptors",
+		Reason: "Reading them needs the privilege to manage auditing, which a backup account should not have.",
+	})
+	if r.undescribed > 0 {
+		r.sink.Gap(backup.Gap{
+			Code: SecurityDescriptorNotReadable, Object: "security descriptors of objects", Count: r.undescribed,
+			Reason: "The account may read these objects but not their permissions.",
+		})
+	}
+	if !r.root.supports(oidShowRecycled) {
+		r.sink.Gap(backup.Gap{
+			Code: RecycledNotShown, Object: "recycled objects",
+			Reason: "The domain controller has no control that shows them. They cannot be restored in any case.",
+		})
+	}
+	elsewhere := make([]string, 0, len(r.elsewhere))
+	for dn := range r.elsewhere {
+		elsewhere = append(elsewhere, dn)
+	}
+	sort.Strings(elsewhere)
+	for _, dn := range elsewhere {
+		r.sink.Gap(backup.Gap{
+			Code: PartitionElsewhere, Object: dn,
+			Reason: "The domain controller does not hold this naming context; back up a controller that does.",
+		})
+	}
+}
+
+// size estimates the length of the record's JSON, rather too long than too short.
+func (r *Record) size() int {
+	n := len(r.DN) + len(r.NamingContext) + 200
+	for _, a := range r.Attributes {
+		n += len(a.Name) + 50
+		for _, value := range a.Values {
+			n += len(value)*4/3 + 8
+		}
+		n += len(a.Targets) * 40
+	}
+	return n
+}

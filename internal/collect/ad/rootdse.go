@@ -1,0 +1,154 @@
+package ad
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"infrabackup/internal/fault"
+)
+
+// Controls of AD (MS-ADTS 3.1.1.3.4.1) that are asked for.
+const (
+	oidPaging          = ldap.ControlTypePaging
+	oidSDFlags         = ldap.ControlTypeMicrosoftSDFlags
+	oidShowDeleted     = ldap.ControlTypeMicrosoftShowDeleted
+	oidExtendedDN      = "1.2.840.113556.1.4.529"
+	oidShowRecycled    = "1.2.840.113556.1.4.2064"
+	oidDeactivatedLink = "1.2.840.113556.1.4.2065"
+)
+
+// maxContexts bounds the naming contexts that are read.
+const maxContexts = 1000
+
+// rootDSE is what a controller says of itself (RFC 4512, 5.1; MS-ADTS 3.1.1.3.2).
+type rootDSE struct {
+	contexts      []string // naming contexts in the order in which they are read
+	domain        string   // default naming context
+	schema        string
+	configuration string
+	service       string // name of the NTDS Settings object
+	server        string // dnsHostName
+	usn           uint64 // highestCommittedUSN
+	controls      []string
+}
+
+// readRootDSE reads it and makes sure that it is a domain controller's.
+func (l *connection) readRootDSE(ctx context.Context) (*rootDSE, error) {
+	what := "cannot read the root of " + l.host
+	e, err := l.readObject(ctx, what, "", []string{
+		"namingContexts", "defaultNamingContext", "schemaNamingContext", "configurationNamingContext",
+		"dsServiceName", "dnsHostName", "highestCommittedUSN", "supportedControl",
+	})
+	if err != nil {
+		return nil, err
+	}
+	if e == nil {
+		return nil, fault.New(fault.SourceInvalid, what, nil)
+	}
+	r := &rootDSE{
+		domain: e.GetAttributeValue("defaultNamingContext"), schema: e.GetAttributeValue("schemaNamingContext"),
+		configuration: e.GetAttributeValue("configurationNamingContext"),
+		service:       e.GetAttributeValue("dsServiceName"), server: e.GetAttributeValue("dnsHostName"),
+		controls: e.GetAttributeValues("supportedControl"),
+	}
+	held := e.GetAttributeValues("namingContexts")
+	r.usn, err = strconv.ParseUint(e.GetAttributeValue("highestCommittedUSN"), 10, 64)
+	if err != nil || r.domain == "" || r.schema == "" || r.configuration == "" || r.service == "" || len(held) == 0 {
+		return nil, fault.Newf(fault.SourceInvalid, "%s is not an Active Directory domain controller: its root names no domain, schema or USN", l.host)
+	}
+	for _, oid := range []string{oidPaging, oidSDFlags, oidShowDeleted, oidExtendedDN} {
+		if !slices.Contains(r.controls, oid) {
+			return nil, fault.Newf(fault.SourceInvalid, "%s does not support the control %s, without which a capture would have holes", l.host, oid)
+		}
+	}
+	if len(held) > maxContexts {
+		return nil, fault.Newf(fault.LimitExceeded, "%s has more than %d naming contexts", l.host, maxContexts)
+	}
+	r.contexts = inOrder(held, r.schema, r.configuration, r.domain)
+	return r, nil
+}
+
+// inOrder puts the naming contexts that others rely on first, which is also the
+// order of a restore, and keeps the server's order for the rest.
+func inOrder(held []string, first ...string) []string {
+	var all []string
+	for _, dn := range first {
+		if slices.Contains(held, dn) && !slices.Contains(all, dn) {
+			all = append(all, dn)
+		}
+	}
+	for _, dn := range held {
+		if !slices.Contains(all, dn) {
+			all = append(all, dn)
+		}
+	}
+	return all
+}
+
+// readInvocation reads which incarnation of its database the controller has: a
+// restored one has a new invocationId (MS-ADTS 3.1.1.1.5, 6.1.1.2.2.1.2.1.1).
+func (l *connection) readInvocation(ctx context.Context, r *rootDSE) (string, error) {
+	what := "cannot read invocationId of " + l.host
+	e, err := l.readObject(ctx, what, r.service, []string{"invocationId"})
+	if err != nil {
+		return "", err
+	}
+	if e == nil {
+		return "", fault.New(fault.SourceAccessDenied, what+": "+r.service+" is not shown to the account", nil)
+	}
+	id, ok := formatGUID(e.GetRawAttributeValue("invocationId"))
+	if !ok {
+		return "", fault.New(fault.SourceAccessDenied, what, nil)
+	}
+	return id, nil
+}
+
+// readingControls are those for reading whole objects. They are critical, so that a
+// server that cannot honour one says so.
+func readingControls() []ldap.Control {
+	return []ldap.Control{
+		// 7 is owner, group and DACL. Without the control it would be 15, and without
+		// the privilege for the SACL the whole descriptor would be missing in silence
+		// (MS-ADTS 3.1.1.3.4.1.11).
+		&ldap.ControlMicrosoftSDFlags{Criticality: true, ControlValue: 7},
+		// SEQUENCE { INTEGER 1 }: GUIDs and SIDs as text (MS-ADTS 3.1.1.3.4.1.5).
+		ldap.NewControlString(oidExtendedDN, true, "\x30\x03\x02\x01\x01"),
+	}
+}
+
+// deletedControls show deleted objects and, where known, recycled ones and links
+// to and from deleted objects (MS-ADTS 3.1.1.3.4.1.14, .25, .26).
+func (r *rootDSE) deletedControls() []ldap.Control {
+	var controls []ldap.Control
+	if r.supports(oidShowRecycled) {
+		controls = append(controls, ldap.NewControlString(oidShowRecycled, true, ""))
+	} else {
+		controls = append(controls, ldap.NewControlString(oidShowDeleted, true, ""))
+	}
+	if r.supports(oidDeactivatedLink) {
+		controls = append(controls, ldap.NewControlString(oidDeactivatedLink, true, ""))
+	}
+	return controls
+}
+
+func (r *rootDSE) supports(oid string) bool { return slices.Contains(r.controls, oid) }
+
+// dnsDomain turns DC=corp,DC=example into corp.example, "" when it is no such name.
+func dnsDomain(dn string) string {
+	parsed, err := ldap.ParseDN(dn)
+	if err != nil {
+		return ""
+	}
+	labels := make([]string, 0, len(parsed.RDNs))
+	for _, rdn := range parsed.RDNs {
+		if len(rdn.Attributes) != 1 || !strings.EqualFold(rdn.Attributes[0].Type, "DC") {
+			return ""
+		}
+		labels = append(labels, rdn.Attributes[0].Value)
+	}
+	return strings.Join(labels, ".")
+}

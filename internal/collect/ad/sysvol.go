@@ -1,0 +1,278 @@
+package ad
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/collect"
+	"infrabackup/internal/fault"
+)
+
+// FileSource is the share SYSVOL of a domain controller, read-only. Names are as
+// the server has them, with spaces and braces; paths have forward slashes and are
+// relative to the share. Errors are faults with SHARE_ or SOURCE_ codes; errors
+// caused by the end of ctx wrap its cause.
+type FileSource interface {
+	// Walk calls fn for every file in and below root, in an order that does not
+	// change as long as the files do not. It reports links and other special files
+	// and does not follow them. Fn's errors end the walk and are returned as they
+	// are. A folder that cannot be listed is an error.
+	Walk(ctx context.Context, root string, fn func(path string, info fs.FileInfo) error) error
+	// Open opens a file for reading from its beginning. Stat of what it returns asks
+	// the server. The caller closes it.
+	Open(ctx context.Context, path string) (fs.File, error)
+	// Close ends the connection.
+	Close() error
+}
+
+// policy is a group policy in the directory.
+type policy struct {
+	version string // versionNumber
+	file    string // Version of GPT.INI
+	found   bool   // GPT.INI was read
+}
+
+// maxGPT bounds what is read of a GPT.INI to find its version.
+const maxGPT = 64 << 10
+
+// dfsrPrivate is the replication service's own folder, which is no content and not
+// readable for others (MS-FRS2: staging and conflict files).
+const dfsrPrivate = "DfsrPrivate"
+
+var gptPath = regexp.MustCompile(`(?i)^[^/]+/Policies/(\{[0-9A-F-]{36}\})/GPT\.INI$`)
+
+func (r *reading) notePolicy(record *Record) {
+	if !record.has("objectClass", "groupPolicyContainer") {
+		return
+	}
+	id := strings.ToUpper(record.Value("cn"))
+	if record.Deleted {
+		// The name of a deleted one has more behind the GUID (MS-ADTS 3.1.1.5.5.1.3).
+		id, _, _ = strings.Cut(id, "\n")
+		delete(r.policies, id)
+		return
+	}
+	if len(r.policies) < maxPolicies {
+		r.policies[id] = policy{version: record.Value("versionNumber")}
+	}
+}
+
+func (c *Collector) openSYSVOL(ctx context.Context) (FileSource, error) {
+	files, err := c.config.OpenSYSVOL(ctx)
+	if err != nil {
+		return nil, explainSYSVOL(ctx, "no connection to SYSVOL of "+c.host, err)
+	}
+	return files, nil
+}
+
+func closeSYSVOL(ctx context.Context, files FileSource) error {
+	if err := files.Close(); err != nil {
+		return explainSYSVOL(ctx, "cannot close SYSVOL", err)
+	}
+	return nil
+}
+
+// sysvol captures the group policy files.
+func (r *reading) sysvol(ctx context.Context) (err error) {
+	if r.config.OpenSYSVOL == nil {
+		r.sink.Gap(backup.Gap{
+			Code: SYSVOLNotConfigured, Object: "group policy files and scripts in SYSVOL",
+			Reason: "The worker's configuration does not ask for them.",
+		})
+		return nil
+	}
+	domain := dnsDomain(r.root.domain)
+	if domain == "" {
+		return fault.Newf(fault.SourceInvalid, "%s is no name of a domain", r.root.domain)
+	}
+	files, err := r.openSYSVOL(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := closeSYSVOL(ctx, files); err == nil {
+			err = closeErr
+		}
+	}()
+	s := &policyFiles{reading: r, files: files}
+	if err := s.capture(ctx, domain); err != nil {
+		return err
+	}
+	s.report()
+	return nil
+}
+
+// policyFiles is the capture of SYSVOL.
+type policyFiles struct {
+	*reading
+	files   FileSource
+	count   int64
+	special int64
+	sinkErr error // an error of the sink, to be returned as it is
+}
+
+func (s *policyFiles) capture(ctx context.Context, domain string) error {
+	err := s.files.Walk(ctx, domain, func(name string, info fs.FileInfo) error {
+		switch {
+		case slices.Contains(strings.Split(name, "/"), dfsrPrivate):
+			return nil
+		case !info.Mode().IsRegular():
+			s.special++
+			return nil
+		}
+		return s.file(ctx, name)
+	})
+	switch {
+	case s.sinkErr != nil:
+		return s.sinkErr
+	case err != nil:
+		return explainSYSVOL(ctx, "cannot read SYSVOL of "+domain, err)
+	}
+	return nil
+}
+
+// file captures one file, which must not change while it is read.
+func (s *policyFiles) file(ctx context.Context, name string) (err error) {
+	what := "cannot read " + name + " of SYSVOL"
+	f, err := s.files.Open(ctx, name)
+	if err != nil {
+		return explainSYSVOL(ctx, what, err)
+	}
+	defer func() {
+		if closeErr := f.Close(); err == nil && closeErr != nil {
+			err = explainSYSVOL(ctx, what, closeErr)
+		}
+	}()
+	before, err := f.Stat()
+	if err != nil {
+		return explainSYSVOL(ctx, what, err)
+	}
+	var head bytes.Buffer
+	source := &faultReader{ctx: ctx, what: what, r: f}
+	s.sinkErr = s.sink.File(
+		backup.Item{Kind: KindFile, ID: name, Name: `SYSVOL\` + strings.ReplaceAll(name, "/", `\`)},
+		collect.FileInfo{Path: path.Join("sysvol", name), Size: before.Size(), Mode: 0o600, ModTime: before.ModTime()},
+		io.TeeReader(source, &limitedBuffer{&head}))
+	if s.sinkErr != nil {
+		return s.sinkErr
+	}
+	after, err := f.Stat()
+	if err != nil {
+		return explainSYSVOL(ctx, what, err)
+	}
+	if after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
+		return fault.New(fault.SourceChanging, what+": it changed meanwhile", nil)
+	}
+	s.count++
+	if m := gptPath.FindStringSubmatch(name); m != nil {
+		s.noteVersion(strings.ToUpper(m[1]), head.Bytes())
+	}
+	return nil
+}
+
+func (s *policyFiles) noteVersion(id string, gpt []byte) {
+	if p, ok := s.policies[id]; ok {
+		p.found, p.file = true, gptVersion(gpt)
+		s.policies[id] = p
+	}
+}
+
+// gptVersion finds Version= in the section General (MS-GPOL 2.2.4), 0 when it is
+// not there. Both halves count user and computer settings in one 32-bit number.
+func gptVersion(gpt []byte) string {
+	general := false
+	for line := range strings.Lines(string(gpt)) {
+		line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
+		if strings.HasPrefix(line, "[") {
+			general = strings.EqualFold(line, "[General]")
+			continue
+		}
+		key, value, ok := strings.Cut(line, "=")
+		if general && ok && strings.EqualFold(strings.TrimSpace(key), "Version") {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "0"
+}
+
+// report hands over the gaps of SYSVOL.
+func (s *policyFiles) report() {
+	s.sink.Gap(backup.Gap{
+		Code: SYSVOLACL, Object: "access control lists of the files in SYSVOL", Count: s.count,
+		Reason: "The SMB library cannot read them. After a restore, let group policy management set them from the policies' own security descriptors, which are captured.",
+	})
+	if s.special > 0 {
+		s.sink.Gap(backup.Gap{
+			Code: SYSVOLNotAFile, Object: "links in SYSVOL", Count: s.special, Reason: "Links are not followed.",
+		})
+	}
+	ids := make([]string, 0, len(s.policies))
+	for id := range s.policies {
+		ids = append(ids, id)
+	}
+	sort.Strings(ids)
+	for _, id := range ids {
+		p := s.policies[id]
+		switch {
+		case !p.found:
+			s.sink.Gap(backup.Gap{
+				Code: GPOFilesMissing, Object: "policy " + id,
+				Reason: "The directory has this policy, SYSVOL has no GPT.INI for it.",
+			})
+		case !sameVersion(p.version, p.file):
+			s.sink.Gap(backup.Gap{
+				Code: GPOVersionMismatch, Object: "policy " + id,
+				Reason: fmt.Sprintf("The directory has version %.20q, GPT.INI has %.20q: one half is newer.", p.version, p.file),
+			})
+		}
+	}
+}
+
+// sameVersion compares the two halves' numbers; one that is missing counts as 0.
+func sameVersion(directory, file string) bool {
+	if directory == "" {
+		directory = "0"
+	}
+	a, errA := strconv.ParseInt(directory, 10, 64)
+	b, errB := strconv.ParseInt(file, 10, 64)
+	// versionNumber is signed in the directory and may not be so in the file.
+	return errA == nil && errB == nil && uint32(a) == uint32(b)
+}
+
+// faultReader makes faults of a file's errors.
+type faultReader struct {
+	ctx  context.Context
+	what string
+	r    io.Reader
+}
+
+// Read implements [io.Reader].
+func (f *faultReader) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = explainSYSVOL(f.ctx, f.what, err)
+	}
+	return n, err
+}
+
+// limitedBuffer keeps the first bytes of a file.
+type limitedBuffer struct{ *bytes.Buffer }
+
+// Write implements [io.Writer].
+func (l *limitedBuffer) Write(p []byte) (int, error) {
+	if room := maxGPT - l.Len(); room > 0 {
+		l.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
