@@ -84,7 +84,7 @@ func (s *Stack) start(ctx context.Context, bin string, codecPort int) error {
 		return err
 	}
 	log := filepath.Join(s.dir, "log", "worker.log")
-	s.worker, err = newDaemon(s.dir, "worker", fmt.Sprintf("exec %s --config %s", filepath.Join(bin, "infrabackup-worker"), s.workerConfig()), logged(log, "the worker runs"))
+	s.worker, err = newDaemon(s.dir, "worker", fmt.Sprintf("exec %s --config %s", filepath.Join(bin, "infrabackup-worker"), s.workerConfig()), logged(log, "msg=ready"))
 	if err != nil {
 		return err
 	}
