@@ -40,12 +40,11 @@ type reading struct {
 	// emit hands on an object; again says that it was handed on before.
 	emit func(f *found, again bool) error
 
-	seen    map[[16]byte]sighting
-	seed    maphash.Seed
-	search  uint32 // number of the current search
-	changed []string
-	buffer  []byte
-	cursor  map[string]string
+	seen   map[[16]byte]sighting
+	seed   maphash.Seed
+	search uint32 // number of the current search
+	buffer []byte
+	cursor map[string]string
 
 	accounts, undescribed int64
 	policies              map[string]policy

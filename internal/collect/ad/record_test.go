@@ -1,0 +1,159 @@
+package ad
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestRecordRoundTrip(t *testing.T) {
+	r := sample(awkwardValues...)
+	r.DN = "CN=<a>&\"b\" \u2028 Ä\x7f," + fakeDomain
+	r.Deleted = true
+	r.Attributes = append(r.Attributes, Attribute{Name: "member", Values: [][]byte{[]byte("CN=x"), {}}, Targets: []string{fakeGUIDText(3), ""}})
+	document := r.AppendJSON(nil)
+	require.NotContains(t, string(document), "\n")
+	require.LessOrEqual(t, len(document), 2*r.size())
+	got, err := DecodeRecord(document)
+	require.NoError(t, err)
+	require.Equal(t, document, got.AppendJSON(nil))
+	require.Equal(t, r.DN, got.DN)
+	require.Equal(t, r.Attributes[1], got.Attributes[1])
+	for i, v := range awkwardValues {
+		require.Equal(t, v, string(got.Attributes[0].Values[i]))
+	}
+}
+
+const validRecord = `{"dn":"CN=x","guid":"31b2f340-016d-11d2-945f-00c04fb984f9","namingContext":"DC=x","attributes":[{"name":"cn","values":["eA=="]}]}`
+
+func TestDecodeRecordRefuses(t *testing.T) {
+	_, err := DecodeRecord([]byte(validRecord))
+	require.NoError(t, err)
+	replace := func(old, new string) string {
+		out := strings.Replace(validRecord, old, new, 1)
+		require.NotEqual(t, validRecord, out)
+		return out
+	}
+	tests := map[string]string{
+		"nothing":               "",
+		"null":                  "null",
+		"cut":                   validRecord[:60],
+		"something behind":      validRecord + "{}",
+		"spaces":                " " + validRecord,
+		"unknown field":         replace(`"dn"`, `"x":1,"dn"`),
+		"field in another case": replace(`"dn"`, `"DN"`),
+		"field twice":           replace(`"dn":"CN=x"`, `"dn":"CN=y","dn":"CN=x"`),
+		"no name":               replace(`CN=x`, ``),
+		"no naming context":     replace(`DC=x`, ``),
+		"GUID in upper case":    replace(`31b2f340`, `31B2F340`),
+		"short GUID":            replace(`31b2f340`, `31b2f34`),
+		"deleted false":         replace(`"attributes"`, `"deleted":false,"attributes"`),
+		"no attributes":         replace(`{"name":"cn","values":["eA=="]}`, ``),
+		"attribute twice":       replace(`]}]`, `]},{"name":"cn","values":["eA=="]}]`),
+		"out of order":          replace(`]}]`, `]},{"name":"bn","values":["eA=="]}]`),
+		"no values":             replace(`"eA=="`, ``),
+		"null value":            replace(`"eA=="`, `null`),
+		"not base64":            replace(`eA==`, `e`),
+		"unpadded base64":       replace(`eA==`, `eA`),
+		"loose base64":          replace(`eA==`, `eB==`),
+		"line feed in base64":   replace(`eA==`, `eA=\n=`),
+		"odd attribute name":    replace(`"cn"`, `"c\nn"`),
+		"too few targets":       replace(`["eA=="]`, `["eA==","eA=="],"targets":[""]`),
+		"target is no GUID":     replace(`["eA=="]`, `["eA=="],"targets":["x"]`),
+		"invalid UTF-8":         replace(`CN=x`, "CN=\xff"),
+		"escaped needlessly":    replace(`CN=x`, `CN=\u0078`),
+	}
+	for name, document := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := DecodeRecord([]byte(document))
+			require.Error(t, err)
+		})
+	}
+}
+
+func FuzzDecodeRecord(f *testing.F) {
+	f.Add([]byte(validRecord))
+	f.Add(sample(awkwardValues...).AppendJSON(nil))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		r, err := DecodeRecord(document)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(r.AppendJSON(nil), document) {
+			t.Fatal("a record has two forms")
+		}
+		if err := WriteLDIF(bytes.NewBuffer(nil), r); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestSplitExtended(t *testing.T) {
+	const guid = "31b2f340-016d-11d2-945f-00c04fb984f9"
+	tests := []struct{ value, plain, guid string }{
+		{"CN=x", "CN=x", ""},
+		{"<GUID=" + guid + ">;CN=x", "CN=x", guid},
+		{"<GUID=31B2F340-016d-11d2-945f-00c04fb984f9>;<SID=S-1-5-32-544>;CN=x", "CN=x", guid},
+		{"<GUID=" + guid + ">;<SID=S-1>;<RMD_FLAGS=1>;CN=x>;y", "CN=x>;y", guid},
+		{"<GUID=" + guid + ">;", "", guid},
+		{"<GUID=nonsense>;CN=x", "<GUID=nonsense>;CN=x", ""},
+		{"<GUID=" + guid, "<GUID=" + guid, ""},
+		{"<GUID=" + guid + ">;<SID=S-1", "<GUID=" + guid + ">;<SID=S-1", ""},
+		{"<SID=S-1-5-32-544>", "<SID=S-1-5-32-544>", ""},
+		{"B:4:00ff:<GUID=" + guid + ">;CN=x", "B:4:00ff:CN=x", guid},
+		{"S:5:a:b:c:<GUID=" + guid + ">;CN=x", "S:5:a:b:c:CN=x", guid},
+		{"B:4:00ff:CN=x", "B:4:00ff:CN=x", ""},
+		{"B:9:00ff:<GUID=" + guid + ">;CN=x", "B:9:00ff:<GUID=" + guid + ">;CN=x", ""},
+		{"B::", "B::", ""},
+		{"", "", ""},
+	}
+	for _, test := range tests {
+		plain, got := splitExtended([]byte(test.value))
+		require.Equal(t, test.plain, string(plain), test.value)
+		require.Equal(t, test.guid, got, test.value)
+	}
+}
+
+func FuzzSplitExtended(f *testing.F) {
+	f.Add([]byte("B:4:00ff:<GUID=31b2f340-016d-11d2-945f-00c04fb984f9>;<SID=S-1>;CN=x"))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		plain, guid := splitExtended(value)
+		if guid == "" && !bytes.Equal(plain, value) || len(plain) > len(value) {
+			t.Fatalf("%q became %q with %q", value, plain, guid)
+		}
+	})
+}
+
+func FuzzParseRange(f *testing.F) {
+	f.Add("member;range=0-1499")
+	f.Add("member;Range=0-*;binary")
+	f.Fuzz(func(t *testing.T, attribute string) {
+		name, r, err := parseRange(attribute)
+		if err == nil && r == nil && name != attribute {
+			t.Fatalf("%q became %q", attribute, name)
+		}
+		if r != nil && (r.low < 0 || !r.last && r.high < r.low) {
+			t.Fatalf("%q became %+v", attribute, r)
+		}
+	})
+}
+
+func TestGPTVersion(t *testing.T) {
+	for text, want := range map[string]string{
+		"[General]\r\nVersion=65537\r\n": "65537", "\ufeff[general]\nversion = 2": "2", "": "0", "[Other]\nVersion=3": "0",
+		"[General]\ndisplayName=x\n": "0", "[General]\nVersion=": "",
+	} {
+		require.Equal(t, want, gptVersion([]byte(text)), text)
+	}
+	require.True(t, sameVersion("-1", "4294967295"))
+	require.True(t, sameVersion("", "0"))
+	require.False(t, sameVersion("1", ""))
+}
+
+func TestDNSDomain(t *testing.T) {
+	require.Equal(t, "local.azurestack.test", dnsDomain("DC=local,dc=azurestack,DC=test"))
+	require.Equal(t, "", dnsDomain("CN=x,DC=test"))
+	require.Equal(t, "", dnsDomain("="))
+}
