@@ -42,7 +42,7 @@ func newest(t *testing.T, sink *collecttest.Recorder) map[string]*Record {
 	t.Helper()
 	records := map[string]*Record{}
 	for _, call := range sink.Calls() {
-		if call.Document == nil {
+		if call.Item.Kind != KindObject {
 			continue
 		}
 		r, err := DecodeRecord(call.Document)
@@ -297,6 +297,7 @@ func sysvolFiles() fstest.MapFS {
 		"corp.test/scripts/login.cmd":                                  {Data: []byte("@echo off"), ModTime: when},
 		"corp.test/DfsrPrivate/Staging/x":                              {Data: []byte("not content"), ModTime: when},
 		"corp.test/scripts/link":                                       {Mode: fs.ModeSymlink, ModTime: when},
+		"corp.test/Policies/" + policyID + "/USER":                     {Mode: fs.ModeDir, ModTime: when},
 		"elsewhere/file":                                               {Data: []byte("another domain")},
 	}
 }
@@ -334,6 +335,9 @@ func TestSYSVOL(t *testing.T) {
 			require.Equal(t, "PReg\x01\x00", content["sysvol/corp.test/Policies/"+policyID+"/MACHINE/Registry Pol.pol"])
 			require.NotContains(t, content, "sysvol/corp.test/DfsrPrivate/Staging/x")
 			require.NotContains(t, content, "sysvol/elsewhere/file")
+			require.True(t, slices.ContainsFunc(sink.Calls(), func(c collecttest.Call) bool {
+				return c.Item.Kind == KindFolder && string(c.Document) == `{"path":"corp.test/Policies/`+policyID+`/USER"}`
+			}))
 			var codes []string
 			for _, gap := range sink.Gaps() {
 				switch gap.Code {

@@ -15,7 +15,8 @@
 // object does not touch the objects that point to it, so a name that was read
 // before a rename would lead nowhere; a GUID still does.
 //
-// Each file in SYSVOL is an item of kind [KindFile]. SYSVOL comes through the port
+// Each file in SYSVOL is an item of kind [KindFile], each folder one of kind
+// [KindFolder], since empty folders belong to a policy. SYSVOL comes through the port
 // [FileSource], because collectors know nothing of SMB.
 //
 // # What is not

@@ -173,9 +173,16 @@ type valueRange struct {
 // without.
 func parseRange(attribute string) (name string, r *valueRange, err error) {
 	const option = ";range="
-	at := strings.Index(strings.ToLower(attribute), option)
-	if at < 0 {
-		return attribute, nil, nil
+	at := 0
+	for ; ; at++ {
+		next := strings.IndexByte(attribute[at:], ';')
+		if next < 0 {
+			return attribute, nil, nil
+		}
+		at += next
+		if len(attribute)-at >= len(option) && strings.EqualFold(attribute[at:at+len(option)], option) {
+			break
+		}
 	}
 	bounds, further, _ := strings.Cut(attribute[at+len(option):], ";")
 	name = attribute[:at]

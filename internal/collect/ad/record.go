@@ -14,7 +14,8 @@ import (
 // Kinds of items.
 const (
 	KindObject = "directory-object" // [Record] as JSON
-	KindFile   = "sysvol-file"      // ID and name are the path in the share SYSVOL
+	KindFile   = "sysvol-file"      // ID is the path in the share SYSVOL
+	KindFolder = "sysvol-folder"    // the same, as {"path":…}
 )
 
 // MaxRecordBytes bounds an encoded record. It has room for a group of about

@@ -24,9 +24,9 @@ import (
 // relative to the share. Errors are faults with SHARE_ or SOURCE_ codes; errors
 // caused by the end of ctx wrap its cause.
 type FileSource interface {
-	// Walk calls fn for every file in and below root, in an order that does not
-	// change as long as the files do not. It reports links and other special files
-	// and does not follow them. Fn's errors end the walk and are returned as they
+	// Walk calls fn for every file and folder below root, each folder before what is
+	// in it, in an order that does not change as long as the files do not. Links are
+	// reported and not followed. Fn's errors end the walk and are returned as they
 	// are. A folder that cannot be listed is an error.
 	Walk(ctx context.Context, root string, fn func(path string, info fs.FileInfo) error) error
 	// Open opens a file for reading from its beginning. Stat of what it returns asks
@@ -127,6 +127,9 @@ func (s *policyFiles) capture(ctx context.Context, domain string) error {
 		switch {
 		case slices.Contains(strings.Split(name, "/"), dfsrPrivate):
 			return nil
+		case info.IsDir() && info.Mode()&fs.ModeSymlink == 0:
+			s.sinkErr = s.sink.Record(backup.Item{Kind: KindFolder, ID: name, Name: windowsPath(name)}, folderDocument(name))
+			return s.sinkErr
 		case !info.Mode().IsRegular():
 			s.special++
 			return nil
@@ -140,6 +143,14 @@ func (s *policyFiles) capture(ctx context.Context, domain string) error {
 		return explainSYSVOL(ctx, "cannot read SYSVOL of "+domain, err)
 	}
 	return nil
+}
+
+// windowsPath is the path as an operator would write it.
+func windowsPath(name string) string { return `SYSVOL\` + strings.ReplaceAll(name, "/", `\`) }
+
+// folderDocument keeps the path of a folder, which may be empty.
+func folderDocument(name string) []byte {
+	return append(appendString([]byte(`{"path":`), name), '}')
 }
 
 // file captures one file, which must not change while it is read.
@@ -161,7 +172,7 @@ func (s *policyFiles) file(ctx context.Context, name string) (err error) {
 	var head bytes.Buffer
 	source := &faultReader{ctx: ctx, what: what, r: f}
 	s.sinkErr = s.sink.File(
-		backup.Item{Kind: KindFile, ID: name, Name: `SYSVOL\` + strings.ReplaceAll(name, "/", `\`)},
+		backup.Item{Kind: KindFile, ID: name, Name: windowsPath(name)},
 		collect.FileInfo{Path: path.Join("sysvol", name), Size: before.Size(), Mode: 0o600, ModTime: before.ModTime()},
 		io.TeeReader(source, &limitedBuffer{&head}))
 	if s.sinkErr != nil {
