@@ -66,20 +66,27 @@ func (c *Controller) Wait(ctx context.Context, runID string) (backup.Overview, e
 	return overview, c.fault(err)
 }
 
+// Running returns the run ID of the backup that runs, BACKUP_NOT_FOUND when none does.
+func (c *Controller) Running(ctx context.Context) (string, error) {
+	d, err := c.client.DescribeWorkflowExecution(ctx, flow.BackupWorkflowID(c.instance), "")
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) || err == nil && !isRunning(d.GetWorkflowExecutionInfo()) {
+		return "", fault.Newf(fault.BackupNotFound, "no backup of instance %s runs", c.instance)
+	}
+	if err != nil {
+		return "", c.fault(err)
+	}
+	return d.GetWorkflowExecutionInfo().GetExecution().GetRunId(), nil
+}
+
 // Cancel asks the running backup to stop and to clean up, and waits until it has.
 // BACKUP_NOT_FOUND when none runs.
 func (c *Controller) Cancel(ctx context.Context) error {
-	id := flow.BackupWorkflowID(c.instance)
-	d, err := c.client.DescribeWorkflowExecution(ctx, id, "")
-	var missing *serviceerror.NotFound
-	if errors.As(err, &missing) || err == nil && !isRunning(d.GetWorkflowExecutionInfo()) {
-		return fault.Newf(fault.BackupNotFound, "no backup of instance %s runs", c.instance)
-	}
+	runID, err := c.Running(ctx)
 	if err != nil {
-		return c.fault(err)
+		return err
 	}
-	runID := d.GetWorkflowExecutionInfo().GetExecution().GetRunId()
-	if err := c.client.CancelWorkflow(ctx, id, runID); err != nil {
+	if err := c.client.CancelWorkflow(ctx, flow.BackupWorkflowID(c.instance), runID); err != nil {
 		return c.fault(err)
 	}
 	_, err = c.Wait(ctx, runID)

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/user"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/codec"
+	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/temporal"
+)
+
+// app is the state of one run of the program.
+type app struct {
+	process
+	instance string
+	output   string
+	timeout  time.Duration
+	client   client.Client
+}
+
+// run runs one command and returns the exit code.
+func run(ctx context.Context, p process) int {
+	a := &app{process: p}
+	root := a.rootCommand()
+	root.SetArgs(p.args)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	err := root.ExecuteContext(ctx)
+	if a.client != nil {
+		a.client.Close()
+	}
+	if err == nil {
+		return fault.ExitOK
+	}
+	var code exitCode
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	if _, known := fault.Of(err); !known && !errors.Is(err, context.Canceled) {
+		// What cobra itself says is about flags and arguments.
+		err = fault.New(fault.Usage, "the command was not understood", err)
+	}
+	return a.fail(err)
+}
+
+// exitCode ends the program with a code after everything was said.
+type exitCode int
+
+// Error implements error.
+func (exitCode) Error() string { return "see above" }
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "infrabackup",
+		Short: "Back up the control plane of an Azure Stack style cloud to an SMB 3 share",
+		Long: `infrabackup backs up the control plane of one cloud instance, encrypted with a key
+that the service itself cannot open, to one external SMB 3 share.
+
+Enable it once, then start and watch backups:
+
+  infrabackup key generate --out operator.key
+  infrabackup enable --share '\\fs.example.com\AzSBackups' --username 'CORP\backup' --password-file F --recipient age1...
+  infrabackup backup start --wait
+
+Environment: INFRABACKUP_INSTANCE, INFRABACKUP_CODEC_KEY_FILE, TEMPORAL_ADDRESS,
+TEMPORAL_NAMESPACE and Temporal's other TEMPORAL_... variables.
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
+5 not enabled, 6 not found, 7 damaged or forged backup, 8 key does not fit,
+9 share refused or unreachable, 10 Temporal unreachable or no worker answers.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.output != "table" && a.output != "json" {
+				bad := a.output
+				a.output = "table"
+				return fault.Newf(fault.Usage, "-o %q is neither table nor json", bad)
+			}
+			return nil
+		},
+	}
+	instance, _ := a.lookup("INFRABACKUP_INSTANCE")
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.instance, "instance", cmp.Or(instance, "local"), "instance to work on (INFRABACKUP_INSTANCE)")
+	flags.StringVarP(&a.output, "output", "o", "table", "output format: table or json")
+	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this time (0: never)")
+	root.AddCommand(a.enableCommand(), a.settingsCommand(), a.keyCommand(), a.backupCommand(), a.restoreCommand(),
+		a.doctorCommand(), a.codecServerCommand(), a.versionCommand())
+	return root
+}
+
+// bounded applies --timeout.
+func (a *app) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.timeout > 0 {
+		return context.WithTimeout(ctx, a.timeout)
+	}
+	return context.WithCancel(ctx)
+}
+
+// controller connects to Temporal.
+func (a *app) controller(ctx context.Context) (*control.Controller, error) {
+	if err := backup.ValidateInstanceName(a.instance); err != nil {
+		return nil, fault.New(fault.Usage, "--instance was not understood", err)
+	}
+	ring, err := a.keyring("")
+	if err != nil {
+		return nil, err
+	}
+	options, err := temporal.FromEnvironment(a.lookup)
+	if err != nil {
+		return nil, err
+	}
+	options.Codec = codec.New(ring)
+	options.Logger = slog.New(slog.DiscardHandler) // what matters comes back as errors
+	options.Identity = a.caller()
+	if a.client, err = temporal.Dial(ctx, options); err != nil {
+		return nil, err
+	}
+	return control.New(a.client, temporal.DataConverter(options.Codec), cmp.Or(options.Namespace, "default"), a.instance), nil
+}
+
+// keyring loads the codec's keys from file, or from where the environment says.
+func (a *app) keyring(file string) (*codec.Keyring, error) {
+	if file == "" {
+		file, _ = a.lookup("INFRABACKUP_CODEC_KEY_FILE")
+	}
+	if file == "" {
+		return nil, fault.Newf(fault.ConfigInvalid, "INFRABACKUP_CODEC_KEY_FILE does not name the codec key file that the workers use")
+	}
+	return codec.LoadKeyring(file)
+}
+
+// caller says who asks, for the history.
+func (a *app) caller() string {
+	name, host := "unknown", "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return name + "@" + host
+}
+
+// usage is a fault about flags and arguments.
+func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/flow"
+)
+
+func (a *app) backupListCommand() *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List finished, running and failed backups, newest first",
+		Long: `List the finished backups on the share, and the runs that left none: the one that
+runs, and failed ones for as long as Temporal remembers them. The share is the truth:
+the list is read from it each time.`,
+		Example: "  infrabackup backup list\n  infrabackup backup list -o json | jq '.[0].backupId'",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			if limit < 1 || limit > flow.MaxListed {
+				return usage("--limit %d is not between 1 and %d", limit, flow.MaxListed)
+			}
+			c, err := a.controller(ctx)
+			if err != nil {
+				return err
+			}
+			listed, err := c.List(ctx, limit)
+			if err != nil {
+				return err
+			}
+			for _, f := range listed.Unreadable {
+				a.say("Warning: %s: %s", printable(f.File), printable(f.Message))
+			}
+			if listed.More {
+				a.say("Older backups are left out; see --limit.")
+			}
+			if err := a.print(listed.Backups, func(w *tabwriter.Writer) { backupTable(w, listed.Backups) }); err != nil {
+				return err
+			}
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 100, "how many, at most")
+	return cmd
+}
+
+func backupTable(w *tabwriter.Writer, backups []backup.Overview) {
+	line(w, "BACKUP", "STATUS", "STARTED", "SIZE", "SERVICES")
+	for _, b := range backups {
+		var services []string
+		for _, s := range b.Services {
+			text := string(s.Service)
+			if s.Status != backup.Succeeded {
+				text += " (" + string(s.Status) + ")"
+			}
+			services = append(services, text)
+		}
+		line(w, b.BackupID, b.Status, when(b.StartedAt), size(b.TotalBytes), strings.Join(services, " "))
+	}
+}
+
+func (a *app) backupShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "show [ID|latest]",
+		Short:             "Show one backup: services, sizes, gaps, failures",
+		Example:           "  infrabackup backup show latest",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeIDs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			c, err := a.controller(ctx)
+			if err != nil {
+				return err
+			}
+			b, err := c.Show(ctx, latestOr(args))
+			if err != nil {
+				return err
+			}
+			return a.showBackup(b)
+		},
+	}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+)
+
+func (a *app) backupStartCommand() *cobra.Command {
+	var wait bool
+	var spoolWait time.Duration
+	cmd := &cobra.Command{
+		Use:   "start [--wait]",
+		Short: "Start a backup",
+		Long: `Start a full backup of every service that the workers have a source for. One backup
+of an instance runs at a time; a second start exits with code 4 and names the one
+that runs.
+
+The backup goes on when this command ends, also when it is interrupted while it
+waits.`,
+		Example: "  infrabackup backup start --wait\n  infrabackup backup start -o json | jq -r .backupId",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			if spoolWait < time.Second {
+				return usage("--spool-wait %s is shorter than a second", spoolWait)
+			}
+			c, err := a.controller(ctx)
+			if err != nil {
+				return err
+			}
+			started, err := c.Start(ctx, a.caller(), spoolWait)
+			if err != nil {
+				return err
+			}
+			a.say("Backup %s runs.", started.BackupID)
+			if !wait {
+				return a.print(started, func(w *tabwriter.Writer) { line(w, started.BackupID) })
+			}
+			return a.follow(ctx, c, started.RunID)
+		},
+	}
+	cmd.Flags().BoolVar(&wait, "wait", false, "show progress and wait for the end")
+	cmd.Flags().DurationVar(&spoolWait, "spool-wait", flow.DefaultSpoolWait, "how long to wait for a worker host that holds captured data before the service is captured again")
+	return cmd
+}
+
+// follow shows a run's progress and then its result.
+func (a *app) follow(ctx context.Context, c *control.Controller, runID string) error {
+	show := a.newProgress()
+	err := c.Watch(ctx, runID, show.see)
+	show.end()
+	if err != nil {
+		if fault.CodeOf(err) == fault.Cancelled {
+			a.say("Stopped watching; the backup goes on.")
+		}
+		return err
+	}
+	overview, err := c.Wait(ctx, runID)
+	if err != nil {
+		return err
+	}
+	if err := a.showBackup(overview); err != nil {
+		return err
+	}
+	return partial(overview)
+}
+
+func (a *app) backupWatchCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "watch",
+		Short:   "Show the progress of the backup that runs, and wait for its end",
+		Example: "  infrabackup backup watch",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			c, err := a.controller(ctx)
+			if err != nil {
+				return err
+			}
+			runID, err := c.Running(ctx)
+			if err != nil {
+				return err
+			}
+			return a.follow(ctx, c, runID)
+		},
+	}
+}
+
+func (a *app) backupCancelCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "cancel",
+		Short:   "Stop the backup that runs, and remove what it had written",
+		Example: "  infrabackup backup cancel",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			c, err := a.controller(ctx)
+			if err != nil {
+				return err
+			}
+			a.say("Stopping the backup and cleaning up ...")
+			if err := c.Cancel(ctx); err != nil {
+				return err
+			}
+			return a.print(map[string]bool{"cancelled": true}, func(w *tabwriter.Writer) { line(w, "The backup was cancelled.") })
+		},
+	}
+}

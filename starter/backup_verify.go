@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+)
+
+func (a *app) backupVerifyCommand() *cobra.Command {
+	var from storeFlags
+	var keyFiles []string
+	cmd := &cobra.Command{
+		Use:   "verify [ID|latest] [--identity F] [--from DIR]",
+		Short: "Check a backup: signature, digests, completeness",
+		Long: `Check that every byte of a backup is what was written, that nothing is missing and
+nothing was added, and that it was signed by this instance. No private key is needed; a
+worker does the reading. Exit code 7 when something is wrong.
+
+With --identity this command reads the share itself, decrypts everything and compares
+every item with the catalogue: the key does not leave this machine. With --from it reads
+a mounted or copied share, or uses --share, without Temporal; then the signing key is the
+one beside the backups unless --allowed-signers names a trusted copy.`,
+		Example: `  infrabackup backup verify latest
+  infrabackup backup verify 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --identity operator.key
+  infrabackup backup verify latest --from /mnt/AzSBackups`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeIDs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			verdict, err := a.verify(ctx, latestOr(args), from, keyFiles)
+			if err != nil {
+				return err
+			}
+			if err := a.printVerdict(verdict); err != nil {
+				return err
+			}
+			if len(verdict.Findings) > 0 {
+				return exitCode(fault.ExitDamaged)
+			}
+			return nil
+		},
+	}
+	from.register(cmd)
+	cmd.Flags().StringArrayVar(&keyFiles, "identity", nil, "file with the operator's private key; may be repeated")
+	return cmd
+}
+
+func (a *app) verify(ctx context.Context, id string, from storeFlags, keyFiles []string) (backup.Verdict, error) {
+	keys, err := identities(keyFiles)
+	if err != nil {
+		return backup.Verdict{}, err
+	}
+	if len(keys) == 0 && !from.given() {
+		c, err := a.controller(ctx)
+		if err != nil {
+			return backup.Verdict{}, err
+		}
+		return c.Verify(ctx, id)
+	}
+	opened, err := a.open(ctx, from)
+	if err != nil {
+		return backup.Verdict{}, err
+	}
+	defer opened.close(a)
+	backupID, err := opened.resolve(ctx, id)
+	if err != nil {
+		return backup.Verdict{}, err
+	}
+	return opened.repo.Verify(ctx, backupID, repository.VerifyOptions{Identities: keys, AllowedSigners: opened.signers})
+}
+
+func (a *app) printVerdict(v backup.Verdict) error {
+	return a.print(v, func(w *tabwriter.Writer) {
+		verdict := "good"
+		if len(v.Findings) > 0 {
+			verdict = "DAMAGED OR FORGED"
+		}
+		line(w, "Backup:", v.BackupID)
+		line(w, "Verdict:", verdict)
+		line(w, "Read:", fmt.Sprintf("%d files, %s", v.Files, size(v.Bytes)))
+		if v.Items > 0 {
+			line(w, "Decrypted:", fmt.Sprintf("%d items", v.Items))
+		}
+		line(w, "Signed by:", v.Signer)
+		for _, f := range v.Findings {
+			line(w, f.Code+":", f.File+": "+f.Message)
+		}
+	})
+}
+
+func (a *app) backupDeleteCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:               "delete ID --yes",
+		Short:             "Remove one finished backup from the share",
+		Example:           "  infrabackup backup delete 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --yes",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeIDs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			if _, err := backup.ParseID(args[0]); err != nil {
+				return fault.New(fault.Usage, "a backup to delete is named by its ID", err)
+			}
+			if !yes {
+				return usage("deleting cannot be undone: add --yes to delete %s", args[0])
+			}
+			c, err := a.controller(ctx)
+			if err != nil {
+				return err
+			}
+			gone, err := c.Delete(ctx, args[0], a.caller())
+			if err != nil {
+				return err
+			}
+			return a.print(gone, func(w *tabwriter.Writer) { line(w, "Deleted", gone.BackupID) })
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "really delete")
+	return cmd
+}

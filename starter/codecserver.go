@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/codec"
+	"infrabackup/internal/config"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/secret"
+)
+
+func (a *app) codecServerCommand() *cobra.Command {
+	var address, origin, tokenFile, keyFile string
+	cmd := &cobra.Command{
+		Use:   "codec-server --token-file F [--address HOST:PORT] [--origin URL]",
+		Short: "Decrypt payloads for the Temporal Web UI",
+		Long: `Serve the Temporal Web UI, so that it shows histories in clear. Callers must present
+the token: enter http://HOST:PORT/TOKEN as the codec server's address in the Web UI.
+
+It shows settings, passwords among them, to whoever holds the token: keep it on the
+loopback interface, or behind a proxy that speaks TLS.`,
+		Example: "  infrabackup codec-server --token-file token --origin http://127.0.0.1:8233",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if tokenFile == "" {
+				return usage("--token-file is needed")
+			}
+			token, err := config.ReadSecret(tokenFile)
+			if err != nil {
+				return err
+			}
+			if parsed, err := url.Parse(origin); err != nil || parsed.Host == "" || parsed.Path != "" {
+				return usage("--origin %q is not an origin such as http://127.0.0.1:8233", origin)
+			}
+			ring, err := a.keyring(keyFile)
+			if err != nil {
+				return err
+			}
+			return a.serveCodec(cmd.Context(), address, codec.NewHandler(codec.New(ring), origin, token))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&address, "address", "127.0.0.1:8081", "address to listen on")
+	flags.StringVar(&origin, "origin", "http://127.0.0.1:8233", "origin of the Web UI that may call")
+	flags.StringVar(&tokenFile, "token-file", "", "file with the token that callers present")
+	flags.StringVar(&keyFile, "key-file", "", "codec key file (default: INFRABACKUP_CODEC_KEY_FILE)")
+	cmd.AddCommand(a.codecKeyCommand())
+	return cmd
+}
+
+func (a *app) serveCodec(ctx context.Context, address string, handler http.Handler) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fault.New(fault.Usage, "--address cannot be listened on", err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	a.say("The codec server answers on %s.", listener.Addr())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fault.New(fault.Internal, "the codec server failed", err)
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err = server.Shutdown(stopping)
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	if err != nil {
+		return fault.New(fault.Internal, "the codec server did not stop in order", err)
+	}
+	return nil
+}
+
+func (a *app) codecKeyCommand() *cobra.Command {
+	var out, id string
+	cmd := &cobra.Command{
+		Use:     "key --out FILE",
+		Short:   "Make a codec key file for the workers and the command line",
+		Example: "  infrabackup codec-server key --out /etc/infrabackup/codec.keys",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if out == "" {
+				return usage("--out is needed")
+			}
+			key, err := codec.GenerateKeyLine(id, rand.Reader)
+			if err != nil {
+				return err
+			}
+			if err := createNew(out, secret.New(key)); err != nil {
+				return err
+			}
+			a.say("The codec key is in %s. Copy it to every worker host and to where this command runs.", out)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "file for the key; must not exist")
+	cmd.Flags().StringVar(&id, "id", "k1", "name of the key")
+	return cmd
+}

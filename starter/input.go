@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"infrabackup/internal/config"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/secret"
+)
+
+// maxInput bounds files that an operator names.
+const maxInput = 1 << 20
+
+// password comes from a file, from standard input ("-"), or from a prompt; never from
+// an argument, which every process list shows.
+func (a *app) password(file, prompt string) (secret.String, error) {
+	switch {
+	case file == "-":
+		text, err := bufio.NewReader(io.LimitReader(a.stdin, maxInput)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return secret.String{}, fault.New(fault.Usage, "the password cannot be read from standard input", err)
+		}
+		return secret.New(strings.TrimRight(text, "\r\n")), nil
+	case file != "":
+		return config.ReadSecret(file)
+	}
+	stdin, ok := a.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(stdin.Fd())) {
+		return secret.String{}, usage("no password is given: use --password-file F, or - for standard input")
+	}
+	if _, err := io.WriteString(a.stderr, prompt+": "); err != nil {
+		return secret.String{}, fault.New(fault.Internal, "the prompt cannot be shown", err)
+	}
+	text, err := term.ReadPassword(int(stdin.Fd()))
+	a.say("")
+	if err != nil {
+		return secret.String{}, fault.New(fault.Usage, "the password cannot be read", err)
+	}
+	return secret.New(string(text)), nil
+}
+
+// read reads a bounded file that a flag names.
+func read(flag, file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fault.New(fault.Usage, flag+" cannot be read", err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	data, err := io.ReadAll(io.LimitReader(f, maxInput+1))
+	if err != nil {
+		return nil, fault.New(fault.Usage, flag+" cannot be read", err)
+	}
+	if len(data) > maxInput {
+		return nil, usage("%s: %s is longer than %d bytes", flag, file, maxInput)
+	}
+	return data, nil
+}
+
+// identities reads the operator's private keys.
+func identities(files []string) ([]seal.Identity, error) {
+	var all []seal.Identity
+	for _, file := range files {
+		data, err := read("--identity", file)
+		if err != nil {
+			return nil, err
+		}
+		found, err := seal.ParseIdentities(data)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// createNew writes a secret file that must not exist yet.
+func createNew(file string, text secret.String) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fault.Newf(fault.AlreadyExists, "%s exists, and a key is never overwritten", file)
+	}
+	if err != nil {
+		return fault.New(fault.Usage, "the file cannot be made", err)
+	}
+	_, err = f.WriteString(text.Reveal())
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fault.New(fault.Usage, file+" cannot be written", err), os.Remove(file))
+	}
+	return nil
+}

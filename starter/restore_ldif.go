@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"infrabackup/internal/archive"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/ad"
+	"infrabackup/internal/fault"
+)
+
+// Files that --format ldif makes.
+const (
+	ldifObjects  = "ad-objects.ldif"  // creates objects again: ldapmodify -c and ldbadd take it
+	ldifLinks    = "ad-links.ldif"    // then their links: ldapmodify -c takes it
+	ldifVerbatim = "ad-verbatim.ldif" // everything that was captured, for reading and comparing
+)
+
+// extractLDIF writes the directory as LDIF, reading the part several times rather than
+// keeping it in memory.
+func (x *extraction) extractLDIF(ctx context.Context, root *os.Root) error {
+	replaced, err := x.replaced(ctx)
+	if err != nil {
+		return err
+	}
+	records := func(fn func(*ad.Record) error) error { return x.records(ctx, replaced, fn) }
+	err = x.write(root, ldifVerbatim, func(w io.Writer) error {
+		out := bufio.NewWriter(w)
+		err := records(func(r *ad.Record) error { return ad.WriteLDIF(out, r) })
+		return errors.Join(err, out.Flush())
+	})
+	if err != nil {
+		return err
+	}
+	err = x.write(root, ldifObjects, func(w io.Writer) error {
+		return ad.WriteImportLDIF(w, records, ad.ImportOptions{OmitLinks: true})
+	})
+	if err != nil {
+		return err
+	}
+	return x.write(root, ldifLinks, func(w io.Writer) error {
+		return ad.WriteImportLDIF(w, records, ad.ImportOptions{OmitObjects: true})
+	})
+}
+
+// replaced counts, for objects that were captured more than once, how many of their
+// records a later one replaces. They are those that moved during the capture.
+func (x *extraction) replaced(ctx context.Context) (map[string]int, error) {
+	counts := map[string]int{}
+	err := x.backup.Catalog(ctx, x.key, func(e backup.CatalogEntry) error {
+		if e.Service == backup.AD && e.Kind == ad.KindObject && e.Supersedes {
+			counts[e.ID]++
+		}
+		return nil
+	})
+	return counts, err
+}
+
+// records gives every directory object in its newest version.
+func (x *extraction) records(ctx context.Context, replaced map[string]int, fn func(*ad.Record) error) error {
+	old := map[string]int{}
+	for id, n := range replaced {
+		old[id] = n
+	}
+	part, err := x.backup.Part(ctx, backup.AD, x.key)
+	if err != nil {
+		return err
+	}
+	err = archive.Walk(part, archive.DefaultLimits(), func(e archive.Entry, body io.Reader) error {
+		if !strings.HasPrefix(e.Path, ad.KindObject+"/") {
+			return nil
+		}
+		return eachLine(body, func(document []byte) error {
+			record, err := ad.DecodeRecord(document)
+			if err != nil {
+				return fault.New(fault.BackupDamaged, "a directory object in "+e.Path+" cannot be read", err)
+			}
+			if old[record.GUID] > 0 {
+				old[record.GUID]--
+				return nil
+			}
+			return fn(record)
+		})
+	})
+	return errors.Join(err, part.Close())
+}
+
+// eachLine gives the lines of JSON Lines; their length is bounded by the part's
+// entries.
+func eachLine(r io.Reader, fn func([]byte) error) error {
+	in := bufio.NewReaderSize(r, 64<<10)
+	for {
+		document, err := in.ReadBytes('\n')
+		if len(document) > 0 {
+			if err := fn(document); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/secret"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/dir"
+	"infrabackup/internal/share/smb"
+)
+
+// storeFlags say where backups are read from, when not from the share that the
+// settings name.
+type storeFlags struct {
+	from           string
+	share          string
+	username       string
+	passwordFile   string
+	transport      string
+	allowedSigners string
+}
+
+func (f *storeFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.from, "from", "", "folder with a mounted or copied share, instead of the share itself; needs no Temporal")
+	flags.StringVar(&f.share, "share", "", "UNC path of the share, instead of the one in the settings; needs no Temporal")
+	flags.StringVar(&f.username, "username", "", "account for --share")
+	flags.StringVar(&f.passwordFile, "password-file", "", "file with the password for --share, - for standard input")
+	flags.StringVar(&f.transport, "transport", string(smb.Encrypted), "protection on the wire for --share: encrypted or signed")
+	flags.StringVar(&f.allowedSigners, "allowed-signers", "", "trusted copy of the instance's allowed_signers")
+}
+
+// given reports whether the operator named a place.
+func (f storeFlags) given() bool { return f.from != "" || f.share != "" }
+
+// opened is a repository that this process reads itself.
+type opened struct {
+	repo    *repository.Repository
+	store   share.Store
+	signers []byte // trusted, empty when only the share's own are known
+}
+
+func (o *opened) close(a *app) {
+	if err := o.store.Close(); err != nil {
+		a.say("Warning: the connection to the share did not end well: %v", err)
+	}
+}
+
+// open connects to the place that the flags name, else to the share of the settings.
+func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
+	o := &opened{}
+	var err error
+	if f.allowedSigners != "" {
+		if o.signers, err = read("--allowed-signers", f.allowedSigners); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case f.from != "" && f.share != "":
+		return nil, usage("--from and --share exclude each other")
+	case f.from != "":
+		o.store, err = openFolder(f.from, a.instance)
+	case f.share != "":
+		o.store, err = a.openShare(ctx, f)
+	default:
+		err = a.openConfigured(ctx, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.repo = repository.New(o.store, a.instance)
+	return o, nil
+}
+
+// openFolder takes the folder that holds the instance's folder, and makes sure that it
+// does.
+func openFolder(folder, instance string) (share.Store, error) {
+	if _, err := os.Stat(filepath.Join(folder, instance, backup.BackupsDir)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fault.Newf(fault.BackupNotFound, "%s holds no backups of instance %s; --from takes the folder that holds the folder %s", folder, instance, instance)
+		}
+		return nil, fault.New(fault.Usage, "--from cannot be read", err)
+	}
+	return dir.Open(folder)
+}
+
+func (a *app) openShare(ctx context.Context, f storeFlags) (share.Store, error) {
+	unc, err := share.ParseUNC(f.share)
+	if err != nil {
+		return nil, err
+	}
+	if f.username == "" {
+		return nil, usage("--share needs --username")
+	}
+	password, err := a.password(f.passwordFile, "Password of "+f.username)
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, unc, f.username, password, smb.Transport(f.transport))
+}
+
+func (a *app) openConfigured(ctx context.Context, o *opened) error {
+	c, err := a.controller(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := c.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	unc, err := share.ParseUNC(s.Share.Path)
+	if err != nil {
+		return err
+	}
+	if len(o.signers) == 0 {
+		o.signers = []byte(seal.AllowedSignersLine(s.Signing.Public))
+	}
+	o.store, err = connect(ctx, unc, s.Credential.Username, s.Credential.Password.String, smb.Transport(s.Share.Transport))
+	return err
+}
+
+func connect(ctx context.Context, unc share.UNC, username string, password secret.String, transport smb.Transport) (share.Store, error) {
+	store, err := smb.Open(ctx, smb.Config{UNC: unc, Username: username, Password: password, Transport: transport})
+	if err != nil {
+		return nil, err // not a typed nil in the interface
+	}
+	return store, nil
+}
+
+// resolve turns an argument into an ID.
+func (o *opened) resolve(ctx context.Context, id string) (backup.ID, error) {
+	if id != control.Latest {
+		parsed, err := backup.ParseID(id)
+		if err != nil {
+			return "", fault.New(fault.Usage, "the backup was not understood", err)
+		}
+		return parsed, nil
+	}
+	listed, err := o.repo.List(ctx, 1)
+	if err != nil {
+		return "", err
+	}
+	if len(listed.Backups) == 0 {
+		return "", fault.Newf(fault.BackupNotFound, "%s holds no readable backup", o.repo)
+	}
+	return listed.Backups[0].BackupID, nil
+}
