@@ -66,5 +66,5 @@ const stockTools = `cd "$LAB_SHARE_DIR"/*/backups/* &&
 ssh-keygen -Y verify -f ../../allowed_signers -I infrabackup -n infrabackup -s SHA256SUMS.sig < SHA256SUMS &&
 sha256sum -c SHA256SUMS &&
 age -d -i "$LAB_IDENTITY" -o "$OPENED/backup.key" key.age &&
-age -d -i "$OPENED/backup.key" ad.tar.zst.age | zstd -dq | tar t | head -5
+age -d -i "$OPENED/backup.key" ad.tar.zst.age | zstd -dq | tar t | sed -n 1,5p
 rm "$OPENED/backup.key"`
