@@ -104,7 +104,9 @@ func (r *reading) checkRights(ctx context.Context, dn string) error {
 		if err != nil {
 			return err
 		}
-		if container == nil {
+		// Windows hides the container from those who may not look into it, Samba shows
+		// its name without attributes.
+		if container == nil || len(container.GetRawAttributeValue("objectGUID")) == 0 {
 			return fault.New(fault.SourceAccessDenied, what+": the account lacks the rights List Contents and Read Property on "+value[len(deletedObjects):], nil)
 		}
 	}

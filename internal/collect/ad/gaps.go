@@ -7,8 +7,9 @@ const (
 	// priorValue, initialAuthIncoming and initialAuthOutgoing are never given to
 	// anybody over LDAP (MS-ADTS 3.1.1.4.4). Counts accounts, trusts and secrets.
 	PasswordsNotReadable = "PASSWORDS_NOT_READABLE"
-	// SecurityDescriptorNotReadable counts objects that came without one, for which
-	// the account lacks READ_CONTROL.
+	// SecurityDescriptorNotReadable counts objects that came without one: the account
+	// lacks READ_CONTROL, or the controller keeps none, as Samba for its containers of
+	// deleted objects.
 	SecurityDescriptorNotReadable = "SECURITY_DESCRIPTOR_NOT_READABLE"
 	// SACLNotCaptured: audit settings need a privilege that a backup account should
 	// not have (ACCESS_SYSTEM_SECURITY, MS-ADTS 3.1.1.4.4).

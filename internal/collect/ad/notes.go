@@ -40,7 +40,7 @@ func (r *reading) reportGaps() {
 	if r.undescribed > 0 {
 		r.sink.Gap(backup.Gap{
 			Code: SecurityDescriptorNotReadable, Object: "security descriptors of objects", Count: r.undescribed,
-			Reason: "The account may read these objects but not their permissions.",
+			Reason: "The account lacks the right Read Permissions on them, or the controller keeps no permissions for them.",
 		})
 	}
 	if !r.root.supports(oidShowRecycled) {
