@@ -25,8 +25,9 @@
 // lists of SYSVOL, and what gaps.go lists. replPropertyMetaData and other
 // constructed attributes are not asked for: they describe the controller, not the
 // object. An object that the account may not even list cannot be noticed by any
-// reader: give it the rights that DEPLOYMENT asks for, which Check makes sure of as
-// far as the directory tells.
+// reader. So the account must be allowed to read everything: a member of
+// Administrators or Domain Admins is, an ordinary account is not, and Check refuses
+// one that sees no schema, no security descriptors or no deleted objects.
 //
 // # Consistency
 //

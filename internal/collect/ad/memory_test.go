@@ -1,0 +1,81 @@
+package ad
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/collect"
+)
+
+// TestMemoryStaysFlat captures 160 MB of objects that the server makes up as it
+// goes, and looks at the heap meanwhile.
+func TestMemoryStaysFlat(t *testing.T) {
+	const (
+		objects = 40_000
+		size    = 4096
+		bound   = 40 << 20
+	)
+	d := newFakeDC(t)
+	noise := strings.Repeat("x", size)
+	d.onSearch = func(q *fakeQuery) (bool, error) {
+		if q.base != fakeDomain {
+			return false, nil
+		}
+		start := q.page * q.size
+		for i := start; i < start+q.size; i++ {
+			guid := []byte(fmt.Sprintf("%016d", i))
+			text, _ := formatGUID(guid)
+			if err := send(q.conn, q.id, entry(fmt.Sprintf("<GUID=%s>;CN=object %d,%s", text, i, fakeDomain), [][2]any{
+				{"objectGUID", []string{string(guid)}}, {"uSNChanged", []string{"1"}}, {"nTSecurityDescriptor", []string{"x"}},
+				{"objectClass", []string{"top", "user"}}, {"info", []string{noise + strconv.Itoa(i)}},
+			})); err != nil {
+				return true, err
+			}
+		}
+		cookie := ""
+		if start+q.size < objects {
+			cookie = fmt.Sprintf("from %d", start+q.size)
+		}
+		return true, q.done(cookie)
+	}
+	config := d.config()
+	config.PageSize = 500
+	c, err := New(config)
+	require.NoError(t, err)
+	sink := &forgetful{}
+	_, err = c.Collect(t.Context(), sink)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, sink.count, objects)
+	require.Less(t, sink.heap, uint64(bound))
+	t.Logf("%d objects, at most %d KiB on the heap", sink.count, sink.heap>>10)
+}
+
+// forgetful is a sink that keeps nothing and measures.
+type forgetful struct {
+	count int
+	heap  uint64
+}
+
+// Record implements [collect.Sink].
+func (f *forgetful) Record(backup.Item, []byte) error {
+	if f.count++; f.count%2000 == 0 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		f.heap = max(f.heap, m.HeapAlloc)
+	}
+	return nil
+}
+
+// File implements [collect.Sink].
+func (f *forgetful) File(backup.Item, collect.FileInfo, io.Reader) error { return nil }
+
+// Gap implements [collect.Sink].
+func (f *forgetful) Gap(backup.Gap) {}
