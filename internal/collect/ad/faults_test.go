@@ -36,6 +36,14 @@ func TestAnswersThatEndEarly(t *testing.T) {
 				return false, nil
 			}
 		}, fault.SourceIncomplete},
+		"connection closed behind the last page": {func(d *fakeDC) {
+			d.onSearch = func(q *fakeQuery) (bool, error) {
+				if q.base != fakeDomain {
+					return false, nil
+				}
+				return true, errors.Join(q.done(""), errHangUp)
+			}
+		}, fault.SourceIncomplete},
 		"connection closed in mid-page": {func(d *fakeDC) {
 			d.afterEntry = func(q *fakeQuery, sent int) error {
 				if second(q) && sent == 2 {
@@ -105,9 +113,9 @@ func TestAnswersThatEndEarly(t *testing.T) {
 				return true, err
 			}
 		}, fault.SourceIncomplete},
-		"a message of 3 GiB": {func(d *fakeDC) {
+		"a message of 1 GiB": {func(d *fakeDC) {
 			d.onSearch = func(q *fakeQuery) (bool, error) {
-				_, err := q.conn.Write([]byte{0x30, 0x84, 0xc0, 0, 0, 0, 0x02, 0x01})
+				_, err := q.conn.Write([]byte{0x30, 0x84, 0x40, 0, 0, 0, 0x02, 0x01})
 				return true, err
 			}
 		}, fault.SourceIncomplete},
