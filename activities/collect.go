@@ -36,7 +36,6 @@ func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.Co
 		return flow.CollectOutput{}, err
 	}
 	beat := startHeart(ctx, in.Service, flow.PhaseCapture, 0)
-	defer beat.stop()
 	rec := &recording{spool: a.Spool, beat: beat}
 	captured, err := rec.capture(ctx, collector, in, workRecipient)
 	if err != nil {

@@ -24,7 +24,9 @@ type volume struct {
 func measured[In, Out any](a *Activities, name string, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (Out, error) {
 		began := a.Now()
+		ctx, stop := alive(ctx)
 		out, err := fn(ctx, in)
+		stop()
 		v := volumeOf(in, out)
 		code := fault.CodeOf(err)
 		a.Recorder.RecordStep(ctx, name, v.service, v.items, v.bytes, a.Now().Sub(began), code)

@@ -19,7 +19,7 @@ const heartbeatInterval = 2 * time.Second
 // write does not look like a dead worker. That the work itself moves on is the
 // concern of the time-outs below it.
 type heart struct {
-	service backup.Service
+	service atomic.Value // backup.Service
 	phase   atomic.Value // flow.Phase
 	items   atomic.Int64
 	bytes   atomic.Int64
@@ -28,12 +28,33 @@ type heart struct {
 	wg      sync.WaitGroup
 }
 
-// startHeart begins to report until stop is called.
+// heartKey finds the heart of an activity in its context.
+type heartKey struct{}
+
+// alive reports every activity as alive, with nothing to tell, until startHeart gives
+// it something.
+func alive(ctx context.Context) (context.Context, func()) {
+	h := beginHeart(ctx)
+	return context.WithValue(ctx, heartKey{}, h), h.stop
+}
+
+// startHeart says what an activity does from now on.
 func startHeart(ctx context.Context, service backup.Service, phase flow.Phase, total int64) *heart {
+	h, ok := ctx.Value(heartKey{}).(*heart)
+	if !ok {
+		h = beginHeart(ctx) // called without the wrapper, by a test
+	}
+	h.service.Store(service)
+	h.enter(phase, total)
+	return h
+}
+
+// beginHeart reports in the background until stop is called.
+func beginHeart(ctx context.Context) *heart {
 	beating, end := context.WithCancel(ctx)
-	h := &heart{service: service, end: end}
-	h.phase.Store(phase)
-	h.total.Store(total)
+	h := &heart{end: end}
+	h.service.Store(backup.Service(""))
+	h.phase.Store(flow.Phase(""))
 	activity.RecordHeartbeat(ctx, h.now())
 	h.wg.Go(func() {
 		ticker := time.NewTicker(heartbeatInterval)
@@ -52,7 +73,7 @@ func startHeart(ctx context.Context, service backup.Service, phase flow.Phase, t
 
 func (h *heart) now() flow.Heartbeat {
 	return flow.Heartbeat{
-		Service: h.service, Phase: h.phase.Load().(flow.Phase),
+		Service: h.service.Load().(backup.Service), Phase: h.phase.Load().(flow.Phase),
 		Items: h.items.Load(), Bytes: h.bytes.Load(), TotalBytes: h.total.Load(),
 	}
 }

@@ -44,7 +44,6 @@ func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (bac
 		return backup.Verdict{}, err
 	}
 	beat := startHeart(ctx, "", flow.PhaseReadBack, 0)
-	defer beat.stop()
 	return repo.Verify(ctx, in.BackupID, repository.VerifyOptions{
 		AllowedSigners: allowedSigners(s),
 		Progress: func(_ string, done, total int64) {

@@ -16,8 +16,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
-	beat := startHeart(ctx, "", flow.PhaseReadBack, 0)
-	defer beat.stop()
+	startHeart(ctx, "", flow.PhaseReadBack, 0)
 	final, done, err := repo.Published(ctx, in.BackupID, in.StartedAt)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err

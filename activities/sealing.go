@@ -22,7 +22,6 @@ func (a *Activities) SealBackup(ctx context.Context, in flow.SealBackupInput) (f
 		return flow.SealBackupOutput{}, err
 	}
 	beat := startHeart(ctx, "", flow.PhaseUpload, 0)
-	defer beat.stop()
 	catalog, err := a.sealCatalog(ctx, repo, in, beat)
 	if err != nil {
 		return flow.SealBackupOutput{}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -25,7 +26,7 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 		return flow.CheckShareOutput{}, err
 	}
 	repo := repository.New(store, a.Instance.Name)
-	if err := repo.Probe(ctx); err != nil {
+	if err := repo.Probe(ctx, string(in.BackupID)); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
 	if err := repo.Begin(ctx, in.BackupID); err != nil {
@@ -92,7 +93,7 @@ func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (o
 		}
 	}()
 	repo := repository.New(store, a.Instance.Name)
-	if err := repo.Probe(ctx); err != nil {
+	if err := repo.Probe(ctx, "settings-"+strconv.FormatInt(in.Revision, 10)); err != nil {
 		return out, err
 	}
 	space, err := store.Space(ctx)

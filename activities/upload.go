@@ -21,7 +21,6 @@ func (a *Activities) UploadPart(ctx context.Context, in flow.UploadPartInput) (f
 		return flow.UploadPartOutput{}, err
 	}
 	beat := startHeart(ctx, in.Service, flow.PhaseUpload, in.Part.Size)
-	defer beat.stop()
 	up := &upload{repo: repo, spool: a.Spool, id: in.BackupID, beat: beat}
 	out := flow.UploadPartOutput{Part: in.Part, Index: in.Index}
 	if out.ResumedFrom, err = up.file(ctx, in.Part); err != nil {

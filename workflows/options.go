@@ -17,7 +17,7 @@ const maxCaptures = 5
 
 // heartbeatTimeout is after how long a silent activity counts as dead together
 // with its worker, and is tried again. Activities report every few seconds.
-const heartbeatTimeout = 20 * time.Second
+const heartbeatTimeout = 15 * time.Second
 
 // patience is a retry policy for faults that pass by themselves, such as a file
 // server's restart or a worker's crash: about 45 minutes in all.
@@ -36,6 +36,7 @@ func probing(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ScheduleToCloseTimeout: 3 * time.Minute,
 		StartToCloseTimeout:    90 * time.Second,
+		HeartbeatTimeout:       heartbeatTimeout,
 		Summary:                summary,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 2,
@@ -47,6 +48,7 @@ func probing(ctx workflow.Context, summary string) workflow.Context {
 func preparing(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 5 * time.Minute,
+		HeartbeatTimeout:    heartbeatTimeout,
 		Summary:             summary,
 		RetryPolicy:         patience(),
 	})
@@ -77,6 +79,7 @@ func tidying(ctx workflow.Context, summary string) workflow.Context {
 		ScheduleToStartTimeout: time.Minute,
 		ScheduleToCloseTimeout: 15 * time.Minute,
 		StartToCloseTimeout:    5 * time.Minute,
+		HeartbeatTimeout:       heartbeatTimeout,
 		Summary:                summary,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 20,
@@ -89,6 +92,7 @@ func looking(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ScheduleToCloseTimeout: 10 * time.Minute,
 		StartToCloseTimeout:    5 * time.Minute,
+		HeartbeatTimeout:       heartbeatTimeout,
 		Summary:                summary,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3,

@@ -3,7 +3,6 @@ package repository
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,25 +17,32 @@ import (
 
 // Probe proves with a small file that the caller may do everything that a backup
 // needs: make folders, write, flush, read back, rename without replacing, and
-// delete. It leaves nothing behind but the instance's folders.
-func (r *Repository) Probe(ctx context.Context) error {
+// delete. It leaves nothing behind but the instance's folders. Token is part of the
+// file's name: a probe that is repeated after a crash clears away its own leftovers,
+// and [Repository.Begin] those of other backups.
+func (r *Repository) Probe(ctx context.Context, token string) error {
 	if err := r.store.MkdirAll(ctx, r.at(backup.IncomingDir)); err != nil {
 		return err
 	}
 	if err := r.store.MkdirAll(ctx, r.at(backup.BackupsDir)); err != nil {
 		return err
 	}
-	var token [8]byte
-	if _, err := rand.Read(token[:]); err != nil {
-		return fmt.Errorf("draw a name: %w", err)
+	first := r.at(backup.IncomingDir, probePrefix+token)
+	second := first + probeRenamed
+	if err := r.remove(ctx, second); err != nil {
+		return err
 	}
-	first := r.at(backup.IncomingDir, "probe-"+hex.EncodeToString(token[:]))
-	second := first + "-renamed"
 	err := r.probeFile(ctx, first, second)
 	// Both names are tried, whatever failed before; a probe that cannot be deleted
 	// is a failure of its own.
 	return errors.Join(err, r.remove(ctx, first), r.remove(ctx, second))
 }
+
+// Names of probes in incoming/.
+const (
+	probePrefix  = "probe-"
+	probeRenamed = "-renamed"
+)
 
 func (r *Repository) probeFile(ctx context.Context, first, second string) error {
 	data := make([]byte, 4096)
@@ -69,10 +75,17 @@ func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
 		return err
 	}
 	for _, entry := range entries {
-		if _, err := backup.ParseID(entry.Name); err != nil || !entry.IsDir || entry.Name == string(id) {
+		name := r.at(backup.IncomingDir, entry.Name)
+		owner, isProbe := strings.CutPrefix(strings.TrimSuffix(entry.Name, probeRenamed), probePrefix)
+		if _, err := backup.ParseID(owner); err != nil || owner == string(id) {
 			continue
 		}
-		if err := r.removeFolder(ctx, r.at(backup.IncomingDir, entry.Name)); err != nil {
+		if entry.IsDir {
+			err = r.removeFolder(ctx, name)
+		} else if isProbe {
+			err = r.remove(ctx, name)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -114,6 +127,11 @@ func (r *Repository) Upload(ctx context.Context, id backup.ID, file backup.File,
 	final := r.incoming(id, file.Name)
 	temp := r.incoming(id, file.Name+"."+opts.Token+tempSuffix)
 	if same, err := r.holds(ctx, final, file, opts.ReadBack); err != nil || same {
+		return err
+	}
+	// Other bytes under this name are an earlier capture's, whose host did not live to
+	// report them.
+	if err := r.remove(ctx, final); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

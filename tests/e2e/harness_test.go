@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,6 +75,9 @@ func server(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(workerVariable) != "" {
+		os.Exit(workerMain())
+	}
 	code := m.Run()
 	if devServer.server != nil {
 		if err := devServer.server.Stop(); err != nil {
@@ -105,6 +107,15 @@ type controller struct {
 // worker captures.
 func newController(t *testing.T, sources ...collect.Collector) *controller {
 	t.Helper()
+	c := newIdleController(t, sources...)
+	c.start()
+	t.Cleanup(func() { c.stop() })
+	return c
+}
+
+// newIdleController makes an instance that has no worker.
+func newIdleController(t *testing.T, sources ...collect.Collector) *controller {
+	t.Helper()
 	line, err := codec.GenerateKeyLine("test", rand.Reader)
 	require.NoError(t, err)
 	ring, err := codec.ParseKeyring([]byte(line))
@@ -123,8 +134,6 @@ func newController(t *testing.T, sources ...collect.Collector) *controller {
 	})
 	require.NoError(t, err)
 	t.Cleanup(c.client.Close)
-	c.start()
-	t.Cleanup(func() { c.stop() })
 	return c
 }
 
@@ -209,12 +218,19 @@ func (c *controller) enable() settings.Summary {
 // begin starts a backup.
 func (c *controller) begin() (backup.ID, flow.Run[backup.Overview]) {
 	c.t.Helper()
+	return c.beginWith(flow.BackupInput{})
+}
+
+// beginWith starts a backup with some of its input given.
+func (c *controller) beginWith(in flow.BackupInput) (backup.ID, flow.Run[backup.Overview]) {
+	c.t.Helper()
 	id, err := backup.NewID(rand.Reader)
 	require.NoError(c.t, err)
+	in.Instance, in.BackupID, in.RequestedBy = c.instance.Name, id, "test"
 	run, err := flow.Backup.Start(c.t.Context(), c.client, client.StartWorkflowOptions{
 		ID: flow.BackupWorkflowID(c.instance.Name), TaskQueue: flow.Queue(c.instance.Name),
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-	}, flow.BackupInput{Instance: c.instance.Name, BackupID: id, RequestedBy: "test"})
+	}, in)
 	require.NoError(c.t, err)
 	return id, run
 }
@@ -225,6 +241,7 @@ type items struct {
 	records int
 	files   map[string][]byte
 	fail    error
+	each    func(i int)   // called before each record, when not nil
 	reached chan struct{} // closed when the first item was given
 	gate    chan struct{} // waits for it after the first item, when not nil
 }
@@ -239,6 +256,9 @@ func (s *items) Check(context.Context) error { return s.fail }
 func (s *items) Collect(ctx context.Context, sink collect.Sink) (collect.Capture, error) {
 	start := time.Now()
 	for i := range s.records {
+		if s.each != nil {
+			s.each(i)
+		}
 		id := fmt.Sprintf("%06d", i)
 		if err := sink.Record(backup.Item{Kind: "thing", ID: id, Name: "thing " + id}, []byte(`{"id":"`+id+`"}`)); err != nil {
 			return collect.Capture{}, err
@@ -263,15 +283,4 @@ func (s *items) Collect(ctx context.Context, sink collect.Sink) (collect.Capture
 	}
 	sink.Gap(backup.Gap{Code: "TEST_GAP", Object: "thing", Reason: "for the test"})
 	return collect.Capture{Start: start, End: time.Now(), Cursor: map[string]string{"n": "1"}}, nil
-}
-
-// freePort returns a loopback port that was free a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
-	return port
 }

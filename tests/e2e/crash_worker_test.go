@@ -1,0 +1,279 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+
+	"infrabackup/activities"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/codec"
+	"infrabackup/internal/collect"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/dir"
+	"infrabackup/internal/share/smb"
+	"infrabackup/internal/spool"
+	"infrabackup/internal/telemetry"
+	"infrabackup/internal/temporal"
+	"infrabackup/workflows"
+)
+
+// workerVariable makes the test binary a worker process, which a test can kill as a
+// power cut does. Its value is the JSON of a workerConfig.
+const workerVariable = "INFRABACKUP_E2E_WORKER"
+
+// workerConfig is what a worker process is like.
+type workerConfig struct {
+	Address  string
+	Instance backup.Instance
+	Host     string
+	KeyLine  string
+	SpoolDir string
+	ShareDir string // a folder as the share, or
+	SMB      bool   // the share that the settings name
+	Blob     string // file that the CA's source gives
+	Records  int    // records that the directory's source gives
+
+	KillAtCall  int    // kill the process at this call of the store, 0 for never
+	KillAfter   bool   // after the call had its effect
+	KillAtFlush int    // kill the process when the CA's part was flushed for the n-th time
+	KillCapture bool   // kill the process within a capture
+	Once        string // file that remembers that the process was killed already
+}
+
+// workerMain is the worker process. It runs until it is killed.
+func workerMain() int {
+	var c workerConfig
+	if err := json.Unmarshal([]byte(os.Getenv(workerVariable)), &c); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	if err := c.serve(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func (c workerConfig) serve() error {
+	ring, err := codec.ParseKeyring([]byte(c.KeyLine))
+	if err != nil {
+		return err
+	}
+	client, err := temporal.Dial(context.Background(), temporal.Options{
+		Address: c.Address, Namespace: "default", Codec: codec.New(ring), Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	spooled, err := spool.Open(c.SpoolDir)
+	if err != nil {
+		return err
+	}
+	k := &killer{config: c}
+	acts := activities.New(activities.Dependencies{
+		Client: client, Instance: c.Instance, Host: c.Host, Product: "infrabackup test",
+		Collectors: []collect.Collector{&items{service: backup.AD, records: c.Records, each: k.captured}, &blobSource{file: c.Blob}},
+		Spool:      spooled, Keyring: ring, OpenStore: k.open, Recorder: telemetry.Discard(), Now: time.Now,
+	})
+	main := worker.New(client, flow.Queue(c.Instance.Name), worker.Options{MaxHeartbeatThrottleInterval: time.Second})
+	workflows.Register(main)
+	acts.Register(main)
+	host := worker.New(client, flow.SpoolQueue(c.Instance.Name, c.Host), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: time.Second})
+	acts.RegisterSpool(host)
+	if err := main.Start(); err != nil {
+		return err
+	}
+	return host.Run(worker.InterruptCh())
+}
+
+// blobSource gives one file as the CA's service.
+type blobSource struct{ file string }
+
+// Service implements collect.Collector.
+func (s *blobSource) Service() backup.Service { return backup.CA }
+
+// Check implements collect.Collector.
+func (s *blobSource) Check(context.Context) error { return nil }
+
+// Collect implements collect.Collector.
+func (s *blobSource) Collect(_ context.Context, sink collect.Sink) (collect.Capture, error) {
+	start := time.Now()
+	f, err := os.Open(s.file)
+	if err != nil {
+		return collect.Capture{}, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	info, err := f.Stat()
+	if err != nil {
+		return collect.Capture{}, err
+	}
+	err = sink.File(backup.Item{Kind: "file", ID: "blob", Name: "blob"}, collect.FileInfo{Path: "ca/blob", Size: info.Size(), Mode: 0o600}, f)
+	return collect.Capture{Start: start, End: time.Now()}, err
+}
+
+// killer ends its own process at a chosen point, once.
+type killer struct {
+	config  workerConfig
+	calls   atomic.Int64
+	flushes atomic.Int64
+}
+
+func (k *killer) die() {
+	marker, err := os.OpenFile(k.config.Once, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return // this process was started after the kill
+	}
+	_ = marker.Close() // empty
+	if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+		panic(err)
+	}
+	select {} // until the signal arrives
+}
+
+func (k *killer) captured(i int) {
+	if k.config.KillCapture && i == k.config.Records/2 {
+		k.die()
+	}
+}
+
+func (k *killer) open(ctx context.Context, s settings.Settings) (share.Store, error) {
+	if !k.config.SMB {
+		store, err := dir.Open(k.config.ShareDir)
+		if err != nil {
+			return nil, err
+		}
+		return &killing{Store: store, k: k}, nil
+	}
+	unc, err := share.ParseUNC(s.Share.Path)
+	if err != nil {
+		return nil, err
+	}
+	store, err := smb.Open(ctx, smb.Config{UNC: unc, Username: s.Credential.Username, Password: s.Credential.Password.String})
+	if err != nil {
+		return nil, err
+	}
+	return &killing{Store: store, k: k}, nil
+}
+
+// killing is a store whose n-th changing call ends the process.
+type killing struct {
+	share.Store
+	k *killer
+}
+
+func (s *killing) around(call func() error) error {
+	mine := int(s.k.calls.Add(1)) == s.k.config.KillAtCall
+	if mine && !s.k.config.KillAfter {
+		s.k.die()
+	}
+	err := call()
+	if mine {
+		s.k.die()
+	}
+	return err
+}
+
+// MkdirAll implements share.Store.
+func (s *killing) MkdirAll(ctx context.Context, path string) error {
+	return s.around(func() error { return s.Store.MkdirAll(ctx, path) })
+}
+
+// Rename implements share.Store.
+func (s *killing) Rename(ctx context.Context, from, to string) error {
+	return s.around(func() error { return s.Store.Rename(ctx, from, to) })
+}
+
+// Remove implements share.Store.
+func (s *killing) Remove(ctx context.Context, path string) error {
+	return s.around(func() error { return s.Store.Remove(ctx, path) })
+}
+
+// Upload implements share.Store.
+func (s *killing) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
+	return s.around(func() error {
+		return s.Store.Upload(ctx, path, src, from, size, func(offset int64) {
+			if flushed != nil {
+				flushed(offset)
+			}
+			if part := strings.Contains(path, "/ca.tar.zst.age.") && !strings.Contains(path, ".index"); part && int(s.k.flushes.Add(1)) == s.k.config.KillAtFlush {
+				s.k.die()
+			}
+		})
+	})
+}
+
+// crew keeps a worker process running, as a service manager does.
+type crew struct {
+	t       *testing.T
+	config  workerConfig
+	stopped atomic.Bool
+	current atomic.Pointer[os.Process]
+	done    chan struct{}
+	starts  atomic.Int64
+}
+
+// hire starts worker processes until the test ends; each one that dies is followed by
+// another.
+func hire(t *testing.T, config workerConfig) *crew {
+	t.Helper()
+	c := &crew{t: t, config: config, done: make(chan struct{})}
+	data, err := json.Marshal(config)
+	require.NoError(t, err)
+	go func() {
+		defer close(c.done)
+		for !c.stopped.Load() {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), workerVariable+"="+string(data))
+			cmd.Stderr = os.Stderr
+			c.starts.Add(1)
+			if err := cmd.Start(); err != nil {
+				t.Errorf("start a worker: %v", err)
+				return
+			}
+			c.current.Store(cmd.Process)
+			_ = cmd.Wait() // it is killed, one way or the other
+		}
+	}()
+	t.Cleanup(c.dismiss)
+	return c
+}
+
+// dismiss stops the worker process and starts no other.
+func (c *crew) dismiss() {
+	c.stopped.Store(true)
+	if p := c.current.Load(); p != nil {
+		_ = p.Kill() // it may have ended by itself
+	}
+	<-c.done
+}
+
+// crashing makes an instance whose worker is a process of its own.
+func crashing(t *testing.T, blobSize int, change func(*workerConfig)) (*controller, workerConfig) {
+	t.Helper()
+	c := newIdleController(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "blob")
+	require.NoError(t, os.WriteFile(file, blob(t, blobSize), 0o600))
+	config := workerConfig{
+		Address: server(t), Instance: c.instance, Host: "host-1", KeyLine: c.keyLine, SpoolDir: c.spoolDir, ShareDir: c.shareDir,
+		Blob: file, Records: 2000, Once: filepath.Join(dir, "killed"),
+	}
+	change(&config)
+	return c, config
+}
