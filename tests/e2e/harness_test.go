@@ -100,6 +100,7 @@ type controller struct {
 	identity secret.String
 	sources  []collect.Collector
 	wrap     func(share.Store) share.Store
+	edit     func(*settings.Settings) // of the proposal, when not nil
 	stop     func()
 }
 
@@ -185,7 +186,7 @@ func (c *controller) proposal() settings.Settings {
 	require.NoError(c.t, err)
 	key, err := seal.ParseSigningKey(signing)
 	require.NoError(c.t, err)
-	return settings.Settings{
+	s := settings.Settings{
 		Instance:   c.instance,
 		Share:      settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted},
 		Credential: settings.Credential{Username: `CORP\backup`, Password: secret.NewTransfer(secret.New("canary-share-password"))},
@@ -194,6 +195,10 @@ func (c *controller) proposal() settings.Settings {
 		}},
 		Signing: settings.Signing{PrivateKey: secret.NewTransfer(signing), Public: key.Public()},
 	}
+	if c.edit != nil {
+		c.edit(&s)
+	}
+	return s
 }
 
 // enable puts valid settings in force.
