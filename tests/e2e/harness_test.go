@@ -33,6 +33,7 @@ import (
 	"infrabackup/internal/spool"
 	"infrabackup/internal/telemetry"
 	"infrabackup/internal/temporal"
+	"infrabackup/tests/lab"
 	"infrabackup/workflows"
 )
 
@@ -78,13 +79,24 @@ func TestMain(m *testing.M) {
 	if os.Getenv(workerVariable) != "" {
 		os.Exit(workerMain())
 	}
-	code := m.Run()
+	lab.Main(tests{m})
+}
+
+// tests are this package's tests and what they share.
+type tests struct{ *testing.M }
+
+// Run implements the interface that the lab wraps.
+func (t tests) Run() int {
+	code := t.M.Run()
 	if devServer.server != nil {
 		if err := devServer.server.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stop the Temporal server:", err)
 		}
 	}
-	os.Exit(code)
+	if err := os.RemoveAll(built.dir); built.dir != "" && err != nil {
+		fmt.Fprintln(os.Stderr, "remove the binaries:", err)
+	}
+	return code
 }
 
 // controller is one instance with an in-process worker and a folder as its share.

@@ -66,7 +66,7 @@ func Require(t testing.TB) {
 }
 
 // Main runs a package's tests and stops the lab that they may have started.
-func Main(m *testing.M) {
+func Main(m interface{ Run() int }) {
 	code := m.Run()
 	if private.lab != nil {
 		err := private.lab.Stop(context.Background())
