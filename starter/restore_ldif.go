@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -96,8 +97,8 @@ func eachLine(r io.Reader, fn func([]byte) error) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	for {
 		document, err := in.ReadBytes('\n')
-		if len(document) > 0 {
-			if err := fn(document); err != nil {
+		if line := bytes.TrimSuffix(document, []byte("\n")); len(line) > 0 {
+			if err := fn(line); err != nil {
 				return err
 			}
 		}

@@ -164,6 +164,8 @@ func (d *domain) configure(cached string) error {
 	text = strings.ReplaceAll(text, cached, d.dir)
 	text = strings.Replace(text, "[global]", "[global]\n\ttls enabled = yes\n\ttls keyfile = "+d.tls.key+
 		"\n\ttls certfile = "+d.tls.certificate+"\n\ttls cafile = "+d.tls.ca+"\n\tlog level = 1 auth_audit:3\n", 1)
+	// The lab's folder may lie where only root can go.
+	text = strings.Replace(text, "[sysvol]", "[sysvol]\n\tforce user = root", 1)
 	return os.WriteFile(d.conf(), []byte(text), 0o600)
 }
 
