@@ -48,10 +48,27 @@ func run(ctx context.Context, p process) int {
 		return int(code)
 	}
 	if _, known := fault.Of(err); !known && !errors.Is(err, context.Canceled) {
-		// What cobra itself says is about flags and arguments.
+		// What cobra itself says is about flags and arguments. It may have stopped before
+		// it came to -o.
+		if wantsJSON(p.args) {
+			a.output = "json"
+		}
 		err = fault.New(fault.Usage, "the command was not understood", err)
 	}
 	return a.fail(err)
+}
+
+// wantsJSON looks for -o json in arguments that could not be parsed.
+func wantsJSON(args []string) bool {
+	for i, arg := range args {
+		switch arg {
+		case "-ojson", "-o=json", "--output=json":
+			return true
+		case "-o", "--output":
+			return i+1 < len(args) && args[i+1] == "json"
+		}
+	}
+	return false
 }
 
 // exitCode ends the program with a code after everything was said.

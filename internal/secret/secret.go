@@ -1,11 +1,3 @@
-// Package secret holds values that must not be printed: passwords and private
-// keys.
-//
-// A [String] shows itself as [Redacted] in every format verb, in slog and in
-// error texts, and refuses to be marshalled. The only way to the value is
-// [String.Reveal], which is easy to search for. [Transfer] is the one form that
-// may cross a process boundary, inside payloads that a codec encrypts; only the
-// Temporal contract uses it.
 package secret
 
 import (

@@ -1,0 +1,121 @@
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "infrabackup/"
+
+// pkg is what "go list" says of a package; names are relative to the module.
+type pkg struct {
+	ImportPath   string
+	Dir          string
+	Name         string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Name,Imports,TestImports,XTestImports", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var all []pkg
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p pkg
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
+		all = append(all, p)
+	}
+	require.Greater(t, len(all), 20)
+	return all
+}
+
+// rule forbids packages to import others. Both sides are prefixes of import paths.
+type rule struct {
+	from   []string // empty for all
+	except []string
+	to     []string
+	why    string
+}
+
+const temporal = "go.temporal.io/"
+
+var rules = []rule{
+	{from: []string{"internal/"}, to: []string{module + "workflows", module + "activities", module + "worker", module + "starter"},
+		why: "internal is below the four top folders"},
+	{from: []string{"workflows"}, to: []string{module + "activities", module + "internal/share/smb", module + "internal/share/dir", module + "internal/seal",
+		module + "internal/archive", module + "internal/repository", module + "internal/spool", module + "internal/collect", module + "internal/control"},
+		why: "workflows are deterministic and meet activities in flow only"},
+	{from: []string{"activities"}, to: []string{module + "workflows", module + "internal/control"}, why: "activities meet workflows in flow only"},
+	{from: []string{"internal/backup", "internal/fault", "internal/secret", "internal/archive", "internal/seal", "internal/share", "internal/collect",
+		"internal/settings", "internal/spool", "internal/repository", "internal/config"}, to: []string{temporal},
+		why: "domain code knows nothing of Temporal"},
+	{from: []string{"internal/collect/"}, to: []string{module + "internal/share"}, why: "collectors do not know where backups go"},
+	{from: []string{"internal/collect/ad"}, to: []string{module + "internal/collect/ca"}, why: "collectors do not import each other"},
+	{from: []string{"internal/collect/ca"}, to: []string{module + "internal/collect/ad"}, why: "collectors do not import each other"},
+	{except: []string{"internal/share/smb"}, to: []string{"github.com/hirochachacha/go-smb2"}, why: "the guard around go-smb2 must not be passed by"},
+	{except: []string{"internal/seal"}, to: []string{"filippo.io/age"}, why: "cryptography is in seal"},
+	{except: []string{"starter"}, to: []string{"github.com/spf13/cobra"}, why: "commands are in starter"},
+	{except: []string{"tests/"}, to: []string{module + "tests/"}, why: "the product does not depend on its tests"},
+	{from: []string{"internal/backup", "internal/fault", "internal/secret"}, to: []string{module + "internal/share", module + "internal/flow", module + "internal/settings"},
+		why: "the vocabulary imports nothing of the product"},
+}
+
+func under(path string, prefixes []string) bool {
+	for _, prefix := range prefixes {
+		if path == strings.TrimSuffix(prefix, "/") || strings.HasPrefix(path, strings.TrimSuffix(prefix, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// violations returns what breaks a rule.
+func (r rule) violations(all []pkg) []string {
+	var found []string
+	for _, p := range all {
+		if (len(r.from) > 0 && !under(p.ImportPath, r.from)) || under(p.ImportPath, r.except) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if under(imported, r.to) {
+				found = append(found, p.ImportPath+" imports "+imported+": "+r.why)
+			}
+		}
+	}
+	return found
+}
+
+func TestImports(t *testing.T) {
+	all := packages(t)
+	for _, r := range rules {
+		require.Empty(t, r.violations(all))
+	}
+}
+
+func TestImportRulesCanFail(t *testing.T) {
+	for _, r := range rules {
+		from := "some/package"
+		if len(r.from) > 0 {
+			from = strings.TrimSuffix(r.from[0], "/") + "/below"
+		}
+		bad := pkg{ImportPath: from, Imports: []string{strings.TrimSuffix(r.to[0], "/") + "/below"}}
+		require.Len(t, r.violations([]pkg{bad}), 1, r.why)
+		require.Empty(t, r.violations([]pkg{{ImportPath: from, Imports: []string{"fmt"}}}), r.why)
+	}
+}
