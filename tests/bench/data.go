@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+const mib = 1 << 20
+
+// measureBlob compares on one file of incompressible bytes.
+func (b *bench) measureBlob(ctx context.Context, sizeMiB int) error {
+	dir := filepath.Join(b.dir, "data")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "blob")
+	if err := writeRandom(file, int64(sizeMiB)*mib); err != nil {
+		return err
+	}
+	bytes := int64(sizeMiB) * mib
+	err := b.compare(ctx, fmt.Sprintf("One incompressible file of %d MiB", sizeMiB), bytes, []contender{
+		b.product(file),
+		b.upload(file),
+		b.shell("smbclient put, encrypted session", "smbclient", fmt.Sprintf(`smbclient %s -m SMB3 --client-protection=encrypt -c 'put %s peer'`, b.unc(), file)),
+		b.shell("age then smbclient put -, without read-back", "age", fmt.Sprintf(`age -r "$RECIPIENT" < %s | smbclient %s -m SMB3 --client-protection=encrypt -c 'put - peer'`, file, b.unc())),
+		b.shell("rclone crypt over smb", "rclone", fmt.Sprintf(`rclone copyto %s crypt:peer`, file)),
+		b.shell("restic over rclone", "restic", fmt.Sprintf(`restic -q init && restic -q backup %s`, file)),
+	})
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+// measureItems compares on many small files.
+func (b *bench) measureItems(ctx context.Context, n int) error {
+	dir := filepath.Join(b.dir, "items")
+	const size = 2048
+	for i := range n {
+		sub := filepath.Join(dir, fmt.Sprintf("%03d", i/100))
+		if i%100 == 0 {
+			if err := os.MkdirAll(sub, 0o755); err != nil {
+				return err
+			}
+		}
+		if err := writeRandom(filepath.Join(sub, fmt.Sprintf("%06d", i)), size); err != nil {
+			return err
+		}
+	}
+	return b.compare(ctx, fmt.Sprintf("%d files of 2 KiB", n), int64(n)*size, []contender{
+		b.product(dir),
+		b.shell("tar, age, smbclient put -, without read-back", "age", fmt.Sprintf(`tar c -C %s . | age -r "$RECIPIENT" | smbclient %s -m SMB3 --client-protection=encrypt -c 'put - peer'`, dir, b.unc())),
+		b.shell("restic over rclone", "restic", fmt.Sprintf(`restic -q init && restic -q backup %s`, dir)),
+	})
+}
+
+func writeRandom(file string, size int64) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	if _, err := io.CopyN(f, rand.Reader, size); err != nil {
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"infrabackup/tests/lab"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures both data sets.
+func run(ctx context.Context) (err error) {
+	sizeMiB := flag.Int("size-mib", 2048, "size of the incompressible data set")
+	items := flag.Int("items", 10_000, "files in the many-small-items data set, 2 KiB each")
+	runs := flag.Int("runs", 3, "runs of each contender; the median counts")
+	ram := flag.String("ram", "/dev/shm/infrabackup-bench", "folder on a RAM disk")
+	bin := flag.String("bin", "bin", "folder with the product's binaries")
+	flag.Parse()
+	if *sizeMiB < 1 || *items < 1 || *runs < 1 {
+		return errors.New("sizes and runs are at least 1")
+	}
+	if err := os.RemoveAll(*ram); err != nil {
+		return err
+	}
+	servers, err := lab.Start(ctx, lab.Options{Dir: *ram, Seed: 7, ADUsers: 10, Out: os.Stderr})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, servers.Stop(ctx), os.RemoveAll(*ram)) }()
+	b := &bench{lab: servers, dir: *ram, runs: *runs}
+	if b.bin, err = filepath.Abs(*bin); err != nil {
+		return err
+	}
+	if err := b.measureBlob(ctx, *sizeMiB); err != nil {
+		return err
+	}
+	return b.measureItems(ctx, *items)
+}
+
+// bench is one run of the program.
+type bench struct {
+	lab  *lab.Lab
+	dir  string
+	bin  string
+	runs int
+}
+
+// figure is what one run of a contender cost.
+type figure struct {
+	wall   time.Duration
+	memory int64 // peak of the largest process, bytes
+}
+
+// contender is one way to get the data onto the share.
+type contender struct {
+	name    string
+	program string // that must be installed, empty for our own
+	run     func(ctx context.Context, n int) (figure, error)
+}
+
+// compare runs the contenders in turn, several times, and prints medians and ratios
+// against each of them.
+func (b *bench) compare(ctx context.Context, title string, bytes int64, contenders []contender) error {
+	fmt.Printf("\n## %s\n\n", title)
+	figures := map[string][]figure{}
+	var present []contender
+	for _, c := range contenders {
+		if c.program != "" && !installed(c.program) {
+			fmt.Printf("- %s is not installed, so %q is missing\n", c.program, c.name)
+			continue
+		}
+		present = append(present, c)
+	}
+	for n := range b.runs {
+		for _, c := range present {
+			f, err := c.run(ctx, n)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			figures[c.name] = append(figures[c.name], f)
+			fmt.Fprintf(os.Stderr, "bench: %s, run %d: %.2f s\n", c.name, n+1, f.wall.Seconds())
+		}
+	}
+	ours := median(figures[present[0].name])
+	fmt.Println("| contender | median s | min–max s | MB/s | peak MiB | whole backup / this |")
+	fmt.Println("|---|---|---|---|---|---|")
+	for _, c := range present {
+		all := figures[c.name]
+		m := median(all)
+		fmt.Printf("| %s | %.2f | %.2f–%.2f | %.0f | %.0f | %.2f |\n", c.name, m.Seconds(), shortest(all).Seconds(), longest(all).Seconds(),
+			float64(bytes)/1e6/m.Seconds(), float64(peak(all))/(1<<20), ours.Seconds()/m.Seconds())
+	}
+	return nil
+}
+
+func walls(all []figure) []time.Duration {
+	var out []time.Duration
+	for _, f := range all {
+		out = append(out, f.wall)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func median(all []figure) time.Duration   { return walls(all)[len(all)/2] }
+func shortest(all []figure) time.Duration { return walls(all)[0] }
+func longest(all []figure) time.Duration  { return walls(all)[len(all)-1] }
+
+func peak(all []figure) int64 {
+	var most int64
+	for _, f := range all {
+		most = max(most, f.memory)
+	}
+	return most
+}
+
+// unc is the share in smbclient's notation.
+func (b *bench) unc() string { return strings.ReplaceAll(b.lab.FileServer().UNC(), `\`, "/") }
