@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,8 +41,11 @@ func (c *controller) repo() *repository.Repository {
 	return repository.New(store, c.instance.Name)
 }
 
+// freeze keeps a backup for tests/compat.
+var freeze = flag.String("freeze", "", "keep the backup of TestBackupOpensWithStockTools, and its key, in this new folder")
+
 func TestBackupOpensWithStockTools(t *testing.T) {
-	big := blob(t, 3<<20)
+	big := blob(t, 100_000)
 	c := newController(t,
 		&items{service: backup.AD, records: 2500},
 		&items{service: backup.CA, files: map[string][]byte{"blob": big}},
@@ -81,6 +85,11 @@ cat "$OUT"/thing/*.jsonl | wc -l`
 	got, err := os.ReadFile(filepath.Join(out, "files", "blob"))
 	require.NoError(t, err)
 	require.Equal(t, big, got)
+
+	if *freeze != "" {
+		require.NoError(t, os.CopyFS(filepath.Join(*freeze, "share"), os.DirFS(c.shareDir)))
+		require.NoError(t, os.WriteFile(filepath.Join(*freeze, "operator.key"), []byte(c.identity.Reveal()), 0o600))
+	}
 
 	left, err := os.ReadDir(filepath.Join(c.shareDir, c.instance.Name, backup.IncomingDir))
 	require.NoError(t, err)
