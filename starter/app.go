@@ -147,6 +147,20 @@ func (a *app) controller(ctx context.Context) (*control.Controller, error) {
 	return control.New(a.client, temporal.DataConverter(options.Codec), cmp.Or(options.Namespace, "default"), a.instance), nil
 }
 
+// controlled makes a command's function of one that needs a controller: with --timeout
+// applied, and connected.
+func (a *app) controlled(fn func(ctx context.Context, c *control.Controller, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx, cancel := a.bounded(cmd.Context())
+		defer cancel()
+		c, err := a.controller(ctx)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, c, args)
+	}
+}
+
 // keyring loads the codec's keys from file, or from where the environment says.
 func (a *app) keyring(file string) (*codec.Keyring, error) {
 	if file == "" {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control"
 	"infrabackup/internal/flow"
 )
 
@@ -72,18 +74,12 @@ func (a *app) backupShowCommand() *cobra.Command {
 		Example:           "  infrabackup backup show latest",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeIDs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := a.bounded(cmd.Context())
-			defer cancel()
-			c, err := a.controller(ctx)
-			if err != nil {
-				return err
-			}
+		RunE: a.controlled(func(ctx context.Context, c *control.Controller, args []string) error {
 			b, err := c.Show(ctx, latestOr(args))
 			if err != nil {
 				return err
 			}
 			return a.showBackup(b)
-		},
+		}),
 	}
 }

@@ -79,19 +79,13 @@ func (a *app) backupWatchCommand() *cobra.Command {
 		Short:   "Show the progress of the backup that runs, and wait for its end",
 		Example: "  infrabackup backup watch",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := a.bounded(cmd.Context())
-			defer cancel()
-			c, err := a.controller(ctx)
-			if err != nil {
-				return err
-			}
+		RunE: a.controlled(func(ctx context.Context, c *control.Controller, _ []string) error {
 			runID, err := c.Running(ctx)
 			if err != nil {
 				return err
 			}
 			return a.follow(ctx, c, runID)
-		},
+		}),
 	}
 }
 
@@ -101,18 +95,12 @@ func (a *app) backupCancelCommand() *cobra.Command {
 		Short:   "Stop the backup that runs, and remove what it had written",
 		Example: "  infrabackup backup cancel",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := a.bounded(cmd.Context())
-			defer cancel()
-			c, err := a.controller(ctx)
-			if err != nil {
-				return err
-			}
+		RunE: a.controlled(func(ctx context.Context, c *control.Controller, _ []string) error {
 			a.say("Stopping the backup and cleaning up ...")
 			if err := c.Cancel(ctx); err != nil {
 				return err
 			}
 			return a.print(map[string]bool{"cancelled": true}, func(w *tabwriter.Writer) { line(w, "The backup was cancelled.") })
-		},
+		}),
 	}
 }

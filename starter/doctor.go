@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -19,13 +21,7 @@ backup needs from the share: what the share's adapters are held to in tests is t
 the real share, in a folder of its own that is removed again.`,
 		Example: "  infrabackup doctor",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := a.bounded(cmd.Context())
-			defer cancel()
-			c, err := a.controller(ctx)
-			if err != nil {
-				return err
-			}
+		RunE: a.controlled(func(ctx context.Context, c *control.Controller, _ []string) error {
 			report, err := c.Diagnose(ctx, !skipShare)
 			if err != nil {
 				return err
@@ -39,7 +35,7 @@ the real share, in a folder of its own that is removed again.`,
 				}
 			}
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&skipShare, "skip-share", false, "do not try the share")
 	return cmd

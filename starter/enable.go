@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -131,19 +132,13 @@ func (a *app) settingsCommand() *cobra.Command {
 		Short:   "Show the settings in force, without secrets",
 		Example: "  infrabackup settings show -o json",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := a.bounded(cmd.Context())
-			defer cancel()
-			c, err := a.controller(ctx)
-			if err != nil {
-				return err
-			}
+		RunE: a.controlled(func(ctx context.Context, c *control.Controller, _ []string) error {
 			summary, err := c.Summary(ctx)
 			if err != nil {
 				return err
 			}
 			return a.printSettings(summary)
-		},
+		}),
 	})
 	return group
 }
