@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ const testID = backup.ID("0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
 
 // stage is a set of activities that all succeed, to be changed by a test.
 type stage struct {
+	mu       sync.Mutex // two services run at once
 	env      *testsuite.TestWorkflowEnvironment
 	hosts    []string // host of each capture, the last one repeating
 	captures int
@@ -48,6 +50,8 @@ func newStage(t *testing.T) *stage {
 		flow.Collect(service).Register(s.env, s.capture)
 	}
 	flow.UploadPart.Register(s.env, func(_ context.Context, in flow.UploadPartInput) (flow.UploadPartOutput, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if s.upload != nil {
 			if err := s.upload(in); err != nil {
 				return flow.UploadPartOutput{}, flow.EncodeFault(err)
@@ -74,6 +78,8 @@ func newStage(t *testing.T) *stage {
 }
 
 func (s *stage) capture(_ context.Context, in flow.CollectInput) (flow.CollectOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.collect != nil {
 		if err := s.collect(in); err != nil {
 			return flow.CollectOutput{}, flow.EncodeFault(err)
@@ -185,6 +191,8 @@ func TestBackupCapturesAgainWhenTheSpoolIsGone(t *testing.T) {
 			uploads := 0
 			s.env.OnActivity(flow.UploadPart.Name, mock.Anything, mock.Anything).Return(
 				func(_ context.Context, in flow.UploadPartInput) (flow.UploadPartOutput, error) {
+					s.mu.Lock()
+					defer s.mu.Unlock()
 					uploads++
 					if uploads == 1 {
 						return flow.UploadPartOutput{}, lost
