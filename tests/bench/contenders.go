@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"infrabackup/internal/backup"
@@ -68,9 +67,7 @@ func (b *bench) shell(name, program, command string) contender {
 		if err := cmd.Run(); err != nil {
 			return figure{}, fmt.Errorf("%w: %s", err, out.String())
 		}
-		wall := time.Since(began)
-		usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-		return figure{wall, usage.Maxrss << 10}, os.RemoveAll(filepath.Join(b.dir, "restic-cache"))
+		return figure{wall: time.Since(began)}, os.RemoveAll(filepath.Join(b.dir, "restic-cache"))
 	}}
 }
 
@@ -181,12 +178,26 @@ func (p *product) run(ctx context.Context) (f figure, err error) {
 		return f, err
 	}
 	f, runErr := p.backup(ctx)
+	memory, memoryErr := peakOf(worker.Process.Pid)
+	f.memory = memory
 	stopErr := worker.Process.Signal(os.Interrupt)
-	waitErr := worker.Wait()
-	if usage, ok := worker.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		f.memory = usage.Maxrss << 10
+	return f, errors.Join(runErr, memoryErr, stopErr, worker.Wait())
+}
+
+// peakOf reads a process's peak resident memory in bytes (proc(5), VmHWM). The figure
+// that the system gives when a process has ended starts with its parent's.
+func peakOf(pid int) (int64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
 	}
-	return f, errors.Join(runErr, stopErr, waitErr)
+	for line := range strings.Lines(string(data)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("the system does not tell the worker's peak memory")
 }
 
 func (p *product) backup(ctx context.Context) (figure, error) {

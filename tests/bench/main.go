@@ -66,7 +66,7 @@ type bench struct {
 // figure is what one run of a contender cost.
 type figure struct {
 	wall   time.Duration
-	memory int64 // peak of the largest process, bytes
+	memory int64 // peak of our worker in bytes, 0 for others
 }
 
 // contender is one way to get the data onto the share.
@@ -100,7 +100,7 @@ func (b *bench) compare(ctx context.Context, title string, bytes int64, contende
 		}
 	}
 	ours := median(figures[present[0].name])
-	fmt.Println("| contender | median s | min–max s | MB/s | peak MiB | whole backup / this |")
+	fmt.Println("| contender | median s | min–max s | MB/s | our peak MiB | whole backup / this |")
 	fmt.Println("|---|---|---|---|---|---|")
 	for _, c := range present {
 		all := figures[c.name]
