@@ -4,20 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
 
-// answerTime is how long a worker may take to answer a query or an update before
-// somebody is told that none does.
+// answerTime is how long a worker may take to answer a query or an update, or to take
+// up a step, before somebody is told that none does. It is above the ten seconds after
+// which Temporal gives a step that a dead worker had reserved to another one.
 const answerTime = 15 * time.Second
+
+// graceTime is how long nobody may poll before that is believed.
+const graceTime = 3 * time.Second
 
 // Controller controls one instance. It may be used concurrently.
 type Controller struct {
@@ -25,12 +31,16 @@ type Controller struct {
 	converter converter.DataConverter
 	namespace string
 	instance  string
+	patience  time.Duration // answerTime, less in tests
+	grace     time.Duration // graceTime, less in tests
 }
 
 // New makes a controller. Converter is the one that the client uses; namespace is the
 // client's.
 func New(c client.Client, conv converter.DataConverter, namespace, instance string) *Controller {
-	return &Controller{client: c, converter: conv, namespace: namespace, instance: instance}
+	return &Controller{
+		client: c, converter: conv, namespace: namespace, instance: instance, patience: answerTime, grace: graceTime,
+	}
 }
 
 // Instance is the name of the instance.
@@ -44,33 +54,58 @@ func (c *Controller) options(id string) client.StartWorkflowOptions {
 }
 
 // ready reports NO_WORKER when nobody polls the instance's queue, so that callers do
-// not wait for an answer that cannot come.
+// not wait for an answer that cannot come. A worker that is just being started gets a
+// moment. Temporal remembers a worker for some minutes after it has died; what waits for
+// an answer is bounded besides.
 func (c *Controller) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	bounded, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
+	ticker := time.NewTicker(c.grace / looks)
+	defer ticker.Stop()
 	queue := flow.Queue(c.instance)
-	answer, err := c.client.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
-	if err != nil {
-		return c.fault(err)
-	}
-	const fresh = 5 * time.Minute // Temporal remembers pollers for as long
-	for _, poller := range answer.GetPollers() {
-		if time.Since(poller.GetLastAccessTime().AsTime()) < fresh {
+	for look := 0; ; look++ {
+		answer, err := c.client.DescribeTaskQueue(bounded, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+		switch {
+		case err != nil && bounded.Err() != nil && ctx.Err() == nil:
+			return c.silent()
+		case err != nil:
+			return c.fault(err)
+		case len(answer.GetPollers()) > 0:
 			return nil
+		case look == looks:
+			return fault.Newf(fault.NoWorker, "no worker polls %s", queue)
+		}
+		select {
+		case <-ctx.Done():
+			return c.fault(ctx.Err())
+		case <-ticker.C:
 		}
 	}
-	return fault.Newf(fault.NoWorker, "no worker polls %s", queue)
+}
+
+func (c *Controller) silent() error {
+	return fault.Newf(fault.TemporalUnreachable, "Temporal does not answer any more")
 }
 
 // answered bounds a question to a worker.
 func answered[T any](ctx context.Context, c *Controller, ask func(context.Context) (T, error)) (T, error) {
-	bounded, cancel := context.WithTimeout(ctx, answerTime)
+	bounded, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
 	out, err := ask(bounded)
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		return out, fault.Newf(fault.NoWorker, "no worker of instance %s answered within %s", c.instance, answerTime)
+	var late *serviceerror.DeadlineExceeded
+	if err != nil && ctx.Err() == nil && (bounded.Err() != nil || errors.As(err, &late)) {
+		return out, fault.Newf(fault.NoWorker, "no worker of instance %s answered within %s", c.instance, c.patience)
 	}
 	return out, err
+}
+
+// runFault is [Controller.fault] for questions about a backup's run.
+func (c *Controller) runFault(err error) error {
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return fault.Newf(fault.BackupNotFound, "no such backup of instance %s runs", c.instance)
+	}
+	return c.fault(err)
 }
 
 // fault gives errors of the Temporal client their codes.
@@ -88,10 +123,20 @@ func (c *Controller) fault(err error) error {
 		missing     *serviceerror.NotFound
 		deadline    *serviceerror.DeadlineExceeded
 		failed      *serviceerror.QueryFailed
+		busy        *serviceerror.ResourceExhausted
+		cancelled   *serviceerror.Canceled
+		early       *serviceerror.WorkflowNotReady
+		terminated  *temporal.TerminatedError
 	)
 	switch {
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.As(err, &cancelled):
 		return fault.New(fault.Cancelled, "the command was interrupted", nil)
+	case errors.As(err, &terminated):
+		return fault.New(fault.Cancelled, "the run was terminated", nil)
+	case errors.As(err, &early):
+		return fault.New(fault.NoWorker, "no worker has taken up the run yet", nil)
+	case errors.As(err, &busy):
+		return fault.New(fault.TemporalUnreachable, "Temporal is overloaded", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &deadline):
 		return fault.New(fault.NoWorker, "there was no answer in time", err)
 	case errors.As(err, &unavailable):
@@ -102,6 +147,8 @@ func (c *Controller) fault(err error) error {
 		return fault.New(fault.TemporalUnreachable, "namespace "+c.namespace+" does not exist", err)
 	case errors.As(err, &missing):
 		return fault.New(fault.NotEnabled, fmt.Sprintf("nothing is known about instance %s", c.instance), err)
+	case errors.As(err, &failed) && strings.Contains(failed.Message, string(fault.CodecKey)+": "):
+		return fault.New(fault.CodecKey, "the workers use another codec key than this command", nil)
 	case errors.As(err, &failed):
 		return fault.New(fault.Internal, "a question to the worker failed", err)
 	}

@@ -2,12 +2,14 @@ package control
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"strings"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/converter"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -15,16 +17,13 @@ import (
 // watchInterval is how often a run is looked at.
 const watchInterval = time.Second
 
-// Progress tells how far the newest run is, heartbeats of its activities included.
-// BACKUP_NOT_FOUND when there never was a run.
+// Progress tells how far a run is, heartbeats of its activities included, and why those
+// that are tried again have failed. An empty run ID is the newest run. BACKUP_NOT_FOUND
+// when there is no such run.
 func (c *Controller) Progress(ctx context.Context, runID string) (flow.Progress, error) {
 	d, err := c.client.DescribeWorkflowExecution(ctx, flow.BackupWorkflowID(c.instance), runID)
-	var missing *serviceerror.NotFound
-	if errors.As(err, &missing) {
-		return flow.Progress{}, fault.Newf(fault.BackupNotFound, "no backup of instance %s runs", c.instance)
-	}
 	if err != nil {
-		return flow.Progress{}, c.fault(err)
+		return flow.Progress{}, c.runFault(err)
 	}
 	p, err := c.progressOf(ctx, d.GetWorkflowExecutionInfo().GetExecution().GetRunId())
 	if err != nil {
@@ -45,41 +44,87 @@ func (c *Controller) progressOf(ctx context.Context, runID string) (flow.Progres
 		}
 		return p, value.Get(&p)
 	})
-	return p, c.fault(err)
+	return p, c.runFault(err)
 }
 
-// merge adds what a running activity reports of itself: how far it is, or why its last
-// attempt failed.
+// merge adds what a running activity reports of itself: how far it is, and why its last
+// attempt failed. What belongs to no service is told as the step of the whole run.
 func (c *Controller) merge(p *flow.Progress, activity *workflowpb.PendingActivityInfo) {
 	var beat flow.Heartbeat
-	if activity.GetHeartbeatDetails() == nil || c.converter.FromPayloads(activity.GetHeartbeatDetails(), &beat) != nil {
-		return
+	if details := activity.GetHeartbeatDetails(); details != nil && c.converter.FromPayloads(details, &beat) != nil {
+		beat = flow.Heartbeat{} // of a worker with another version or codec key
 	}
+	name := activity.GetActivityType().GetName()
+	if service, ok := strings.CutPrefix(name, flow.Collect("").Name); ok && beat.Service == "" {
+		beat.Service = backup.Service(service)
+	}
+	failure := c.lastFailure(activity)
 	for i := range p.Services {
 		s := &p.Services[i]
 		if s.Service != beat.Service {
 			continue
 		}
-		s.Phase, s.Bytes, s.TotalBytes = beat.Phase, beat.Bytes, beat.TotalBytes
-		s.Items = max(s.Items, beat.Items)
-		if failure := activity.GetLastFailure(); failure != nil && activity.GetAttempt() > 1 {
-			s.Code = failure.GetApplicationFailureInfo().GetType()
+		if beat.Phase != "" {
+			s.Phase, s.Bytes, s.TotalBytes = beat.Phase, beat.Bytes, beat.TotalBytes
+			s.Items = max(s.Items, beat.Items)
 		}
+		if failure != nil {
+			s.Code, s.Message = string(failure.Code), again(activity, failure)
+		}
+		return
+	}
+	if failure != nil {
+		p.Step += ": " + again(activity, failure)
 	}
 }
 
+// again says that a step is tried once more, and why.
+func again(activity *workflowpb.PendingActivityInfo, failure *fault.Fault) string {
+	return fmt.Sprintf("attempt %d of %s, after %s", activity.GetAttempt(), activity.GetActivityType().GetName(), failure)
+}
+
+// lastFailure returns why an activity is tried again, nil in its first attempt.
+func (c *Controller) lastFailure(activity *workflowpb.PendingActivityInfo) *fault.Fault {
+	failure := activity.GetLastFailure()
+	if failure == nil {
+		return nil
+	}
+	var details flow.FaultDetails
+	application := failure.GetApplicationFailureInfo()
+	if application.GetDetails() != nil && c.converter.FromPayloads(application.GetDetails(), &details) == nil && details.Code.Known() {
+		return fault.Newf(details.Code, "%s", details.What)
+	}
+	if code := fault.Code(application.GetType()); code.Known() {
+		return fault.Newf(code, "the last attempt failed")
+	}
+	if failure.GetTimeoutFailureInfo() != nil {
+		return fault.Newf(fault.NoWorker, "the worker that did it went silent")
+	}
+	converter.DecodeCommonFailureAttributes(c.converter, failure)
+	return fault.Newf(fault.Internal, "%s", failure.GetMessage())
+}
+
 // Watch calls see about once a second with the run's progress until the run ends or ctx
-// does. A worker that is away for a while does not end it.
+// does. A worker or a Temporal server that is away for a while does not end it: see is
+// told as the step.
 func (c *Controller) Watch(ctx context.Context, runID string, see func(flow.Progress)) error {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
+	var last flow.Progress
 	for {
 		p, err := c.Progress(ctx, runID)
 		switch fault.CodeOf(err) {
 		case "":
+			last = p
 			see(p)
 		case fault.NoWorker, fault.TemporalUnreachable:
+			away := last
+			away.Step = "waiting: " + fault.As(err).Message()
+			see(away)
 		default:
+			if ctx.Err() != nil {
+				return stoppedWatching()
+			}
 			return err
 		}
 		if p.Status.Final() {
@@ -91,7 +136,7 @@ func (c *Controller) Watch(ctx context.Context, runID string, see func(flow.Prog
 		}
 		select {
 		case <-ctx.Done():
-			return c.fault(ctx.Err())
+			return stoppedWatching()
 		case <-ticker.C:
 		}
 	}

@@ -26,7 +26,8 @@ type EnableRequest struct {
 }
 
 // Enable validates, proposes the settings to the entity, and runs the workflow that
-// probes the share and puts them in force. When it fails, nothing is in force.
+// probes the share and puts them in force. When that fails, nothing is in force; after
+// NO_WORKER or CANCELLED the outcome is open until a worker has finished it.
 func (c *Controller) Enable(ctx context.Context, in EnableRequest) (settings.Summary, error) {
 	proposal, err := in.settings()
 	if err != nil {
@@ -50,8 +51,7 @@ func (c *Controller) Enable(ctx context.Context, in EnableRequest) (settings.Sum
 		_, dropErr := flow.DropSettings.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.SettingsChoice{Revision: revision})
 		return settings.Summary{}, errors.Join(c.running(ctx, err, fault.ChangeRunning, "a change of settings", id), c.fault(dropErr))
 	}
-	summary, err := run.Get(ctx)
-	return summary, c.fault(err)
+	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), what: "enabling"})
 }
 
 // propose hands settings to the entity, which it starts when it does not run.

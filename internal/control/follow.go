@@ -1,0 +1,133 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+)
+
+// watchedRun is a workflow whose result somebody waits for.
+type watchedRun struct {
+	id, runID string
+	what      string // what goes on when the caller stops waiting, such as "the deletion"
+	// idle says that nothing is lost when a run that no worker ever took up is
+	// terminated: its caller is told so, and must not be surprised by it later.
+	idle bool
+}
+
+// follow starts a workflow, or joins the run that is there, and waits for its result.
+func follow[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In, Out], id, what string, in In) (Out, error) {
+	options := c.options(id)
+	options.WorkflowExecutionErrorWhenAlreadyStarted = false
+	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
+	run, err := w.Start(ctx, c.client, options, in)
+	if err != nil {
+		var none Out
+		return none, c.fault(err)
+	}
+	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), what: what, idle: true})
+}
+
+// result waits for a run. It ends early, with NO_WORKER or TEMPORAL_UNREACHABLE, when
+// nobody works on the run any more: Temporal itself would wait for ever.
+func result[Out any](ctx context.Context, c *Controller, run flow.Run[Out], of watchedRun) (Out, error) {
+	waiting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if err := c.guard(waiting, of); err != nil {
+			stop(err)
+		}
+	}()
+	out, err := run.Get(waiting)
+	cause := context.Cause(waiting)
+	stop(nil)
+	<-watched
+	var none Out
+	switch {
+	case err == nil:
+		return out, nil
+	case ctx.Err() != nil:
+		return none, fault.Newf(fault.Cancelled, "the command stopped waiting; %s goes on", of.what)
+	case cause != nil:
+		return none, cause
+	}
+	return none, c.fault(err)
+}
+
+// guard returns why waiting for a run is in vain, or nil when ctx has ended.
+func (c *Controller) guard(ctx context.Context, of watchedRun) error {
+	ticker := time.NewTicker(c.patience / looks)
+	defer ticker.Stop()
+	var last time.Time // the scheduled time of the step that was seen waiting
+	waits, silent := 0, 0
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		task, err := c.pendingTask(ctx, of)
+		switch since := task.GetScheduledTime().AsTime(); {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			if silent++; silent == looks {
+				return err
+			}
+			continue
+		case task.GetAttempt() > maxTaskAttempts:
+			return fault.Newf(fault.Internal, "the workers of instance %s fail to process %s", c.instance, of.what)
+		case task.GetState() != enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED:
+			waits = 0
+			if err := c.ready(ctx); fault.CodeOf(err) == fault.NoWorker {
+				return fault.Newf(fault.NoWorker, "no worker of instance %s answers any more; %s goes on when one does", c.instance, of.what)
+			}
+		case since.Equal(last):
+			if waits++; waits == looks {
+				return c.giveUp(ctx, of)
+			}
+		default:
+			last, waits = since, 0
+		}
+		silent = 0
+	}
+}
+
+const (
+	looks           = 3 // into how many looks at the run the patience is divided
+	maxTaskAttempts = 3 // two can be those of workers that died
+)
+
+// pendingTask returns the run's step that is with a worker or waits for one, nil when
+// there is none. Live workers take a waiting one up at once.
+func (c *Controller) pendingTask(ctx context.Context, of watchedRun) (*workflowpb.PendingWorkflowTaskInfo, error) {
+	bounded, cancel := context.WithTimeout(ctx, c.patience/looks)
+	defer cancel()
+	d, err := c.client.DescribeWorkflowExecution(bounded, of.id, of.runID)
+	if err != nil && bounded.Err() != nil {
+		return nil, c.silent()
+	}
+	return d.GetPendingWorkflowTask(), c.fault(err)
+}
+
+// giveUp ends the wait for a run that no worker takes up.
+func (c *Controller) giveUp(ctx context.Context, of watchedRun) error {
+	text := fmt.Sprintf("no worker of instance %s took up the work", c.instance)
+	d, err := c.client.DescribeWorkflowExecution(ctx, of.id, of.runID)
+	const untouched = 2 // events: started, and the first step scheduled
+	if err != nil || !of.idle || d.GetWorkflowExecutionInfo().GetHistoryLength() > untouched {
+		return fault.Newf(fault.NoWorker, "%s; %s goes on when one does", text, of.what)
+	}
+	if err := c.client.TerminateWorkflow(ctx, of.id, of.runID, "no worker took it up in time, and its caller was told so"); err != nil {
+		return fault.New(fault.NoWorker, text+", and it could not be withdrawn: "+of.what+" may happen later", err)
+	}
+	return fault.New(fault.NoWorker, text, nil)
+}

@@ -1,0 +1,135 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+)
+
+// maxRuns bounds how many runs of Temporal's memory a list looks at.
+const maxRuns = 50
+
+// List returns the finished backups on the share and the runs that Temporal remembers
+// and that left none, newest first.
+func (c *Controller) List(ctx context.Context, limit int) (flow.ListOutput, error) {
+	listed, err := c.read(ctx, flow.ListInput{Instance: c.instance, Limit: limit})
+	if err != nil {
+		return listed, err
+	}
+	known := map[backup.ID]bool{}
+	for _, b := range listed.Backups {
+		known[b.BackupID] = true
+	}
+	runs, err := c.runs(ctx)
+	if err != nil {
+		return listed, err
+	}
+	for _, run := range runs {
+		if !known[run.BackupID] {
+			listed.Backups = append(listed.Backups, run)
+		}
+	}
+	slices.SortStableFunc(listed.Backups, func(a, b backup.Overview) int { return b.StartedAt.Compare(a.StartedAt) })
+	if limit > 0 && len(listed.Backups) > limit {
+		listed.Backups, listed.More = listed.Backups[:limit], true
+	}
+	return listed, nil
+}
+
+// Show returns one backup; "latest" is the newest finished one. BACKUP_NOT_FOUND when
+// there is none.
+func (c *Controller) Show(ctx context.Context, id string) (backup.Overview, error) {
+	backupID, err := c.Resolve(ctx, id)
+	if err != nil {
+		return backup.Overview{}, err
+	}
+	listed, err := c.read(ctx, flow.ListInput{Instance: c.instance, BackupID: backupID})
+	if err == nil {
+		return listed.Backups[0], nil
+	}
+	if fault.CodeOf(err) != fault.BackupNotFound {
+		return backup.Overview{}, err
+	}
+	runs, runsErr := c.runs(ctx)
+	if runsErr != nil {
+		return backup.Overview{}, runsErr
+	}
+	for _, run := range runs {
+		if run.BackupID == backupID {
+			return run, nil
+		}
+	}
+	return backup.Overview{}, err
+}
+
+// runs returns the backups that Temporal remembers as running or as failed.
+func (c *Controller) runs(ctx context.Context) ([]backup.Overview, error) {
+	answer, err := c.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: c.namespace, PageSize: maxRuns, Query: fmt.Sprintf("WorkflowId = %q", flow.BackupWorkflowID(c.instance)),
+	})
+	if err != nil {
+		return nil, c.fault(err)
+	}
+	var all []backup.Overview
+	for _, info := range answer.GetExecutions() {
+		if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+			continue // on the share, or deleted from it
+		}
+		runID := info.GetExecution().GetRunId()
+		p, err := c.progressOf(ctx, runID)
+		switch fault.CodeOf(err) {
+		case "":
+		case fault.NoWorker, fault.TemporalUnreachable, fault.Cancelled:
+			return nil, err // the next one would not be answered either
+		default:
+			continue // its history, or the code that could read it, is gone
+		}
+		all = append(all, overviewOf(p, info, c.failureOf(ctx, info)))
+	}
+	return all, nil
+}
+
+// failureOf returns why a run has ended without a backup, nil while it runs.
+func (c *Controller) failureOf(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) *fault.Fault {
+	if isRunning(info) {
+		return nil
+	}
+	execution := info.GetExecution()
+	_, err := flow.Backup.Attach(ctx, c.client, execution.GetWorkflowId(), execution.GetRunId()).Get(ctx)
+	return fault.As(c.runFault(err))
+}
+
+// overviewOf tells of a run that has no manifest.
+func overviewOf(p flow.Progress, info *workflowpb.WorkflowExecutionInfo, failure *fault.Fault) backup.Overview {
+	out := backup.Overview{BackupID: p.BackupID, Status: p.Status, StartedAt: p.StartedAt, Services: []backup.ServiceResult{}, Message: p.Step}
+	if failure != nil {
+		out.Status, out.FinishedAt = backup.Failed, info.GetCloseTime().AsTime()
+		out.Code, out.Message = string(failure.Code), failure.Message()
+	}
+	for _, s := range p.Services {
+		status := backup.Running
+		switch s.Phase {
+		case flow.PhaseQueued:
+			status = backup.Queued
+		case flow.PhaseDone:
+			status = backup.Succeeded
+		case flow.PhaseFailed:
+			status = backup.Failed
+		}
+		if failure != nil && !status.Final() {
+			status = backup.Failed
+		}
+		out.Services = append(out.Services, backup.ServiceResult{
+			Service: s.Service, Status: status, Items: s.Items, Bytes: s.Bytes, Gaps: []backup.Gap{}, Code: s.Code, Message: s.Message,
+		})
+	}
+	return out
+}

@@ -1,0 +1,99 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+)
+
+// Latest stands for the newest finished backup.
+const Latest = "latest"
+
+// Resolve turns "latest" into an ID and checks the form of any other.
+func (c *Controller) Resolve(ctx context.Context, id string) (backup.ID, error) {
+	if id != Latest {
+		parsed, err := backup.ParseID(id)
+		if err != nil {
+			return "", fault.New(fault.Usage, "the backup was not understood", err)
+		}
+		return parsed, nil
+	}
+	listed, err := c.read(ctx, flow.ListInput{Instance: c.instance, Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	if len(listed.Backups) == 0 {
+		return "", fault.Newf(fault.BackupNotFound, "instance %s has no finished backup", c.instance)
+	}
+	return listed.Backups[0].BackupID, nil
+}
+
+// read lets a worker read the share.
+func (c *Controller) read(ctx context.Context, in flow.ListInput) (flow.ListOutput, error) {
+	if err := c.ready(ctx); err != nil {
+		return flow.ListOutput{}, err
+	}
+	request, err := unique()
+	if err != nil {
+		return flow.ListOutput{}, err
+	}
+	out, err := follow(ctx, c, flow.List, flow.ListWorkflowID(c.instance, request), "reading the share", in)
+	if out.Backups == nil {
+		out.Backups = []backup.Overview{}
+	}
+	return out, err
+}
+
+// Verify checks one backup without a key. Another check of the same backup that runs
+// already is followed instead.
+func (c *Controller) Verify(ctx context.Context, id string) (backup.Verdict, error) {
+	backupID, err := c.Resolve(ctx, id)
+	if err != nil {
+		return backup.Verdict{}, err
+	}
+	if err := c.ready(ctx); err != nil {
+		return backup.Verdict{}, err
+	}
+	return follow(ctx, c, flow.Verify, flow.VerifyWorkflowID(c.instance, backupID), "the verification",
+		flow.VerifyInput{Instance: c.instance, BackupID: backupID})
+}
+
+// Delete removes one finished backup from the share.
+func (c *Controller) Delete(ctx context.Context, id, requestedBy string) (backup.Overview, error) {
+	backupID, err := c.Resolve(ctx, id)
+	if err != nil {
+		return backup.Overview{}, err
+	}
+	if err := c.ready(ctx); err != nil {
+		return backup.Overview{}, err
+	}
+	return follow(ctx, c, flow.Delete, flow.DeleteWorkflowID(c.instance, backupID), "the deletion", flow.DeleteInput{
+		Instance: c.instance, BackupID: backupID, RequestedBy: requestedBy,
+	})
+}
+
+// Diagnose lets a worker check what it depends on.
+func (c *Controller) Diagnose(ctx context.Context, share bool) (flow.DiagnoseOutput, error) {
+	if err := c.ready(ctx); err != nil {
+		return flow.DiagnoseOutput{}, err
+	}
+	request, err := unique()
+	if err != nil {
+		return flow.DiagnoseOutput{}, err
+	}
+	return follow(ctx, c, flow.Diagnose, flow.DiagnoseWorkflowID(c.instance, request), "the diagnosis",
+		flow.DiagnoseInput{Instance: c.instance, Share: share})
+}
+
+func unique() (string, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", fmt.Errorf("draw a request id: %w", err)
+	}
+	return hex.EncodeToString(b[:]), nil
+}
