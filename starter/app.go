@@ -4,19 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/client"
 
-	"infrabackup/internal/backup"
 	"infrabackup/internal/codec"
-	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/temporal"
 )
 
 // app is the state of one run of the program.
@@ -25,7 +20,9 @@ type app struct {
 	instance string
 	output   string
 	timeout  time.Duration
-	client   client.Client
+	began    bool // the flags were understood, and a command runs
+	door     controller
+	hangUp   func()
 }
 
 // run runs one command and returns the exit code.
@@ -37,8 +34,8 @@ func run(ctx context.Context, p process) int {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	err := root.ExecuteContext(ctx)
-	if a.client != nil {
-		a.client.Close()
+	if a.hangUp != nil {
+		a.hangUp()
 	}
 	if err == nil {
 		return fault.ExitOK
@@ -47,7 +44,14 @@ func run(ctx context.Context, p process) int {
 	if errors.As(err, &code) {
 		return int(code)
 	}
-	if _, known := fault.Of(err); !known && !errors.Is(err, context.Canceled) {
+	_, known := fault.Of(err)
+	switch {
+	case known:
+	case errors.Is(err, context.Canceled):
+		err = fault.Newf(fault.Cancelled, "the command was interrupted")
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fault.Newf(fault.Cancelled, "the command was not done within --timeout %s", a.timeout)
+	case !a.began:
 		// What cobra itself says is about flags and arguments. It may have stopped before
 		// it came to -o.
 		if wantsJSON(p.args) {
@@ -104,6 +108,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 				a.output = "table"
 				return fault.Newf(fault.Usage, "-o %q is neither table nor json", bad)
 			}
+			a.began = true
 			return nil
 		},
 	}
@@ -123,42 +128,6 @@ func (a *app) bounded(ctx context.Context) (context.Context, context.CancelFunc)
 		return context.WithTimeout(ctx, a.timeout)
 	}
 	return context.WithCancel(ctx)
-}
-
-// controller connects to Temporal.
-func (a *app) controller(ctx context.Context) (*control.Controller, error) {
-	if err := backup.ValidateInstanceName(a.instance); err != nil {
-		return nil, fault.New(fault.Usage, "--instance was not understood", err)
-	}
-	ring, err := a.keyring("")
-	if err != nil {
-		return nil, err
-	}
-	options, err := temporal.FromEnvironment(a.lookup)
-	if err != nil {
-		return nil, err
-	}
-	options.Codec = codec.New(ring)
-	options.Logger = slog.New(slog.DiscardHandler) // what matters comes back as errors
-	options.Identity = a.caller()
-	if a.client, err = temporal.Dial(ctx, options); err != nil {
-		return nil, err
-	}
-	return control.New(a.client, temporal.DataConverter(options.Codec), cmp.Or(options.Namespace, "default"), a.instance), nil
-}
-
-// controlled makes a command's function of one that needs a controller: with --timeout
-// applied, and connected.
-func (a *app) controlled(fn func(ctx context.Context, c *control.Controller, args []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		ctx, cancel := a.bounded(cmd.Context())
-		defer cancel()
-		c, err := a.controller(ctx)
-		if err != nil {
-			return err
-		}
-		return fn(ctx, c, args)
-	}
 }
 
 // keyring loads the codec's keys from file, or from where the environment says.

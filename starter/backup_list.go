@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/control"
 	"infrabackup/internal/flow"
 )
 
@@ -74,7 +73,7 @@ func (a *app) backupShowCommand() *cobra.Command {
 		Example:           "  infrabackup backup show latest",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeIDs,
-		RunE: a.controlled(func(ctx context.Context, c *control.Controller, args []string) error {
+		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
 			b, err := c.Show(ctx, latestOr(args))
 			if err != nil {
 				return err

@@ -7,8 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/control"
-	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
 
@@ -22,8 +20,8 @@ func (a *app) backupStartCommand() *cobra.Command {
 of an instance runs at a time; a second start exits with code 4 and names the one
 that runs.
 
-The backup goes on when this command ends, also when it is interrupted while it
-waits.`,
+The backup goes on when this command ends, also when it is interrupted (Ctrl-C) or its
+--timeout has passed while it waits.`,
 		Example: "  infrabackup backup start --wait\n  infrabackup backup start -o json | jq -r .backupId",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,14 +51,11 @@ waits.`,
 }
 
 // follow shows a run's progress and then its result.
-func (a *app) follow(ctx context.Context, c *control.Controller, runID string) error {
+func (a *app) follow(ctx context.Context, c controller, runID string) error {
 	show := a.newProgress()
 	err := c.Watch(ctx, runID, show.see)
 	show.end()
 	if err != nil {
-		if fault.CodeOf(err) == fault.Cancelled {
-			a.say("Stopped watching; the backup goes on.")
-		}
 		return err
 	}
 	overview, err := c.Wait(ctx, runID)
@@ -79,7 +74,7 @@ func (a *app) backupWatchCommand() *cobra.Command {
 		Short:   "Show the progress of the backup that runs, and wait for its end",
 		Example: "  infrabackup backup watch",
 		Args:    cobra.NoArgs,
-		RunE: a.controlled(func(ctx context.Context, c *control.Controller, _ []string) error {
+		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			runID, err := c.Running(ctx)
 			if err != nil {
 				return err
@@ -95,7 +90,7 @@ func (a *app) backupCancelCommand() *cobra.Command {
 		Short:   "Stop the backup that runs, and remove what it had written",
 		Example: "  infrabackup backup cancel",
 		Args:    cobra.NoArgs,
-		RunE: a.controlled(func(ctx context.Context, c *control.Controller, _ []string) error {
+		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			a.say("Stopping the backup and cleaning up ...")
 			if err := c.Cancel(ctx); err != nil {
 				return err

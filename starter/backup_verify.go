@@ -57,6 +57,9 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, keyFiles [
 	if err != nil {
 		return backup.Verdict{}, err
 	}
+	if from.allowedSigners != "" && len(keys) == 0 && !from.given() {
+		return backup.Verdict{}, usage("--allowed-signers needs --identity, --from or --share: a worker compares with the key in the settings")
+	}
 	if len(keys) == 0 && !from.given() {
 		c, err := a.controller(ctx)
 		if err != nil {
@@ -98,8 +101,10 @@ func (a *app) printVerdict(v backup.Verdict) error {
 func (a *app) backupDeleteCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:               "delete ID --yes",
-		Short:             "Remove one finished backup from the share",
+		Use:   "delete ID --yes",
+		Short: "Remove one finished backup from the share",
+		Long: `Remove one finished backup from the share, for good. On a terminal this asks first;
+scripts give --yes.`,
 		Example:           "  infrabackup backup delete 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --yes",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeIDs,
@@ -109,8 +114,8 @@ func (a *app) backupDeleteCommand() *cobra.Command {
 			if _, err := backup.ParseID(args[0]); err != nil {
 				return fault.New(fault.Usage, "a backup to delete is named by its ID", err)
 			}
-			if !yes {
-				return usage("deleting cannot be undone: add --yes to delete %s", args[0])
+			if err := a.consent(yes, args[0]); err != nil {
+				return err
 			}
 			c, err := a.controller(ctx)
 			if err != nil {
@@ -123,6 +128,17 @@ func (a *app) backupDeleteCommand() *cobra.Command {
 			return a.print(gone, func(w *tabwriter.Writer) { line(w, "Deleted", gone.BackupID) })
 		},
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "really delete")
+	cmd.Flags().BoolVar(&yes, "yes", false, "really delete, without asking")
 	return cmd
+}
+
+// consent asks on a terminal whether the backup is really to be deleted.
+func (a *app) consent(yes bool, id string) error {
+	if yes {
+		return nil
+	}
+	if !a.terminal(a.stdin) {
+		return usage("deleting cannot be undone: add --yes to delete %s", id)
+	}
+	return a.ask("Deleting "+id+" cannot be undone.", "yes")
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,6 +64,9 @@ func (a *app) serveCodec(ctx context.Context, address string, handler http.Handl
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
 	a.say("The codec server answers on %s.", listener.Addr())
+	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		a.say("Warning: others can reach it, and the token and what it decrypts go over the network in clear. Put a proxy with TLS before it.")
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
@@ -101,7 +105,8 @@ func (a *app) codecKeyCommand() *cobra.Command {
 				return err
 			}
 			a.say("The codec key is in %s. Copy it to every worker host and to where this command runs.", out)
-			return nil
+			document := map[string]string{"keyId": id, "keyFile": out}
+			return a.print(document, func(w *tabwriter.Writer) { line(w, id) })
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "file for the key; must not exist")

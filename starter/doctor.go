@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -21,7 +20,7 @@ backup needs from the share: what the share's adapters are held to in tests is t
 the real share, in a folder of its own that is removed again.`,
 		Example: "  infrabackup doctor",
 		Args:    cobra.NoArgs,
-		RunE: a.controlled(func(ctx context.Context, c *control.Controller, _ []string) error {
+		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			report, err := c.Diagnose(ctx, !skipShare)
 			if err != nil {
 				return err

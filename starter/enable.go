@@ -132,7 +132,7 @@ func (a *app) settingsCommand() *cobra.Command {
 		Short:   "Show the settings in force, without secrets",
 		Example: "  infrabackup settings show -o json",
 		Args:    cobra.NoArgs,
-		RunE: a.controlled(func(ctx context.Context, c *control.Controller, _ []string) error {
+		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			summary, err := c.Summary(ctx)
 			if err != nil {
 				return err

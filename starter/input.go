@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -45,6 +46,21 @@ func (a *app) password(file, prompt string) (secret.String, error) {
 		return secret.String{}, fault.New(fault.Usage, "the password cannot be read", err)
 	}
 	return secret.New(string(text)), nil
+}
+
+// ask wants one word before something that cannot be undone. Anything else is no.
+func (a *app) ask(question, word string) error {
+	if _, err := fmt.Fprintf(a.stderr, "%s Type %s to go on: ", question, word); err != nil {
+		return fault.New(fault.Internal, "the prompt cannot be shown", err)
+	}
+	text, err := bufio.NewReader(io.LimitReader(a.stdin, maxInput)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fault.New(fault.Usage, "the answer cannot be read", err)
+	}
+	if strings.TrimSpace(text) != word {
+		return fault.Newf(fault.Cancelled, "nothing was done, because the answer was not %q", word)
+	}
+	return nil
 }
 
 // read reads a bounded file that a flag names.

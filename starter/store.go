@@ -33,7 +33,7 @@ type storeFlags struct {
 
 func (f *storeFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.from, "from", "", "folder with a mounted or copied share, instead of the share itself; needs no Temporal")
+	flags.StringVar(&f.from, "from", "", "folder with a mounted or copied share, or one backup's folder in it, instead of the share itself; needs no Temporal")
 	flags.StringVar(&f.share, "share", "", "UNC path of the share, instead of the one in the settings; needs no Temporal")
 	flags.StringVar(&f.username, "username", "", "account for --share")
 	flags.StringVar(&f.passwordFile, "password-file", "", "file with the password for --share, - for standard input")
@@ -48,7 +48,8 @@ func (f storeFlags) given() bool { return f.from != "" || f.share != "" }
 type opened struct {
 	repo    *repository.Repository
 	store   share.Store
-	signers []byte // trusted, empty when only the share's own are known
+	signers []byte    // trusted, empty when only the share's own are known
+	only    backup.ID // the one whose folder was named, empty for all
 }
 
 func (o *opened) close(a *app) {
@@ -69,8 +70,10 @@ func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
 	switch {
 	case f.from != "" && f.share != "":
 		return nil, usage("--from and --share exclude each other")
+	case f.share == "" && (f.username != "" || f.passwordFile != ""):
+		return nil, usage("--username and --password-file belong to --share, which is missing")
 	case f.from != "":
-		o.store, err = openFolder(f.from, a.instance)
+		o.store, o.only, err = a.openFolder(f.from)
 	case f.share != "":
 		o.store, err = a.openShare(ctx, f)
 	default:
@@ -83,16 +86,37 @@ func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
 	return o, nil
 }
 
-// openFolder takes the folder that holds the instance's folder, and makes sure that it
-// does.
-func openFolder(folder, instance string) (share.Store, error) {
-	if _, err := os.Stat(filepath.Join(folder, instance, backup.BackupsDir)); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fault.Newf(fault.BackupNotFound, "%s holds no backups of instance %s; --from takes the folder that holds the folder %s", folder, instance, instance)
-		}
-		return nil, fault.New(fault.Usage, "--from cannot be read", err)
+// openFolder takes a mounted or copied share, the instance's folder in it, or the
+// folder of one backup as it lies in there, and makes sure that backups are there.
+func (a *app) openFolder(folder string) (share.Store, backup.ID, error) {
+	root, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, "", fault.New(fault.Usage, "--from was not understood", err)
 	}
-	return dir.Open(folder)
+	only, _, err := backup.ParseFolderName(filepath.Base(root))
+	if err == nil {
+		root = filepath.Dir(filepath.Dir(root)) // out of <instance>/backups/<backup>
+	}
+	if filepath.Base(root) == a.instance && isFolder(filepath.Join(root, backup.BackupsDir)) {
+		root = filepath.Dir(root)
+	}
+	_, err = os.Stat(filepath.Join(root, a.instance, backup.BackupsDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", fault.Newf(fault.BackupNotFound, "%s holds no backups of instance %s; --from takes the folder that holds the folder %s", folder, a.instance, a.instance)
+	}
+	if err != nil {
+		return nil, "", fault.New(fault.Usage, "--from cannot be read", err)
+	}
+	store, err := dir.Open(root)
+	if err != nil {
+		return nil, "", err // not a typed nil in the interface
+	}
+	return store, only, nil
+}
+
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 func (a *app) openShare(ctx context.Context, f storeFlags) (share.Store, error) {
@@ -146,6 +170,9 @@ func (o *opened) resolve(ctx context.Context, id string) (backup.ID, error) {
 			return "", fault.New(fault.Usage, "the backup was not understood", err)
 		}
 		return parsed, nil
+	}
+	if o.only != "" {
+		return o.only, nil
 	}
 	listed, err := o.repo.List(ctx, 1)
 	if err != nil {

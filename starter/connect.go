@@ -1,0 +1,93 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/codec"
+	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/temporal"
+)
+
+// controller is what the commands need of package control. [control.Controller]
+// documents the methods.
+type controller interface {
+	Enable(ctx context.Context, in control.EnableRequest) (settings.Summary, error)
+	Summary(ctx context.Context) (settings.Summary, error)
+	Settings(ctx context.Context) (settings.Settings, error)
+	Start(ctx context.Context, requestedBy string, spoolWait time.Duration) (control.Started, error)
+	Running(ctx context.Context) (string, error)
+	Watch(ctx context.Context, runID string, see func(flow.Progress)) error
+	Wait(ctx context.Context, runID string) (backup.Overview, error)
+	Cancel(ctx context.Context) error
+	List(ctx context.Context, limit int) (flow.ListOutput, error)
+	Show(ctx context.Context, id string) (backup.Overview, error)
+	Verify(ctx context.Context, id string) (backup.Verdict, error)
+	Delete(ctx context.Context, id, requestedBy string) (backup.Overview, error)
+	Diagnose(ctx context.Context, share bool) (flow.DiagnoseOutput, error)
+}
+
+var _ controller = (*control.Controller)(nil)
+
+// controller connects, once.
+func (a *app) controller(ctx context.Context) (controller, error) {
+	if a.door != nil {
+		return a.door, nil
+	}
+	if err := backup.ValidateInstanceName(a.instance); err != nil {
+		return nil, fault.New(fault.Usage, "--instance was not understood", err)
+	}
+	connect := a.connect
+	if connect == nil {
+		connect = a.dial
+	}
+	door, hangUp, err := connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.door, a.hangUp = door, hangUp
+	return door, nil
+}
+
+// dial connects to Temporal, as the environment says.
+func (a *app) dial(ctx context.Context) (controller, func(), error) {
+	ring, err := a.keyring("")
+	if err != nil {
+		return nil, nil, err
+	}
+	options, err := temporal.FromEnvironment(a.lookup)
+	if err != nil {
+		return nil, nil, err
+	}
+	options.Codec = codec.New(ring)
+	options.Logger = slog.New(slog.DiscardHandler) // what matters comes back as errors
+	options.Identity = a.caller()
+	c, err := temporal.Dial(ctx, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	namespace := cmp.Or(options.Namespace, temporal.DefaultNamespace)
+	return control.New(c, temporal.DataConverter(options.Codec), namespace, a.instance), c.Close, nil
+}
+
+// controlled makes a command's function of one that needs a controller: with --timeout
+// applied, and connected.
+func (a *app) controlled(fn func(ctx context.Context, c controller, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx, cancel := a.bounded(cmd.Context())
+		defer cancel()
+		c, err := a.controller(ctx)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, c, args)
+	}
+}
