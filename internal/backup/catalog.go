@@ -9,6 +9,18 @@ type Item struct {
 	// Supersedes says that an earlier record of the same kind and ID was captured
 	// in this part and that this one replaces it.
 	Supersedes bool `json:"supersedes,omitempty"`
+	// Aliases are further names under which other items refer to this one, such as
+	// sid:s-1-5-21-…; lower case.
+	Aliases []string `json:"aliases,omitempty"`
+	// References are the items without which this one is of no use.
+	References []Reference `json:"references,omitempty"`
+}
+
+// Reference is one item's need of another.
+type Reference struct {
+	Relation string  `json:"relation"` // what the target is to the item, such as subnet
+	Service  Service `json:"service"`  // that captures the target
+	Target   string  `json:"target"`   // ID or alias of the target, in lower case
 }
 
 // CatalogEntry is one line of the catalogue: an item and its place.
