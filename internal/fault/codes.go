@@ -88,6 +88,7 @@ const (
 	SourceInconsistent  Code = "SOURCE_INCONSISTENT"   // source contradicts itself
 	SourceRestored      Code = "SOURCE_RESTORED"       // source was itself restored during capture
 	SourceThrottled     Code = "SOURCE_THROTTLED"      // asked to wait
+	SourceFailed        Code = "SOURCE_FAILED"         // failed by its own word
 
 	// The spool.
 	SpoolFull        Code = "SPOOL_FULL"        // worker's disk
@@ -166,6 +167,7 @@ var table = map[Code]row{
 	SourceInconsistent:  {final, ExitFailed, http.StatusBadGateway, "Repair the source first: a copy of it could not be trusted."},
 	SourceRestored:      {retry, ExitFailed, http.StatusConflict, "Start the backup again when the source's own recovery has ended."},
 	SourceThrottled:     {retry, ExitFailed, http.StatusTooManyRequests, "The source asked to wait; the run goes on by itself."},
+	SourceFailed:        {retry, ExitFailed, http.StatusBadGateway, "Look at the source's own health and log if it repeats."},
 
 	SpoolFull:        {retry, ExitFailed, http.StatusInsufficientStorage, "Free space in the worker's spool folder."},
 	SpoolLost:        {final, ExitFailed, http.StatusInternalServerError, "The service is captured again."},

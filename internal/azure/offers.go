@@ -1,0 +1,190 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"infrabackup/internal/fault"
+)
+
+// coreVersions are the api-versions of the resource manager's own collections that
+// are known to this program, newest first.
+var coreVersions = []string{"2019-10-01", "2018-05-01", "2016-06-01", "2016-02-01", "2015-11-01"}
+
+// Subscription is one that the client can see.
+type Subscription struct {
+	ID       string // GUID, in lower case
+	Document []byte // as the stamp gave it
+	Version  string // the api-version that gave it
+}
+
+// Subscriptions lists what the client can see, in the stamp's order.
+func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
+	var all []Subscription
+	err := c.negotiate(func(version string) error {
+		all = nil
+		pages := c.List("/subscriptions", version, nil)
+		for {
+			page, err := pages.Next(ctx)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			for _, item := range page.Items {
+				id := strings.ToLower(gjson.GetBytes(item, "subscriptionId").String())
+				if id == "" {
+					return fault.Newf(fault.SourceInvalid, "list %s /subscriptions: an element has no subscriptionId", c.name)
+				}
+				if !slices.ContainsFunc(all, func(s Subscription) bool { return s.ID == id }) {
+					all = append(all, Subscription{ID: id, Document: item, Version: version})
+				}
+			}
+		}
+	})
+	return all, err
+}
+
+var versionPattern = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}(-preview|-alpha|-beta)?\b`)
+
+// negotiate calls fn with known api-versions of the resource manager's own
+// collections until the stamp takes one, and then with the ones that the stamp names
+// in its refusal.
+func (c *Client) negotiate(fn func(version string) error) error {
+	var refusal error
+	for _, version := range coreVersions {
+		if refusal = fn(version); !errors.Is(refusal, ErrVersionRefused) {
+			return refusal
+		}
+	}
+	var said *AnswerError
+	if errors.As(refusal, &said) {
+		offered := versionPattern.FindAllString(said.Message, 64)
+		slices.Sort(offered)
+		for _, version := range slices.Backward(offered) {
+			if slices.Contains(coreVersions, version) {
+				continue
+			}
+			if err := fn(version); !errors.Is(err, ErrVersionRefused) {
+				return err
+			}
+		}
+	}
+	return refusal
+}
+
+// Offers is what a resource manager's providers offer: types and their api-versions.
+type Offers struct {
+	types map[string]offer // by full type in lower case
+}
+
+type offer struct {
+	name     string // Microsoft.Compute/virtualMachines, as the stamp writes it
+	versions []string
+}
+
+// Offers asks what is offered to a subscription. Providers that are not registered
+// are among the answer, since what they offer does not depend on that.
+func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, error) {
+	o := &Offers{}
+	err := c.negotiate(func(version string) error {
+		o.types = map[string]offer{}
+		pages := c.List("/subscriptions/"+subscription+"/providers", version, nil)
+		for {
+			page, err := pages.Next(ctx)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			for _, provider := range page.Items {
+				o.add(provider)
+			}
+		}
+	})
+	if err == nil && len(o.types) == 0 {
+		return nil, fault.Newf(fault.SourceIncomplete, "list %s /subscriptions/%s/providers: no resource type is offered", c.name, subscription)
+	}
+	return o, err
+}
+
+func (o *Offers) add(provider []byte) {
+	namespace := gjson.GetBytes(provider, "namespace").String()
+	gjson.GetBytes(provider, "resourceTypes").ForEach(func(_, t gjson.Result) bool {
+		name := namespace + "/" + t.Get("resourceType").String()
+		found := offer{name: name}
+		t.Get("apiVersions").ForEach(func(_, version gjson.Result) bool {
+			found.versions = append(found.versions, version.String())
+			return true
+		})
+		slices.SortFunc(found.versions, newestFirst)
+		o.types[strings.ToLower(name)] = found
+		return true
+	})
+}
+
+// newestFirst orders api-versions: 2020-06-01 before 2020-06-01-preview before
+// 2019-12-01.
+func newestFirst(a, b string) int {
+	if date := strings.Compare(b[:min(len(b), 10)], a[:min(len(a), 10)]); date != 0 {
+		return date
+	}
+	return strings.Compare(a, b)
+}
+
+// Types are the full types that are offered, sorted, as the stamp writes them.
+func (o *Offers) Types() []string {
+	all := make([]string, 0, len(o.types))
+	for _, t := range o.types {
+		all = append(all, t.name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Choice is the api-version that a type is read with.
+type Choice struct {
+	Version string
+	// Known says that the program was made with this version in mind. Another one is
+	// read all the same: bytes are kept as they come.
+	Known bool
+}
+
+// Choose picks the newest version that is offered for a full type and known; when
+// there is none, the newest offered one that is not newer than the newest known one;
+// else the oldest offered. Previews count as older than releases of their day. It
+// reports false when the type is not offered.
+func (o *Offers) Choose(fullType string, known []string) (Choice, bool) {
+	offered := o.types[strings.ToLower(fullType)].versions
+	if len(offered) == 0 {
+		return Choice{}, false
+	}
+	known = slices.SortedFunc(slices.Values(known), newestFirst)
+	for _, version := range offered {
+		if slices.Contains(known, version) {
+			return Choice{version, true}, true
+		}
+	}
+	if len(known) > 0 {
+		for _, version := range offered {
+			if newestFirst(known[0], version) < 0 {
+				return Choice{version, false}, true
+			}
+		}
+		return Choice{offered[len(offered)-1], false}, true
+	}
+	for _, version := range offered {
+		if len(version) == len("2020-06-01") {
+			return Choice{version, false}, true // the newest release, before any preview
+		}
+	}
+	return Choice{offered[0], false}, true
+}
