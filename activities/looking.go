@@ -33,6 +33,9 @@ func (a *Activities) ListBackups(ctx context.Context, in flow.ListInput) (flow.L
 	if err != nil {
 		return flow.ListOutput{}, err
 	}
+	for i := range listing.Backups {
+		listing.Backups[i].Consistency = listing.Backups[i].Consistency.Summary() // all lists together are more than one result can hold
+	}
 	return flow.ListOutput{Backups: listing.Backups, Unreadable: listing.Unreadable, More: listing.More}, nil
 }
 

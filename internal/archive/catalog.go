@@ -247,5 +247,8 @@ func checkCatalogEntry(e backup.CatalogEntry) error {
 	case e.Offset < 0 || e.Length < 0 || e.Offset > math.MaxInt64-e.Length:
 		return fmt.Errorf("item %q has the impossible place %d+%d", e.ID, e.Offset, e.Length)
 	}
+	if err := e.CheckLinks(); err != nil {
+		return fmt.Errorf("item %.200q: %w", e.ID, err)
+	}
 	return checkPath(e.Path)
 }

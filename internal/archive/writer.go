@@ -38,6 +38,9 @@ type Summary struct {
 // batched into tar entries <kind>/NNNNNN.jsonl of about 1 MiB, files become tar
 // entries of their own. The same calls give the same bytes.
 //
+// References beyond the limits of [backup.Item] are left out and counted in the
+// item's ReferencesLeftOut.
+//
 // A Writer is used from one goroutine. Its first error is final: every later call
 // returns it. Memory does not grow with the part, but for 17 bytes a file.
 type Writer struct {
@@ -80,7 +83,8 @@ func NewWriter(w io.Writer, service backup.Service, catalog func(backup.CatalogE
 // Record implements [collect.Sink]. The limit of a document is 64 MiB
 // (LIMIT_EXCEEDED).
 func (w *Writer) Record(item backup.Item, document []byte) error {
-	if err := w.usable(item); err != nil {
+	item, err := w.usable(item)
+	if err != nil {
 		return err
 	}
 	switch {
@@ -109,7 +113,8 @@ func (w *Writer) Record(item backup.Item, document []byte) error {
 // in the part already, SOURCE_INCOMPLETE when r ends before info.Size; errors of r
 // are returned as they are.
 func (w *Writer) File(item backup.Item, info collect.FileInfo, r io.Reader) error {
-	if err := w.usable(item); err != nil {
+	item, err := w.usable(item)
+	if err != nil {
 		return err
 	}
 	if err := checkPath(info.Path); err != nil {
@@ -171,19 +176,24 @@ func (w *Writer) fail(err error) error {
 	return err
 }
 
-// usable refuses calls after the end and items that no catalogue could name.
-func (w *Writer) usable(item backup.Item) error {
+// usable refuses calls after the end and items that no catalogue could name. It
+// returns the item with as many references as the catalogue takes.
+func (w *Writer) usable(item backup.Item) (backup.Item, error) {
 	switch {
 	case w.err != nil:
-		return w.err
+		return item, w.err
 	case w.closed:
-		return errClosed
+		return item, errClosed
 	case !kindPattern.MatchString(item.Kind):
-		return w.fail(fault.Newf(fault.Internal, "%q is not a kind of item", item.Kind))
+		return item, w.fail(fault.Newf(fault.Internal, "%q is not a kind of item", item.Kind))
 	case item.ID == "":
-		return w.fail(fault.Newf(fault.Internal, "%s %q has no id", item.Kind, item.Name))
+		return item, w.fail(fault.Newf(fault.Internal, "%s %q has no id", item.Kind, item.Name))
 	}
-	return nil
+	item, err := boundLinks(item)
+	if err != nil {
+		return item, w.fail(err)
+	}
+	return item, nil
 }
 
 func (w *Writer) entry(item backup.Item, offset, length int64, sum [sha256.Size]byte) backup.CatalogEntry {

@@ -14,8 +14,10 @@ import (
 // written.
 const MaxManifestBytes = 4 << 20
 
-// Manifest holds the public facts of a backup. It is not encrypted: it names no
-// item and holds no secret. SHA256SUMS covers it, so its signature does too.
+// Manifest holds the public facts of a backup. It is not encrypted: it holds no
+// value of an item and no secret. It names items only where something is wrong with
+// them: in gaps, and in the list of dangling references. SHA256SUMS covers it, so its
+// signature does too.
 type Manifest struct {
 	Format      int       `json:"format"`      // FormatVersion at the time of writing
 	Product     string    `json:"product"`     // name and version of the writer
@@ -27,12 +29,16 @@ type Manifest struct {
 	RequestedBy string    `json:"requestedBy"` // caller's identity, as the caller gave it
 	TotalBytes  int64     `json:"totalBytes"`  // sum of the sizes of Files
 
-	Services   []ServiceResult `json:"services"`   // one for each service that was asked for
-	Files      []File          `json:"files"`      // parts and catalogue, not the sums, key or manifest
-	Recipients []Recipient     `json:"recipients"` // to whom key.age was wrapped when the backup was made
-	BackupKey  string          `json:"backupKey"`  // public half of the backup key, age1…
-	Signer     string          `json:"signer"`     // fingerprint of the signing key, SHA256:…
-	Previous   *Previous       `json:"previous"`   // newest backup before this one, null for the first
+	Services []ServiceResult `json:"services"` // one for each service that was asked for
+	// Consistency tells how well the services fit together; nil in manifests of
+	// versions that did not check.
+	Consistency *Consistency `json:"consistency,omitempty"`
+
+	Files      []File      `json:"files"`      // parts and catalogue, not the sums, key or manifest
+	Recipients []Recipient `json:"recipients"` // to whom key.age was wrapped when the backup was made
+	BackupKey  string      `json:"backupKey"`  // public half of the backup key, age1…
+	Signer     string      `json:"signer"`     // fingerprint of the signing key, SHA256:…
+	Previous   *Previous   `json:"previous"`   // newest backup before this one, null for the first
 }
 
 // Instance names the cloud that is backed up.
@@ -143,7 +149,7 @@ var (
 )
 
 // Validate checks what every reader relies on: a known format, an ID, an
-// instance, and file names that cannot leave the backup's folder.
+// instance, file names that cannot leave the backup's folder, and bounded lists.
 func (m *Manifest) Validate() error {
 	if m.Format != FormatVersion {
 		return fmt.Errorf("manifest has format %d, this program reads format %d", m.Format, FormatVersion)
@@ -182,6 +188,11 @@ func (m *Manifest) Validate() error {
 		}
 		if s.File != "" && !seen[s.File] {
 			return fmt.Errorf("manifest: service %s names file %q, which is not listed", s.Service, s.File)
+		}
+	}
+	if m.Consistency != nil {
+		if err := m.Consistency.validate(); err != nil {
+			return fmt.Errorf("manifest: consistency: %w", err)
 		}
 	}
 	return nil

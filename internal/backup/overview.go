@@ -13,8 +13,12 @@ type Overview struct {
 	TotalBytes  int64           `json:"totalBytes"`
 	RequestedBy string          `json:"requestedBy,omitempty"`
 	Services    []ServiceResult `json:"services"`
-	Code        string          `json:"code,omitempty"`    // why the backup as a whole failed
-	Message     string          `json:"message,omitempty"` // the same in words
+	// Consistency tells how well the services fit together, nil where nobody checked:
+	// in runs without a manifest and in backups of earlier versions. Lists have its
+	// numbers only.
+	Consistency *Consistency `json:"consistency,omitempty"`
+	Code        string       `json:"code,omitempty"`    // why the backup as a whole failed
+	Message     string       `json:"message,omitempty"` // the same in words
 }
 
 // Overview tells what the manifest says, of a backup that lies at path.
@@ -22,5 +26,6 @@ func (m *Manifest) Overview(path string) Overview {
 	return Overview{
 		BackupID: m.BackupID, Status: m.Status, StartedAt: m.StartedAt, FinishedAt: m.FinishedAt,
 		Path: path, TotalBytes: m.TotalBytes, RequestedBy: m.RequestedBy, Services: m.Services,
+		Consistency: m.Consistency,
 	}
 }
