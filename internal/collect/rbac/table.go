@@ -1,0 +1,54 @@
+package rbac
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource"
+)
+
+var versions = []string{"2015-07-01"}
+
+// The types that belong to this service.
+const (
+	definitions = "Microsoft.Authorization/roleDefinitions"
+	assignments = "Microsoft.Authorization/roleAssignments"
+)
+
+// Types are what this service owns of a namespace that it shares.
+func Types() []string { return []string{definitions, assignments} }
+
+// Table returns the service's rows.
+func Table() resource.Table {
+	assignment := resource.Type{
+		Kind: "role-assignment", Type: assignments, Versions: versions, Untracked: true,
+		References: []resource.Reference{
+			{Relation: "principal", Path: "properties.principalId", Resolve: resource.ToPrincipal},
+			{Relation: "role-definition", Path: "properties.roleDefinitionId", Resolve: toDefinition},
+		},
+	}
+	inGroups := assignment
+	inGroups.Scope, inGroups.Verifies = resource.InGroup, true
+	return resource.Table{
+		Service: backup.RBAC,
+		Types: []resource.Type{
+			{Kind: "role-definition", Type: definitions, Versions: versions, Untracked: true, Aliases: definitionAlias},
+			assignment,
+			inGroups,
+		},
+	}
+}
+
+// toDefinition resolves the ID of a role definition: its scope differs between
+// subscriptions, its GUID does not.
+func toDefinition(id string) (backup.Service, string, bool) {
+	guid := id[strings.LastIndexByte(id, '/')+1:]
+	return backup.RBAC, "role:" + strings.ToLower(guid), guid != ""
+}
+
+func definitionAlias(document []byte) []string {
+	id := gjson.GetBytes(document, "id").String()
+	return []string{"role:" + strings.ToLower(id[strings.LastIndexByte(id, '/')+1:])}
+}

@@ -1,0 +1,155 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"infrabackup/internal/azure"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/collect"
+	"infrabackup/internal/fault"
+)
+
+// Options are what an operator can choose.
+type Options struct {
+	// Unreadable says what to do about user subscriptions that the client cannot see;
+	// [UnreadableFails] when empty.
+	Unreadable Unreadable
+	// Now tells the time.
+	Now func() time.Time
+}
+
+// Collector captures the service of a table.
+type Collector struct {
+	stamp   *azure.Stamp
+	table   Table
+	options Options
+}
+
+var _ collect.Collector = (*Collector)(nil)
+
+// New makes a collector. Nothing is sent yet.
+func New(stamp *azure.Stamp, table Table, o Options) *Collector {
+	return &Collector{stamp: stamp, table: table, options: o}
+}
+
+// Service implements [collect.Collector].
+func (c *Collector) Service() backup.Service { return c.table.Service }
+
+// Collect implements [collect.Collector].
+func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Capture, error) {
+	capture := collect.Capture{Start: c.options.Now().UTC()}
+	w := c.newWalk(sink)
+	if err := w.run(ctx, c.options.Unreadable); err != nil {
+		return capture, err
+	}
+	for _, g := range w.gaps {
+		sink.Gap(g)
+	}
+	capture.End = c.options.Now().UTC()
+	capture.Cursor = w.cursor()
+	return capture, nil
+}
+
+func (c *Collector) newWalk(sink collect.Sink) *Walk {
+	w := &Walk{
+		stamp: c.stamp, table: &c.table, sink: sink, now: c.options.Now, seed: maphash.MakeSeed(),
+		parents: map[string][]*Type{}, items: map[key]mark{}, gapIndex: map[key]int{},
+	}
+	for i := range c.table.Types {
+		if row := &c.table.Types[i]; row.Scope == InParent {
+			w.parents[row.Parent] = append(w.parents[row.Parent], row)
+		}
+	}
+	return w
+}
+
+func (w *Walk) run(ctx context.Context, unreadable Unreadable) error {
+	if err := w.open(ctx, unreadable); err != nil {
+		return err
+	}
+	for row := range w.rows() {
+		if err := w.row(ctx, row); err != nil {
+			return err
+		}
+	}
+	return w.lookAgain(ctx)
+}
+
+func (w *Walk) open(ctx context.Context, unreadable Unreadable) error {
+	tenant, err := open(ctx, w.stamp.Tenant())
+	if err != nil {
+		return err
+	}
+	admin, err := open(ctx, w.stamp.Admin())
+	if err != nil {
+		return err
+	}
+	w.managers = []*manager{tenant, admin}
+	return w.compareSubscriptions(ctx, tenant, admin, unreadable)
+}
+
+// rows are those that are not below resources.
+func (w *Walk) rows() func(yield func(*Type) bool) {
+	return func(yield func(*Type) bool) {
+		for i := range w.table.Types {
+			if row := &w.table.Types[i]; row.Scope != InParent && !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+func (w *Walk) cursor() map[string]string {
+	return map[string]string{
+		"tenantSubscriptions": strconv.Itoa(len(w.managers[0].subscriptions)),
+		"adminSubscriptions":  strconv.Itoa(len(w.managers[1].subscriptions)),
+		"laterLooks":          strconv.Itoa(int(w.round)),
+		"changedMeanwhile":    strconv.FormatInt(w.changed, 10),
+	}
+}
+
+// Check implements [collect.Collector]: it discovers the stamp, gets a token,
+// compares subscriptions, and reads the beginning of every row's collection in the
+// first subscription that has one.
+func (c *Collector) Check(ctx context.Context) error {
+	w := c.newWalk(nil)
+	if err := w.open(ctx, c.options.Unreadable); err != nil {
+		return err
+	}
+	for row := range w.rows() {
+		for _, m := range w.managers {
+			if err := w.checkRow(ctx, row, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// errEnough ends a look at the beginning.
+var errEnough = errors.New("enough")
+
+func (w *Walk) checkRow(ctx context.Context, row *Type, m *manager) error {
+	err := w.inOrder(ctx, w.lists(ctx, row, slices.Values([]*manager{m})), func(f fetched) error {
+		switch {
+		case f.err == nil, errors.Is(f.err, io.EOF):
+			return errEnough
+		case refused(f.err) && (!f.offered || row.Optional):
+			return errEnough
+		}
+		return f.err
+	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	if f, ok := fault.Of(err); ok && errors.Is(err, azure.ErrForbidden) {
+		return fault.New(fault.SourceAccessDenied, f.What+": client "+w.stamp.ClientID()+" needs a role that may read "+row.Type, f.Err)
+	}
+	return err
+}

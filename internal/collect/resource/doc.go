@@ -1,0 +1,33 @@
+// Package resource captures resources of a stamp from a table: one row for each
+// resource type says where its collection lies, which api-versions are known, what
+// its documents refer to and which of their properties can never be read. The
+// packages arm, crp, srp, nrp, keyvault and rbac are such tables.
+//
+// # What a capture does
+//
+//  1. It finds the subscriptions of both resource managers. When the operator's
+//     resource manager names user subscriptions that the client cannot see, the
+//     capture fails, or names them as gaps when that was configured.
+//  2. It reads what the stamp offers and chooses an api-version for each row, which
+//     is kept with every item.
+//  3. Row by row it lists the collections, page by page, and the collections below
+//     each resource. Lists are the reading: their elements are whole documents by
+//     Microsoft's definitions, and a GET for each resource would cost a stamp with
+//     request limits hours.
+//  4. It looks again. Resources that the resource manager tracks are compared with
+//     its own list of resources, which tells what changed since, costs little, and
+//     was not read from the same provider: what is missing, new or changed is read
+//     by GET, and types that no row knows are found. Everything else is listed again
+//     and compared. This is repeated until nothing changed, three times at most.
+//
+// So a list that skipped or repeated something while its pages moved does not go
+// unnoticed. What a capture cannot hold is a gap with a name.
+//
+// # Order and memory
+//
+// Items come in the order of rows, subscriptions and the stamp's lists, whatever
+// answers first: a bounded number of lists is read ahead. Memory holds the pages
+// that are being read and, for each item, its ID and 8 bytes.
+//
+// The package knows no service. Start reading at [Type], then [Collector.Collect].
+package resource

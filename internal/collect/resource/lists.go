@@ -1,0 +1,154 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"infrabackup/internal/azure"
+	"infrabackup/internal/fault"
+)
+
+// readAhead is how many lists, or first pages, are read at once and wait in order.
+const readAhead = 4
+
+// list is one collection to read.
+type list struct {
+	row     *Type
+	manager *manager
+	path    string
+	version string
+	offered bool   // the stamp says that it has the type
+	parent  string // ID of the resource that it lies below, if any
+}
+
+// fetched is a list with its first page, or the error that came instead.
+type fetched struct {
+	list
+	pages *azure.Pages // nil for a single document
+	page  *azure.Page
+	err   error
+}
+
+// inOrder reads the beginnings of lists, a few at once, and hands them on in order.
+func (w *Walk) inOrder(ctx context.Context, lists iter.Seq2[list, error], use func(fetched) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	queue := make(chan chan fetched, readAhead-1)
+	ended := make(chan struct{})
+	var listErr error
+	go func() {
+		defer close(ended)
+		defer close(queue)
+		for l, err := range lists {
+			if err != nil {
+				listErr = err
+				return
+			}
+			result := make(chan fetched, 1)
+			select {
+			case queue <- result:
+			case <-ctx.Done():
+				return
+			}
+			go func() { result <- l.begin(ctx) }()
+		}
+	}()
+	// Nothing of this may go on when the walk does: the lists come from its state.
+	defer func() {
+		cancel()
+		for result := range queue {
+			<-result
+		}
+		<-ended
+	}()
+	for result := range queue {
+		if err := use(<-result); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return listErr
+}
+
+// begin reads the first page.
+func (l list) begin(ctx context.Context) fetched {
+	f := fetched{list: l}
+	if l.row.Single {
+		answer, err := l.manager.client.Get(ctx, l.path, l.version, nil)
+		if err != nil {
+			f.err = err
+			return f
+		}
+		f.page = &azure.Page{Items: [][]byte{answer.Body}, Date: answer.Date}
+		return f
+	}
+	f.pages = l.manager.client.List(l.path, l.version, nil)
+	f.page, f.err = f.pages.Next(ctx)
+	return f
+}
+
+// drain hands on page by page, reading the next one meanwhile.
+func (f fetched) drain(ctx context.Context, use func(*azure.Page) error) error {
+	if f.err != nil {
+		return f.err
+	}
+	type result struct {
+		page *azure.Page
+		err  error
+	}
+	for page := f.page; ; {
+		var next chan result
+		if f.pages != nil {
+			next = make(chan result, 1)
+			go func() {
+				p, err := f.pages.Next(ctx)
+				next <- result{p, err}
+			}()
+		}
+		err := use(page)
+		if next == nil {
+			return err
+		}
+		r := <-next
+		switch {
+		case err != nil:
+			return err
+		case errors.Is(r.err, io.EOF):
+			return nil
+		case r.err != nil:
+			return r.err
+		}
+		page = r.page
+	}
+}
+
+// documents are the elements of a page with their IDs.
+func (f fetched) documents(page *azure.Page) ([]Resource, error) {
+	all := make([]Resource, 0, len(page.Items))
+	for _, item := range page.Items {
+		id := gjson.GetBytes(item, "id").String()
+		if id == "" {
+			name := gjson.GetBytes(item, "name").String()
+			switch {
+			case f.row.Single:
+				id = f.path
+			case name != "":
+				id = f.path + "/" + name
+			default:
+				return nil, fault.Newf(fault.SourceInvalid, "list %s %s: an element has no id", f.manager.client.Endpoint(), f.path)
+			}
+		}
+		fullType := f.row.Type
+		if own := gjson.GetBytes(item, "type").String(); own != "" && f.row.Scope == InParent && strings.Contains(own, "/") {
+			fullType = own // record sets of a DNS zone are of several types
+		}
+		all = append(all, Resource{Endpoint: f.manager.client.Endpoint(), Type: fullType, ID: id, Version: f.version, Document: item})
+	}
+	return all, nil
+}

@@ -1,0 +1,350 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"infrabackup/internal/azure"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// row reads everything that a row stands for.
+func (w *Walk) row(ctx context.Context, row *Type) error {
+	before := len(w.items)
+	err := w.inOrder(ctx, w.lists(ctx, row, slices.Values(w.managers)), func(f fetched) error { return w.collection(ctx, f) })
+	if err != nil || !row.Verifies || w.round > 0 || len(w.items) == before {
+		return err
+	}
+	return w.belowTracked(ctx, row)
+}
+
+// belowTracked reads a row's collection below every tracked resource.
+func (w *Walk) belowTracked(ctx context.Context, row *Type) error {
+	for _, m := range w.managers {
+		if len(m.subscriptions) == 0 {
+			continue
+		}
+		version, offered := m.choose(row, "")
+		for _, s := range m.subscriptions {
+			pages := m.client.List("/subscriptions/"+s.ID+"/resources", m.resourcesVersion(), nil)
+			for {
+				page, err := pages.Next(ctx)
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					return err
+				}
+				lists := func(yield func(list, error) bool) {
+					for _, item := range page.Items {
+						id := stringOf(item, "id")
+						if !yield(list{row: row, manager: m, path: row.collection(id), version: version, offered: offered, parent: id}, nil) {
+							return
+						}
+					}
+				}
+				err = w.inOrder(ctx, lists, func(f fetched) error {
+					if gone(f.err) {
+						return nil // the resource went meanwhile, and its assignments with it
+					}
+					return w.collection(ctx, f)
+				})
+				if err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// lists are the collections of a row.
+func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]) iter.Seq2[list, error] {
+	return func(yield func(list, error) bool) {
+		for m := range managers {
+			if !row.on(m.client.Endpoint()) || len(m.subscriptions) == 0 {
+				continue
+			}
+			l := list{row: row, manager: m}
+			l.version, l.offered = m.choose(row, "")
+			if row.Scope == InRoot {
+				l.path = row.Path
+				if !yield(l, nil) {
+					return
+				}
+				continue
+			}
+			for _, s := range m.subscriptions {
+				bases, err := m.bases(ctx, row, s.ID)
+				if err != nil {
+					yield(list{}, err)
+					return
+				}
+				for _, base := range bases {
+					l.path = row.collection(base)
+					if !yield(l, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// bases are the paths below which a row's collections of a subscription lie.
+func (m *manager) bases(ctx context.Context, row *Type, subscription string) ([]string, error) {
+	base := "/subscriptions/" + subscription
+	var names []string
+	var err error
+	switch row.Scope {
+	case InGroup:
+		names, err = m.groupsOf(ctx, subscription)
+		base += "/resourceGroups/"
+	case InLocation:
+		names, err = m.locationsOf(ctx, subscription)
+		base += "/providers/" + row.namespace() + "/locations/"
+	default:
+		return []string{base}, nil
+	}
+	all := make([]string, 0, len(names))
+	for _, name := range names {
+		all = append(all, base+name)
+	}
+	return all, err
+}
+
+// choose picks a row's api-version. What the stamp does not list, such as some
+// collections below resources, is tried with the version of what is above it, and
+// with the newest known one at last.
+func (m *manager) choose(row *Type, above string) (version string, offered bool) {
+	if choice, ok := m.offers.Choose(row.Type, row.Versions); ok {
+		return choice.Version, true
+	}
+	if above != "" {
+		if choice, ok := m.offers.Choose(above, row.Versions); ok && choice.Known {
+			return choice.Version, false
+		}
+	}
+	return slices.Max(row.Versions), false
+}
+
+// collection records what one collection holds, and what lies below it.
+func (w *Walk) collection(ctx context.Context, f fetched) error {
+	if f.err != nil {
+		return w.unlisted(ctx, f)
+	}
+	w.noteVersion(f)
+	reading := &reading{seen: map[uint64]uint64{}}
+	if err := f.drain(ctx, func(page *azure.Page) error { return w.page(ctx, f, page, reading) }); err != nil {
+		return err
+	}
+	if reading.pages < 2 || f.row.Scope != InParent || w.round > 0 {
+		return nil
+	}
+	// Pages may have moved while they were read. Collections below resources are
+	// looked at again only when their resource changed, so this one is now.
+	return w.once(ctx, f.list, reading)
+}
+
+// once reads a collection of several pages a second time.
+func (w *Walk) once(ctx context.Context, l list, first *reading) error {
+	again := l.begin(ctx)
+	if again.err != nil {
+		return w.unlisted(ctx, again)
+	}
+	second := &reading{seen: map[uint64]uint64{}, later: true}
+	if err := again.drain(ctx, func(page *azure.Page) error { return w.page(ctx, again, page, second) }); err != nil {
+		return err
+	}
+	for id := range first.seen {
+		if _, ok := second.seen[id]; !ok {
+			w.changed++ // it went, or the first look alone saw it: it is in the part in both cases
+		}
+	}
+	return nil
+}
+
+// reading is what is remembered of one list while it is read.
+type reading struct {
+	seen  map[uint64]uint64 // document by ID, both as hashes
+	pages int
+	later bool // the list is read for the second time
+}
+
+// page records one page, then what lies below its resources.
+func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *reading) error {
+	f.manager.clock(page.Date)
+	documents, err := f.documents(page)
+	if err != nil {
+		return err
+	}
+	reading.pages++
+	repeated := 0
+	fresh := documents[:0:0]
+	for _, r := range documents {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		id, sum := maphash.String(w.seed, strings.ToLower(r.ID)), maphash.Bytes(w.seed, r.Document)
+		if known, ok := reading.seen[id]; ok {
+			repeated++
+			if known != sum {
+				// Two elements with one ID: the resource itself says which is right.
+				if r, err = w.get(ctx, f.manager, r.Type, r.ID, r.Version); err != nil {
+					return fault.New(fault.SourceInconsistent, f.path+" lists "+r.ID+" twice, and differently", err)
+				}
+			}
+		}
+		reading.seen[id] = sum
+		added, err := w.take(f.row, r)
+		if err != nil {
+			return err
+		}
+		// Later looks list again what is below everything that they list again.
+		if added || (w.round > 0 && !f.row.tracked() && !reading.later) {
+			fresh = append(fresh, r)
+		}
+	}
+	if repeated == len(documents) && repeated > 0 {
+		return fault.Newf(fault.SourceIncomplete, "page %d of %s repeats earlier ones, so others are missing", reading.pages, f.path)
+	}
+	return w.below(ctx, f.manager, f.row, fresh)
+}
+
+// below captures what lies below resources of a row.
+func (w *Walk) below(ctx context.Context, m *manager, row *Type, above []Resource) error {
+	for _, child := range w.parents[row.Kind] {
+		if !child.on(m.client.Endpoint()) {
+			continue
+		}
+		version, offered := m.choose(child, row.Type)
+		lists := func(yield func(list, error) bool) {
+			for _, r := range above {
+				base := r.ID
+				if child.Below != nil {
+					base = child.Below(r)
+				}
+				if !yield(list{row: child, manager: m, path: child.collection(base), version: version, offered: offered, parent: r.ID}, nil) {
+					return
+				}
+			}
+		}
+		if err := w.inOrder(ctx, lists, func(f fetched) error { return w.collection(ctx, f) }); err != nil {
+			return err
+		}
+	}
+	if row.Descend == nil {
+		return nil
+	}
+	for _, r := range above {
+		if err := row.Descend(ctx, w, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlisted decides about a collection that the stamp does not list.
+func (w *Walk) unlisted(ctx context.Context, f fetched) error {
+	if !refused(f.err) {
+		return f.err
+	}
+	var said *azure.AnswerError
+	if errors.As(f.err, &said) && (said.Code == "ResourceGroupNotFound" || said.Code == "SubscriptionNotFound") {
+		w.Vanished(f.path)
+		return nil
+	}
+	if f.parent != "" && gone(f.err) {
+		switch _, err := w.parentOf(ctx, f); {
+		case gone(err):
+			w.Vanished(f.parent)
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	switch {
+	case !f.offered && (f.parent == "" || f.row.Optional):
+		w.Gap(backup.Gap{Code: GapTypeNotOffered, Object: f.row.Type, Reason: "This stamp does not offer it to the " + string(f.manager.client.Endpoint()) + " endpoint."})
+	case f.row.Optional:
+		w.Gap(backup.Gap{Code: GapCollectionRefused, Object: f.row.Type, Count: 1, Reason: "The stamp offers it and refuses its list."})
+	default:
+		return f.err
+	}
+	return nil
+}
+
+func (w *Walk) parentOf(ctx context.Context, f fetched) (Resource, error) {
+	for i := range w.table.Types {
+		if row := &w.table.Types[i]; row.Kind == f.row.Parent && row.on(f.manager.client.Endpoint()) {
+			version, _ := f.manager.choose(row, "")
+			return w.get(ctx, f.manager, row.Type, f.parent, version)
+		}
+	}
+	return Resource{}, fault.Newf(fault.Internal, "row %s has no parent row %s", f.row.Type, f.row.Parent)
+}
+
+func (w *Walk) noteVersion(f fetched) {
+	if slices.Contains(f.row.Versions, f.version) {
+		return
+	}
+	at := key{GapVersionUntested, f.row.Type + " " + f.version}
+	if _, ok := w.gapIndex[at]; !ok {
+		w.Gap(backup.Gap{Code: at.kind, Object: at.id, Reason: "The stamp offers no api-version that this program knows; documents were captured as they come with this one."})
+	}
+}
+
+// belongs reports whether a type that no row has is this service's.
+func (t *Table) belongs(fullType string) bool {
+	namespace, rest, _ := strings.Cut(fullType, "/")
+	is := func(name string) bool { return strings.EqualFold(name, namespace) || strings.EqualFold(name, fullType) }
+	if slices.ContainsFunc(t.Elsewhere, is) || derived(rest) {
+		return false
+	}
+	for _, name := range t.Derived {
+		prefix, open := strings.CutSuffix(name, "*")
+		if strings.EqualFold(name, fullType) || (open && len(fullType) > len(prefix) && strings.EqualFold(fullType[:len(prefix)], prefix)) {
+			return false
+		}
+	}
+	return t.Others || slices.ContainsFunc(t.Namespaces, is)
+}
+
+// derived reports whether a type by its name is no resource but a question or an
+// operation, by the custom of resource providers.
+func derived(segments string) bool {
+	for segment := range strings.SplitSeq(strings.ToLower(segments), "/") {
+		switch {
+		case segment == "locations", segment == "operations", segment == "operationresults", segment == "operationsstatus", segment == "operationstatuses",
+			segment == "usages", segment == "skus", segment == "metrics", segment == "metricdefinitions", strings.HasPrefix(segment, "check"):
+			return true
+		}
+	}
+	return false
+}
+
+// rowOf finds the tracked row of a type.
+func (w *Walk) rowOf(fullType string, endpoint azure.Endpoint) *Type {
+	for row := range w.rows() {
+		if strings.EqualFold(row.Type, fullType) && row.tracked() && row.on(endpoint) {
+			return row
+		}
+	}
+	return nil
+}
+
+// knows reports whether any row has the type.
+func (w *Walk) knows(fullType string) bool {
+	return slices.ContainsFunc(w.table.Types, func(t Type) bool { return strings.EqualFold(t.Type, fullType) })
+}
+
+// stringOf is one member of a document.
+func stringOf(document []byte, path string) string { return gjson.GetBytes(document, path).String() }
