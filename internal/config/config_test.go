@@ -61,7 +61,9 @@ func TestExample(t *testing.T) {
 		}
 	})
 	t.Run("its commented keys are right too", func(t *testing.T) {
-		uncommented := strings.NewReplacer("# host:", "host:", "# enabled:", "enabled:", "# serverName:", "serverName:", "# apiKeyFile:", "apiKeyFile:").Replace(string(data))
+		uncommented := strings.NewReplacer("# host:", "host:", "# enabled:", "enabled:", "# serverName:", "serverName:", "# apiKeyFile:", "apiKeyFile:",
+			"# resolver:", "resolver:", "# vaultDomain:", "vaultDomain:", "# vaultAudience:", "vaultAudience:",
+			"clientSecretFile:", "# clientSecretFile:", "# clientCertFile:", "clientCertFile:").Replace(string(data))
 		require.NotEqual(t, string(data), uncommented)
 		_, err := Decode("worker.example.yaml", []byte(uncommented), "/etc/infrabackup", hostname)
 		require.NoError(t, err)

@@ -157,6 +157,12 @@ func (w *Worker) paths() []named {
 		// worker from serving the other sources.
 		all = append(all, named{key: "sources.ca.dir", path: &ca.Dir})
 	}
+	if azure := w.Sources.Azure; azure != nil {
+		all = append(all,
+			named{key: "sources.azure.caFile", path: &azure.CAFile, file: true},
+			named{key: "sources.azure.clientSecretFile", path: &azure.ClientSecretFile, file: true, secret: true},
+			named{key: "sources.azure.clientCertFile", path: &azure.ClientCertFile, file: true, secret: true})
+	}
 	return all
 }
 
@@ -183,16 +189,9 @@ func (w *Worker) checkFiles(lines map[string]int) error {
 // after it. The file must be readable by its owner only, at most 16 KiB long, and
 // hold one line. Errors are CONFIG_INVALID faults and never show the content.
 func ReadSecret(path string) (secret.String, error) {
-	info, err := os.Stat(path)
+	data, err := readOwners(path, maxSecretBytes)
 	if err != nil {
-		return secret.String{}, fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s may be read by others (mode %04o); use chmod 600", path, info.Mode().Perm())
-	}
-	data, err := readRegular(path, maxSecretBytes)
-	if err != nil {
-		return secret.String{}, fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
+		return secret.String{}, err
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	switch {
@@ -202,6 +201,22 @@ func ReadSecret(path string) (secret.String, error) {
 		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s holds more than one line", path)
 	}
 	return secret.New(text), nil
+}
+
+// readOwners reads a file that nobody but its owner may read.
+func readOwners(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fault.Newf(fault.ConfigInvalid, "%s may be read by others (mode %04o); use chmod 600", path, info.Mode().Perm())
+	}
+	data, err := readRegular(path, limit)
+	if err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
+	}
+	return data, nil
 }
 
 func readRegular(path string, limit int64) ([]byte, error) {

@@ -85,8 +85,13 @@ func (w *Worker) validateProcess() error {
 }
 
 func (s Sources) validate() error {
-	if s.AD == nil && s.CA == nil {
-		return wrong("sources", "no source is configured; give ad, ca or both")
+	if s.AD == nil && s.CA == nil && s.Azure == nil {
+		return wrong("sources", "no source is configured; give ad, ca, azure or several of them")
+	}
+	if s.Azure != nil {
+		if err := s.Azure.validate(); err != nil {
+			return err
+		}
 	}
 	if s.AD != nil {
 		if err := s.AD.validate(); err != nil {

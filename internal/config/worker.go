@@ -89,8 +89,9 @@ type Log struct {
 
 // Sources are the services that a worker captures; nil ones are not its business.
 type Sources struct {
-	AD *AD `yaml:"ad"`
-	CA *CA `yaml:"ca"`
+	AD    *AD    `yaml:"ad"`
+	CA    *CA    `yaml:"ca"`
+	Azure *Azure `yaml:"azure"`
 }
 
 // AD is an Active Directory domain controller.
