@@ -1,0 +1,276 @@
+package stamp
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"iter"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"infrabackup/tests/lab/stamp/inventory"
+)
+
+// Options say what a stand-in stamp is like. The zero value is an empty stamp.
+type Options struct {
+	// Domain is <region>.<fqdn>, below which all names lie; "" is local.azurestack.test.
+	Domain string
+	// Contents is what the stamp holds at the start, nil for nothing.
+	Contents *inventory.Stamp
+	// PageSize is the number of elements on a page of a resource manager's list, 0 for
+	// 500. Vaults give 25, as the definition of their maxresults says.
+	PageSize int
+	// Listen is the TCP address of the server, "" for a free port of 127.0.0.1. With port
+	// 443 the stamp's URLs carry no port, as a real one's.
+	Listen string
+	// Now is the stamp's clock, nil for time.Now.
+	Now func() time.Time
+	// Versions are the api-versions that a full type offers, instead of those in the
+	// stamp's own table; a type that the table does not have becomes a generic one: its
+	// top level is listed in subscriptions and resource groups, its children below their
+	// parents. Types of a namespace that ends in .Admin are on the admin endpoint only.
+	Versions map[string][]string
+}
+
+// Stamp is a running stand-in. All methods may be called from several goroutines.
+type Stamp struct {
+	domain, port string
+	now          func() time.Time
+	pageSize     int
+
+	server   *http.Server
+	dns      *resolver
+	ca       []byte
+	audience map[inventory.Endpoint]string // and audienceVault
+	started  time.Time
+
+	types    *types
+	shelves  map[inventory.Endpoint]*shelf
+	vaults   *vaults
+	identity *identity
+	faults   faults
+	watch    observers
+	work     operations
+	requests atomic.Int64
+
+	done    chan struct{} // closed by Close: lets hung requests go
+	closing sync.Once
+	running sync.WaitGroup
+}
+
+// audienceVault stands beside the two endpoints in Stamp.audience.
+const audienceVault inventory.Endpoint = "vault"
+
+// The limits of what the stamp reads from a client.
+const (
+	maxHeaderBytes = 64 << 10
+	maxBodyBytes   = 4 << 20
+)
+
+// Start starts a stamp on the loopback. The caller closes it. It refuses contents with
+// a document whose type it does not offer, because nobody could ever read that one.
+func Start(o Options) (*Stamp, error) {
+	s := &Stamp{
+		domain: strings.ToLower(o.Domain), now: o.Now, pageSize: o.PageSize, done: make(chan struct{}),
+		shelves: map[inventory.Endpoint]*shelf{inventory.Tenant: newShelf(), inventory.Admin: newShelf()},
+	}
+	if s.domain == "" {
+		s.domain = "local.azurestack.test"
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.pageSize <= 0 {
+		s.pageSize = 500
+	}
+	s.started = s.now()
+	s.types = newTypes(o.Versions)
+	s.identity = newIdentity()
+	s.audience = map[inventory.Endpoint]string{}
+	tenantGUID := newGUID()
+	s.audience[inventory.Tenant] = "https://management.adfs." + s.domain + "/" + tenantGUID
+	s.audience[inventory.Admin] = "https://adminmanagement.adfs." + s.domain + "/" + newGUID()
+	s.audience[audienceVault] = "https://vault.adfs." + s.domain + "/" + tenantGUID
+
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	certificate, ca, err := newCertificate(s.domain)
+	if err != nil {
+		return nil, fmt.Errorf("make the stamp's certificate: %w", err)
+	}
+	s.ca = ca
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the stamp: %w", err)
+	}
+	address := listener.Addr().(*net.TCPAddr)
+	if s.port = ""; address.Port != 443 {
+		s.port = ":" + strconv.Itoa(address.Port)
+	}
+	s.vaults = newVaults(s)
+	if err := s.load(o.Contents); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	if s.dns, err = newResolver(s.domain, address.IP); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	s.server = &http.Server{
+		Handler: http.HandlerFunc(s.serve), TLSConfig: serverTLS(certificate), MaxHeaderBytes: maxHeaderBytes,
+		ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute,
+		// Clients that give up and faults that cut connections are this server's daily work.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	s.running.Go(func() { s.dns.run() })
+	s.running.Go(func() { _ = s.server.ServeTLS(listener, "", "") })
+	return s, nil
+}
+
+// Close stops the stamp, cuts all connections and waits for its goroutines.
+func (s *Stamp) Close() error {
+	var err error
+	s.closing.Do(func() {
+		close(s.done)
+		err = s.server.Close()
+		if closeErr := s.dns.close(); err == nil {
+			err = closeErr
+		}
+		s.running.Wait()
+	})
+	return err
+}
+
+// load stores what the stamp holds at its start.
+func (s *Stamp) load(contents *inventory.Stamp) error {
+	if contents == nil {
+		return nil
+	}
+	for _, d := range contents.Documents {
+		shelf, ok := s.shelves[d.Endpoint]
+		if !ok {
+			return fmt.Errorf("document %s: no endpoint %q", d.ID, d.Endpoint)
+		}
+		place := parsePath(d.ID)
+		if place.typ == "" || s.types.find(place.typ, d.Endpoint) == nil {
+			return fmt.Errorf("document %s on endpoint %s: the stamp offers no type %q there; name its api-versions in Options.Versions", d.ID, d.Endpoint, place.typ)
+		}
+		shelf.add(s.newEntry(d))
+	}
+	for _, shelf := range s.shelves {
+		shelf.sort()
+	}
+	for _, o := range contents.VaultObjects {
+		s.vaults.put(o)
+	}
+	return nil
+}
+
+// host is a name below the stamp's domain with the server's port.
+func (s *Stamp) host(name string) string { return name + "." + s.domain + s.port }
+
+// TenantURL is the base of the tenant resource manager, without a slash at its end.
+func (s *Stamp) TenantURL() string { return "https://" + s.host("management") }
+
+// AdminURL is the base of the operator's resource manager, without a slash at its end.
+func (s *Stamp) AdminURL() string { return "https://" + s.host("adminmanagement") }
+
+// AuthorityURL is AD FS's base, with a slash at its end and without the path "adfs".
+func (s *Stamp) AuthorityURL() string { return "https://" + s.host("adfs") + "/" }
+
+// VaultURL is the base of a vault's data plane, without a slash at its end.
+func (s *Stamp) VaultURL(vault string) string { return "https://" + s.host(vault+".vault") }
+
+// Domain is the domain below which all of the stamp's names lie.
+func (s *Stamp) Domain() string { return s.domain }
+
+// Resolver is the UDP address of a DNS server that knows the stamp's names.
+func (s *Stamp) Resolver() string { return s.dns.address() }
+
+// CA is the certificate that clients trust, as PEM.
+func (s *Stamp) CA() []byte { return s.ca }
+
+// Put stores a document, replacing the one with the same ID. Vault URLs without a port
+// in its body get the server's port, so that they can be reached.
+func (s *Stamp) Put(d inventory.Document) {
+	shelf := s.shelves[d.Endpoint]
+	shelf.mu.Lock()
+	defer shelf.mu.Unlock()
+	shelf.insert(s.newEntry(d))
+}
+
+// Delete removes a document and says whether it was there. What lies below it stays,
+// so that tests can make orphans.
+func (s *Stamp) Delete(endpoint inventory.Endpoint, id string) bool {
+	shelf := s.shelves[endpoint]
+	shelf.mu.Lock()
+	defer shelf.mu.Unlock()
+	return shelf.remove(strings.ToLower(id))
+}
+
+// Get returns a document as the stamp holds it.
+func (s *Stamp) Get(endpoint inventory.Endpoint, id string) (inventory.Document, bool) {
+	if e := s.shelves[endpoint].get(strings.ToLower(id)); e != nil {
+		return e.doc, true
+	}
+	return inventory.Document{}, false
+}
+
+// PutVaultObject stores a key, secret or certificate, replacing the one of that name.
+func (s *Stamp) PutVaultObject(o inventory.VaultObject) { s.vaults.put(o) }
+
+// DeleteVaultObject removes a vault's object for good, without leaving it among the
+// deleted ones, and says whether it was there.
+func (s *Stamp) DeleteVaultObject(vault, kind, name string) bool {
+	return s.vaults.remove(vault, kind, name, false)
+}
+
+// Documents are all documents that the stamp holds at the time of the call, the
+// tenant's before the operator's, each by ID.
+func (s *Stamp) Documents() iter.Seq[inventory.Document] {
+	var all []*entry
+	for _, endpoint := range []inventory.Endpoint{inventory.Tenant, inventory.Admin} {
+		all = append(all, s.shelves[endpoint].below("", "")...)
+	}
+	return func(yield func(inventory.Document) bool) {
+		for _, e := range all {
+			if !yield(e.doc) {
+				return
+			}
+		}
+	}
+}
+
+// VaultObjects are all objects of all vaults at the time of the call, by vault, kind
+// and name. Soft-deleted ones are not among them.
+func (s *Stamp) VaultObjects() iter.Seq[inventory.VaultObject] {
+	all := s.vaults.all()
+	return func(yield func(inventory.VaultObject) bool) {
+		for _, o := range all {
+			if !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+// Requests is the number of requests that reached the stamp.
+func (s *Stamp) Requests() int64 { return s.requests.Load() }
+
+// newGUID draws a version 4 UUID.
+func newGUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
