@@ -47,6 +47,10 @@ func TestCatalogueRoundTrip(t *testing.T) {
 	odd := catalogEntry(1)
 	odd.ID, odd.Name, odd.Path, odd.Supersedes = "\xff\x00", "a\nb\xfe", "not-utf8/\xff\xfe", true
 	want = append(want, odd)
+	linked := catalogEntry(2)
+	linked.Aliases, linked.ReferencesLeftOut = []string{"sid:s-1-5-18", "größe"}, 3
+	linked.References = []backup.Reference{{Relation: "disk", Service: backup.CRP, Target: "/a&b/<c>"}, {Relation: "principal", Service: backup.AD, Target: "sid:s-1-5-18"}}
+	want = append(want, linked)
 	zst := writeCatalog(t, want...)
 	require.Equal(t, zst, writeCatalog(t, want...), "deterministic")
 	got, err := readCatalog(zst)
@@ -113,6 +117,17 @@ func TestReadCatalogRefuses(t *testing.T) {
 		"bad path":         {swap("x/1", "../1"), fault.BackupDamaged},
 		"negative offset":  {swap(`"offset":0`, `"offset":-1`), fault.BackupDamaged},
 		"overflow":         {swap(`"offset":0`, `"offset":9223372036854775807`), fault.BackupDamaged},
+		"empty alias":      {swap(`"id"`, `"aliases":["a",""],"id"`), fault.BackupDamaged},
+		"long alias":       {swap(`"id"`, `"aliases":["`+strings.Repeat("a", backup.MaxAliasBytes+1)+`"],"id"`), fault.BackupDamaged},
+		"many aliases":     {swap(`"id"`, `"aliases":["a"`+strings.Repeat(`,"a"`, backup.MaxAliases)+`],"id"`), fault.BackupDamaged},
+		"bad relation":     {swap(`"id"`, `"references":[{"relation":"A b","service":"AD","target":"x"}],"id"`), fault.BackupDamaged},
+		"no relation":      {swap(`"id"`, `"references":[{"service":"AD","target":"x"}],"id"`), fault.BackupDamaged},
+		"target nowhere":   {swap(`"id"`, `"references":[{"relation":"a","service":"DNS","target":"x"}],"id"`), fault.BackupDamaged},
+		"no target":        {swap(`"id"`, `"references":[{"relation":"a","service":"AD"}],"id"`), fault.BackupDamaged},
+		"long target":      {swap(`"id"`, `"references":[{"relation":"a","service":"AD","target":"`+strings.Repeat("a", backup.MaxTargetBytes+1)+`"}],"id"`), fault.BackupDamaged},
+		"many references":  {swap(`"id"`, `"references":[{"relation":"a","service":"AD","target":"x"}`+strings.Repeat(`,{"relation":"a","service":"AD","target":"x"}`, backup.MaxReferences)+`],"id"`), fault.BackupDamaged},
+		"odd reference":    {swap(`"id"`, `"references":[{"relation":"a","service":"AD","target":"x","more":1}],"id"`), fault.BackupDamaged},
+		"negative rest":    {swap(`"id"`, `"referencesLeftOut":-1,"id"`), fault.BackupDamaged},
 		"long line":        {head + strings.Repeat("x", maxCatalogLine+1) + "\n" + end, fault.BackupDamaged},
 	} {
 		t.Run(name, func(t *testing.T) {

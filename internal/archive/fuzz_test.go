@@ -92,7 +92,9 @@ func FuzzReader(f *testing.F) {
 }
 
 func FuzzReadCatalog(f *testing.F) {
-	plain, err := decodeAll(writeCatalog(f, catalogEntry(1), catalogEntry(2)))
+	linked := catalogEntry(2)
+	linked.Aliases, linked.References = []string{"sid:1"}, []backup.Reference{{Relation: "disk", Service: backup.CRP, Target: "/a"}}
+	plain, err := decodeAll(writeCatalog(f, catalogEntry(1), linked))
 	require.NoError(f, err)
 	f.Add(plain, false)
 	f.Add(writeCatalog(f, catalogEntry(1)), true)

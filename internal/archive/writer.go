@@ -23,8 +23,10 @@ const (
 	batchSize = frameSize
 	// maxRecord bounds one record: collectors and readers hold it in memory.
 	maxRecord = 64 << 20
-	// maxBatchItems bounds the catalogue entries that wait for their batch.
+	// maxBatchItems bounds the catalogue entries that wait for their batch, and
+	// maxBatchLinks the aliases and references in them.
 	maxBatchItems = 16 << 10
+	maxBatchLinks = 16 << 10
 )
 
 // Summary is what a finished part holds.
@@ -54,6 +56,7 @@ type Writer struct {
 	kind  string // of the batch that is being filled
 	batch bytes.Buffer
 	items []backup.CatalogEntry // of the batch, offsets relative to it
+	links int                   // aliases and references of items
 	copy  []byte
 
 	count  int64
@@ -93,12 +96,13 @@ func (w *Writer) Record(item backup.Item, document []byte) error {
 	case len(document) == 0 || bytes.IndexByte(document, '\n') >= 0:
 		return w.fail(fault.Newf(fault.Internal, "%s %q is not one document without line breaks", item.Kind, item.Name))
 	}
-	if item.Kind != w.kind || w.batch.Len()+len(document) > batchSize || len(w.items) == maxBatchItems {
+	if item.Kind != w.kind || w.batch.Len()+len(document) > batchSize || len(w.items) == maxBatchItems || w.links >= maxBatchLinks {
 		if err := w.flushBatch(); err != nil {
 			return w.fail(err)
 		}
 		w.kind = item.Kind
 	}
+	w.links += len(item.Aliases) + len(item.References)
 	w.items = append(w.items, w.entry(item, int64(w.batch.Len()), int64(len(document)), sha256.Sum256(document)))
 	if len(document) >= batchSize {
 		// It fills its batch alone and needs no copy.
@@ -242,7 +246,7 @@ func (w *Writer) writeBatch(pieces ...[]byte) error {
 	}
 	w.batch.Reset()
 	clear(w.items)
-	w.items = w.items[:0]
+	w.items, w.links = w.items[:0], 0
 	return nil
 }
 

@@ -29,6 +29,15 @@ func testManifest() *Manifest {
 		},
 		Files:      []File{{Name: "ad.tar.zst.age", Size: 3, SHA256: testDigest}},
 		Recipients: []Recipient{{Kind: "x25519", Fingerprint: "SHA256:x"}},
+		Consistency: &Consistency{
+			Skew:      Skew{Start: started, End: started.Add(time.Minute), SpreadMS: 60_000, ApartMS: 5_000, First: AD, Last: RBAC},
+			Relations: []RelationCount{{Relation: "disk", Checked: 7}, {Relation: "principal", Checked: 3, Dangling: 2, Unchecked: 1}},
+			LeftOut:   4,
+			Dangling: []DanglingReference{
+				{Service: KeyVault, ID: "v", Name: "<V>", Relation: "principal", TargetService: AD, Target: "sid:1"},
+				{Service: RBAC, ID: "a", Name: "A", Relation: "principal", TargetService: AD, Target: "sid:1"},
+			},
+		},
 	}
 }
 
@@ -43,6 +52,16 @@ func TestManifestRoundTrip(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, testManifest(), m)
 	require.Equal(t, PartialSucceeded, m.Overview("p").Status)
+	require.Equal(t, m.Consistency, m.Overview("p").Consistency)
+
+	m.Consistency = nil // as in manifests from before it was checked
+	data, err = m.Encode()
+	require.NoError(t, err)
+	require.NotContains(t, string(data), "consistency")
+	m, err = DecodeManifest(bytes.NewReader(data))
+	require.NoError(t, err)
+	require.Nil(t, m.Consistency)
+	require.Nil(t, m.Consistency.Summary())
 }
 
 func TestManifestRefuses(t *testing.T) {
@@ -62,6 +81,24 @@ func TestManifestRefuses(t *testing.T) {
 		"service twice":     {func(m *Manifest) { m.Services[1].Service = AD }, "twice"},
 		"unlisted file":     {func(m *Manifest) { m.Services[1].File = "ca.tar.zst.age" }, "not listed"},
 		"negative count":    {func(m *Manifest) { m.Services[0].Items = -1 }, "negative"},
+		"negative skew":     {func(m *Manifest) { m.Consistency.Skew.SpreadMS = -1 }, "skew"},
+		"negative distance": {func(m *Manifest) { m.Consistency.Skew.ApartMS = -1 }, "skew"},
+		"distance > spread": {func(m *Manifest) { m.Consistency.Skew.ApartMS = 60_002 }, "skew"},
+		"relation's name":   {func(m *Manifest) { m.Consistency.Relations[0].Relation = "a b" }, "not a relation"},
+		"relation twice":    {func(m *Manifest) { m.Consistency.Relations[0].Relation = "principal" }, "out of order"},
+		"many relations": {func(m *Manifest) {
+			m.Consistency.Relations = make([]RelationCount, MaxRelations+2)
+		}, "relations"},
+		"negative checks":   {func(m *Manifest) { m.Consistency.Relations[0].Checked = -1 }, "impossible"},
+		"dangling > checks": {func(m *Manifest) { m.Consistency.Relations[1].Checked = 1 }, "impossible"},
+		"negative rest":     {func(m *Manifest) { m.Consistency.LeftOut = -1 }, "negative"},
+		"listed, uncounted": {func(m *Manifest) { m.Consistency.Relations[1].Dangling = 1 }, "than it counts"},
+		"unknown relation":  {func(m *Manifest) { m.Consistency.Dangling[0].Relation = "x" }, "than it counts"},
+		"list's order":      {func(m *Manifest) { m.Consistency.Dangling[0].Service = RBAC; m.Consistency.Dangling[0].ID = "b" }, "out of order"},
+		"list's length":     {func(m *Manifest) { m.Consistency.Dangling = make([]DanglingReference, MaxDangling+1) }, "at most 200"},
+		"dangling of none":  {func(m *Manifest) { m.Consistency.Dangling[0].ID = "" }, "no id"},
+		"dangling to none":  {func(m *Manifest) { m.Consistency.Dangling[0].Target = "" }, "no id or target"},
+		"long name":         {func(m *Manifest) { m.Consistency.Dangling[0].Name = strings.Repeat("x", MaxDanglingText+1) }, "too long"},
 		"too large to read": {func(m *Manifest) { m.RequestedBy = strings.Repeat("x", MaxManifestBytes) }, "at most"},
 	} {
 		t.Run(name, func(t *testing.T) {

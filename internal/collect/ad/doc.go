@@ -15,6 +15,9 @@
 // object does not touch the objects that point to it, so a name that was read
 // before a rename would lead nowhere; a GUID still does.
 //
+// The alias of a security principal that is not deleted is its objectSid, such as
+// sid:s-1-5-21-…-1104: that is how role assignments and access policies name it.
+//
 // Each file in SYSVOL is an item of kind [KindFile], each folder one of kind
 // [KindFolder], since empty folders belong to a policy. SYSVOL comes through the port
 // [FileSource], because collectors know nothing of SMB.

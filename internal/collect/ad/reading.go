@@ -137,7 +137,9 @@ func (r *reading) record(f *found, again bool) error {
 	if err != nil {
 		return err
 	}
-	return r.sink.Record(backup.Item{Kind: KindObject, ID: f.record.GUID, Name: f.record.DN, Supersedes: again}, document)
+	return r.sink.Record(backup.Item{
+		Kind: KindObject, ID: f.record.GUID, Name: f.record.DN, Supersedes: again, Aliases: f.record.aliases(),
+	}, document)
 }
 
 // encode returns the record's JSON, valid until the next call.

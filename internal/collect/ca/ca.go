@@ -104,6 +104,10 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (result coll
 	if err != nil {
 		return collect.Capture{}, err
 	}
+	// Calls of the sink may have hidden that the time is over.
+	if ctx.Err() != nil {
+		return collect.Capture{}, cancelled(ctx.Err())
+	}
 	s.findings.report(sink)
 	cursor := s.cursor()
 	if c.config.Directory != nil {

@@ -240,7 +240,7 @@ func (c *capture) sameState(name string, digest hash.Hash) error {
 
 // item names a file, and checks the certificates in it.
 func (c *capture) item(e entry, id string, content content) backup.Item {
-	item := backup.Item{Kind: content.kind, ID: id, Name: id}
+	item := backup.Item{Kind: content.kind, ID: id, Name: id, Aliases: c.authority.aliases(content.certificates)}
 	for _, cert := range content.certificates {
 		if cert.parsed == nil {
 			c.findings.add(IssuedUnreadable, e.path, "cannot be parsed as a certificate: captured as it is, not checked")

@@ -22,6 +22,11 @@
 // A second file with the same certificate (easy-rsa keeps two) is of kind
 // "certificate-copy" with its path as ID, as are all other kinds.
 //
+// The aliases of a file are the subject key identifiers of the CA certificates in
+// it, such as key-id:3f2a…: by these, certificates in vaults name their issuer.
+// Issued certificates here refer to nothing: whether their CA is there is found out
+// by their signatures, which says more.
+//
 // With a [DirectoryReader] the objects of AD Certificate Services become records
 // of kind "adcs-object".
 //

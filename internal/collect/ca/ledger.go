@@ -225,14 +225,14 @@ func (s *survey) isIssuedHere(name string, cert certificate) bool {
 		}
 		matched = true
 		if err := verifies(parsed, parent.Certificate); err == nil {
-			return !slices.ContainsFunc(a.own, func(c caCertificate) bool { return c.digest == cert.digest }) ||
+			return !a.owns(cert) ||
 				s.inIndex(parsed.SerialNumber.Bytes())
 		} else if failure == nil || isUnsupported(err) {
 			failure = err
 		}
 	}
 	switch {
-	case slices.ContainsFunc(a.own, func(c caCertificate) bool { return c.digest == cert.digest }):
+	case a.owns(cert):
 		// checkChain has said it.
 	case matched && isUnsupported(failure):
 		s.findings.add(SignatureNotChecked, name, "signed with an algorithm or key size that is not supported (%s)", parsed.SignatureAlgorithm)

@@ -175,6 +175,7 @@ func checkItems(t *testing.T, calls []Call) {
 		require.NotEmpty(t, c.Item.Name, name)
 		require.Equal(t, seen[id], c.Item.Supersedes, "%s: Supersedes says whether it came before", name)
 		seen[id] = true
+		checkLinks(t, name, c.Item)
 		if c.File == nil {
 			require.True(t, json.Valid(c.Document), name)
 			require.False(t, bytes.ContainsAny(c.Document, "\r\n"), name)
@@ -186,6 +187,25 @@ func checkItems(t *testing.T, calls []Call) {
 		require.GreaterOrEqual(t, c.File.Size, int64(0), name)
 		require.Zero(t, c.File.Mode&^c.File.Mode.Perm(), name)
 		paths[p] = true
+	}
+}
+
+// checkLinks makes sure that the item's aliases and references can be compared with
+// those of other services. There may be more references than are recorded.
+func checkLinks(t *testing.T, name string, item backup.Item) {
+	require.NoError(t, (&backup.Item{Aliases: item.Aliases, ReferencesLeftOut: item.ReferencesLeftOut}).CheckLinks(), name)
+	aliases := map[string]bool{}
+	for _, alias := range item.Aliases {
+		require.Equal(t, strings.ToLower(alias), alias, name)
+		require.False(t, aliases[alias], "%s: alias %q comes twice", name, alias)
+		aliases[alias] = true
+	}
+	references := map[backup.Reference]bool{}
+	for _, r := range item.References {
+		require.NoError(t, (&backup.Item{References: []backup.Reference{r}}).CheckLinks(), name)
+		require.Equal(t, strings.ToLower(r.Target), r.Target, name)
+		require.False(t, references[r], "%s: reference %v comes twice", name, r)
+		references[r] = true
 	}
 }
 

@@ -28,7 +28,10 @@ func (exemplary) Collect(ctx context.Context, sink collect.Sink) (collect.Captur
 		if err := ctx.Err(); err != nil {
 			return c, err
 		}
-		if err := sink.Record(backup.Item{Kind: "thing", ID: id, Name: id}, []byte(`{"id":"`+id+`"}`)); err != nil {
+		item := backup.Item{Kind: "thing", ID: id, Name: id, Aliases: []string{"alias:" + id}, References: []backup.Reference{
+			{Relation: "part-of", Service: backup.ARM, Target: "f"}, {Relation: "part-of", Service: backup.AD, Target: "f"},
+		}}
+		if err := sink.Record(item, []byte(`{"id":"`+id+`"}`)); err != nil {
 			return c, err
 		}
 	}
