@@ -68,9 +68,19 @@ func backupTable(w *tabwriter.Writer, backups []backup.Overview) {
 
 func (a *app) backupShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:               "show [ID|latest]",
-		Short:             "Show one backup: services, sizes, gaps, failures",
-		Example:           "  infrabackup backup show latest",
+		Use:   "show [ID|latest]",
+		Short: "Show one backup: services, sizes, gaps, failures, dangling references",
+		Long: `Show one backup: its services with sizes, gaps and failures, and how well they fit
+together.
+
+Services are captured at different times. "Captured" is the time from the first read of
+any service to the last, "Apart" the longest time between the end of one service's
+capture and the start of another's. A reference dangles when its target's service is in
+the backup and the target is not, such as a role assignment to a user that was deleted:
+nothing is wrong with the backup, but a restore would meet the same. It is unchecked when
+the target's service is not in the backup. At most 200 dangling references are listed;
+all are counted.`,
+		Example:           "  infrabackup backup show latest\n  infrabackup backup show latest -o json | jq .consistency.dangling",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeIDs,
 		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {

@@ -62,6 +62,13 @@ func (a *app) follow(ctx context.Context, c controller, runID string) error {
 	if err != nil {
 		return err
 	}
+	// A run's result is bounded and so without the check of references, which is in the
+	// backup's manifest.
+	if whole, err := c.Show(ctx, string(overview.BackupID)); err == nil {
+		overview = whole
+	} else {
+		a.say("Warning: the manifest of the finished backup cannot be shown: %s", printable(err.Error()))
+	}
 	if err := a.showBackup(overview); err != nil {
 		return err
 	}

@@ -138,6 +138,9 @@ func (a *app) showBackup(b backup.Overview) error {
 				line(w, "  "+g.Code, object, g.Reason)
 			}
 		}
+		if b.Consistency != nil {
+			consistencyTable(w, b.Consistency)
+		}
 	})
 }
 
