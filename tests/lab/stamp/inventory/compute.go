@@ -210,6 +210,7 @@ func (b *builder) place(m *machine) {
 	}
 	p.OSProfile = b.system(m.system)
 	p.OSProfile.ComputerName = m.name
+	p.NetworkProfile.NetworkInterfaces = []nicReference{}
 	for i, n := range m.nics {
 		r := nicReference{ID: n}
 		r.Properties.Primary = i == 0
