@@ -63,6 +63,10 @@ func TestBackupOpensWithStockTools(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, verdict.Findings)
 	require.Equal(t, int64(2501), verdict.Items)
+	made, err := c.repo().Open(t.Context(), id)
+	require.NoError(t, err)
+	require.NotNil(t, made.Manifest().Consistency)
+	require.Equal(t, backup.MeasureSkew(overview.Services), made.Manifest().Consistency.Skew)
 
 	folder := filepath.Join(c.shareDir, overview.Path)
 	identity := filepath.Join(t.TempDir(), "operator.key")

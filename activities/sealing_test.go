@@ -1,0 +1,206 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/archive"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/codec"
+	"infrabackup/internal/collect"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share/dir"
+	"infrabackup/internal/spool"
+)
+
+// fixed is a source with the given items.
+type fixed struct {
+	service backup.Service
+	items   []backup.Item
+	window  [2]time.Duration // after the start of the backup
+}
+
+func (f *fixed) Service() backup.Service { return f.service }
+
+func (f *fixed) Check(context.Context) error { return nil }
+
+func (f *fixed) Collect(_ context.Context, sink collect.Sink) (collect.Capture, error) {
+	for _, item := range f.items {
+		if err := sink.Record(item, fmt.Appendf(nil, "{%q:%q}", "id", item.ID)); err != nil {
+			return collect.Capture{}, err
+		}
+	}
+	return collect.Capture{Start: begun.Add(f.window[0]), End: begun.Add(f.window[1])}, nil
+}
+
+var begun = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
+
+// bench is one backup that is to be sealed, on a share that is a folder.
+type bench struct {
+	t      *testing.T
+	a      *Activities
+	repo   *repository.Repository
+	folder string
+	key    seal.Identity
+	in     flow.SealBackupInput
+	beat   *heart
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	root := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(root, "share"), 0o700))
+	store, err := dir.Open(filepath.Join(root, "share"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	spooled, err := spool.Open(filepath.Join(root, "spool"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, spooled.Close()) })
+	line, err := codec.GenerateKeyLine("k", rand.Reader)
+	require.NoError(t, err)
+	ring, err := codec.ParseKeyring([]byte(line))
+	require.NoError(t, err)
+	key, recipient, err := seal.DeriveIdentity([32]byte{7})
+	require.NoError(t, err)
+	b := &bench{
+		t: t, a: New(Dependencies{Spool: spooled, Keyring: ring, Product: "test", Now: func() time.Time { return begun.Add(time.Hour) }}),
+		repo: repository.New(store, "lab"), key: key, beat: &heart{},
+		in: flow.SealBackupInput{
+			BackupID: "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", Recipient: recipient, WorkKeyID: ring.Active(), StartedAt: begun,
+		},
+	}
+	b.folder = filepath.Join(root, "share", "lab", backup.IncomingPath(b.in.BackupID))
+	require.NoError(t, b.repo.Begin(t.Context(), b.in.BackupID))
+	require.NoError(t, spooled.Begin(b.in.BackupID))
+	return b
+}
+
+// capture takes a source as Collect and UploadPart do.
+func (b *bench) capture(source *fixed) {
+	b.t.Helper()
+	_, workRecipient, err := b.a.workKey(b.in.WorkKeyID, b.in.BackupID)
+	require.NoError(b.t, err)
+	rec := &recording{spool: b.a.Spool, beat: b.beat}
+	out, err := rec.capture(b.t.Context(), source, flow.CollectInput{BackupID: b.in.BackupID, Service: source.service, Recipient: b.in.Recipient}, workRecipient)
+	require.NoError(b.t, err)
+	up := &upload{repo: b.repo, spool: b.a.Spool, id: b.in.BackupID, beat: b.beat}
+	for _, file := range []backup.File{out.Part, out.Index} {
+		_, err = up.file(b.t.Context(), file)
+		require.NoError(b.t, err)
+	}
+	out.Result.Status, out.Result.File = backup.Succeeded, out.Part.Name
+	b.in.Services = append(b.in.Services, out.Result)
+	b.in.Parts = append(b.in.Parts, out.Part)
+	b.in.Indexes = append(b.in.Indexes, flow.ServiceIndex{Service: source.service, File: out.Index})
+}
+
+func principal(id, sid string) backup.Item {
+	return backup.Item{Kind: "role-assignment", ID: id, Name: "assignment " + id, References: []backup.Reference{
+		{Relation: "principal", Service: backup.AD, Target: sid}, {Relation: "quota", Service: backup.CRP, Target: "/quota"},
+	}}
+}
+
+func TestSealingFindsWhatDangles(t *testing.T) {
+	b := newBench(t)
+	b.capture(&fixed{service: backup.RBAC, window: [2]time.Duration{time.Second, 2 * time.Second}, items: []backup.Item{
+		principal("1", "sid:1"), principal("2", "sid:2"), principal("3", "sid:3"),
+		{Kind: "role-assignment", ID: "3", Name: "assignment 3", Supersedes: true}, // it was removed from the assignment
+	}})
+	b.capture(&fixed{service: backup.AD, window: [2]time.Duration{5 * time.Second, 9 * time.Second}, items: []backup.Item{
+		{Kind: "directory-object", ID: "u", Name: "u", Aliases: []string{"sid:1"}},
+		{Kind: "directory-object", ID: "w", Name: "w", Aliases: []string{"sid:2"}},
+		{Kind: "directory-object", ID: "w", Name: "w", Supersedes: true}, // it was deleted meanwhile
+	}})
+	b.in.Services = append(b.in.Services, backup.ServiceResult{Service: backup.CRP, Status: backup.Failed, Code: "SOURCE_UNREACHABLE"})
+
+	want := backup.Consistency{
+		Skew: backup.Skew{
+			Start: begun.Add(time.Second), End: begun.Add(9 * time.Second), SpreadMS: 8000, ApartMS: 3000, First: backup.RBAC, Last: backup.AD,
+		},
+		Relations: []backup.RelationCount{{Relation: "principal", Checked: 2, Dangling: 1}, {Relation: "quota", Unchecked: 2}},
+		Dangling: []backup.DanglingReference{
+			{Service: backup.RBAC, ID: "2", Name: "assignment 2", Relation: "principal", TargetService: backup.AD, Target: "sid:2"},
+		},
+	}
+	for range 2 { // an attempt, and a repeated one
+		file, found, err := b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
+		require.NoError(t, err)
+		require.Equal(t, want, found)
+
+		sealed, err := os.Open(filepath.Join(b.folder, backup.CatalogFile))
+		require.NoError(t, err)
+		plain, err := seal.Decrypt(sealed, b.key)
+		require.NoError(t, err)
+		var ids []string
+		require.NoError(t, archive.ReadCatalog(plain, func(e backup.CatalogEntry) error {
+			ids = append(ids, fmt.Sprintf("%s %s %d %d", e.Service, e.ID, len(e.Aliases), len(e.References)))
+			return nil
+		}))
+		require.NoError(t, sealed.Close())
+		require.Equal(t, []string{"RBAC 1 0 2", "RBAC 2 0 2", "RBAC 3 0 2", "RBAC 3 0 0", "AD u 1 0", "AD w 1 0", "AD w 0 0"}, ids)
+
+		m, err := b.a.manifest(t.Context(), b.repo, settings.Settings{Instance: backup.Instance{Name: "lab"}}, b.in, append(b.in.Parts[:2:2], file))
+		require.NoError(t, err)
+		m.Consistency = &found
+		encoded, err := m.Encode()
+		require.NoError(t, err)
+		decoded, err := backup.DecodeManifest(bytes.NewReader(encoded))
+		require.NoError(t, err)
+		require.Equal(t, &want, decoded.Consistency)
+	}
+}
+
+// TestSealingNoticesAChangedIndex: the lists come back from the share, and
+// what comes back is authenticated.
+func TestSealingNoticesAChangedIndex(t *testing.T) {
+	b := newBench(t)
+	b.capture(&fixed{service: backup.RBAC, items: []backup.Item{principal("1", "sid:1")}})
+	b.capture(&fixed{service: backup.AD, items: []backup.Item{{Kind: "directory-object", ID: "u", Name: "u"}}})
+	name := filepath.Join(b.folder, b.in.Indexes[1].File.Name)
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	data[len(data)-1] ^= 1
+	require.NoError(t, os.WriteFile(name, data, 0o600))
+	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
+	require.ErrorIs(t, err, fault.ShareCorrupted)
+
+	require.NoError(t, os.Remove(name))
+	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
+	require.Error(t, err)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err = b.a.sealCatalog(ctx, b.repo, b.in, b.beat)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestReferencesOfAVaultWithThousandsOfPolicies: they do not break the backup, and what
+// was not recorded is not taken for checked.
+func TestReferencesOfAVaultWithThousandsOfPolicies(t *testing.T) {
+	b := newBench(t)
+	vault := backup.Item{Kind: "vault", ID: "/v", Name: strings.Repeat("v", 1000)}
+	const policies = 5000
+	for i := range policies {
+		vault.References = append(vault.References, backup.Reference{Relation: "principal", Service: backup.AD, Target: fmt.Sprint("sid:s-1-5-21-1-2-3-", i)})
+	}
+	b.capture(&fixed{service: backup.KeyVault, items: []backup.Item{vault}})
+	b.capture(&fixed{service: backup.AD, items: []backup.Item{{Kind: "directory-object", ID: "u", Name: "u", Aliases: []string{"sid:s-1-5-21-1-2-3-7"}}}})
+	_, found, err := b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
+	require.NoError(t, err)
+	require.Equal(t, []backup.RelationCount{{Relation: "principal", Checked: backup.MaxReferences, Dangling: backup.MaxReferences - 1}}, found.Relations)
+	require.Equal(t, int64(policies-backup.MaxReferences), found.LeftOut)
+	require.Len(t, found.Dangling, backup.MaxDangling)
+}
