@@ -30,15 +30,15 @@ setup: build ## install what the lab needs (Debian packages as root, the Tempora
 
 .PHONY: demo
 demo: setup ## set everything up and take, verify and open a backup; leaves nothing running
-	bin/lab demo --dir .lab/demo --seed $(SEED) --ad-users $(ADUSERS)
+	bin/lab demo --dir .lab/demo --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES)
 
 .PHONY: up
 up: setup ## start lab, Temporal and worker, and stay until interrupted
-	bin/lab up --dir .lab --seed $(SEED) --ad-users $(ADUSERS)
+	bin/lab up --dir .lab --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES)
 
 .PHONY: test
 test: setup ## set up real servers and run all tests
-	CGO_ENABLED=1 bin/lab test --dir .lab/test --seed $(SEED) --ad-users $(ADUSERS) -- go test -race -p 1 -timeout 30m ./...
+	CGO_ENABLED=1 bin/lab test --dir .lab/test --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES) -- go test -race -p 1 -timeout 30m ./...
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, workflowcheck

@@ -8,9 +8,12 @@ import (
 	"os"
 	"time"
 
+	"infrabackup/internal/azure"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/collect/ad"
 	"infrabackup/internal/collect/ca"
+	"infrabackup/internal/collect/controlplane"
+	"infrabackup/internal/collect/resource"
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
@@ -49,7 +52,38 @@ func collectorsOf(s config.Sources) ([]collect.Collector, error) {
 		}
 		all = append(all, authority)
 	}
+	if s.Azure != nil {
+		stamp, err := stampOf(*s.Azure)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, controlplane.Collectors(stamp, resource.Options{
+			Unreadable: resource.Unreadable(s.Azure.UnreadableSubscriptions), Now: time.Now,
+		})...)
+	}
 	return all, nil
+}
+
+func stampOf(a config.Azure) (*azure.Stamp, error) {
+	c := azure.Config{
+		TenantURL: a.ManagementURL, AdminURL: a.AdminManagementURL, Authority: a.AuthorityURL, Tenant: a.Tenant, ClientID: a.ClientID,
+		Resolver: a.Resolver, VaultDomain: a.VaultDomain, VaultAudience: a.VaultAudience,
+	}
+	var err error
+	if a.CAFile != "" {
+		if c.CACertificates, err = readCAs(a.CAFile); err != nil {
+			return nil, fault.New(fault.ConfigInvalid, "the file with the CAs of the stamp cannot be read", err)
+		}
+	}
+	if a.ClientSecretFile != "" {
+		c.ClientSecret, err = config.ReadSecret(a.ClientSecretFile)
+	} else {
+		c.ClientCertificate, err = config.ReadPrivate(a.ClientCertFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return azure.New(c)
 }
 
 func directoryOf(s config.AD) (*ad.Collector, error) {

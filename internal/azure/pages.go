@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -75,11 +76,10 @@ func (p *Pages) Next(ctx context.Context) (*Page, error) {
 	list := gjson.ParseBytes(answer.Body)
 	next := ""
 	if list.IsObject() {
-		if next, err = nextLink(list); err != nil {
+		if list, next, err = membersOf(list); err != nil {
 			return nil, fault.New(fault.SourceInvalid, p.what, err)
 		}
-		list = list.Get("value")
-		if list.Type == gjson.Null && next == "" && list.Exists() {
+		if list.Exists() && list.Type == gjson.Null && next == "" {
 			p.next = ""
 			return page, nil // "value": null is how some providers say that there is nothing
 		}
@@ -100,16 +100,24 @@ func (p *Pages) Next(ctx context.Context) (*Page, error) {
 	return page, nil
 }
 
-func nextLink(list gjson.Result) (string, error) {
-	next := list.Get("nextLink")
-	switch next.Type {
-	case gjson.Null:
-		return "", nil
-	case gjson.String:
-		return next.String(), nil
-	default:
-		return "", errors.New("its nextLink is not a string")
-	}
+// membersOf finds the list in an answer, and where it goes on. Most providers call
+// that nextLink, some @odata.nextLink, and not all agree about its case.
+func membersOf(answer gjson.Result) (list gjson.Result, next string, err error) {
+	answer.ForEach(func(name, value gjson.Result) bool {
+		switch {
+		case name.Str == "value":
+			list = value
+		case strings.HasSuffix(strings.ToLower(name.Str), "nextlink") && value.Type != gjson.Null:
+			if value.Type != gjson.String {
+				err = fmt.Errorf("its %.40q is not a string", name.Str)
+			} else if next != "" && value.Str != next {
+				err = errors.New("it goes on in two places")
+			}
+			next = value.Str
+		}
+		return err == nil
+	})
+	return list, next, err
 }
 
 // sameHost refuses to carry the token elsewhere.

@@ -5,22 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"infrabackup/tests/lab/stamp"
 )
 
 // Options say what a lab is like.
 type Options struct {
-	Dir     string    // folder of its own, made when missing
-	Seed    int64     // what the servers are filled with follows from it
-	ADUsers int       // users in the directory, besides contacts and computers
-	Fixed   bool      // Temporal on 7233 and its Web UI on 8233 instead of free ports
-	Codec   string    // endpoint of the codec server for the Web UI, if any
-	Out     io.Writer // progress for people, may be nil
+	Dir       string    // folder of its own, made when missing
+	Seed      int64     // what the servers are filled with follows from it
+	ADUsers   int       // users in the directory, besides contacts and computers
+	Resources int       // about how many resources the stamp's tenants have
+	Dangling  int       // dangling references of each relation in the stamp
+	Fixed     bool      // Temporal on 7233 and its Web UI on 8233 instead of free ports
+	Codec     string    // endpoint of the codec server for the Web UI, if any
+	Out       io.Writer // progress for people, may be nil
 }
 
 // DefaultADUsers is enough for every kind of object and value.
@@ -32,6 +37,7 @@ type Lab struct {
 	dir          string
 	domain       *domain
 	files        *FileServer
+	stamp        *stamp.Stamp
 	temporal     *daemon
 	temporalPort int
 	uiPort       int
@@ -57,6 +63,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	}
 	if o.ADUsers <= 0 {
 		o.ADUsers = DefaultADUsers
+	}
+	if o.Resources <= 0 {
+		o.Resources = DefaultResources
 	}
 	l := &Lab{options: o, dir: dir}
 	if err := l.start(ctx); err != nil {
@@ -93,6 +102,9 @@ func (l *Lab) start(ctx context.Context) error {
 		return err
 	}
 	if l.files, err = StartFileServer(ctx, FileServerOptions{Dir: filepath.Join(l.dir, "fs"), Address: fileServerAddress}); err != nil {
+		return err
+	}
+	if err := l.startStamp(ctx); err != nil {
 		return err
 	}
 	if l.temporal, err = newTemporal(l, l.options.Codec); err != nil {
@@ -157,7 +169,7 @@ func (l *Lab) FileServer() *FileServer { return l.files }
 
 // Env describes the servers in the form that people and tests use.
 func (l *Lab) Env() map[string]string {
-	return map[string]string{
+	env := map[string]string{
 		"TEMPORAL_ADDRESS":        fmt.Sprintf("127.0.0.1:%d", l.temporalPort),
 		"LAB_UI_URL":              fmt.Sprintf("http://127.0.0.1:%d", l.uiPort),
 		"LAB_TEMPORAL_DB":         l.temporalDB(),
@@ -173,6 +185,8 @@ func (l *Lab) Env() map[string]string {
 		"LAB_LDAP_PASSWORD_FILE":  filepath.Join(l.dir, "ldap-password"),
 		"LAB_CA_DIR":              filepath.Join(l.dir, "ca"),
 	}
+	maps.Copy(env, l.stampEnv())
+	return env
 }
 
 // WriteEnv writes variables as a file that a shell can source.
@@ -191,6 +205,9 @@ func (l *Lab) Stop(ctx context.Context) error {
 	var errs []error
 	if l.temporal != nil {
 		errs = append(errs, l.temporal.stop(ctx, syscall.SIGTERM))
+	}
+	if l.stamp != nil {
+		errs = append(errs, l.stamp.Close())
 	}
 	if l.files != nil {
 		errs = append(errs, l.files.Stop(ctx))

@@ -32,6 +32,7 @@ func Table(elsewhere []string) resource.Table {
 			// Questions to the resource manager, and other views of what rows capture.
 			"Microsoft.Resources/*", "Microsoft.Authorization/permissions", "Microsoft.Authorization/providerOperations", "Microsoft.Authorization/classicAdministrators",
 			"Microsoft.Authorization/elevateAccess", "Microsoft.Subscriptions/*", "Microsoft.Features/*",
+			"Microsoft.Update.Admin/updateLocations/updateRuns",
 			plansNamespace + "/moveSubscriptions", plansNamespace + "/updateEncryption", plansNamespace + "/restoreData", plansNamespace + "/checkIdentityHealth",
 		},
 		Types: append(tenantRows(), operatorRows()...),

@@ -1,10 +1,12 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -76,8 +78,27 @@ func (w *Walk) inOrder(ctx context.Context, lists iter.Seq2[list, error], use fu
 	return listErr
 }
 
-// begin reads the first page.
+// begin reads the first page. What the stamp does not list among its offers is tried
+// with one known api-version after the other.
 func (l list) begin(ctx context.Context) fetched {
+	f := l.beginWith(ctx)
+	if l.offered || !errors.Is(f.err, azure.ErrVersionRefused) {
+		return f
+	}
+	for _, version := range slices.Backward(slices.Sorted(slices.Values(l.row.Versions))) {
+		if version == l.version {
+			continue
+		}
+		again := l
+		again.version = version
+		if f := again.beginWith(ctx); !errors.Is(f.err, azure.ErrVersionRefused) {
+			return f
+		}
+	}
+	return f
+}
+
+func (l list) beginWith(ctx context.Context) fetched {
 	f := fetched{list: l}
 	if l.row.Single {
 		answer, err := l.manager.client.Get(ctx, l.path, l.version, nil)
@@ -134,7 +155,7 @@ func (f fetched) documents(page *azure.Page) ([]Resource, error) {
 	for _, item := range page.Items {
 		id := gjson.GetBytes(item, "id").String()
 		if id == "" {
-			name := gjson.GetBytes(item, "name").String()
+			name := gjson.GetBytes(item, cmp.Or(f.row.Names, "name")).String()
 			switch {
 			case f.row.Single:
 				id = f.path

@@ -46,6 +46,9 @@ type Type struct {
 	Below func(parent Resource) string
 	// Single says that the path is one document and no list.
 	Single bool
+	// Names is the member of a document that names it within its collection, for the
+	// few types whose documents have no id; "name" when empty.
+	Names string
 	// Untracked says that the resource manager's own list of resources does not have
 	// it, so that the second look lists it again. Rows InParent follow their parents.
 	Untracked bool

@@ -95,7 +95,7 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 	if cap(w.buffer) > 4<<20 {
 		w.buffer = nil // one huge document does not stay
 	}
-	if w.round > 0 {
+	if w.round > 1 || (w.round == 1 && kind != otherKind) { // types that no row knows are first found by the first later look
 		w.changed++
 	}
 	known.sum, known.round = sum, w.round

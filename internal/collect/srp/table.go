@@ -31,7 +31,7 @@ func Table() resource.Table {
 
 			{Kind: "storage-quota", Type: "Microsoft.Storage.Admin/locations/quotas", Versions: adminVersions, Endpoints: adminOnly, Scope: resource.InLocation, Path: "/quotas", Untracked: true},
 			{Kind: "storage-settings", Type: "Microsoft.Storage.Admin/locations/settings", Versions: adminVersions, Endpoints: adminOnly, Scope: resource.InLocation, Path: "/settings", Single: true, Untracked: true, Optional: true},
-			{Kind: "storage-acquisition", Type: "Microsoft.Storage.Admin/locations/acquisitions", Versions: adminVersions, Endpoints: adminOnly, Scope: resource.InLocation, Path: "/acquisitions", Untracked: true, Optional: true},
+			{Kind: "storage-acquisition", Type: "Microsoft.Storage.Admin/locations/acquisitions", Versions: adminVersions, Endpoints: adminOnly, Scope: resource.InLocation, Path: "/acquisitions", Names: "acquisitionid", Untracked: true, Optional: true},
 			{Kind: "storage-service", Type: "Microsoft.Storage.Admin/storageServices", Versions: adminVersions, Endpoints: adminOnly, Untracked: true, Optional: true},
 			{Kind: "operator-storage-account", Type: "Microsoft.Storage.Admin/locations/storageAccounts", Versions: adminVersions, Endpoints: adminOnly, Scope: resource.InLocation, Path: "/storageAccounts", Untracked: true, Optional: true},
 		},

@@ -23,7 +23,7 @@ const usage = `usage: lab COMMAND [flags]
   up [flags]               run lab, codec server and worker until interrupted
   demo [flags]             take, verify and open a backup, and explain it
 
-flags: --dir DIR  --seed N  --ad-users N  --bin DIR
+flags: --dir DIR  --seed N  --ad-users N  --resources N  --dangling N  --bin DIR
 `
 
 func main() { os.Exit(run()) }
@@ -41,6 +41,8 @@ func run() int {
 	flags.StringVar(&options.Dir, "dir", ".lab", "")
 	flags.Int64Var(&options.Seed, "seed", 7, "")
 	flags.IntVar(&options.ADUsers, "ad-users", lab.DefaultADUsers, "")
+	flags.IntVar(&options.Resources, "resources", lab.DefaultResources, "")
+	flags.IntVar(&options.Dangling, "dangling", 0, "")
 	bin := flags.String("bin", "bin", "")
 	if err := flags.Parse(os.Args[2:]); err != nil {
 		return 2
