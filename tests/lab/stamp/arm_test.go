@@ -28,7 +28,7 @@ func TestRefusals(t *testing.T) {
 		{compute + "images?api-version=2020-06-01", http.StatusBadRequest, "NoRegisteredProviderFound"},
 		{compute + "images?api-version=2017-12-01", http.StatusOK, ""},
 		{subscription + "/resourcegroups?api-version=2031-01-01", http.StatusBadRequest, "InvalidApiVersionParameter"},
-		{compute + "galleries?api-version=2020-06-01", http.StatusNotFound, "InvalidResourceType"},
+		{compute + "hostGroups?api-version=2020-06-01", http.StatusNotFound, "InvalidResourceType"},
 		{subscription + "/providers/Contoso.Gadgets/gadgets?api-version=2020-06-01", http.StatusNotFound, "InvalidResourceNamespace"},
 		{subscription + "/providers/Contoso.Widgets/widgets?api-version=2020-01-01", http.StatusOK, ""},
 		{subscription + "/providers/Microsoft.Subscriptions.Admin/offers?api-version=2015-11-01", http.StatusNotFound, "InvalidResourceNamespace"},

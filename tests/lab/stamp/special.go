@@ -37,7 +37,7 @@ func (s *Stamp) special(q *request) *answer {
 			})
 		}
 	case "microsoft.resources/subscriptions/tagnames":
-		if p.collection {
+		if p.collection && !q.shelf.exists(p.path) {
 			return s.tagNames(q)
 		}
 	case "microsoft.resources/tags":
@@ -153,7 +153,8 @@ func (s *Stamp) resources(q *request) *answer {
 	return s.page(q.Request, q.shelf.source(keep, give, span{key, ""}), s.envelopeOf(q))
 }
 
-// tagNames counts the tags of a subscription's groups and resources.
+// tagNames counts the tags of a subscription's groups and resources, where the store
+// does not hold the counts as documents.
 func (s *Stamp) tagNames(q *request) *answer {
 	counts := map[string]map[string]int{}
 	for _, e := range q.shelf.below("", "/subscriptions/"+q.place.sub+"/") {

@@ -37,6 +37,7 @@ type Options struct {
 	// stamp's own table; a type that the table does not have becomes a generic one: its
 	// top level is listed in subscriptions and resource groups, its children below their
 	// parents. Types of a namespace that ends in .Admin are on the admin endpoint only.
+	// A type that only Contents knows becomes a generic one with api-version 2020-01-01.
 	Versions map[string][]string
 }
 
@@ -76,7 +77,7 @@ const (
 )
 
 // Start starts a stamp on the loopback. The caller closes it. It refuses contents with
-// a document whose type it does not offer, because nobody could ever read that one.
+// a document that nobody could ever read: on no endpoint, or with an ID that is none.
 func Start(o Options) (*Stamp, error) {
 	s := &Stamp{
 		domain: strings.ToLower(o.Domain), now: o.Now, pageSize: o.PageSize, done: make(chan struct{}),
@@ -161,8 +162,18 @@ func (s *Stamp) load(contents *inventory.Stamp) error {
 			return fmt.Errorf("document %s: no endpoint %q", d.ID, d.Endpoint)
 		}
 		place := parsePath(d.ID)
-		if place.typ == "" || s.types.find(place.typ, d.Endpoint) == nil {
-			return fmt.Errorf("document %s on endpoint %s: the stamp offers no type %q there; name its api-versions in Options.Versions", d.ID, d.Endpoint, place.typ)
+		if place.typ == "" {
+			return fmt.Errorf("document %s: this is no ID of a resource", d.ID)
+		}
+		if s.types.find(place.typ, d.Endpoint) == nil {
+			// The document's own type has the case that people want to see.
+			name := place.typ
+			if strings.EqualFold(name, d.Type) {
+				name = d.Type
+			}
+			if s.types.offer(name); s.types.find(place.typ, d.Endpoint) == nil {
+				return fmt.Errorf("document %s: endpoint %s cannot offer %s", d.ID, d.Endpoint, name)
+			}
 		}
 		shelf.add(s.newEntry(d))
 	}

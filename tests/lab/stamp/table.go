@@ -72,6 +72,7 @@ var (
 	policyVersions       = []string{"2016-12-01"}
 	computeVersions      = []string{"2020-06-01", "2019-07-01", "2017-12-01"}
 	diskVersions         = []string{"2019-07-01", "2017-03-30"}
+	galleryVersions      = []string{"2019-07-01"}
 	networkVersions      = []string{"2018-11-01", "2017-10-01"}
 	dnsVersions          = []string{"2016-04-01"}
 	storageVersions      = []string{"2019-06-01", "2017-10-01"}
@@ -85,6 +86,9 @@ var tenantTypes = []row{
 	{name: "Microsoft.Resources/offers", versions: []string{"2015-11-01"}, traits: atRoot | internal},
 	{name: "Microsoft.Resources/subscriptions/locations", versions: subscriptionVersions, traits: onePage},
 	{name: "Microsoft.Resources/subscriptions/tagNames", versions: resourceVersions},
+	{name: "Microsoft.Resources/subscriptions/resourceGroups", versions: resourceVersions},
+	{name: "Microsoft.Resources/subscriptions/resources", versions: resourceVersions},
+	{name: "Microsoft.Resources/subscriptions/providers", versions: resourceVersions},
 	{name: "Microsoft.Resources/resourceGroups", versions: resourceVersions},
 	{name: "Microsoft.Resources/resources", versions: resourceVersions},
 	{name: "Microsoft.Resources/providers", versions: resourceVersions},
@@ -114,6 +118,11 @@ var tenantTypes = []row{
 	{name: "Microsoft.Compute/locations/operations", versions: computeVersions, traits: virtual},
 	{name: "Microsoft.Compute/disks", versions: diskVersions, traits: both | tracked},
 	{name: "Microsoft.Compute/snapshots", versions: diskVersions, traits: both | tracked},
+	{name: "Microsoft.Compute/galleries", versions: galleryVersions, traits: both | tracked},
+	{name: "Microsoft.Compute/galleries/images", versions: galleryVersions, traits: belowParent},
+	{name: "Microsoft.Compute/galleries/images/versions", versions: galleryVersions, traits: belowParent},
+	{name: "Microsoft.Compute/galleries/applications", versions: galleryVersions, traits: belowParent},
+	{name: "Microsoft.Compute/galleries/applications/versions", versions: galleryVersions, traits: belowParent},
 
 	{name: "Microsoft.Network/virtualNetworks", versions: networkVersions, traits: both | tracked},
 	{name: "Microsoft.Network/virtualNetworks/subnets", versions: networkVersions, traits: belowParent, embedded: "subnets"},
@@ -176,19 +185,27 @@ func newTypes(overrides map[string][]string) *types {
 		t.rows[strings.ToLower(r.name)] = &r
 	}
 	for name, versions := range overrides {
-		key := strings.ToLower(name)
-		r := t.rows[key]
-		if r == nil {
-			namespace, rest, _ := strings.Cut(name, "/")
-			r = &row{name: name, traits: both | tracked, admin: strings.HasSuffix(strings.ToLower(namespace), ".admin")}
-			if strings.Contains(rest, "/") {
-				r.traits = belowParent
-			}
-			t.rows[key] = r
-		}
-		r.versions = slices.Clone(versions)
+		t.offer(name).versions = slices.Clone(versions)
 	}
 	return t
+}
+
+// genericVersions are the api-versions of a type that only the contents know.
+var genericVersions = []string{"2020-01-01"}
+
+// offer gives the row of a full type, and makes a generic one for a new type.
+func (t *types) offer(name string) *row {
+	key := strings.ToLower(name)
+	r := t.rows[key]
+	if r == nil {
+		namespace, rest, _ := strings.Cut(name, "/")
+		r = &row{name: name, versions: genericVersions, traits: both | tracked, admin: strings.HasSuffix(strings.ToLower(namespace), ".admin")}
+		if strings.Contains(rest, "/") {
+			r.traits = belowParent
+		}
+		t.rows[key] = r
+	}
+	return r
 }
 
 // find gives the row of a lower-case type on an endpoint, nil when it is not offered.
