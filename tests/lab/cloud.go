@@ -51,7 +51,9 @@ func (l *Lab) startStamp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the stamp's contents: %w", err)
 	}
-	if l.stamp, err = stamp.Start(stamp.Options{Domain: stampDomain, Contents: contents, Listen: fmt.Sprintf("127.0.0.1:%d", port)}); err != nil {
+	if l.stamp, err = stamp.Start(stamp.Options{
+		Domain: stampDomain, Contents: contents, Versions: stamp.UncommonTypes(), Listen: fmt.Sprintf("127.0.0.1:%d", port),
+	}); err != nil {
 		return err
 	}
 	l.say("the stand-in stamp has %d resources and %d vault objects", len(contents.Documents), len(contents.VaultObjects))
