@@ -118,7 +118,7 @@ func (s *Stamp) read(q *request) *answer {
 	if special := s.special(q); special != nil {
 		return special
 	}
-	if q.place.collection || q.row.has(array) {
+	if q.place.collection || q.row.has(array) && q.row.has(virtual) {
 		return s.list(q)
 	}
 	if e := s.find(q); e != nil {

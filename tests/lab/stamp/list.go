@@ -222,10 +222,14 @@ func (s *Stamp) singleton(q *request) *answer {
 	return notFound(q.place, q.row)
 }
 
-// array answers everything below a path, without an envelope.
+// array answers a collection, or everything below a path, without an envelope.
 func (s *Stamp) array(q *request) *answer {
+	all := q.shelf.below(q.place.path, "")
+	if len(all) == 0 {
+		all = q.shelf.below("", q.place.path+"/")
+	}
 	out := []byte{'['}
-	for i, e := range q.shelf.below("", q.place.path+"/") {
+	for i, e := range all {
 		if i > 0 {
 			out = append(out, ',')
 		}

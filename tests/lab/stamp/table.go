@@ -25,7 +25,8 @@ const (
 	groupOnePage
 	// single: the collection's path answers one object, not a list.
 	single
-	// array: the list is a JSON array without an envelope, of everything below the path.
+	// array: the list is a JSON array without an envelope, of the collection's elements or,
+	// where it has none, of everything below the path.
 	array
 	// siblings: the list is of everything below the parent, whatever its type.
 	siblings
@@ -81,7 +82,7 @@ var (
 
 // tenantTypes are the types that both endpoints offer.
 var tenantTypes = []row{
-	{name: "Microsoft.Resources/subscriptions", versions: []string{"2016-06-01", "2015-11-01"}, traits: atRoot},
+	{name: "Microsoft.Resources/subscriptions", versions: subscriptionVersions, traits: atRoot},
 	{name: "Microsoft.Resources/tenants", versions: subscriptionVersions, traits: atRoot},
 	{name: "Microsoft.Resources/offers", versions: []string{"2015-11-01"}, traits: atRoot | internal},
 	{name: "Microsoft.Resources/subscriptions/locations", versions: subscriptionVersions, traits: onePage},

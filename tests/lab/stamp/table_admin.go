@@ -44,7 +44,7 @@ var adminTypes = []row{
 	{name: "Microsoft.Storage.Admin/locations/settings", versions: storageAdminVersions, traits: single},
 	{name: "Microsoft.Storage.Admin/locations/acquisitions", versions: storageAdminVersions, traits: belowParent | onePage},
 	{name: "Microsoft.Storage.Admin/locations/storageAccounts", versions: storageAdminVersions, traits: belowParent | odataLink},
-	{name: "Microsoft.Storage.Admin/storageServices", versions: storageAdminVersions, traits: both | onePage},
+	{name: "Microsoft.Storage.Admin/storageServices", versions: storageAdminVersions, traits: array},
 
 	{name: "Microsoft.KeyVault.Admin/locations/quotas", versions: vaultAdminVersions, traits: belowParent | onePage},
 

@@ -26,7 +26,7 @@ func (s *Stamp) write(q *request) *answer {
 		}
 		return notFound(parsePath(p.parent), q.row)
 	}
-	if q.Method == http.MethodPost || p.collection || q.row.has(array) {
+	if q.Method == http.MethodPost || p.collection || q.row.has(array) && q.row.has(virtual) {
 		return fail(http.StatusMethodNotAllowed, "HttpResourceMethodNotAllowed", "The request method '"+q.Method+"' is not supported at '"+p.path+"'.")
 	}
 	raw, err := io.ReadAll(q.Body)

@@ -2,7 +2,7 @@ package conformance
 
 import (
 	"regexp"
-	"sync"
+	"slices"
 )
 
 // standIns are api-versions without a definition in tests/spec and those with which
@@ -33,24 +33,13 @@ type Exception struct {
 }
 
 // Exceptions are all deviations that are meant.
-var Exceptions = []Exception{}
-
-var used struct {
-	sync.Mutex
-	exceptions map[string]bool
+var Exceptions = []Exception{
+	{regexp.MustCompile(`^Get(Deleted)?(Key|Secret|Certificate)(s|Versions|Issuers)$`), regexp.MustCompile(`^/nextLink$`), regexp.MustCompile(`^got null`), "Key Vault says on the last page of a list that the next link is null"},
+	{regexp.MustCompile(`^(Subscriptions|Tenants)_List$`), regexp.MustCompile(`^/$`), regexp.MustCompile(`^missing property 'nextLink'$`), "the definition requires a next link even where there is no next page"},
 }
 
 func excepted(p Problem) bool {
-	for _, e := range Exceptions {
-		if e.Operation.MatchString(p.Operation) && e.Where.MatchString(p.Where) && e.What.MatchString(p.What) {
-			used.Lock()
-			defer used.Unlock()
-			if used.exceptions == nil {
-				used.exceptions = map[string]bool{}
-			}
-			used.exceptions[e.Why] = true
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(Exceptions, func(e Exception) bool {
+		return e.Operation.MatchString(p.Operation) && e.Where.MatchString(p.Where) && e.What.MatchString(p.What)
+	})
 }

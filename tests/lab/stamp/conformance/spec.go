@@ -211,8 +211,12 @@ func pattern(template string) (*regexp.Regexp, int, error) {
 	var b strings.Builder
 	b.WriteString("(?i)^")
 	for _, segment := range strings.Split(strings.Trim(template, "/"), "/") {
-		b.WriteString("/")
 		parameter, ok := strings.CutPrefix(segment, "{")
+		if ok && strings.HasSuffix(parameter, "-version}") { // a vault's, which may be left out for the newest
+			b.WriteString("(?:/([^/]*))?")
+			continue
+		}
+		b.WriteString("/")
 		switch parameter = strings.TrimSuffix(parameter, "}"); {
 		case !ok:
 			literals++

@@ -3,8 +3,6 @@ package inventory
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 )
 
 // providerGroup is a resource group of the provider subscription.
@@ -28,7 +26,7 @@ type subscriptionBody struct {
 // subscriptions makes the tenants' subscriptions and the provider's own.
 func (b *builder) subscriptions() {
 	for i := range 2 + b.o.Resources/500 {
-		s := &subscription{guid: b.guid(), tags: map[string]counts{}}
+		s := &subscription{guid: b.guid()}
 		s.id = "/subscriptions/" + s.guid
 		s.name = fmt.Sprintf("%s subscription %d", pick(b, []string{"Contoso", "Fabrikam", "Größe & Söhne", "東京支店"}), i+1)
 		b.subs = append(b.subs, s)
@@ -176,62 +174,4 @@ func (b *builder) link(from, to string) {
 		ID: from + "/providers/Microsoft.Resources/links/" + name, Name: name,
 		Properties: link{SourceID: from, TargetID: b.ref(to), Notes: pick(b, tagValues)},
 	})
-}
-
-func (b *builder) countTags(id string, tags map[string]string) {
-	guid := strings.SplitN(id, "/", 4)[2]
-	for _, s := range b.subs {
-		if s.guid != guid {
-			continue
-		}
-		for k, v := range tags {
-			if s.tags[k] == nil {
-				s.tags[k] = counts{}
-			}
-			s.tags[k][v]++
-		}
-		return
-	}
-}
-
-type tagCount struct {
-	Type  string `json:"type"`
-	Value int    `json:"value"`
-}
-
-type tagValue struct {
-	ID       string   `json:"id"`
-	TagValue string   `json:"tagValue"`
-	Count    tagCount `json:"count"`
-}
-
-type tagDetails struct {
-	ID      string     `json:"id"`
-	TagName string     `json:"tagName"`
-	Count   tagCount   `json:"count"`
-	Values  []tagValue `json:"values"`
-}
-
-// tagNames makes each subscription's list of tags with how often they are used.
-func (b *builder) tagNames() {
-	for _, s := range b.subs {
-		for _, name := range sortedKeys(s.tags) {
-			d := tagDetails{ID: s.id + "/tagNames/" + name, TagName: name, Count: tagCount{Type: "Total"}}
-			for _, v := range sortedKeys(s.tags[name]) {
-				n := s.tags[name][v]
-				d.Count.Value += n
-				d.Values = append(d.Values, tagValue{ID: d.ID + "/tagValues/" + v, TagValue: v, Count: tagCount{"Total", n}})
-			}
-			b.put(Tenant, d.ID, "Microsoft.Resources/tagNames", d)
-		}
-	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

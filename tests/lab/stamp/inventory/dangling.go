@@ -50,7 +50,9 @@ func (b *builder) miss(from, relation, target string) {
 func (b *builder) missOperator() {
 	in := b.providerGroup("Plans-Offers") + "/providers/" + subscriptionsAdmin
 	offer := in + "/offers/" + b.name("gone")
-	b.miss(b.userSubscription(b.guid(), "Orphan", offer, "Default"), RelationOffer, offer)
+	orphan := b.guid()
+	b.putSubscription(Tenant, orphan, "Orphan")
+	b.miss(b.userSubscription(orphan, "Orphan", offer, "Default"), RelationOffer, offer)
 	plan := in + "/plans/" + b.name("gone")
 	b.miss(b.offer(offerProperties{State: "Private", BasePlanIDs: []string{plan}}), RelationPlan, plan)
 	provider := pick(b, []string{"Microsoft.Compute.Admin", "Microsoft.Network.Admin", "Microsoft.Storage.Admin", "Microsoft.KeyVault.Admin"})

@@ -86,7 +86,7 @@ func TestCountsAreNearWhatIsAskedFor(t *testing.T) {
 		s := generate(t, options(n))
 		tenant, others := 0, 0
 		for _, d := range s.Documents {
-			if d.Endpoint == inventory.Tenant && !strings.Contains(d.Type, "/role") && d.Type != "Microsoft.Resources/subscriptions" && d.Type != "Microsoft.Resources/tagNames" {
+			if d.Endpoint == inventory.Tenant && !strings.Contains(d.Type, "/role") && d.Type != "Microsoft.Resources/subscriptions" {
 				tenant++
 			} else {
 				others++
@@ -101,7 +101,7 @@ func TestCountsAreNearWhatIsAskedFor(t *testing.T) {
 
 // types are all that a stamp of some hundred resources must hold.
 var types = strings.Fields(`
-Microsoft.Resources/subscriptions Microsoft.Resources/resourceGroups Microsoft.Resources/deployments Microsoft.Resources/links Microsoft.Resources/tagNames
+Microsoft.Resources/subscriptions Microsoft.Resources/resourceGroups Microsoft.Resources/deployments Microsoft.Resources/links
 Microsoft.Authorization/locks Microsoft.Authorization/policyDefinitions Microsoft.Authorization/policyAssignments Microsoft.Authorization/roleDefinitions Microsoft.Authorization/roleAssignments
 Microsoft.Compute/virtualMachines Microsoft.Compute/virtualMachines/extensions Microsoft.Compute/virtualMachineScaleSets Microsoft.Compute/virtualMachineScaleSets/extensions
 Microsoft.Compute/availabilitySets Microsoft.Compute/images Microsoft.Compute/disks Microsoft.Compute/snapshots Microsoft.Compute/galleries Contoso.Widgets/gadgets
