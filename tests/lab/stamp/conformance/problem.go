@@ -18,6 +18,7 @@ type Problem struct {
 	What      string
 }
 
+// String is one line for a person.
 func (p Problem) String() string { return p.Operation + ": at " + p.Where + ": " + p.What }
 
 // validate lists a body's problems, those of the table of exceptions left out.

@@ -372,7 +372,7 @@ func (w *walker) readVaults(inside *inventory.Stamp) {
 				w.one(w.s.VaultURL(v.Vault), o, path)
 				continue
 			}
-			for _, version := range append(v.Versions, inventory.VaultVersion{}) { // the last is the newest
+			for _, version := range slices.Concat(v.Versions, []inventory.VaultVersion{{}}) { // the last is the newest
 				w.one(w.s.VaultURL(v.Vault), o, strings.Replace(path, "{"+kind+"-version}", version.Version, 1))
 			}
 		}
