@@ -1,6 +1,7 @@
 package stamp
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -202,6 +203,9 @@ func embeddedIn(parent *entry, row *row) []child {
 
 // etagOf is the etag member of a document.
 func etagOf(body []byte) string {
+	if !bytes.Contains(body, []byte(`"etag"`)) {
+		return ""
+	}
 	var tagged struct {
 		ETag string `json:"etag"`
 	}

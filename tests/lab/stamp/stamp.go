@@ -175,10 +175,10 @@ func (s *Stamp) load(contents *inventory.Stamp) error {
 				return fmt.Errorf("document %s: endpoint %s cannot offer %s", d.ID, d.Endpoint, name)
 			}
 		}
-		shelf.add(s.newEntry(d))
+		shelf.byID[place.path] = s.newEntry(d)
 	}
 	for _, shelf := range s.shelves {
-		shelf.sort()
+		shelf.fill()
 	}
 	for _, o := range contents.VaultObjects {
 		s.vaults.put(o)
@@ -211,7 +211,8 @@ func (s *Stamp) Resolver() string { return s.dns.address() }
 func (s *Stamp) CA() []byte { return s.ca }
 
 // Put stores a document, replacing the one with the same ID. Vault URLs without a port
-// in its body get the server's port, so that they can be reached.
+// in its body get the server's port, so that they can be reached. A document of a type
+// that the stamp did not offer when it started is kept, but no request reaches it.
 func (s *Stamp) Put(d inventory.Document) {
 	shelf := s.shelves[d.Endpoint]
 	shelf.mu.Lock()

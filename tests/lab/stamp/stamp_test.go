@@ -39,7 +39,7 @@ func start(t *testing.T, o stamp.Options) *stamp.Stamp {
 }
 
 // transport reaches a stamp by name, with its own CA and DNS.
-func transport(t *testing.T, s *stamp.Stamp) *http.Client {
+func transport(t testing.TB, s *stamp.Stamp) *http.Client {
 	t.Helper()
 	pool := x509.NewCertPool()
 	require.True(t, pool.AppendCertsFromPEM(s.CA()))
@@ -75,7 +75,7 @@ func resource(group, typ, name string) inventory.Document {
 
 // caller sends requests as one client.
 type caller struct {
-	t      *testing.T
+	t      testing.TB
 	s      *stamp.Stamp
 	http   *http.Client
 	id     string

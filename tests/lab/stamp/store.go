@@ -121,18 +121,13 @@ func (e *entry) keys() []string {
 
 func byPath(a, b *entry) int { return strings.Compare(a.place.path, b.place.path) }
 
-// add stores an entry without keeping the lists sorted; sort ends a load.
-func (h *shelf) add(e *entry) {
-	if h.byID[e.place.path] != nil {
-		h.remove(e.place.path)
+// fill makes the lists of everything that byID holds, once after a load.
+func (h *shelf) fill() {
+	for _, e := range h.byID {
+		for _, key := range e.keys() {
+			h.lists[key] = append(h.lists[key], e)
+		}
 	}
-	h.byID[e.place.path] = e
-	for _, key := range e.keys() {
-		h.lists[key] = append(h.lists[key], e)
-	}
-}
-
-func (h *shelf) sort() {
 	for _, list := range h.lists {
 		slices.SortFunc(list, byPath)
 	}
@@ -160,7 +155,10 @@ func (h *shelf) remove(path string) bool {
 	}
 	delete(h.byID, path)
 	for _, key := range e.keys() {
-		h.lists[key] = slices.DeleteFunc(h.lists[key], func(o *entry) bool { return o == e })
+		list := h.lists[key]
+		if at, found := slices.BinarySearchFunc(list, e, byPath); found {
+			h.lists[key] = slices.Delete(list, at, at+1)
+		}
 		if len(h.lists[key]) == 0 {
 			delete(h.lists, key)
 		}

