@@ -45,13 +45,12 @@ type Operation struct {
 
 	match    *regexp.Regexp
 	literals int // how many segments are no parameters: the more, the better the match
+	generic  bool
 	schemas  map[string]*jsonschema.Schema
 }
 
 // Generic says that the path stands for resources of every type.
-func (o *Operation) Generic() bool {
-	return strings.Contains(o.Path, "{resourceProviderNamespace}/{parentResourcePath}") || o.Path == "/{resourceId}"
-}
+func (o *Operation) Generic() bool { return o.generic }
 
 // Statuses are the statuses that the definition has a schema for, "default" among them.
 func (o *Operation) Statuses() []string {
@@ -66,6 +65,7 @@ func (o *Operation) Statuses() []string {
 // Spec is a set of definitions.
 type Spec struct {
 	Operations []*Operation // in the order of files and paths
+	ranked     []*Operation // those with the most literal segments first
 	failure    *jsonschema.Schema
 }
 
@@ -115,6 +115,8 @@ func Load(definitions fs.FS) (*Spec, error) {
 			}
 		}
 	}
+	s.ranked = slices.Clone(s.Operations)
+	slices.SortStableFunc(s.ranked, func(a, b *Operation) int { return b.literals - a.literals })
 	failure, err := c.definition(commonTypes, "CloudError")
 	if err != nil {
 		return nil, err
@@ -176,6 +178,7 @@ func (c *converter) operation(file, version, template, method string, data json.
 	if o.match, o.literals, err = pattern(template); err != nil {
 		return nil, nil, err
 	}
+	o.generic = strings.HasSuffix(template, "{resourceProviderNamespace}/{parentResourcePath}/{resourceType}/{resourceName}") || template == "/{resourceId}"
 	keys := map[string]string{}
 	for _, status := range sorted(in.Responses) {
 		schema := in.Responses[status].Schema
@@ -237,21 +240,19 @@ func pattern(template string) (*regexp.Regexp, int, error) {
 // most literal segments. An empty api-version matches all. When no definition of a
 // version is there, the one that [Spec] holds it against instead is taken.
 func (s *Spec) Find(plane Plane, method, path, version string) *Operation {
-	var best *Operation
 	for _, v := range []string{version, standIn(path, version)} {
-		for _, o := range s.Operations {
-			if o.Plane != plane || o.Method != method || v != "" && o.Version != v && !o.Generic() || !o.match.MatchString(path) {
-				continue
+		for _, o := range s.ranked {
+			if o.Plane == plane && o.Method == method && (v == "" || o.Version == v) && !o.Generic() && o.match.MatchString(path) {
+				return o
 			}
-			if best == nil || o.literals > best.literals || o.literals == best.literals && best.Generic() {
-				best = o
-			}
-		}
-		if best != nil && !best.Generic() {
-			return best
 		}
 	}
-	return best
+	for _, o := range s.ranked {
+		if o.Plane == plane && o.Method == method && o.Generic() && o.match.MatchString(path) {
+			return o
+		}
+	}
+	return nil
 }
 
 // ErrUnknown says that no definition describes a request.

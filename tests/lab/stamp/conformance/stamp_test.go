@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -38,7 +37,7 @@ type walker struct {
 
 func newWalker(t *testing.T, contents *inventory.Stamp, now time.Time) *walker {
 	t.Helper()
-	s, err := stamp.Start(stamp.Options{Contents: contents, PageSize: 7, Versions: inventory.Uncommon(), Now: func() time.Time { return now }})
+	s, err := stamp.Start(stamp.Options{Contents: contents, PageSize: 7, Versions: stamp.UncommonTypes(), Now: func() time.Time { return now }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	pool := x509.NewCertPool()
@@ -49,57 +48,6 @@ func newWalker(t *testing.T, contents *inventory.Stamp, now time.Time) *walker {
 	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &walker{t: t, spec: load(t), s: s, http: &http.Client{Transport: transport, Timeout: time.Minute}, tokens: map[string]string{}, problems: map[string]string{}, listed: map[string]bool{}, needed: map[string]bool{}}
-}
-
-// token asks for one for the audience of a resource manager or of its vaults.
-func (w *walker) token(base string, plane conformance.Plane) string {
-	key := base + string(plane)
-	if w.tokens[key] != "" {
-		return w.tokens[key]
-	}
-	var metadata struct{ Authentication struct{ Audiences []string } }
-	w.decode(w.do(http.MethodGet, base+"/metadata/endpoints?api-version=2015-01-01", "", nil), &metadata)
-	audience := metadata.Authentication.Audiences[0]
-	if plane == conformance.Vault {
-		_, rest, _ := strings.Cut(strings.TrimPrefix(audience, "https://"), ".")
-		audience = "https://vault." + rest
-	}
-	var token struct {
-		AccessToken string `json:"access_token"`
-	}
-	w.decode(w.do(http.MethodPost, w.s.AuthorityURL()+"adfs/oauth2/token", "", url.Values{
-		"grant_type": {"client_credentials"}, "client_id": {w.s.ClientID()}, "client_secret": {w.s.ClientSecret()}, "resource": {audience},
-	}), &token)
-	require.NotEmpty(w.t, token.AccessToken)
-	w.tokens[key] = token.AccessToken
-	return token.AccessToken
-}
-
-type answer struct {
-	status int
-	body   []byte
-}
-
-func (w *walker) do(method, address, token string, form url.Values) answer {
-	request, err := http.NewRequestWithContext(w.t.Context(), method, address, strings.NewReader(form.Encode()))
-	require.NoError(w.t, err)
-	if form != nil {
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	response, err := w.http.Do(request)
-	require.NoError(w.t, err)
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	require.NoError(w.t, err)
-	return answer{response.StatusCode, body}
-}
-
-func (w *walker) decode(a answer, to any) {
-	require.Equal(w.t, 200, a.status, string(a.body))
-	require.NoError(w.t, json.Unmarshal(a.body, to))
 }
 
 func (w *walker) note(problem, address string) {
@@ -283,6 +231,12 @@ func TestEveryAnswerOfTheStampConforms(t *testing.T) {
 		}
 		if w.skips(o) {
 			continue
+		}
+		if o.File == "arm/compute/2019-07-01/compute.json" {
+			// What the profile asks for, held against the nearest definition.
+			newer := *o
+			newer.Version = "2020-06-01"
+			o = &newer
 		}
 		for endpoint, base := range w.bases(o) {
 			at := paths(o.Path, ids[endpoint])

@@ -50,16 +50,6 @@ type Issuer struct {
 	Key         crypto.Signer
 }
 
-// Uncommon are the types of a generated stamp that no table of a stamp's usual types
-// has, with the api-versions that they are offered at. What serves the stamp must be
-// told of them.
-func Uncommon() map[string][]string {
-	return map[string][]string{
-		"Contoso.Widgets/gadgets":     {"2020-01-01", "2019-01-01"},
-		"Microsoft.Compute/galleries": {"2019-07-01"},
-	}
-}
-
 // Generate makes a coherent stamp: every reference in it has its target, but for
 // those in [Stamp].Dangling. It fails only for options that make no sense.
 func Generate(o Options) (*Stamp, error) {
@@ -79,7 +69,7 @@ func Generate(o Options) (*Stamp, error) {
 	o.Now = o.Now.UTC().Truncate(time.Second)
 	b := &builder{o: o, r: rand.New(rand.NewPCG(uint64(o.Seed), 0x57a3b)), s: &Stamp{}}
 	b.encoder = json.NewEncoder(&b.buffer)
-	b.keys = newKeys(o.Seed)
+	b.keys = keysOf(o.Seed)
 	b.s.Documents = make([]Document, 0, o.Resources+o.Resources/8+512)
 	b.directory()
 	b.subscriptions()

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"strings"
+	"sync"
 )
 
 // keys are the few key pairs that all vaults of a stamp share. Making RSA keys is
@@ -40,6 +41,23 @@ type jwk struct {
 	Crv    string   `json:"crv,omitempty"`
 	X      string   `json:"x,omitempty"`
 	Y      string   `json:"y,omitempty"`
+}
+
+// lastKeys are those of the last seed: tests make many stamps from one.
+var lastKeys struct {
+	sync.Mutex
+	seed int64
+	keys *keys
+}
+
+// keysOf are the keys of a seed. Nobody changes them once they are made.
+func keysOf(seed int64) *keys {
+	lastKeys.Lock()
+	defer lastKeys.Unlock()
+	if lastKeys.keys == nil || lastKeys.seed != seed {
+		lastKeys.seed, lastKeys.keys = seed, newKeys(seed)
+	}
+	return lastKeys.keys
 }
 
 // newKeys makes two RSA keys and two elliptic-curve keys from the seed. They
