@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
-	"io"
 	"slices"
 	"strconv"
 	"time"
@@ -138,7 +137,10 @@ var errEnough = errors.New("enough")
 func (w *Walk) checkRow(ctx context.Context, row *Type, m *manager) error {
 	err := w.inOrder(ctx, w.lists(ctx, row, slices.Values([]*manager{m})), func(f fetched) error {
 		switch {
-		case f.err == nil, errors.Is(f.err, io.EOF):
+		case f.err == nil:
+			if err := w.probe(ctx, f); err != nil {
+				return err
+			}
 			return errEnough
 		case refused(f.err) && (!f.offered || row.Optional):
 			return errEnough
@@ -152,4 +154,23 @@ func (w *Walk) checkRow(ctx context.Context, row *Type, m *manager) error {
 		return fault.New(fault.SourceAccessDenied, f.What+": client "+w.stamp.ClientID()+" needs a role that may read "+row.Type, f.Err)
 	}
 	return err
+}
+
+// maxProbes is how many resources of a row are probed.
+const maxProbes = 20
+
+func (w *Walk) probe(ctx context.Context, f fetched) error {
+	if f.row.Probe == nil {
+		return nil
+	}
+	documents, err := f.documents(f.page)
+	if err != nil {
+		return err
+	}
+	for _, r := range documents[:min(len(documents), maxProbes)] {
+		if err := f.row.Probe(ctx, w, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -38,28 +38,34 @@ type fetched struct {
 
 // inOrder reads the beginnings of lists, a few at once, and hands them on in order.
 func (w *Walk) inOrder(ctx context.Context, lists iter.Seq2[list, error], use func(fetched) error) error {
+	return InOrder(ctx, lists, list.begin, use)
+}
+
+// InOrder does jobs, a few at once, and hands on what came of them in the order of the
+// jobs. The first error of jobs or use ends it; ctx has ended for the jobs then, and
+// none goes on when it returns.
+func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], do func(Job, context.Context) Result, use func(Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	queue := make(chan chan fetched, readAhead-1)
+	queue := make(chan chan Result, readAhead-1)
 	ended := make(chan struct{})
-	var listErr error
+	var jobErr error
 	go func() {
 		defer close(ended)
 		defer close(queue)
-		for l, err := range lists {
+		for job, err := range jobs {
 			if err != nil {
-				listErr = err
+				jobErr = err
 				return
 			}
-			result := make(chan fetched, 1)
+			result := make(chan Result, 1)
 			select {
 			case queue <- result:
 			case <-ctx.Done():
 				return
 			}
-			go func() { result <- l.begin(ctx) }()
+			go func() { result <- do(job, ctx) }()
 		}
 	}()
-	// Nothing of this may go on when the walk does: the lists come from its state.
 	defer func() {
 		cancel()
 		for result := range queue {
@@ -75,7 +81,7 @@ func (w *Walk) inOrder(ctx context.Context, lists iter.Seq2[list, error], use fu
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return listErr
+	return jobErr
 }
 
 // begin reads the first page. What the stamp does not list among its offers is tried

@@ -68,6 +68,9 @@ type Type struct {
 	// Descend, when not nil, captures what lies below a resource elsewhere than in
 	// resource managers. It is called when the resources of a page were recorded.
 	Descend func(ctx context.Context, w *Walk, parent Resource) error
+	// Probe, when not nil, says for [Collector.Check] whether Descend could read. It is
+	// called for the first few resources.
+	Probe func(ctx context.Context, w *Walk, parent Resource) error
 }
 
 // Reference tells where in a document a reference stands.
