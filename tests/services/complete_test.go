@@ -14,8 +14,8 @@ import (
 
 // TestEveryItem captures stamps of several sizes and compares with their stores.
 func TestEveryItem(t *testing.T) {
-	for _, resources := range []int{10, 1000} {
-		w := newWorld(t, options{resources: resources, pageSize: 60})
+	for _, resources := range []int{10, 1000, 100_000} {
+		w := newWorld(t, options{resources: resources, pageSize: max(60, resources/100)})
 		for _, service := range stampServices {
 			t.Run(fmt.Sprintf("%d resources, %s", resources, service), func(t *testing.T) {
 				r, err := w.capture(t, service)

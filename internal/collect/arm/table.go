@@ -30,8 +30,11 @@ func Table(elsewhere []string) resource.Table {
 		Elsewhere:  elsewhere,
 		Derived: []string{
 			// Questions to the resource manager, and other views of what rows capture.
-			"Microsoft.Resources/*", "Microsoft.Authorization/permissions", "Microsoft.Authorization/providerOperations", "Microsoft.Authorization/classicAdministrators",
-			"Microsoft.Authorization/elevateAccess", "Microsoft.Subscriptions/*", "Microsoft.Features/*",
+			"Microsoft.Resources/resources", "Microsoft.Resources/tags", "Microsoft.Resources/deployments/operations", "Microsoft.Resources/deploymentScripts/logs",
+			"Microsoft.Resources/subscriptions/resourceGroups", "Microsoft.Resources/subscriptions/resources", "Microsoft.Resources/subscriptions/providers", "Microsoft.Resources/subscriptions/locations",
+			"Microsoft.Resources/subscriptions/tagNames", "Microsoft.Resources/subscriptions/tagNames/tagValues", "Microsoft.Resources/subscriptions/resourceGroups/resources",
+			"Microsoft.Resources/calculateTemplateHash", "Microsoft.Resources/notifyResourceJobs", "Microsoft.Resources/bulkDelete",
+			"Microsoft.Authorization/permissions", "Microsoft.Authorization/providerOperations", "Microsoft.Authorization/classicAdministrators", "Microsoft.Authorization/elevateAccess",
 			"Microsoft.Update.Admin/updateLocations/updateRuns",
 			plansNamespace + "/moveSubscriptions", plansNamespace + "/updateEncryption", plansNamespace + "/restoreData", plansNamespace + "/checkIdentityHealth",
 		},

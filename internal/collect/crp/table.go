@@ -18,8 +18,14 @@ func Table() resource.Table {
 		Service:    backup.CRP,
 		Namespaces: []string{"Microsoft.Compute", "Microsoft.Compute.Admin"},
 		Derived: []string{
-			"Microsoft.Compute/virtualMachines/*", "Microsoft.Compute/virtualMachineScaleSets/*", "Microsoft.Compute/availabilitySets/*",
-			"Microsoft.Compute.Admin/locations/*",
+			// Views of machines and scale sets that rows capture, and of the stamp's sizes.
+			"Microsoft.Compute/virtualMachines/vmSizes", "Microsoft.Compute/virtualMachines/instanceView", "Microsoft.Compute/virtualMachines/diagnosticSettings",
+			"Microsoft.Compute/availabilitySets/vmSizes", "Microsoft.Compute/virtualMachineScaleSets/instanceView",
+			"Microsoft.Compute/virtualMachineScaleSets/networkInterfaces", "Microsoft.Compute/virtualMachineScaleSets/publicIPAddresses",
+			"Microsoft.Compute/virtualMachineScaleSets/virtualMachines/networkInterfaces", "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/instanceView",
+			// Steps on the way to platform images and extensions, which rows list whole.
+			"Microsoft.Compute.Admin/locations/artifactTypes", "Microsoft.Compute.Admin/locations/artifactTypes/publishers/offers/skus/versions",
+			"Microsoft.Compute.Admin/locations/artifactTypes/publishers/types/versions",
 		},
 		Types: []resource.Type{
 			{Kind: "availability-set", Type: "Microsoft.Compute/availabilitySets", Versions: versions},
@@ -65,6 +71,10 @@ func Table() resource.Table {
 			{
 				Kind: "platform-extension", Type: "Microsoft.Compute.Admin/locations/artifactTypes/VMExtension", Versions: []string{"2015-12-01-preview"},
 				Endpoints: adminOnly, Scope: resource.InLocation, Path: "/artifactTypes/VMExtension", Untracked: true,
+			},
+			{
+				Kind: "disk-migration", Type: "Microsoft.Compute.Admin/locations/diskmigrationjobs", Versions: []string{"2018-07-30-preview"},
+				Endpoints: adminOnly, Scope: resource.InLocation, Path: "/diskmigrationjobs", Untracked: true, Optional: true,
 			},
 			{
 				Kind: "operator-disk", Type: "Microsoft.Compute.Admin/locations/disks", Versions: []string{"2018-07-30-preview"},

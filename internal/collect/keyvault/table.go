@@ -19,7 +19,7 @@ func Table() resource.Table {
 		Namespaces: []string{"Microsoft.KeyVault", "Microsoft.KeyVault.Admin"},
 		Derived: []string{
 			// What lies in vaults is read from the vaults themselves.
-			"Microsoft.KeyVault/vaults/*", "Microsoft.KeyVault/deletedVaults/*",
+			"Microsoft.KeyVault/vaults/keys", "Microsoft.KeyVault/vaults/secrets", "Microsoft.KeyVault/vaults/certificates", "Microsoft.KeyVault/vaults/accessPolicies",
 		},
 		Types: []resource.Type{
 			{

@@ -20,10 +20,15 @@ func Table() resource.Table {
 		Namespaces: []string{"Microsoft.Network", "Microsoft.Network.Admin"},
 		Derived: []string{
 			// Parts of documents that rows hold whole.
-			"Microsoft.Network/loadBalancers/*", "Microsoft.Network/networkInterfaces/*", "Microsoft.Network/networkSecurityGroups/defaultSecurityRules",
-			"Microsoft.Network/virtualNetworkGateways/*", "Microsoft.Network/publicIPAddresses/*", "Microsoft.Network/virtualNetworks/*",
+			"Microsoft.Network/loadBalancers/frontendIPConfigurations", "Microsoft.Network/loadBalancers/backendAddressPools", "Microsoft.Network/loadBalancers/loadBalancingRules",
+			"Microsoft.Network/loadBalancers/inboundNatRules", "Microsoft.Network/loadBalancers/outboundRules", "Microsoft.Network/loadBalancers/probes",
+			"Microsoft.Network/networkInterfaces/ipConfigurations", "Microsoft.Network/networkSecurityGroups/defaultSecurityRules",
+			// Views of what other rows hold.
+			"Microsoft.Network/loadBalancers/networkInterfaces", "Microsoft.Network/networkInterfaces/loadBalancers", "Microsoft.Network/virtualNetworkGateways/connections",
 			// Record sets by type: the row of record sets lists all types.
-			"Microsoft.Network/dnsZones/*", "Microsoft.Network/dnsOperationResults", "Microsoft.Network/dnsOperationStatuses",
+			"Microsoft.Network/dnsZones/A", "Microsoft.Network/dnsZones/AAAA", "Microsoft.Network/dnsZones/CAA", "Microsoft.Network/dnsZones/CNAME", "Microsoft.Network/dnsZones/MX",
+			"Microsoft.Network/dnsZones/NS", "Microsoft.Network/dnsZones/PTR", "Microsoft.Network/dnsZones/SOA", "Microsoft.Network/dnsZones/SRV", "Microsoft.Network/dnsZones/TXT",
+			"Microsoft.Network/dnsZones/all", "Microsoft.Network/dnsOperationResults", "Microsoft.Network/dnsOperationStatuses",
 			"Microsoft.Network.Admin/adminOperations",
 		},
 		Types: []resource.Type{

@@ -306,29 +306,27 @@ func (w *Walk) noteVersion(f fetched) {
 func (t *Table) belongs(fullType string) bool {
 	namespace, rest, _ := strings.Cut(fullType, "/")
 	is := func(name string) bool { return strings.EqualFold(name, namespace) || strings.EqualFold(name, fullType) }
-	if slices.ContainsFunc(t.Elsewhere, is) || derived(rest) {
+	if slices.ContainsFunc(t.Elsewhere, is) || slices.ContainsFunc(t.Derived, is) || derived(namespace, rest) {
 		return false
-	}
-	for _, name := range t.Derived {
-		prefix, open := strings.CutSuffix(name, "*")
-		if strings.EqualFold(name, fullType) || (open && len(fullType) > len(prefix) && strings.EqualFold(fullType[:len(prefix)], prefix)) {
-			return false
-		}
 	}
 	return t.Others || slices.ContainsFunc(t.Namespaces, is)
 }
 
 // derived reports whether a type by its name is no resource but a question or an
-// operation, by the custom of resource providers.
-func derived(segments string) bool {
-	for segment := range strings.SplitSeq(strings.ToLower(segments), "/") {
-		switch {
-		case segment == "locations", segment == "operations", segment == "operationresults", segment == "operationsstatus", segment == "operationstatuses",
-			segment == "usages", segment == "skus", segment == "metrics", segment == "metricdefinitions", strings.HasPrefix(segment, "check"):
-			return true
-		}
+// operation, by the custom of resource providers. What providers of tenants answer for
+// a location are questions; the operator's keep quotas and more there.
+func derived(namespace, segments string) bool {
+	segments = strings.ToLower(segments)
+	operators := strings.HasSuffix(strings.ToLower(namespace), ".admin")
+	if segments == "locations" || (strings.HasPrefix(segments, "locations/") && !operators) {
+		return true
 	}
-	return false
+	switch last := segments[strings.LastIndexByte(segments, '/')+1:]; last {
+	case "operations", "operationresults", "operationsstatus", "operationstatuses", "operationids", "usages", "skus", "metrics", "metricdefinitions", "logdefinitions":
+		return true
+	default:
+		return strings.HasPrefix(last, "check")
+	}
 }
 
 // rowOf finds the tracked row of a type.

@@ -119,7 +119,7 @@ type Table struct {
 	// Elsewhere are namespaces, or full types, that belong to other services.
 	Elsewhere []string
 	// Derived are full types that hold nothing of their own: operations, usage,
-	// sizes, other views of what rows capture. Each ends in nothing or in "/*".
+	// sizes, other views of what rows capture. What is not named here is a gap.
 	Derived []string
 	Types   []Type
 }

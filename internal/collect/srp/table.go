@@ -20,7 +20,7 @@ func Table() resource.Table {
 	return resource.Table{
 		Service:    backup.SRP,
 		Namespaces: []string{"Microsoft.Storage", "Microsoft.Storage.Admin"},
-		Derived:    []string{"Microsoft.Storage.Admin/locations/*"},
+		Derived:    []string{"Microsoft.Storage/storageAccounts/services", "Microsoft.Storage.Admin/locations/asyncOperations"},
 		Types: []resource.Type{
 			{Kind: "storage-account", Type: "Microsoft.Storage/storageAccounts", Versions: versions},
 			below("blob-service", "Microsoft.Storage/storageAccounts/blobServices", ""),
