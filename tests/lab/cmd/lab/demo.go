@@ -30,7 +30,7 @@ func demo(ctx context.Context, options lab.Options, bin string, out io.Writer) (
 		{"Enable backup: share, account and the operator's public key. The share is probed first.", s.EnableCommand()},
 		{"What is in force. No secret is shown.", "bin/infrabackup settings show"},
 		{"Is everything there that a backup needs? The worker checks its sources and the share.", "bin/infrabackup doctor"},
-		{"Take a backup of Active Directory and the CA, and wait for it.", "bin/infrabackup backup start --wait"},
+		{"Take a backup of all eight services and wait for it. It says what the sources do not give, how far apart they were captured, and which references lead nowhere.", "bin/infrabackup backup start --wait"},
 		{"What lies on the share.", "bin/infrabackup backup list"},
 		{"Check it without any key: signature, digests, completeness.", "bin/infrabackup backup verify latest"},
 		{"Check it with the operator's key: every item is decrypted and compared.", `bin/infrabackup backup verify latest --identity "$LAB_IDENTITY"`},
