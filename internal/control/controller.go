@@ -87,11 +87,24 @@ func (c *Controller) silent() error {
 	return fault.Newf(fault.TemporalUnreachable, "Temporal does not answer any more")
 }
 
+// moments is how often, within its patience, a question is asked again that came too
+// early.
+const moments = 50
+
 // answered bounds a question to a worker.
 func answered[T any](ctx context.Context, c *Controller, ask func(context.Context) (T, error)) (T, error) {
 	bounded, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
 	out, err := ask(bounded)
+	// A run whose first step is not done yet, or has to be done again, is not ready.
+	// That passes within moments when there is a worker.
+	for early := (*serviceerror.WorkflowNotReady)(nil); errors.As(err, &early) && bounded.Err() == nil; {
+		select {
+		case <-bounded.Done():
+		case <-time.After(c.patience / moments):
+			out, err = ask(bounded)
+		}
+	}
 	var late *serviceerror.DeadlineExceeded
 	if err != nil && ctx.Err() == nil && (bounded.Err() != nil || errors.As(err, &late)) {
 		return out, fault.Newf(fault.NoWorker, "no worker of instance %s answered within %s", c.instance, c.patience)

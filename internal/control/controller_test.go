@@ -226,3 +226,21 @@ func TestFaults(t *testing.T) {
 	require.NoError(t, c.runFault(nil))
 	require.ErrorIs(t, c.runFault(serviceerror.NewNotFound("x")), fault.BackupNotFound)
 }
+
+func TestAnsweredAsksAgainWhatCameTooEarly(t *testing.T) {
+	c := &Controller{instance: "local", patience: time.Second}
+	asked := 0
+	answer, err := answered(t.Context(), c, func(context.Context) (int, error) {
+		if asked++; asked < 3 {
+			return 0, serviceerror.NewWorkflowNotReady("the first step failed")
+		}
+		return 7, nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 7, answer)
+
+	_, err = answered(t.Context(), &Controller{instance: "local", patience: 100 * time.Millisecond}, func(context.Context) (int, error) {
+		return 0, serviceerror.NewWorkflowNotReady("never")
+	})
+	require.ErrorIs(t, err, fault.NoWorker)
+}
