@@ -41,6 +41,7 @@ const maxWords = 300
 type AnswerError struct {
 	Status  int    // HTTP status
 	Code    string // the stamp's code, such as AuthorizationFailed; may be empty
+	Inner   string // the more precise code of a vault, such as SecretDisabled; may be empty
 	Message string // the stamp's words, shortened
 	kind    error
 }
@@ -64,6 +65,7 @@ func (e *AnswerError) Unwrap() error { return e.kind }
 func answerFault(what string, resp *http.Response, body []byte) error {
 	said := &AnswerError{Status: resp.StatusCode}
 	said.Code, said.Message = wordsOf(body)
+	said.Inner = innerOf(body)
 	f := fault.New(fault.SourceFailed, what, said)
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
@@ -114,6 +116,20 @@ func wordsOf(body []byte) (code, message string) {
 		code = ""
 	}
 	return code, strings.Join(strings.Fields(message), " ")
+}
+
+// innerOf reads {"error":{"innererror":{"code"}}}. The definition of vaults spells it
+// so; answers also have innerError.
+func innerOf(body []byte) string {
+	if !gjson.ValidBytes(body) {
+		return ""
+	}
+	for _, path := range []string{"error.innererror.code", "error.innerError.code"} {
+		if code := gjson.GetBytes(body, path).String(); code != "" && len(code) <= 100 {
+			return code
+		}
+	}
+	return ""
 }
 
 // retryAfter is what the answer asks to wait, bounded to an hour; RFC 9110, 10.2.3

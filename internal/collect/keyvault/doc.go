@@ -3,31 +3,60 @@
 //
 // # What is captured of a vault
 //
-//   - keys: the public half of every version, and the backup blob;
-//   - secrets: the value of every version that the vault gives, and the backup blob;
-//   - certificates: every version and the policy; their private keys are in the secrets
-//     of the same name when the policy lets them out;
-//   - issuers and contacts of certificates; deleted objects, as names, where the vault
-//     keeps those.
+//	kind                        type below Microsoft.KeyVault/vaults  what it is
+//	vault-key-version           keys/versions                         public half, attributes and tags
+//	vault-key-backup            keys/backup                           protected blob of all versions
+//	vault-secret-version        secrets/versions                      value, content type, attributes and tags
+//	vault-secret-backup         secrets/backup                        protected blob of all versions
+//	vault-certificate-version   certificates/versions                 certificate, attributes and tags
+//	vault-certificate-policy    certificates/policy                   how it is issued and renewed
+//	vault-certificate-issuer    certificates/issuers                  provider and account, without its password
+//	vault-certificate-contacts  certificates/contacts                 whom the vault tells
+//	vault-deleted-key, -secret  deletedkeys, deletedsecrets           names of what can be recovered,
+//	and -certificate            and deletedcertificates               as the list gives them
+//
+// Documents are answers as they came, in the envelope of package resource with the
+// endpoint "vault". IDs of items are those of the vault's resource with
+// /secrets/<name>/<version> and so on behind, in lower case. Values are in documents
+// only, never in names, gaps, references or errors.
+//
+// Each certificate has a key and a secret of its name, which the vault manages. They
+// are captured like others: the secret's value is the certificate with its private key,
+// PKCS#12 or PEM, when the policy lets that out. No blob is asked for of them, since the
+// vault refuses it, and api-version 2016-10-01 has no backup of certificates either.
 //
 // A blob holds all versions with their history, can be restored into a vault of the
-// same stamp only, and is of no use without that stamp's Key Vault. Therefore the
-// logical export beside it. The private half of a key never leaves a vault but in its
-// blob, and api-version 2016-10-01 has no backup of certificates.
+// same stamp only, and is of no use without that stamp's Key Vault. Therefore there are
+// both, blobs and documents. The private half of a key leaves a vault in its blob only.
 //
 // # What is a gap, and what fails
 //
-// Versions of secrets that are disabled, expired or not yet valid are given to nobody:
-// gaps with a name of their own; the blob holds them. A certificate whose policy keeps
-// the private key is a gap. A permission that is missing fails the service, with the
+// Versions that the vault gives to nobody are gaps by name: disabled, expired or not
+// yet valid. Values of disabled secrets are not asked for. Others are, since vaults
+// differ in what they give, and the refusal is the gap. A certificate whose policy keeps
+// the private key is a gap, and so are what vanishes while it is read, a blob that the
+// vault does not make, the password of an issuer's account, and contacts that the client
+// may not read: the permission for that is managecontacts, which also changes them.
+//
+// Any other permission that is missing fails the service with SOURCE_ACCESS_DENIED, the
 // vault and the permission in its message: a part without a vault's secrets would look
-// whole.
+// whole. These are get and list of keys, secrets and certificates, backup of keys and
+// secrets, getissuers and listissuers of certificates.
 //
-// After a vault was read its lists are read again, and what changed is read again, so
-// that lists that moved while they were read do not matter.
+// # A vault that changes
 //
-// IDs of items are those of the vault's resource with /keys/<name>/<version> and so on
-// behind. Values are in documents only, never in names, gaps or errors.
+// When a vault was read its lists are read again. What is new or different is read
+// again, three times at most. What a list has no more is asked for by name before it
+// counts as vanished, since a list can skip elements while its pages move; lists of
+// versions with several pages are read again for the same reason. An object that is
+// there and has no versions, and a page that repeats an earlier one, are
+// SOURCE_INCOMPLETE.
+//
+// # Order and memory
+//
+// Four objects are read at once and handed on in the order of the vault's lists. Of an
+// object, 4 MiB and one answer wait for those before it. For each object the name and a
+// hash stay in memory until its vault is complete.
 //
 // The table is for package resource. Start reading at [Table], then vault.go.
 package keyvault

@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"io"
 	"net/url"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -22,43 +21,56 @@ import (
 // list of those that it offers.
 var dataVersions = []string{"2016-10-01", "7.0"}
 
-// pageSize is how many elements a list of a vault is asked for; more is refused.
-const pageSize = "25"
-
-// maxRounds bounds how often the lists of a vault are read again.
+// maxRounds bounds how often a list of a vault is read.
 const maxRounds = 3
 
 // vault is the capture of one vault.
 type vault struct {
-	walk    *resource.Walk
-	client  *azure.Client
-	id      string // of its resource
-	name    string
-	version string // of the data plane
-	seed    maphash.Seed
+	walk       *resource.Walk
+	client     *azure.Client
+	id         string // of its resource
+	name       string
+	version    string // of the data plane
+	softDelete bool   // its resource says that it keeps deleted objects
+	seed       maphash.Seed
+
+	known   map[*collection]map[string]mark // by name
+	hidden  map[*collection]bool            // lists that the vault refuses
+	gaps    map[string][]backup.Gap         // by path of the object
+	gapped  []string                        // paths with gaps, in the order of their first
+	changed int                             // objects that the present round read or missed
 }
 
-// descend captures what a vault holds.
+// mark is what is remembered of an element of a list.
+type mark struct {
+	sum   uint64
+	round int // that saw it last
+}
+
+// descend captures what a vault holds. Its lists are read until they do not change.
 func descend(ctx context.Context, w *resource.Walk, parent resource.Resource) error {
 	v, err := openVault(ctx, w, parent)
 	if err != nil {
 		return err
 	}
-	known := map[string]uint64{}
 	for round := range maxRounds {
-		changed, err := v.look(ctx, known, round > 0)
-		if err != nil {
-			return err
+		v.changed = 0
+		for _, c := range collections {
+			if err := v.look(ctx, c, round); err != nil {
+				return err
+			}
 		}
-		if changed == 0 {
+		if v.changed == 0 {
 			break
 		}
 	}
-	if err := v.issuers(ctx); err != nil {
+	if err := v.contacts(ctx); err != nil {
 		return err
 	}
-	if gjson.GetBytes(parent.Document, "properties.enableSoftDelete").Bool() {
-		return v.deleted(ctx)
+	for _, path := range v.gapped {
+		for _, g := range v.gaps[path] {
+			w.Gap(g)
+		}
 	}
 	return nil
 }
@@ -69,166 +81,185 @@ func probe(ctx context.Context, w *resource.Walk, parent resource.Resource) erro
 	if err != nil {
 		return err
 	}
-	for _, k := range kinds {
-		if _, err := v.client.List("/"+k.collection, v.version, url.Values{"maxresults": {"1"}}).Next(ctx); err != nil {
-			return v.denied(err, "list", k.collection)
+	for _, c := range collections {
+		if c.deleted() {
+			continue
+		}
+		if err := v.first(ctx, c); err != nil {
+			return v.denied(err, c.list, c.of)
 		}
 	}
 	return nil
 }
 
+// openVault finds the api-version with which a vault can be read.
 func openVault(ctx context.Context, w *resource.Walk, parent resource.Resource) (*vault, error) {
 	id := strings.ToLower(parent.ID)
-	v := &vault{walk: w, id: id, name: id[strings.LastIndexByte(id, '/')+1:], seed: maphash.MakeSeed()}
+	v := &vault{
+		walk: w, id: id, name: id[strings.LastIndexByte(id, '/')+1:], seed: maphash.MakeSeed(),
+		softDelete: gjson.GetBytes(parent.Document, "properties.enableSoftDelete").Bool(),
+		known:      map[*collection]map[string]mark{}, hidden: map[*collection]bool{}, gaps: map[string][]backup.Gap{},
+	}
 	var err error
 	if v.client, err = w.Stamp().Vault(gjson.GetBytes(parent.Document, "properties.vaultUri").String()); err != nil {
 		return nil, err
 	}
+	c := collections[0]
 	for _, v.version = range dataVersions {
-		_, err = v.client.List("/secrets", v.version, url.Values{"maxresults": {"1"}}).Next(ctx)
-		if !errors.Is(err, azure.ErrVersionRefused) {
+		err = v.first(ctx, c)
+		if !errors.Is(err, azure.ErrVersionRefused) && !errors.Is(err, azure.ErrRefused) {
 			break
 		}
 	}
-	return v, v.denied(err, "list", "secrets")
+	return v, v.denied(err, c.list, c.of)
 }
 
-// denied says which permission is missing.
+// first reads the beginning of a collection.
+func (v *vault) first(ctx context.Context, c *collection) error {
+	_, err := v.client.List("/"+c.path, v.version, url.Values{"maxresults": {"1"}}).Next(ctx)
+	return err
+}
+
+// denied says which permission is missing. Other errors stay as they are.
 func (v *vault) denied(err error, permission, of string) error {
 	if !errors.Is(err, azure.ErrForbidden) {
 		return err
 	}
-	return fault.New(fault.SourceAccessDenied, fmt.Sprintf("vault %s does not let client %s %s its %s: an access policy of the vault has to allow it",
+	return fault.New(fault.SourceAccessDenied, fmt.Sprintf("vault %s: client %s lacks the permission %s of %s, which an access policy of the vault has to allow",
 		v.name, v.walk.Stamp().ClientID(), permission, of), err)
 }
 
-// kind is one of the three collections of a vault.
-type kind struct {
-	collection string // in paths
-	item       string // beginning of the kinds of items
-	id         string // member of a document with its address
-	backup     bool   // the vault makes backup blobs
-}
-
-var kinds = []kind{
-	{collection: "keys", item: "vault-key", id: "kid", backup: true},
-	{collection: "secrets", item: "vault-secret", id: "id", backup: true},
-	{collection: "certificates", item: "vault-certificate", id: "id"},
-}
-
-// object is an element of a list: a key, a secret or a certificate.
-type object struct {
-	kind
-	name     string
-	managed  bool // it belongs to the certificate of the same name
-	document []byte
-	listed   time.Time // when, by the vault's clock
-}
-
-// path is the object's place in the vault.
-func (o object) path() string { return "/" + o.collection + "/" + o.name }
-
-// look lists everything and captures what known does not have as it is now. It
-// returns how many objects it captured or missed.
-func (v *vault) look(ctx context.Context, known map[string]uint64, again bool) (changed int, err error) {
-	for _, k := range kinds {
-		present := map[string]bool{}
-		objects := func(yield func(object, error) bool) {
-			err := v.list(ctx, k, "/"+k.collection, func(o object) bool {
-				path := o.path()
-				sum := maphash.Bytes(v.seed, o.document)
-				present[path] = true
-				if before, ok := known[path]; ok && before == sum {
-					return true
-				}
-				known[path] = sum
-				changed++
-				return yield(o, nil)
-			})
-			if err != nil {
-				yield(object{}, v.denied(err, "list", k.collection))
+// look lists a collection and reads what is not known as it is now.
+func (v *vault) look(ctx context.Context, c *collection, round int) error {
+	if v.hidden[c] {
+		return nil
+	}
+	known := v.known[c]
+	if known == nil {
+		known = map[string]mark{}
+		v.known[c] = known
+	}
+	// The list is not waited for when an object cannot be handed on.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changed, hidden := 0, false
+	objects := func(yield func(object, error) bool) {
+		pages, err := v.objects(ctx, c, func(o object) bool {
+			name, now := strings.ToLower(o.name), mark{maphash.Bytes(v.seed, o.document), round}
+			before, ok := known[name]
+			known[name] = now
+			if ok && before.sum == now.sum {
+				return true
 			}
-		}
-		if err := resource.InOrder(ctx, objects, v.capture, v.record); err != nil {
-			return changed, err
-		}
-		for path := range known {
-			if again && strings.HasPrefix(path, "/"+k.collection+"/") && !present[path] {
-				delete(known, path)
-				v.walk.Vanished(v.id + path)
-				changed++
-			}
+			changed++
+			return yield(o, nil)
+		})
+		if hidden = pages == 0 && c.deleted() && unlisted(err); err != nil && !hidden {
+			yield(object{}, v.denied(err, c.list, c.of))
 		}
 	}
-	return changed, nil
+	err := resource.InOrder(ctx, objects, v.begin, func(r *reading) error {
+		err := r.finish(ctx)
+		if err != nil {
+			cancel()
+		}
+		return err
+	})
+	v.changed += changed
+	switch {
+	case err != nil:
+		return err
+	case hidden:
+		v.hide(c)
+		return nil
+	}
+	return v.absent(ctx, c, round)
 }
 
-// list reads a list of objects, or of versions, completely. It stops when use returns
-// false.
-func (v *vault) list(ctx context.Context, k kind, path string, use func(object) bool) error {
-	pages := v.client.List(path, v.version, url.Values{"maxresults": {pageSize}})
-	seen := map[string]bool{}
-	for {
-		page, err := pages.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
+// absent looks for what a list had before and has no more. It may have been skipped
+// while pages moved.
+func (v *vault) absent(ctx context.Context, c *collection, round int) error {
+	var names []string
+	for name, m := range v.known[c] {
+		if m.round != round {
+			names = append(names, name)
 		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		path := object{collection: c, name: name}.path()
+		there, err := v.there(ctx, path)
 		if err != nil {
 			return err
 		}
-		repeated := 0
-		for _, item := range page.Items {
-			o, err := v.parse(k, item)
-			if err != nil {
-				return err
-			}
-			o.listed = page.Date
-			id := gjson.GetBytes(item, k.id).String()
-			if seen[id] {
-				repeated++
-				continue
-			}
-			seen[id] = true
-			if !use(o) {
-				return nil
-			}
+		if !there {
+			delete(v.known[c], name)
+			v.walk.Vanished(v.id + path)
+			v.changed++
 		}
-		if repeated == len(page.Items) && repeated > 0 {
-			return fault.Newf(fault.SourceIncomplete, "page %d of vault %s %s repeats earlier ones, so others are missing", pages.Number(), v.name, path)
-		}
+	}
+	return nil
+}
+
+// there asks for one object. One that the vault refuses to give is there.
+func (v *vault) there(ctx context.Context, path string) (bool, error) {
+	_, err := v.client.Get(ctx, path, v.version, nil)
+	switch {
+	case errors.Is(err, azure.ErrNotFound):
+		return false, nil
+	case errors.Is(err, azure.ErrForbidden), errors.Is(err, azure.ErrRefused):
+		return true, nil
+	}
+	return err == nil, err
+}
+
+// unlisted reports whether a vault has no such list, or does not show it.
+func unlisted(err error) bool {
+	return errors.Is(err, azure.ErrNotFound) || errors.Is(err, azure.ErrRefused) || errors.Is(err, azure.ErrForbidden)
+}
+
+// hide remembers that a vault does not list its deleted objects. One that keeps none
+// refuses all three lists.
+func (v *vault) hide(c *collection) {
+	v.hidden[c] = true
+	if v.softDelete {
+		path := "/" + c.path
+		v.note(path, []backup.Gap{{Code: GapDeletedHidden, Object: v.id + path, Reason: "The vault keeps deleted objects and does not list them to the client; no object in use is missing by that."}})
+		return
+	}
+	for _, other := range collections {
+		v.hidden[other] = v.hidden[other] || other.deleted()
 	}
 }
 
-// parse reads an element of a list. Its address must be one of this vault: of it, only
-// name and version are used.
-func (v *vault) parse(k kind, item []byte) (object, error) {
-	name, _, err := splitID(gjson.GetBytes(item, k.id).String(), v.client.Host(), k.collection)
-	if err != nil {
-		return object{}, fault.New(fault.SourceInvalid, "vault "+v.name+" lists what is not its own", err)
-	}
-	return object{kind: k, name: name, managed: gjson.GetBytes(item, "managed").Bool(), document: item}, nil
-}
-
-// splitID takes https://<host>/<collection>/<name>[/<version>] apart.
-func splitID(id, host, collection string) (name, version string, err error) {
-	u, err := url.Parse(id)
-	if err != nil || u.Scheme != "https" || !strings.EqualFold(u.Host, host) {
-		return "", "", fmt.Errorf("%.200q is not an address of %s", id, host)
-	}
-	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if len(parts) < 2 || len(parts) > 3 || !strings.EqualFold(parts[0], collection) || !namePattern.MatchString(parts[1]) {
-		return "", "", fmt.Errorf("%.200q does not name one of %s", id, collection)
-	}
-	if len(parts) == 3 {
-		if !versionPattern.MatchString(parts[2]) {
-			return "", "", fmt.Errorf("%.200q has a malformed version", id)
+// note replaces the gaps of an object: those of an earlier reading may be filled now.
+func (v *vault) note(path string, gaps []backup.Gap) {
+	if _, ok := v.gaps[path]; !ok {
+		if len(gaps) == 0 {
+			return
 		}
-		version = parts[2]
+		v.gapped = append(v.gapped, path)
 	}
-	return parts[1], version, nil
+	v.gaps[path] = gaps
 }
 
-// gap is a gap about one object.
-func (v *vault) gap(code, path, reason string) backup.Gap {
-	return backup.Gap{Code: code, Object: v.id + path, Reason: reason, Count: 1}
+// contacts captures whom the vault tells about its certificates. The permission to
+// read them also changes them, so a client without it is no failure.
+func (v *vault) contacts(ctx context.Context) error {
+	const path = "/certificates/contacts"
+	answer, err := v.client.Get(ctx, path, v.version, nil)
+	switch {
+	case errors.Is(err, azure.ErrNotFound):
+		return nil // there are none
+	case errors.Is(err, azure.ErrForbidden):
+		v.note(path, []backup.Gap{{Code: GapContacts, Object: v.id + path, Reason: "Reading the contacts of certificates needs the permission managecontacts of certificates, which can also change them."}})
+		return nil
+	case err != nil:
+		return err
+	}
+	r := reading{v: v}
+	r.add("vault-certificate-contacts", "certificates/contacts", path, answer.Body)
+	one := r.records[0]
+	_, err = v.walk.Record(one.kind, one.resource, one.extras)
+	return err
 }

@@ -135,42 +135,53 @@ func (c *Collector) Check(ctx context.Context) error {
 var errEnough = errors.New("enough")
 
 func (w *Walk) checkRow(ctx context.Context, row *Type, m *manager) error {
+	probed, lists := 0, 0
 	err := w.inOrder(ctx, w.lists(ctx, row, slices.Values([]*manager{m})), func(f fetched) error {
 		switch {
-		case f.err == nil:
-			if err := w.probe(ctx, f); err != nil {
-				return err
-			}
-			return errEnough
 		case refused(f.err) && (!f.offered || row.Optional):
 			return errEnough
+		case errors.Is(f.err, azure.ErrForbidden):
+			if said, ok := fault.Of(f.err); ok {
+				return fault.New(fault.SourceAccessDenied, said.What+": client "+w.stamp.ClientID()+" needs a role that may read "+row.Type, said.Err)
+			}
+			return f.err
+		case f.err != nil:
+			return f.err
 		}
-		return f.err
+		n, err := w.probe(ctx, f, maxProbes-probed)
+		if err != nil {
+			return err
+		}
+		// One list says whether a row can be read. Resources to probe may be in others.
+		if probed, lists = probed+n, lists+1; row.Probe == nil || probed == maxProbes || lists == maxProbes {
+			return errEnough
+		}
+		return nil
 	})
 	if errors.Is(err, errEnough) {
 		return nil
 	}
-	if f, ok := fault.Of(err); ok && errors.Is(err, azure.ErrForbidden) {
-		return fault.New(fault.SourceAccessDenied, f.What+": client "+w.stamp.ClientID()+" needs a role that may read "+row.Type, f.Err)
-	}
 	return err
 }
 
-// maxProbes is how many resources of a row are probed.
+// maxProbes is how many resources of a row are probed, and in how many lists they are
+// looked for.
 const maxProbes = 20
 
-func (w *Walk) probe(ctx context.Context, f fetched) error {
+// probe tries the first resources of a list, and returns how many.
+func (w *Walk) probe(ctx context.Context, f fetched, most int) (int, error) {
 	if f.row.Probe == nil {
-		return nil
+		return 0, nil
 	}
 	documents, err := f.documents(f.page)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	for _, r := range documents[:min(len(documents), maxProbes)] {
+	documents = documents[:min(len(documents), most)]
+	for _, r := range documents {
 		if err := f.row.Probe(ctx, w, r); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(documents), nil
 }

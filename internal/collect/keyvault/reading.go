@@ -1,0 +1,270 @@
+package keyvault
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"slices"
+
+	"github.com/tidwall/gjson"
+
+	"infrabackup/internal/azure"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource"
+	"infrabackup/internal/fault"
+)
+
+// maxHeld is how many bytes of one object wait for those before it; what is left of
+// the object is read when its turn comes. One answer can be larger.
+const maxHeld = 4 << 20
+
+// reading is the capture of one object. It is begun beside others and finished in
+// order.
+type reading struct {
+	v        *vault
+	o        object
+	left     []func(context.Context) error // what is still to read
+	records  []record
+	held     int
+	vanished []string
+	refused  []refusal // versions that are given to nobody
+	blobbed  bool      // there is a backup blob
+	gaps     []backup.Gap
+	err      error
+}
+
+type record struct {
+	kind     string
+	resource resource.Resource
+	extras   resource.Extras
+}
+
+type refusal struct{ code, path string }
+
+// begin reads an object until it is complete or enough is held.
+func (v *vault) begin(o object, ctx context.Context) *reading {
+	r := &reading{v: v, o: o}
+	r.left = append(r.left, func(ctx context.Context) error { return o.plan(r, ctx) })
+	for r.held < maxHeld && r.next(ctx) {
+	}
+	return r
+}
+
+// next does one step. It reports false when there was none, or when it failed.
+func (r *reading) next(ctx context.Context) bool {
+	if r.err != nil || len(r.left) == 0 {
+		return false
+	}
+	step := r.left[0]
+	r.left = r.left[1:]
+	r.err = step(ctx)
+	return r.err == nil
+}
+
+// finish hands on what was read, and reads what is left.
+func (r *reading) finish(ctx context.Context) error {
+	for {
+		for _, one := range r.records {
+			if _, err := r.v.walk.Record(one.kind, one.resource, one.extras); err != nil {
+				return err
+			}
+		}
+		r.records = nil
+		for _, id := range r.vanished {
+			r.v.walk.Vanished(id)
+		}
+		r.vanished = r.vanished[:0]
+		if !r.next(ctx) && len(r.records)+len(r.vanished) == 0 {
+			break
+		}
+	}
+	if r.err != nil {
+		return r.err
+	}
+	for _, one := range r.refused {
+		r.gap(one.code, one.path, closedReasons[one.code]+r.elsewhere())
+	}
+	r.v.note(r.o.path(), r.gaps)
+	return nil
+}
+
+// elsewhere says where a version is that is given to nobody.
+func (r *reading) elsewhere() string {
+	switch {
+	case r.blobbed:
+		return "; the object's backup blob holds it."
+	case r.o.managed:
+		return "; it belongs to a certificate, of which there is no backup blob."
+	default:
+		return "; it is not in this part."
+	}
+}
+
+func (r *reading) gap(code, path, reason string) {
+	r.gaps = append(r.gaps, backup.Gap{Code: code, Object: r.v.id + path, Reason: reason})
+}
+
+// add keeps a document for a path below the vault.
+func (r *reading) add(kind, segments, path string, document []byte, references ...backup.Reference) {
+	r.held += len(document)
+	r.records = append(r.records, record{
+		kind: kind,
+		resource: resource.Resource{
+			Endpoint: azure.Vault, Type: "Microsoft.KeyVault/vaults/" + segments, ID: r.v.id + path, Version: r.v.version, Document: document,
+		},
+		extras: resource.Extras{Name: r.v.name + path, References: references},
+	})
+}
+
+// missing notes that something is not there any more.
+func (r *reading) missing(path string) { r.vanished = append(r.vanished, r.v.id+path) }
+
+// versions plans an object that has versions: all of them, then the policy of a
+// certificate, or the backup blob of what makes no part of a certificate.
+func (r *reading) versions(ctx context.Context) error {
+	all, err := r.v.versionsOf(ctx, r.o)
+	if err != nil && !errors.Is(err, azure.ErrNotFound) {
+		return r.v.denied(err, r.o.list, r.o.of)
+	}
+	path := r.o.path()
+	if len(all) == 0 {
+		there, err := r.v.there(ctx, path)
+		if err == nil && there {
+			return fault.Newf(fault.SourceIncomplete, "vault %s has %s and lists no version of it", r.v.name, path)
+		}
+		if err == nil {
+			r.missing(path)
+		}
+		return err
+	}
+	for _, one := range all {
+		r.left = append(r.left, func(ctx context.Context) error { return r.oneVersion(ctx, one) })
+	}
+	switch {
+	case r.o.collection.path == "certificates":
+		r.left = append(r.left, r.policy)
+	case r.o.blob && !r.o.managed:
+		r.left = append(r.left, r.backup)
+	}
+	return nil
+}
+
+// oneVersion reads a version. The values of disabled secrets are not asked for; other
+// versions are, whatever their attributes say, since vaults differ.
+func (r *reading) oneVersion(ctx context.Context, one version) error {
+	path := r.o.path() + "/" + one.name
+	closed := one.attributes.closed(one.listed)
+	if closed == GapDisabled && r.o.collection.path == "secrets" {
+		r.refused = append(r.refused, refusal{closed, path})
+		return nil
+	}
+	answer, err := r.v.client.Get(ctx, path, r.v.version, nil)
+	if errors.Is(err, azure.ErrForbidden) && closed == "" && !byPolicy(err) {
+		// It may have been disabled, or have expired, since it was listed.
+		again, listErr := r.v.versionsOf(ctx, r.o)
+		if listErr != nil {
+			return r.v.denied(listErr, r.o.list, r.o.of)
+		}
+		at := slices.IndexFunc(again, func(o version) bool { return o.name == one.name })
+		if at < 0 {
+			r.missing(path)
+			return nil
+		}
+		closed = again[at].attributes.closed(again[at].listed)
+	}
+	switch {
+	case errors.Is(err, azure.ErrNotFound):
+		r.missing(path)
+		return nil
+	case errors.Is(err, azure.ErrForbidden) && closed != "" && !byPolicy(err):
+		r.refused = append(r.refused, refusal{closed, path})
+		return nil
+	case err != nil:
+		return r.v.denied(err, r.o.get, r.o.of)
+	}
+	var references []backup.Reference
+	if r.o.collection.path == "certificates" {
+		references = issuedBy(answer.Body)
+	}
+	r.add(r.o.item+"-version", r.o.collection.path+"/versions", path, answer.Body, references...)
+	return nil
+}
+
+// policy reads the policy of a certificate.
+func (r *reading) policy(ctx context.Context) error {
+	path := r.o.path() + "/policy"
+	answer, err := r.v.client.Get(ctx, path, r.v.version, nil)
+	if errors.Is(err, azure.ErrNotFound) {
+		r.missing(path)
+		return nil
+	}
+	if err != nil {
+		return r.v.denied(err, r.o.get, r.o.of)
+	}
+	r.add(r.o.item+"-policy", r.o.collection.path+"/policy", path, answer.Body)
+	if exportable := gjson.GetBytes(answer.Body, "key_props.exportable"); exportable.Type == gjson.False {
+		r.gap(GapNotExportable, r.o.path(), "The certificate's policy keeps its private key in the vault; the certificate alone was captured.")
+	}
+	return nil
+}
+
+// backup asks for the protected backup of an object.
+func (r *reading) backup(ctx context.Context) error {
+	path := r.o.path()
+	answer, err := r.v.client.Post(ctx, path+"/backup", r.v.version)
+	switch {
+	case errors.Is(err, azure.ErrNotFound):
+		r.missing(path)
+		return nil
+	case errors.Is(err, azure.ErrRefused), errors.Is(err, azure.ErrForbidden) && byState(err):
+		r.gap(GapBlobRefused, path, "The vault makes no backup blob of it, for example because it has too many versions; what can be exported was.")
+		return nil
+	case err != nil:
+		return r.v.denied(err, "backup", r.o.of)
+	}
+	r.blobbed = true
+	r.add(r.o.item+"-backup", r.o.collection.path+"/backup", path+"/backup", answer.Body)
+	return nil
+}
+
+// whole reads an issuer, which is one document.
+func (r *reading) whole(ctx context.Context) error {
+	path := r.o.path()
+	answer, err := r.v.client.Get(ctx, path, r.v.version, nil)
+	if errors.Is(err, azure.ErrNotFound) {
+		r.missing(path)
+		return nil
+	}
+	if err != nil {
+		return r.v.denied(err, r.o.get, r.o.of)
+	}
+	r.add(r.o.item, r.o.collection.path, path, answer.Body)
+	if gjson.GetBytes(answer.Body, "credentials.account_id").Exists() && gjson.GetBytes(answer.Body, "credentials.pwd").String() == "" {
+		r.gap(resource.GapWriteOnly, path+" credentials.pwd", "The vault takes the password of an issuer's account and gives it to nobody; supply it again after a restore.")
+	}
+	return nil
+}
+
+// element takes a deleted object from its list, which says all that is given of it.
+func (r *reading) element(context.Context) error {
+	r.add(r.o.item, r.o.collection.path, r.o.path(), r.o.document)
+	return nil
+}
+
+// issuedBy refers from a certificate to the CA that issued it, by key identifier
+// (RFC 5280, 4.2.1.1). Self-signed certificates refer to nothing, as do those of a form
+// that cannot be read: their bytes are captured all the same.
+func issuedBy(document []byte) []backup.Reference {
+	der, err := base64.StdEncoding.DecodeString(gjson.GetBytes(document, "cer").String())
+	if err != nil || len(der) == 0 {
+		return nil
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil || len(certificate.AuthorityKeyId) == 0 || bytes.Equal(certificate.RawIssuer, certificate.RawSubject) {
+		return nil
+	}
+	return []backup.Reference{{Relation: "issuing-ca", Service: backup.CA, Target: "key-id:" + hex.EncodeToString(certificate.AuthorityKeyId)}}
+}
