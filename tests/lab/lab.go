@@ -83,6 +83,9 @@ func (l *Lab) start(ctx context.Context) error {
 	if err := l.stopStale(ctx); err != nil {
 		return err
 	}
+	if err := l.forget(); err != nil {
+		return err
+	}
 	if err := l.choosePorts(); err != nil {
 		return err
 	}
@@ -123,6 +126,16 @@ func (l *Lab) stopStale(ctx context.Context) error {
 	for _, name := range []string{"run/ad", "fs/run/smbd", "run/temporal", "run/worker", "run/codec"} {
 		stale := &daemon{name: name, pid: filepath.Join(l.dir, name+".pid")}
 		errs = append(errs, stale.stop(ctx, syscall.SIGTERM))
+	}
+	return errors.Join(errs...)
+}
+
+// forget removes what an earlier lab in the same folder left: keys and passwords are
+// drawn anew, so Temporal's state could not be read any more.
+func (l *Lab) forget() error {
+	var errs []error
+	for _, name := range []string{"temporal.db", "temporal.db-wal", "temporal.db-shm", filepath.Join("fs", "share"), "spool", "stamp"} {
+		errs = append(errs, os.RemoveAll(filepath.Join(l.dir, name)))
 	}
 	return errors.Join(errs...)
 }
