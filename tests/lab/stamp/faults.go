@@ -51,6 +51,9 @@ const (
 	ForeignNextLink
 	// Rewrite sends what Mutate makes of the body.
 	Rewrite
+	// Refusal answers Status in the words of a vault, with Inner for its inner code: what
+	// vaults other than the stand-in's may refuse.
+	Refusal
 )
 
 // Fault is a misbehaviour for some requests.
@@ -67,6 +70,9 @@ type Fault struct {
 	Size int
 	// Mutate is Rewrite's. It gets a copy.
 	Mutate func(body []byte) []byte
+	// Status and Inner are Refusal's.
+	Status int
+	Inner  string
 }
 
 // injected is a fault at work.
@@ -117,7 +123,7 @@ func (f *faults) strike(r *http.Request, kinds ...FaultKind) []Fault {
 // before are the faults that come before the stamp thinks. Without an answer and
 // without a cut the request goes on.
 func (s *Stamp) before(r *http.Request) (a *answer, cut bool) {
-	kinds := []FaultKind{InternalError, Unavailable, Throttled, Hang, Forbidden}
+	kinds := []FaultKind{InternalError, Unavailable, Throttled, Hang, Forbidden, Refusal}
 	if bearer(r) != "" {
 		kinds = append(kinds, ExpiredToken)
 	}
@@ -143,6 +149,12 @@ func (s *Stamp) before(r *http.Request) (a *answer, cut bool) {
 			s.identity.expire(bearer(r))
 		case Forbidden:
 			return s.forbidden(r), false
+		case Refusal:
+			refused := map[string]any{"code": "Refused", "message": "The operation is not allowed."}
+			if f.Inner != "" {
+				refused["innererror"] = map[string]any{"code": f.Inner}
+			}
+			return object(f.Status, map[string]any{"error": refused}), false
 		}
 	}
 	return nil, false
