@@ -223,3 +223,36 @@ func ofType(t *testing.T, r *collecttest.Recorder, fullType string) (ids []strin
 	}
 	return ids
 }
+
+// TestSubscriptionMeanwhile adds a subscription with resources when everything else
+// was listed.
+func TestSubscriptionMeanwhile(t *testing.T) {
+	for service, when := range map[backup.Service]string{
+		backup.ARM: "/providers/microsoft.authorization/locks", backup.CRP: "/providers/microsoft.compute/virtualmachines",
+		backup.NRP: "/providers/microsoft.network/dnszones", backup.RBAC: "/providers/microsoft.authorization/roleassignments",
+	} {
+		t.Run(string(service), func(t *testing.T) {
+			w := newWorld(t, options{resources: 150})
+			old := ""
+			for d := range w.stamp.Documents() {
+				if d.Endpoint == inventory.Tenant && strings.EqualFold(d.Type, "Microsoft.Resources/subscriptions") {
+					old = gjson.GetBytes(d.Body, "subscriptionId").String()
+				}
+			}
+			const added = "c0ffee00-1111-4222-8333-444455556666"
+			happened := w.once(t, when, func() {
+				for d := range w.stamp.Documents() {
+					if d.Endpoint == inventory.Tenant && strings.Contains(d.ID, old) && ownerOf(d.Type) != backup.KeyVault {
+						d.ID = strings.ReplaceAll(d.ID, old, added)
+						d.Body = []byte(strings.ReplaceAll(string(d.Body), old, added))
+						w.stamp.Put(d)
+					}
+				}
+			})
+			r, err := w.capture(t, service)
+			require.NoError(t, err)
+			require.True(t, happened())
+			w.requireComplete(t, service, r.Calls())
+		})
+	}
+}

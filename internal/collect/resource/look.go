@@ -46,7 +46,9 @@ func (w *Walk) lookAgain(ctx context.Context) error {
 		before := w.changed
 		for _, m := range w.managers {
 			m.since, m.began = m.began.Add(-clockSlack), time.Time{}
-			m.forget()
+			if err := m.renew(ctx); err != nil {
+				return err
+			}
 		}
 		relist := map[*Type]bool{}
 		for _, m := range w.managers {
@@ -109,6 +111,10 @@ func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) e
 		for {
 			page, err := pages.Next(ctx)
 			if errors.Is(err, io.EOF) {
+				break
+			}
+			if pages.Number() == 0 && gone(err) {
+				w.Vanished("/subscriptions/" + s.ID)
 				break
 			}
 			if errors.Is(err, azure.ErrRefused) && pages.Number() == 0 && params.Has("$filter") {

@@ -97,9 +97,17 @@ func (m *manager) locationsOf(ctx context.Context, subscription string) ([]strin
 	return names, err
 }
 
-// forget makes the next look see groups that came meanwhile.
-func (m *manager) forget() {
+// renew makes the next look see subscriptions and groups that came meanwhile, and no
+// longer those that went.
+func (m *manager) renew(ctx context.Context) error {
 	clear(m.groups)
+	var err error
+	m.subscriptions, err = m.client.Subscriptions(ctx)
+	if err != nil || len(m.subscriptions) == 0 || m.offers != nil {
+		return err
+	}
+	m.offers, err = m.client.Offers(ctx, m.subscriptions[0].ID)
+	return err
 }
 
 // Unreadable says what to do about user subscriptions that the client cannot see.

@@ -84,6 +84,9 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 			}
 			for _, s := range m.subscriptions {
 				bases, err := m.bases(ctx, row, s.ID)
+				if gone(err) {
+					continue // the subscription went; the next look has no such list
+				}
 				if err != nil {
 					yield(list{}, err)
 					return
