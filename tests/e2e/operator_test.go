@@ -263,7 +263,7 @@ func TestOperatorsDay(t *testing.T) {
 	require.Empty(t, deep.Findings)
 	o.eightServices(shown, deep)
 
-	o.everyItem(o.open(done))
+	o.everyItem(done)
 	o.restore(done)
 	o.withoutTemporal(done)
 	o.canaries()
