@@ -57,7 +57,7 @@ func TestMalformedFrames(t *testing.T) {
 		"second negotiate":     func(p *peer) { p.greet(); p.send(good(p)) },
 		"setup without a body": func(p *peer) { p.greet(); p.send(answer(p.request(), cmdSessionSetup, 0, nil)) },
 		"encrypted in login":   func(p *peer) { p.greet(); p.request(); p.send(transform(64)) },
-		"answer before ready":  func(p *peer) { p.greet(); loginWith(p, answer(nil, cmdTreeConnect, 0, make([]byte, 16))) },
+		"answer before ready":  func(p *peer) { p.greet(); loginWith(p, answer(nil, cmdTreeConnect, 0, make([]byte, 16))); p.drain() },
 		"third setup":          func(p *peer) { p.login(4); p.send(answer(p.request(), cmdSessionSetup, 0, setup(1, nil))) },
 		"short encrypted":      func(p *peer) { p.login(4); p.request(); p.send(transform(64)[:100]) },
 		"encrypted size":       func(p *peer) { p.login(4); p.request(); p.send(change(transform(64), 36, 65)) },
