@@ -46,6 +46,9 @@ const (
 	AlreadyEnabled      Code = "ALREADY_ENABLED"      // enable a second time
 	SettingsInvalid     Code = "SETTINGS_INVALID"     // refused by validation
 	RevisionGone        Code = "SETTINGS_REVISION"    // revision no longer held
+	SettingsChanged     Code = "SETTINGS_CHANGED"     // another change came first
+	InstanceOccupied    Code = "INSTANCE_OCCUPIED"    // another controller writes to the instance's folder
+	RewrapRunning       Code = "REWRAP_RUNNING"       // keys are being replaced already
 	BackupNotFound      Code = "BACKUP_NOT_FOUND"     // no such backup on the share
 	ItemNotFound        Code = "ITEM_NOT_FOUND"       // no such item or service in the backup
 	TemporalUnreachable Code = "TEMPORAL_UNREACHABLE" // no connection
@@ -97,14 +100,22 @@ const (
 	SpoolIO          Code = "SPOOL_IO"          // any other failure of the worker's disk
 
 	// Keys and integrity.
-	KeyInvalid       Code = "KEY_INVALID"       // malformed recipient, certificate or identity
-	KeyDoesNotFit    Code = "KEY_DOES_NOT_FIT"  // identity opens nothing of this
-	BackupDamaged    Code = "BACKUP_DAMAGED"    // digest, size or structure differ
-	BackupForged     Code = "BACKUP_FORGED"     // signature missing or by a stranger
-	FormatUnknown    Code = "FORMAT_UNKNOWN"    // written by a newer version
-	BackupIncomplete Code = "BACKUP_INCOMPLETE" // finished with services missing
-	BackupFailed     Code = "BACKUP_FAILED"     // no service could be captured
-	LimitExceeded    Code = "LIMIT_EXCEEDED"    // size or count beyond what is accepted
+	KeyInvalid       Code = "KEY_INVALID"        // malformed recipient, certificate or identity
+	KeyDoesNotFit    Code = "KEY_DOES_NOT_FIT"   // identity opens nothing of this
+	BackupDamaged    Code = "BACKUP_DAMAGED"     // digest, size or structure differ
+	BackupForged     Code = "BACKUP_FORGED"      // signature missing or by a stranger
+	FormatUnknown    Code = "FORMAT_UNKNOWN"     // written by a newer version
+	BackupMissing    Code = "BACKUP_MISSING"     // in the ledger and not on the share
+	BackupUnlisted   Code = "BACKUP_UNLISTED"    // on the share and not in the ledger
+	BackupRolledBack Code = "BACKUP_ROLLED_BACK" // an older state, or a deleted backup, is back
+	BackupForeign    Code = "BACKUP_FOREIGN"     // of another instance
+	RewrapUnfinished Code = "REWRAP_UNFINISHED"  // the key was being replaced
+	LedgerDamaged    Code = "LEDGER_DAMAGED"     // an entry is missing, changed or forged
+	LedgerRolledBack Code = "LEDGER_ROLLED_BACK" // the newest entries are gone
+	ProofRefused     Code = "PROOF_REFUSED"      // the answer is not that to the challenge
+	BackupIncomplete Code = "BACKUP_INCOMPLETE"  // finished with services missing
+	BackupFailed     Code = "BACKUP_FAILED"      // no service could be captured
+	LimitExceeded    Code = "LIMIT_EXCEEDED"     // size or count beyond what is accepted
 )
 
 type row struct {
@@ -127,6 +138,9 @@ var table = map[Code]row{
 	AlreadyEnabled:      {final, ExitFailed, http.StatusConflict, "See `infrabackup settings show`."},
 	SettingsInvalid:     {final, ExitUsage, http.StatusBadRequest, "Correct the value and try again; nothing was changed."},
 	RevisionGone:        {final, ExitFailed, http.StatusConflict, "Start again, so that the newest settings are used."},
+	SettingsChanged:     {final, ExitFailed, http.StatusConflict, "Look at `infrabackup settings show`, then make the change again."},
+	InstanceOccupied:    {final, ExitShare, http.StatusConflict, "Stop the other controller; to take its backups over, use `infrabackup enable --adopt`. For another cloud choose another --instance."},
+	RewrapRunning:       {final, ExitAlreadyRunning, http.StatusConflict, "Wait until the running one has ended, then try again."},
 	BackupNotFound:      {final, ExitNotFound, http.StatusNotFound, "See `infrabackup backup list`."},
 	ItemNotFound:        {final, ExitNotFound, http.StatusNotFound, "List what the backup holds with `infrabackup restore extract --list`."},
 	TemporalUnreachable: {retry, ExitTemporal, http.StatusServiceUnavailable, "Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and that the Temporal server runs."},
@@ -178,6 +192,14 @@ var table = map[Code]row{
 	KeyDoesNotFit:    {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Use the identity whose recipient the backup names (`infrabackup backup show`)."},
 	BackupDamaged:    {final, ExitDamaged, http.StatusConflict, "Do not rely on this backup; take a new one, and check the file server."},
 	BackupForged:     {final, ExitDamaged, http.StatusConflict, "Do not restore from it; find out who wrote to the share."},
+	BackupMissing:    {final, ExitDamaged, http.StatusConflict, "Find out who removed it from the share; `infrabackup backup delete` leaves an entry in the ledger."},
+	BackupUnlisted:   {final, ExitDamaged, http.StatusConflict, "Do not restore from it until you know how it came there."},
+	BackupRolledBack: {final, ExitDamaged, http.StatusConflict, "Do not restore from it; find out who wrote to the share."},
+	BackupForeign:    {final, ExitDamaged, http.StatusConflict, "Move it to the folder of its own instance."},
+	RewrapUnfinished: {final, ExitDamaged, http.StatusConflict, "Run `infrabackup key rewrap` again; it goes on where it was ended."},
+	LedgerDamaged:    {final, ExitDamaged, http.StatusConflict, "Find out who wrote to the share; backups that are good by themselves still open."},
+	LedgerRolledBack: {final, ExitDamaged, http.StatusConflict, "The share shows an older state: check whether it was restored from a snapshot, or by whom."},
+	ProofRefused:     {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Answer the newest challenge, with the key that it was made for (`infrabackup key prove --help`)."},
 	FormatUnknown:    {final, ExitDamaged, http.StatusConflict, "Use a version of infrabackup that knows this format."},
 	BackupIncomplete: {final, ExitPartial, http.StatusOK, "See the services' codes, mend their causes and start again."},
 	BackupFailed:     {final, ExitFailed, http.StatusBadGateway, "See the services' codes, mend their causes and start again."},
