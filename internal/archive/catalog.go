@@ -3,12 +3,13 @@ package archive
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
@@ -231,18 +232,26 @@ func decodeStrict(data []byte, v any) error {
 	return nil
 }
 
-var digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+// isDigest reports whether s is a SHA-256 in lower case hexadecimal.
+func isDigest(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(s) == hex.EncodedLen(sha256.Size)
+}
 
 func checkCatalogEntry(e backup.CatalogEntry) error {
 	if s, err := backup.ParseService(string(e.Service)); err != nil || s != e.Service {
 		return fmt.Errorf("unknown service %q", e.Service)
 	}
 	switch {
-	case !kindPattern.MatchString(e.Kind):
+	case !isKind(e.Kind):
 		return fmt.Errorf("%q is not a kind of item", e.Kind)
 	case e.ID == "":
 		return errors.New("an item has no id")
-	case !digestPattern.MatchString(e.SHA256):
+	case !isDigest(e.SHA256):
 		return fmt.Errorf("item %q has no valid SHA-256", e.ID)
 	case e.Offset < 0 || e.Length < 0 || e.Offset > math.MaxInt64-e.Length:
 		return fmt.Errorf("item %q has the impossible place %d+%d", e.ID, e.Offset, e.Length)

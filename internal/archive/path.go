@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"infrabackup/internal/fault"
@@ -21,7 +20,20 @@ const (
 	maxPaths = 1 << 20
 )
 
-var kindPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+// isKind reports whether s can name a kind of items, and so a folder in a part: 1 to 63
+// lower case letters, digits and hyphens, none of these at its ends. It is asked
+// several times for each item.
+func isKind(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
 
 // checkPath accepts a relative path that stays below its root whatever system
 // resolves it. Any byte that a file name can have is allowed, valid UTF-8 or not.

@@ -188,7 +188,7 @@ func (w *Writer) usable(item backup.Item) (backup.Item, error) {
 		return item, w.err
 	case w.closed:
 		return item, errClosed
-	case !kindPattern.MatchString(item.Kind):
+	case !isKind(item.Kind):
 		return item, w.fail(fault.Newf(fault.Internal, "%q is not a kind of item", item.Kind))
 	case item.ID == "":
 		return item, w.fail(fault.Newf(fault.Internal, "%s %q has no id", item.Kind, item.Name))

@@ -46,6 +46,9 @@ func (c *Client) List(path, apiVersion string, params url.Values) *Pages {
 // Number is how many pages were read.
 func (p *Pages) Number() int { return p.number }
 
+// More reports whether there is another page, as far as the last one said.
+func (p *Pages) More() bool { return p.next != "" }
+
 // Next reads the next page, and returns io.EOF behind the last. The answer must be an
 // object with an array "value"; an array alone and a missing "nextLink" also do, since
 // some providers have lists of one page. SOURCE_INCOMPLETE when the list leads back to

@@ -35,7 +35,7 @@ func appendEnvelope(dst []byte, r Resource) []byte {
 	dst = appendString(dst, r.Type)
 	dst = append(dst, `,"apiVersion":`...)
 	dst = appendString(dst, r.Version)
-	if bytes.ContainsAny(r.Document, "\r\n") {
+	if bytes.IndexByte(r.Document, '\n') >= 0 || bytes.IndexByte(r.Document, '\r') >= 0 {
 		dst = append(dst, `,"documentBase64":"`...)
 		dst = base64.StdEncoding.AppendEncode(dst, r.Document)
 		return append(dst, `"}`...)
@@ -45,10 +45,25 @@ func appendEnvelope(dst []byte, r Resource) []byte {
 	return append(dst, '}')
 }
 
+// appendString encodes a string as encoding/json does. Types and versions seldom hold
+// anything that is to be escaped.
 func appendString(dst []byte, s string) []byte {
+	if plain(s) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
 	encoded, err := json.Marshal(s)
 	if err != nil { // a string always encodes
 		return append(dst, `""`...)
 	}
 	return append(dst, encoded...)
+}
+
+// plain reports whether a string in JSON is itself.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }

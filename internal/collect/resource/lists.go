@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tidwall/gjson"
 
@@ -47,10 +48,10 @@ func (w *Walk) inOrder(ctx context.Context, lists iter.Seq2[list, error], use fu
 func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], do func(Job, context.Context) Result, use func(Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	queue := make(chan chan Result, readAhead-1)
-	ended := make(chan struct{})
+	crew := &crew{work: make(chan func())}
 	var jobErr error
-	go func() {
-		defer close(ended)
+	crew.running.Go(func() {
+		defer close(crew.work)
 		defer close(queue)
 		for job, err := range jobs {
 			if err != nil {
@@ -63,15 +64,14 @@ func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], d
 			case <-ctx.Done():
 				return
 			}
-			go func() { result <- do(job, ctx) }()
+			crew.do(func() { result <- do(job, ctx) })
 		}
-	}()
+	})
 	defer func() {
 		cancel()
-		for result := range queue {
-			<-result
+		for range queue { // until the last job was given out
 		}
-		<-ended
+		crew.running.Wait()
 	}()
 	for result := range queue {
 		if err := use(<-result); err != nil {
@@ -82,6 +82,34 @@ func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], d
 		return err
 	}
 	return jobErr
+}
+
+// crew is up to readAhead goroutines that work until there is no more. A request needs
+// a deep stack: growing one anew for each costs more than the request's own work.
+type crew struct {
+	work    chan func()
+	running sync.WaitGroup
+	size    int
+}
+
+// do has one of the crew do something. It is used from one goroutine.
+func (c *crew) do(one func()) {
+	if c.size < readAhead {
+		select {
+		case c.work <- one: // to one that is free
+			return
+		default:
+		}
+		c.size++
+		c.running.Go(func() {
+			one()
+			for next := range c.work {
+				next()
+			}
+		})
+		return
+	}
+	c.work <- one
 }
 
 // begin reads the first page. What the stamp does not list among its offers is tried
@@ -131,7 +159,7 @@ func (f fetched) drain(ctx context.Context, use func(*azure.Page) error) error {
 	}
 	for page := f.page; ; {
 		var next chan result
-		if f.pages != nil {
+		if f.pages != nil && f.pages.More() {
 			next = make(chan result, 1)
 			go func() {
 				p, err := f.pages.Next(ctx)

@@ -224,25 +224,8 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 
 // below captures what lies below resources of a row.
 func (w *Walk) below(ctx context.Context, m *manager, row *Type, above []Resource) error {
-	for _, child := range w.parents[row.Kind] {
-		if !child.on(m.client.Endpoint()) {
-			continue
-		}
-		version, offered := m.choose(child, row.Type)
-		lists := func(yield func(list, error) bool) {
-			for _, r := range above {
-				base := r.ID
-				if child.Below != nil {
-					base = child.Below(r)
-				}
-				if !yield(list{row: child, manager: m, path: child.collection(base), version: version, offered: offered, parent: r.ID}, nil) {
-					return
-				}
-			}
-		}
-		if err := w.inOrder(ctx, lists, func(f fetched) error { return w.collection(ctx, f) }); err != nil {
-			return err
-		}
+	if err := w.inOrder(ctx, w.children(m, row, above), func(f fetched) error { return w.collection(ctx, f) }); err != nil {
+		return err
 	}
 	if row.Descend == nil {
 		return nil
@@ -253,6 +236,29 @@ func (w *Walk) below(ctx context.Context, m *manager, row *Type, above []Resourc
 		}
 	}
 	return nil
+}
+
+// children are the collections below resources: those of one child row after the other.
+func (w *Walk) children(m *manager, row *Type, above []Resource) iter.Seq2[list, error] {
+	return func(yield func(list, error) bool) {
+		for _, child := range w.parents[row.Kind] {
+			if !child.on(m.client.Endpoint()) {
+				continue
+			}
+			l := list{row: child, manager: m}
+			l.version, l.offered = m.choose(child, row.Type)
+			for _, r := range above {
+				base := r.ID
+				if child.Below != nil {
+					base = child.Below(r)
+				}
+				l.path, l.parent = child.collection(base), r.ID
+				if !yield(l, nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // unlisted decides about a collection that the stamp does not list.
