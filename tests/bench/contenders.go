@@ -19,6 +19,7 @@ import (
 	"infrabackup/internal/secret"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/smb"
+	"infrabackup/tests/lab"
 )
 
 func installed(program string) bool {
@@ -178,26 +179,10 @@ func (p *product) run(ctx context.Context) (f figure, err error) {
 		return f, err
 	}
 	f, runErr := p.backup(ctx)
-	memory, memoryErr := peakOf(worker.Process.Pid)
+	memory, memoryErr := lab.PeakMemory(worker.Process.Pid)
 	f.memory = memory
 	stopErr := worker.Process.Signal(os.Interrupt)
 	return f, errors.Join(runErr, memoryErr, stopErr, worker.Wait())
-}
-
-// peakOf reads a process's peak resident memory in bytes (proc(5), VmHWM). The figure
-// that the system gives when a process has ended starts with its parent's.
-func peakOf(pid int) (int64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(data)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, errors.New("the system does not tell the worker's peak memory")
 }
 
 func (p *product) backup(ctx context.Context) (figure, error) {

@@ -18,7 +18,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
+	isChild, err := child(ctx)
+	if !isChild {
+		err = run(ctx)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -26,33 +29,71 @@ func main() {
 	}
 }
 
-// run measures both data sets.
-func run(ctx context.Context) (err error) {
-	sizeMiB := flag.Int("size-mib", 2048, "size of the incompressible data set")
-	items := flag.Int("items", 10_000, "files in the many-small-items data set, 2 KiB each")
-	runs := flag.Int("runs", 3, "runs of each contender; the median counts")
-	ram := flag.String("ram", "/dev/shm/infrabackup-bench", "folder on a RAM disk")
-	bin := flag.String("bin", "bin", "folder with the product's binaries")
+// options are what the command line says.
+type options struct {
+	sizeMiB, items, resources, runs int
+	ram, bin, only                  string
+}
+
+// sections are the parts of a measurement that can be asked for alone.
+var sections = []string{"share", "stamp"}
+
+func parse() (o options, err error) {
+	flag.IntVar(&o.sizeMiB, "size-mib", 2048, "size of the incompressible data set")
+	flag.IntVar(&o.items, "items", 10_000, "files in the many-small-items data set, 2 KiB each")
+	flag.IntVar(&o.resources, "resources", 10_000, "resources of the stamp")
+	flag.IntVar(&o.runs, "runs", 3, "runs of each contender; the median counts")
+	flag.StringVar(&o.ram, "ram", "/dev/shm/infrabackup-bench", "folder on a RAM disk")
+	flag.StringVar(&o.bin, "bin", "bin", "folder with the product's binaries")
+	flag.StringVar(&o.only, "only", "", "one of "+strings.Join(sections, ", ")+"; all when empty")
 	flag.Parse()
-	if *sizeMiB < 1 || *items < 1 || *runs < 1 {
-		return errors.New("sizes and runs are at least 1")
+	if o.sizeMiB < 1 || o.items < 1 || o.resources < 1 || o.runs < 1 {
+		return o, errors.New("sizes and runs are at least 1")
 	}
-	if err := os.RemoveAll(*ram); err != nil {
-		return err
+	if o.only != "" && !slices.Contains(sections, o.only) {
+		return o, fmt.Errorf("there is no section %q", o.only)
 	}
-	servers, err := lab.Start(ctx, lab.Options{Dir: *ram, Seed: 7, ADUsers: 10, Out: os.Stderr})
+	return o, nil
+}
+
+// run measures.
+func run(ctx context.Context) (err error) {
+	o, err := parse()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, servers.Stop(ctx), os.RemoveAll(*ram)) }()
-	b := &bench{lab: servers, dir: *ram, runs: *runs}
-	if b.bin, err = filepath.Abs(*bin); err != nil {
+	b := &bench{dir: o.ram, runs: o.runs}
+	if b.bin, err = filepath.Abs(o.bin); err != nil {
 		return err
 	}
-	if err := b.measureBlob(ctx, *sizeMiB); err != nil {
+	if err := os.RemoveAll(o.ram); err != nil {
 		return err
 	}
-	return b.measureItems(ctx, *items)
+	defer func() { err = errors.Join(err, os.RemoveAll(o.ram)) }()
+	if o.only != "stamp" {
+		if err := b.measureShare(ctx, o); err != nil {
+			return err
+		}
+	}
+	if o.only == "share" {
+		return nil
+	}
+	if err := b.measureStamp(ctx, o.resources); err != nil {
+		return err
+	}
+	return b.measureMemory(ctx)
+}
+
+// measureShare compares whole backups of both data sets.
+func (b *bench) measureShare(ctx context.Context, o options) (err error) {
+	if b.lab, err = lab.Start(ctx, lab.Options{Dir: b.dir, Seed: 7, ADUsers: 10, Out: os.Stderr}); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.lab.Stop(ctx)) }()
+	if err := b.measureBlob(ctx, o.sizeMiB); err != nil {
+		return err
+	}
+	return b.measureItems(ctx, o.items)
 }
 
 // bench is one run of the program.

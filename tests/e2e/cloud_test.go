@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,8 +57,19 @@ func newCloud(t *testing.T, resources, dangling int) *cloud {
 		Principals: c.principals, Issuer: c.issuer, Now: time.Now(),
 	})
 	require.NoError(t, err)
-	c.Stamp, err = stamp.Start(stamp.Options{Contents: c.contents, Versions: stamp.UncommonTypes(), Listen: fmt.Sprintf("127.0.0.1:%d", port)})
+	// What is there at the start was made long ago.
+	var started atomic.Bool
+	c.Stamp, err = stamp.Start(stamp.Options{
+		Contents: c.contents, Versions: stamp.UncommonTypes(), Listen: fmt.Sprintf("127.0.0.1:%d", port),
+		Now: func() time.Time {
+			if started.Load() {
+				return time.Now()
+			}
+			return time.Now().Add(-24 * time.Hour)
+		},
+	})
 	require.NoError(t, err)
+	started.Store(true)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	c.source = cloudSource{
 		TenantURL: c.TenantURL(), AdminURL: c.AdminURL(), Authority: c.AuthorityURL(), ClientID: c.ClientID(),

@@ -18,8 +18,16 @@ import (
 )
 
 // finished waits for the run and makes sure that there is exactly one result, complete
-// and clean.
+// and clean, with everything that the sources of [crashing] give.
 func (c *controller) finished(id backup.ID, run flow.Run[backup.Overview]) {
+	c.t.Helper()
+	verdict, _ := c.onlyResult(id, run)
+	require.Equal(c.t, int64(2001), verdict.Items)
+}
+
+// onlyResult waits for the run and makes sure that there is exactly one backup, which
+// is good, and nothing else.
+func (c *controller) onlyResult(id backup.ID, run flow.Run[backup.Overview]) (backup.Verdict, backup.Overview) {
 	c.t.Helper()
 	overview, err := run.Get(c.t.Context())
 	require.NoError(c.t, err)
@@ -31,10 +39,10 @@ func (c *controller) finished(id backup.ID, run flow.Run[backup.Overview]) {
 	verdict, err := c.repo().Verify(c.t.Context(), id, repository.VerifyOptions{Identities: c.operator})
 	require.NoError(c.t, err)
 	require.Empty(c.t, verdict.Findings)
-	require.Equal(c.t, int64(2001), verdict.Items)
 	left, err := os.ReadDir(filepath.Join(c.shareDir, c.instance.Name, backup.IncomingDir))
 	require.NoError(c.t, err)
 	require.Empty(c.t, left)
+	return verdict, overview
 }
 
 // TestKilledAtEveryCall kills the worker with SIGKILL before and after every call that

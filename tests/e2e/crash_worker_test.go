@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -30,6 +31,7 @@ import (
 	"infrabackup/internal/spool"
 	"infrabackup/internal/telemetry"
 	"infrabackup/internal/temporal"
+	"infrabackup/tests/lab"
 	"infrabackup/workflows"
 )
 
@@ -44,16 +46,19 @@ type workerConfig struct {
 	Host     string
 	KeyLine  string
 	SpoolDir string
-	ShareDir string // a folder as the share, or
-	SMB      bool   // the share that the settings name
-	Blob     string // file that the CA's source gives
-	Records  int    // records that the directory's source gives
+	ShareDir string       // a folder as the share, or
+	SMB      bool         // the share that the settings name
+	Blob     string       // file that the CA's source gives
+	Records  int          // records that the directory's source gives
+	Stamp    *cloudSource // a stamp, instead of these two sources
+	Program  string       `json:"-"` // this test's binary when empty
 
 	KillAtCall  int    // kill the process at this call of the store, 0 for never
 	KillAfter   bool   // after the call had its effect
 	KillAtFlush int    // kill the process when the CA's part was flushed for the n-th time
 	KillCapture bool   // kill the process within a capture
 	Once        string // file that remembers that the process was killed already
+	Hold        string // file with a part of a path: writing such a file stops there
 }
 
 // workerMain is the worker process. It runs until it is killed.
@@ -86,10 +91,16 @@ func (c workerConfig) serve() error {
 		return err
 	}
 	k := &killer{config: c}
+	sources := []collect.Collector{&items{service: backup.AD, records: c.Records, each: k.captured}, &blobSource{file: c.Blob}}
+	if c.Stamp != nil {
+		if sources, err = c.Stamp.collectors(); err != nil {
+			return err
+		}
+	}
 	acts := activities.New(activities.Dependencies{
 		Client: client, Instance: c.Instance, Host: c.Host, Product: "infrabackup test",
-		Collectors: []collect.Collector{&items{service: backup.AD, records: c.Records, each: k.captured}, &blobSource{file: c.Blob}},
-		Spool:      spooled, Keyring: ring, OpenStore: k.open, Recorder: telemetry.Discard(), Now: time.Now,
+		Collectors: sources, Spool: spooled, Keyring: ring,
+		OpenStore: k.open, Recorder: telemetry.Discard(), Now: time.Now,
 	})
 	main := worker.New(client, flow.Queue(c.Instance.Name), worker.Options{MaxHeartbeatThrottleInterval: time.Second})
 	workflows.Register(main)
@@ -158,7 +169,7 @@ func (k *killer) open(ctx context.Context, s settings.Settings) (share.Store, er
 		if err != nil {
 			return nil, err
 		}
-		return &killing{Store: store, k: k}, nil
+		return &holding{Store: &killing{Store: store, k: k}, order: k.config.Hold}, nil
 	}
 	unc, err := share.ParseUNC(s.Share.Path)
 	if err != nil {
@@ -238,7 +249,7 @@ func hire(t *testing.T, config workerConfig) *crew {
 	go func() {
 		defer close(c.done)
 		for !c.stopped.Load() {
-			cmd := exec.Command(os.Args[0])
+			cmd := exec.Command(cmp.Or(config.Program, os.Args[0]))
 			cmd.Env = append(os.Environ(), workerVariable+"="+string(data))
 			cmd.Stderr = os.Stderr
 			c.starts.Add(1)
@@ -252,6 +263,18 @@ func hire(t *testing.T, config workerConfig) *crew {
 	}()
 	t.Cleanup(c.dismiss)
 	return c
+}
+
+// kill ends the worker process as a power cut does, and waits for the next one. It
+// returns the peak of the dead one's memory.
+func (c *crew) kill() int64 {
+	c.t.Helper()
+	started, process := c.starts.Load(), c.current.Load()
+	peak, err := lab.PeakMemory(process.Pid)
+	require.NoError(c.t, err)
+	require.NoError(c.t, process.Kill())
+	require.Eventually(c.t, func() bool { return c.starts.Load() > started }, time.Minute, 5*time.Millisecond)
+	return peak
 }
 
 // dismiss stops the worker process and starts no other.

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"infrabackup/internal/backup"
+)
+
+// stampServices are the services of a stamp, in capture order.
+var stampServices = []backup.Service{backup.ARM, backup.CRP, backup.SRP, backup.NRP, backup.KeyVault, backup.RBAC}
+
+// memorySizes are the stamps whose capture must not need more memory the larger they
+// are.
+var memorySizes = []int{10, 1000, 100_000}
+
+// measureStamp compares the capture of a stamp with nothing but reading it: the same
+// lists and documents, each once, by azcore alone. Stamp, capture and reader are
+// processes of their own, so that memory and processor time are told apart.
+func (b *bench) measureStamp(ctx context.Context, resources int) (err error) {
+	server, err := startStamp(ctx, resources)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	wanted, err := b.requestsOf(ctx, server)
+	if err != nil {
+		return err
+	}
+	contenders := []stampContender{
+		{name: "capture of all six services", run: func(ctx context.Context) (cost, error) { return b.capture(ctx, server, stampServices) }},
+		{name: "azcore, one request at a time for a service", run: func(ctx context.Context) (cost, error) { return read(ctx, server, wanted, 1) }},
+		{name: "azcore, four requests at a time for a service", run: func(ctx context.Context) (cost, error) { return read(ctx, server, wanted, 4) }},
+	}
+	fmt.Printf("\n## Reading a stamp of %d resources: %d documents, %d objects in vaults\n\n", resources, server.Documents, server.VaultObjects)
+	return b.race(ctx, server, contenders)
+}
+
+// stampContender is one way to read a stamp.
+type stampContender struct {
+	name string
+	run  func(ctx context.Context) (cost, error)
+}
+
+// cost is what reading a stamp took.
+type cost struct {
+	Wall     time.Duration
+	CPU      time.Duration // of the process
+	Items    int64         // captured, 0 for a reader
+	Bytes    int64         // of the parts, or of the answers
+	Memory   int64         // peak of the process
+	requests int
+	stamp    time.Duration // processor time of the stamp
+}
+
+// race runs the contenders in turn, several times, and prints medians and the speed of
+// the first against each.
+func (b *bench) race(ctx context.Context, server *stampProcess, contenders []stampContender) error {
+	costs := make([][]cost, len(contenders))
+	for n := range b.runs {
+		for i, c := range contenders {
+			one, err := c.run(ctx)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			load, err := server.load()
+			if err != nil {
+				return err
+			}
+			one.requests, one.stamp = len(load.Requests), load.CPU
+			costs[i] = append(costs[i], one)
+			fmt.Fprintf(os.Stderr, "bench: %s, run %d: %.2f s, %d requests\n", c.name, n+1, one.Wall.Seconds(), one.requests)
+		}
+	}
+	fmt.Println("| contender | median s | min–max s | requests | requests/s | CPU s | CPU s of the stamp | peak MiB | speed of the capture / this |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|")
+	ours := middle(costs[0])
+	for i, c := range contenders {
+		m := middle(costs[i])
+		fmt.Printf("| %s | %.2f | %.2f–%.2f | %d | %.0f | %.2f | %.2f | %.0f | %.2f |\n", c.name, m.Wall.Seconds(),
+			costs[i][0].Wall.Seconds(), costs[i][len(costs[i])-1].Wall.Seconds(), m.requests, float64(m.requests)/m.Wall.Seconds(), m.CPU.Seconds(), m.stamp.Seconds(),
+			float64(most(costs[i]))/mib, m.Wall.Seconds()/ours.Wall.Seconds())
+	}
+	return nil
+}
+
+// middle sorts by time and returns the median.
+func middle(all []cost) cost {
+	slices.SortFunc(all, func(a, b cost) int { return int(a.Wall - b.Wall) })
+	return all[len(all)/2]
+}
+
+func most(all []cost) int64 {
+	var memory int64
+	for _, one := range all {
+		memory = max(memory, one.Memory)
+	}
+	return memory
+}
+
+// measureMemory captures stamps of several sizes once.
+func (b *bench) measureMemory(ctx context.Context) error {
+	fmt.Print("\n## Memory of a capture\n\n| resources | items | s | our peak MiB |\n|---|---|---|---|\n")
+	for _, resources := range memorySizes {
+		one, err := b.captureOnce(ctx, resources)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("| %d | %d | %.2f | %.0f |\n", resources, one.Items, one.Wall.Seconds(), float64(one.Memory)/mib)
+	}
+	return nil
+}
+
+func (b *bench) captureOnce(ctx context.Context, resources int) (one cost, err error) {
+	server, err := startStamp(ctx, resources)
+	if err != nil {
+		return one, err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	return b.capture(ctx, server, stampServices)
+}
+
+// requestsOf captures service by service and returns what was asked for, each request
+// for the service that asked first. What serves the capture's second look alone is left
+// out: the resource manager's own list of resources.
+func (b *bench) requestsOf(ctx context.Context, server *stampProcess) (map[backup.Service][]request, error) {
+	known := map[string]bool{}
+	wanted := map[backup.Service][]request{}
+	for _, service := range stampServices {
+		if _, err := b.capture(ctx, server, []backup.Service{service}); err != nil {
+			return nil, err
+		}
+		load, err := server.load()
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range load.Requests {
+			if key := r.Method + r.URL; r.Authorized && !known[key] && !secondLook(r) {
+				known[key] = true
+				wanted[service] = append(wanted[service], r)
+			}
+		}
+	}
+	return wanted, nil
+}
+
+// secondLook reports whether a request is for /subscriptions/{s}/resources.
+func secondLook(r request) bool {
+	path, _, _ := strings.Cut(r.URL, "?")
+	return strings.HasSuffix(path, "/resources") && strings.Count(path, "/") == 5
+}
