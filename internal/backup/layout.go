@@ -29,6 +29,10 @@ const (
 	SignatureFile = "SHA256SUMS.sig"
 )
 
+// NextSuffix is behind the names of key.age, SHA256SUMS and SHA256SUMS.sig while a
+// backup's key is being replaced.
+const NextSuffix = ".next"
+
 // FormatVersion is the version of the layout and of every file in it that this
 // code writes. FORMAT.md says what each version holds.
 const FormatVersion = 1

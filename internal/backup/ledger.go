@@ -74,6 +74,7 @@ func ParseLedgerHead(s string) (LedgerHead, error) {
 const (
 	MaxLedgerEntries    = 50_000  // 30 years of four entries a day
 	MaxLedgerEntryBytes = 8 << 10 // of one entry with its signature
+	maxLedgerLine       = 7 << 10 // of the entry alone: an armored signature has about 300 bytes
 	maxLedgerText       = 1 << 10 // of one text in an entry
 )
 
@@ -99,6 +100,14 @@ func ParseLedgerFile(name string) (int64, error) {
 	return n, nil
 }
 
+// SameOperation reports whether two entries record the same thing done: action,
+// backup, folder, sums, key and controller. Their place in the chain, their time and
+// who asked do not count: these differ when an attempt is repeated.
+func (e LedgerEntry) SameOperation(other LedgerEntry) bool {
+	return e.Action == other.Action && e.BackupID == other.BackupID && e.Folder == other.Folder &&
+		e.SumsSHA256 == other.SumsSHA256 && e.Key == other.Key && e.Controller == other.Controller
+}
+
 // Encode renders the entry as one line of JSON with a final newline: what is signed
 // and what the next entry names the digest of. The same entry gives the same bytes.
 func (e LedgerEntry) Encode() ([]byte, error) {
@@ -111,14 +120,17 @@ func (e LedgerEntry) Encode() ([]byte, error) {
 	if err := enc.Encode(e); err != nil {
 		return nil, fmt.Errorf("encode ledger entry: %w", err)
 	}
+	if buf.Len() > maxLedgerLine {
+		return nil, fmt.Errorf("encode ledger entry: it would have %d bytes, at most %d can be read", buf.Len(), maxLedgerLine)
+	}
 	return buf.Bytes(), nil
 }
 
 // DecodeLedgerEntry reads the line of an entry that others may have written. It takes
 // exactly what [LedgerEntry.Encode] writes.
 func DecodeLedgerEntry(line []byte) (LedgerEntry, error) {
-	if len(line) > MaxLedgerEntryBytes {
-		return LedgerEntry{}, fmt.Errorf("ledger entry is larger than %d bytes", MaxLedgerEntryBytes)
+	if len(line) > maxLedgerLine {
+		return LedgerEntry{}, fmt.Errorf("ledger entry is larger than %d bytes", maxLedgerLine)
 	}
 	var e LedgerEntry
 	dec := json.NewDecoder(bytes.NewReader(line))
