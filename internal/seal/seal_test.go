@@ -397,3 +397,27 @@ func TestStockToolsVerifyASignature(t *testing.T) {
 }
 
 func secretOf(text []byte) secret.String { return secret.New(string(text)) }
+
+func TestSeveralSignersAreAllowed(t *testing.T) {
+	oldPublic, oldKey, err := ed25519Line(t)
+	require.NoError(t, err)
+	newPublic, newKey, err := ed25519Line(t)
+	require.NoError(t, err)
+	file := AllowedSigners(newPublic, oldPublic)
+	require.Equal(t, AllowedSignersLine(newPublic)+AllowedSignersLine(oldPublic), string(file))
+	keys, err := ParseAllowedSigners(append([]byte("# a comment\nsomebody ssh-rsa AAAA\n\n"), file...))
+	require.NoError(t, err)
+	require.Equal(t, []string{newKey.Public(), oldKey.Public()}, keys)
+	for _, key := range []*SigningKey{oldKey, newKey} {
+		sig, err := key.Sign([]byte("sums"))
+		require.NoError(t, err)
+		signer, err := VerifySignature([]byte("sums"), sig, file)
+		require.NoError(t, err)
+		require.Equal(t, key.Fingerprint(), signer)
+	}
+	_, err = ParseAllowedSigners([]byte("infrabackup ssh-rsa AAAA\n"))
+	require.ErrorIs(t, err, fault.BackupForged)
+	none, err := ParseAllowedSigners(nil)
+	require.NoError(t, err)
+	require.Empty(t, none)
+}

@@ -97,6 +97,31 @@ func AllowedSignersLine(public string) string {
 	return fmt.Sprintf("%s namespaces=%q %s\n", backup.SignerIdentity, backup.SignatureNamespace, strings.TrimSpace(public))
 }
 
+// AllowedSigners renders an allowed_signers file that trusts the keys, in the order
+// given: the newest one and those that signed what is still there.
+func AllowedSigners(public ...string) []byte {
+	var file strings.Builder
+	for _, key := range public {
+		file.WriteString(AllowedSignersLine(key))
+	}
+	return []byte(file.String())
+}
+
+// ParseAllowedSigners returns the keys of an allowed_signers file that
+// [VerifySignature] would trust, in the form of authorized_keys and without comments.
+// BACKUP_FORGED when it would refuse the file.
+func ParseAllowedSigners(allowedSigners []byte) ([]string, error) {
+	keys, err := trustedKeys(allowedSigners)
+	if err != nil {
+		return nil, err
+	}
+	public := make([]string, 0, len(keys))
+	for _, key := range keys {
+		public = append(public, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))))
+	}
+	return public, nil
+}
+
 // VerifySignature checks an armored SSH signature of message against the keys of an
 // allowed_signers file and returns the signer's fingerprint. BACKUP_FORGED for
 // everything that is not a good Ed25519 signature over SHA-512, in the right
@@ -109,9 +134,9 @@ func VerifySignature(message, armoredSig, allowedSigners []byte) (fingerprint st
 		return "", fault.New(fault.BackupForged, "the signature cannot be read", err)
 	}
 	fingerprint = ssh.FingerprintSHA256(sig.PublicKey)
-	keys, err := parseAllowedSigners(allowedSigners)
+	keys, err := trustedKeys(allowedSigners)
 	if err != nil {
-		return "", fault.New(fault.BackupForged, "the list of allowed signers cannot be read", err)
+		return "", err
 	}
 	wire := sig.PublicKey.Marshal()
 	for _, key := range keys {
@@ -155,6 +180,14 @@ func parseSignature(armored []byte) (*sshsig.Signature, error) {
 		return nil, errors.New("it is not over SHA-512")
 	}
 	return sig, nil
+}
+
+func trustedKeys(allowedSigners []byte) ([]ssh.PublicKey, error) {
+	keys, err := parseAllowedSigners(allowedSigners)
+	if err != nil {
+		return nil, fault.New(fault.BackupForged, "the list of allowed signers cannot be read", err)
+	}
+	return keys, nil
 }
 
 func parseAllowedSigners(data []byte) ([]ssh.PublicKey, error) {
