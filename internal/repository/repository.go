@@ -46,8 +46,8 @@ func (r *Repository) at(elements ...string) string {
 	return path.Join(append([]string{r.instance}, elements...)...)
 }
 
-// read returns a whole small file. A longer one is damaged: this code never writes
-// such.
+// read returns a whole small file, never nil unless it fails. A longer one is damaged:
+// this code never writes such.
 func (r *Repository) read(ctx context.Context, name string, limit int64) ([]byte, error) {
 	info, err := r.store.Stat(ctx, name)
 	if err != nil {
@@ -56,12 +56,11 @@ func (r *Repository) read(ctx context.Context, name string, limit int64) ([]byte
 	if info.IsDir || info.Size > limit {
 		return nil, fault.Newf(fault.BackupDamaged, "%s has %d bytes, at most %d are expected", name, info.Size, limit)
 	}
-	var buf limited
-	buf.room = limit
+	buf := limited{room: limit}
 	if _, err := r.store.Download(ctx, name, 0, &buf); err != nil {
 		return nil, err
 	}
-	return buf.Bytes(), nil
+	return append([]byte{}, buf.Bytes()...), nil
 }
 
 // write puts data into a file, durably, replacing what an earlier attempt left.
