@@ -1,0 +1,41 @@
+package repository
+
+import (
+	"fmt"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// maxFindings bounds what is reported of a share that somebody filled with rubbish.
+const maxFindings = 500
+
+// findings collects what is wrong, each code and file once.
+type findings struct {
+	list []backup.Finding
+	seen map[[2]string]bool
+}
+
+// add enters a finding. Beyond [maxFindings] there is one last one that says so.
+func (f *findings) add(code fault.Code, file, format string, args ...any) {
+	key := [2]string{string(code), file}
+	if f.seen[key] || len(f.list) > maxFindings {
+		return
+	}
+	if f.seen == nil {
+		f.seen = map[[2]string]bool{}
+	}
+	f.seen[key] = true
+	message := fmt.Sprintf(format, args...)
+	if len(f.list) == maxFindings {
+		message = "this and whatever else is wrong is left out of the list: " + message
+	}
+	f.list = append(f.list, backup.Finding{Code: string(code), File: file, Message: message})
+}
+
+// take enters findings that were made elsewhere.
+func (f *findings) take(others ...backup.Finding) {
+	for _, o := range others {
+		f.add(fault.Code(o.Code), o.File, "%s", o.Message)
+	}
+}
