@@ -21,13 +21,16 @@ func (v *verification) checkItems(ctx context.Context) error {
 		return nil
 	}
 	b := &Backup{owner: v.owner, folder: v.folder, manifest: v.manifest}
-	keyFile, err := b.KeyFile(ctx)
+	keyFile, err := v.owner.read(ctx, v.at(v.keyName), maxSmall)
+	if missing(err) {
+		return nil // reported already
+	}
 	if err != nil {
-		return v.damage(backup.KeyFile, err)
+		return v.damage(v.keyName, err)
 	}
 	identity, err := seal.OpenBackupKey(keyFile, v.opts.Identities)
 	if err != nil {
-		return v.damage(backup.KeyFile, err)
+		return v.damage(v.keyName, err)
 	}
 	entries, stop := iter.Pull2(catalogEntries(ctx, b, identity))
 	defer stop()

@@ -22,13 +22,18 @@ type VerifyOptions struct {
 	// Identities, when given, open the backup: then every item is decrypted and
 	// compared with the catalogue too. They are the operator's own.
 	Identities []seal.Identity
+	// SkipInstance leaves out what lies beside the backups, RECOVERY.txt and the share's
+	// list of signing keys, for callers that look at it once for all backups.
+	SkipInstance bool
 	// Progress, when not nil, is called as files are read.
 	Progress func(file string, done, total int64)
 }
 
 // Verify checks one backup: its signature, every file's digest, that none is missing
 // and none was added, that manifest, folder and sums agree, and with identities that
-// every item decrypts to what the catalogue says. What is wrong is a finding; the
+// every item decrypts to what the catalogue says. A backup whose key was being replaced
+// is checked by the sums that are signed, wherever they lie, and has that one finding
+// when all else is well. What is wrong is a finding; the
 // error is for what kept it from looking, such as a share that does not answer or
 // an identity that does not fit.
 func (r *Repository) Verify(ctx context.Context, id backup.ID, opts VerifyOptions) (backup.Verdict, error) {
@@ -36,8 +41,7 @@ func (r *Repository) Verify(ctx context.Context, id backup.ID, opts VerifyOption
 	if err != nil {
 		return backup.Verdict{}, err
 	}
-	v := &verification{owner: r, folder: folder, opts: opts, sizes: map[string]int64{}, actual: map[string]backup.File{}}
-	v.verdict = backup.Verdict{BackupID: id, Path: r.at(folder), Findings: []backup.Finding{}}
+	v := r.verification(id, folder, opts)
 	err = v.run(ctx)
 	return v.verdict, err
 }
@@ -48,15 +52,28 @@ type verification struct {
 	opts    VerifyOptions
 	verdict backup.Verdict
 
+	unfinished                       bool // the backup's key was being replaced
+	keyName, sumsName, signatureName string
+
 	sizes    map[string]int64       // files that are there
 	actual   map[string]backup.File // their digests as read
 	sums     []backup.File
 	manifest *backup.Manifest
 }
 
+// verification prepares a look at the backup in folder, which is relative to the
+// instance.
+func (r *Repository) verification(id backup.ID, folder string, opts VerifyOptions) *verification {
+	return &verification{
+		owner: r, folder: folder, opts: opts, sizes: map[string]int64{}, actual: map[string]backup.File{},
+		verdict: backup.Verdict{BackupID: id, Path: r.at(folder), Findings: []backup.Finding{}},
+		keyName: backup.KeyFile, sumsName: backup.SumsFile, signatureName: backup.SignatureFile,
+	}
+}
+
 func (v *verification) run(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		v.listFolder, v.readSums, v.readFiles, v.checkSignature, v.checkManifest, v.checkInstanceFiles, v.checkItems,
+		v.listFolder, v.choosePair, v.readSums, v.chooseKey, v.readFiles, v.checkSignature, v.checkManifest, v.checkInstanceFiles, v.checkItems,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -94,6 +111,7 @@ func (v *verification) listFolder(ctx context.Context) error {
 			v.find(entry.Name, "a folder was added")
 		default:
 			v.sizes[entry.Name] = entry.Size
+			v.unfinished = v.unfinished || isUnfinished(entry)
 		}
 	}
 	return nil
@@ -114,13 +132,13 @@ func (v *verification) small(ctx context.Context, name string, limit int64) ([]b
 }
 
 func (v *verification) readSums(ctx context.Context) error {
-	data, err := v.small(ctx, backup.SumsFile, maxSums)
+	data, err := v.small(ctx, v.sumsName, maxSums)
 	if err != nil || data == nil {
 		return err
 	}
 	v.sums, err = backup.DecodeSums(data)
 	if err != nil {
-		v.find(backup.SumsFile, err.Error())
+		v.find(v.sumsName, err.Error())
 	}
 	return nil
 }
@@ -131,30 +149,15 @@ func (v *verification) readFiles(ctx context.Context) error {
 		return nil // reported already; without sums nothing can be compared
 	}
 	listed := map[string]bool{backup.SumsFile: true, backup.SignatureFile: true}
+	if v.unfinished {
+		for _, name := range replaced {
+			listed[name], listed[name+backup.NextSuffix] = true, true
+		}
+	}
 	for _, want := range v.sums {
 		listed[want.Name] = true
-		size, ok := v.sizes[want.Name]
-		if !ok {
-			v.find(want.Name, "the file is missing")
-			continue
-		}
-		got, err := v.owner.digest(ctx, v.at(want.Name), func(done int64) {
-			if v.opts.Progress != nil {
-				v.opts.Progress(want.Name, done, size)
-			}
-		})
-		if errors.Is(err, fs.ErrNotExist) {
-			v.find(want.Name, "the file is missing")
-			continue
-		}
-		if err != nil {
+		if err := v.readFile(ctx, want); err != nil {
 			return err
-		}
-		v.actual[want.Name] = got
-		v.verdict.Files++
-		v.verdict.Bytes += got.Size
-		if got.SHA256 != want.SHA256 {
-			v.find(want.Name, "the file does not hold what was written: its SHA-256 differs")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.sizes)) {
@@ -165,14 +168,46 @@ func (v *verification) readFiles(ctx context.Context) error {
 	return nil
 }
 
+// readFile reads one file and compares it with the sums.
+func (v *verification) readFile(ctx context.Context, want backup.File) error {
+	name := want.Name
+	if name == backup.KeyFile {
+		name = v.keyName
+	}
+	size, ok := v.sizes[name]
+	if !ok {
+		v.find(name, "the file is missing")
+		return nil
+	}
+	got, err := v.owner.digest(ctx, v.at(name), func(done int64) {
+		if v.opts.Progress != nil {
+			v.opts.Progress(name, done, size)
+		}
+	})
+	if missing(err) {
+		v.find(name, "the file is missing")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v.actual[want.Name] = got
+	v.verdict.Files++
+	v.verdict.Bytes += got.Size
+	if got.SHA256 != want.SHA256 {
+		v.find(name, "the file does not hold what was written: its SHA-256 differs")
+	}
+	return nil
+}
+
 // checkSignature verifies the sums' signature. When it does not fit, the files tell
 // which side was changed: sums that describe the files are what was signed.
 func (v *verification) checkSignature(ctx context.Context) error {
-	sums, err := v.small(ctx, backup.SumsFile, maxSums)
+	sums, err := v.small(ctx, v.sumsName, maxSums)
 	if err != nil || sums == nil {
 		return err
 	}
-	signature, err := v.small(ctx, backup.SignatureFile, maxSmall)
+	signature, err := v.small(ctx, v.signatureName, maxSmall)
 	if err != nil || signature == nil {
 		return err
 	}
@@ -243,6 +278,9 @@ func (v *verification) checkManifest(ctx context.Context) error {
 
 // checkInstanceFiles looks at what lies beside the backups.
 func (v *verification) checkInstanceFiles(ctx context.Context) error {
+	if v.opts.SkipInstance {
+		return nil
+	}
 	found, err := v.owner.recoveryFinding(ctx)
 	if err != nil {
 		return err
