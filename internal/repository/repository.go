@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -28,12 +29,13 @@ const (
 type Repository struct {
 	store    share.Store
 	instance string
+	now      func() time.Time // time.Now outside tests
 }
 
 // New returns the instance's repository. Nothing is read or written. Instance must
 // satisfy [backup.ValidateInstanceName].
 func New(store share.Store, instance string) *Repository {
-	return &Repository{store: store, instance: instance}
+	return &Repository{store: store, instance: instance, now: time.Now}
 }
 
 // String names the folder for people.

@@ -1,0 +1,200 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+const (
+	// maxClaim bounds controller.json.
+	maxClaim = 4 << 10
+	// maxClaimLooks is how often another controller may come first.
+	maxClaimLooks = 3
+)
+
+// claim is the content of controller.json: who writes to the instance's folder.
+type claim struct {
+	ControllerID string    `json:"controllerId"` // GUID
+	Instance     string    `json:"instance"`     // short name
+	Since        time.Time `json:"since"`        // UTC
+}
+
+// decodeClaim reads a controller.json that others may have written.
+func decodeClaim(data []byte) (claim, error) {
+	var c claim
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return claim{}, fmt.Errorf("decode %s: %w", backup.ControllerFile, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return claim{}, fmt.Errorf("decode %s: something follows it", backup.ControllerFile)
+	}
+	if _, err := backup.ParseID(c.ControllerID); err != nil {
+		return claim{}, fmt.Errorf("decode %s: the controller is no GUID", backup.ControllerFile)
+	}
+	if err := backup.ValidateInstanceName(c.Instance); err != nil {
+		return claim{}, fmt.Errorf("decode %s: %w", backup.ControllerFile, err)
+	}
+	return c, nil
+}
+
+// Claim makes sure that no other controller writes to the instance's folder: it enters
+// the controller, a GUID, when nobody was there before, and is success when it is
+// entered. INSTANCE_OCCUPIED, saying what was found, when another one is entered, when
+// the entry cannot be read, or when backups or a ledger are there that nobody claims; a
+// lost entry is written again when the newest entry of the ledger is the controller's
+// own. It keeps from accidents: whoever can write to the share can change the entry.
+func (r *Repository) Claim(ctx context.Context, controller string) error {
+	for range maxClaimLooks {
+		found, err := r.claimed(ctx)
+		if err != nil {
+			return err
+		}
+		if found != nil {
+			return r.ours(*found, controller)
+		}
+		if err := r.free(ctx, controller); err != nil {
+			return err
+		}
+		if done, err := r.enterClaim(ctx, controller); err != nil || done {
+			return err
+		}
+	}
+	return r.occupied("others enter and leave it")
+}
+
+// TakeOver enters the controller, a GUID, whoever was entered before. It may be
+// repeated.
+func (r *Repository) TakeOver(ctx context.Context, controller string) error {
+	for range maxClaimLooks {
+		found, err := r.claimed(ctx)
+		if err != nil && fault.CodeOf(err) != fault.InstanceOccupied {
+			return err
+		}
+		if found != nil && r.ours(*found, controller) == nil {
+			return nil
+		}
+		if err := r.remove(ctx, r.at(backup.ControllerFile)); err != nil {
+			return err
+		}
+		if done, err := r.enterClaim(ctx, controller); err != nil || done {
+			return err
+		}
+	}
+	return r.occupied("others enter and leave it")
+}
+
+// claimed returns who is entered, nil for nobody.
+func (r *Repository) claimed(ctx context.Context) (*claim, error) {
+	data, err := r.read(ctx, r.at(backup.ControllerFile), maxClaim)
+	switch {
+	case missing(err):
+		return nil, nil
+	case fault.CodeOf(err) == fault.BackupDamaged:
+		return nil, r.occupied(err.Error())
+	case err != nil:
+		return nil, err
+	}
+	c, err := decodeClaim(data)
+	if err != nil {
+		return nil, r.occupied(err.Error())
+	}
+	return &c, nil
+}
+
+func (r *Repository) ours(c claim, controller string) error {
+	if c.Instance != r.instance {
+		return r.occupied("its " + backup.ControllerFile + " is of instance " + c.Instance)
+	}
+	if c.ControllerID != controller {
+		return r.occupied(fmt.Sprintf("controller %s writes here since %s", c.ControllerID, c.Since.UTC().Format(time.RFC3339)))
+	}
+	return nil
+}
+
+func (r *Repository) occupied(why string) error {
+	return fault.Newf(fault.InstanceOccupied, "%s is in use: %s", r, why)
+}
+
+// free makes sure that nothing is there that a controller must have written, unless the
+// ledger says that it was this one.
+func (r *Repository) free(ctx context.Context, controller string) error {
+	backups, err := r.store.List(ctx, r.at(backup.BackupsDir))
+	if err != nil && !missing(err) {
+		return err
+	}
+	entries, err := r.store.List(ctx, r.at(backup.LedgerDir))
+	if err != nil && !missing(err) {
+		return err
+	}
+	newest, files := int64(0), 0
+	for _, entry := range entries {
+		if isLeftover(entry.Name) {
+			continue
+		}
+		files++
+		if n, err := backup.ParseLedgerFile(entry.Name); err == nil {
+			newest = max(newest, n)
+		}
+	}
+	if newest > 0 {
+		author, err := r.author(ctx, newest)
+		if err != nil || author == controller {
+			return err
+		}
+		if author != "" {
+			return r.occupied("the ledger's newest entry is by controller " + author)
+		}
+	}
+	if files > 0 || len(backups) > 0 {
+		return r.occupied(fmt.Sprintf("nobody is entered, and it holds %d backups and %d files of a ledger", len(backups), files))
+	}
+	return nil
+}
+
+// author returns the controller that made an entry of the ledger, nobody when it cannot
+// be read. The signature is not looked at, as little as controller.json has one.
+func (r *Repository) author(ctx context.Context, sequence int64) (string, error) {
+	data, err := r.readEntry(ctx, r.entryPath(sequence))
+	if err != nil && !missing(err) {
+		return "", err
+	}
+	line, _ := splitEntry(data)
+	entry, err := backup.DecodeLedgerEntry(line)
+	if err != nil || entry.Sequence != sequence || entry.Instance != r.instance {
+		return "", nil
+	}
+	return entry.Controller, nil
+}
+
+// enterClaim writes controller.json. It reports false when somebody else did
+// meanwhile.
+func (r *Repository) enterClaim(ctx context.Context, controller string) (bool, error) {
+	if _, err := backup.ParseID(controller); err != nil {
+		return false, fault.New(fault.Internal, "enter the controller", err)
+	}
+	data, err := json.Marshal(claim{ControllerID: controller, Instance: r.instance, Since: r.now().UTC()})
+	if err != nil {
+		return false, fault.New(fault.Internal, "enter the controller", err)
+	}
+	if err := r.store.MkdirAll(ctx, r.at()); err != nil {
+		return false, err
+	}
+	return r.placeNew(ctx, r.at(backup.ControllerFile), append(data, '\n'))
+}
+
+// isClaimLeftover reports whether the name is that of a controller.json that did not
+// get its name.
+func isClaimLeftover(name string) bool {
+	return strings.HasPrefix(name, backup.ControllerFile+partMark)
+}
