@@ -1,0 +1,140 @@
+package repository
+
+import (
+	"context"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// maxLooks is how often the share is looked at before what is wrong is reported:
+// backups may come, change and go while it is looked at.
+const maxLooks = 3
+
+// AuditOptions say what an audit compares the share with.
+type AuditOptions struct {
+	// AllowedSigners are the trusted public signing keys. When empty, the share's own
+	// file is used, which whoever can write to the share could have changed.
+	AllowedSigners []byte
+	// Head is the newest entry of the ledger as it was kept elsewhere; nil when it is
+	// not known, and then a ledger that was cut or rolled back looks whole. The zero
+	// head is that of a share from before the ledger.
+	Head *backup.LedgerHead
+	// Pause, when not nil, is called before the share is looked at again because of a
+	// finding: time for whoever is at work on a backup to enter it in the ledger.
+	Pause func(ctx context.Context) error
+}
+
+// Audit checks the set of backups as a whole, without reading their parts: that the
+// ledger is whole and not older than its head, that the backups on the share are those
+// that it tells of, in the state that it tells of, and that nothing else lies beside
+// them. It returns the backups that are there, newest first, for [Repository.Verify] to
+// look into. What is wrong is a finding; the error is for what kept it from looking. A
+// finding is reported only when further looks confirm it or the share does not hold
+// still for [maxLooks] of them.
+func (r *Repository) Audit(ctx context.Context, opts AuditOptions) (backup.Audit, []backup.ID, error) {
+	l, err := r.settled(ctx, opts)
+	if err != nil {
+		return backup.Audit{}, nil, err
+	}
+	audit := backup.Audit{
+		Entries: l.ledger.Entries, Head: l.ledger.Head(), HeadKnown: opts.Head != nil,
+		Backups: []backup.Verdict{}, Findings: append([]backup.Finding{}, l.found.list...),
+	}
+	return audit, l.ids(), nil
+}
+
+// settled looks until there is nothing to find, or two looks saw the same.
+func (r *Repository) settled(ctx context.Context, opts AuditOptions) (*look, error) {
+	var before *look
+	for n := 1; ; n++ {
+		l, err := r.look(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		if len(l.found.list) == 0 || n == maxLooks || before != nil && l.same(before) {
+			return l, nil
+		}
+		before = l
+		if opts.Pause == nil {
+			continue
+		}
+		if err := opts.Pause(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// ids returns the backups that are there, newest first.
+func (l *look) ids() []backup.ID {
+	ids := make([]backup.ID, 0, len(l.folders))
+	seen := map[backup.ID]bool{}
+	for _, f := range l.folders {
+		if !seen[f.id] {
+			ids = append(ids, f.id)
+		}
+		seen[f.id] = true
+	}
+	return ids
+}
+
+// VerifyAll audits the share and verifies every backup that is on it. Progress, when
+// not nil, is called before each: the n-th of so many. A backup that is not what was
+// expected is looked at again when the ledger has grown meanwhile, so that work on the
+// backups is no alarm.
+func (r *Repository) VerifyAll(ctx context.Context, opts AuditOptions, progress func(id backup.ID, n, of int)) (backup.Audit, error) {
+	audit, ids, err := r.Audit(ctx, opts)
+	if err != nil {
+		return backup.Audit{}, err
+	}
+	verdicts := map[backup.ID]backup.Verdict{}
+	todo := ids
+	for round := 1; ; round++ {
+		doubtful, gone, err := r.verifyEach(ctx, todo, opts, verdicts, progress)
+		if err != nil {
+			return backup.Audit{}, err
+		}
+		if len(doubtful) == 0 {
+			break
+		}
+		later, _, err := r.Audit(ctx, opts)
+		if err != nil {
+			return backup.Audit{}, err
+		}
+		held := later.Head == audit.Head && !gone
+		audit, todo = later, doubtful
+		if held || round == maxLooks {
+			break
+		}
+	}
+	for _, id := range ids {
+		if v, ok := verdicts[id]; ok {
+			audit.Add(v)
+		}
+	}
+	return audit, nil
+}
+
+// verifyEach verifies backups and returns those that are not good, and whether one of
+// them has gone: whether it may is for the ledger to say.
+func (r *Repository) verifyEach(ctx context.Context, ids []backup.ID, opts AuditOptions, verdicts map[backup.ID]backup.Verdict, progress func(id backup.ID, n, of int)) (doubtful []backup.ID, gone bool, err error) {
+	for i, id := range ids {
+		if progress != nil {
+			progress(id, i+1, len(ids))
+		}
+		v, err := r.Verify(ctx, id, VerifyOptions{AllowedSigners: opts.AllowedSigners, SkipInstance: true})
+		if missing(err) || fault.CodeOf(err) == fault.BackupNotFound {
+			delete(verdicts, id)
+			doubtful, gone = append(doubtful, id), true
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		verdicts[id] = v
+		if len(v.Findings) > 0 {
+			doubtful = append(doubtful, id)
+		}
+	}
+	return doubtful, gone, nil
+}

@@ -1,0 +1,201 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"path"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// look is one look at everything of an instance but the backups' parts.
+type look struct {
+	owner    *Repository
+	signers  []byte             // empty when none are known
+	trusted  bool               // the signers do not come from the share
+	expected *backup.LedgerHead // nil when it is not known
+	found    findings
+	folders  []folderFacts // newest first
+	ledger   *Ledger
+}
+
+// folderFacts is what a look sees of one backup.
+type folderFacts struct {
+	name       string
+	id         backup.ID
+	sums       string // digest of SHA256SUMS, empty when it cannot be read
+	unfinished bool   // its key was being replaced
+}
+
+// look looks once. Folders are looked at before the ledger: what is published between
+// the two is not seen, and what was published before has its entry by then.
+func (r *Repository) look(ctx context.Context, opts AuditOptions) (*look, error) {
+	l := &look{owner: r, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
+	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.checkBeside, l.checkInstance} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	l.checkHead()
+	l.compare()
+	if err := l.nameForeign(ctx); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// same reports whether two looks saw the same backups and the same ledger.
+func (l *look) same(other *look) bool {
+	return l.ledger.Head() == other.ledger.Head() && slices.Equal(l.folders, other.folders)
+}
+
+// empty reports whether nothing was ever backed up, as far as the share shows.
+func (l *look) empty() bool { return len(l.folders) == 0 && len(l.ledger.states) == 0 }
+
+func (l *look) path(name string) string { return l.owner.at(backup.BackupsDir, name) }
+
+func (l *look) readFolders(ctx context.Context) error {
+	names, strange, err := l.owner.folders(ctx)
+	if err != nil {
+		return err
+	}
+	l.found.take(strange...)
+	l.folders = make([]folderFacts, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelReads)
+	for i, name := range names {
+		group.Go(func() error {
+			facts, err := l.owner.folderFacts(ctx, name)
+			l.folders[i] = facts
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+func (r *Repository) folderFacts(ctx context.Context, name string) (folderFacts, error) {
+	id, _, err := backup.ParseFolderName(name)
+	if err != nil {
+		return folderFacts{}, fault.New(fault.Internal, "look at a backup", err) // folders has checked it
+	}
+	facts := folderFacts{name: name, id: id}
+	folder := path.Join(backup.BackupsDir, name)
+	entries, err := r.store.List(ctx, r.at(folder))
+	if err != nil && !missing(err) {
+		return facts, err
+	}
+	facts.unfinished = slices.ContainsFunc(entries, isUnfinished)
+	sums, err := r.read(ctx, r.at(folder, backup.SumsFile), maxSums)
+	switch {
+	case err == nil:
+		facts.sums = describe("", sums).SHA256
+	case !missing(err) && fault.CodeOf(err) != fault.BackupDamaged:
+		return facts, err
+	}
+	return facts, nil
+}
+
+// readSigners takes the share's own list when no other is given, and compares the two
+// when one is.
+func (l *look) readSigners(ctx context.Context) error {
+	name := l.owner.at(backup.AllowedSignersFile)
+	onShare, err := l.owner.AllowedSigners(ctx)
+	damaged := fault.CodeOf(err) == fault.BackupDamaged
+	switch {
+	case missing(err):
+	case err != nil && !damaged:
+		return err
+	case l.trusted && !bytes.Equal(onShare, l.signers):
+		l.found.add(fault.BackupForged, name, "the list of signing keys on the share was changed")
+	case damaged:
+		l.found.add(fault.BackupDamaged, name, "%v", err)
+	case !l.trusted:
+		l.signers = onShare
+	}
+	return nil
+}
+
+func (l *look) readLedger(ctx context.Context) error {
+	watch := backup.LedgerHead{}
+	if l.expected != nil {
+		watch = *l.expected
+	}
+	ledger, err := l.owner.readLedger(ctx, l.signers, watch)
+	if err != nil {
+		return err
+	}
+	l.ledger = ledger
+	l.found.take(ledger.Findings...)
+	return nil
+}
+
+// checkBeside looks at the files that lie beside the backups. They come with the first
+// backup.
+func (l *look) checkBeside(ctx context.Context) error {
+	if l.empty() {
+		return nil
+	}
+	recovery, err := l.owner.recoveryFinding(ctx)
+	if err != nil {
+		return err
+	}
+	if recovery != nil {
+		l.found.take(*recovery)
+	}
+	name := l.owner.at(backup.AllowedSignersFile)
+	_, err = l.owner.store.Stat(ctx, name)
+	switch {
+	case missing(err) && l.trusted:
+		l.found.add(fault.BackupDamaged, name, "the file is missing; the next backup writes it again")
+	case missing(err):
+		l.found.add(fault.BackupDamaged, name, "the file is missing, so no signature can be checked")
+	case err != nil:
+		return err
+	}
+	return nil
+}
+
+// belonging are the names in an instance's folder, and whether they are folders.
+var belonging = map[string]bool{
+	backup.BackupsDir: true, backup.IncomingDir: true, backup.StagingDir: true, backup.LedgerDir: true,
+	backup.RecoveryFile: false, backup.AllowedSignersFile: false, backup.ControllerFile: false,
+}
+
+func (l *look) checkInstance(ctx context.Context) error {
+	entries, err := l.owner.store.List(ctx, l.owner.at())
+	if err != nil && !missing(err) {
+		return err
+	}
+	for _, entry := range entries {
+		isDir, known := belonging[entry.Name]
+		switch {
+		case isClaimLeftover(entry.Name) && !entry.IsDir:
+		case !known:
+			l.found.add(fault.BackupUnlisted, l.owner.at(entry.Name), "this does not belong into the folder of an instance")
+		case isDir != entry.IsDir:
+			l.found.add(fault.BackupDamaged, l.owner.at(entry.Name), "a file is in the place of a folder, or a folder in that of a file")
+		}
+	}
+	return nil
+}
+
+// checkHead compares the ledger with the head that was kept elsewhere. Entries beyond
+// it are those whose writer did not live to tell, and have been checked like others.
+func (l *look) checkHead() {
+	if l.expected == nil || l.expected.Sequence == 0 {
+		return
+	}
+	want, head := *l.expected, l.ledger.Head()
+	name := l.owner.entryPath(want.Sequence)
+	switch {
+	case len(l.signers) == 0: // said already
+	case head.Sequence < want.Sequence:
+		l.found.add(fault.LedgerRolledBack, name, "the ledger on the share ends with entry %d, and had %d", head.Sequence, want.Sequence)
+	case l.ledger.watch.SHA256 != want.SHA256:
+		l.found.add(fault.LedgerDamaged, name, "the entry is not the one that was written")
+	}
+}
