@@ -1,0 +1,136 @@
+package repository
+
+import (
+	"context"
+	"path"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+)
+
+// listedFindings is how many findings an error repeats.
+const listedFindings = 3
+
+// Adoption is what a new controller has to know of a share that holds backups of its
+// instance.
+type Adoption struct {
+	Head     backup.LedgerHead // of the ledger, zero without one
+	Signers  []string          // trusted signing keys, in the form of authorized_keys
+	Backups  int               // on the share
+	Unlisted []Unlisted        // backups that are to be entered in the ledger, newest first
+	Findings []backup.Finding  // what does not keep from adopting
+}
+
+// Unlisted is a backup that is signed and that the ledger does not know: of a share
+// without a ledger, or published by a controller that did not live to enter it.
+type Unlisted struct {
+	BackupID   backup.ID
+	Folder     string // its name in backups/
+	SumsSHA256 string // of its SHA256SUMS
+	Recipients []backup.Recipient
+}
+
+// Adopt checks that the share can be gone on with: that ledger and backups are signed by
+// the trusted keys, or, when none are given, by those that the share itself lists.
+// Parts are not read. BACKUP_FORGED or LEDGER_DAMAGED, with the first few findings,
+// when something is forged or the ledger is damaged; all else that is wrong, such as a
+// backup that is missing, is returned. That a ledger was cut or rolled back cannot be
+// seen without its head. Nothing is written.
+func (r *Repository) Adopt(ctx context.Context, trusted []byte) (Adoption, error) {
+	l, err := r.settled(ctx, AuditOptions{AllowedSigners: trusted, Head: &backup.LedgerHead{}})
+	if err != nil {
+		return Adoption{}, err
+	}
+	keys, err := seal.ParseAllowedSigners(l.signers)
+	if err != nil {
+		return Adoption{}, err
+	}
+	if len(keys) == 0 && !l.empty() {
+		return Adoption{}, fault.Newf(fault.BackupForged, "no signing key is known for %s: give a copy of %s", r, backup.AllowedSignersFile)
+	}
+	signed, err := l.checkSums(ctx)
+	if err != nil {
+		return Adoption{}, err
+	}
+	if err := l.refuse(); err != nil {
+		return Adoption{}, err
+	}
+	a := Adoption{Head: l.ledger.Head(), Signers: keys, Backups: len(l.folders)}
+	for i, f := range l.folders {
+		if _, known := l.ledger.State(f.id); known || signed[i] == nil {
+			continue
+		}
+		a.Unlisted = append(a.Unlisted, Unlisted{BackupID: f.id, Folder: f.name, SumsSHA256: f.sums, Recipients: signed[i].Recipients})
+	}
+	a.Findings = append(a.Findings, l.found.list...)
+	return a, nil
+}
+
+// checkSums checks the signature of every backup's sums and, of those that are good,
+// returns the manifest.
+func (l *look) checkSums(ctx context.Context) ([]*backup.Manifest, error) {
+	signed := make([]*backup.Manifest, len(l.folders))
+	wrong := make([][]backup.Finding, len(l.folders))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelReads)
+	for i, f := range l.folders {
+		group.Go(func() error {
+			v := l.owner.verification(f.id, path.Join(backup.BackupsDir, f.name), VerifyOptions{AllowedSigners: l.signers})
+			for _, step := range []func(context.Context) error{v.listFolder, v.choosePair, v.readSums, v.checkSignature, v.checkManifestFile, v.checkManifest} {
+				if err := step(ctx); err != nil && !missing(err) {
+					return err
+				}
+			}
+			wrong[i] = v.verdict.Findings
+			if len(wrong[i]) == 0 {
+				signed[i] = v.manifest
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for _, w := range wrong {
+		l.found.take(w...)
+	}
+	return signed, nil
+}
+
+// checkManifestFile compares the manifest, and nothing else, with the sums.
+func (v *verification) checkManifestFile(ctx context.Context) error {
+	for _, want := range v.sums {
+		if want.Name == backup.ManifestFile {
+			return v.readFile(ctx, want)
+		}
+	}
+	return nil
+}
+
+// refuse makes an error of findings with which nothing on the share can be relied on.
+func (l *look) refuse() error {
+	var first fault.Code
+	var said []string
+	for _, f := range l.found.list {
+		code := fault.Code(f.Code)
+		if code != fault.BackupForged && code != fault.LedgerDamaged {
+			continue
+		}
+		if first == "" {
+			first = code
+		}
+		if len(said) == listedFindings {
+			said = append(said, "…")
+			break
+		}
+		said = append(said, f.File+": "+f.Message)
+	}
+	if first == "" {
+		return nil
+	}
+	return fault.Newf(first, "%s cannot be adopted: %s", l.owner, strings.Join(said, "; "))
+}
