@@ -29,8 +29,9 @@ const (
 	SignatureFile = "SHA256SUMS.sig"
 )
 
-// NextSuffix is behind the names of key.age, SHA256SUMS and SHA256SUMS.sig while a
-// backup's key is being replaced.
+// NextSuffix ends the name of a file that is about to replace the one without it:
+// stores have no rename that replaces. It is seen in a backup's folder only while
+// its key is being replaced, or after a crash in between.
 const NextSuffix = ".next"
 
 // FormatVersion is the version of the layout and of every file in it that this
@@ -82,3 +83,7 @@ func BackupPath(id ID, startedAt time.Time) string {
 
 // IncomingPath is where the backup is put together before it is published.
 func IncomingPath(id ID) string { return path.Join(IncomingDir, string(id)) }
+
+// StagingPath is where a backup is put together that replaces a finished one, or
+// that is copied from another share.
+func StagingPath(id ID) string { return path.Join(StagingDir, string(id)) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
@@ -45,9 +46,22 @@ func (b *Backup) Path() string { return b.owner.at(b.folder) }
 // Overview is the backup as lists show it.
 func (b *Backup) Overview() backup.Overview { return b.manifest.Overview(b.Path()) }
 
-// KeyFile returns key.age: the backup key, wrapped to the operator's recipients.
+// KeyFile returns key.age: the backup key, wrapped to the operator's recipients. While
+// it is being replaced, this is the new one, which has its name a moment later.
 func (b *Backup) KeyFile(ctx context.Context) ([]byte, error) {
-	return b.owner.read(ctx, b.owner.at(b.folder, backup.KeyFile), maxSmall)
+	data, err := b.small(ctx, backup.KeyFile)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	next, nextErr := b.small(ctx, backup.KeyFile+backup.NextSuffix)
+	if !errors.Is(nextErr, fs.ErrNotExist) {
+		return next, nextErr
+	}
+	return b.small(ctx, backup.KeyFile) // it got its name between the two looks
+}
+
+func (b *Backup) small(ctx context.Context, name string) ([]byte, error) {
+	return b.owner.read(ctx, b.owner.at(b.folder, name), maxSmall)
 }
 
 // Catalog calls fn for every item, in the order of capture. Id is the backup's own
@@ -113,12 +127,17 @@ func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Id
 
 // decrypted streams a file of the backup through age.
 func (b *Backup) decrypted(ctx context.Context, name string, id seal.Identity) (io.ReadCloser, error) {
+	return b.watched(ctx, name, id, io.Discard)
+}
+
+// watched is decrypted, and hands every byte to cipher before it is decrypted.
+func (b *Backup) watched(ctx context.Context, name string, id seal.Identity, cipher io.Writer) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	pr, pw := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, err := b.owner.store.Download(ctx, b.owner.at(b.folder, name), 0, pw)
+		_, err := b.owner.store.Download(ctx, b.owner.at(b.folder, name), 0, io.MultiWriter(cipher, pw))
 		pw.CloseWithError(err) // nil becomes io.EOF
 	}()
 	stop := func() error {

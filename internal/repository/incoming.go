@@ -124,8 +124,13 @@ type UploadOptions struct {
 // already with the right bytes, that is success: the reply to an earlier rename was
 // lost.
 func (r *Repository) Upload(ctx context.Context, id backup.ID, file backup.File, src io.ReaderAt, opts UploadOptions) error {
-	final := r.incoming(id, file.Name)
-	temp := r.incoming(id, file.Name+"."+opts.Token+tempSuffix)
+	return r.deliver(ctx, backup.IncomingPath(id), file, src, opts)
+}
+
+// deliver is [Repository.Upload] into any folder, which is relative to the instance.
+func (r *Repository) deliver(ctx context.Context, folder string, file backup.File, src io.ReaderAt, opts UploadOptions) error {
+	final := r.at(folder, file.Name)
+	temp := r.at(folder, file.Name+"."+opts.Token+tempSuffix)
 	if same, err := r.holds(ctx, final, file, opts.ReadBack); err != nil || same {
 		return err
 	}
@@ -224,7 +229,13 @@ func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.F
 	for _, file := range sums {
 		wanted[file.Name] = true
 	}
-	entries, err := r.store.List(ctx, r.incoming(id))
+	return r.tidy(ctx, backup.IncomingPath(id), wanted)
+}
+
+// tidy makes sure that a folder, which is relative to the instance, holds the wanted
+// files and no others, and removes work files. It takes wanted apart.
+func (r *Repository) tidy(ctx context.Context, folder string, wanted map[string]bool) error {
+	entries, err := r.store.List(ctx, r.at(folder))
 	if err != nil {
 		return err
 	}
@@ -233,15 +244,15 @@ func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.F
 		case wanted[entry.Name] && !entry.IsDir:
 			delete(wanted, entry.Name)
 		case isWorkFile(entry.Name) && !entry.IsDir:
-			if err := r.remove(ctx, r.incoming(id, entry.Name)); err != nil {
+			if err := r.remove(ctx, r.at(folder, entry.Name)); err != nil {
 				return err
 			}
 		default:
-			return fault.Newf(fault.BackupDamaged, "somebody put %s into %s", entry.Name, r.incoming(id))
+			return fault.Newf(fault.BackupDamaged, "somebody put %s into %s", entry.Name, r.at(folder))
 		}
 	}
 	for name := range wanted {
-		return fault.Newf(fault.BackupDamaged, "%s has vanished from %s", name, r.incoming(id))
+		return fault.Newf(fault.BackupDamaged, "%s has vanished from %s", name, r.at(folder))
 	}
 	return nil
 }

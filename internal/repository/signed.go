@@ -1,0 +1,143 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+)
+
+// signedSums is a SHA256SUMS whose signature is good: the start of every change of a
+// finished backup, which would otherwise be signed again with whatever somebody put
+// into it.
+type signedSums struct {
+	files  []backup.File
+	digest string // of the file itself
+}
+
+// checkSums makes sure that a SHA256SUMS is signed by one of signers and describes a
+// backup. BACKUP_FORGED or BACKUP_DAMAGED otherwise; where names the backup.
+func checkSums(where string, sums, signature, signers []byte) (signedSums, error) {
+	if _, err := seal.VerifySignature(sums, signature, signers); err != nil {
+		return signedSums{}, fault.New(fault.BackupForged, "the sums of "+where+" are not trusted", err)
+	}
+	files, err := backup.DecodeSums(sums)
+	if err != nil {
+		return signedSums{}, fault.New(fault.BackupDamaged, "the sums of "+where+" cannot be understood", err)
+	}
+	s := signedSums{files: files, digest: describe(backup.SumsFile, sums).SHA256}
+	for _, name := range []string{backup.ManifestFile, backup.KeyFile} {
+		if s.of(name) == "" {
+			return signedSums{}, fault.Newf(fault.BackupDamaged, "the sums of %s do not name %s", where, name)
+		}
+	}
+	return s, nil
+}
+
+// of returns the digest of a file, empty when the sums do not name it.
+func (s signedSums) of(name string) string {
+	for _, file := range s.files {
+		if file.Name == name {
+			return file.SHA256
+		}
+	}
+	return ""
+}
+
+// with returns the sums' text with another digest of one file.
+func (s signedSums) with(name, digest string) []byte {
+	files := make([]backup.File, len(s.files))
+	for i, file := range s.files {
+		if file.Name == name {
+			file.SHA256 = digest
+		}
+		files[i] = file
+	}
+	return backup.EncodeSums(files)
+}
+
+// names returns the files that the sums name, and the sums and their signature: all
+// that a backup's folder holds.
+func (s signedSums) names() map[string]bool {
+	names := map[string]bool{backup.SumsFile: true, backup.SignatureFile: true}
+	for _, file := range s.files {
+		names[file.Name] = true
+	}
+	return names
+}
+
+// rolledBack says that a backup's sums are not those that the ledger tells of.
+func rolledBack(where string) error {
+	return fault.Newf(fault.BackupRolledBack, "the sums of %s are signed, but are not those that the ledger tells of", where)
+}
+
+// signed reads and checks the sums in a folder, which is relative to the instance.
+// A backup whose key is being replaced may be without them: REWRAP_UNFINISHED.
+func (r *Repository) signed(ctx context.Context, folder string, signers []byte) (signedSums, error) {
+	sums, err := r.signedFile(ctx, folder, backup.SumsFile, fault.BackupDamaged)
+	if err != nil {
+		return signedSums{}, err
+	}
+	signature, err := r.signedFile(ctx, folder, backup.SignatureFile, fault.BackupForged)
+	if err != nil {
+		return signedSums{}, err
+	}
+	return checkSums(r.at(folder), sums, signature, signers)
+}
+
+// signedFile reads the sums or their signature; missing is the code when there is
+// neither the file nor one that is to replace it.
+func (r *Repository) signedFile(ctx context.Context, folder, name string, missing fault.Code) ([]byte, error) {
+	data, err := r.read(ctx, r.at(folder, name), maxSums)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	_, nextErr := r.store.Stat(ctx, r.at(folder, name+backup.NextSuffix))
+	switch {
+	case nextErr == nil:
+		return nil, fault.Newf(fault.RewrapUnfinished, "the key of %s is being replaced", r.at(folder))
+	case !errors.Is(nextErr, fs.ErrNotExist):
+		return nil, nextErr
+	}
+	return nil, fault.New(missing, r.at(folder, name)+" is missing", err)
+}
+
+// signedManifest reads the manifest in a folder, which is relative to the instance,
+// and makes sure that it is the signed one of the backup and fits the sums.
+func (r *Repository) signedManifest(ctx context.Context, folder string, id backup.ID, s signedSums) (*backup.Manifest, error) {
+	where := r.at(folder, backup.ManifestFile)
+	data, err := r.read(ctx, where, backup.MaxManifestBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.BackupDamaged, where+" is missing", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if describe(backup.ManifestFile, data).SHA256 != s.of(backup.ManifestFile) {
+		return nil, notAsWritten(where)
+	}
+	m, err := backup.DecodeManifest(bytes.NewReader(data))
+	switch {
+	case err != nil:
+		return nil, fault.New(fault.BackupDamaged, where+" cannot be understood", err)
+	case m.BackupID != id || m.Instance.Name != r.instance:
+		return nil, fault.Newf(fault.BackupDamaged, "%s is the manifest of backup %s of instance %s", where, m.BackupID, m.Instance.Name)
+	case len(m.Files)+2 != len(s.files): // and manifest and key
+		return nil, fault.Newf(fault.BackupDamaged, "%s and the sums name different files", where)
+	}
+	for _, file := range m.Files {
+		if s.of(file.Name) != file.SHA256 || file.Name == backup.ManifestFile || file.Name == backup.KeyFile {
+			return nil, fault.Newf(fault.BackupDamaged, "%s and the sums disagree about %s", where, file.Name)
+		}
+	}
+	return m, nil
+}
+
+// notAsWritten says that a file has another digest than the sums say.
+func notAsWritten(where string) error {
+	return fault.Newf(fault.BackupDamaged, "%s does not hold what was written: its SHA-256 differs", where)
+}
