@@ -1,0 +1,286 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"syscall"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+)
+
+// ReencryptOptions say what is trusted, who will sign, and where there is room.
+type ReencryptOptions struct {
+	// AllowedSigners are the trusted public signing keys, never the share's own file.
+	AllowedSigners []byte
+	// Sums is the SHA-256 that the present SHA256SUMS has by the ledger. When empty,
+	// an older state of the backup is not told from the newest.
+	Sums string
+	// Signer is the fingerprint of the key that [Repository.Swap] will sign with.
+	Signer string
+	// Temp is a local folder with room for the backup's largest file. Only cipher text
+	// is written there.
+	Temp string
+	// Progress, when not nil, is called as files are read and read back; both count.
+	// Calls do not overlap.
+	Progress func(file string, done, total int64)
+}
+
+// Reencrypted tells what lies in staging/.
+type Reencrypted struct {
+	Folder    string // relative to the share's path
+	Sums      string // SHA-256 of its SHA256SUMS, for [SwapOptions]
+	BackupKey string // public half of the new backup key
+	Bytes     int64  // size of the encrypted files
+}
+
+// Reencrypt makes a copy of a finished backup in staging/ that is encrypted to a new
+// backup key, which only recipients can open. It is for a backup whose key may be
+// known to somebody; old is the identity of the present backup key, from
+// [seal.OpenBackupKey]. What age protects stays the same, byte for byte. Nothing is
+// signed: [Repository.Swap] does that and puts the copy in the backup's place.
+//
+// Only what the signed sums vouch for reaches staging/. Whatever an earlier attempt
+// left there is removed first, and after a failure so is what this one wrote, unless
+// the share does not answer or ctx has ended.
+//
+// BACKUP_NOT_FOUND, BACKUP_DAMAGED, BACKUP_FORGED and BACKUP_ROLLED_BACK as for
+// [Repository.ReplaceKey], REWRAP_UNFINISHED while key.age is being replaced,
+// KEY_DOES_NOT_FIT when old opens another backup, KEY_INVALID for the recipients,
+// SPOOL_FULL and SPOOL_IO for opts.Temp.
+func (r *Repository) Reencrypt(ctx context.Context, id backup.ID, old seal.Identity, recipients []seal.Recipient, opts ReencryptOptions) (Reencrypted, error) {
+	if opts.Signer == "" {
+		return Reencrypted{}, fault.Newf(fault.Internal, "re-encrypting backup %s: nobody is named who will sign", id)
+	}
+	folder, err := r.locate(ctx, id)
+	if err != nil {
+		return Reencrypted{}, err
+	}
+	sums, err := r.signed(ctx, folder, opts.AllowedSigners)
+	if err != nil {
+		return Reencrypted{}, err
+	}
+	if opts.Sums != "" && sums.digest != opts.Sums {
+		return Reencrypted{}, rolledBack(r.at(folder))
+	}
+	m, err := r.signedManifest(ctx, folder, id, sums)
+	if err != nil {
+		return Reencrypted{}, err
+	}
+	if old.Public() != m.BackupKey {
+		return Reencrypted{}, fault.Newf(fault.KeyDoesNotFit, "backup %s is not encrypted to the key that was given", id)
+	}
+	key, err := seal.NewBackupKey(recipients...)
+	if err != nil {
+		return Reencrypted{}, err
+	}
+	defer key.Forget()
+	keyAge, err := key.Wrap(recipients)
+	if err != nil {
+		return Reencrypted{}, err
+	}
+	e := &reencryption{
+		from: &Backup{owner: r, folder: folder, manifest: m}, old: old,
+		to: backup.StagingPath(id), recipient: key.Recipient(), opts: opts,
+	}
+	out, err := e.run(ctx, keyAge, recipients)
+	if err != nil && ctx.Err() == nil {
+		err = errors.Join(err, r.removeFolder(ctx, r.at(e.to)))
+	}
+	return out, err
+}
+
+// reencryption copies one backup into staging/.
+type reencryption struct {
+	from      *Backup
+	old       seal.Identity
+	to        string // folder, relative to the instance
+	recipient string // public half of the new backup key
+	opts      ReencryptOptions
+}
+
+func (e *reencryption) run(ctx context.Context, keyAge []byte, recipients []seal.Recipient) (Reencrypted, error) {
+	r := e.from.owner
+	if err := r.removeFolder(ctx, r.at(e.to)); err != nil {
+		return Reencrypted{}, err
+	}
+	if err := r.store.MkdirAll(ctx, r.at(e.to)); err != nil {
+		return Reencrypted{}, err
+	}
+	made := make([]backup.File, 0, len(e.from.manifest.Files)+2)
+	for _, file := range e.from.manifest.Files {
+		again, err := e.file(ctx, file)
+		if err != nil {
+			return Reencrypted{}, err
+		}
+		made = append(made, again)
+	}
+	m := e.manifest(made, recipients)
+	encoded, err := m.Encode()
+	if err != nil {
+		return Reencrypted{}, fault.New(fault.Internal, "write the manifest of "+r.at(e.to), err)
+	}
+	for name, data := range map[string][]byte{backup.ManifestFile: encoded, backup.KeyFile: keyAge} {
+		if err := r.deliverSmall(ctx, e.to, name, data); err != nil {
+			return Reencrypted{}, err
+		}
+		made = append(made, describe(name, data))
+	}
+	sums := backup.EncodeSums(made)
+	if err := r.deliverSmall(ctx, e.to, backup.SumsFile, sums); err != nil {
+		return Reencrypted{}, err
+	}
+	return Reencrypted{Folder: r.at(e.to), Sums: describe("", sums).SHA256, BackupKey: e.recipient, Bytes: m.TotalBytes}, nil
+}
+
+// file encrypts one file anew. It goes by way of a local file, so that nothing that
+// the signed sums do not vouch for reaches staging/.
+func (e *reencryption) file(ctx context.Context, want backup.File) (made backup.File, err error) {
+	local, err := os.CreateTemp(e.opts.Temp, "infrabackup-reencrypt-")
+	if err != nil {
+		return made, localFault(e.opts.Temp, err)
+	}
+	defer func() {
+		closeErr, removeErr := local.Close(), os.Remove(local.Name())
+		if failed := errors.Join(closeErr, removeErr); failed != nil {
+			err = errors.Join(err, localFault(e.opts.Temp, failed))
+		}
+	}()
+	made, err = e.encrypt(ctx, want, local)
+	if err != nil {
+		return made, err
+	}
+	total := want.Size + made.Size
+	return made, e.from.owner.deliver(ctx, e.to, made, local, UploadOptions{Token: contentToken(made), ReadBack: func(done int64) {
+		e.progress(want.Name, want.Size+done, total)
+	}})
+}
+
+// encrypt decrypts a file of the backup and encrypts it again into local.
+func (e *reencryption) encrypt(ctx context.Context, want backup.File, local *os.File) (backup.File, error) {
+	cipher := &tally{sum: sha256.New(), limit: want.Size, progress: func(done int64) {
+		e.progress(want.Name, done, 2*want.Size)
+	}}
+	plain, err := e.from.watched(ctx, want.Name, e.old, cipher)
+	if err != nil {
+		return backup.File{}, missingIsDamage(err)
+	}
+	again := &tally{sum: sha256.New(), limit: -1}
+	w, err := seal.Encrypt(io.MultiWriter(&localWriter{file: local, folder: e.opts.Temp}, again), e.recipient)
+	if err != nil {
+		return backup.File{}, errors.Join(err, plain.Close())
+	}
+	_, err = io.Copy(w, plain)
+	if err = errors.Join(err, plain.Close()); err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return backup.File{}, missingIsDamage(err)
+	}
+	if cipher.digest() != want.SHA256 || cipher.n != want.Size {
+		return backup.File{}, notAsWritten(e.from.owner.at(e.from.folder, want.Name))
+	}
+	return backup.File{Name: want.Name, Size: again.n, SHA256: again.digest()}, nil
+}
+
+func (e *reencryption) progress(file string, done, total int64) {
+	if e.opts.Progress != nil {
+		e.opts.Progress(file, done, total)
+	}
+}
+
+// manifest states the same facts of other files.
+func (e *reencryption) manifest(made []backup.File, recipients []seal.Recipient) *backup.Manifest {
+	m := *e.from.manifest
+	m.Files, m.BackupKey, m.Signer, m.TotalBytes = slices.Clone(made), e.recipient, e.opts.Signer, 0
+	m.Recipients = make([]backup.Recipient, len(recipients))
+	for i, to := range recipients {
+		m.Recipients[i] = backup.Recipient{Kind: to.Kind, Fingerprint: to.Fingerprint}
+	}
+	sizes := map[string]int64{}
+	for _, file := range made {
+		sizes[file.Name] = file.Size
+		m.TotalBytes += file.Size
+	}
+	m.Services = slices.Clone(m.Services)
+	for i := range m.Services {
+		if s := &m.Services[i]; s.File != "" {
+			s.Bytes = sizes[s.File]
+		}
+	}
+	return &m
+}
+
+// deliverSmall writes a small file into a folder, which is relative to the instance,
+// and reads it back.
+func (r *Repository) deliverSmall(ctx context.Context, folder, name string, data []byte) error {
+	file := describe(name, data)
+	return r.deliver(ctx, folder, file, bytes.NewReader(data), UploadOptions{Token: contentToken(file)})
+}
+
+// contentToken is an upload's token that says what is uploaded: a dead attempt with
+// the same token writes the same bytes.
+func contentToken(file backup.File) string { return file.SHA256[:16] }
+
+// missingIsDamage makes damage of a missing file.
+func missingIsDamage(err error) error {
+	if errors.Is(err, fs.ErrNotExist) && fault.CodeOf(err) == fault.SharePathNotFound {
+		return fault.New(fault.BackupDamaged, "a file of the backup is missing", err)
+	}
+	return err
+}
+
+// tally takes the digest of what passes and refuses more than its limit, unless that
+// is negative.
+type tally struct {
+	sum      hash.Hash
+	n, limit int64
+	progress func(done int64)
+}
+
+// Write implements io.Writer.
+func (t *tally) Write(p []byte) (int, error) {
+	if t.limit >= 0 && t.n+int64(len(p)) > t.limit {
+		return 0, fault.Newf(fault.BackupDamaged, "a file is longer than the %d bytes that the manifest says", t.limit)
+	}
+	n, err := t.sum.Write(p)
+	t.n += int64(n)
+	if t.progress != nil {
+		t.progress(t.n)
+	}
+	return n, err
+}
+
+func (t *tally) digest() string { return hex.EncodeToString(t.sum.Sum(nil)) }
+
+// localWriter writes to the local disk, whose errors are not the share's.
+type localWriter struct {
+	file   *os.File
+	folder string
+}
+
+// Write implements io.Writer.
+func (w *localWriter) Write(p []byte) (int, error) {
+	n, err := w.file.Write(p)
+	if err != nil {
+		err = localFault(w.folder, err)
+	}
+	return n, err
+}
+
+func localFault(folder string, err error) error {
+	code := fault.SpoolIO
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		code = fault.SpoolFull
+	}
+	return fault.New(code, "cannot use the folder for temporary files "+folder, err)
+}
