@@ -36,8 +36,14 @@ type Dependencies struct {
 	Keyring    *codec.Keyring
 	// OpenStore connects to the share with the given settings.
 	OpenStore func(ctx context.Context, s settings.Settings) (share.Store, error)
-	Recorder  Recorder
-	Now       func() time.Time
+	// MakeKey makes the key pair of one backup and returns its public half and its
+	// key.age, the private half wrapped to all of recipients. It is to do so where
+	// the memory of this process does not get the private half, which nothing could
+	// erase there. Errors are faults, KEY_INVALID for recipients that cannot be used
+	// and INTERNAL for what may succeed the next time; ctx ends it.
+	MakeKey  func(ctx context.Context, recipients []string) (recipient string, keyAge []byte, err error)
+	Recorder Recorder
+	Now      func() time.Time
 }
 
 // Activities answers for every activity of the contract.

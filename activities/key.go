@@ -8,30 +8,25 @@ import (
 	"infrabackup/internal/seal"
 )
 
-// PrepareKey makes the key pair of one backup, wraps its identity to the operator's
-// recipients into key.age on the share, and forgets it. From then on only the
-// operator can open what is encrypted to the recipient that it returns. A repeated
-// attempt makes another pair and overwrites the first, which nothing was encrypted
-// to.
+// PrepareKey has the key pair of one backup made, whose identity is wrapped to the
+// operator's recipients, and puts key.age on the share. This process never has the
+// identity: only the operator can open what is encrypted to the recipient that it
+// returns. A repeated attempt makes another pair and overwrites the first, which
+// nothing was encrypted to.
 func (a *Activities) PrepareKey(ctx context.Context, in flow.PrepareKeyInput) (flow.PrepareKeyOutput, error) {
 	repo, s, err := a.repository(ctx, in.Revision)
 	if err != nil {
 		return flow.PrepareKeyOutput{}, err
 	}
-	recipients := make([]seal.Recipient, 0, len(s.Recipients))
+	recipients := make([]string, 0, len(s.Recipients))
 	for _, r := range s.Recipients {
 		recipient, err := seal.ParseRecipient(r.Text)
 		if err != nil {
 			return flow.PrepareKeyOutput{}, err
 		}
-		recipients = append(recipients, recipient)
+		recipients = append(recipients, recipient.Text)
 	}
-	key, err := seal.NewBackupKey(recipients...)
-	if err != nil {
-		return flow.PrepareKeyOutput{}, err
-	}
-	defer key.Forget()
-	wrapped, err := key.Wrap(recipients)
+	recipient, wrapped, err := a.MakeKey(ctx, recipients)
 	if err != nil {
 		return flow.PrepareKeyOutput{}, err
 	}
@@ -39,7 +34,7 @@ func (a *Activities) PrepareKey(ctx context.Context, in flow.PrepareKeyInput) (f
 	if err != nil {
 		return flow.PrepareKeyOutput{}, err
 	}
-	return flow.PrepareKeyOutput{Recipient: key.Recipient(), Key: file, WorkKeyID: a.Keyring.Active()}, nil
+	return flow.PrepareKeyOutput{Recipient: recipient, Key: file, WorkKeyID: a.Keyring.Active()}, nil
 }
 
 // workKey derives the key pair of a run's work files: the lists of items that

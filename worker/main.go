@@ -37,6 +37,7 @@ func main() {
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	os.Exit(run(process{
 		args:    os.Args[1:],
+		stdin:   os.Stdin,
 		stdout:  os.Stdout,
 		stderr:  os.Stderr,
 		lookup:  os.LookupEnv,
@@ -48,6 +49,7 @@ func main() {
 // process is what run gets from its surroundings.
 type process struct {
 	args           []string
+	stdin          io.Reader // of the child that makes a key
 	stdout, stderr io.Writer
 	lookup         func(name string) (string, bool)
 	signals        <-chan os.Signal
@@ -56,6 +58,9 @@ type process struct {
 
 // run is the whole program; it returns the exit code.
 func run(p process) int {
+	if len(p.args) == 1 && p.args[0] == makeKeyMode {
+		return makeKey(p)
+	}
 	flags := flag.NewFlagSet(product, flag.ContinueOnError)
 	flags.SetOutput(p.stderr)
 	flags.Usage = func() { _, _ = io.WriteString(p.stderr, usage) } // nobody is left to tell

@@ -45,7 +45,7 @@ type testProcess struct {
 func newProcess(args ...string) *testProcess {
 	p := &testProcess{out: &output{}, err: &output{}, signals: make(chan os.Signal, 2), env: map[string]string{}}
 	p.process = process{
-		args: args, stdout: p.out, stderr: p.err, signals: p.signals,
+		args: args, stdin: strings.NewReader(""), stdout: p.out, stderr: p.err, signals: p.signals,
 		lookup:  func(name string) (string, bool) { value, ok := p.env[name]; return value, ok },
 		confine: func() error { return nil },
 	}

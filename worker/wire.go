@@ -20,7 +20,7 @@ import (
 )
 
 // dependencies gives the activities what they work with.
-func dependencies(c *config.Worker, temporalClient client.Client, collectors []collect.Collector, spooled *spool.Spool, ring *codec.Keyring, measured *telemetry.Telemetry) activities.Dependencies {
+func dependencies(c *config.Worker, temporalClient client.Client, collectors []collect.Collector, spooled *spool.Spool, ring *codec.Keyring, keys keyChild, measured *telemetry.Telemetry) activities.Dependencies {
 	return activities.Dependencies{
 		Client: temporalClient,
 		Instance: backup.Instance{
@@ -32,6 +32,7 @@ func dependencies(c *config.Worker, temporalClient client.Client, collectors []c
 		Spool:      spooled,
 		Keyring:    ring,
 		OpenStore:  openStore,
+		MakeKey:    keys.makeKey,
 		Recorder:   measured,
 		Now:        time.Now,
 	}

@@ -41,6 +41,28 @@ func NewBackupKey(recipients ...Recipient) (*BackupKey, error) {
 	return &BackupKey{identity: id, recipient: id.recipient.Text}, nil
 }
 
+// MakeWrappedKey makes the key pair of one backup and returns its public half, which
+// [Encrypt] takes, and its key.age, wrapped to recipients as [ParseRecipient] takes
+// them. Its private half stands in the memory of this process until that ends: Go
+// erases nothing. KEY_INVALID for recipients that cannot be used.
+func MakeWrappedKey(recipients []string) (recipient string, keyAge []byte, err error) {
+	parsed := make([]Recipient, len(recipients))
+	for i, text := range recipients {
+		if parsed[i], err = ParseRecipient(text); err != nil {
+			return "", nil, err
+		}
+	}
+	key, err := NewBackupKey(parsed...)
+	if err != nil {
+		return "", nil, err
+	}
+	defer key.Forget()
+	if keyAge, err = key.Wrap(parsed); err != nil {
+		return "", nil, err
+	}
+	return key.Recipient(), keyAge, nil
+}
+
 // Recipient is the public half, age1… or age1pq1…, which [Encrypt] takes.
 func (k *BackupKey) Recipient() string { return k.recipient }
 

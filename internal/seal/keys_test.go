@@ -98,6 +98,32 @@ func TestGeneratedIdentityIsAnAgeIdentityFile(t *testing.T) {
 	}
 }
 
+func TestMakeWrappedKey(t *testing.T) {
+	x25519, plain := generate(t, false)
+	hybrid, quantum := generate(t, true)
+	for name, test := range map[string]struct {
+		recipient, identity string
+	}{
+		"X25519": {plain.Text, x25519},
+		"hybrid": {quantum.Text, hybrid},
+		"RSA":    {sshLine(t, rsaKey().Public()), string(rsaForms(t)["PKCS8"])},
+	} {
+		t.Run(name, func(t *testing.T) {
+			recipient, keyAge, err := MakeWrappedKey([]string{test.recipient})
+			require.NoError(t, err)
+			ids, err := ParseIdentities([]byte(test.identity))
+			require.NoError(t, err)
+			id, err := OpenBackupKey(keyAge, ids)
+			require.NoError(t, err)
+			require.Equal(t, recipient, id.Public())
+		})
+	}
+	for _, recipients := range [][]string{nil, {"age1x"}, {plain.Text, "age1x"}, {plain.Text, quantum.Text}} {
+		_, _, err := MakeWrappedKey(recipients)
+		require.ErrorIs(t, err, fault.KeyInvalid)
+	}
+}
+
 func TestRSAKeysInEveryForm(t *testing.T) {
 	want, err := ParseRecipient(sshLine(t, rsaKey().Public()) + " some comment")
 	require.NoError(t, err)

@@ -165,7 +165,7 @@ func (c *controller) start() {
 			}
 			return c.wrap(s), nil
 		},
-		Recorder: telemetry.Discard(), Now: time.Now,
+		MakeKey: makeKey, Recorder: telemetry.Discard(), Now: time.Now,
 	})
 	main := worker.New(c.client, flow.Queue(c.instance.Name), worker.Options{})
 	workflows.Register(main)
@@ -184,6 +184,11 @@ func (c *controller) start() {
 			c.t.Errorf("close the spool: %v", err)
 		}
 	})
+}
+
+// makeKey makes backup keys in this process.
+func makeKey(_ context.Context, recipients []string) (recipient string, keyAge []byte, err error) {
+	return seal.MakeWrappedKey(recipients)
 }
 
 // proposal is a complete set of valid settings.

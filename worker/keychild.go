@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+)
+
+const (
+	// keyTime bounds how long a key may take; a hybrid one takes milliseconds.
+	keyTime = 30 * time.Second
+	// keyWait is what a child that was ended may still hold its pipes.
+	keyWait = 5 * time.Second
+
+	maxKeyAnswer = 2 * seal.MaxKeyFile // in base64, with the public half
+	maxKeyWords  = 4 << 10             // what a child that breaks down may say
+)
+
+// keyChild makes backup keys in processes of their own. Go can erase no memory, so
+// that a key which this process had made could be found in it for as long as it runs.
+type keyChild struct {
+	program string
+	args    []string
+	timeout time.Duration
+}
+
+// newKeyChild starts this program itself.
+func newKeyChild() (keyChild, error) {
+	program, err := ownProgram()
+	return keyChild{program, []string{makeKeyMode}, keyTime}, err
+}
+
+// makeKey implements [activities.Dependencies].MakeKey.
+func (k keyChild) makeKey(ctx context.Context, recipients []string) (recipient string, keyAge []byte, err error) {
+	request, err := json.Marshal(recipients)
+	if err != nil {
+		return "", nil, fault.New(fault.Internal, "the recipients cannot be handed on", err)
+	}
+	bounded, cancel := context.WithTimeout(ctx, k.timeout)
+	defer cancel()
+	stdout, stderr := boundedBuffer{limit: maxKeyAnswer}, boundedBuffer{limit: maxKeyWords}
+	cmd := exec.CommandContext(bounded, k.program, k.args...)
+	// Nothing of the worker's environment. A child that breaks down names no values:
+	// the traces of goroutines hold words of their arguments.
+	cmd.Env = []string{"GOTRACEBACK=none"}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(request), &stdout, &stderr
+	cmd.WaitDelay = keyWait
+	err = cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return "", nil, fmt.Errorf("make a backup key: %w", ctx.Err())
+	case bounded.Err() != nil:
+		return "", nil, fault.New(fault.Internal, fmt.Sprintf("the process that makes a backup's key did not end within %s", k.timeout), err)
+	}
+	return readKeyAnswer(stdout.data.Bytes(), stderr.data.Bytes(), err)
+}
+
+// readKeyAnswer takes what a child has written, and how it ended.
+func readKeyAnswer(stdout, stderr []byte, ended error) (recipient string, keyAge []byte, err error) {
+	var answer keyAnswer
+	malformed := json.Unmarshal(stdout, &answer)
+	if malformed == nil && answer.Fault != nil && answer.Fault.Code.Known() {
+		return "", nil, fault.New(answer.Fault.Code, answer.Fault.What, nil)
+	}
+	if ended != nil {
+		return "", nil, fault.New(fault.Internal, fmt.Sprintf("the process that makes a backup's key failed and said %q", stderr), ended)
+	}
+	if _, err := seal.ParseRecipient(answer.Recipient); err != nil || malformed != nil {
+		return "", nil, fault.New(fault.Internal, "the process that makes a backup's key gave no public half", errors.Join(malformed, err))
+	}
+	if len(answer.KeyAge) == 0 || len(answer.KeyAge) > seal.MaxKeyFile {
+		return "", nil, fault.Newf(fault.Internal, "the process that makes a backup's key gave a key.age of %d bytes", len(answer.KeyAge))
+	}
+	return answer.Recipient, answer.KeyAge, nil
+}
+
+// boundedBuffer refuses what is beyond its limit, which ends the pipe that it is
+// filled from. It does not embed the buffer, whose ReadFrom knows no limit.
+type boundedBuffer struct {
+	data  bytes.Buffer
+	limit int
+}
+
+// Write implements [io.Writer].
+func (b *boundedBuffer) Write(p []byte) (int, error) {
+	if b.data.Len()+len(p) > b.limit {
+		return 0, fmt.Errorf("more than %d bytes were written", b.limit)
+	}
+	return b.data.Write(p)
+}
