@@ -3,7 +3,7 @@
 // clear to the Web UI.
 //
 // Payloads are sealed with AES-256-GCM; the key's id stands in the metadata, so
-// that keys rotate by adding one. Failure messages are covered too, because
+// that keys rotate by adding one and activating it (keyfile.go). Failure messages are covered too, because
 // package temporal sets EncodeCommonAttributes. The keys come from a file, see
 // [LoadKeyring]. Start reading at [Codec].
 package codec

@@ -8,8 +8,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"infrabackup/internal/fault"
@@ -27,6 +29,7 @@ var keyIDPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 // does not print its keys.
 type Keyring struct {
 	active string
+	ids    []string // in the file's order
 	keys   map[string][keyBytes]byte
 }
 
@@ -39,32 +42,45 @@ func (k *Keyring) GoString() string { return k.String() }
 // Active is the id of the key that encrypts.
 func (k *Keyring) Active() string { return k.active }
 
+// IDs lists the ids of all keys in the order of the file; the first is [Keyring.Active].
+func (k *Keyring) IDs() []string { return slices.Clone(k.ids) }
+
 // LoadKeyring reads a key file: one line a key, "<id> <base64 of 32 bytes>", the
 // first being the one that encrypts. Blank lines and lines starting with # are
 // skipped. The file must not be readable by others. Errors are CONFIG_INVALID
 // faults.
 func LoadKeyring(path string) (*Keyring, error) {
-	file, err := os.Open(path)
+	data, _, err := readKeyFile(path)
 	if err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "the codec key file cannot be opened", err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "the codec key file cannot be examined", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fault.Newf(fault.ConfigInvalid, "codec key file %s may be read by others (mode %04o); use chmod 600", path, info.Mode().Perm())
-	}
-	data, err := io.ReadAll(io.LimitReader(file, maxKeyFileBytes+1))
-	if err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "the codec key file cannot be read", err)
+		return nil, err
 	}
 	ring, err := ParseKeyring(data)
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "codec key file "+path+" was refused", err)
 	}
 	return ring, nil
+}
+
+// readKeyFile reads a key file that nobody else may read. A file that is too long is
+// cut, beyond what [ParseKeyring] takes.
+func readKeyFile(path string) ([]byte, fs.FileInfo, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fault.New(fault.ConfigInvalid, "the codec key file cannot be opened", err)
+	}
+	defer func() { _ = file.Close() }() // only read
+	info, err := file.Stat()
+	if err != nil {
+		return nil, nil, fault.New(fault.ConfigInvalid, "the codec key file cannot be examined", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, nil, fault.Newf(fault.ConfigInvalid, "codec key file %s may be read by others (mode %04o); use chmod 600", path, info.Mode().Perm())
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxKeyFileBytes+1))
+	if err != nil {
+		return nil, nil, fault.New(fault.ConfigInvalid, "the codec key file cannot be read", err)
+	}
+	return data, info, nil
 }
 
 // ParseKeyring takes the text of a key file. Errors name the line, never a key.
@@ -94,6 +110,7 @@ func ParseKeyring(data []byte) (*Keyring, error) {
 			return nil, fmt.Errorf("line %d: more than %d keys", number, maxKeys)
 		}
 		ring.keys[id] = [keyBytes]byte(key)
+		ring.ids = append(ring.ids, id)
 		if ring.active == "" {
 			ring.active = id
 		}

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package codec
+
+import (
+	"io/fs"
+	"os"
+)
+
+// keepOwner does nothing: workers run on Linux only.
+func keepOwner(*os.File, fs.FileInfo) error { return nil }
