@@ -118,7 +118,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 	flags.StringVarP(&a.output, "output", "o", "table", "output format: table or json")
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this time (0: never)")
 	root.AddCommand(a.enableCommand(), a.settingsCommand(), a.keyCommand(), a.backupCommand(), a.restoreCommand(),
-		a.doctorCommand(), a.codecServerCommand(), a.versionCommand())
+		a.doctorCommand(), a.codecServerCommand(), a.codecKeyCommand(), a.versionCommand())
 	return root
 }
 
@@ -132,13 +132,22 @@ func (a *app) bounded(ctx context.Context) (context.Context, context.CancelFunc)
 
 // keyring loads the codec's keys from file, or from where the environment says.
 func (a *app) keyring(file string) (*codec.Keyring, error) {
+	path, err := a.keyFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return codec.LoadKeyring(path)
+}
+
+// keyFile is the codec key file that a flag names, or else the environment.
+func (a *app) keyFile(file string) (string, error) {
 	if file == "" {
 		file, _ = a.lookup("INFRABACKUP_CODEC_KEY_FILE")
 	}
 	if file == "" {
-		return nil, fault.Newf(fault.ConfigInvalid, "INFRABACKUP_CODEC_KEY_FILE does not name the codec key file that the workers use")
+		return "", fault.Newf(fault.ConfigInvalid, "INFRABACKUP_CODEC_KEY_FILE does not name the codec key file that the workers use")
 	}
-	return codec.LoadKeyring(file)
+	return file, nil
 }
 
 // caller says who asks, for the history.

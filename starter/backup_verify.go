@@ -132,7 +132,7 @@ scripts give --yes.`,
 	return cmd
 }
 
-// consent asks on a terminal whether the backup is really to be deleted.
+// consent asks on a terminal whether a backup or a key is really to be deleted.
 func (a *app) consent(yes bool, id string) error {
 	if yes {
 		return nil

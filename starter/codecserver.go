@@ -53,7 +53,7 @@ loopback interface, or behind a proxy that speaks TLS.`,
 	flags.StringVar(&origin, "origin", "http://127.0.0.1:8233", "origin of the Web UI that may call")
 	flags.StringVar(&tokenFile, "token-file", "", "file with the token that callers present")
 	flags.StringVar(&keyFile, "key-file", "", "codec key file (default: INFRABACKUP_CODEC_KEY_FILE)")
-	cmd.AddCommand(a.codecKeyCommand())
+	cmd.AddCommand(a.codecKeyFileCommand())
 	return cmd
 }
 
@@ -86,11 +86,11 @@ func (a *app) serveCodec(ctx context.Context, address string, handler http.Handl
 	return nil
 }
 
-func (a *app) codecKeyCommand() *cobra.Command {
+func (a *app) codecKeyFileCommand() *cobra.Command {
 	var out, id string
 	cmd := &cobra.Command{
 		Use:     "key --out FILE",
-		Short:   "Make a codec key file for the workers and the command line",
+		Short:   "Make the first codec key file, for the workers and the command line",
 		Example: "  infrabackup codec-server key --out /etc/infrabackup/codec.keys",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

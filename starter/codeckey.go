@@ -1,0 +1,164 @@
+package main
+
+import (
+	"cmp"
+	"crypto/rand"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/codec"
+)
+
+const rotationHelp = `The codec key encrypts what Temporal keeps; it opens no backup. To replace it while
+everything runs:
+
+  1. codec-key add, on one host. Copy the file to every worker, to every host where
+     this command runs and to every codec server, and restart the workers and the
+     codec servers one after the other. Now all know the new key.
+  2. codec-key activate, on one host. Copy and restart again. Now all encrypt with it.
+  3. infrabackup settings reseal, which encrypts the settings anew.
+  4. codec-key remove, for the old key, and copy once more: not before Temporal has
+     dropped the last run that the old key encrypted, which is its retention time
+     after step 3.
+
+Whoever does not know a key cannot read what was encrypted with it, and says CODEC_KEY.`
+
+// keyDocument is what a change of the key file prints.
+type keyDocument struct {
+	KeyID   string `json:"keyId"`
+	KeyFile string `json:"keyFile"`
+}
+
+// keyRow is one key of the file.
+type keyRow struct {
+	KeyID  string `json:"keyId"`
+	Active bool   `json:"active"`
+}
+
+func (a *app) codecKeyCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use:   "codec-key",
+		Short: "Replace the key that encrypts what Temporal keeps",
+		Long:  rotationHelp + "\n\n\"infrabackup codec-server key\" makes the first key file.",
+		Args:  cobra.NoArgs,
+		RunE:  needsCommand,
+	}
+	var file string
+	group.PersistentFlags().StringVar(&file, "codec-key-file", "", "codec key file (default: INFRABACKUP_CODEC_KEY_FILE)")
+	group.AddCommand(a.codecKeyListCommand(&file), a.codecKeyAddCommand(&file), a.codecKeyActivateCommand(&file), a.codecKeyRemoveCommand(&file))
+	return group
+}
+
+func (a *app) codecKeyListCommand(file *string) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the keys of the file by id, the one that encrypts first",
+		Example: "  infrabackup codec-key list",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			ring, err := a.keyring(*file)
+			if err != nil {
+				return err
+			}
+			var rows []keyRow
+			for _, id := range ring.IDs() {
+				rows = append(rows, keyRow{id, id == ring.Active()})
+			}
+			return a.print(rows, func(w *tabwriter.Writer) {
+				line(w, "KEY", "USE")
+				for _, row := range rows {
+					use := "decrypts"
+					if row.Active {
+						use = "encrypts and decrypts"
+					}
+					line(w, row.KeyID, use)
+				}
+			})
+		},
+	}
+}
+
+func (a *app) codecKeyAddCommand(file *string) *cobra.Command {
+	var id string
+	cmd := &cobra.Command{
+		Use:     "add [--id ID]",
+		Short:   "Add a new key, which decrypts and does not encrypt yet",
+		Long:    "Add a new key at the end of the file, which decrypts and does not encrypt yet.\n\n" + rotationHelp,
+		Example: "  infrabackup codec-key add\n  infrabackup codec-key add --id k2 --codec-key-file /etc/infrabackup/codec.keys",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			path, err := a.keyFile(*file)
+			if err != nil {
+				return err
+			}
+			id := cmp.Or(id, "k"+time.Now().UTC().Format("20060102"))
+			if err := codec.AddKey(path, id, rand.Reader); err != nil {
+				return err
+			}
+			a.say("Key %s is in %s and does not encrypt yet. Copy the file to every worker, command line and codec server, and restart them; then activate the key.", id, path)
+			return a.printKey(id, path)
+		},
+	}
+	cmd.Flags().StringVar(&id, "id", "", "name of the key (default: k and the date, such as k20261125)")
+	return cmd
+}
+
+func (a *app) codecKeyActivateCommand(file *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "activate ID",
+		Short: "Encrypt with a key that every host knows already",
+		Long: `Move a key to the first place of the file, where it encrypts.
+
+` + rotationHelp,
+		Example: "  infrabackup codec-key activate k20261125",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path, err := a.keyFile(*file)
+			if err != nil {
+				return err
+			}
+			if err := codec.ActivateKey(path, args[0]); err != nil {
+				return err
+			}
+			a.say("Key %s encrypts in %s. Copy the file again, restart again, then run \"infrabackup settings reseal\".", args[0], path)
+			return a.printKey(args[0], path)
+		},
+	}
+}
+
+func (a *app) codecKeyRemoveCommand(file *string) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "remove ID --yes",
+		Short: "Remove a key that nothing is encrypted with any more",
+		Long: `Remove a key from the file. What Temporal still keeps of it cannot be read any more,
+settings included that were not resealed. On a terminal this asks first; scripts give
+--yes.
+
+` + rotationHelp,
+		Example: "  infrabackup codec-key remove k1 --yes",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path, err := a.keyFile(*file)
+			if err != nil {
+				return err
+			}
+			if err := a.consent(yes, args[0]); err != nil {
+				return err
+			}
+			if err := codec.RemoveKey(path, args[0]); err != nil {
+				return err
+			}
+			a.say("Key %s is not in %s any more. Copy the file once more.", args[0], path)
+			return a.printKey(args[0], path)
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "really remove, without asking")
+	return cmd
+}
+
+func (a *app) printKey(id, path string) error {
+	return a.print(keyDocument{id, path}, func(w *tabwriter.Writer) { line(w, id) })
+}
