@@ -6,6 +6,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/settings"
 )
 
 // PrepareKey has the key pair of one backup made, whose identity is wrapped to the
@@ -18,15 +19,7 @@ func (a *Activities) PrepareKey(ctx context.Context, in flow.PrepareKeyInput) (f
 	if err != nil {
 		return flow.PrepareKeyOutput{}, err
 	}
-	recipients := make([]string, 0, len(s.Recipients))
-	for _, r := range s.Recipients {
-		recipient, err := seal.ParseRecipient(r.Text)
-		if err != nil {
-			return flow.PrepareKeyOutput{}, err
-		}
-		recipients = append(recipients, recipient.Text)
-	}
-	recipient, wrapped, err := a.MakeKey(ctx, recipients)
+	recipient, wrapped, err := a.makeKey(ctx, s)
 	if err != nil {
 		return flow.PrepareKeyOutput{}, err
 	}
@@ -35,6 +28,19 @@ func (a *Activities) PrepareKey(ctx context.Context, in flow.PrepareKeyInput) (f
 		return flow.PrepareKeyOutput{}, err
 	}
 	return flow.PrepareKeyOutput{Recipient: recipient, Key: file, WorkKeyID: a.Keyring.Active()}, nil
+}
+
+// makeKey has a backup key made and wrapped to the recipients of s.
+func (a *Activities) makeKey(ctx context.Context, s settings.Settings) (recipient string, keyAge []byte, err error) {
+	recipients := make([]string, 0, len(s.Recipients))
+	for _, r := range s.Recipients {
+		recipient, err := seal.ParseRecipient(r.Text)
+		if err != nil {
+			return "", nil, err
+		}
+		recipients = append(recipients, recipient.Text)
+	}
+	return a.MakeKey(ctx, recipients)
 }
 
 // workKey derives the key pair of a run's work files: the lists of items that

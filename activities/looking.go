@@ -46,9 +46,13 @@ func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (bac
 	if err != nil {
 		return backup.Verdict{}, err
 	}
+	signers, err := a.trusted(ctx, s)
+	if err != nil {
+		return backup.Verdict{}, err
+	}
 	beat := startHeart(ctx, "", flow.PhaseReadBack, 0)
 	return repo.Verify(ctx, in.BackupID, repository.VerifyOptions{
-		AllowedSigners: allowedSigners(s),
+		AllowedSigners: signers, SkipInstance: in.Alone,
 		Progress: func(_ string, done, total int64) {
 			beat.total.Store(total)
 			beat.bytes.Store(done)

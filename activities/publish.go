@@ -3,37 +3,67 @@ package activities
 import (
 	"context"
 	"errors"
+	"path"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
 
 // PublishBackup removes the work files, reads back what SealBackup wrote, makes sure
-// that the folder holds exactly the backup, and gives it its name with one rename.
-// Before that rename nothing is a backup; after it everything is there.
+// that the folder holds exactly the backup, gives it its name with one rename, and
+// enters it into the ledger. Before that rename nothing is a backup; after it
+// everything is there.
 func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInput) (flow.PublishBackupOutput, error) {
 	repo, s, err := a.repository(ctx, in.Revision)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
 	startHeart(ctx, "", flow.PhaseReadBack, 0)
-	final, done, err := repo.Published(ctx, in.BackupID, in.StartedAt)
+	b, err := a.book(ctx, repo, s)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
-	if !done {
-		if err := repo.Check(ctx, in.BackupID, in.Sealed); err != nil {
-			return flow.PublishBackupOutput{}, err
-		}
-		if err := repo.WriteInstanceFiles(ctx, allowedSigners(s)); err != nil {
-			return flow.PublishBackupOutput{}, err
-		}
-		if final, err = repo.Publish(ctx, in.BackupID, in.StartedAt); err != nil {
-			return flow.PublishBackupOutput{}, err
-		}
+	final, err := a.publish(ctx, b, in)
+	if err != nil {
+		return flow.PublishBackupOutput{}, err
+	}
+	err = b.enter(ctx, backup.LedgerEntry{
+		Action: backup.LedgerCreated, BackupID: in.BackupID, Folder: path.Base(final), SumsSHA256: sumsOf(in.Sealed),
+		Recipients: s.PublicRecipients(), By: in.RequestedBy,
+	})
+	if err != nil {
+		return flow.PublishBackupOutput{}, err
 	}
 	// What SealBackup kept here; other hosts are released by the workflow.
 	return flow.PublishBackupOutput{Path: final}, a.Spool.Release(in.BackupID, "")
+}
+
+func (a *Activities) publish(ctx context.Context, b *book, in flow.PublishBackupInput) (string, error) {
+	final, done, err := b.repo.Published(ctx, in.BackupID, in.StartedAt)
+	if err != nil || done {
+		return final, err
+	}
+	if err := b.claim(ctx); err != nil {
+		return "", err
+	}
+	if err := b.repo.Check(ctx, in.BackupID, in.Sealed); err != nil {
+		return "", err
+	}
+	if err := b.repo.WriteInstanceFiles(ctx, b.signers); err != nil {
+		return "", err
+	}
+	return b.repo.Publish(ctx, in.BackupID, in.StartedAt)
+}
+
+// sumsOf is the digest of SHA256SUMS among what was sealed.
+func sumsOf(sealed []backup.File) string {
+	for _, file := range sealed {
+		if file.Name == backup.SumsFile {
+			return file.SHA256
+		}
+	}
+	return ""
 }
 
 // DiscardBackup removes a backup's work in progress from the share.
@@ -45,12 +75,29 @@ func (a *Activities) DiscardBackup(ctx context.Context, in flow.DiscardBackupInp
 	return struct{}{}, errors.Join(repo.Discard(ctx, in.BackupID), a.Spool.Release(in.BackupID, ""))
 }
 
-// DeleteBackup removes a finished backup. An attempt that finds it gone because the
-// one before had removed it says so.
+// DeleteBackup enters the deletion into the ledger and removes a finished backup, in
+// this order: a deletion that is ended in between shows as a backup that should be
+// gone, never as one that somebody else removed. An attempt that finds it gone because
+// the one before had removed it says so.
 func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (backup.Overview, error) {
-	repo, _, err := a.repository(ctx, 0)
+	repo, s, err := a.repository(ctx, 0)
 	if err != nil {
 		return backup.Overview{}, err
 	}
-	return repo.Delete(ctx, in.BackupID, attempt(ctx) > 1)
+	folder, err := repo.Folder(ctx, in.BackupID)
+	again := attempt(ctx) > 1
+	switch {
+	case err == nil:
+		b, err := a.book(ctx, repo, s)
+		if err != nil {
+			return backup.Overview{}, err
+		}
+		err = b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerDeleted, BackupID: in.BackupID, Folder: folder, By: in.RequestedBy})
+		if err != nil {
+			return backup.Overview{}, err
+		}
+	case !again || fault.CodeOf(err) != fault.BackupNotFound:
+		return backup.Overview{}, err
+	}
+	return repo.Delete(ctx, in.BackupID, again)
 }

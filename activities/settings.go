@@ -6,6 +6,7 @@ import (
 
 	"go.temporal.io/api/serviceerror"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
@@ -43,20 +44,59 @@ func (a *Activities) repository(ctx context.Context, revision int64) (*repositor
 	return repository.New(store, a.Instance.Name), s, nil
 }
 
-// allowedSigners is the content of the file of that name.
-func allowedSigners(s settings.Settings) []byte {
-	return []byte(seal.AllowedSignersLine(s.Signing.Public))
-}
-
-// SettleChange puts a proposed revision in force, or drops it.
+// SettleChange puts a proposed revision in force, or drops it. Before it is in force,
+// the ledger of its share is opened, and a new signing key is introduced there by the
+// old one; so whatever is made with the new settings finds both in place.
 func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput) (settings.Summary, error) {
-	entity, choice := flow.SettingsWorkflowID(a.Instance.Name), flow.SettingsChoice{Revision: in.Revision}
+	entity := flow.SettingsWorkflowID(a.Instance.Name)
 	if in.Drop {
-		_, err := flow.DropSettings.Send(ctx, a.Client, entity, choice)
+		_, err := flow.DropSettings.Send(ctx, a.Client, entity, flow.SettingsDrop{Revision: in.Revision, Code: in.Code, Message: in.Message})
 		return settings.Summary{}, flowError(err)
 	}
-	summary, err := flow.ApplySettings.Send(ctx, a.Client, entity, choice)
-	return summary, flowError(err)
+	repo, s, err := a.repository(ctx, in.Revision)
+	if err != nil {
+		return settings.Summary{}, err
+	}
+	b, err := a.book(ctx, repo, s)
+	if err != nil {
+		return settings.Summary{}, err
+	}
+	if err := a.introduce(ctx, s); err != nil {
+		return settings.Summary{}, err
+	}
+	if err := b.open(ctx, in.Adopt, in.Signers, s.ChangedBy); err != nil {
+		return settings.Summary{}, err
+	}
+	application := flow.SettingsApplication{Revision: in.Revision}
+	if application.Signers, err = seal.ParseAllowedSigners(b.signers); err != nil {
+		return settings.Summary{}, fault.New(fault.Internal, "the list of signing keys cannot be read", err)
+	}
+	summary, err := flow.ApplySettings.Send(ctx, a.Client, entity, application)
+	if err != nil {
+		return summary, flowError(err)
+	}
+	return summary, repo.WriteInstanceFiles(ctx, seal.AllowedSigners(append(summary.FormerSigners, summary.SigningKey)...))
+}
+
+// introduce lets the signing key in force sign the entry that names its successor. On
+// a repeated attempt the successor may be in force already.
+func (a *Activities) introduce(ctx context.Context, next settings.Settings) error {
+	now, err := a.settings(ctx, 0)
+	if fault.CodeOf(err) == fault.NotEnabled {
+		return nil
+	}
+	if err != nil || now.Signing.Public == next.Signing.Public {
+		return err
+	}
+	repo, _, err := a.repository(ctx, now.Revision)
+	if err != nil {
+		return err
+	}
+	b, err := a.book(ctx, repo, now)
+	if err != nil {
+		return err
+	}
+	return b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerSigner, Key: next.Signing.Public, By: next.ChangedBy})
 }
 
 // flowError gives an error of the Temporal client its code.

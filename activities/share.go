@@ -3,8 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -27,6 +25,9 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 	}
 	repo := repository.New(store, a.Instance.Name)
 	if err := repo.Probe(ctx, string(in.BackupID)); err != nil {
+		return flow.CheckShareOutput{}, err
+	}
+	if err := repo.Claim(ctx, s.Controller); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
 	if err := repo.Begin(ctx, in.BackupID); err != nil {
@@ -67,42 +68,4 @@ func (a *Activities) services() []backup.Service {
 		}
 	}
 	return services
-}
-
-// sessioned is implemented by stores that can tell what the connection is like.
-type sessioned interface {
-	// Describe returns dialect and cipher, such as "SMB 3.1.1" and "AES-128-GCM".
-	Describe() (dialect, cipher string)
-}
-
-// ProbeShare does the whole check with a proposed revision, on a connection of its
-// own that it ends.
-func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (out flow.ProbeShareOutput, err error) {
-	s, err := a.settings(ctx, in.Revision)
-	if err != nil {
-		return out, err
-	}
-	began := a.Now()
-	store, err := a.OpenStore(ctx, s)
-	if err != nil {
-		return out, err
-	}
-	defer func() {
-		if closeErr := store.Close(); closeErr != nil && err == nil {
-			err = fmt.Errorf("end the connection to the share: %w", closeErr)
-		}
-	}()
-	repo := repository.New(store, a.Instance.Name)
-	if err := repo.Probe(ctx, "settings-"+strconv.FormatInt(in.Revision, 10)); err != nil {
-		return out, err
-	}
-	space, err := store.Space(ctx)
-	if err != nil {
-		return out, err
-	}
-	out = flow.ProbeShareOutput{FreeBytes: space.Free, TotalBytes: space.Total, Took: a.Now().Sub(began)}
-	if described, ok := store.(sessioned); ok {
-		out.Dialect, out.Cipher = described.Describe()
-	}
-	return out, nil
 }

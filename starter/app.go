@@ -117,8 +117,8 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 	flags.StringVar(&a.instance, "instance", cmp.Or(instance, "local"), "instance to work on (INFRABACKUP_INSTANCE)")
 	flags.StringVarP(&a.output, "output", "o", "table", "output format: table or json")
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this time (0: never)")
-	root.AddCommand(a.enableCommand(), a.settingsCommand(), a.keyCommand(), a.backupCommand(), a.restoreCommand(),
-		a.doctorCommand(), a.codecServerCommand(), a.codecKeyCommand(), a.versionCommand())
+	root.AddCommand(a.enableCommand(), a.settingsCommand(), a.shareCommand(), a.credentialsCommand(), a.keyCommand(), a.backupCommand(),
+		a.restoreCommand(), a.doctorCommand(), a.codecServerCommand(), a.codecKeyCommand(), a.versionCommand())
 	return root
 }
 

@@ -38,6 +38,9 @@ The backup goes on when this command ends, also when it is interrupted (Ctrl-C) 
 			if err != nil {
 				return err
 			}
+			if summary, err := c.Summary(ctx); err == nil { // the backup runs, whatever there is to warn of
+				a.warn(summary.Warnings(time.Now()))
+			}
 			a.say("Backup %s runs.", started.BackupID)
 			if !wait {
 				return a.print(started, func(w *tabwriter.Writer) { line(w, started.BackupID) })

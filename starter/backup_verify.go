@@ -15,9 +15,10 @@ import (
 func (a *app) backupVerifyCommand() *cobra.Command {
 	var from storeFlags
 	var keyFiles []string
+	var all allFlags
 	cmd := &cobra.Command{
-		Use:   "verify [ID|latest] [--identity F] [--from DIR]",
-		Short: "Check a backup: signature, digests, completeness",
+		Use:   "verify [ID|latest|--all] [--identity F] [--from DIR]",
+		Short: "Check a backup, or all of them: signature, digests, completeness",
 		Long: `Check that every byte of a backup is what was written, that nothing is missing and
 nothing was added, and that it was signed by this instance. No private key is needed; a
 worker does the reading. Exit code 7 when something is wrong.
@@ -28,12 +29,19 @@ a mounted or copied share, or uses --share, without Temporal; then the signing k
 one beside the backups unless --allowed-signers names a trusted copy.`,
 		Example: `  infrabackup backup verify latest
   infrabackup backup verify 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --identity operator.key
-  infrabackup backup verify latest --from /mnt/AzSBackups`,
+  infrabackup backup verify --all
+  infrabackup backup verify --all --from /mnt/AzSBackups --allowed-signers trusted_signers`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
+			if all.all {
+				return a.verifyAll(ctx, args, from, all, keyFiles)
+			}
+			if all.head != "" {
+				return usage("--ledger-head belongs to --all, which is missing")
+			}
 			verdict, err := a.verify(ctx, latestOr(args), from, keyFiles)
 			if err != nil {
 				return err
@@ -48,6 +56,7 @@ one beside the backups unless --allowed-signers names a trusted copy.`,
 		},
 	}
 	from.register(cmd)
+	all.register(cmd)
 	cmd.Flags().StringArrayVar(&keyFiles, "identity", nil, "file with the operator's private key; may be repeated")
 	return cmd
 }
@@ -96,49 +105,4 @@ func (a *app) printVerdict(v backup.Verdict) error {
 			line(w, f.Code+":", f.File+": "+f.Message)
 		}
 	})
-}
-
-func (a *app) backupDeleteCommand() *cobra.Command {
-	var yes bool
-	cmd := &cobra.Command{
-		Use:   "delete ID --yes",
-		Short: "Remove one finished backup from the share",
-		Long: `Remove one finished backup from the share, for good. On a terminal this asks first;
-scripts give --yes.`,
-		Example:           "  infrabackup backup delete 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --yes",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeIDs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := a.bounded(cmd.Context())
-			defer cancel()
-			if _, err := backup.ParseID(args[0]); err != nil {
-				return fault.New(fault.Usage, "a backup to delete is named by its ID", err)
-			}
-			if err := a.consent(yes, args[0]); err != nil {
-				return err
-			}
-			c, err := a.controller(ctx)
-			if err != nil {
-				return err
-			}
-			gone, err := c.Delete(ctx, args[0], a.caller())
-			if err != nil {
-				return err
-			}
-			return a.print(gone, func(w *tabwriter.Writer) { line(w, "Deleted", gone.BackupID) })
-		},
-	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "really delete, without asking")
-	return cmd
-}
-
-// consent asks on a terminal whether a backup or a key is really to be deleted.
-func (a *app) consent(yes bool, id string) error {
-	if yes {
-		return nil
-	}
-	if !a.terminal(a.stdin) {
-		return usage("deleting cannot be undone: add --yes to delete %s", id)
-	}
-	return a.ask("Deleting "+id+" cannot be undone.", "yes")
 }

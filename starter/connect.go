@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/temporal"
 )
@@ -23,6 +24,16 @@ type controller interface {
 	Enable(ctx context.Context, in control.EnableRequest) (settings.Summary, error)
 	Summary(ctx context.Context) (settings.Summary, error)
 	Settings(ctx context.Context) (settings.Settings, error)
+	History(ctx context.Context) (settings.History, error)
+	Reseal(ctx context.Context, requestedBy string) error
+	ChangeShare(ctx context.Context, in control.ShareChange) (flow.ChangeShareOutput, error)
+	ChangeCredentials(ctx context.Context, username string, password secret.String, requestedBy string) (settings.Summary, error)
+	ChangeKey(ctx context.Context, in control.KeyChange) (settings.Summary, error)
+	ChangeSigningKey(ctx context.Context, requestedBy string) (settings.Summary, error)
+	Rewrap(ctx context.Context, revision int64, keys []flow.WrappedKey, requestedBy string) ([]flow.ReplacedBackup, error)
+	Swap(ctx context.Context, revision int64, id backup.ID, staged, requestedBy string) (flow.ReplacedBackup, error)
+	Challenges(ctx context.Context, requestedBy string) ([]control.Challenge, error)
+	Prove(ctx context.Context, answer secret.String, requestedBy string) (flow.KeyState, error)
 	Start(ctx context.Context, requestedBy string, spoolWait time.Duration) (control.Started, error)
 	Running(ctx context.Context) (string, error)
 	Watch(ctx context.Context, runID string, see func(flow.Progress)) error
@@ -31,6 +42,7 @@ type controller interface {
 	List(ctx context.Context, limit int) (flow.ListOutput, error)
 	Show(ctx context.Context, id string) (backup.Overview, error)
 	Verify(ctx context.Context, id string) (backup.Verdict, error)
+	VerifyAll(ctx context.Context) (backup.Audit, error)
 	Delete(ctx context.Context, id, requestedBy string) (backup.Overview, error)
 	Diagnose(ctx context.Context, share bool) (flow.DiagnoseOutput, error)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -22,6 +21,7 @@ func (a *app) enableCommand() *cobra.Command {
 	var in control.EnableRequest
 	var passwordFile, transport string
 	var keys recipientFlags
+	var adoptFlags adoptFlags
 	cmd := &cobra.Command{
 		Use:   "enable --share UNC --username USER [--password-file F] (--recipient R | --certificate F | --key-file F)",
 		Short: "Enable backups: share, account and the key that opens them",
@@ -30,7 +30,12 @@ SMB 3, login, encryption, write, read back, rename and delete. When anything fai
 nothing is in force.
 
 The service gets public keys only. Keep the private key offline and in two places:
-without it no backup can be opened.`,
+without it no backup can be opened. Give several keys to let any one of them open the
+backups, such as an escrow key beside the operator's.
+
+On a share that holds this instance's backups already, from a controller that is gone,
+--adopt checks its ledger and signatures and takes the backups over; a controller that
+still runs is refused from then on.`,
 		Example: `  infrabackup enable --share '\\fs.example.com\AzSBackups' --username 'CORP\backup' --recipient age1...
   infrabackup enable --share '\\fs\AzSBackups\site1' --username backup@corp.example.com --password-file pw --certificate backup.cer`,
 		Args: cobra.NoArgs,
@@ -55,13 +60,19 @@ without it no backup can be opened.`,
 			if err != nil {
 				return err
 			}
+			if in.Signers, err = adoptFlags.load(in.Adopt); err != nil {
+				return err
+			}
+			if in.Adopt && len(in.Signers) == 0 {
+				a.say(untrustedSigners)
+			}
 			a.say("Probing %s ...", in.Share.Path)
 			summary, err := c.Enable(ctx, in)
 			if err != nil {
 				return err
 			}
 			if transport == string(settings.Signed) {
-				a.say("Warning: --transport signed sends data in clear over the network; the backups themselves stay encrypted.")
+				a.say(signedWarning)
 			}
 			return a.printSettings(summary)
 		},
@@ -74,8 +85,33 @@ without it no backup can be opened.`,
 	flags.StringVar(&in.Instance.FQDN, "fqdn", "", "external domain name of the instance, for the manifest")
 	flags.StringVar(&in.Instance.Region, "region", "", "region of the instance, for the manifest")
 	flags.StringVar(&in.Instance.DeploymentID, "deployment-id", "", "deployment GUID of the instance, for the manifest")
+	flags.IntVar(&in.ProofDays, "prove-every", settings.DefaultProofDays, "warn of a key that was not proven for this many days")
 	keys.register(cmd)
+	adoptFlags.register(cmd, &in.Adopt)
 	return cmd
+}
+
+const (
+	signedWarning    = "Warning: --transport signed sends data in clear over the network; the backups themselves stay encrypted."
+	untrustedSigners = "Note: without --allowed-signers the signing keys that lie on the share are trusted; whoever can write there could have changed them."
+)
+
+// adoptFlags say whom to trust on a share that another controller wrote to.
+type adoptFlags struct{ file string }
+
+func (f *adoptFlags) register(cmd *cobra.Command, adopt *bool) {
+	cmd.Flags().BoolVar(adopt, "adopt", false, "take over the backups that another controller of this instance left on the share")
+	cmd.Flags().StringVar(&f.file, "allowed-signers", "", "with --adopt: trusted copy of the instance's allowed_signers")
+}
+
+func (f *adoptFlags) load(adopt bool) ([]byte, error) {
+	switch {
+	case f.file == "":
+		return nil, nil
+	case !adopt:
+		return nil, usage("--allowed-signers belongs to --adopt, which is missing")
+	}
+	return read("--allowed-signers", f.file)
 }
 
 // recipientFlags are the forms in which an operator gives a public key.
@@ -88,6 +124,11 @@ func (k *recipientFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&k.recipients, "recipient", nil, "age recipient (age1... or ssh-rsa ...); may be repeated")
 	flags.StringArrayVar(&k.certificates, "certificate", nil, "X.509 certificate with an RSA key of 2048 bits or more, PEM or DER; may be repeated")
 	flags.StringArrayVar(&k.keyFiles, "key-file", nil, "file with a base64 symmetric key of 32 bytes or more; only its public half is sent; may be repeated")
+}
+
+// given reports whether any key was given.
+func (k *recipientFlags) given() bool {
+	return len(k.recipients)+len(k.certificates)+len(k.keyFiles) > 0
 }
 
 func (k *recipientFlags) load(now time.Time) ([]seal.Recipient, error) {
@@ -123,42 +164,6 @@ func (k *recipientFlags) load(now time.Time) ([]seal.Recipient, error) {
 		return nil, fault.Newf(fault.Usage, "no key is given: use --recipient, --certificate or --key-file; make one with `infrabackup key generate`")
 	}
 	return all, nil
-}
-
-func (a *app) settingsCommand() *cobra.Command {
-	group := &cobra.Command{Use: "settings", Short: "Look at what is in force", Args: cobra.NoArgs, RunE: needsCommand}
-	group.AddCommand(&cobra.Command{
-		Use:     "show",
-		Short:   "Show the settings in force, without secrets",
-		Example: "  infrabackup settings show -o json",
-		Args:    cobra.NoArgs,
-		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
-			summary, err := c.Summary(ctx)
-			if err != nil {
-				return err
-			}
-			return a.printSettings(summary)
-		}),
-	})
-	return group
-}
-
-func (a *app) printSettings(s settings.Summary) error {
-	return a.print(s, func(w *tabwriter.Writer) {
-		line(w, "Instance:", strings.TrimSpace(s.Instance.Name+" "+s.Instance.FQDN+" "+s.Instance.Region))
-		line(w, "Share:", s.Share.Path)
-		line(w, "Transport:", s.Share.Transport)
-		line(w, "Account:", s.Username)
-		for _, r := range s.Recipients {
-			text := fmt.Sprintf("%s %s", r.Kind, r.Fingerprint)
-			if !r.Expires.IsZero() {
-				text += ", certificate valid until " + when(r.Expires)
-			}
-			line(w, "Opens with:", text)
-		}
-		line(w, "Signing key:", s.SigningKey)
-		line(w, "Changed:", when(s.ChangedAt)+" by "+s.ChangedBy+", revision "+fmt.Sprint(s.Revision))
-	})
 }
 
 // needsCommand answers a group that was called without a command.

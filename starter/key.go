@@ -10,7 +10,12 @@ import (
 )
 
 func (a *app) keyCommand() *cobra.Command {
-	group := &cobra.Command{Use: "key", Short: "Make the operator's key", Args: cobra.NoArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "key", Short: "Make, change and prove the keys that open backups", Args: cobra.NoArgs, RunE: needsCommand}
+	group.AddCommand(a.keyGenerateCommand(), a.keySetCommand(), a.keyRewrapCommand(), a.keyRevokeCommand(), a.keyProveCommand(), a.keyRotateSigningCommand())
+	return group
+}
+
+func (a *app) keyGenerateCommand() *cobra.Command {
 	var out string
 	var postQuantum bool
 	generate := &cobra.Command{
@@ -42,6 +47,5 @@ version 1.3 cannot read.`,
 	}
 	generate.Flags().StringVar(&out, "out", "", "file for the private key; must not exist")
 	generate.Flags().BoolVar(&postQuantum, "post-quantum", false, "make a hybrid post-quantum key")
-	group.AddCommand(generate)
-	return group
+	return generate
 }

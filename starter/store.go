@@ -148,7 +148,7 @@ func (a *app) openConfigured(ctx context.Context, o *opened) error {
 		return err
 	}
 	if len(o.signers) == 0 {
-		o.signers = []byte(seal.AllowedSignersLine(s.Signing.Public))
+		o.signers = seal.AllowedSigners(s.Signing.Publics()...)
 	}
 	o.store, err = connect(ctx, unc, s.Credential.Username, s.Credential.Password.String, smb.Transport(s.Share.Transport))
 	return err

@@ -130,7 +130,7 @@ func (r *backupRun) finish(ctx workflow.Context, results []backup.ServiceResult)
 	}
 	r.enter(ctx, backup.Running, "publishing")
 	published, err := flow.PublishBackup.Run(streaming(ctx, "read back and rename"), flow.PublishBackupInput{
-		BackupID: r.in.BackupID, Revision: r.share.Revision, StartedAt: r.startedAt, Sealed: sealed.Sealed,
+		BackupID: r.in.BackupID, Revision: r.share.Revision, StartedAt: r.startedAt, RequestedBy: r.in.RequestedBy, Sealed: sealed.Sealed,
 	})
 	if err != nil {
 		return backup.Overview{}, err

@@ -168,9 +168,9 @@ func (r *recorder) lookers(w worker.Worker) {
 		return flow.ProbeShareOutput{Dialect: "SMB 3.1.1"}, nil
 	})
 	flow.SettleChange.Register(w, func(ctx context.Context, in flow.SettleChangeInput) (settings.Summary, error) {
-		choice := flow.SettingsChoice{Revision: in.Revision}
+		choice := flow.SettingsApplication{Revision: in.Revision}
 		if in.Drop {
-			_, err := flow.DropSettings.Send(ctx, r.client, "record:settings", choice)
+			_, err := flow.DropSettings.Send(ctx, r.client, "record:settings", flow.SettingsDrop{Revision: in.Revision})
 			return settings.Summary{}, err
 		}
 		return flow.ApplySettings.Send(ctx, r.client, "record:settings", choice)

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"slices"
+
 	"go.temporal.io/sdk/workflow"
 
 	"infrabackup/internal/fault"
@@ -11,7 +13,7 @@ import (
 const (
 	// keptRevisions bounds how many revisions the entity holds: the one in force,
 	// those that running work was started with, and proposals.
-	keptRevisions = 8
+	keptRevisions = 16
 	// settingsHistory is the number of events after which the entity continues as
 	// new, far below Temporal's own limit, so that a replay stays quick.
 	settingsHistory = 1000
@@ -27,7 +29,7 @@ func Settings(ctx workflow.Context, state flow.SettingsState) (struct{}, error) 
 	}
 	err := workflow.Await(ctx, func() bool {
 		info := workflow.GetInfo(ctx)
-		return info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > settingsHistory
+		return e.reseal || info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > settingsHistory
 	})
 	if err != nil {
 		return struct{}{}, err
@@ -38,22 +40,33 @@ func Settings(ctx workflow.Context, state flow.SettingsState) (struct{}, error) 
 	return struct{}{}, flow.Settings.ContinueAsNew(ctx, e.state)
 }
 
-type settingsEntity struct{ state flow.SettingsState }
+// settingsEntity is the entity's state and its handlers: here those of revisions,
+// in settings_memory.go those of what it remembers besides.
+type settingsEntity struct {
+	state  flow.SettingsState
+	reseal bool
+}
 
 func (e *settingsEntity) handle(ctx workflow.Context) error {
-	if err := flow.GetSettings.Handle(ctx, e.get); err != nil {
-		return err
+	for _, register := range []func() error{
+		func() error { return flow.GetSettings.Handle(ctx, e.get) },
+		func() error { return flow.SummarySettings.Handle(ctx, e.summary) },
+		func() error { return flow.SettingsHistory.Handle(ctx, e.history) },
+		func() error { return flow.GetLedger.Handle(ctx, e.ledger) },
+		func() error { return flow.ProposeSettings.Handle(ctx, e.validateProposal, e.propose) },
+		func() error { return flow.ProposeChange.Handle(ctx, e.validateChange, e.proposeChange) },
+		func() error { return flow.ApplySettings.Handle(ctx, e.validateApply, e.apply) },
+		func() error { return flow.DropSettings.Handle(ctx, e.validateDrop, e.drop) },
+		func() error { return flow.AdvanceLedger.Handle(ctx, e.validateAdvance, e.advance) },
+		func() error { return flow.ChallengeKeys.Handle(ctx, e.validateChallenges, e.challenge) },
+		func() error { return flow.ProveKey.Handle(ctx, e.validateProof, e.prove) },
+		func() error { return flow.Reseal.Handle(ctx, e.validateReseal, e.sealAgain) },
+	} {
+		if err := register(); err != nil {
+			return err
+		}
 	}
-	if err := flow.SummarySettings.Handle(ctx, e.summary); err != nil {
-		return err
-	}
-	if err := flow.ProposeSettings.Handle(ctx, e.validateProposal, e.propose); err != nil {
-		return err
-	}
-	if err := flow.ApplySettings.Handle(ctx, e.validateApply, e.apply); err != nil {
-		return err
-	}
-	return flow.DropSettings.Handle(ctx, e.validateDrop, e.drop)
+	return nil
 }
 
 // find returns the revision, 0 meaning the one in force.
@@ -78,7 +91,14 @@ func (e *settingsEntity) get(in flow.SettingsChoice) (settings.Settings, error) 
 
 func (e *settingsEntity) summary(struct{}) (settings.Summary, error) {
 	s, _ := e.find(0)
-	return s.Summary(), nil
+	out := s.Summary()
+	out.Ledger = e.head(s.Share.Place())
+	for i := range out.Recipients {
+		if k := e.key(out.Recipients[i].Fingerprint); k != nil {
+			out.Recipients[i].Since, out.Recipients[i].ProvenAt, out.Recipients[i].ProvenBy = k.Since, k.ProvenAt, k.ProvenBy
+		}
+	}
+	return out, nil
 }
 
 func (e *settingsEntity) validateProposal(in flow.SettingsProposal) error {
@@ -89,40 +109,92 @@ func (e *settingsEntity) validateProposal(in flow.SettingsProposal) error {
 }
 
 func (e *settingsEntity) propose(ctx workflow.Context, in flow.SettingsProposal) (int64, error) {
+	return e.add(ctx, in.Settings, settings.Settings{}.Describe(in.Settings)), nil
+}
+
+func (e *settingsEntity) validateChange(in settings.Change) error {
+	now, enabled := e.find(0)
+	if !enabled {
+		return flow.EncodeFault(fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", e.state.Instance))
+	}
+	next, err := now.With(in)
+	if err == nil {
+		err = next.Validate()
+	}
+	return flow.EncodeFault(err)
+}
+
+func (e *settingsEntity) proposeChange(ctx workflow.Context, in settings.Change) (int64, error) {
+	now, _ := e.find(0)
+	next, err := now.With(in)
+	if err != nil {
+		return 0, flow.EncodeFault(err)
+	}
+	return e.add(ctx, next, now.Describe(next)), nil
+}
+
+// add keeps a proposal as the next revision.
+func (e *settingsEntity) add(ctx workflow.Context, s settings.Settings, what string) int64 {
 	e.state.Last++
-	s := in.Settings
+	if e.state.Controller == "" {
+		e.state.Controller = s.Controller
+	}
+	s.Controller = e.state.Controller
 	s.Revision = e.state.Last
 	s.ChangedAt = workflow.Now(ctx).UTC()
 	e.state.Revisions = append(e.state.Revisions, s)
 	e.prune()
-	return s.Revision, nil
+	e.record(settings.Record{At: s.ChangedAt, Kind: s.Kind, By: s.ChangedBy, What: what, Revision: s.Revision, Outcome: settings.Pending})
+	return s.Revision
 }
 
-func (e *settingsEntity) validateApply(in flow.SettingsChoice) error {
-	if _, ok := e.find(in.Revision); !ok || in.Revision == 0 {
+func (e *settingsEntity) validateApply(in flow.SettingsApplication) error {
+	s, ok := e.find(in.Revision)
+	switch {
+	case !ok || in.Revision == 0:
 		return flow.EncodeFault(fault.Newf(fault.RevisionGone, "revision %d of the settings is not held", in.Revision))
-	}
-	if in.Revision < e.state.Active {
+	case in.Revision < e.state.Active:
 		return flow.EncodeFault(fault.Newf(fault.RevisionGone, "revision %d is older than revision %d, which is in force", in.Revision, e.state.Active))
+	case in.Revision != e.state.Active && s.Base != e.state.Active:
+		return flow.EncodeFault(fault.Newf(fault.SettingsChanged, "the change was made to revision %d, and meanwhile revision %d came in force", s.Base, e.state.Active))
 	}
 	return nil
 }
 
 // apply is idempotent: an activity that sends it again gets the same answer.
-func (e *settingsEntity) apply(_ workflow.Context, in flow.SettingsChoice) (settings.Summary, error) {
+func (e *settingsEntity) apply(ctx workflow.Context, in flow.SettingsApplication) (settings.Summary, error) {
 	e.state.Active = in.Revision
+	for i := range e.state.Revisions {
+		if s := &e.state.Revisions[i]; s.Revision == in.Revision {
+			s.Signing.Former = alsoTrusted(s.Signing, in.Signers)
+			e.remember(workflow.Now(ctx).UTC(), s.Recipients)
+		}
+	}
+	e.settle(workflow.Now(ctx).UTC(), in.Revision, settings.Record{Outcome: settings.Applied})
 	return e.summary(struct{}{})
 }
 
-func (e *settingsEntity) validateDrop(in flow.SettingsChoice) error {
+// alsoTrusted adds signers to the former keys, each once.
+func alsoTrusted(s settings.Signing, signers []string) []string {
+	former := slices.Clone(s.Former)
+	for _, public := range signers {
+		if public != s.Public && !slices.Contains(former, public) && len(former) < settings.MaxFormerSigners {
+			former = append(former, public)
+		}
+	}
+	return former
+}
+
+func (e *settingsEntity) validateDrop(in flow.SettingsDrop) error {
 	if in.Revision == 0 || in.Revision == e.state.Active {
 		return flow.EncodeFault(fault.Newf(fault.SettingsInvalid, "revision %d is in force and cannot be dropped", in.Revision))
 	}
 	return nil
 }
 
-func (e *settingsEntity) drop(_ workflow.Context, in flow.SettingsChoice) (struct{}, error) {
+func (e *settingsEntity) drop(ctx workflow.Context, in flow.SettingsDrop) (struct{}, error) {
 	e.remove(in.Revision)
+	e.settle(workflow.Now(ctx).UTC(), in.Revision, settings.Record{Outcome: settings.Refused, Code: in.Code, Message: in.Message})
 	return struct{}{}, nil
 }
 
@@ -138,11 +210,5 @@ func (e *settingsEntity) prune() {
 }
 
 func (e *settingsEntity) remove(revision int64) {
-	kept := e.state.Revisions[:0:0]
-	for _, s := range e.state.Revisions {
-		if s.Revision != revision {
-			kept = append(kept, s)
-		}
-	}
-	e.state.Revisions = kept
+	e.state.Revisions = slices.DeleteFunc(slices.Clone(e.state.Revisions), func(s settings.Settings) bool { return s.Revision == revision })
 }

@@ -68,9 +68,9 @@ func current(t *testing.T, env *testsuite.TestWorkflowEnvironment, revision int6
 
 func TestSettingsAreInForceOnlyWhenApplied(t *testing.T) {
 	proposed, propose := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings(), First: true})
-	applied, apply := update(flow.ApplySettings.Name, flow.SettingsChoice{Revision: 1})
+	applied, apply := update(flow.ApplySettings.Name, flow.SettingsApplication{Revision: 1})
 	again, second := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings(), First: true})
-	dropped, drop := update(flow.DropSettings.Name, flow.SettingsChoice{Revision: 1})
+	dropped, drop := update(flow.DropSettings.Name, flow.SettingsDrop{Revision: 1})
 	entity(t, flow.SettingsState{Instance: "local"},
 		propose,
 		func(env *testsuite.TestWorkflowEnvironment) {
@@ -131,10 +131,10 @@ func TestSettingsKeepTheNewestRevisions(t *testing.T) {
 
 func TestSettingsContinueAsNew(t *testing.T) {
 	_, propose := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings(), First: true})
-	_, apply := update(flow.ApplySettings.Name, flow.SettingsChoice{Revision: 1})
+	_, apply := update(flow.ApplySettings.Name, flow.SettingsApplication{Revision: 1})
 	env := entity(t, flow.SettingsState{Instance: "local"}, propose, apply, func(env *testsuite.TestWorkflowEnvironment) {
 		env.SetContinueAsNewSuggested(true)
-		_, wake := update(flow.DropSettings.Name, flow.SettingsChoice{Revision: 99})
+		_, wake := update(flow.DropSettings.Name, flow.SettingsDrop{Revision: 99})
 		wake(env)
 	})
 	var next *workflow.ContinueAsNewError

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 
 	enumspb "go.temporal.io/api/enums/v1"
 
@@ -22,7 +21,12 @@ type EnableRequest struct {
 	Username    string
 	Password    secret.String
 	Recipients  []seal.Recipient
+	ProofDays   int // 0 for [settings.DefaultProofDays]
 	RequestedBy string
+	// Adopt takes over what another controller left on the share; Signers is a trusted
+	// copy of its allowed_signers, empty to trust the share's own.
+	Adopt   bool
+	Signers []byte
 }
 
 // Enable validates, proposes the settings to the entity, and runs the workflow that
@@ -43,15 +47,9 @@ func (c *Controller) Enable(ctx context.Context, in EnableRequest) (settings.Sum
 	if err != nil {
 		return settings.Summary{}, err
 	}
-	id := flow.ChangeSettingsWorkflowID(c.instance)
-	run, err := flow.Enable.Start(ctx, c.client, c.options(id), flow.ChangeSettingsInput{
-		Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy,
+	return change(ctx, c, flow.Enable, "enabling", flow.ChangeSettingsInput{
+		Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Adopt: in.Adopt, Signers: in.Signers,
 	})
-	if err != nil {
-		_, dropErr := flow.DropSettings.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.SettingsChoice{Revision: revision})
-		return settings.Summary{}, errors.Join(c.running(ctx, err, fault.ChangeRunning, "a change of settings", id), c.fault(dropErr))
-	}
-	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), what: "enabling"})
 }
 
 // propose hands settings to the entity, which it starts when it does not run.
@@ -67,25 +65,46 @@ func (c *Controller) propose(ctx context.Context, proposal flow.SettingsProposal
 }
 
 func (r EnableRequest) settings() (settings.Settings, error) {
-	private, err := seal.GenerateSigningKey(rand.Reader)
+	signing, err := newSigning()
 	if err != nil {
 		return settings.Settings{}, err
 	}
-	key, err := seal.ParseSigningKey(private)
+	controller, err := backup.NewID(rand.Reader)
 	if err != nil {
 		return settings.Settings{}, err
 	}
 	s := settings.Settings{
-		Instance: r.Instance, Share: r.Share, ChangedBy: r.RequestedBy,
+		Instance: r.Instance, Share: r.Share, ChangedBy: r.RequestedBy, ProofDays: r.ProofDays, Controller: string(controller),
 		Credential: settings.Credential{Username: r.Username, Password: secret.NewTransfer(r.Password)},
-		Signing:    settings.Signing{PrivateKey: secret.NewTransfer(private), Public: key.Public()},
+		Recipients: recipients(r.Recipients), Signing: signing, Kind: settings.KindEnable,
 	}
-	for _, recipient := range r.Recipients {
-		s.Recipients = append(s.Recipients, settings.Recipient{
-			Recipient: backup.Recipient{Kind: recipient.Kind, Fingerprint: recipient.Fingerprint}, Text: recipient.Text, Expires: recipient.Expires,
-		})
+	if r.Adopt {
+		s.Kind = settings.KindAdopt
 	}
 	return s, nil
+}
+
+// newSigning makes a signing key.
+func newSigning() (settings.Signing, error) {
+	private, err := seal.GenerateSigningKey(rand.Reader)
+	if err != nil {
+		return settings.Signing{}, err
+	}
+	key, err := seal.ParseSigningKey(private)
+	if err != nil {
+		return settings.Signing{}, err
+	}
+	return settings.Signing{PrivateKey: secret.NewTransfer(private), Public: key.Public()}, nil
+}
+
+func recipients(all []seal.Recipient) []settings.Recipient {
+	var out []settings.Recipient
+	for _, r := range all {
+		out = append(out, settings.Recipient{
+			Recipient: backup.Recipient{Kind: r.Kind, Fingerprint: r.Fingerprint}, Text: r.Text, Expires: r.Expires,
+		})
+	}
+	return out
 }
 
 // Summary tells what is in force, without secrets. NOT_ENABLED when nothing is.

@@ -63,6 +63,15 @@ func (c *Controller) Verify(ctx context.Context, id string) (backup.Verdict, err
 		flow.VerifyInput{Instance: c.instance, BackupID: backupID})
 }
 
+// VerifyAll checks everything that the instance has on the share, without a key.
+// Another audit that runs already is followed instead.
+func (c *Controller) VerifyAll(ctx context.Context) (backup.Audit, error) {
+	if err := c.ready(ctx); err != nil {
+		return backup.Audit{}, err
+	}
+	return follow(ctx, c, flow.VerifyAll, flow.VerifyAllWorkflowID(c.instance), "the audit", flow.AuditInput{Instance: c.instance})
+}
+
 // Delete removes one finished backup from the share.
 func (c *Controller) Delete(ctx context.Context, id, requestedBy string) (backup.Overview, error) {
 	backupID, err := c.Resolve(ctx, id)

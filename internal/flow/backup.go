@@ -171,10 +171,11 @@ type SealBackupOutput struct {
 
 // PublishBackupInput asks for the rename that makes it a backup.
 type PublishBackupInput struct {
-	BackupID  backup.ID     `json:"backupId"`
-	Revision  int64         `json:"revision"`
-	StartedAt time.Time     `json:"startedAt"`
-	Sealed    []backup.File `json:"sealed"`
+	BackupID    backup.ID     `json:"backupId"`
+	Revision    int64         `json:"revision"`
+	StartedAt   time.Time     `json:"startedAt"`
+	RequestedBy string        `json:"requestedBy"`
+	Sealed      []backup.File `json:"sealed"`
 }
 
 // PublishBackupOutput names the backup's folder.

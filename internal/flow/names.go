@@ -24,6 +24,12 @@ func VerifyWorkflowID(instance string, id backup.ID) string {
 	return instance + ":verify:" + string(id)
 }
 
+// VerifyAllWorkflowID lets one audit of the share run at a time.
+func VerifyAllWorkflowID(instance string) string { return instance + ":verify-all" }
+
+// ReplaceKeysWorkflowID lets one replacement of keys run at a time.
+func ReplaceKeysWorkflowID(instance string) string { return instance + ":replace-keys" }
+
 // DeleteWorkflowID lets one deletion of a backup run at a time.
 func DeleteWorkflowID(instance string, id backup.ID) string {
 	return instance + ":delete:" + string(id)

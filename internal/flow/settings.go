@@ -3,6 +3,7 @@ package flow
 import (
 	"time"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/settings"
 )
 
@@ -12,20 +13,47 @@ var Settings = Workflow[SettingsState, struct{}]{"SettingsWorkflow"}
 
 // SettingsState is what the entity carries from run to run.
 type SettingsState struct {
-	Instance  string              `json:"instance"`
-	Active    int64               `json:"active"` // revision in force, 0 before enable
-	Last      int64               `json:"last"`   // newest revision ever given out
-	Revisions []settings.Settings `json:"revisions"`
+	Instance   string              `json:"instance"`
+	Active     int64               `json:"active"` // revision in force, 0 before enable
+	Last       int64               `json:"last"`   // newest revision ever given out
+	Revisions  []settings.Settings `json:"revisions"`
+	Controller string              `json:"controller"` // ID, from the first proposal on
+	History    settings.History    `json:"history"`
+	Ledgers    []ShareLedger       `json:"ledgers"` // one for each share that was ever in force
+	Keys       []KeyState          `json:"keys"`    // of all recipients, present and recent
+}
+
+// ShareLedger is the head of the ledger on one share.
+type ShareLedger struct {
+	Share string            `json:"share"` // [settings.Share.Place]
+	Head  backup.LedgerHead `json:"head"`
+}
+
+// KeyState is what is remembered about the holder of a key.
+type KeyState struct {
+	Fingerprint string    `json:"fingerprint"`
+	Since       time.Time `json:"since"` // when it became a recipient
+	ProvenAt    time.Time `json:"provenAt,omitzero"`
+	ProvenBy    string    `json:"provenBy,omitempty"`
+	Challenge   string    `json:"challenge,omitempty"` // digest of the answer to the open challenge
+	AskedAt     time.Time `json:"askedAt,omitzero"`
 }
 
 // Messages to the settings entity. A change is proposed, probed from outside, and
 // then put in force or dropped.
 var (
 	ProposeSettings = Update[SettingsProposal, int64]{"propose"}
-	ApplySettings   = Update[SettingsChoice, settings.Summary]{"apply"}
-	DropSettings    = Update[SettingsChoice, struct{}]{"drop"}
+	ProposeChange   = Update[settings.Change, int64]{"propose-change"}
+	ApplySettings   = Update[SettingsApplication, settings.Summary]{"apply"}
+	DropSettings    = Update[SettingsDrop, struct{}]{"drop"}
+	AdvanceLedger   = Update[LedgerAdvance, backup.LedgerHead]{"advance-ledger"}
+	ChallengeKeys   = Update[KeyChallenges, struct{}]{"challenge-keys"}
+	ProveKey        = Update[KeyProof, KeyState]{"prove-key"}
+	Reseal          = Update[ResealInput, struct{}]{"reseal"}
 	GetSettings     = Query[SettingsChoice, settings.Settings]{"settings"}
 	SummarySettings = Query[struct{}, settings.Summary]{"summary"}
+	SettingsHistory = Query[struct{}, settings.History]{"history"}
+	GetLedger       = Query[LedgerQuestion, backup.LedgerHead]{"ledger"}
 )
 
 // SettingsProposal is a complete set of settings that is not in force yet.
@@ -39,8 +67,61 @@ type SettingsChoice struct {
 	Revision int64 `json:"revision"`
 }
 
-// Enable probes a first proposal and puts it in force.
-var Enable = Workflow[ChangeSettingsInput, settings.Summary]{"EnableWorkflow"}
+// SettingsApplication puts a revision in force.
+type SettingsApplication struct {
+	Revision int64 `json:"revision"`
+	// Signers are public keys that signed what lies on the share already; they are
+	// trusted from now on, as former ones.
+	Signers []string `json:"signers,omitempty"`
+}
+
+// SettingsDrop forgets a proposal, with the reason.
+type SettingsDrop struct {
+	Revision int64  `json:"revision"`
+	Code     string `json:"code,omitempty"`
+	Message  string `json:"message,omitempty"`
+}
+
+// LedgerQuestion asks for the head of the ledger on a share.
+type LedgerQuestion struct {
+	Share string `json:"share"`
+}
+
+// LedgerAdvance moves the head of a share's ledger. It is refused with
+// SETTINGS_CHANGED unless the head is From, or To already.
+type LedgerAdvance struct {
+	Share string            `json:"share"`
+	From  backup.LedgerHead `json:"from"`
+	To    backup.LedgerHead `json:"to"`
+}
+
+// KeyChallenges notes the open challenges, by fingerprint of the key: digests of the
+// answers only.
+type KeyChallenges struct {
+	Digests map[string]string `json:"digests"`
+	By      string            `json:"by"`
+}
+
+// KeyProof is an answer to a challenge, as its digest.
+type KeyProof struct {
+	Digest string `json:"digest"`
+	By     string `json:"by"`
+}
+
+// ResealInput asks the entity to write its state anew, under the newest codec key.
+type ResealInput struct {
+	By string `json:"by"`
+}
+
+// Workflows that change what is in force. All have the same fixed ID, so one change
+// runs at a time.
+var (
+	Enable            = Workflow[ChangeSettingsInput, settings.Summary]{"EnableWorkflow"}
+	ChangeShare       = Workflow[ChangeSettingsInput, ChangeShareOutput]{"ChangeShareWorkflow"}
+	ChangeCredentials = Workflow[ChangeSettingsInput, settings.Summary]{"ChangeCredentialsWorkflow"}
+	ChangeKey         = Workflow[ChangeSettingsInput, settings.Summary]{"ChangeKeyWorkflow"}
+	ChangeSigningKey  = Workflow[ChangeSettingsInput, settings.Summary]{"ChangeSigningKeyWorkflow"}
+)
 
 // ChangeSettingsInput starts a change of settings. It holds no secret: the values
 // are with the entity already.
@@ -48,17 +129,39 @@ type ChangeSettingsInput struct {
 	Instance    string `json:"instance"`
 	Revision    int64  `json:"revision"`
 	RequestedBy string `json:"requestedBy"`
+	// Adopt takes over the backups that are on the share already. Signers is the
+	// operator's trusted copy of allowed_signers; without it the share's own is used.
+	Adopt   bool   `json:"adopt,omitempty"`
+	Signers []byte `json:"signers,omitempty"`
+	// Copy copies the backups of the share in force to the new one first.
+	Copy bool `json:"copy,omitempty"`
+}
+
+// ChangeShareOutput tells what became of the backups on the share that was in force.
+type ChangeShareOutput struct {
+	Settings settings.Summary `json:"settings"`
+	Before   settings.Share   `json:"before"`
+	Copied   int              `json:"copied"`
+	// LeftBehind is how many backups the share that was in force holds still, -1 when it
+	// did not answer.
+	LeftBehind int `json:"leftBehind"`
 }
 
 // The activities of a change.
 var (
 	ProbeShare   = Activity[ProbeShareInput, ProbeShareOutput]{"ProbeShare"}
+	CopyBackups  = Activity[CopyBackupsInput, CopyBackupsOutput]{"CopyBackups"}
 	SettleChange = Activity[SettleChangeInput, settings.Summary]{"SettleChange"}
 )
 
-// ProbeShareInput asks for the whole check of a proposed share.
+// ProbeShareInput asks for the whole check of proposed settings: everything that a
+// backup needs from the share, that no other controller writes there, and that the
+// keys can be encrypted to.
 type ProbeShareInput struct {
-	Revision int64 `json:"revision"`
+	Revision int64  `json:"revision"`
+	Adopt    bool   `json:"adopt,omitempty"`
+	Signers  []byte `json:"signers,omitempty"`
+	Copy     bool   `json:"copy,omitempty"`
 }
 
 // ProbeShareOutput is what the share told about itself.
@@ -68,10 +171,32 @@ type ProbeShareOutput struct {
 	Dialect    string        `json:"dialect"`
 	Cipher     string        `json:"cipher"`
 	Took       time.Duration `json:"took"`
+	// Before is the share in force; Held how many backups it holds when another one is
+	// proposed, -1 when it did not answer.
+	Before settings.Share `json:"before"`
+	Held   int            `json:"held"`
+	// Adopted is how many backups were found on the share and will be taken over.
+	Adopted int `json:"adopted,omitempty"`
 }
 
-// SettleChangeInput puts a proposal in force, or drops it.
-type SettleChangeInput struct {
+// CopyBackupsInput asks for the copy of all backups from the share in force to that of
+// a proposed revision.
+type CopyBackupsInput struct {
 	Revision int64 `json:"revision"`
-	Drop     bool  `json:"drop"`
+}
+
+// CopyBackupsOutput tells what was copied and compared.
+type CopyBackupsOutput struct {
+	Backups int   `json:"backups"`
+	Bytes   int64 `json:"bytes"`
+}
+
+// SettleChangeInput puts a proposal in force, or drops it with the reason.
+type SettleChangeInput struct {
+	Revision int64  `json:"revision"`
+	Drop     bool   `json:"drop"`
+	Code     string `json:"code,omitempty"`
+	Message  string `json:"message,omitempty"`
+	Adopt    bool   `json:"adopt,omitempty"`
+	Signers  []byte `json:"signers,omitempty"`
 }

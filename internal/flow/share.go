@@ -39,6 +39,8 @@ type ListOutput struct {
 type VerifyInput struct {
 	Instance string    `json:"instance"`
 	BackupID backup.ID `json:"backupId"`
+	// Alone leaves out what concerns the share as a whole, because an audit has told it.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // DeleteInput asks for the removal of a finished backup.

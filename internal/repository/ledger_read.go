@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,9 @@ type LedgerState struct {
 	Folder     string              // its name in backups/
 	SumsSHA256 string              // of its SHA256SUMS; empty when it is gone
 	Recipients []backup.Recipient  // to whom its key.age is wrapped
+	// Exposed are the fingerprints of all keys that its backup key was ever wrapped to,
+	// oldest first: whoever has one of them may know the backup key.
+	Exposed []string
 
 	earlier []string // digests of its former SHA256SUMS
 }
@@ -227,6 +231,14 @@ func (l *Ledger) enter(e backup.LedgerEntry) {
 	}
 	if s.SumsSHA256 != "" && s.SumsSHA256 != e.SumsSHA256 {
 		s.earlier = append(s.earlier, s.SumsSHA256)
+	}
+	if e.Action == backup.LedgerReencrypted {
+		s.Exposed = nil // the backup key is a new one
+	}
+	for _, recipient := range e.Recipients {
+		if !slices.Contains(s.Exposed, recipient.Fingerprint) {
+			s.Exposed = append(s.Exposed, recipient.Fingerprint)
+		}
 	}
 	s.Sequence, s.Action, s.Folder, s.SumsSHA256, s.Recipients = e.Sequence, e.Action, e.Folder, e.SumsSHA256, e.Recipients
 }

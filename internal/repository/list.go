@@ -133,6 +133,19 @@ func (r *Repository) locate(ctx context.Context, id backup.ID) (string, error) {
 	return "", fault.Newf(fault.BackupNotFound, "%s holds no backup %s", r, id)
 }
 
+// Folder returns the name of a backup's folder in backups/. BACKUP_NOT_FOUND when there
+// is none.
+func (r *Repository) Folder(ctx context.Context, id backup.ID) (string, error) {
+	folder, err := r.locate(ctx, id)
+	return path.Base(folder), err
+}
+
+// Count returns how many folders of backups there are.
+func (r *Repository) Count(ctx context.Context) (int, error) {
+	names, _, err := r.folders(ctx)
+	return len(names), err
+}
+
 // Newest returns the newest backup's ID and its manifest's digest, nil when there
 // is none. Unreadable ones are passed over.
 func (r *Repository) Newest(ctx context.Context) (*backup.Previous, error) {

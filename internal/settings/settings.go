@@ -15,6 +15,11 @@ import (
 const (
 	MaxRecipients    = 16
 	maxRecipientText = 8 << 10 // an age post-quantum recipient has about 2 KiB
+	// MaxFormerSigners bounds how many retired signing keys are still trusted.
+	MaxFormerSigners = 64
+	// DefaultProofDays is how long a key may go without a proof that somebody holds it.
+	DefaultProofDays = 90
+	maxProofDays     = 3650
 	maxUsername      = 256
 	maxPassword      = 512
 )
@@ -38,8 +43,17 @@ type Settings struct {
 	Credential Credential      `json:"credential"`
 	Recipients []Recipient     `json:"recipients"`
 	Signing    Signing         `json:"signing"`
+	ProofDays  int             `json:"proofDays"` // after which an unproven key is warned of, DefaultProofDays when 0
 	ChangedAt  time.Time       `json:"changedAt"`
 	ChangedBy  string          `json:"changedBy"`
+
+	// Controller is the ID under which this controller writes to the share. It stays
+	// the same for as long as the settings entity lives.
+	Controller string `json:"controller"`
+	// Base is the revision that this one was made from, 0 for the first.
+	Base int64 `json:"base"`
+	// Kind says what the change to this revision was about.
+	Kind Kind `json:"kind"`
 }
 
 // Share is the external store.
@@ -63,40 +77,13 @@ type Recipient struct {
 
 // Signing is the key that signs backups.
 type Signing struct {
-	PrivateKey secret.Transfer `json:"privateKey"` // OpenSSH PEM, Ed25519
-	Public     string          `json:"public"`     // authorized_keys form
+	PrivateKey secret.Transfer `json:"privateKey"`       // OpenSSH PEM, Ed25519
+	Public     string          `json:"public"`           // authorized_keys form
+	Former     []string        `json:"former,omitempty"` // public keys that signed earlier backups, oldest first
 }
 
-// Summary is [Settings] without anything secret.
-type Summary struct {
-	Revision   int64              `json:"revision"`
-	Instance   backup.Instance    `json:"instance"`
-	Share      Share              `json:"share"`
-	Username   string             `json:"username"`
-	Recipients []RecipientSummary `json:"recipients"`
-	SigningKey string             `json:"signingKey"` // public half, authorized_keys form
-	ChangedAt  time.Time          `json:"changedAt"`
-	ChangedBy  string             `json:"changedBy"`
-}
-
-// RecipientSummary is what a person needs to recognise a key.
-type RecipientSummary struct {
-	backup.Recipient
-	Expires time.Time `json:"expires,omitzero"`
-}
-
-// Summary leaves the secrets out.
-func (s Settings) Summary() Summary {
-	out := Summary{
-		Revision: s.Revision, Instance: s.Instance, Share: s.Share, Username: s.Credential.Username,
-		SigningKey: s.Signing.Public, ChangedAt: s.ChangedAt, ChangedBy: s.ChangedBy,
-		Recipients: make([]RecipientSummary, 0, len(s.Recipients)),
-	}
-	for _, r := range s.Recipients {
-		out.Recipients = append(out.Recipients, RecipientSummary{Recipient: r.Recipient, Expires: r.Expires})
-	}
-	return out
-}
+// Publics returns the public keys whose signatures count, the one in use last.
+func (s Signing) Publics() []string { return append(s.Former[:len(s.Former):len(s.Former)], s.Public) }
 
 // PublicRecipients returns the recipients as the manifest lists them.
 func (s Settings) PublicRecipients() []backup.Recipient {
@@ -139,8 +126,13 @@ func (s Settings) Validate() error {
 		}
 		seen[r.Fingerprint] = true
 	}
-	if s.Signing.PrivateKey.IsZero() || s.Signing.Public == "" {
+	switch {
+	case s.Signing.PrivateKey.IsZero() || s.Signing.Public == "":
 		return fault.Newf(fault.SettingsInvalid, "the signing key is missing")
+	case len(s.Signing.Former) > MaxFormerSigners:
+		return fault.Newf(fault.SettingsInvalid, "more than %d former signing keys cannot be kept", MaxFormerSigners)
+	case s.ProofDays < 0 || s.ProofDays > maxProofDays:
+		return fault.Newf(fault.SettingsInvalid, "a key is to be proven every 1 to %d days, not %d", maxProofDays, s.ProofDays)
 	}
 	return nil
 }
@@ -162,4 +154,14 @@ func (c Credential) validate() error {
 		return fault.Newf(fault.SettingsInvalid, "the password for the share is not UTF-8, or has a NUL")
 	}
 	return nil
+}
+
+// Place names the share such that all spellings of a path are one: its ledger is kept
+// under this name. A path that is malformed stays as it is.
+func (s Share) Place() string {
+	unc, err := share.ParseUNC(s.Path)
+	if err != nil {
+		return s.Path
+	}
+	return strings.ToLower(unc.String())
 }

@@ -57,11 +57,26 @@ type operator struct {
 	recipient string
 	log       string
 	traces    *receiver
+	namespace string // of Temporal, empty for the default
 	stop      func()
+	kill      func() // ends the worker as a power cut does
 }
 
-// newOperator starts a worker of a new instance on the lab.
+// newOperator starts a worker of a new instance on the lab, with all its sources.
 func newOperator(t *testing.T) *operator {
+	return newOperatorWith(t, func(env lab.Environment) string {
+		return fmt.Sprintf("  ad: {url: %s, caFile: %s, username: %s, passwordFile: %s, sysvol: true}\n", env["LAB_LDAP_URL"], env["LAB_LDAP_CA"], env["LAB_LDAP_USER"], env["LAB_LDAP_PASSWORD_FILE"]) +
+			onlyCA(env) +
+			fmt.Sprintf("  azure: {managementUrl: %s, adminManagementUrl: %s, authorityUrl: %s, clientId: %s, clientSecretFile: %s, caFile: %s, resolver: %s}\n",
+				env["LAB_ARM_URL"], env["LAB_ADMIN_ARM_URL"], env["LAB_ARM_AUTHORITY"], env["LAB_ARM_CLIENT_ID"], env["LAB_ARM_SECRET_FILE"], env["LAB_ARM_CA"], env["LAB_ARM_RESOLVER"])
+	})
+}
+
+// onlyCA is a source that is captured within a moment.
+func onlyCA(env lab.Environment) string { return fmt.Sprintf("  ca: {dir: %s}\n", env["LAB_CA_DIR"]) }
+
+// newOperatorWith starts a worker with the given sources, as its configuration has them.
+func newOperatorWith(t *testing.T, sources func(lab.Environment) string) *operator {
 	t.Helper()
 	o := &operator{t: t, dir: t.TempDir(), env: lab.Use(t), traces: newReceiver(t)}
 	id, err := backup.NewID(rand.Reader)
@@ -80,11 +95,7 @@ codec: {keyFile: codec.keys}
 spool: {dir: spool}
 host: e2e
 sources:
-  ad: {url: %s, caFile: %s, username: %s, passwordFile: %s, sysvol: true}
-  ca: {dir: %s}
-  azure: {managementUrl: %s, adminManagementUrl: %s, authorityUrl: %s, clientId: %s, clientSecretFile: %s, caFile: %s, resolver: %s}
-`, o.instance, id, o.env["TEMPORAL_ADDRESS"], o.env["LAB_LDAP_URL"], o.env["LAB_LDAP_CA"], o.env["LAB_LDAP_USER"], o.env["LAB_LDAP_PASSWORD_FILE"], o.env["LAB_CA_DIR"],
-		o.env["LAB_ARM_URL"], o.env["LAB_ADMIN_ARM_URL"], o.env["LAB_ARM_AUTHORITY"], o.env["LAB_ARM_CLIENT_ID"], o.env["LAB_ARM_SECRET_FILE"], o.env["LAB_ARM_CA"], o.env["LAB_ARM_RESOLVER"]))
+%s`, o.instance, id, o.env["TEMPORAL_ADDRESS"], sources(o.env)))
 	o.startWorker()
 	return o
 }
@@ -101,6 +112,7 @@ func (o *operator) startWorker() {
 	o.log = o.file("worker.log")
 	log, err := os.OpenFile(o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(o.t, err)
+	began := len(readAll(o.t, o.log))
 	cmd := exec.Command(filepath.Join(binaries(o.t), "infrabackup-worker"), "--config", o.file("worker.yaml"))
 	cmd.Env = append(os.Environ(), o.traces.environment()...)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -112,10 +124,17 @@ func (o *operator) startWorker() {
 		}
 		require.NoError(o.t, log.Close())
 	})
-	o.t.Cleanup(o.stop)
+	o.kill = func() {
+		o.t.Helper()
+		require.NoError(o.t, cmd.Process.Kill())
+		_ = cmd.Wait() // it was killed
+		o.stop = sync.OnceFunc(func() { require.NoError(o.t, log.Close()) })
+		o.stop()
+	}
+	o.t.Cleanup(func() { o.stop() })
 	require.Eventually(o.t, func() bool {
 		data, err := os.ReadFile(o.log)
-		return err == nil && bytes.Contains(data, []byte("msg=ready"))
+		return err == nil && bytes.Contains(data[began:], []byte("msg=ready"))
 	}, time.Minute, 50*time.Millisecond)
 }
 
@@ -132,6 +151,9 @@ func (o *operator) run(args ...string) answer {
 	cmd := exec.Command(filepath.Join(binaries(o.t), "infrabackup"), args...)
 	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+o.env["TEMPORAL_ADDRESS"], "INFRABACKUP_INSTANCE="+o.instance,
 		"INFRABACKUP_CODEC_KEY_FILE="+o.file("codec.keys"))
+	if o.namespace != "" {
+		cmd.Env = append(cmd.Env, "TEMPORAL_NAMESPACE="+o.namespace)
+	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

@@ -1,0 +1,35 @@
+package activities
+
+import (
+	"context"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
+)
+
+// AuditShare compares the share with its ledger, and the ledger with the head that the
+// settings entity holds. What is wrong is a finding.
+func (a *Activities) AuditShare(ctx context.Context, _ flow.AuditInput) (flow.AuditOutput, error) {
+	repo, s, err := a.repository(ctx, 0)
+	if err != nil {
+		return flow.AuditOutput{}, err
+	}
+	signers, err := a.trusted(ctx, s)
+	if err != nil {
+		return flow.AuditOutput{}, err
+	}
+	head, err := a.ledgerHead(ctx, s)
+	if err != nil {
+		return flow.AuditOutput{}, err
+	}
+	startHeart(ctx, "", flow.PhaseReadBack, 0)
+	audit, ids, err := repo.Audit(ctx, repository.AuditOptions{AllowedSigners: signers, Head: &head})
+	if err != nil {
+		return flow.AuditOutput{}, err
+	}
+	if len(ids) > flow.MaxAudited {
+		return flow.AuditOutput{}, fault.Newf(fault.LimitExceeded, "%s holds %d backups, at most %d are verified at once", repo, len(ids), flow.MaxAudited)
+	}
+	return flow.AuditOutput{Audit: audit, Backups: ids}, nil
+}

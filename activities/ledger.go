@@ -1,0 +1,200 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/settings"
+)
+
+// maxAppends bounds how often an entry is tried while others come first.
+const maxAppends = 32
+
+// book enters what is done to the backups of one share into its ledger. The entries
+// lie on the share, the head is kept by the settings entity: whoever can change the
+// one cannot change the other.
+type book struct {
+	activities *Activities
+	repo       *repository.Repository
+	settings   settings.Settings // whose share and signing key are used
+	key        *seal.SigningKey
+	signers    []byte // allowed_signers as it has to be now
+}
+
+// book opens the ledger of the share that s names. Trusted are the signing keys of s
+// and of the settings in force, which may have changed since a run began.
+func (a *Activities) book(ctx context.Context, repo *repository.Repository, s settings.Settings) (*book, error) {
+	key, err := seal.ParseSigningKey(s.Signing.PrivateKey.String)
+	if err != nil {
+		return nil, err
+	}
+	signers, err := a.trusted(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return &book{activities: a, repo: repo, settings: s, key: key, signers: signers}, nil
+}
+
+// trusted is the content of allowed_signers: the keys in force, and those of s.
+func (a *Activities) trusted(ctx context.Context, s settings.Settings) ([]byte, error) {
+	now, err := a.settings(ctx, 0)
+	if fault.CodeOf(err) == fault.NotEnabled {
+		return seal.AllowedSigners(s.Signing.Publics()...), nil // the first settings are being tried
+	}
+	if err != nil {
+		return nil, err
+	}
+	all := now.Signing.Publics()
+	known := map[string]bool{}
+	for _, public := range all {
+		known[public] = true
+	}
+	for _, public := range s.Signing.Publics() {
+		if !known[public] {
+			all = append(all, public)
+		}
+	}
+	return seal.AllowedSigners(all...), nil
+}
+
+// claim makes sure that no other controller writes to the instance's folder.
+func (b *book) claim(ctx context.Context) error {
+	return b.repo.Claim(ctx, b.settings.Controller)
+}
+
+func (b *book) head(ctx context.Context) (backup.LedgerHead, error) {
+	return b.activities.ledgerHead(ctx, b.settings)
+}
+
+// ledgerHead asks the entity for the head of the ledger on the share of s.
+func (a *Activities) ledgerHead(ctx context.Context, s settings.Settings) (backup.LedgerHead, error) {
+	head, err := flow.GetLedger.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), flow.LedgerQuestion{Share: s.Share.Place()})
+	if err != nil {
+		return head, fault.New(fault.TemporalUnreachable, "the head of the ledger cannot be read", err)
+	}
+	return head, nil
+}
+
+// advance tells the entity the new head. SETTINGS_CHANGED when another entry came
+// first.
+func (b *book) advance(ctx context.Context, from, to backup.LedgerHead) error {
+	_, err := flow.AdvanceLedger.Send(ctx, b.activities.Client, flow.SettingsWorkflowID(b.activities.Instance.Name),
+		flow.LedgerAdvance{Share: b.settings.Share.Place(), From: from, To: to})
+	return flowError(err)
+}
+
+// enter adds an entry to the ledger. It may be repeated: an entry that an earlier
+// attempt had made is found, unless others followed, and then it stands twice, which
+// says the same.
+func (b *book) enter(ctx context.Context, e backup.LedgerEntry) error {
+	if err := b.claim(ctx); err != nil {
+		return err
+	}
+	e.Controller, e.At = b.settings.Controller, b.activities.Now().UTC()
+	for range maxAppends {
+		head, err := b.head(ctx)
+		if err != nil {
+			return err
+		}
+		next, own, err := b.repo.AppendLedger(ctx, head, e, b.key, b.signers)
+		if err != nil {
+			return err
+		}
+		if next != head {
+			err = b.advance(ctx, head, next)
+		}
+		if fault.CodeOf(err) == fault.SettingsChanged {
+			continue
+		}
+		if err != nil || own {
+			return err
+		}
+	}
+	return fault.Newf(fault.ShareBusy, "the ledger of %s grows faster than an entry can be made", b.repo)
+}
+
+// open makes the ledger of a share that comes in force. With adopt, another
+// controller's ledger is continued and its folder taken over, after it was checked;
+// else the ledger begins anew unless this controller was here before. Backups that the
+// ledger does not know become entries.
+func (b *book) open(ctx context.Context, adopt bool, signers []byte, by string) error {
+	head, err := b.head(ctx)
+	if err != nil {
+		return err
+	}
+	if adopt {
+		adoption, err := b.repo.Adopt(ctx, signers)
+		if err != nil {
+			return err
+		}
+		if head == (backup.LedgerHead{}) && adoption.Head != head {
+			if err := b.advance(ctx, head, adoption.Head); err != nil {
+				return err
+			}
+		}
+		if err := b.repo.TakeOver(ctx, b.settings.Controller); err != nil {
+			return err
+		}
+		b.signers = append(b.signers, seal.AllowedSigners(adoption.Signers...)...)
+		if adoption.Head != (backup.LedgerHead{}) {
+			if err := b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerTakenOver, By: by}); err != nil {
+				return err
+			}
+		}
+		return b.adopt(ctx, adoption.Unlisted, by)
+	}
+	if err := b.claim(ctx); err != nil || head != (backup.LedgerHead{}) {
+		return err
+	}
+	return b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerBegun, By: by})
+}
+
+// adopt enters backups that lie on the share and are not in its ledger.
+func (b *book) adopt(ctx context.Context, unlisted []repository.Unlisted, by string) error {
+	for _, u := range unlisted {
+		err := b.enter(ctx, backup.LedgerEntry{
+			Action: backup.LedgerAdopted, BackupID: u.BackupID, Folder: u.Folder, SumsSHA256: u.SumsSHA256, Recipients: u.Recipients, By: by,
+		})
+		if err != nil {
+			return fmt.Errorf("adopt backup %s: %w", u.BackupID, err)
+		}
+	}
+	return nil
+}
+
+// adoptRest enters the backups that were copied to a share whose ledger does not know
+// them, and makes sure that ledger and backups agree.
+func (b *book) adoptRest(ctx context.Context, by string) error {
+	adoption, err := b.repo.Adopt(ctx, b.signers)
+	if err != nil {
+		return err
+	}
+	if err := b.adopt(ctx, adoption.Unlisted, by); err != nil {
+		return err
+	}
+	head, err := b.head(ctx)
+	if err != nil {
+		return err
+	}
+	audit, _, err := b.repo.Audit(ctx, repository.AuditOptions{AllowedSigners: b.signers, Head: &head})
+	if err != nil {
+		return err
+	}
+	if !audit.Good() {
+		return fault.Newf(fault.BackupDamaged, "%s is not sound after the copy: %s", b.repo, firstOf(audit))
+	}
+	return nil
+}
+
+func firstOf(audit backup.Audit) string {
+	findings := audit.Findings
+	for _, v := range audit.Backups {
+		findings = append(findings, v.Findings...)
+	}
+	return findings[0].File + ": " + findings[0].Message
+}

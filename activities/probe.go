@@ -1,0 +1,168 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+)
+
+// sessioned is implemented by stores that can tell what the connection is like.
+type sessioned interface {
+	// Describe returns dialect and cipher, such as "SMB 3.1.1" and "AES-128-GCM".
+	Describe() (dialect, cipher string)
+}
+
+// ProbeShare does the whole check with a proposed revision, on a connection of its own
+// that it ends: everything that a backup needs from the share, that no other
+// controller writes there (or, with Adopt, that what it left is sound), and that a
+// backup key can be wrapped to the recipients.
+func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (out flow.ProbeShareOutput, err error) {
+	s, err := a.settings(ctx, in.Revision)
+	if err != nil {
+		return out, err
+	}
+	if _, _, err := a.makeKey(ctx, s); err != nil { // tried, and forgotten
+		return out, err
+	}
+	began := a.Now()
+	store, err := a.OpenStore(ctx, s)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, closed(store)) }()
+	space, err := a.probe(ctx, store, s, in, &out)
+	if err != nil {
+		return out, err
+	}
+	out.FreeBytes, out.TotalBytes, out.Took = space.Free, space.Total, a.Now().Sub(began)
+	if described, ok := store.(sessioned); ok {
+		out.Dialect, out.Cipher = described.Describe()
+	}
+	return out, a.compare(ctx, s, in, &out)
+}
+
+func closed(store share.Store) error {
+	if err := store.Close(); err != nil {
+		return fmt.Errorf("end the connection to the share: %w", err)
+	}
+	return nil
+}
+
+func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) (share.Space, error) {
+	repo := repository.New(store, a.Instance.Name)
+	if err := repo.Probe(ctx, "settings-"+strconv.FormatInt(in.Revision, 10)); err != nil {
+		return share.Space{}, err
+	}
+	if in.Adopt {
+		adoption, err := repo.Adopt(ctx, in.Signers)
+		if err != nil {
+			return share.Space{}, err
+		}
+		out.Adopted = adoption.Backups
+	} else if err := repo.Claim(ctx, s.Controller); err != nil {
+		return share.Space{}, err
+	}
+	return store.Space(ctx)
+}
+
+// compare looks at the share in force, when the proposal names another one. One that
+// does not answer is often the reason for moving, so that is no failure unless it is to
+// be copied.
+func (a *Activities) compare(ctx context.Context, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) error {
+	now, err := a.settings(ctx, 0)
+	if fault.CodeOf(err) == fault.NotEnabled {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	out.Before = now.Share
+	if now.Share.Place() == s.Share.Place() {
+		if in.Copy {
+			return fault.Newf(fault.SettingsInvalid, "the backups are on %s already, so there is nothing to copy", s.Share.Path)
+		}
+		return nil
+	}
+	out.Held, err = a.held(ctx)
+	if err != nil && !in.Copy && ctx.Err() == nil {
+		out.Held = -1
+		return nil
+	}
+	return err
+}
+
+func (a *Activities) held(ctx context.Context) (int, error) {
+	repo, _, err := a.repository(ctx, 0)
+	if err != nil {
+		return 0, err
+	}
+	return repo.Count(ctx)
+}
+
+// CopyBackups copies all finished backups from the share in force to that of a
+// proposed revision, compares every byte there, and lets the ledger go on. It may be
+// repeated: what is there already is compared and kept.
+func (a *Activities) CopyBackups(ctx context.Context, in flow.CopyBackupsInput) (flow.CopyBackupsOutput, error) {
+	from, now, err := a.repository(ctx, 0)
+	if err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	to, next, err := a.repository(ctx, in.Revision)
+	if err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	source, err := a.book(ctx, from, now)
+	if err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	target, err := a.book(ctx, to, next)
+	if err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	return a.copyBackups(ctx, source, target)
+}
+
+func (a *Activities) copyBackups(ctx context.Context, source, target *book) (flow.CopyBackupsOutput, error) {
+	var out flow.CopyBackupsOutput
+	if err := target.claim(ctx); err != nil {
+		return out, err
+	}
+	head, err := source.head(ctx)
+	if err != nil {
+		return out, err
+	}
+	there, err := target.head(ctx)
+	if err != nil {
+		return out, err
+	}
+	beat := startHeart(ctx, "", flow.PhaseUpload, 0)
+	continued := there == (backup.LedgerHead{}) || there == head // else the new share has a ledger of its own
+	copied, err := source.repo.CopyTo(ctx, target.repo, repository.CopyOptions{
+		AllowedSigners: source.signers, Ledger: continued, Head: head,
+		Progress: func(p repository.CopyProgress) {
+			beat.items.Store(int64(p.Backup))
+			beat.bytes.Store(p.Bytes)
+		},
+	})
+	if err != nil {
+		return out, err
+	}
+	out.Backups, out.Bytes = copied.Backups, copied.Bytes
+	if continued {
+		if there != head {
+			err = target.advance(ctx, there, head)
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, target.adoptRest(ctx, target.settings.ChangedBy)
+}

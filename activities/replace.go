@@ -1,0 +1,121 @@
+package activities
+
+import (
+	"context"
+	"path"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
+)
+
+// ReplaceKeys puts new key files into finished backups and enters each into the
+// ledger. What an earlier attempt has done is found as it should be and passed over.
+// The service cannot open what it writes here.
+func (a *Activities) ReplaceKeys(ctx context.Context, in flow.RewrapInput) (flow.RewrapOutput, error) {
+	r, err := a.replacing(ctx, in.Revision, in.RequestedBy)
+	if err != nil {
+		return flow.RewrapOutput{}, err
+	}
+	beat := startHeart(ctx, "", flow.PhaseUpload, int64(len(in.Keys)))
+	out := flow.RewrapOutput{}
+	for i, key := range in.Keys {
+		done, err := r.key(ctx, key)
+		if err != nil {
+			return out, err
+		}
+		out.Backups = append(out.Backups, done)
+		beat.bytes.Store(int64(i + 1))
+	}
+	return out, nil
+}
+
+// SwapBackup replaces a backup by the one that was encrypted anew, after reading that
+// back, and signs it.
+func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (flow.ReplacedBackup, error) {
+	r, err := a.replacing(ctx, in.Revision, in.RequestedBy)
+	if err != nil {
+		return flow.ReplacedBackup{}, err
+	}
+	beat := startHeart(ctx, "", flow.PhaseReadBack, 0)
+	known, _ := r.ledger.State(in.BackupID)
+	swapped, err := r.book.repo.Swap(ctx, in.BackupID, repository.SwapOptions{
+		Key: r.book.key, AllowedSigners: r.book.signers, Staged: in.Staged, Sums: known.SumsSHA256,
+		Progress: func(_ string, done, total int64) {
+			beat.total.Store(total)
+			beat.bytes.Store(done)
+		},
+	})
+	if err != nil {
+		return flow.ReplacedBackup{}, err
+	}
+	out := flow.ReplacedBackup{BackupID: in.BackupID, Path: swapped.Folder, Changed: swapped.Changed}
+	return out, r.enter(ctx, backup.LedgerReencrypted, in.BackupID, swapped.Folder, swapped.Sums)
+}
+
+// replacing replaces keys of backups on the share in force.
+type replacing struct {
+	book       *book
+	ledger     *repository.Ledger
+	entered    map[backup.ID]string // sums, since the ledger was read
+	recipients []backup.Recipient
+	by         string
+}
+
+// replacing begins. SETTINGS_CHANGED when the keys in force are no longer those of the
+// revision that the new key files were made for.
+func (a *Activities) replacing(ctx context.Context, revision int64, by string) (*replacing, error) {
+	repo, s, err := a.repository(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	if s.Revision != revision {
+		return nil, fault.Newf(fault.SettingsChanged, "the key files were made for revision %d, and revision %d is in force", revision, s.Revision)
+	}
+	b, err := a.book(ctx, repo, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.claim(ctx); err != nil {
+		return nil, err
+	}
+	ledger, err := repo.ReadLedger(ctx, b.signers)
+	if err != nil {
+		return nil, err
+	}
+	return &replacing{book: b, ledger: ledger, entered: map[backup.ID]string{}, recipients: s.PublicRecipients(), by: by}, nil
+}
+
+// key replaces one. Its entry is made when the new files lie beside the old ones, so
+// that the ledger knows the new state before the share shows any of it.
+func (r *replacing) key(ctx context.Context, key flow.WrappedKey) (flow.ReplacedBackup, error) {
+	known, _ := r.ledger.State(key.BackupID)
+	folder, err := r.book.repo.Folder(ctx, key.BackupID)
+	if err != nil {
+		return flow.ReplacedBackup{}, err
+	}
+	enter := func(sums string) error { return r.enter(ctx, backup.LedgerRewrapped, key.BackupID, folder, sums) }
+	replaced, err := r.book.repo.ReplaceKey(ctx, key.BackupID, key.KeyAge, repository.ReplaceOptions{
+		Key: r.book.key, AllowedSigners: r.book.signers, Sums: known.SumsSHA256, Announce: enter,
+	})
+	if err != nil {
+		return flow.ReplacedBackup{}, err
+	}
+	out := flow.ReplacedBackup{BackupID: key.BackupID, Path: replaced.Folder, Changed: replaced.Changed, Written: replaced.Written}
+	return out, enter(replaced.Sums)
+}
+
+// enter makes the entry of a new state, unless the ledger has it.
+func (r *replacing) enter(ctx context.Context, action backup.LedgerAction, id backup.ID, folder, sums string) error {
+	if known, _ := r.ledger.State(id); known.SumsSHA256 == sums || r.entered[id] == sums {
+		return nil
+	}
+	err := r.book.enter(ctx, backup.LedgerEntry{
+		Action: action, BackupID: id, Folder: path.Base(folder), SumsSHA256: sums, Recipients: r.recipients, By: r.by,
+	})
+	if err == nil {
+		r.entered[id] = sums
+	}
+	return err
+}

@@ -1,0 +1,128 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"infrabackup/internal/fault"
+)
+
+// Kind says what a change of settings is about.
+type Kind string
+
+// The kinds of changes, and of other events that the history of settings keeps.
+const (
+	KindEnable      Kind = "enable"
+	KindAdopt       Kind = "adopt"
+	KindShare       Kind = "share"
+	KindCredentials Kind = "credentials"
+	KindKey         Kind = "key"
+	KindSigningKey  Kind = "signing-key"
+	KindProof       Kind = "proof"  // a key's holder answered a challenge
+	KindReseal      Kind = "reseal" // the settings were encrypted with the newest codec key
+)
+
+// Change names the parts of the settings that somebody wants to replace. What is nil
+// stays as it is.
+type Change struct {
+	Kind       Kind        `json:"kind"`
+	Share      *Share      `json:"share,omitempty"`
+	Credential *Credential `json:"credential,omitempty"`
+	Recipients []Recipient `json:"recipients,omitempty"`
+	ProofDays  *int        `json:"proofDays,omitempty"`
+	Signing    *Signing    `json:"signing,omitempty"` // without Former
+	By         string      `json:"by"`                // caller's identity, as the caller gave it
+}
+
+// With returns the settings after the change, not validated, without a revision of
+// their own yet. SETTINGS_INVALID when nothing would change.
+func (s Settings) With(c Change) (Settings, error) {
+	next := s
+	next.Base, next.Revision, next.Kind, next.ChangedBy, next.ChangedAt = s.Revision, 0, c.Kind, c.By, time.Time{}
+	if c.Share != nil {
+		next.Share = *c.Share
+	}
+	if c.Credential != nil {
+		next.Credential = *c.Credential
+	}
+	if len(c.Recipients) > 0 {
+		next.Recipients = c.Recipients
+	}
+	if c.ProofDays != nil {
+		next.ProofDays = *c.ProofDays
+	}
+	if c.Signing != nil {
+		next.Signing = Signing{PrivateKey: c.Signing.PrivateKey, Public: c.Signing.Public, Former: s.Signing.Publics()}
+	}
+	if len(s.differences(next)) == 0 {
+		return Settings{}, fault.Newf(fault.SettingsInvalid, "that is what is in force already")
+	}
+	return next, nil
+}
+
+// Describe says what is different in next, without any secret.
+func (s Settings) Describe(next Settings) string { return strings.Join(s.differences(next), "; ") }
+
+func (s Settings) differences(next Settings) []string {
+	var all []string
+	note := func(what, before, after string) {
+		switch {
+		case before == after:
+		case before == "":
+			all = append(all, what+": "+after)
+		default:
+			all = append(all, fmt.Sprintf("%s: %s -> %s", what, before, after))
+		}
+	}
+	note("share", s.Share.Path, next.Share.Path)
+	note("transport", string(s.Share.Transport), string(next.Share.Transport))
+	note("account", s.Credential.Username, next.Credential.Username)
+	if !s.Credential.Password.IsZero() && s.Credential.Password.Reveal() != next.Credential.Password.Reveal() {
+		all = append(all, "password: changed")
+	}
+	note("keys", fingerprints(s.Recipients), fingerprints(next.Recipients))
+	note("days between proofs", fmt.Sprint(s.Summary().ProofDays), fmt.Sprint(next.Summary().ProofDays))
+	note("signing key", s.Signing.Public, next.Signing.Public)
+	return all
+}
+
+func fingerprints(recipients []Recipient) string {
+	var all []string
+	for _, r := range recipients {
+		all = append(all, r.Fingerprint)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// Outcome is what came of a change.
+type Outcome string
+
+// The outcomes.
+const (
+	Pending Outcome = "pending"
+	Applied Outcome = "applied"
+	Refused Outcome = "refused"
+)
+
+// Record is one line of the history of settings: who wanted what, when, and what came
+// of it. It holds no secret.
+type Record struct {
+	At       time.Time `json:"at"`
+	Kind     Kind      `json:"kind"`
+	By       string    `json:"by"`
+	What     string    `json:"what"`
+	Revision int64     `json:"revision,omitempty"` // that the change proposed
+	Outcome  Outcome   `json:"outcome"`
+	SettleAt time.Time `json:"settledAt,omitzero"`
+	Code     string    `json:"code,omitempty"`    // why it was refused
+	Message  string    `json:"message,omitempty"` // the same in words
+}
+
+// History is the record of changes, newest last.
+type History struct {
+	Records []Record `json:"records"`
+	Dropped int64    `json:"dropped"` // older records that are no longer kept here
+}

@@ -1,0 +1,82 @@
+package settings
+
+import (
+	"fmt"
+	"time"
+
+	"infrabackup/internal/backup"
+)
+
+// Summary is what people may see of the settings in force: nothing secret, and what
+// the controller remembers about keys and ledger.
+type Summary struct {
+	Revision      int64              `json:"revision"`
+	Instance      backup.Instance    `json:"instance"`
+	Controller    string             `json:"controller"`
+	Share         Share              `json:"share"`
+	Username      string             `json:"username"`
+	Recipients    []RecipientSummary `json:"recipients"`
+	ProofDays     int                `json:"proofDays"`
+	SigningKey    string             `json:"signingKey"`              // public half, authorized_keys form
+	FormerSigners []string           `json:"formerSigners,omitempty"` // public halves of keys that signed earlier backups
+	Ledger        backup.LedgerHead  `json:"ledger"`                  // of the share in force
+	ChangedAt     time.Time          `json:"changedAt"`
+	ChangedBy     string             `json:"changedBy"`
+}
+
+// RecipientSummary is what a person needs to recognise a key, and when its holder was
+// last heard of.
+type RecipientSummary struct {
+	backup.Recipient
+	Expires  time.Time `json:"expires,omitzero"`
+	Since    time.Time `json:"since,omitzero"`    // when it became a recipient
+	ProvenAt time.Time `json:"provenAt,omitzero"` // when its holder last answered a challenge
+	ProvenBy string    `json:"provenBy,omitempty"`
+}
+
+// Summary leaves the secrets out. What the settings themselves do not hold stays zero.
+func (s Settings) Summary() Summary {
+	out := Summary{
+		Revision: s.Revision, Instance: s.Instance, Controller: s.Controller, Share: s.Share, Username: s.Credential.Username,
+		ProofDays: s.ProofDays, SigningKey: s.Signing.Public, FormerSigners: s.Signing.Former,
+		ChangedAt: s.ChangedAt, ChangedBy: s.ChangedBy, Recipients: make([]RecipientSummary, 0, len(s.Recipients)),
+	}
+	if out.ProofDays == 0 {
+		out.ProofDays = DefaultProofDays
+	}
+	for _, r := range s.Recipients {
+		out.Recipients = append(out.Recipients, RecipientSummary{Recipient: r.Recipient, Expires: r.Expires})
+	}
+	return out
+}
+
+// expiryNotice is how long before a certificate's end it is warned of.
+const expiryNotice = 30 * 24 * time.Hour
+
+// Warnings says in words what an operator should take care of: certificates that end,
+// and keys of which nobody has shown for long that they still exist.
+func (s Summary) Warnings(now time.Time) []string {
+	warnings := []string{}
+	for _, r := range s.Recipients {
+		switch {
+		case r.Expires.IsZero():
+		case now.After(r.Expires):
+			warnings = append(warnings, fmt.Sprintf("the certificate of key %s expired on %s; its private key still opens backups, but give a new one with `infrabackup key set`", r.Fingerprint, r.Expires.Format(time.DateOnly)))
+		case now.Add(expiryNotice).After(r.Expires):
+			warnings = append(warnings, fmt.Sprintf("the certificate of key %s expires on %s; give a new one with `infrabackup key set`", r.Fingerprint, r.Expires.Format(time.DateOnly)))
+		}
+		last := r.ProvenAt
+		if last.IsZero() {
+			last = r.Since
+		}
+		if last.IsZero() || now.Sub(last) <= time.Duration(s.ProofDays)*24*time.Hour {
+			continue
+		}
+		if r.ProvenAt.IsZero() {
+			warnings = append(warnings, fmt.Sprintf("nobody has ever shown that the private half of key %s exists, in force since %s; run `infrabackup key prove`", r.Fingerprint, r.Since.Format(time.DateOnly)))
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("key %s was last proven on %s, more than %d days ago; run `infrabackup key prove`", r.Fingerprint, r.ProvenAt.Format(time.DateOnly), s.ProofDays))
+	}
+	return warnings
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+func (a *app) backupDeleteCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "delete ID --yes",
+		Short: "Remove one finished backup from the share",
+		Long: `Remove one finished backup from the share, for good. On a terminal this asks first;
+scripts give --yes.`,
+		Example:           "  infrabackup backup delete 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --yes",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeIDs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			if _, err := backup.ParseID(args[0]); err != nil {
+				return fault.New(fault.Usage, "a backup to delete is named by its ID", err)
+			}
+			if err := a.consent(yes, args[0]); err != nil {
+				return err
+			}
+			c, err := a.controller(ctx)
+			if err != nil {
+				return err
+			}
+			gone, err := c.Delete(ctx, args[0], a.caller())
+			if err != nil {
+				return err
+			}
+			return a.print(gone, func(w *tabwriter.Writer) { line(w, "Deleted", gone.BackupID) })
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "really delete, without asking")
+	return cmd
+}
+
+// consent asks on a terminal whether a backup or a key is really to be deleted.
+func (a *app) consent(yes bool, id string) error {
+	if yes {
+		return nil
+	}
+	if !a.terminal(a.stdin) {
+		return usage("deleting cannot be undone: add --yes to delete %s", id)
+	}
+	return a.ask("Deleting "+id+" cannot be undone.", "yes")
+}

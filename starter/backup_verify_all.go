@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+)
+
+// allFlags ask for the check of all backups.
+type allFlags struct {
+	all  bool
+	head string
+}
+
+func (f *allFlags) register(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.all, "all", false, "check all backups, and the ledger")
+	cmd.Flags().StringVar(&f.head, "ledger-head", "", "with --all and --from or --share: the ledger's newest entry as it is remembered elsewhere, SEQUENCE:SHA256")
+}
+
+func (a *app) verifyAll(ctx context.Context, args []string, from storeFlags, f allFlags, keyFiles []string) error {
+	switch {
+	case len(args) > 0:
+		return usage("--all and one backup exclude each other")
+	case len(keyFiles) > 0:
+		return usage("--all needs no key; give --identity with one backup")
+	case f.head != "" && !from.given():
+		return usage("--ledger-head needs --from or --share: a worker compares with what the settings hold")
+	case from.allowedSigners != "" && !from.given():
+		return usage("--allowed-signers needs --from or --share: a worker compares with the keys in the settings")
+	}
+	audit, err := a.audit(ctx, from, f)
+	if err != nil {
+		return err
+	}
+	if err := a.printAudit(audit); err != nil {
+		return err
+	}
+	if !audit.HeadKnown {
+		a.say("Note: the ledger's newest entry was compared with nothing, so entries cut off at its end go unnoticed; see --ledger-head.")
+	}
+	if !audit.Good() {
+		return exitCode(fault.ExitDamaged)
+	}
+	return nil
+}
+
+// audit lets a worker look, or looks itself where the flags name a place.
+func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (backup.Audit, error) {
+	if !from.given() {
+		c, err := a.controller(ctx)
+		if err != nil {
+			return backup.Audit{}, err
+		}
+		return c.VerifyAll(ctx)
+	}
+	var opts repository.AuditOptions
+	if f.head != "" {
+		head, err := backup.ParseLedgerHead(f.head)
+		if err != nil {
+			return backup.Audit{}, fault.New(fault.Usage, "--ledger-head was not understood", err)
+		}
+		opts.Head = &head
+	}
+	opened, err := a.open(ctx, from)
+	if err != nil {
+		return backup.Audit{}, err
+	}
+	defer opened.close(a)
+	opts.AllowedSigners = opened.signers
+	return opened.repo.VerifyAll(ctx, opts, func(id backup.ID, n, of int) {
+		a.say("Verifying %s, %d of %d ...", id, n, of)
+	})
+}
+
+func (a *app) printAudit(audit backup.Audit) error {
+	return a.print(audit, func(w *tabwriter.Writer) {
+		verdict := "good"
+		if !audit.Good() {
+			verdict = "DAMAGED OR FORGED"
+		}
+		line(w, "Verdict:", verdict)
+		line(w, "Ledger:", fmt.Sprintf("%d entries, newest %s", audit.Entries, audit.Head))
+		for _, f := range audit.Findings {
+			line(w, f.Code+":", f.File+": "+f.Message)
+		}
+		line(w)
+		line(w, "BACKUP", "VERDICT", "FILES", "SIZE")
+		for _, v := range audit.Backups {
+			word := "good"
+			if len(v.Findings) > 0 {
+				word = "BAD"
+			}
+			line(w, v.Path, word, v.Files, size(v.Bytes))
+			for _, f := range v.Findings {
+				line(w, "  "+f.Code, f.File+": "+f.Message)
+			}
+		}
+	})
+}

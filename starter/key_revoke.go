@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/seal"
+)
+
+func (a *app) keyRevokeCommand() *cobra.Command {
+	var keyFiles []string
+	var compromised, temp string
+	cmd := &cobra.Command{
+		Use:   "revoke --compromised FINGERPRINT --identity F",
+		Short: "Encrypt backups anew that a stolen key could open",
+		Long: `Encrypt anew every backup that was ever wrapped to the key with this fingerprint, parts
+and all: whoever has that key may have unwrapped the backups' own keys, and wrapping
+those to another key would not take them back. Set new keys first ("infrabackup key
+set"); --identity is a private key that opens the backups now.
+
+Everything is decrypted and encrypted on this machine, streamed from and to the share, so
+it takes as long as reading and writing all of it; a worker then reads it back, signs and
+replaces each backup in one step. An interrupted run is simply started again. Copies of
+the old files that somebody has made stay readable to the thief: change the secrets in
+them.`,
+		Example: "  infrabackup key revoke --compromised SHA256:3vq... --identity new-operator.key",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			if compromised == "" || len(keyFiles) == 0 {
+				return usage("--compromised and --identity are needed")
+			}
+			r, err := a.rekeying(ctx, keyFiles)
+			if err != nil {
+				return err
+			}
+			defer r.place.close(a)
+			return r.revoke(ctx, compromised, temp)
+		},
+	}
+	cmd.Flags().StringVar(&compromised, "compromised", "", "fingerprint of the stolen key, SHA256:...")
+	cmd.Flags().StringArrayVar(&keyFiles, "identity", nil, "file with a private key that opens the backups now; may be repeated")
+	cmd.Flags().StringVar(&temp, "temp", os.TempDir(), "folder with room for the largest part; only cipher text is written there")
+	return cmd
+}
+
+func (r *rekeying) revoke(ctx context.Context, compromised, temp string) error {
+	if holds(r.settings.PublicRecipients(), compromised) {
+		return usage("key %s is in force still; set other keys first with `infrabackup key set`", compromised)
+	}
+	listing, err := r.place.repo.List(ctx, 0)
+	if err != nil {
+		return err
+	}
+	var all []rekeyed
+	for _, overview := range listing.Backups {
+		done := rekeyed{BackupID: overview.BackupID, Path: overview.Path}
+		exposed, err := r.exposed(ctx, overview.BackupID, compromised)
+		switch {
+		case err != nil:
+			done.fail(err)
+		case !exposed:
+			done.Result = resultAlready
+		default:
+			r.app.say("Encrypting %s anew ...", overview.Path)
+			if done.Written, err = r.reencrypt(ctx, overview.BackupID, temp); err != nil {
+				done.fail(err)
+				break
+			}
+			done.Result = resultReencrypted
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		all = append(all, done)
+	}
+	return r.finish(all, listing.Unreadable)
+}
+
+// exposed reports whether the holder of a key may know the key of a backup: it was
+// made for it, or wrapped to it since.
+func (r *rekeying) exposed(ctx context.Context, id backup.ID, fingerprint string) (bool, error) {
+	b, err := r.place.repo.Open(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	known, _ := r.ledger.State(id)
+	return holds(b.Manifest().Recipients, fingerprint) || slices.Contains(known.Exposed, fingerprint), nil
+}
+
+func holds(recipients []backup.Recipient, fingerprint string) bool {
+	return slices.ContainsFunc(recipients, func(r backup.Recipient) bool { return r.Fingerprint == fingerprint })
+}
+
+func (r *rekeying) reencrypt(ctx context.Context, id backup.ID, temp string) (int64, error) {
+	_, own, err := r.unlock(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	signing, err := seal.ParseSigningKey(r.settings.Signing.PrivateKey.String)
+	if err != nil {
+		return 0, err
+	}
+	known, _ := r.ledger.State(id)
+	staged, err := r.place.repo.Reencrypt(ctx, id, own, r.recipients, repository.ReencryptOptions{
+		AllowedSigners: r.place.signers, Sums: known.SumsSHA256, Temp: temp, Signer: signing.Fingerprint(), // the worker signs
+	})
+	if err != nil {
+		return 0, err
+	}
+	_, err = r.door.Swap(ctx, r.settings.Revision, id, staged.Sums, r.app.caller())
+	return staged.Bytes, err
+}

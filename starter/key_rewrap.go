@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/settings"
+)
+
+func (a *app) keyRewrapCommand() *cobra.Command {
+	var keyFiles []string
+	cmd := &cobra.Command{
+		Use:   "rewrap --identity OLD",
+		Short: "Let the keys in force open the older backups too, and the old key none",
+		Long: `Give every older backup the keys that are in force. Run it where the old private key is:
+this command unwraps each backup's own key with it, wraps that to the keys in force, and
+hands the result to a worker, which signs it. The private key does not leave this machine.
+
+Only key.age and the signed sums change, some KiB a backup; the parts stay as they are.
+Afterwards the old key opens none of them. An interrupted run is simply started again.
+
+A key that somebody else has got hold of is another matter: whoever copied the old
+key.age can still open that copy. For that see "infrabackup key revoke".`,
+		Example: "  infrabackup key rewrap --identity old-operator.key",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			if len(keyFiles) == 0 {
+				return usage("--identity is needed: the file with a private key that opens the older backups")
+			}
+			r, err := a.rekeying(ctx, keyFiles)
+			if err != nil {
+				return err
+			}
+			defer r.place.close(a)
+			return r.rewrap(ctx)
+		},
+	}
+	cmd.Flags().StringArrayVar(&keyFiles, "identity", nil, "file with a private key that opens the older backups; may be repeated")
+	return cmd
+}
+
+// rekeying replaces the keys of finished backups, as their holder.
+type rekeying struct {
+	app        *app
+	door       controller
+	settings   settings.Settings
+	place      *opened
+	ledger     *repository.Ledger
+	identities []seal.Identity
+	recipients []seal.Recipient
+}
+
+func (a *app) rekeying(ctx context.Context, keyFiles []string) (*rekeying, error) {
+	r := &rekeying{app: a}
+	var err error
+	if r.identities, err = identities(keyFiles); err != nil {
+		return nil, err
+	}
+	if r.door, err = a.controller(ctx); err != nil {
+		return nil, err
+	}
+	if r.settings, err = r.door.Settings(ctx); err != nil {
+		return nil, err
+	}
+	for _, s := range r.settings.Recipients {
+		recipient, err := seal.ParseRecipient(s.Text)
+		if err != nil {
+			return nil, err
+		}
+		r.recipients = append(r.recipients, recipient)
+	}
+	if r.place, err = a.open(ctx, storeFlags{}); err != nil {
+		return nil, err
+	}
+	if r.ledger, err = r.place.repo.ReadLedger(ctx, r.place.signers); err != nil {
+		r.place.close(a)
+		return nil, err
+	}
+	return r, nil
+}
+
+// rekeyed is what became of one backup.
+type rekeyed struct {
+	BackupID backup.ID `json:"backupId"`
+	Path     string    `json:"path"`
+	Result   string    `json:"result"`
+	Written  int64     `json:"writtenBytes"`
+	Code     string    `json:"code,omitempty"`
+	Message  string    `json:"message,omitempty"`
+}
+
+// Results of replacing a backup's key.
+const (
+	resultRewrapped   = "rewrapped"
+	resultReencrypted = "reencrypted"
+	resultAlready     = "already"   // it has the keys in force
+	resultNotOpened   = "notOpened" // the given key does not fit
+	resultFailed      = "failed"
+)
+
+// rekeyedDocument is what -o json prints.
+type rekeyedDocument struct {
+	Recipients []backup.Recipient `json:"recipients"`
+	Backups    []rekeyed          `json:"backups"`
+}
+
+func (r *rekeying) rewrap(ctx context.Context) error {
+	listing, err := r.place.repo.List(ctx, 0)
+	if err != nil {
+		return err
+	}
+	var all []rekeyed
+	var keys []flow.WrappedKey
+	for _, b := range listing.Backups {
+		done := rekeyed{BackupID: b.BackupID, Path: b.Path}
+		known, _ := r.ledger.State(b.BackupID)
+		if sameRecipients(known.Recipients, r.settings.PublicRecipients()) {
+			done.Result = resultAlready
+		} else if wrapped, err := r.wrap(ctx, b.BackupID); err != nil {
+			done.fail(err)
+		} else {
+			keys = append(keys, flow.WrappedKey{BackupID: b.BackupID, KeyAge: wrapped})
+		}
+		all = append(all, done)
+	}
+	replaced, err := r.door.Rewrap(ctx, r.settings.Revision, keys, r.app.caller())
+	for _, b := range replaced {
+		i := slices.IndexFunc(all, func(d rekeyed) bool { return d.BackupID == b.BackupID })
+		all[i].Result, all[i].Written = resultRewrapped, b.Written
+	}
+	if err != nil {
+		return err
+	}
+	return r.finish(all, listing.Unreadable)
+}
+
+// wrap opens a backup's key and wraps it to the keys in force.
+func (r *rekeying) wrap(ctx context.Context, id backup.ID) ([]byte, error) {
+	b, own, err := r.unlock(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if own.Public() != b.Manifest().BackupKey {
+		return nil, fault.Newf(fault.BackupForged, "key.age of backup %s holds another key than its parts are encrypted to", id)
+	}
+	keyFile, err := b.KeyFile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return seal.Rewrap(keyFile, r.identities, r.recipients)
+}
+
+func (r *rekeying) unlock(ctx context.Context, id backup.ID) (*repository.Backup, seal.Identity, error) {
+	b, err := r.place.repo.Open(ctx, id)
+	if err != nil {
+		return nil, seal.Identity{}, err
+	}
+	keyFile, err := b.KeyFile(ctx)
+	if err != nil {
+		return nil, seal.Identity{}, err
+	}
+	own, err := seal.OpenBackupKey(keyFile, r.identities)
+	return b, own, err
+}
+
+func (d *rekeyed) fail(err error) {
+	f := fault.As(err)
+	d.Result, d.Code, d.Message = resultFailed, string(f.Code), f.Message()
+	if f.Code == fault.KeyDoesNotFit {
+		d.Result = resultNotOpened
+	}
+}
+
+func sameRecipients(a, b []backup.Recipient) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, one := range a {
+		if !slices.Contains(b, one) {
+			return false
+		}
+	}
+	return true
+}
+
+// finish prints what was done. The exit code tells of backups that do not have the
+// keys in force.
+func (r *rekeying) finish(all []rekeyed, unreadable []backup.Finding) error {
+	document := rekeyedDocument{Recipients: r.settings.PublicRecipients(), Backups: all}
+	if document.Backups == nil {
+		document.Backups = []rekeyed{}
+	}
+	code := fault.ExitOK
+	err := r.app.print(document, func(w *tabwriter.Writer) {
+		line(w, "BACKUP", "RESULT", "WRITTEN", "MESSAGE")
+		for _, d := range all {
+			line(w, d.BackupID, d.Result, size(d.Written), d.Message)
+		}
+	})
+	for _, d := range all {
+		switch d.Result {
+		case resultNotOpened:
+			code = max(code, fault.ExitKeyDoesNotFit)
+		case resultFailed:
+			code = fault.Code(d.Code).Exit()
+		}
+	}
+	for _, f := range unreadable {
+		r.app.say("Warning: %s was passed over: %s", f.File, f.Message)
+		code = max(code, fault.ExitDamaged)
+	}
+	if err != nil || code == fault.ExitOK {
+		return err
+	}
+	r.app.say("Not every backup has the keys in force. Start again with --identity naming a key that opens the others.")
+	return exitCode(code)
+}

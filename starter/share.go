@@ -1,0 +1,88 @@
+package main
+
+import (
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/control"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+)
+
+func (a *app) shareCommand() *cobra.Command {
+	group := &cobra.Command{Use: "share", Short: "Change where backups are written", Args: cobra.NoArgs, RunE: needsCommand}
+	var in control.ShareChange
+	var passwordFile, transport string
+	var adopt adoptFlags
+	cmd := &cobra.Command{
+		Use:   "set UNC [--username USER] [--password-file F] [--copy]",
+		Short: "Write to another share from now on",
+		Long: `Write backups to another share from now on. The new share is probed first, as "enable"
+does; when anything fails, the old one stays in force. A backup that runs goes on with
+the share that it began with.
+
+The backups on the old share stay there, and "backup list" shows those of the share in
+force only. With --copy all of them are copied first, every byte is compared, and only
+then the new share comes in force. Without --username the account stays the same.`,
+		Example: `  infrabackup share set '\\fs2.example.com\AzSBackups'
+  infrabackup share set '\\fs2.example.com\AzSBackups' --username 'CORP\backup2' --password-file pw --copy`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			if _, err := share.ParseUNC(args[0]); err != nil {
+				return err
+			}
+			in.Share = settings.Share{Path: args[0], Transport: settings.Transport(transport)}
+			in.RequestedBy = a.caller()
+			var err error
+			if in.Signers, err = adopt.load(in.Adopt); err != nil {
+				return err
+			}
+			switch {
+			case in.Username != "":
+				if in.Password, err = a.password(passwordFile, "Password of "+in.Username); err != nil {
+					return err
+				}
+			case passwordFile != "":
+				return usage("--password-file belongs to --username, which is missing")
+			}
+			c, err := a.controller(ctx)
+			if err != nil {
+				return err
+			}
+			a.say("Probing %s ...", in.Share.Path)
+			out, err := c.ChangeShare(ctx, in)
+			if err != nil {
+				return err
+			}
+			if transport == string(settings.Signed) {
+				a.say(signedWarning)
+			}
+			return a.print(out, func(w *tabwriter.Writer) {
+				line(w, "Share:", out.Settings.Share.Path)
+				line(w, "Before:", out.Before.Path)
+				if in.Copy {
+					line(w, "Copied:", out.Copied)
+				}
+				line(w, "Left behind:", leftBehind(out.LeftBehind))
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&in.Username, "username", "", `account on the new share: DOMAIN\user or user@realm (default: the one in force)`)
+	flags.StringVar(&passwordFile, "password-file", "", "file with the account's password, - for standard input (default: ask)")
+	flags.StringVar(&transport, "transport", string(settings.Encrypted), "protection on the wire: encrypted or signed")
+	flags.BoolVar(&in.Copy, "copy", false, "copy the backups to the new share first, and compare them")
+	adopt.register(cmd, &in.Adopt)
+	group.AddCommand(cmd)
+	return group
+}
+
+func leftBehind(n int) any {
+	if n < 0 {
+		return "unknown, the share did not answer"
+	}
+	return n
+}

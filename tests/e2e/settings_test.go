@@ -1,0 +1,239 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/settings"
+)
+
+// shareFolder makes another folder on the lab's share and returns its UNC path.
+func (o *operator) shareFolder(name string) string {
+	o.t.Helper()
+	root := o.env["LAB_SHARE_DIR"]
+	folder := filepath.Join(root, o.instance+"-"+name)
+	require.NoError(o.t, os.Mkdir(folder, 0o700))
+	info, err := os.Stat(root)
+	require.NoError(o.t, err)
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	require.True(o.t, ok)
+	require.NoError(o.t, os.Chown(folder, int(owner.Uid), int(owner.Gid)))
+	require.NoError(o.t, os.Chmod(folder, info.Mode().Perm()))
+	return o.env["LAB_SHARE"] + `\` + filepath.Base(folder)
+}
+
+func (o *operator) listed() []backup.Overview {
+	o.t.Helper()
+	return into[[]backup.Overview](o.t, o.run("backup", "list", "-o", "json"))
+}
+
+type changedShare struct {
+	Settings           settings.Summary
+	Copied, LeftBehind int
+}
+
+// TestShareChanges moves to another share: refused values leave everything as it was,
+// then without and with copying.
+func TestShareChanges(t *testing.T) {
+	o := newOperatorWith(t, onlyCA)
+	into[map[string]any](t, o.enable(nil))
+	first := o.backUp()
+	o.write("wrong", "not-the-password")
+	for name, c := range map[string]struct {
+		args []string
+		code fault.Code
+	}{
+		"unknown share":  {[]string{`\\` + strings.Split(o.env["LAB_SHARE"], `\`)[2] + `\nosuchshare`}, fault.ShareNotFound},
+		"missing folder": {[]string{o.env["LAB_SHARE"] + `\no\such`}, fault.SharePathNotFound},
+		"wrong password": {[]string{o.shareFolder("refused"), "--username", o.env["LAB_SHARE_USER"], "--password-file", o.file("wrong")}, fault.ShareAuthFailed},
+		"Azure":          {[]string{`\\account.file.core.windows.net\share`}, fault.ShareUnsupported},
+		"the same":       {[]string{o.env["LAB_SHARE"]}, fault.SettingsInvalid},
+		"copy to itself": {[]string{o.env["LAB_SHARE"], "--transport", "signed", "--copy"}, fault.SettingsInvalid},
+	} {
+		o.refused(o.run(append([]string{"share", "set", "-o", "json"}, c.args...)...), c.code)
+		require.Equal(t, o.env["LAB_SHARE"], into[settings.Summary](t, o.run("settings", "show", "-o", "json")).Share.Path, name)
+	}
+	second := o.backUp()
+	require.Len(t, o.listed(), 2, "the old share works still")
+
+	moved := into[changedShare](t, o.run("share", "set", o.shareFolder("moved"), "-o", "json"))
+	require.Equal(t, 2, moved.LeftBehind)
+	require.Empty(t, o.listed())
+	o.backUp()
+	o.good()
+
+	copied := into[changedShare](t, o.run("share", "set", o.shareFolder("copied"), "--copy", "-o", "json"))
+	require.Equal(t, 1, copied.Copied)
+	require.Len(t, o.listed(), 1)
+	o.backUp()
+	o.good()
+
+	back := into[changedShare](t, o.run("share", "set", o.env["LAB_SHARE"], "--copy", "-o", "json"))
+	require.Equal(t, 2, back.Copied)
+	require.Len(t, o.listed(), 4)
+	o.good()
+	for _, b := range []backup.Overview{first, second} {
+		require.True(t, o.opens(b, "operator.key"))
+	}
+	history := into[settings.History](t, o.run("settings", "history", "-o", "json")).Records
+	outcomes := map[settings.Outcome]int{}
+	for _, r := range history {
+		outcomes[r.Outcome]++
+		require.NotEmpty(t, r.By)
+		require.NotContains(t, fmt.Sprint(r), "not-the-password")
+	}
+	require.Equal(t, map[settings.Outcome]int{settings.Applied: 4, settings.Refused: 4}, outcomes, "%+v", history)
+}
+
+// TestCredentialChanges gives wrong accounts, and then the right one.
+func TestCredentialChanges(t *testing.T) {
+	o := newOperatorWith(t, onlyCA)
+	into[map[string]any](t, o.enable(nil))
+	o.write("wrong", "not-the-password")
+	o.refused(o.run("credentials", "set", "--password-file", o.file("wrong"), "-o", "json"), fault.ShareAuthFailed)
+	o.refused(o.run("credentials", "set", "--username", "nobody-here", "--password-file", o.file("wrong"), "-o", "json"), fault.ShareAuthFailed)
+	o.refused(o.run("credentials", "set", "--password-file", o.file("missing"), "-o", "json"), fault.ConfigInvalid)
+	o.backUp()
+	domain := `OTHER\` + o.env["LAB_SHARE_USER"]
+	changed := o.run("credentials", "set", "--username", domain, "--password-file", o.env["LAB_SHARE_PASSWORD_FILE"], "-o", "json")
+	require.Equal(t, domain, into[settings.Summary](t, changed).Username)
+	o.backUp()
+	require.NotContains(t, readAll(t, o.log)+o.run("settings", "history").stdout, "not-the-password")
+}
+
+// TestOneChangeAtATime lets two changes begin at the same instant.
+func TestOneChangeAtATime(t *testing.T) {
+	o := newOperatorWith(t, onlyCA)
+	into[map[string]any](t, o.enable(nil))
+	recipients := []string{o.newKey("a.key"), o.newKey("b.key"), o.newKey("c.key")}
+	answers := make([]answer, len(recipients))
+	var all sync.WaitGroup
+	for i, recipient := range recipients {
+		all.Go(func() { answers[i] = o.run("key", "set", "--recipient", recipient, "-o", "json") })
+	}
+	all.Wait()
+	applied := 0
+	for _, a := range answers {
+		if a.code == 0 {
+			applied++
+			continue
+		}
+		require.Contains(t, []int{fault.ChangeRunning.Exit(), fault.SettingsChanged.Exit()}, a.code, a.stdout)
+	}
+	require.Positive(t, applied)
+	o.backUp()
+}
+
+// forget ends the settings entity, as when Temporal and all it held are lost.
+func (o *operator) forget() {
+	o.t.Helper()
+	c, err := client.Dial(client.Options{HostPort: o.env["TEMPORAL_ADDRESS"]})
+	require.NoError(o.t, err)
+	defer c.Close()
+	require.NoError(o.t, c.TerminateWorkflow(o.t.Context(), flow.SettingsWorkflowID(o.instance), "", "lost"))
+}
+
+// TestAdopt loses Temporal, and takes the backups over.
+func TestAdopt(t *testing.T) {
+	o := newOperatorWith(t, onlyCA)
+	before := into[settings.Summary](t, o.enable(nil))
+	first, gone := o.backUp(), o.backUp()
+	into[backup.Overview](t, o.run("backup", "delete", string(gone.BackupID), "--yes", "-o", "json"))
+	trusted := o.file("trusted")
+	require.NoError(t, os.WriteFile(trusted, []byte(readAll(t, filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, backup.AllowedSignersFile))), 0o600))
+	o.forget()
+
+	o.refused(o.enable(nil), fault.InstanceOccupied)
+	o.refused(o.run("backup", "list", "-o", "json"), fault.NotEnabled)
+	o.write("untrusted", "infrabackup ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGluZnJhYmFja3VwIGluZnJhYmFja3VwIGluZnJhYmE=\n")
+	refused := o.run(append(o.enableArguments(), "--adopt", "--allowed-signers", o.file("untrusted"))...)
+	require.Equal(t, fault.ExitDamaged, refused.code, "%s%s", refused.stdout, refused.stderr)
+	after := into[settings.Summary](t, o.run(append(o.enableArguments(), "--adopt", "--allowed-signers", trusted)...))
+	require.NotEqual(t, before.Controller, after.Controller)
+	require.Equal(t, []string{before.SigningKey}, after.FormerSigners)
+	require.Len(t, o.listed(), 1)
+	require.Equal(t, first.BackupID, o.listed()[0].BackupID)
+	o.backUp()
+	o.good()
+}
+
+// enableArguments are those of a good enable.
+func (o *operator) enableArguments() []string {
+	return []string{"enable", "-o", "json", "--share", o.env["LAB_SHARE"], "--username", o.env["LAB_SHARE_USER"],
+		"--password-file", o.env["LAB_SHARE_PASSWORD_FILE"], "--recipient", o.recipient}
+}
+
+// TestTwoControllers lets a second controller, with a Temporal namespace of its own,
+// write to the folder of an instance.
+func TestTwoControllers(t *testing.T) {
+	o := newOperatorWith(t, onlyCA)
+	into[map[string]any](t, o.enable(nil))
+	o.backUp()
+	other := o.twin("second-" + o.instance)
+	other.refused(other.enable(nil), fault.InstanceOccupied)
+	o.backUp()
+	into[settings.Summary](t, other.run(append(other.enableArguments(), "--adopt")...))
+	other.backUp()
+	a := o.run("backup", "start", "--wait", "-o", "json")
+	o.refused(a, fault.InstanceOccupied)
+	require.Len(t, other.listed(), 3)
+	other.good()
+}
+
+// twin is another controller of the same instance.
+func (o *operator) twin(namespace string) *operator {
+	o.t.Helper()
+	names, err := client.NewNamespaceClient(client.Options{HostPort: o.env["TEMPORAL_ADDRESS"]})
+	require.NoError(o.t, err)
+	defer names.Close()
+	require.NoError(o.t, names.Register(o.t.Context(), &workflowservice.RegisterNamespaceRequest{
+		Namespace: namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * 3600 * 1e9),
+	}))
+	other := &operator{t: o.t, dir: o.t.TempDir(), env: o.env, instance: o.instance, recipient: o.recipient, traces: o.traces, namespace: namespace}
+	for _, name := range []string{"codec.keys", "operator.key"} {
+		other.write(name, readAll(o.t, o.file(name)))
+	}
+	other.write("worker.yaml", strings.ReplaceAll(readAll(o.t, o.file("worker.yaml")), "namespace: default", "namespace: "+namespace))
+	other.startWorker()
+	return other
+}
+
+// TestCodecKeyRotation replaces the codec key; the settings outlive it.
+func TestCodecKeyRotation(t *testing.T) {
+	o := newOperatorWith(t, onlyCA)
+	before := into[settings.Summary](t, o.enable(nil))
+	o.backUp()
+	keys := []string{"--codec-key-file", o.file("codec.keys")}
+	require.Zero(t, o.run(append([]string{"codec-key", "add", "--id", "new"}, keys...)...).code)
+	o.stop()
+	o.startWorker()
+	o.backUp()
+	require.Zero(t, o.run(append([]string{"codec-key", "activate", "new"}, keys...)...).code)
+	o.stop()
+	o.startWorker()
+	require.Equal(t, before.SigningKey, into[settings.Summary](t, o.run("settings", "show", "-o", "json")).SigningKey)
+	require.Zero(t, o.run("settings", "reseal").code)
+	o.backUp()
+	require.Len(t, o.listed(), 3)
+
+	// Without the old key the settings are there, since they were written anew.
+	require.Zero(t, o.run(append([]string{"codec-key", "remove", "e2e", "--yes"}, keys...)...).code)
+	o.stop()
+	o.startWorker()
+	require.Equal(t, before.SigningKey, into[settings.Summary](t, o.run("settings", "show", "-o", "json")).SigningKey)
+	o.backUp()
+	o.good()
+}

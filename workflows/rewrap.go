@@ -1,0 +1,22 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"infrabackup/internal/flow"
+)
+
+// Rewrap puts new key files into finished backups, one after the other. The activity
+// passes over those that an earlier attempt has done.
+func Rewrap(ctx workflow.Context, in flow.RewrapInput) (flow.RewrapOutput, error) {
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("replacing the keys of %d backups, asked for by %s", len(in.Keys), in.RequestedBy))
+	return flow.ReplaceKeys.Run(streaming(ctx, fmt.Sprintf("replace %d keys", len(in.Keys))), in)
+}
+
+// Reencrypt replaces a backup by the one that was encrypted anew into staging/.
+func Reencrypt(ctx workflow.Context, in flow.ReencryptInput) (flow.ReplacedBackup, error) {
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("replacing backup %s by one encrypted anew, asked for by %s", in.BackupID, in.RequestedBy))
+	return flow.SwapBackup.Run(streaming(ctx, "read back, sign and swap "+string(in.BackupID)), in)
+}

@@ -1,0 +1,177 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/settings"
+)
+
+// Bounds of what the entity remembers besides the settings themselves. Together with
+// the revisions they stay far below the two MiB that Temporal takes for a payload.
+const (
+	keptRecords = 500
+	keptLedgers = 32
+	keptKeys    = 64
+	// challengeLife is how long a challenge can be answered: enough to go to a safe in
+	// another building.
+	challengeLife = 7 * 24 * time.Hour
+	maxRecordText = 1 << 10
+)
+
+func (e *settingsEntity) history(struct{}) (settings.History, error) { return e.state.History, nil }
+
+// record adds a line to the history of changes.
+func (e *settingsEntity) record(r settings.Record) {
+	h := &e.state.History
+	r.What, r.By, r.Message = clip(r.What), clip(r.By), clip(r.Message)
+	h.Records = append(h.Records, r)
+	if over := len(h.Records) - keptRecords; over > 0 {
+		h.Records = slices.Clone(h.Records[over:])
+		h.Dropped += int64(over)
+	}
+}
+
+func clip(s string) string {
+	if len(s) <= maxRecordText {
+		return s
+	}
+	return s[:maxRecordText] + "..."
+}
+
+// settle notes what came of the change that proposed a revision. The first outcome
+// stays.
+func (e *settingsEntity) settle(at time.Time, revision int64, outcome settings.Record) {
+	for i := range e.state.History.Records {
+		r := &e.state.History.Records[i]
+		if r.Revision == revision && r.Outcome == settings.Pending {
+			r.Outcome, r.Code, r.Message, r.SettleAt = outcome.Outcome, outcome.Code, clip(outcome.Message), at
+		}
+	}
+}
+
+func (e *settingsEntity) ledger(in flow.LedgerQuestion) (backup.LedgerHead, error) {
+	return e.head(in.Share), nil
+}
+
+func (e *settingsEntity) head(share string) backup.LedgerHead {
+	for _, l := range e.state.Ledgers {
+		if l.Share == share {
+			return l.Head
+		}
+	}
+	return backup.LedgerHead{}
+}
+
+func (e *settingsEntity) validateAdvance(in flow.LedgerAdvance) error {
+	now := e.head(in.Share)
+	switch {
+	case in.Share == "" || in.To == (backup.LedgerHead{}):
+		return flow.EncodeFault(fault.Newf(fault.SettingsInvalid, "the ledger cannot move to nowhere"))
+	case now != in.To && now != in.From:
+		return flow.EncodeFault(fault.Newf(fault.SettingsChanged, "the head of the ledger is entry %d, not %d", now.Sequence, in.From.Sequence))
+	}
+	return nil
+}
+
+// advance is idempotent, like apply. The share that was used least recently is
+// forgotten when there are too many.
+func (e *settingsEntity) advance(_ workflow.Context, in flow.LedgerAdvance) (backup.LedgerHead, error) {
+	e.state.Ledgers = slices.DeleteFunc(slices.Clone(e.state.Ledgers), func(l flow.ShareLedger) bool { return l.Share == in.Share })
+	e.state.Ledgers = append(e.state.Ledgers, flow.ShareLedger{Share: in.Share, Head: in.To})
+	if over := len(e.state.Ledgers) - keptLedgers; over > 0 {
+		e.state.Ledgers = slices.Clone(e.state.Ledgers[over:])
+	}
+	return in.To, nil
+}
+
+func (e *settingsEntity) key(fingerprint string) *flow.KeyState {
+	for i := range e.state.Keys {
+		if e.state.Keys[i].Fingerprint == fingerprint {
+			return &e.state.Keys[i]
+		}
+	}
+	return nil
+}
+
+// remember notes since when keys are recipients, and forgets those that were last
+// used long ago.
+func (e *settingsEntity) remember(now time.Time, recipients []settings.Recipient) {
+	for _, r := range recipients {
+		if e.key(r.Fingerprint) == nil {
+			e.state.Keys = append(e.state.Keys, flow.KeyState{Fingerprint: r.Fingerprint, Since: now})
+		}
+	}
+	inForce := func(k flow.KeyState) bool {
+		return slices.ContainsFunc(recipients, func(r settings.Recipient) bool { return r.Fingerprint == k.Fingerprint })
+	}
+	for over := len(e.state.Keys) - keptKeys; over > 0; over-- {
+		if i := slices.IndexFunc(e.state.Keys, func(k flow.KeyState) bool { return !inForce(k) }); i >= 0 {
+			e.state.Keys = slices.Delete(slices.Clone(e.state.Keys), i, i+1)
+		}
+	}
+}
+
+func (e *settingsEntity) validateChallenges(in flow.KeyChallenges) error {
+	for fingerprint, digest := range in.Digests {
+		if e.key(fingerprint) == nil || digest == "" {
+			return flow.EncodeFault(fault.Newf(fault.SettingsInvalid, "key %s is no recipient", fingerprint))
+		}
+	}
+	return nil
+}
+
+func (e *settingsEntity) challenge(ctx workflow.Context, in flow.KeyChallenges) (struct{}, error) {
+	for i := range e.state.Keys {
+		if digest, ok := in.Digests[e.state.Keys[i].Fingerprint]; ok {
+			e.state.Keys[i].Challenge, e.state.Keys[i].AskedAt = digest, workflow.Now(ctx).UTC()
+		}
+	}
+	return struct{}{}, nil
+}
+
+func (e *settingsEntity) validateProof(in flow.KeyProof) error {
+	if e.challenged(in.Digest) == nil {
+		return flow.EncodeFault(fault.Newf(fault.ProofRefused, "no open challenge of instance %s has this answer", e.state.Instance))
+	}
+	return nil
+}
+
+func (e *settingsEntity) challenged(digest string) *flow.KeyState {
+	for i := range e.state.Keys {
+		if digest != "" && e.state.Keys[i].Challenge == digest {
+			return &e.state.Keys[i]
+		}
+	}
+	return nil
+}
+
+func (e *settingsEntity) prove(ctx workflow.Context, in flow.KeyProof) (flow.KeyState, error) {
+	now := workflow.Now(ctx).UTC()
+	k := e.challenged(in.Digest)
+	if k == nil { // answered by another update since it was validated
+		return flow.KeyState{}, flow.EncodeFault(fault.Newf(fault.ProofRefused, "the challenge was answered already"))
+	}
+	if now.Sub(k.AskedAt) > challengeLife {
+		return flow.KeyState{}, flow.EncodeFault(fault.Newf(fault.ProofRefused, "the challenge is older than %d days", int(challengeLife.Hours()/24)))
+	}
+	k.Challenge, k.ProvenAt, k.ProvenBy = "", now, in.By
+	e.record(settings.Record{At: now, Kind: settings.KindProof, By: in.By, What: "key " + k.Fingerprint + " was proven", Outcome: settings.Applied, SettleAt: now})
+	return *k, nil
+}
+
+func (e *settingsEntity) validateReseal(flow.ResealInput) error { return nil }
+
+// sealAgain lets the entity continue as new: its state, with all secrets, is then
+// encrypted under the codec key that is the active one now.
+func (e *settingsEntity) sealAgain(ctx workflow.Context, in flow.ResealInput) (struct{}, error) {
+	now := workflow.Now(ctx).UTC()
+	e.record(settings.Record{At: now, Kind: settings.KindReseal, By: in.By, What: "settings encrypted anew", Outcome: settings.Applied, SettleAt: now})
+	e.reseal = true
+	return struct{}{}, nil
+}
