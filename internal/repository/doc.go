@@ -1,11 +1,15 @@
 // Package repository is an instance's folder on the share: it knows which files
 // make a backup, puts backups together in incoming/, publishes them with one
-// rename, lists, opens, verifies and removes them. Beside the backups it keeps the
-// ledger of what was done to them, and audits the folder as a whole by it.
+// rename, lists, opens, verifies and removes them. It replaces the key of finished
+// backups, exchanges them for copies that are encrypted anew, and copies them to
+// another share; each of these may end at any moment and is repeated. Beside the
+// backups it keeps the ledger of what was done to them, and audits the folder as a
+// whole by it.
 //
 // It works on any share.Store, so that the worker, the command line and a test read
 // backups with the same code. It knows nothing of Temporal and holds no key. Start
-// reading at [Repository], then incoming.go for the way in and verify.go for the
-// way back; append.go and ledger_read.go for the ledger, look.go and compare.go for
-// what an audit sees, controller.go and adopt.go for who writes here.
+// reading at [Repository], then incoming.go for the way in, verify.go for the way
+// back, and replace.go for how a finished backup is changed; append.go and
+// ledger_read.go for the ledger, look.go and compare.go for what an audit sees,
+// controller.go and adopt.go for who writes here.
 package repository

@@ -218,7 +218,7 @@ func TestReencryptDies(t *testing.T) {
 	w := newWorld(t)
 	w.make(testID, testStart)
 	whole, to, ledger := content(t, w.folder), newKeys(t, false), w.sums()
-	everyDeath(t, w.store, func() { restore(t, w.folder, whole) }, func() error {
+	deathsOf(t, w.store, []bool{false}, func() { restore(t, w.folder, whole) }, func() error {
 		_, err := w.reencrypt(t, to)
 		return err
 	}, func(t *testing.T) {

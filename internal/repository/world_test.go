@@ -372,6 +372,7 @@ func everyDeath(t *testing.T, store *mortal, begin func(), do func() error, look
 	deathsOf(t, store, []bool{false, true}, begin, do, look)
 }
 
+// deathsOf is everyDeath with stores that only die or only stumble.
 func deathsOf(t *testing.T, store *mortal, stumbles []bool, begin func(), do func() error, look func(t *testing.T)) {
 	t.Helper()
 	deaths := 0

@@ -1,0 +1,350 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// CopyOptions tell how a copy reports.
+type CopyOptions struct {
+	// Progress, when not nil, is called as bytes reach the other store and are read
+	// back from there. Calls do not overlap.
+	Progress func(CopyProgress)
+}
+
+// CopyProgress says how far a copy is.
+type CopyProgress struct {
+	Number, Backups int       // this is backup n of m; both are 0 behind the last one
+	BackupID        backup.ID // empty behind the last one
+	File            string
+	Bytes           int64 // written in whole files so far, by this call
+}
+
+// Copied tells what a copy did.
+type Copied struct {
+	Backups int              // copied by this call
+	Skipped int              // there already
+	Entries int              // of the ledger, copied by this call
+	Bytes   int64            // of their files, and of those beside the backups
+	Strange []backup.Finding // entries of backups/ that are no backup's folder and stay behind
+}
+
+// CopyTo copies every finished backup to dst, the oldest first, and then the ledger,
+// allowed_signers and RECOVERY.txt. Files stay as they are; each is read back at its
+// destination and compared with the backup's sums, and a backup gets its place with
+// one rename. What is there already, file for file, is left alone, so a call that was
+// interrupted is repeated. Nothing at the source is changed, and controller.json and
+// unfinished work are not copied. It does not look at signatures: see
+// [Repository.Verify].
+//
+// BACKUP_DAMAGED names the file when a backup is not what its sums say, at either
+// end; REWRAP_UNFINISHED when a backup's key is being replaced; ALREADY_EXISTS when
+// another state of a backup or of the ledger is at the destination; BACKUP_FOREIGN when
+// dst is another instance's; LIMIT_EXCEEDED when there are more backups or entries
+// than are read.
+func (r *Repository) CopyTo(ctx context.Context, dst *Repository, opts CopyOptions) (Copied, error) {
+	if dst.instance != r.instance {
+		return Copied{}, fault.Newf(fault.BackupForeign, "%s is not for backups of instance %s", dst, r.instance)
+	}
+	names, strange, err := r.folders(ctx)
+	if err != nil {
+		return Copied{}, err
+	}
+	for _, folder := range []string{backup.BackupsDir, backup.StagingDir, backup.LedgerDir} {
+		if err := dst.store.MkdirAll(ctx, dst.at(folder)); err != nil {
+			return Copied{}, err
+		}
+	}
+	c := &copying{from: r, to: dst, opts: opts, out: Copied{Strange: strange}}
+	for i, name := range slices.Backward(names) { // names has the newest first
+		c.at = CopyProgress{Number: len(names) - i, Backups: len(names)}
+		if err := c.backup(ctx, name); err != nil {
+			return c.out, err
+		}
+	}
+	c.at = CopyProgress{}
+	if err := c.ledger(ctx); err != nil {
+		return c.out, err
+	}
+	return c.out, c.instanceFiles(ctx)
+}
+
+// copying copies one repository to another.
+type copying struct {
+	from, to *Repository
+	opts     CopyOptions
+	at       CopyProgress
+	out      Copied
+}
+
+func (c *copying) progress(file string) {
+	if c.opts.Progress != nil {
+		c.at.File, c.at.Bytes = file, c.out.Bytes
+		c.opts.Progress(c.at)
+	}
+}
+
+// backup copies one backup by way of staging/.
+func (c *copying) backup(ctx context.Context, name string) error {
+	id, _, err := backup.ParseFolderName(name)
+	if err != nil {
+		return fault.New(fault.Internal, "copy "+c.from.at(backup.BackupsDir, name), err)
+	}
+	c.at.BackupID = id
+	folder := path.Join(backup.BackupsDir, name)
+	files, sealed, err := c.source(ctx, folder)
+	if err != nil {
+		return err
+	}
+	info, err := c.to.store.Stat(ctx, c.to.at(folder))
+	if err == nil && info.IsDir {
+		return c.compare(ctx, folder, files, sealed)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	staged := backup.StagingPath(id)
+	if err := c.to.store.MkdirAll(ctx, c.to.at(staged)); err != nil {
+		return err
+	}
+	if err := c.stage(ctx, folder, staged, files, sealed); err != nil {
+		return err
+	}
+	if err := c.to.move(ctx, staged, folder); err != nil {
+		return err
+	}
+	c.out.Backups++
+	return nil
+}
+
+// source reads the sums of a backup and makes sure that its folder holds their files.
+// Sealed are the sums and their signature.
+func (c *copying) source(ctx context.Context, folder string) (files []backup.File, sealed map[string][]byte, err error) {
+	sealed = map[string][]byte{}
+	for _, name := range []string{backup.SumsFile, backup.SignatureFile} {
+		if sealed[name], err = c.from.signedFile(ctx, folder, name, fault.BackupDamaged); err != nil {
+			return nil, nil, err
+		}
+	}
+	files, err = backup.DecodeSums(sealed[backup.SumsFile])
+	if err != nil {
+		return nil, nil, fault.New(fault.BackupDamaged, c.from.at(folder, backup.SumsFile)+" cannot be understood", err)
+	}
+	entries, err := c.from.store.List(ctx, c.from.at(folder))
+	if err != nil {
+		return nil, nil, err
+	}
+	missing := signedSums{files: files}.names()
+	for _, entry := range entries {
+		where := c.from.at(folder, entry.Name)
+		switch {
+		case missing[entry.Name] && !entry.IsDir:
+			delete(missing, entry.Name)
+		case strings.HasSuffix(entry.Name, backup.NextSuffix):
+			return nil, nil, fault.Newf(fault.RewrapUnfinished, "the key of %s is being replaced", c.from.at(folder))
+		default:
+			return nil, nil, fault.Newf(fault.BackupDamaged, "%s does not belong to the backup", where)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		return nil, nil, fault.Newf(fault.BackupDamaged, "%s is missing", c.from.at(folder, name))
+	}
+	return files, sealed, nil
+}
+
+// compare makes sure that the backup at the destination is the same.
+func (c *copying) compare(ctx context.Context, folder string, files []backup.File, sealed map[string][]byte) error {
+	for name, data := range sealed {
+		same, err := c.to.holds(ctx, c.to.at(folder, name), describe(name, data), nil)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return fault.Newf(fault.AlreadyExists, "%s is there with another %s", c.to.at(folder), name)
+		}
+	}
+	for _, file := range files {
+		name := c.to.at(folder, file.Name)
+		got, err := c.to.digest(ctx, name, func(int64) { c.progress(file.Name) })
+		if err != nil {
+			return missingIsDamage(err)
+		}
+		if got.SHA256 != file.SHA256 {
+			return notAsWritten(name)
+		}
+	}
+	c.out.Skipped++
+	return nil
+}
+
+// stage makes the folder in staging/ hold exactly the backup.
+func (c *copying) stage(ctx context.Context, folder, staged string, files []backup.File, sealed map[string][]byte) error {
+	wanted := signedSums{files: files}.names()
+	if err := c.clear(ctx, staged, wanted); err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := c.file(ctx, folder, staged, file); err != nil {
+			return err
+		}
+	}
+	for name, data := range sealed {
+		if err := c.deliver(ctx, staged, describe(name, data), bytes.NewReader(data)); err != nil {
+			return err
+		}
+	}
+	return c.to.tidy(ctx, staged, wanted)
+}
+
+// clear removes what an earlier attempt left in staging/ of another state of the
+// backup.
+func (c *copying) clear(ctx context.Context, staged string, wanted map[string]bool) error {
+	entries, err := c.to.store.List(ctx, c.to.at(staged))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if wanted[entry.Name] {
+			continue
+		}
+		if err := c.to.remove(ctx, c.to.at(staged, entry.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file copies a file of a backup. When the destination gives back other bytes than
+// the sums say, it is the source that is asked who changed them.
+func (c *copying) file(ctx context.Context, folder, staged string, file backup.File) (err error) {
+	name := c.from.at(folder, file.Name)
+	src, err := c.from.store.Open(ctx, name)
+	if err != nil {
+		return missingIsDamage(err)
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	file.Size = src.Size()
+	err = c.deliver(ctx, staged, file, src)
+	if fault.CodeOf(err) != fault.ShareCorrupted {
+		return err
+	}
+	got, lookErr := c.from.digest(ctx, name, func(int64) { c.progress(file.Name) })
+	if lookErr == nil && got.SHA256 != file.SHA256 {
+		return notAsWritten(name)
+	}
+	return errors.Join(err, lookErr)
+}
+
+// deliver writes one file into a folder at the destination and counts it.
+func (c *copying) deliver(ctx context.Context, folder string, file backup.File, src io.ReaderAt) error {
+	err := c.to.deliver(ctx, folder, file, src, UploadOptions{
+		Token:    contentToken(file),
+		Flushed:  func(int64) error { c.progress(file.Name); return nil },
+		ReadBack: func(int64) { c.progress(file.Name) },
+	})
+	if err == nil {
+		c.out.Bytes += file.Size
+	}
+	return err
+}
+
+// ledger copies the entries of the ledger in their order, so that what is at the
+// destination is always the beginning of the chain.
+func (c *copying) ledger(ctx context.Context) error {
+	entries, err := c.from.store.List(ctx, c.from.at(backup.LedgerDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if _, err := backup.ParseLedgerFile(entry.Name); err != nil || entry.IsDir {
+			continue // nothing that a reader of the ledger looks at
+		}
+		if err := c.entry(ctx, entry.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry copies one entry by way of staging/, so that no reader of the ledger sees a
+// half. One that is there already is never replaced.
+func (c *copying) entry(ctx context.Context, name string) error {
+	data, err := c.from.read(ctx, c.from.at(backup.LedgerDir, name), backup.MaxLedgerEntryBytes)
+	if err != nil {
+		return err
+	}
+	final, file := c.to.at(backup.LedgerDir, name), describe(name, data)
+	if same, err := c.to.holds(ctx, final, file, nil); err != nil || same {
+		return err
+	}
+	if err := c.deliver(ctx, backup.StagingDir, file, bytes.NewReader(data)); err != nil {
+		return err
+	}
+	staged := c.to.at(backup.StagingDir, name)
+	renameErr := c.to.store.Rename(ctx, staged, final)
+	if renameErr == nil {
+		c.out.Entries++
+		return nil
+	}
+	same, err := c.to.holds(ctx, final, file, nil)
+	switch {
+	case err == nil && same: // the reply was lost
+		c.out.Entries++
+		return nil
+	case errors.Is(renameErr, fs.ErrExist):
+		exists := fault.New(fault.AlreadyExists, final+" is there and is another entry", renameErr)
+		return errors.Join(exists, c.to.remove(ctx, staged))
+	}
+	return renameErr
+}
+
+// instanceFiles copies what lies beside the backups and belongs to them.
+func (c *copying) instanceFiles(ctx context.Context) error {
+	for _, name := range []string{backup.AllowedSignersFile, backup.RecoveryFile} {
+		data, err := c.from.read(ctx, c.from.at(name), maxSmall)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the next backup writes it again
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.beside(ctx, describe(name, data), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beside writes a file of the instance, unless it is there already.
+func (c *copying) beside(ctx context.Context, file backup.File, data []byte) error {
+	name := c.to.at(file.Name)
+	if same, err := c.to.holds(ctx, name, file, nil); err != nil || same {
+		return err
+	}
+	if err := c.to.write(ctx, name, data); err != nil {
+		return err
+	}
+	same, err := c.to.holds(ctx, name, file, nil)
+	if err != nil {
+		return err
+	}
+	if !same {
+		return fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", name)
+	}
+	c.out.Bytes += file.Size
+	c.progress(file.Name)
+	return nil
+}
