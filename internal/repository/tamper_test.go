@@ -319,6 +319,18 @@ var tamperings = map[string]tampering{
 		},
 		wants: func(s *scene) []want { return []want{{fault.LedgerDamaged, backup.LedgerFile(s.head.Sequence)}} },
 	},
+	"the newest entry replaced by another signed one": {
+		do: func(s *scene) {
+			s.cut(1)
+			l, err := s.repo.ReadLedger(s.t.Context(), s.signers)
+			require.NoError(s.t, err)
+			other := *s.keeper
+			other.head, other.clock = l.Head(), s.clock.Add(time.Second)
+			other.enter(other.entry(backup.LedgerCreated, s.live[4]))
+		},
+		wants: func(s *scene) []want { return []want{{fault.LedgerDamaged, backup.LedgerFile(s.head.Sequence)}} },
+		blind: true,
+	},
 	"two entries swapped": {
 		do: func(s *scene) { s.swap(s.ledger(2), s.ledger(3)) },
 		wants: func(*scene) []want {
