@@ -146,16 +146,16 @@ func (a *Activities) copyBackups(ctx context.Context, source, target *book) (flo
 	beat := startHeart(ctx, "", flow.PhaseUpload, 0)
 	continued := there == (backup.LedgerHead{}) || there == head // else the new share has a ledger of its own
 	copied, err := source.repo.CopyTo(ctx, target.repo, repository.CopyOptions{
-		AllowedSigners: source.signers, Ledger: continued, Head: head,
+		WithoutLedger: !continued, Until: head.Sequence,
 		Progress: func(p repository.CopyProgress) {
-			beat.items.Store(int64(p.Backup))
+			beat.items.Store(int64(p.Number))
 			beat.bytes.Store(p.Bytes)
 		},
 	})
 	if err != nil {
 		return out, err
 	}
-	out.Backups, out.Bytes = copied.Backups, copied.Bytes
+	out.Backups, out.Bytes = copied.Backups+copied.Skipped, copied.Bytes
 	if continued {
 		if there != head {
 			err = target.advance(ctx, there, head)

@@ -181,7 +181,6 @@ func settingsEntity(ctx workflow.Context, state flow.SettingsState) (struct{}, e
 		}
 		return settings.Settings{}
 	}
-	accept := func(flow.SettingsChoice) error { return nil }
 	err := errors.Join(
 		flow.GetSettings.Handle(ctx, func(in flow.SettingsChoice) (settings.Settings, error) {
 			if in.Revision == 0 {
@@ -201,11 +200,11 @@ func settingsEntity(ctx workflow.Context, state flow.SettingsState) (struct{}, e
 			state.Revisions = append(state.Revisions, in.Settings)
 			return state.Last, nil
 		}),
-		flow.ApplySettings.Handle(ctx, accept, func(_ workflow.Context, in flow.SettingsChoice) (settings.Summary, error) {
+		flow.ApplySettings.Handle(ctx, func(flow.SettingsApplication) error { return nil }, func(_ workflow.Context, in flow.SettingsApplication) (settings.Summary, error) {
 			state.Active = in.Revision
 			return find(in.Revision).Summary(), nil
 		}),
-		flow.DropSettings.Handle(ctx, accept, func(_ workflow.Context, in flow.SettingsChoice) (struct{}, error) {
+		flow.DropSettings.Handle(ctx, func(flow.SettingsDrop) error { return nil }, func(_ workflow.Context, in flow.SettingsDrop) (struct{}, error) {
 			for i := range state.Revisions {
 				if state.Revisions[i].Revision == in.Revision {
 					state.Revisions = append(state.Revisions[:i:i], state.Revisions[i+1:]...)
@@ -223,12 +222,12 @@ func settingsEntity(ctx workflow.Context, state flow.SettingsState) (struct{}, e
 
 // settle stands for probe and settlement.
 func (s *site) settle(ctx context.Context, in flow.SettleChangeInput) (settings.Summary, error) {
-	id, choice := flow.SettingsWorkflowID(s.instance), flow.SettingsChoice{Revision: in.Revision}
+	id := flow.SettingsWorkflowID(s.instance)
 	if s.probe != nil {
-		_, err := flow.DropSettings.Send(ctx, s.client, id, choice)
+		_, err := flow.DropSettings.Send(ctx, s.client, id, flow.SettingsDrop{Revision: in.Revision})
 		return settings.Summary{}, flow.EncodeFault(errors.Join(s.probe, err))
 	}
-	return flow.ApplySettings.Send(ctx, s.client, id, choice)
+	return flow.ApplySettings.Send(ctx, s.client, id, flow.SettingsApplication{Revision: in.Revision})
 }
 
 // backup captures one service.

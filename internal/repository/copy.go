@@ -17,6 +17,11 @@ import (
 
 // CopyOptions tell how a copy reports.
 type CopyOptions struct {
+	// WithoutLedger leaves the ledger behind: the destination has one of its own.
+	WithoutLedger bool
+	// Until is the last entry of the ledger that is copied, 0 for all: others may be
+	// added while the copy goes on.
+	Until int64
 	// Progress, when not nil, is called as bytes reach the other store and are read
 	// back from there. Calls do not overlap.
 	Progress func(CopyProgress)
@@ -73,8 +78,10 @@ func (r *Repository) CopyTo(ctx context.Context, dst *Repository, opts CopyOptio
 		}
 	}
 	c.at = CopyProgress{}
-	if err := c.ledger(ctx); err != nil {
-		return c.out, err
+	if !opts.WithoutLedger {
+		if err := c.ledger(ctx); err != nil {
+			return c.out, err
+		}
 	}
 	return c.out, c.instanceFiles(ctx)
 }
@@ -269,8 +276,9 @@ func (c *copying) ledger(ctx context.Context) error {
 		return err
 	}
 	for _, entry := range entries {
-		if _, err := backup.ParseLedgerFile(entry.Name); err != nil || entry.IsDir {
-			continue // nothing that a reader of the ledger looks at
+		n, err := backup.ParseLedgerFile(entry.Name)
+		if err != nil || entry.IsDir || c.opts.Until > 0 && n > c.opts.Until {
+			continue // nothing that a reader of the ledger looks at, or too new
 		}
 		if err := c.entry(ctx, entry.Name); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/hiddeco/sshsig"
@@ -120,6 +121,12 @@ func ParseAllowedSigners(allowedSigners []byte) ([]string, error) {
 		public = append(public, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))))
 	}
 	return public, nil
+}
+
+// Trusts reports whether an allowed_signers file lists the key with a fingerprint.
+func Trusts(allowedSigners []byte, fingerprint string) bool {
+	keys, err := trustedKeys(allowedSigners)
+	return err == nil && slices.ContainsFunc(keys, func(key ssh.PublicKey) bool { return ssh.FingerprintSHA256(key) == fingerprint })
 }
 
 // VerifySignature checks an armored SSH signature of message against the keys of an

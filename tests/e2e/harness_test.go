@@ -29,7 +29,6 @@ import (
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
-	"infrabackup/internal/share/dir"
 	"infrabackup/internal/spool"
 	"infrabackup/internal/telemetry"
 	"infrabackup/internal/temporal"
@@ -101,19 +100,21 @@ func (t tests) Run() int {
 
 // controller is one instance with an in-process worker and a folder as its share.
 type controller struct {
-	t        *testing.T
-	client   client.Client
-	instance backup.Instance
-	shareDir string
-	spoolDir string
-	ring     *codec.Keyring
-	keyLine  string
-	operator []seal.Identity
-	identity secret.String
-	sources  []collect.Collector
-	wrap     func(share.Store) share.Store
-	edit     func(*settings.Settings) // of the proposal, when not nil
-	stop     func()
+	t         *testing.T
+	client    client.Client
+	instance  backup.Instance
+	shareDir  string
+	shares    map[string]string // folders by UNC path, nil for shareDir whatever the path
+	passwords map[string]string // of accounts, nil for any
+	spoolDir  string
+	ring      *codec.Keyring
+	keyLine   string
+	operator  []seal.Identity
+	identity  secret.String
+	sources   []collect.Collector
+	wrap      func(share.Store) share.Store
+	edit      func(*settings.Settings) // of the proposal, when not nil
+	stop      func()
 }
 
 // newController makes an instance that is not enabled yet. Sources are what its
@@ -158,8 +159,8 @@ func (c *controller) start() {
 	acts := activities.New(activities.Dependencies{
 		Client: c.client, Instance: c.instance, Host: "host-1", Product: "infrabackup test",
 		Collectors: c.sources, Spool: spooled, Keyring: c.ring,
-		OpenStore: func(context.Context, settings.Settings) (share.Store, error) {
-			s, err := dir.Open(c.shareDir)
+		OpenStore: func(_ context.Context, set settings.Settings) (share.Store, error) {
+			s, err := c.openStore(set)
 			if err != nil {
 				return nil, err
 			}
@@ -210,7 +211,8 @@ func (c *controller) proposal() settings.Settings {
 		Recipients: []settings.Recipient{{
 			Recipient: backup.Recipient{Kind: recipient.Kind, Fingerprint: recipient.Fingerprint}, Text: recipient.Text,
 		}},
-		Signing: settings.Signing{PrivateKey: secret.NewTransfer(signing), Public: key.Public()},
+		Signing:    settings.Signing{PrivateKey: secret.NewTransfer(signing), Public: key.Public()},
+		Controller: c.instance.DeploymentID,
 	}
 	if c.edit != nil {
 		c.edit(&s)
