@@ -82,9 +82,13 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	flow.PublishBackup.Register(r, measured(a, flow.PublishBackup.Name, a.PublishBackup))
 	flow.DiscardBackup.Register(r, measured(a, flow.DiscardBackup.Name, a.DiscardBackup))
 	flow.ProbeShare.Register(r, measured(a, flow.ProbeShare.Name, a.ProbeShare))
+	flow.CopyBackups.Register(r, measured(a, flow.CopyBackups.Name, a.CopyBackups))
 	flow.SettleChange.Register(r, measured(a, flow.SettleChange.Name, a.SettleChange))
 	flow.ListBackups.Register(r, measured(a, flow.ListBackups.Name, a.ListBackups))
 	flow.VerifyBackup.Register(r, measured(a, flow.VerifyBackup.Name, a.VerifyBackup))
+	flow.AuditShare.Register(r, measured(a, flow.AuditShare.Name, a.AuditShare))
+	flow.ReplaceKeys.Register(r, measured(a, flow.ReplaceKeys.Name, a.ReplaceKeys))
+	flow.SwapBackup.Register(r, measured(a, flow.SwapBackup.Name, a.SwapBackup))
 	flow.DeleteBackup.Register(r, measured(a, flow.DeleteBackup.Name, a.DeleteBackup))
 	flow.DiagnoseHost.Register(r, measured(a, flow.DiagnoseHost.Name, a.DiagnoseHost))
 }

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
@@ -24,7 +25,7 @@ func (a *Activities) AuditShare(ctx context.Context, _ flow.AuditInput) (flow.Au
 		return flow.AuditOutput{}, err
 	}
 	startHeart(ctx, "", flow.PhaseReadBack, 0)
-	audit, ids, err := repo.Audit(ctx, repository.AuditOptions{AllowedSigners: signers, Head: &head})
+	audit, ids, err := repo.Audit(ctx, repository.AuditOptions{AllowedSigners: signers, Head: &head, Pause: pause})
 	if err != nil {
 		return flow.AuditOutput{}, err
 	}
@@ -32,4 +33,18 @@ func (a *Activities) AuditShare(ctx context.Context, _ flow.AuditInput) (flow.Au
 		return flow.AuditOutput{}, fault.Newf(fault.LimitExceeded, "%s holds %d backups, at most %d are verified at once", repo, len(ids), flow.MaxAudited)
 	}
 	return flow.AuditOutput{Audit: audit, Backups: ids}, nil
+}
+
+// lookAgain is how long an audit waits before it looks again at what seems wrong:
+// between a backup's publication and its entry in the ledger lies a moment.
+const lookAgain = 3 * time.Second
+
+// pause waits for lookAgain.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(lookAgain):
+		return nil
+	}
 }

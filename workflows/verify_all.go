@@ -22,10 +22,10 @@ func VerifyAll(ctx workflow.Context, in flow.AuditInput) (backup.Audit, error) {
 	for i, id := range shared.Backups {
 		workflow.SetCurrentDetails(ctx, fmt.Sprintf("verifying backup %d of %d, %s", i+1, len(shared.Backups), id))
 		verdict, err := flow.VerifyBackup.Run(streaming(ctx, "verify "+string(id)), flow.VerifyInput{Instance: in.Instance, BackupID: id, Alone: true})
-		if fault.CodeOf(flow.DecodeFault(err)) == fault.BackupNotFound {
-			continue // deleted since the comparison
-		}
 		if err != nil {
+			if flow.DecodeFault(err).Code == fault.BackupNotFound {
+				continue // deleted since the comparison
+			}
 			return backup.Audit{}, err
 		}
 		audit.Add(verdict)
