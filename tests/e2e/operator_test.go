@@ -58,6 +58,7 @@ type operator struct {
 	log       string
 	traces    *receiver
 	namespace string // of Temporal, empty for the default
+	pid       int    // of the worker
 	stop      func()
 	kill      func() // ends the worker as a power cut does
 }
@@ -117,6 +118,7 @@ func (o *operator) startWorker() {
 	cmd.Env = append(os.Environ(), o.traces.environment()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(o.t, cmd.Start())
+	o.pid = cmd.Process.Pid
 	o.stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
 		if err := cmd.Wait(); err != nil {
