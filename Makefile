@@ -6,6 +6,7 @@ RESOURCES ?= 1000
 FUZZTIME  ?= 10s
 SIZE_MIB  ?= 2048
 RUNS      ?= 3
+STAMP     ?= 10000
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -51,8 +52,8 @@ lint: ## gofmt, vet, staticcheck, workflowcheck
 check: lint test ## what CI runs
 
 .PHONY: bench
-bench: setup ## measure a whole backup side by side with other tools
-	go run ./tests/bench --size-mib $(SIZE_MIB) --runs $(RUNS)
+bench: setup ## measure whole backups and captures side by side with other tools
+	go run ./tests/bench --size-mib $(SIZE_MIB) --resources $(STAMP) --runs $(RUNS)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz test for FUZZTIME

@@ -1,7 +1,13 @@
 // Command bench measures a whole backup side by side with other tools, on the same
-// bytes, to the same SMB server, in the same run, and prints ratios.
+// bytes, to the same SMB server, in the same run, and prints ratios. Then it measures
+// the capture of a stand-in stamp side by side with nothing but reading the same lists
+// and documents, each once, by azcore; and the memory that captures of stamps of 10,
+// 1,000 and 100,000 resources need.
 //
 // It runs the built product as an operator does, on the lab's servers, with share and
-// spool on a RAM disk. A peer that is not installed is named as missing. It gives no
-// verdict. Start reading at main.go.
+// spool on a RAM disk. A peer that is not installed is named as missing. For the stamp
+// it runs the product's capture activities without a Temporal server; stamp, capture
+// and reader are processes of their own. It gives no verdict. Processes that have other
+// work take time from all contenders alike, and most from those that use both
+// processors: measure on a machine that is idle. Start reading at main.go.
 package main
