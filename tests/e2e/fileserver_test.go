@@ -65,7 +65,7 @@ func TestFileServerAwayForAMinute(t *testing.T) {
 		found, err := filepath.Glob(filepath.Join(c.shareDir, c.instance.Name, backup.IncomingDir, string(id), "ca.tar.zst.age.*.part"))
 		return err == nil && len(found) > 0
 	}
-	require.Eventually(t, uploading, time.Minute, 5*time.Millisecond)
+	require.Eventually(t, uploading, 5*time.Minute, 5*time.Millisecond)
 	require.NoError(t, files.Kill(t.Context()))
 	away := time.NewTimer(time.Minute)
 	<-away.C
