@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -24,6 +25,10 @@ type book struct {
 	settings   settings.Settings // whose share and signing key are used
 	key        *seal.SigningKey
 	signers    []byte // allowed_signers as it has to be now
+
+	mu      sync.Mutex        // one entry after the other
+	claimed bool              // by this book, that is, within this activity
+	last    backup.LedgerHead // as far as this book knows, zero to ask
 }
 
 // book opens the ledger of the share that s names. Trusted are the signing keys of s
@@ -64,7 +69,9 @@ func (a *Activities) trusted(ctx context.Context, s settings.Settings) ([]byte, 
 
 // claim makes sure that no other controller writes to the instance's folder.
 func (b *book) claim(ctx context.Context) error {
-	return b.repo.Claim(ctx, b.settings.Controller)
+	err := b.repo.Claim(ctx, b.settings.Controller)
+	b.claimed = err == nil
+	return err
 }
 
 func (b *book) head(ctx context.Context) (backup.LedgerHead, error) {
@@ -92,30 +99,44 @@ func (b *book) advance(ctx context.Context, from, to backup.LedgerHead) error {
 // attempt had made is found, unless others followed, and then it stands twice, which
 // says the same.
 func (b *book) enter(ctx context.Context, e backup.LedgerEntry) error {
-	if err := b.claim(ctx); err != nil {
-		return err
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.claimed {
+		if err := b.claim(ctx); err != nil {
+			return err
+		}
 	}
 	e.Controller, e.At = b.settings.Controller, b.activities.Now().UTC()
 	for range maxAppends {
-		head, err := b.head(ctx)
-		if err != nil {
-			return err
-		}
-		next, own, err := b.repo.AppendLedger(ctx, head, e, b.key, b.signers)
-		if err != nil {
-			return err
-		}
-		if next != head {
-			err = b.advance(ctx, head, next)
-		}
-		if fault.CodeOf(err) == fault.SettingsChanged {
-			continue
-		}
+		own, err := b.append(ctx, e)
 		if err != nil || own {
 			return err
 		}
 	}
 	return fault.Newf(fault.ShareBusy, "the ledger of %s grows faster than an entry can be made", b.repo)
+}
+
+// append tries once; own is false when another entry came first.
+func (b *book) append(ctx context.Context, e backup.LedgerEntry) (own bool, err error) {
+	head := b.last
+	if head == (backup.LedgerHead{}) {
+		if head, err = b.head(ctx); err != nil {
+			return false, err
+		}
+	}
+	next, own, err := b.repo.AppendLedger(ctx, head, e, b.key, b.signers)
+	if err != nil {
+		return false, err
+	}
+	if next != head {
+		err = b.advance(ctx, head, next)
+	}
+	if fault.CodeOf(err) == fault.SettingsChanged {
+		b.last = backup.LedgerHead{}
+		return false, nil
+	}
+	b.last = next
+	return own, err
 }
 
 // open makes the ledger of a share that comes in force. With adopt, another

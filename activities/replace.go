@@ -3,6 +3,9 @@ package activities
 import (
 	"context"
 	"path"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -19,17 +22,22 @@ func (a *Activities) ReplaceKeys(ctx context.Context, in flow.RewrapInput) (flow
 		return flow.RewrapOutput{}, err
 	}
 	beat := startHeart(ctx, "", flow.PhaseUpload, int64(len(in.Keys)))
-	out := flow.RewrapOutput{}
+	out := flow.RewrapOutput{Backups: make([]flow.ReplacedBackup, len(in.Keys))}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelReplacements)
 	for i, key := range in.Keys {
-		done, err := r.key(ctx, key)
-		if err != nil {
-			return out, err
-		}
-		out.Backups = append(out.Backups, done)
-		beat.bytes.Store(int64(i + 1))
+		group.Go(func() (err error) {
+			out.Backups[i], err = r.key(ctx, key)
+			beat.bytes.Add(1)
+			return err
+		})
 	}
-	return out, nil
+	return out, group.Wait()
 }
+
+// parallelReplacements is how many keys are replaced at once: each waits for the share
+// to make a few small files durable.
+const parallelReplacements = 8
 
 // SwapBackup replaces a backup by the one that was encrypted anew, after reading that
 // back, and signs it.
@@ -58,9 +66,11 @@ func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (fl
 type replacing struct {
 	book       *book
 	ledger     *repository.Ledger
-	entered    map[backup.ID]string // sums, since the ledger was read
 	recipients []backup.Recipient
 	by         string
+
+	mu      sync.Mutex
+	entered map[backup.ID]string // sums, since the ledger was read
 }
 
 // replacing begins. SETTINGS_CHANGED when the keys in force are no longer those of the
@@ -108,14 +118,19 @@ func (r *replacing) key(ctx context.Context, key flow.WrappedKey) (flow.Replaced
 
 // enter makes the entry of a new state, unless the ledger has it.
 func (r *replacing) enter(ctx context.Context, action backup.LedgerAction, id backup.ID, folder, sums string) error {
-	if known, _ := r.ledger.State(id); known.SumsSHA256 == sums || r.entered[id] == sums {
+	r.mu.Lock()
+	entered := r.entered[id] == sums
+	r.mu.Unlock()
+	if known, _ := r.ledger.State(id); known.SumsSHA256 == sums || entered {
 		return nil
 	}
 	err := r.book.enter(ctx, backup.LedgerEntry{
 		Action: action, BackupID: id, Folder: path.Base(folder), SumsSHA256: sums, Recipients: r.recipients, By: r.by,
 	})
 	if err == nil {
+		r.mu.Lock()
 		r.entered[id] = sums
+		r.mu.Unlock()
 	}
 	return err
 }
