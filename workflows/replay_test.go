@@ -86,6 +86,10 @@ func TestRecord(t *testing.T) {
 	r.one("v1-verify", flow.Verify.Name, flow.VerifyInput{BackupID: testID})
 	r.one("v1-delete", flow.Delete.Name, flow.DeleteInput{BackupID: testID})
 	r.one("v1-diagnose", flow.Diagnose.Name, flow.DiagnoseInput{})
+	r.one("v1-verify-all", flow.VerifyAll.Name, flow.AuditInput{Instance: "record"})
+	r.one("v1-rewrap", flow.Rewrap.Name, flow.RewrapInput{Instance: "record"})
+	r.one("v1-reencrypt", flow.Reencrypt.Name, flow.ReencryptInput{Instance: "record"})
+	r.changes()
 }
 
 type recorder struct {
@@ -175,6 +179,16 @@ func (r *recorder) lookers(w worker.Worker) {
 		}
 		return flow.ApplySettings.Send(ctx, r.client, "record:settings", choice)
 	})
+	flow.CopyBackups.Register(w, func(context.Context, flow.CopyBackupsInput) (flow.CopyBackupsOutput, error) {
+		return flow.CopyBackupsOutput{}, nil
+	})
+	flow.AuditShare.Register(w, func(context.Context, flow.AuditInput) (flow.AuditOutput, error) {
+		return flow.AuditOutput{Backups: []backup.ID{testID, "1" + testID[1:]}}, nil
+	})
+	flow.ReplaceKeys.Register(w, func(context.Context, flow.RewrapInput) (flow.RewrapOutput, error) { return flow.RewrapOutput{}, nil })
+	flow.SwapBackup.Register(w, func(context.Context, flow.ReencryptInput) (flow.ReplacedBackup, error) {
+		return flow.ReplacedBackup{}, nil
+	})
 	flow.ListBackups.Register(w, func(context.Context, flow.ListInput) (flow.ListOutput, error) { return flow.ListOutput{}, nil })
 	flow.VerifyBackup.Register(w, func(context.Context, flow.VerifyInput) (backup.Verdict, error) { return backup.Verdict{}, nil })
 	flow.DeleteBackup.Register(w, func(context.Context, flow.DeleteInput) (backup.Overview, error) { return backup.Overview{}, nil })
@@ -221,6 +235,55 @@ func (r *recorder) enable(name, entityName string, refuse bool) {
 	require.NoError(r.t, err)
 	r.one(name, flow.Enable.Name, flow.ChangeSettingsInput{Instance: "record", Revision: revision, RequestedBy: "test"})
 	r.save(entityName, r.client.GetWorkflow(r.t.Context(), entity, ""))
+}
+
+// changes records every change of settings, applied and refused, and the entity that
+// lived through them.
+func (r *recorder) changes() {
+	entity := "record:settings"
+	send := func(run func(ctx context.Context) error) { require.NoError(r.t, run(r.t.Context())) }
+	propose := func(change settings.Change) int64 {
+		revision, err := flow.ProposeChange.Send(r.t.Context(), r.client, entity, change)
+		require.NoError(r.t, err)
+		return revision
+	}
+	days := 7
+	for name, w := range map[string]string{
+		"v1-change-share": flow.ChangeShare.Name, "v1-change-credentials": flow.ChangeCredentials.Name,
+		"v1-change-key": flow.ChangeKey.Name, "v1-change-signing-key": flow.ChangeSigningKey.Name,
+	} {
+		for _, refuse := range []bool{true, false} {
+			days++
+			r.refuse = refuse
+			outcome := name
+			if refuse {
+				outcome += "-refused"
+			}
+			revision := propose(settings.Change{ProofDays: &days, By: "test"})
+			r.one(outcome, w, flow.ChangeSettingsInput{Instance: "record", Revision: revision, RequestedBy: "test", Copy: w == flow.ChangeShare.Name})
+		}
+	}
+	head := backup.LedgerHead{Sequence: 1, SHA256: strings.Repeat("a", 64)}
+	send(func(ctx context.Context) error {
+		_, err := flow.AdvanceLedger.Send(ctx, r.client, entity, flow.LedgerAdvance{Share: "s", To: head})
+		return err
+	})
+	fingerprint := validSettings().Recipients[0].Fingerprint
+	send(func(ctx context.Context) error {
+		_, err := flow.ChallengeKeys.Send(ctx, r.client, entity, flow.KeyChallenges{Digests: map[string]string{fingerprint: "d"}})
+		return err
+	})
+	send(func(ctx context.Context) error {
+		_, err := flow.ProveKey.Send(ctx, r.client, entity, flow.KeyProof{Digest: "d"})
+		return err
+	})
+	run := r.client.GetWorkflow(r.t.Context(), entity, "")
+	require.NotEmpty(r.t, run.GetRunID())
+	send(func(ctx context.Context) error {
+		_, err := flow.Reseal.Send(ctx, r.client, entity, flow.ResealInput{By: "test"})
+		return err
+	})
+	r.save("v2-settings-resealed", run)
 }
 
 func (r *recorder) save(name string, run client.WorkflowRun) {
