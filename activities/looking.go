@@ -9,21 +9,19 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/settings"
 )
 
 // ListBackups reads the finished backups from the share: all of them up to the limit,
 // or the one that is asked for.
 func (a *Activities) ListBackups(ctx context.Context, in flow.ListInput) (flow.ListOutput, error) {
-	repo, _, err := a.repository(ctx, 0)
+	repo, s, err := a.repository(ctx, 0)
 	if err != nil {
 		return flow.ListOutput{}, err
 	}
 	if in.BackupID != "" {
-		b, err := repo.Open(ctx, in.BackupID)
-		if err != nil {
-			return flow.ListOutput{}, err
-		}
-		return flow.ListOutput{Backups: []backup.Overview{b.Overview()}, Unreadable: []backup.Finding{}}, nil
+		one, err := a.show(ctx, repo, s, in.BackupID)
+		return flow.ListOutput{Backups: []backup.Overview{one}, Unreadable: []backup.Finding{}}, err
 	}
 	limit := in.Limit
 	if limit <= 0 || limit > flow.MaxListed {
@@ -34,9 +32,32 @@ func (a *Activities) ListBackups(ctx context.Context, in flow.ListInput) (flow.L
 		return flow.ListOutput{}, err
 	}
 	for i := range listing.Backups {
+		listing.Backups[i].Recipients = nil                                       // those of the manifest, which may have been replaced
 		listing.Backups[i].Consistency = listing.Backups[i].Consistency.Summary() // all lists together are more than one result can hold
 	}
 	return flow.ListOutput{Backups: listing.Backups, Unreadable: listing.Unreadable, More: listing.More}, nil
+}
+
+// show returns one backup, with the keys that open it by the ledger: the manifest names
+// those that it was made for.
+func (a *Activities) show(ctx context.Context, repo *repository.Repository, s settings.Settings, id backup.ID) (backup.Overview, error) {
+	b, err := repo.Open(ctx, id)
+	if err != nil {
+		return backup.Overview{}, err
+	}
+	out := b.Overview()
+	signers, err := a.trusted(ctx, s)
+	if err != nil {
+		return out, err
+	}
+	ledger, err := repo.ReadLedger(ctx, signers)
+	if err != nil {
+		return out, err
+	}
+	if known, ok := ledger.State(id); ok && !known.Gone() {
+		out.Recipients = known.Recipients
+	}
+	return out, nil
 }
 
 // VerifyBackup checks a backup without any key, against the signing key that the

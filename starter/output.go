@@ -116,6 +116,9 @@ func (a *app) showBackup(b backup.Overview) error {
 		line(w, "Path:", b.Path)
 		line(w, "Size:", size(b.TotalBytes))
 		line(w, "Asked for by:", b.RequestedBy)
+		for _, r := range b.Recipients {
+			line(w, "Opens with:", r.Kind+" "+r.Fingerprint)
+		}
 		if b.Message != "" {
 			line(w, "Message:", b.Message)
 		}

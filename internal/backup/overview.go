@@ -5,14 +5,16 @@ import "time"
 // Overview is a backup as people and scripts see it: in lists, in results and in
 // the command line's JSON.
 type Overview struct {
-	BackupID    ID              `json:"backupId"`
-	Status      Status          `json:"status"`
-	StartedAt   time.Time       `json:"startedAt"`
-	FinishedAt  time.Time       `json:"finishedAt,omitzero"`
-	Path        string          `json:"path"` // folder relative to the share's path, empty before it is published
-	TotalBytes  int64           `json:"totalBytes"`
-	RequestedBy string          `json:"requestedBy,omitempty"`
-	Services    []ServiceResult `json:"services"`
+	BackupID    ID        `json:"backupId"`
+	Status      Status    `json:"status"`
+	StartedAt   time.Time `json:"startedAt"`
+	FinishedAt  time.Time `json:"finishedAt,omitzero"`
+	Path        string    `json:"path"` // folder relative to the share's path, empty before it is published
+	TotalBytes  int64     `json:"totalBytes"`
+	RequestedBy string    `json:"requestedBy,omitempty"`
+	// Recipients are the keys that open the backup now. Lists leave them out.
+	Recipients []Recipient     `json:"recipients,omitempty"`
+	Services   []ServiceResult `json:"services"`
 	// Consistency tells how well the services fit together, nil where nobody checked:
 	// in runs without a manifest and in backups of earlier versions. Lists have its
 	// numbers only.
@@ -26,6 +28,6 @@ func (m *Manifest) Overview(path string) Overview {
 	return Overview{
 		BackupID: m.BackupID, Status: m.Status, StartedAt: m.StartedAt, FinishedAt: m.FinishedAt,
 		Path: path, TotalBytes: m.TotalBytes, RequestedBy: m.RequestedBy, Services: m.Services,
-		Consistency: m.Consistency,
+		Consistency: m.Consistency, Recipients: m.Recipients,
 	}
 }

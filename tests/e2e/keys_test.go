@@ -132,6 +132,9 @@ func TestRewrap(t *testing.T) {
 	for _, b := range again.Backups {
 		require.Equal(t, "already", b.Result)
 	}
+	newKey := into[settings.Summary](t, o.run("settings", "show", "-o", "json")).Recipients[0].Recipient
+	shown := into[backup.Overview](t, o.run("backup", "show", string(all[0].BackupID), "-o", "json"))
+	require.Equal(t, []backup.Recipient{newKey}, shown.Recipients)
 	for _, b := range all {
 		require.True(t, o.opens(b, "new.key"), b.Path)
 		require.False(t, o.opens(b, "operator.key"), b.Path)
