@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"iter"
 	"slices"
 	"strconv"
 	"time"
@@ -72,10 +73,8 @@ func (w *Walk) run(ctx context.Context, unreadable Unreadable) error {
 	if err := w.open(ctx, unreadable); err != nil {
 		return err
 	}
-	for row := range w.rows() {
-		if err := w.row(ctx, row); err != nil {
-			return err
-		}
+	if err := w.read(ctx, w.rows()); err != nil {
+		return err
 	}
 	return w.lookAgain(ctx)
 }
@@ -94,7 +93,7 @@ func (w *Walk) open(ctx context.Context, unreadable Unreadable) error {
 }
 
 // rows are those that are not below resources.
-func (w *Walk) rows() func(yield func(*Type) bool) {
+func (w *Walk) rows() iter.Seq[*Type] {
 	return func(yield func(*Type) bool) {
 		for i := range w.table.Types {
 			if row := &w.table.Types[i]; row.Scope != InParent && !yield(row) {

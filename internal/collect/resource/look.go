@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"iter"
 	"net/url"
 	"slices"
@@ -56,12 +55,8 @@ func (w *Walk) lookAgain(ctx context.Context) error {
 				return err
 			}
 		}
-		for row := range w.rows() {
-			if !row.tracked() || relist[row] {
-				if err := w.row(ctx, row); err != nil {
-					return err
-				}
-			}
+		if err := w.read(ctx, w.untracked(relist)); err != nil {
+			return err
 		}
 		if w.round == 1 {
 			if err := w.unknown(ctx); err != nil {
@@ -76,6 +71,17 @@ func (w *Walk) lookAgain(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// untracked are the rows that a later look lists again.
+func (w *Walk) untracked(relist map[*Type]bool) iter.Seq[*Type] {
+	return func(yield func(*Type) bool) {
+		for row := range w.rows() {
+			if (!row.tracked() || relist[row]) && !yield(row) {
+				return
+			}
+		}
+	}
 }
 
 // resourcesVersion is the api-version of the resource manager's own list.
@@ -107,28 +113,24 @@ func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) e
 		if filter != "" {
 			params.Set("$filter", filter)
 		}
-		pages := m.client.List("/subscriptions/"+s.ID+"/resources", version, params)
-		for {
-			page, err := pages.Next(ctx)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if pages.Number() == 0 && gone(err) {
-				w.Vanished("/subscriptions/" + s.ID)
-				break
-			}
-			if errors.Is(err, azure.ErrRefused) && pages.Number() == 0 && params.Has("$filter") {
-				params.Del("$filter")
-				pages = m.client.List("/subscriptions/"+s.ID+"/resources", version, params)
-				continue
-			}
-			if err != nil {
-				return err
-			}
+		path := "/subscriptions/" + s.ID + "/resources"
+		pages := m.client.List(path, version, params)
+		first, err := pages.Next(ctx)
+		if errors.Is(err, azure.ErrRefused) && params.Has("$filter") {
+			params.Del("$filter")
+			pages = m.client.List(path, version, params)
+			first, err = pages.Next(ctx)
+		}
+		if gone(err) {
+			w.Vanished("/subscriptions/" + s.ID)
+			continue
+		}
+		err = fetched{pages: pages, page: first, err: err}.drain(ctx, func(page *azure.Page) error {
 			m.clock(page.Date)
-			if err := w.compare(ctx, m, page, relist); err != nil {
-				return err
-			}
+			return w.compare(ctx, m, page, relist)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -171,11 +173,11 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 		}
 		wanted = append(wanted, e)
 	}
-	return w.read(ctx, m, wanted)
+	return w.getAll(ctx, m, wanted)
 }
 
-// read gets single resources and what lies below them.
-func (w *Walk) read(ctx context.Context, m *manager, wanted []entry) error {
+// getAll gets single resources and what lies below them.
+func (w *Walk) getAll(ctx context.Context, m *manager, wanted []entry) error {
 	var lists iter.Seq2[list, error] = func(yield func(list, error) bool) {
 		for _, e := range wanted {
 			row := Type{Kind: otherKind, Type: e.typ}
@@ -300,10 +302,8 @@ func (w *Walk) missing(ctx context.Context, relist map[*Type]bool) error {
 			}
 		}
 	}
-	for row := range w.rows() {
-		if !row.tracked() || relist[row] {
-			follow(row)
-		}
+	for row := range w.untracked(relist) {
+		follow(row)
 	}
 	var absent []key
 	for at, m := range w.items {

@@ -16,14 +16,35 @@ import (
 	"infrabackup/internal/fault"
 )
 
-// row reads everything that a row stands for.
-func (w *Walk) row(ctx context.Context, row *Type) error {
-	before := len(w.items)
-	err := w.inOrder(ctx, w.lists(ctx, row, slices.Values(w.managers)), func(f fetched) error { return w.collection(ctx, f) })
-	if err != nil || !row.Verifies || w.round > 0 || len(w.items) == before {
+// read reads everything that rows stand for.
+func (w *Walk) read(ctx context.Context, rows iter.Seq[*Type]) error {
+	var lists iter.Seq2[list, error] = func(yield func(list, error) bool) {
+		for row := range rows {
+			for l, err := range w.lists(ctx, row, slices.Values(w.managers)) {
+				if !yield(l, err) {
+					return
+				}
+			}
+		}
+	}
+	added := map[*Type]int{}
+	err := w.inOrder(ctx, lists, func(f fetched) error {
+		before := len(w.items)
+		err := w.collection(ctx, f)
+		added[f.row] += len(w.items) - before
+		return err
+	})
+	if err != nil || w.round > 0 {
 		return err
 	}
-	return w.belowTracked(ctx, row)
+	for row := range rows {
+		if row.Verifies && added[row] > 0 {
+			if err := w.belowTracked(ctx, row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // belowTracked reads a row's collection below every tracked resource.
