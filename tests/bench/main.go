@@ -78,8 +78,10 @@ func run(ctx context.Context) (err error) {
 	if o.only == "share" {
 		return nil
 	}
-	if err := b.measureStamp(ctx, o.resources); err != nil {
-		return err
+	for _, delay := range answerDelays {
+		if err := b.measureStamp(ctx, stampInput{Resources: o.resources, Delay: delay}); err != nil {
+			return err
+		}
 	}
 	return b.measureMemory(ctx)
 }

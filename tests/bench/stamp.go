@@ -19,11 +19,16 @@ var stampServices = []backup.Service{backup.ARM, backup.CRP, backup.SRP, backup.
 // are.
 var memorySizes = []int{10, 1000, 100_000}
 
+// answerDelays are how long the stamp takes for each answer beyond its own work: not at
+// all, so that the processors decide, and what a stamp in a network takes at least, so
+// that it counts how many requests are under way.
+var answerDelays = []time.Duration{0, 5 * time.Millisecond}
+
 // measureStamp compares the capture of a stamp with nothing but reading it: the same
 // lists and documents, each once, by azcore alone. Stamp, capture and reader are
 // processes of their own, so that memory and processor time are told apart.
-func (b *bench) measureStamp(ctx context.Context, resources int) (err error) {
-	server, err := startStamp(ctx, resources)
+func (b *bench) measureStamp(ctx context.Context, input stampInput) (err error) {
+	server, err := startStamp(ctx, input)
 	if err != nil {
 		return err
 	}
@@ -37,7 +42,7 @@ func (b *bench) measureStamp(ctx context.Context, resources int) (err error) {
 		{name: "azcore, one request at a time for a service", run: func(ctx context.Context) (cost, error) { return read(ctx, server, wanted, 1) }},
 		{name: "azcore, four requests at a time for a service", run: func(ctx context.Context) (cost, error) { return read(ctx, server, wanted, 4) }},
 	}
-	fmt.Printf("\n## Reading a stamp of %d resources: %d documents, %d objects in vaults\n\n", resources, server.Documents, server.VaultObjects)
+	fmt.Printf("\n## Reading a stamp of %d resources, each answer delayed by %s: %d documents, %d objects in vaults\n\n", input.Resources, input.Delay, server.Documents, server.VaultObjects)
 	return b.race(ctx, server, contenders)
 }
 
@@ -117,7 +122,7 @@ func (b *bench) measureMemory(ctx context.Context) error {
 }
 
 func (b *bench) captureOnce(ctx context.Context, resources int) (one cost, err error) {
-	server, err := startStamp(ctx, resources)
+	server, err := startStamp(ctx, stampInput{Resources: resources})
 	if err != nil {
 		return one, err
 	}

@@ -115,7 +115,10 @@ type request struct {
 // stampInput says what stamp to serve, stampOutput what it is, and stampLoad what was
 // asked of it and how much processor time that took.
 type (
-	stampInput  struct{ Resources int }
+	stampInput struct {
+		Resources int
+		Delay     time.Duration // before each answer
+	}
 	stampOutput struct {
 		Source       source
 		Documents    int
@@ -142,7 +145,7 @@ func serve(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	load := &stampMeter{}
+	load := &stampMeter{delay: input.Delay}
 	s.Observe(load.note)
 	encoder := json.NewEncoder(out)
 	err = encoder.Encode(stampOutput{
@@ -161,15 +164,19 @@ func serve(in io.Reader, out io.Writer) error {
 	return errors.Join(err, lines.Err(), s.Close())
 }
 
-// stampMeter measures what a stamp has to do.
+// stampMeter measures what a stamp has to do, and delays it.
 type stampMeter struct {
-	mu   sync.Mutex
-	seen []request
-	used time.Duration
+	delay time.Duration
+	mu    sync.Mutex
+	seen  []request
+	used  time.Duration
 }
 
 func (m *stampMeter) note(r *http.Request) {
 	one := request{Method: r.Method, URL: "https://" + r.Host + r.URL.String(), Authorized: r.Header.Get("Authorization") != ""}
+	if m.delay > 0 {
+		time.Sleep(m.delay)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seen = append(m.seen, one)
@@ -217,7 +224,7 @@ type stampProcess struct {
 	out *json.Decoder
 }
 
-func startStamp(ctx context.Context, resources int) (*stampProcess, error) {
+func startStamp(ctx context.Context, input stampInput) (*stampProcess, error) {
 	cmd, err := again(ctx, serveStamp)
 	if err != nil {
 		return nil, err
@@ -234,7 +241,7 @@ func startStamp(ctx context.Context, resources int) (*stampProcess, error) {
 		return nil, err
 	}
 	p := &stampProcess{cmd: cmd, in: in, out: json.NewDecoder(out)}
-	if err := errors.Join(json.NewEncoder(in).Encode(stampInput{Resources: resources}), p.out.Decode(&p.stampOutput)); err != nil {
+	if err := errors.Join(json.NewEncoder(in).Encode(input), p.out.Decode(&p.stampOutput)); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 	return p, nil

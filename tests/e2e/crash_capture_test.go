@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -8,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -26,12 +27,16 @@ const (
 	fewKills      = 3
 	// killsOfRun is how many of them one run has to survive.
 	killsOfRun = 4
-	// maxRequests is before how many requests of a new worker to the stamp it is killed
-	// while it captures: a fraction of what a capture takes.
-	maxRequests = 12_000
 	// maxWorkerMemory is what a worker may need, whatever it captures.
 	maxWorkerMemory = 256 << 20
 )
+
+// captureRequests are the services of a stamp in capture order, and fewer requests than
+// the capture of each sends to a stamp with 100,000 resources.
+var captureRequests = []struct {
+	service  backup.Service
+	requests int64
+}{{backup.ARM, 5000}, {backup.CRP, 10_000}, {backup.SRP, 8000}, {backup.NRP, 8000}, {backup.KeyVault, 15_000}, {backup.RBAC, 1500}}
 
 // TestKilledDuringLargeCapture kills the worker with SIGKILL at random moments of the
 // backup of a stamp with 100,000 resources: while it captures, uploads, seals and
@@ -47,12 +52,13 @@ func TestKilledDuringLargeCapture(t *testing.T) {
 	cloud := newCloud(t, 100_000, 0)
 	program := plainTests(t)
 	random := rand.New(rand.NewPCG(7, uint64(kills)))
+	last := lastBlows(random)
 	began, peak, items := time.Now(), int64(0), int64(0)
 	for first := 0; first < kills; first += killsOfRun {
 		count := min(killsOfRun, kills-first)
 		t.Run(fmt.Sprintf("kills %d to %d", first+1, first+count), func(t *testing.T) {
 			s := newSiege(t, cloud, program)
-			for _, b := range blows(random, count) {
+			for _, b := range blows(random, count, last[first/killsOfRun%len(last)]) {
 				s.deliver(b)
 			}
 			held := s.whole()
@@ -81,31 +87,42 @@ func plainTests(t *testing.T) string {
 	return program
 }
 
-// blow is a moment at which a worker is killed.
+// blow is a moment at which a worker is killed: while an activity is running, and
+// either when the stamp got so many requests since, or when a file is being written.
 type blow struct {
-	activity string // the beginning of the name of one that must be running then
-	requests int64  // that a worker has sent to the stamp, or
-	path     string // part of the name of a file that it is writing
+	activity string
+	requests int64
+	hold     holdOrder
 }
 
-// blows are moments in the order of a run: captures and uploads in turn, and at last
-// one within what makes a backup of them.
-func blows(random *rand.Rand, count int) []blow {
+// blows draws moments in the order of a run: the capture of a service, an upload, the
+// capture of a later service, and at last one within what makes a backup of them.
+func blows(random *rand.Rand, count int, last blow) []blow {
 	var all []blow
-	for i := range count - 1 {
-		if i%2 == 0 {
-			all = append(all, blow{activity: flow.Collect("").Name, requests: 1 + random.Int64N(maxRequests)})
-		} else {
-			all = append(all, blow{activity: flow.UploadPart.Name, path: ".tar.zst.age."})
-		}
+	first := random.IntN(len(captureRequests) - 2)
+	// The next but one, and those after it, are not captured before the next upload.
+	second := first + 2 + random.IntN(len(captureRequests)-2-first)
+	for _, i := range []int{first, second} {
+		c := captureRequests[i]
+		all = append(all, blow{activity: flow.Collect(c.service).Name, requests: 1 + random.Int64N(c.requests)},
+			blow{activity: flow.UploadPart.Name, hold: holdOrder{Path: ".tar.zst.age.", Done: random.Float64()}})
 	}
-	last := []blow{
-		{activity: flow.SealBackup.Name, path: "/" + backup.CatalogFile},
-		{activity: flow.SealBackup.Name, path: "/" + backup.ManifestFile},
-		{activity: flow.SealBackup.Name, path: "/" + backup.SignatureFile},
-		{activity: flow.PublishBackup.Name, path: "/" + backup.BackupsDir + "/"},
+	return append(all[:count-1], last)
+}
+
+// lastBlows draws moments within what makes a backup of parts, in a random order.
+func lastBlows(random *rand.Rand) []blow {
+	all := []blow{
+		{activity: flow.SealBackup.Name, hold: holdOrder{Path: "/" + backup.CatalogFile}},
+		{activity: flow.SealBackup.Name, hold: holdOrder{Path: "/" + backup.ManifestFile}},
+		{activity: flow.SealBackup.Name, hold: holdOrder{Path: "/" + backup.SignatureFile}},
+		{activity: flow.PublishBackup.Name, hold: holdOrder{Path: "/" + backup.BackupsDir + "/"}},
 	}
-	return append(all, last[random.IntN(len(last))])
+	for i := range all {
+		all[i].hold.Done = random.Float64()
+	}
+	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
 }
 
 // siege is one run whose workers are killed.
@@ -116,7 +133,7 @@ type siege struct {
 	hold    string
 	id      backup.ID
 	run     flow.Run[backup.Overview]
-	sent    int64 // requests that reached the stamp before the present worker
+	sent    int64 // requests that reached the stamp before the present moment was near, 0 until then
 	peak    int64 // most memory of a worker
 }
 
@@ -127,7 +144,6 @@ func newSiege(t *testing.T, cloud *cloud, program string) *siege {
 	s.controller, config = crashing(t, 0, func(w *workerConfig) { w.Stamp, w.Program, w.Hold = &cloud.source, program, s.hold })
 	s.workers = hire(t, config)
 	s.enable()
-	s.sent = cloud.Requests()
 	s.id, s.run = s.begin()
 	return s
 }
@@ -135,27 +151,40 @@ func newSiege(t *testing.T, cloud *cloud, program string) *siege {
 // deliver waits for the moment and kills the worker.
 func (s *siege) deliver(b blow) {
 	s.t.Helper()
-	if b.path != "" {
-		require.NoError(s.t, os.WriteFile(s.hold, []byte(b.path), 0o600))
+	moment := s.capturing
+	if b.hold.Path != "" {
+		moment = s.held
+		order, err := json.Marshal(b.hold)
+		require.NoError(s.t, err)
+		require.NoError(s.t, os.WriteFile(s.hold, order, 0o600))
 	}
-	require.Eventually(s.t, func() bool { return s.reached(b) }, 5*time.Minute, 20*time.Millisecond, "%+v", b)
+	s.sent = 0
+	require.Eventually(s.t, func() bool { return moment(b) }, 10*time.Minute, 20*time.Millisecond, "%+v", b)
 	running := s.running()
-	require.True(s.t, slices.ContainsFunc(running, func(name string) bool { return strings.HasPrefix(name, b.activity) }), "%+v: %v", b, running)
+	require.Contains(s.t, running, b.activity)
 	peak := s.workers.kill()
 	s.peak = max(s.peak, peak)
-	s.t.Logf("killed during %v, %d requests after it was started, %d MiB", running, s.cloud.Requests()-s.sent, peak>>20)
-	s.sent = s.cloud.Requests()
-	if b.path != "" {
-		require.NoError(s.t, os.Remove(s.hold+heldSuffix))
-		require.NoError(s.t, os.Remove(s.hold))
+	s.t.Logf("killed during %s, %d requests or %.0f %% after its beginning; running were %v; %d MiB", b.activity, b.requests, 100*b.hold.Done, running, peak>>20)
+	if b.hold.Path != "" {
+		require.NoError(s.t, errors.Join(os.Remove(s.hold+heldSuffix), os.Remove(s.hold)))
 	}
 }
 
-// reached reports whether the moment has come.
-func (s *siege) reached(b blow) bool {
-	if b.path == "" {
-		return s.cloud.Requests()-s.sent >= b.requests && slices.ContainsFunc(s.running(), func(name string) bool { return strings.HasPrefix(name, b.activity) })
+// capturing reports whether an activity is running, and the stamp got so many requests
+// since it was first seen to be.
+func (s *siege) capturing(b blow) bool {
+	sent := s.cloud.Requests()
+	if s.sent > 0 && sent-s.sent < b.requests || !slices.Contains(s.running(), b.activity) {
+		return false
 	}
+	if s.sent == 0 {
+		s.sent = sent
+	}
+	return sent-s.sent >= b.requests
+}
+
+// held reports whether the store has stopped.
+func (s *siege) held(blow) bool {
 	_, err := os.Stat(s.hold + heldSuffix)
 	return err == nil
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"strings"
@@ -9,9 +10,15 @@ import (
 	"infrabackup/internal/share"
 )
 
-// holding is a store that stops in the middle of writing a file, or before a rename,
-// when a part of its path stands in the file order. It then makes the file
-// order+heldSuffix and waits to be killed.
+// holdOrder says where a store is to stop.
+type holdOrder struct {
+	Path string  // part of a path that is written, or renamed to
+	Done float64 // fraction of the file that is written before
+}
+
+// holding is a store that stops while it writes a file, or before a rename, when there
+// is a [holdOrder] in the file order. It then makes the file order+heldSuffix and waits
+// to be killed.
 type holding struct {
 	share.Store
 	order string // empty for never
@@ -20,10 +27,13 @@ type holding struct {
 // heldSuffix is the end of the name of the file that says that a store has stopped.
 const heldSuffix = ".held"
 
-// holds reports whether the order is for a path.
-func (s *holding) holds(path string) bool {
-	part, err := os.ReadFile(s.order)
-	return err == nil && strings.Contains(path, string(part))
+// holds reports whether there is an order for a path.
+func (s *holding) holds(path string) (order holdOrder, ok bool) {
+	data, err := os.ReadFile(s.order)
+	if err != nil || json.Unmarshal(data, &order) != nil {
+		return order, false // there is none, or it is just being written
+	}
+	return order, strings.Contains(path, order.Path)
 }
 
 func (s *holding) hold(ctx context.Context) error {
@@ -36,10 +46,11 @@ func (s *holding) hold(ctx context.Context) error {
 
 // Upload implements share.Store.
 func (s *holding) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
-	if !s.holds(path) {
+	order, ok := s.holds(path)
+	if !ok {
 		return s.Store.Upload(ctx, path, src, from, size, flushed)
 	}
-	if err := s.Store.Upload(ctx, path, src, from, from+(size-from)/2, flushed); err != nil {
+	if err := s.Store.Upload(ctx, path, src, from, from+int64(float64(size-from)*order.Done), flushed); err != nil {
 		return err
 	}
 	return s.hold(ctx)
@@ -47,7 +58,7 @@ func (s *holding) Upload(ctx context.Context, path string, src io.ReaderAt, from
 
 // Rename implements share.Store.
 func (s *holding) Rename(ctx context.Context, from, to string) error {
-	if !s.holds(to) {
+	if _, ok := s.holds(to); !ok {
 		return s.Store.Rename(ctx, from, to)
 	}
 	return s.hold(ctx)
