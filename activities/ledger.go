@@ -29,6 +29,8 @@ type book struct {
 	mu      sync.Mutex        // one entry after the other
 	claimed bool              // by this book, that is, within this activity
 	last    backup.LedgerHead // as far as this book knows, zero to ask
+	batch   bool              // tell the entity of many entries at once, with [book.tell]
+	told    backup.LedgerHead // the head that the entity knows, within a batch
 }
 
 // book opens the ledger of the share that s names. Trusted are the signing keys of s
@@ -123,12 +125,13 @@ func (b *book) append(ctx context.Context, e backup.LedgerEntry) (own bool, err 
 		if head, err = b.head(ctx); err != nil {
 			return false, err
 		}
+		b.told = head
 	}
 	next, own, err := b.repo.AppendLedger(ctx, head, e, b.key, b.signers)
 	if err != nil {
 		return false, err
 	}
-	if next != head {
+	if next != head && !b.batch {
 		err = b.advance(ctx, head, next)
 	}
 	if fault.CodeOf(err) == fault.SettingsChanged {
@@ -137,6 +140,26 @@ func (b *book) append(ctx context.Context, e backup.LedgerEntry) (own bool, err 
 	}
 	b.last = next
 	return own, err
+}
+
+// tell lets the entity know the head after a batch of entries. What a crash keeps it
+// from learning is found by whoever makes the next entry. When another run has made
+// entries behind these, the entity knows already.
+func (b *book) tell(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.last == b.told {
+		return nil
+	}
+	err := b.advance(ctx, b.told, b.last)
+	if fault.CodeOf(err) != fault.SettingsChanged {
+		return err
+	}
+	now, err := b.head(ctx)
+	if err == nil && now.Sequence < b.last.Sequence {
+		err = fault.Newf(fault.SettingsChanged, "the head of the ledger went back to entry %d", now.Sequence)
+	}
+	return err
 }
 
 // open makes the ledger of a share that comes in force. With adopt, another

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"path"
 	"sync"
 
@@ -21,18 +22,20 @@ func (a *Activities) ReplaceKeys(ctx context.Context, in flow.RewrapInput) (flow
 	if err != nil {
 		return flow.RewrapOutput{}, err
 	}
+	r.book.batch = true
 	beat := startHeart(ctx, "", flow.PhaseUpload, int64(len(in.Keys)))
 	out := flow.RewrapOutput{Backups: make([]flow.ReplacedBackup, len(in.Keys))}
-	group, ctx := errgroup.WithContext(ctx)
+	group, grouped := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReplacements)
 	for i, key := range in.Keys {
 		group.Go(func() (err error) {
-			out.Backups[i], err = r.key(ctx, key)
+			out.Backups[i], err = r.key(grouped, key)
 			beat.bytes.Add(1)
 			return err
 		})
 	}
-	return out, group.Wait()
+	err = group.Wait()
+	return out, errors.Join(err, r.book.tell(ctx))
 }
 
 // parallelReplacements is how many keys are replaced at once: each waits for the share
