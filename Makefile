@@ -39,7 +39,7 @@ up: setup ## start lab, Temporal and worker, and stay until interrupted
 
 .PHONY: test
 test: setup ## set up real servers and run all tests
-	CGO_ENABLED=1 bin/lab test --dir .lab/test --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES) -- go test -race -p 1 -timeout 30m ./...
+	CGO_ENABLED=1 bin/lab test --dir .lab/test --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES) -- go test -race -p 1 -timeout 60m ./...
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, workflowcheck
