@@ -49,6 +49,9 @@ still runs is refused from then on.`,
 				return err
 			}
 			var err error
+			if in.Signers, err = adoptFlags.load(in.Adopt); err != nil {
+				return err
+			}
 			if in.Recipients, err = keys.load(time.Now()); err != nil {
 				return err
 			}
@@ -58,9 +61,6 @@ still runs is refused from then on.`,
 			in.Instance.Name, in.Share.Transport, in.RequestedBy = a.instance, settings.Transport(transport), a.caller()
 			c, err := a.controller(ctx)
 			if err != nil {
-				return err
-			}
-			if in.Signers, err = adoptFlags.load(in.Adopt); err != nil {
 				return err
 			}
 			if in.Adopt && len(in.Signers) == 0 {
