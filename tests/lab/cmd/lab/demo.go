@@ -23,8 +23,11 @@ func demo(ctx context.Context, options lab.Options, bin string, out io.Writer) (
 	}
 	defer func() { err = errors.Join(err, s.Stop(ctx)) }()
 	opened := filepath.Join(s.Dir(), "opened")
-	if err := os.RemoveAll(opened); err != nil {
-		return err
+	newKey := filepath.Join(s.Dir(), "new-operator.key")
+	for _, left := range []string{opened, newKey} {
+		if err := os.RemoveAll(left); err != nil {
+			return err
+		}
 	}
 	steps := []step{
 		{"Enable backup: share, account and the operator's public key. The share is probed first.", s.EnableCommand()},
@@ -36,6 +39,11 @@ func demo(ctx context.Context, options lab.Options, bin string, out io.Writer) (
 		{"Check it with the operator's key: every item is decrypted and compared.", `bin/infrabackup backup verify latest --identity "$LAB_IDENTITY"`},
 		{"Open the CA with the operator's key.", `bin/infrabackup restore extract latest --identity "$LAB_IDENTITY" --service CA --to "$OPENED"`},
 		{"The same without this product: stock ssh-keygen, sha256sum, age, zstd and tar.", stockTools},
+		{"Use another key for new backups. The share and the key are tried first.", `bin/infrabackup key set --recipient "$(bin/infrabackup key generate --out "$NEW_KEY")"`},
+		{"Let the new key open the older backup, and the old key none. Only key.age and the signed sums change.", `bin/infrabackup key rewrap --identity "$LAB_IDENTITY"`},
+		{"Show that the new key really exists, before the day it is needed.", `bin/infrabackup key prove --identity "$NEW_KEY"`},
+		{"Check everything on the share against the signed ledger: nothing removed, added or rolled back.", "bin/infrabackup backup verify --all"},
+		{"Who changed what.", "bin/infrabackup settings history"},
 	}
 	for i, st := range steps {
 		if _, err := fmt.Fprintf(out, "\n%d. %s\n$ %s\n", i+1, st.why, st.command); err != nil {
@@ -43,7 +51,7 @@ func demo(ctx context.Context, options lab.Options, bin string, out io.Writer) (
 		}
 		cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", st.command)
 		cmd.Stdout, cmd.Stderr = out, out
-		cmd.Env = append(os.Environ(), "OPENED="+opened)
+		cmd.Env = append(os.Environ(), "OPENED="+opened, "NEW_KEY="+newKey)
 		for key, value := range s.Env() {
 			cmd.Env = append(cmd.Env, key+"="+value)
 		}
