@@ -3,7 +3,9 @@ package activities
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -24,7 +26,8 @@ type book struct {
 	repo       *repository.Repository
 	settings   settings.Settings // whose share and signing key are used
 	key        *seal.SigningKey
-	signers    []byte // allowed_signers as it has to be now
+	signers    []byte // allowed_signers as it has to be now: all keys whose signatures count
+	current    []byte // those of them that make entries now; a retired key makes none
 
 	mu      sync.Mutex        // one entry after the other
 	claimed bool              // by this book, that is, within this activity
@@ -40,33 +43,51 @@ func (a *Activities) book(ctx context.Context, repo *repository.Repository, s se
 	if err != nil {
 		return nil, err
 	}
-	signers, err := a.trusted(ctx, s)
+	now, err := a.settings(ctx, 0)
+	if fault.CodeOf(err) == fault.NotEnabled {
+		now, err = s, nil // the first settings are being tried
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &book{activities: a, repo: repo, settings: s, key: key, signers: signers}, nil
+	return &book{
+		activities: a, repo: repo, settings: s, key: key, signers: allowed(now.Signing.Publics(), s.Signing.Publics()),
+		current: allowed(a.current(now), []string{s.Signing.Public}),
+	}, nil
+}
+
+// retired is how long after a change of settings the former signing key may still have
+// made an entry that nobody told the entity of: a run goes on with the key that it
+// began with. Later than that, an entry by it is somebody else's.
+const retired = 24 * time.Hour
+
+// current are the keys that make entries now.
+func (a *Activities) current(now settings.Settings) []string {
+	keys := []string{now.Signing.Public}
+	if n := len(now.Signing.Former); n > 0 && a.Now().Sub(now.ChangedAt) < retired {
+		keys = append(keys, now.Signing.Former[n-1])
+	}
+	return keys
 }
 
 // trusted is the content of allowed_signers: the keys in force, and those of s.
 func (a *Activities) trusted(ctx context.Context, s settings.Settings) ([]byte, error) {
 	now, err := a.settings(ctx, 0)
-	if fault.CodeOf(err) == fault.NotEnabled {
-		return seal.AllowedSigners(s.Signing.Publics()...), nil // the first settings are being tried
-	}
 	if err != nil {
 		return nil, err
 	}
-	all := now.Signing.Publics()
-	known := map[string]bool{}
-	for _, public := range all {
-		known[public] = true
-	}
-	for _, public := range s.Signing.Publics() {
-		if !known[public] {
+	return allowed(now.Signing.Publics(), s.Signing.Publics()), nil
+}
+
+// allowed lists keys, each once.
+func allowed(lists ...[]string) []byte {
+	var all []string
+	for _, public := range slices.Concat(lists...) {
+		if !slices.Contains(all, public) {
 			all = append(all, public)
 		}
 	}
-	return seal.AllowedSigners(all...), nil
+	return seal.AllowedSigners(all...)
 }
 
 // claim makes sure that no other controller writes to the instance's folder.
@@ -127,7 +148,7 @@ func (b *book) append(ctx context.Context, e backup.LedgerEntry) (own bool, err 
 		}
 		b.told = head
 	}
-	next, own, err := b.repo.AppendLedger(ctx, head, e, b.key, b.signers)
+	next, own, err := b.repo.AppendLedger(ctx, head, e, b.key, b.current)
 	if err != nil {
 		return false, err
 	}
