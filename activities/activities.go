@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -41,7 +42,17 @@ type Dependencies struct {
 	// the memory of this process does not get the private half, which nothing could
 	// erase there. Errors are faults, KEY_INVALID for recipients that cannot be used
 	// and INTERNAL for what may succeed the next time; ctx ends it.
-	MakeKey  func(ctx context.Context, recipients []string) (recipient string, keyAge []byte, err error)
+	MakeKey func(ctx context.Context, recipients []string) (recipient string, keyAge []byte, err error)
+	// Encrypt starts an age file on w for one recipient, like [seal.Encrypt]. It is to
+	// do so where the memory of this process does not get the keys of the file.
+	//
+	// W is written to from another goroutine, until Close returns. Close says whether
+	// all of the file was written to w, and is to be called in any case: nothing is
+	// left of the encryption then. When ctx ends, the file is given up, and Write and
+	// Close say so. Errors of w are passed on as they are, others are faults:
+	// KEY_INVALID when recipient is none, and INTERNAL for what may succeed the next
+	// time.
+	Encrypt  func(ctx context.Context, w io.Writer, recipient string) (io.WriteCloser, error)
 	Recorder Recorder
 	Now      func() time.Time
 }

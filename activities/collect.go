@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
@@ -36,7 +37,7 @@ func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.Co
 		return flow.CollectOutput{}, err
 	}
 	beat := startHeart(ctx, in.Service, flow.PhaseCapture, 0)
-	rec := &recording{spool: a.Spool, beat: beat}
+	rec := &recording{spool: a.Spool, beat: beat, encrypt: a.Encrypt}
 	captured, err := rec.capture(ctx, collector, in, workRecipient)
 	if err != nil {
 		return flow.CollectOutput{}, errors.Join(err, a.Spool.Release(in.BackupID, in.Service))
@@ -47,17 +48,26 @@ func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.Co
 
 // recording is one capture on its way into the spool.
 type recording struct {
-	spool *spool.Spool
-	beat  *heart
+	spool   *spool.Spool
+	beat    *heart
+	encrypt encrypter
+}
+
+// encrypter starts an age file as [Dependencies].Encrypt says.
+type encrypter func(ctx context.Context, w io.Writer, recipient string) (io.WriteCloser, error)
+
+// encryptHere is for work files, whose key this process has anyway.
+func encryptHere(_ context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
+	return seal.Encrypt(w, recipient)
 }
 
 func (r *recording) capture(ctx context.Context, collector collect.Collector, in flow.CollectInput, workRecipient string) (out flow.CollectOutput, err error) {
-	part, err := r.create(in.BackupID, spool.PartName(in.Service), in.Recipient)
+	part, err := r.create(ctx, in.BackupID, spool.PartName(in.Service), r.encrypt, in.Recipient)
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, part.abandon()) }()
-	index, err := r.create(in.BackupID, spool.IndexName(in.Service), workRecipient)
+	index, err := r.create(ctx, in.BackupID, spool.IndexName(in.Service), encryptHere, workRecipient)
 	if err != nil {
 		return out, err
 	}
@@ -152,17 +162,19 @@ type sealedFile struct {
 	spool *spool.Spool
 	file  *os.File
 	sum   hash.Hash
-	size  int64
+	size  atomic.Int64 // read while the encryption writes
 	enc   io.WriteCloser
+	end   context.CancelFunc // of the encryption
 }
 
-func (r *recording) create(id backup.ID, name, recipient string) (*sealedFile, error) {
+func (r *recording) create(ctx context.Context, id backup.ID, name string, encrypt encrypter, recipient string) (*sealedFile, error) {
 	file, err := r.spool.Create(id, name)
 	if err != nil {
 		return nil, err
 	}
 	s := &sealedFile{name: name, spool: r.spool, file: file, sum: sha256.New()}
-	s.enc, err = seal.Encrypt(cipherText{s}, recipient)
+	ctx, s.end = context.WithCancel(ctx)
+	s.enc, err = encrypt(ctx, cipherText{s}, recipient)
 	if err != nil {
 		return nil, errors.Join(err, s.abandon())
 	}
@@ -179,12 +191,12 @@ type cipherText struct{ *sealedFile }
 func (c cipherText) Write(p []byte) (int, error) {
 	n, err := c.file.Write(p)
 	c.sum.Write(p[:n]) // a hash never fails
-	c.size += int64(n)
+	c.size.Add(int64(n))
 	return n, c.spool.Classify("write "+c.name, err)
 }
 
 // written is the size so far.
-func (s *sealedFile) written() int64 { return s.size }
+func (s *sealedFile) written() int64 { return s.size.Load() }
 
 // finish completes the encryption, makes the file durable and closes it.
 func (s *sealedFile) finish() (backup.File, error) {
@@ -194,18 +206,24 @@ func (s *sealedFile) finish() (backup.File, error) {
 	if err := s.file.Sync(); err != nil {
 		return backup.File{}, s.spool.Classify("flush "+s.name, err)
 	}
+	s.end()
 	file := s.file
 	s.file = nil
 	if err := file.Close(); err != nil {
 		return backup.File{}, s.spool.Classify("close "+s.name, err)
 	}
-	return backup.File{Name: s.name, Size: s.size, SHA256: hex.EncodeToString(s.sum.Sum(nil))}, nil
+	return backup.File{Name: s.name, Size: s.written(), SHA256: hex.EncodeToString(s.sum.Sum(nil))}, nil
 }
 
-// abandon closes the file of a capture that failed. After finish it does nothing.
+// abandon gives the encryption up and closes the file of a capture that failed. After
+// finish it does nothing.
 func (s *sealedFile) abandon() error {
 	if s.file == nil {
 		return nil
+	}
+	s.end()
+	if s.enc != nil {
+		_ = s.enc.Close() // says that it was given up; afterwards nothing writes any more
 	}
 	file := s.file
 	s.file = nil

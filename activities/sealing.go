@@ -65,8 +65,8 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	if err := a.Spool.Begin(in.BackupID); err != nil {
 		return file, found, err
 	}
-	rec := &recording{spool: a.Spool, beat: beat}
-	sealed, err := rec.create(in.BackupID, backup.CatalogFile, in.Recipient)
+	rec := &recording{spool: a.Spool, beat: beat, encrypt: a.Encrypt}
+	sealed, err := rec.create(ctx, in.BackupID, backup.CatalogFile, rec.encrypt, in.Recipient)
 	if err != nil {
 		return file, found, err
 	}

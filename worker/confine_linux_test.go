@@ -17,8 +17,8 @@ import (
 const confinedVariable = "INFRABACKUP_TEST_CONFINE"
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == makeKeyMode {
-		main() // as the child that makes a key; it does not return
+	if len(os.Args) == 2 && os.Args[1] == makeKeyMode || len(os.Args) == 3 && os.Args[1] == encryptMode {
+		main() // as a child; it does not return
 	}
 	if os.Getenv(confinedVariable) == "" {
 		os.Exit(m.Run())

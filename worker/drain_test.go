@@ -68,7 +68,7 @@ func TestDrainHandsBackWhatItDoesNotFinish(t *testing.T) {
 	defer other.Stop()
 
 	source := endless{began: make(chan struct{}, 2)}
-	acts := activities.New(dependencies(c, temporalClient, []collect.Collector{source}, spooled, ring, keyChild{}, telemetry.Discard()))
+	acts := activities.New(dependencies(c, temporalClient, []collect.Collector{source}, spooled, ring, self(t), telemetry.Discard()))
 	defer func() { require.NoError(t, acts.Close()) }()
 	polls := func() (stop context.CancelFunc, ended <-chan error) {
 		polling, stop := context.WithCancel(ctx)

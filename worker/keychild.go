@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 	"time"
 
 	"infrabackup/internal/fault"
@@ -20,7 +19,6 @@ const (
 	keyWait = 5 * time.Second
 
 	maxKeyAnswer = 2 * seal.MaxKeyFile // in base64, with the public half
-	maxKeyWords  = 4 << 10             // what a child that breaks down may say
 )
 
 // keyChild makes backup keys in processes of their own. Go can erase no memory, so
@@ -31,10 +29,9 @@ type keyChild struct {
 	timeout time.Duration
 }
 
-// newKeyChild starts this program itself.
-func newKeyChild() (keyChild, error) {
-	program, err := ownProgram()
-	return keyChild{program, []string{makeKeyMode}, keyTime}, err
+// newKeyChild starts program, which is this one.
+func newKeyChild(program string) keyChild {
+	return keyChild{program, []string{makeKeyMode}, keyTime}
 }
 
 // makeKey implements [activities.Dependencies].MakeKey.
@@ -45,13 +42,9 @@ func (k keyChild) makeKey(ctx context.Context, recipients []string) (recipient s
 	}
 	bounded, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
-	stdout, stderr := boundedBuffer{limit: maxKeyAnswer}, boundedBuffer{limit: maxKeyWords}
-	cmd := exec.CommandContext(bounded, k.program, k.args...)
-	// Nothing of the worker's environment. A child that breaks down names no values:
-	// the traces of goroutines hold words of their arguments.
-	cmd.Env = []string{"GOTRACEBACK=none"}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(request), &stdout, &stderr
-	cmd.WaitDelay = keyWait
+	stdout := boundedBuffer{limit: maxKeyAnswer}
+	cmd, words := newChildCommand(bounded, k.program, k.args...)
+	cmd.Stdin, cmd.Stdout, cmd.WaitDelay = bytes.NewReader(request), &stdout, keyWait
 	err = cmd.Run()
 	switch {
 	case ctx.Err() != nil:
@@ -59,7 +52,7 @@ func (k keyChild) makeKey(ctx context.Context, recipients []string) (recipient s
 	case bounded.Err() != nil:
 		return "", nil, fault.New(fault.Internal, fmt.Sprintf("the process that makes a backup's key did not end within %s", k.timeout), err)
 	}
-	return readKeyAnswer(stdout.data.Bytes(), stderr.data.Bytes(), err)
+	return readKeyAnswer(stdout.data.Bytes(), words.data.Bytes(), err)
 }
 
 // readKeyAnswer takes what a child has written, and how it ended.
@@ -79,19 +72,4 @@ func readKeyAnswer(stdout, stderr []byte, ended error) (recipient string, keyAge
 		return "", nil, fault.Newf(fault.Internal, "the process that makes a backup's key gave a key.age of %d bytes", len(answer.KeyAge))
 	}
 	return answer.Recipient, answer.KeyAge, nil
-}
-
-// boundedBuffer refuses what is beyond its limit, which ends the pipe that it is
-// filled from. It does not embed the buffer, whose ReadFrom knows no limit.
-type boundedBuffer struct {
-	data  bytes.Buffer
-	limit int
-}
-
-// Write implements [io.Writer].
-func (b *boundedBuffer) Write(p []byte) (int, error) {
-	if b.data.Len()+len(p) > b.limit {
-		return 0, fmt.Errorf("more than %d bytes were written", b.limit)
-	}
-	return b.data.Write(p)
 }

@@ -24,10 +24,8 @@ func operatorKey(t testing.TB, postQuantum bool) (recipient string, identities [
 	return r.Text, ids
 }
 
-// The child is this test binary, see TestMain.
 func TestChildMakesKeys(t *testing.T) {
-	child, err := newKeyChild()
-	require.NoError(t, err)
+	child := newKeyChild(self(t))
 	for name, postQuantum := range map[string]bool{"X25519": false, "hybrid": true} {
 		t.Run(name, func(t *testing.T) {
 			first, firstIDs := operatorKey(t, postQuantum)
@@ -47,8 +45,7 @@ func TestChildMakesKeys(t *testing.T) {
 }
 
 func TestChildRefusesRecipients(t *testing.T) {
-	child, err := newKeyChild()
-	require.NoError(t, err)
+	child := newKeyChild(self(t))
 	plain, _ := operatorKey(t, false)
 	hybrid, _ := operatorKey(t, true)
 	for name, test := range map[string]struct {

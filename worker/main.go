@@ -49,7 +49,7 @@ func main() {
 // process is what run gets from its surroundings.
 type process struct {
 	args           []string
-	stdin          io.Reader // of the child that makes a key
+	stdin          io.Reader // of a child
 	stdout, stderr io.Writer
 	lookup         func(name string) (string, bool)
 	signals        <-chan os.Signal
@@ -60,6 +60,9 @@ type process struct {
 func run(p process) int {
 	if len(p.args) == 1 && p.args[0] == makeKeyMode {
 		return makeKey(p)
+	}
+	if len(p.args) == 2 && p.args[0] == encryptMode {
+		return encrypt(p, p.args[1])
 	}
 	flags := flag.NewFlagSet(product, flag.ContinueOnError)
 	flags.SetOutput(p.stderr)

@@ -52,6 +52,14 @@ func newProcess(args ...string) *testProcess {
 	return p
 }
 
+// self is this test binary, which is the child, see TestMain.
+func self(t testing.TB) string {
+	t.Helper()
+	program, err := ownProgram()
+	require.NoError(t, err)
+	return program
+}
+
 func TestFlags(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.yaml")
 	for name, test := range map[string]struct {

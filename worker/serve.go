@@ -100,11 +100,11 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	if ctx.Err() != nil {
 		return nil
 	}
-	keys, err := newKeyChild()
+	program, err := ownProgram()
 	if err != nil {
 		return fault.New(fault.Internal, "the path of this program is unknown", err)
 	}
-	acts := activities.New(dependencies(c, temporalClient, collectors, spooled, ring, keys, measured))
+	acts := activities.New(dependencies(c, temporalClient, collectors, spooled, ring, program, measured))
 	defer closing(&err, "close the connections to the share", acts.Close)
 	return poll(ctx, p, c, temporalClient, acts, logger)
 }

@@ -19,8 +19,9 @@ import (
 	"infrabackup/internal/temporal"
 )
 
-// dependencies gives the activities what they work with.
-func dependencies(c *config.Worker, temporalClient client.Client, collectors []collect.Collector, spooled *spool.Spool, ring *codec.Keyring, keys keyChild, measured *telemetry.Telemetry) activities.Dependencies {
+// dependencies gives the activities what they work with. Program is this one, for its
+// children.
+func dependencies(c *config.Worker, temporalClient client.Client, collectors []collect.Collector, spooled *spool.Spool, ring *codec.Keyring, program string, measured *telemetry.Telemetry) activities.Dependencies {
 	return activities.Dependencies{
 		Client: temporalClient,
 		Instance: backup.Instance{
@@ -32,7 +33,8 @@ func dependencies(c *config.Worker, temporalClient client.Client, collectors []c
 		Spool:      spooled,
 		Keyring:    ring,
 		OpenStore:  openStore,
-		MakeKey:    keys.makeKey,
+		MakeKey:    newKeyChild(program).makeKey,
+		Encrypt:    newEncryptChild(program).encrypt,
 		Recorder:   measured,
 		Now:        time.Now,
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -66,10 +67,15 @@ func (c captureTask) run(ctx context.Context) (one cost, err error) {
 	}
 	acts := activities.New(activities.Dependencies{
 		Host: "bench", Product: "bench", Collectors: controlplane.Collectors(client, resource.Options{Now: time.Now}),
-		Spool: spooled, Keyring: ring, Recorder: telemetry.Discard(), Now: time.Now,
+		Spool: spooled, Keyring: ring, Encrypt: encrypt, Recorder: telemetry.Discard(), Now: time.Now,
 	})
 	defer func() { err = errors.Join(err, acts.Close()) }()
 	return captureAll(ctx, acts, in, c.Services)
+}
+
+// encrypt encrypts files in this process, whose memory is measured.
+func encrypt(_ context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
+	return seal.Encrypt(w, recipient)
 }
 
 // newBackup is the input of captures for a backup of which nothing is kept.

@@ -100,7 +100,7 @@ func (c workerConfig) serve() error {
 	acts := activities.New(activities.Dependencies{
 		Client: client, Instance: c.Instance, Host: c.Host, Product: "infrabackup test",
 		Collectors: sources, Spool: spooled, Keyring: ring,
-		OpenStore: k.open, MakeKey: makeKey, Recorder: telemetry.Discard(), Now: time.Now,
+		OpenStore: k.open, MakeKey: makeKey, Encrypt: encrypt, Recorder: telemetry.Discard(), Now: time.Now,
 	})
 	main := worker.New(client, flow.Queue(c.Instance.Name), worker.Options{MaxHeartbeatThrottleInterval: time.Second})
 	workflows.Register(main)

@@ -166,7 +166,7 @@ func (c *controller) start() {
 			}
 			return c.wrap(s), nil
 		},
-		MakeKey: makeKey, Recorder: telemetry.Discard(), Now: time.Now,
+		MakeKey: makeKey, Encrypt: encrypt, Recorder: telemetry.Discard(), Now: time.Now,
 	})
 	main := worker.New(c.client, flow.Queue(c.instance.Name), worker.Options{})
 	workflows.Register(main)
@@ -190,6 +190,11 @@ func (c *controller) start() {
 // makeKey makes backup keys in this process.
 func makeKey(_ context.Context, recipients []string) (recipient string, keyAge []byte, err error) {
 	return seal.MakeWrappedKey(recipients)
+}
+
+// encrypt encrypts files in this process.
+func encrypt(_ context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
+	return seal.Encrypt(w, recipient)
 }
 
 // proposal is a complete set of valid settings.

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+)
+
+const (
+	// childMemory is what the runtime of a child tries to stay below: it works for one
+	// key or one file, beside the worker and within the limit of both.
+	childMemory = "32MiB"
+
+	maxChildWords = 4 << 10 // what a child that breaks down may say
+)
+
+// newChildCommand prepares a child that ends with ctx. What it says on standard error
+// is kept for when it breaks down.
+func newChildCommand(ctx context.Context, program string, args ...string) (cmd *exec.Cmd, words *boundedBuffer) {
+	cmd = exec.CommandContext(ctx, program, args...)
+	// Nothing of the worker's environment. A child that breaks down names no values:
+	// the traces of goroutines hold words of their arguments.
+	cmd.Env = []string{"GOTRACEBACK=none", "GOMEMLIMIT=" + childMemory}
+	words = &boundedBuffer{limit: maxChildWords}
+	cmd.Stderr = words
+	return cmd, words
+}
+
+// boundedBuffer refuses what is beyond its limit, which ends the pipe that it is
+// filled from. It does not embed the buffer, whose ReadFrom knows no limit.
+type boundedBuffer struct {
+	data  bytes.Buffer
+	limit int
+}
+
+// Write implements [io.Writer].
+func (b *boundedBuffer) Write(p []byte) (int, error) {
+	if b.data.Len()+len(p) > b.limit {
+		return 0, fmt.Errorf("more than %d bytes were written", b.limit)
+	}
+	return b.data.Write(p)
+}
