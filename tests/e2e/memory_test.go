@@ -25,8 +25,8 @@ import (
 
 // TestControllerCannotOpenItsBackups takes what somebody has who takes over a
 // controller after a backup has ended: the worker's memory, its disk, and Temporal's
-// database together with the codec key. The backup's key must be nowhere there, and
-// nothing that looks like a key may open any of the backup.
+// database together with the codec key. Neither the backup's key nor that of any of its
+// files must be there, and nothing that looks like a key may open any of the backup.
 func TestControllerCannotOpenItsBackups(t *testing.T) {
 	o := newOperator(t)
 	into[map[string]any](t, o.enable(nil))
@@ -34,12 +34,14 @@ func TestControllerCannotOpenItsBackups(t *testing.T) {
 	taken := o.backupKey(done)
 	taken.requireUseless(meanwhile)
 
-	memory := memoryOf(t, o.pid, taken.needles(), map[string][]byte{
+	needles := taken.needles()
+	require.Len(t, needles, 3+2*(len(taken.files)-1), "three forms of the key, and two keys for each other file")
+	memory := memoryOf(t, o.pid, needles, map[string][]byte{
 		"password of the directory": []byte(strings.TrimSpace(readAll(t, o.env["LAB_LDAP_PASSWORD_FILE"]))),
 		"codec key":                 rawCodecKey(t, o.file("codec.keys")),
 	})
 	require.Equal(t, map[string]bool{"password of the directory": true, "codec key": true}, memory.found,
-		"what is certainly there is found, and nothing of the backup's key")
+		"what is certainly there is found, and nothing of the backup's keys")
 	t.Logf("%d MiB of memory; private keys: %d while it ran, %d afterwards", memory.size>>20, len(meanwhile), len(memory.keys))
 	taken.requireUseless(memory.keys)
 
@@ -59,7 +61,7 @@ func TestControllerCannotOpenItsBackups(t *testing.T) {
 	require.Contains(t, string(places["the decrypted histories"]), taken.identity.Public(), "nothing would be found there")
 	require.Contains(t, places, o.file("worker.yaml"))
 	for place, data := range places {
-		for name, needle := range taken.needles() {
+		for name, needle := range needles {
 			require.False(t, bytes.Contains(data, needle), "%s stands in %s", name, place)
 		}
 		taken.requireUseless(keysIn(data))
@@ -145,14 +147,21 @@ func (o *operator) backupKey(done backup.Overview) openedKey {
 	return key
 }
 
-// needles are the forms in which the key may stand somewhere.
+// needles are the forms in which the key may stand somewhere, and the keys of the files
+// that are encrypted to it.
 func (k openedKey) needles() map[string][]byte {
 	text := k.identity.Text().Reveal()
 	scalar := bech32Data(k.t, text)
 	private, err := ecdh.X25519().NewPrivateKey(scalar)
 	require.NoError(k.t, err)
 	require.Equal(k.t, bech32Data(k.t, k.identity.Public()), private.PublicKey().Bytes())
-	return map[string][]byte{"scalar": scalar, "text": []byte(text), "text in lower case": []byte(strings.ToLower(text))}
+	needles := map[string][]byte{"scalar": scalar, "text": []byte(text), "text in lower case": []byte(strings.ToLower(text))}
+	for name, data := range k.files {
+		if name != backup.KeyFile { // which is for the operator's key
+			maps.Copy(needles, fileKeys(k.t, k.identity, name, data))
+		}
+	}
+	return needles
 }
 
 // requireUseless makes sure that none of keys opens anything of the backup.
