@@ -157,11 +157,8 @@ func (c Credential) validate() error {
 }
 
 // Place names the share such that all spellings of a path are one: its ledger is kept
-// under this name. A path that is malformed stays as it is.
+// under this name.
 func (s Share) Place() string {
-	unc, err := share.ParseUNC(s.Path)
-	if err != nil {
-		return s.Path
-	}
-	return strings.ToLower(unc.String())
+	path := strings.Trim(strings.ReplaceAll(s.Path, "/", `\`), `\`)
+	return `\\` + strings.ToLower(path)
 }
