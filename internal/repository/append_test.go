@@ -54,7 +54,7 @@ func TestAppendedEntriesAreRead(t *testing.T) {
 	require.False(t, s.Gone())
 	require.Equal(t, LedgerState{
 		Sequence: 3, Action: backup.LedgerRewrapped, Folder: b.folder, SumsSHA256: describe("", b.sums).SHA256,
-		Recipients: b.manifest.Recipients, earlier: []string{first},
+		Recipients: b.manifest.Recipients, Exposed: []string{b.manifest.Recipients[0].Fingerprint}, earlier: []string{first},
 	}, s)
 	k.enter(k.entry(backup.LedgerPruned, b))
 	s, ok = k.requireChain(4).State(b.id)
@@ -62,6 +62,32 @@ func TestAppendedEntriesAreRead(t *testing.T) {
 	require.True(t, s.Gone())
 	_, ok = l.State(testID)
 	require.False(t, ok)
+}
+
+// Whoever a backup key was ever wrapped to may know it, until there is another one.
+func TestExposedKeysAreRemembered(t *testing.T) {
+	recipients := func(names ...string) (all []backup.Recipient) {
+		for _, name := range names {
+			all = append(all, backup.Recipient{Kind: "x25519", Fingerprint: name})
+		}
+		return all
+	}
+	l := &Ledger{states: map[backup.ID]*LedgerState{}}
+	for _, step := range []struct {
+		action     backup.LedgerAction
+		recipients []string
+		want       []string
+	}{
+		{backup.LedgerCreated, []string{"a", "b"}, []string{"a", "b"}},
+		{backup.LedgerRewrapped, []string{"c"}, []string{"a", "b", "c"}},
+		{backup.LedgerRewrapped, []string{"b", "d"}, []string{"a", "b", "c", "d"}},
+		{backup.LedgerReencrypted, []string{"d"}, []string{"d"}},
+		{backup.LedgerDeleted, nil, []string{"d"}},
+	} {
+		l.enter(backup.LedgerEntry{Action: step.action, BackupID: testID, Recipients: recipients(step.recipients...), SumsSHA256: "x"})
+		s, _ := l.State(testID)
+		require.Equal(t, step.want, s.Exposed, step.action)
+	}
 }
 
 func TestAppendMayBeRepeated(t *testing.T) {
