@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/conformance"
 )
@@ -28,6 +29,8 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 		out.Checks = append(out.Checks, checked("share", "", err))
 		return out, nil
 	}
+	err = repository.New(store, a.Instance.Name).Claim(ctx, s.Controller)
+	out.Checks = append(out.Checks, checked("controller", "writes here alone: "+s.Controller, err))
 	out.Checks = append(out.Checks, a.diagnoseShare(ctx, store)...)
 	return out, nil
 }

@@ -110,6 +110,23 @@ func (a *Activities) ledgerHead(ctx context.Context, s settings.Settings) (backu
 	return head, nil
 }
 
+// whole makes sure that a ledger can be relied on: it has no finding, and it reaches
+// the head that the entity holds. Whoever cuts it could otherwise hide what it says.
+func (b *book) whole(ctx context.Context, ledger *repository.Ledger) error {
+	if len(ledger.Findings) > 0 {
+		f := ledger.Findings[0]
+		return fault.Newf(fault.LedgerDamaged, "the ledger cannot be relied on: %s: %s", f.File, f.Message)
+	}
+	head, err := b.head(ctx)
+	if err != nil {
+		return err
+	}
+	if now := ledger.Head(); now.Sequence < head.Sequence || now.Sequence == head.Sequence && now != head {
+		return fault.Newf(fault.LedgerRolledBack, "the ledger on %s ends with entry %d, and had %d", b.repo, now.Sequence, head.Sequence)
+	}
+	return nil
+}
+
 // advance tells the entity the new head. SETTINGS_CHANGED when another entry came
 // first.
 func (b *book) advance(ctx context.Context, from, to backup.LedgerHead) error {
@@ -193,7 +210,11 @@ func (b *book) open(ctx context.Context, adopt bool, signers []byte, by string) 
 		return err
 	}
 	if adopt {
-		adoption, err := b.repo.Adopt(ctx, signers)
+		trusted, err := b.activities.adoptionSigners(ctx, signers)
+		if err != nil {
+			return err
+		}
+		adoption, err := b.repo.Adopt(ctx, trusted)
 		if err != nil {
 			return err
 		}
@@ -217,6 +238,21 @@ func (b *book) open(ctx context.Context, adopt bool, signers []byte, by string) 
 		return err
 	}
 	return b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerBegun, By: by})
+}
+
+// adoptionSigners are the keys that are trusted on a share which is to be taken over:
+// the operator's copy, else the keys that this controller knows itself. Only a
+// controller that knows none trusts the share's own list, which whoever can write
+// there could have changed.
+func (a *Activities) adoptionSigners(ctx context.Context, given []byte) ([]byte, error) {
+	if len(given) > 0 {
+		return given, nil
+	}
+	now, err := a.settings(ctx, 0)
+	if fault.CodeOf(err) == fault.NotEnabled {
+		return nil, nil
+	}
+	return allowed(now.Signing.Publics()), err
 }
 
 // adopt enters backups that lie on the share and are not in its ledger.

@@ -62,7 +62,11 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 		return share.Space{}, err
 	}
 	if in.Adopt {
-		adoption, err := repo.Adopt(ctx, in.Signers)
+		trusted, err := a.adoptionSigners(ctx, in.Signers)
+		if err != nil {
+			return share.Space{}, err
+		}
+		adoption, err := repo.Adopt(ctx, trusted)
 		if err != nil {
 			return share.Space{}, err
 		}

@@ -97,6 +97,9 @@ func (a *Activities) replacing(ctx context.Context, revision int64, by string) (
 	if err != nil {
 		return nil, err
 	}
+	if err := b.whole(ctx, ledger); err != nil {
+		return nil, err
+	}
 	return &replacing{book: b, ledger: ledger, entered: map[backup.ID]string{}, recipients: s.PublicRecipients(), by: by}, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"regexp"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,12 @@ them.`,
 }
 
 func (r *rekeying) revoke(ctx context.Context, compromised, temp string) error {
+	if !fingerprintPattern.MatchString(compromised) {
+		return usage("--compromised is not the fingerprint of a key, such as `infrabackup backup show` prints: SHA256: and 43 characters")
+	}
+	if err := r.reliable(ctx); err != nil {
+		return err
+	}
 	if holds(r.settings.PublicRecipients(), compromised) {
 		return usage("key %s is in force still; set other keys first with `infrabackup key set`", compromised)
 	}
@@ -59,6 +66,7 @@ func (r *rekeying) revoke(ctx context.Context, compromised, temp string) error {
 		return err
 	}
 	var all []rekeyed
+	known := false
 	for _, overview := range listing.Backups {
 		done := rekeyed{BackupID: overview.BackupID, Path: overview.Path}
 		exposed, err := r.exposed(ctx, overview.BackupID, compromised)
@@ -68,7 +76,7 @@ func (r *rekeying) revoke(ctx context.Context, compromised, temp string) error {
 		case !exposed:
 			done.Result = resultAlready
 		default:
-			r.app.say("Encrypting %s anew ...", overview.Path)
+			known = true
 			if done.Written, err = r.reencrypt(ctx, overview.BackupID, temp); err != nil {
 				done.fail(err)
 				break
@@ -80,8 +88,14 @@ func (r *rekeying) revoke(ctx context.Context, compromised, temp string) error {
 		}
 		all = append(all, done)
 	}
+	if !known {
+		r.app.say("Note: no backup that is on the share now was ever encrypted to %s, or all such were encrypted anew already.", compromised)
+	}
 	return r.finish(all, listing.Unreadable)
 }
+
+// fingerprintPattern is that of keys, as everything here prints them.
+var fingerprintPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
 
 // exposed reports whether the holder of a key may know the key of a backup: it was
 // made for it, or wrapped to it since.
@@ -99,10 +113,11 @@ func holds(recipients []backup.Recipient, fingerprint string) bool {
 }
 
 func (r *rekeying) reencrypt(ctx context.Context, id backup.ID, temp string) (int64, error) {
-	_, own, err := r.unlock(ctx, id)
+	b, own, err := r.unlock(ctx, id)
 	if err != nil {
 		return 0, err
 	}
+	r.app.say("Encrypting %s anew ...", b.Path())
 	signing, err := seal.ParseSigningKey(r.settings.Signing.PrivateKey.String)
 	if err != nil {
 		return 0, err

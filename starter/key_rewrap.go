@@ -89,6 +89,22 @@ func (a *app) rekeying(ctx context.Context, keyFiles []string) (*rekeying, error
 	return r, nil
 }
 
+// reliable makes sure that the ledger is whole and as new as the service remembers: a
+// thief who cuts it must not hide which backups his key could open.
+func (r *rekeying) reliable(ctx context.Context) error {
+	summary, err := r.door.Summary(ctx)
+	if err != nil {
+		return err
+	}
+	if len(r.ledger.Findings) > 0 {
+		return fault.Newf(fault.LedgerDamaged, "the ledger cannot be relied on: %s", r.ledger.Findings[0].Message)
+	}
+	if now := r.ledger.Head(); now.Sequence < summary.Ledger.Sequence {
+		return fault.Newf(fault.LedgerRolledBack, "the ledger on the share ends with entry %d, and had %d", now.Sequence, summary.Ledger.Sequence)
+	}
+	return nil
+}
+
 // rekeyed is what became of one backup.
 type rekeyed struct {
 	BackupID backup.ID `json:"backupId"`

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -10,9 +11,30 @@ import (
 	"infrabackup/internal/flow"
 )
 
+// looks bounds how often an audit looks again at what seems wrong, and lookAfter is how
+// long it waits: while the key of a backup is being replaced, its files do not fit.
+const (
+	looks     = 3
+	lookAfter = 15 * time.Second
+)
+
 // VerifyAll compares ledger and folders of the share, then verifies every backup. What
-// is wrong is a finding in the result, not an error of the run.
+// is wrong is a finding in the result, not an error of the run, when it is still so at
+// the last look.
 func VerifyAll(ctx workflow.Context, in flow.AuditInput) (backup.Audit, error) {
+	for look := 1; ; look++ {
+		audit, err := auditOnce(ctx, in)
+		if err != nil || audit.Good() || look == looks {
+			return audit, err
+		}
+		workflow.SetCurrentDetails(ctx, "something seems wrong; looking again in a moment, in case it is being changed")
+		if err := workflow.Sleep(ctx, lookAfter); err != nil {
+			return backup.Audit{}, err
+		}
+	}
+}
+
+func auditOnce(ctx workflow.Context, in flow.AuditInput) (backup.Audit, error) {
 	workflow.SetCurrentDetails(ctx, "comparing ledger and folders")
 	shared, err := flow.AuditShare.Run(streaming(ctx, "compare ledger and folders"), in)
 	if err != nil {

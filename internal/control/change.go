@@ -25,7 +25,7 @@ type ShareChange struct {
 // ChangeShare moves to another share. What was in force stays so when it fails.
 // CHANGE_RUNNING while another change runs.
 func (c *Controller) ChangeShare(ctx context.Context, in ShareChange) (flow.ChangeShareOutput, error) {
-	wanted := settings.Change{Kind: settings.KindShare, Share: &in.Share, By: in.RequestedBy}
+	wanted := settings.Change{Kind: settings.KindShare, Share: &in.Share, By: in.RequestedBy, Adopt: in.Adopt}
 	if in.Username != "" {
 		wanted.Credential = &settings.Credential{Username: in.Username, Password: secret.NewTransfer(in.Password)}
 	}

@@ -34,6 +34,8 @@ type Change struct {
 	ProofDays  *int        `json:"proofDays,omitempty"`
 	Signing    *Signing    `json:"signing,omitempty"` // without Former
 	By         string      `json:"by"`                // caller's identity, as the caller gave it
+	// Adopt takes over what lies on the share, also on the one that is in force.
+	Adopt bool `json:"adopt,omitempty"`
 }
 
 // With returns the settings after the change, not validated, without a revision of
@@ -56,14 +58,19 @@ func (s Settings) With(c Change) (Settings, error) {
 	if c.Signing != nil {
 		next.Signing = Signing{PrivateKey: c.Signing.PrivateKey, Public: c.Signing.Public, Former: s.Signing.Publics()}
 	}
-	if len(s.differences(next)) == 0 {
+	if len(s.differences(next)) == 0 && !c.Adopt {
 		return Settings{}, fault.Newf(fault.SettingsInvalid, "that is what is in force already")
 	}
 	return next, nil
 }
 
 // Describe says what is different in next, without any secret.
-func (s Settings) Describe(next Settings) string { return strings.Join(s.differences(next), "; ") }
+func (s Settings) Describe(next Settings) string {
+	if all := s.differences(next); len(all) > 0 {
+		return strings.Join(all, "; ")
+	}
+	return "share: taken over again"
+}
 
 func (s Settings) differences(next Settings) []string {
 	var all []string
