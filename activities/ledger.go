@@ -204,13 +204,17 @@ func (b *book) tell(ctx context.Context) error {
 // controller's ledger is continued and its folder taken over, after it was checked;
 // else the ledger begins anew unless this controller was here before. Backups that the
 // ledger does not know become entries.
-func (b *book) open(ctx context.Context, adopt bool, signers []byte, by string) error {
+func (b *book) open(ctx context.Context, in flow.SettleChangeInput) error {
 	head, err := b.head(ctx)
 	if err != nil {
 		return err
 	}
-	if adopt {
-		trusted, err := b.activities.adoptionSigners(ctx, signers)
+	by := b.settings.ChangedBy
+	switch {
+	case in.Adopt && in.NewLedger:
+		return b.renew(ctx, head, in.Signers, by)
+	case in.Adopt:
+		trusted, err := b.activities.adoptionSigners(ctx, in.Signers)
 		if err != nil {
 			return err
 		}
@@ -238,6 +242,39 @@ func (b *book) open(ctx context.Context, adopt bool, signers []byte, by string) 
 		return err
 	}
 	return b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerBegun, By: by})
+}
+
+// renew sets the ledger aside, takes the folder over and begins a new ledger with the
+// backups that are there and signed. Attempts that are repeated find what the ones
+// before had done: the entity's head is that of the old ledger until the new one has
+// its first entry.
+func (b *book) renew(ctx context.Context, head backup.LedgerHead, signers []byte, by string) error {
+	begun := backup.LedgerEntry{
+		Action: backup.LedgerBegun, By: by, Controller: b.settings.Controller, At: b.activities.Now().UTC(),
+	}
+	if err := b.repo.RetireLedger(ctx, head); err != nil {
+		return err
+	}
+	if err := b.repo.TakeOver(ctx, b.settings.Controller); err != nil {
+		return err
+	}
+	next, _, err := b.repo.AppendLedger(ctx, backup.LedgerHead{}, begun, b.key, b.current)
+	if err != nil {
+		return err
+	}
+	if err := b.advance(ctx, head, next); err != nil {
+		return err
+	}
+	trusted, err := b.activities.adoptionSigners(ctx, signers)
+	if err != nil {
+		return err
+	}
+	adoption, err := b.repo.Adopt(ctx, trusted)
+	if err != nil {
+		return err
+	}
+	b.signers = append(b.signers, seal.AllowedSigners(adoption.Signers...)...)
+	return b.adopt(ctx, adoption.Unlisted, by)
 }
 
 // adoptionSigners are the keys that are trusted on a share which is to be taken over:

@@ -61,7 +61,7 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 	if err := repo.Probe(ctx, "settings-"+strconv.FormatInt(in.Revision, 10)); err != nil {
 		return share.Space{}, err
 	}
-	if in.Adopt {
+	if in.Adopt && !in.NewLedger {
 		trusted, err := a.adoptionSigners(ctx, in.Signers)
 		if err != nil {
 			return share.Space{}, err
@@ -71,8 +71,11 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 			return share.Space{}, err
 		}
 		out.Adopted = adoption.Backups
-	} else if err := repo.Claim(ctx, s.Controller); err != nil {
-		return share.Space{}, err
+	}
+	if !in.Adopt {
+		if err := repo.Claim(ctx, s.Controller); err != nil {
+			return share.Space{}, err
+		}
 	}
 	return store.Space(ctx)
 }

@@ -64,7 +64,7 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	if err := a.introduce(ctx, s); err != nil {
 		return settings.Summary{}, err
 	}
-	if err := b.open(ctx, in.Adopt, in.Signers, s.ChangedBy); err != nil {
+	if err := b.open(ctx, in); err != nil {
 		return settings.Summary{}, err
 	}
 	application := flow.SettingsApplication{Revision: in.Revision}

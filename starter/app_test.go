@@ -77,6 +77,8 @@ func TestWrongUse(t *testing.T) {
 		{"share without a path", []string{"share", "set"}, fault.Usage},
 		{"share on Azure Files", []string{"share", "set", `\\a.file.core.windows.net\s`}, fault.ShareUnsupported},
 		{"share with half an account", []string{"share", "set", `\\fs\s`, "--password-file", password}, fault.Usage},
+		{"a new ledger without adopting", []string{"share", "set", `\\fs\s`, "--new-ledger"}, fault.Usage},
+		{"revoke with what is no fingerprint", []string{"key", "revoke", "--compromised", "x", "--identity", password}, fault.KeyInvalid},
 		{"trusted keys without adopting", append(enable, "--recipient", recipient, "--allowed-signers", password), fault.Usage},
 		{"keys without a key", []string{"key", "set"}, fault.Usage},
 		{"a key that is none", []string{"key", "set", "--recipient", "age1nonsense"}, fault.KeyInvalid},

@@ -24,7 +24,12 @@ the share that it began with.
 
 The backups on the old share stay there, and "backup list" shows those of the share in
 force only. With --copy all of them are copied first, every byte is compared, and only
-then the new share comes in force. Without --username the account stays the same.`,
+then the new share comes in force. Without --username the account stays the same.
+
+--adopt takes over a folder that another controller wrote to, also on the share that is
+in force. The keys that are trusted there are those of this controller, or those in the
+file of --allowed-signers. When the ledger there is not whole for a reason that you know,
+such as a share that was restored from a snapshot, --new-ledger begins another one.`,
 		Example: `  infrabackup share set '\\fs2.example.com\AzSBackups'
   infrabackup share set '\\fs2.example.com\AzSBackups' --username 'CORP\backup2' --password-file pw --copy`,
 		Args: cobra.ExactArgs(1),
@@ -39,6 +44,9 @@ then the new share comes in force. Without --username the account stays the same
 			var err error
 			if in.Signers, err = adopt.load(in.Adopt); err != nil {
 				return err
+			}
+			if in.NewLedger && !in.Adopt {
+				return usage("--new-ledger belongs to --adopt, which is missing")
 			}
 			switch {
 			case in.Username != "":
@@ -76,6 +84,7 @@ then the new share comes in force. Without --username the account stays the same
 	flags.StringVar(&transport, "transport", string(settings.Encrypted), "protection on the wire: encrypted or signed")
 	flags.BoolVar(&in.Copy, "copy", false, "copy the backups to the new share first, and compare them")
 	adopt.register(cmd, &in.Adopt)
+	flags.BoolVar(&in.NewLedger, "new-ledger", false, "with --adopt: set the ledger that is there aside, and begin another with the backups that are there and signed")
 	group.AddCommand(cmd)
 	return group
 }

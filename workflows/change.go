@@ -71,7 +71,7 @@ func (c *settingsChange) run(ctx workflow.Context) (settings.Summary, error) {
 func (c *settingsChange) apply(ctx workflow.Context) (settings.Summary, error) {
 	var err error
 	c.probe, err = flow.ProbeShare.Run(probing(ctx, "write, read back, rename, delete"), flow.ProbeShareInput{
-		Revision: c.in.Revision, Adopt: c.in.Adopt, Signers: c.in.Signers, Copy: c.in.Copy,
+		Revision: c.in.Revision, Adopt: c.in.Adopt, Signers: c.in.Signers, Copy: c.in.Copy, NewLedger: c.in.NewLedger,
 	})
 	if err != nil {
 		return settings.Summary{}, err
@@ -84,7 +84,7 @@ func (c *settingsChange) apply(ctx workflow.Context) (settings.Summary, error) {
 		}
 	}
 	return flow.SettleChange.Run(preparing(ctx, "put the "+c.what+" in force"), flow.SettleChangeInput{
-		Revision: c.in.Revision, Adopt: c.in.Adopt, Signers: c.in.Signers,
+		Revision: c.in.Revision, Adopt: c.in.Adopt, Signers: c.in.Signers, NewLedger: c.in.NewLedger,
 	})
 }
 

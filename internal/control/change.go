@@ -18,6 +18,7 @@ type ShareChange struct {
 	Password    secret.String // of the account that is given
 	Copy        bool          // copy the backups first
 	Adopt       bool          // take over what another controller left there
+	NewLedger   bool          // with Adopt: set the ledger aside and begin another
 	Signers     []byte        // trusted allowed_signers, for Adopt
 	RequestedBy string
 }
@@ -34,7 +35,7 @@ func (c *Controller) ChangeShare(ctx context.Context, in ShareChange) (flow.Chan
 		return flow.ChangeShareOutput{}, err
 	}
 	return change(ctx, c, flow.ChangeShare, "the change of the share", flow.ChangeSettingsInput{
-		Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Copy: in.Copy, Adopt: in.Adopt, Signers: in.Signers,
+		Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Copy: in.Copy, Adopt: in.Adopt, Signers: in.Signers, NewLedger: in.NewLedger,
 	})
 }
 

@@ -133,6 +133,8 @@ type ChangeSettingsInput struct {
 	// operator's trusted copy of allowed_signers; without it the share's own is used.
 	Adopt   bool   `json:"adopt,omitempty"`
 	Signers []byte `json:"signers,omitempty"`
+	// NewLedger sets the ledger that is there aside and begins another; with Adopt.
+	NewLedger bool `json:"newLedger,omitempty"`
 	// Copy copies the backups of the share in force to the new one first.
 	Copy bool `json:"copy,omitempty"`
 }
@@ -162,6 +164,8 @@ type ProbeShareInput struct {
 	Adopt    bool   `json:"adopt,omitempty"`
 	Signers  []byte `json:"signers,omitempty"`
 	Copy     bool   `json:"copy,omitempty"`
+	// NewLedger leaves the ledger that is there out of the check.
+	NewLedger bool `json:"newLedger,omitempty"`
 }
 
 // ProbeShareOutput is what the share told about itself.
@@ -199,4 +203,6 @@ type SettleChangeInput struct {
 	Message  string `json:"message,omitempty"`
 	Adopt    bool   `json:"adopt,omitempty"`
 	Signers  []byte `json:"signers,omitempty"`
+	// NewLedger sets the ledger that is there aside and begins another; with Adopt.
+	NewLedger bool `json:"newLedger,omitempty"`
 }

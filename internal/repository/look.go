@@ -173,6 +173,7 @@ func (l *look) checkInstance(ctx context.Context) error {
 	for _, entry := range entries {
 		isDir, known := belonging[entry.Name]
 		switch {
+		case isRetiredLedger(entry.Name) && entry.IsDir:
 		case isClaimLeftover(entry.Name) && !entry.IsDir:
 		case !known:
 			l.found.add(fault.BackupUnlisted, l.owner.at(entry.Name), "this does not belong into the folder of an instance")

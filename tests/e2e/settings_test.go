@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -191,6 +192,70 @@ func TestTwoControllers(t *testing.T) {
 	o.refused(a, fault.InstanceOccupied)
 	require.Len(t, other.listed(), 3)
 	other.good()
+}
+
+// TestForeignSignersAreNotAdopted lets somebody who can write to the share put a key of
+// their own into its list, and the controller take the folder over.
+func TestForeignSignersAreNotAdopted(t *testing.T) {
+	o := newOperatorWith(t, onlyCA)
+	into[map[string]any](t, o.enable(nil))
+	o.backUp()
+	elsewhere := o.shareFolder("elsewhere")
+	into[changedShare](t, o.run("share", "set", elsewhere, "-o", "json"))
+	list := filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, backup.AllowedSignersFile)
+	stranger := "infrabackup namespaces=\"infrabackup\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGluZnJhYmFja3VwIGluZnJhYmFja3VwIGluZnJhYmE=\n"
+	require.NoError(t, os.WriteFile(list, []byte(readAll(t, list)+stranger), 0o600))
+	out := o.run("share", "set", o.env["LAB_SHARE"], "--adopt", "-o", "json")
+	require.NotContains(t, o.run("settings", "show", "-o", "json").stdout, "aW5mcmFiYWNrdXAgaW5mcmFiYWNrdXAgaW5mcmFiYQ")
+	require.NotContains(t, out.stdout, "AAAAIGluZnJhYmFja3Vw")
+}
+
+// TestSnapshotRestored puts an old copy of the instance's folder back, as restoring the
+// share from a snapshot does; the alarm stays until the operator begins a new ledger.
+func TestSnapshotRestored(t *testing.T) {
+	o := newOperatorWith(t, onlyCA)
+	into[map[string]any](t, o.enable(nil))
+	first := o.backUp()
+	folder := filepath.Join(o.env["LAB_SHARE_DIR"], o.instance)
+	snapshot := filepath.Join(t.TempDir(), "snapshot")
+	run := func(name string, args ...string) {
+		out, err := exec.Command(name, args...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	run("cp", "-a", folder, snapshot)
+	o.backUp()
+	run("rm", "-rf", folder)
+	run("cp", "-a", snapshot, folder)
+
+	rolledBack := o.run("backup", "verify", "--all", "-o", "json")
+	require.Equal(t, fault.ExitDamaged, rolledBack.code)
+	require.Contains(t, rolledBack.stdout, string(fault.LedgerRolledBack))
+	third := o.backUp() // it works still
+	require.Equal(t, fault.ExitDamaged, o.run("backup", "verify", "--all").code)
+	o.refused(o.run("share", "set", o.env["LAB_SHARE"], "--adopt", "-o", "json"), fault.LedgerDamaged)
+	into[changedShare](t, o.run("share", "set", o.env["LAB_SHARE"], "--adopt", "--new-ledger", "-o", "json"))
+	o.good()
+	require.Len(t, o.listed(), 2)
+	o.backUp()
+	o.good()
+	for _, b := range []backup.Overview{first, third} {
+		require.True(t, o.opens(b, "operator.key"))
+	}
+}
+
+// TestLostClaim changes controller.json by hand: backups are refused, doctor says why,
+// and the controller takes its folder back.
+func TestLostClaim(t *testing.T) {
+	o := newOperatorWith(t, onlyCA)
+	into[map[string]any](t, o.enable(nil))
+	o.backUp()
+	claim := filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, backup.ControllerFile)
+	require.NoError(t, os.WriteFile(claim, []byte("{}"), 0o600))
+	o.refused(o.run("backup", "start", "--wait", "-o", "json"), fault.InstanceOccupied)
+	require.Contains(t, o.run("doctor").stdout, string(fault.InstanceOccupied))
+	into[changedShare](t, o.run("share", "set", o.env["LAB_SHARE"], "--adopt", "-o", "json"))
+	o.backUp()
+	o.good()
 }
 
 // twin is another controller of the same instance.

@@ -1,0 +1,32 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"infrabackup/internal/backup"
+)
+
+// retiredMark is in the name of a ledger that was set aside.
+const retiredMark = "-until-"
+
+// RetireLedger sets the ledger aside, under a name with the number and the digest of its
+// newest entry as head has them, so that a new one can begin: for an operator who knows why the old
+// one is not whole, for example because the share was restored from a snapshot. It may
+// be repeated, also when the new ledger has begun.
+func (r *Repository) RetireLedger(ctx context.Context, head backup.LedgerHead) error {
+	aside := r.at(fmt.Sprintf("%s%s%d-%.8s", backup.LedgerDir, retiredMark, head.Sequence, head.SHA256))
+	if _, err := r.store.Stat(ctx, aside); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := r.store.Rename(ctx, r.at(backup.LedgerDir), aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// isRetiredLedger reports whether the name is one that [Repository.RetireLedger] gives.
+func isRetiredLedger(name string) bool { return strings.HasPrefix(name, backup.LedgerDir+retiredMark) }
