@@ -15,7 +15,7 @@ import (
 // long it waits: while the key of a backup is being replaced, its files do not fit.
 const (
 	looks     = 3
-	lookAfter = 15 * time.Second
+	lookAfter = 5 * time.Second
 )
 
 // VerifyAll compares ledger and folders of the share, then verifies every backup. What
