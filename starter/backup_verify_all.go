@@ -66,6 +66,7 @@ func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (backup.Au
 			return backup.Audit{}, fault.New(fault.Usage, "--ledger-head was not understood", err)
 		}
 		opts.Head = &head
+		from.mayBeGone = true // the audit then says that all was rolled back
 	}
 	opened, err := a.open(ctx, from)
 	if err != nil {

@@ -29,6 +29,7 @@ type storeFlags struct {
 	passwordFile   string
 	transport      string
 	allowedSigners string
+	mayBeGone      bool // that nothing is at from is for the caller to find
 }
 
 func (f *storeFlags) register(cmd *cobra.Command) {
@@ -73,7 +74,7 @@ func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
 	case f.share == "" && (f.username != "" || f.passwordFile != ""):
 		return nil, usage("--username and --password-file belong to --share, which is missing")
 	case f.from != "":
-		o.store, o.only, err = a.openFolder(f.from)
+		o.store, o.only, err = a.openFolder(f.from, f.mayBeGone)
 	case f.share != "":
 		o.store, err = a.openShare(ctx, f)
 	default:
@@ -87,8 +88,9 @@ func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
 }
 
 // openFolder takes a mounted or copied share, the instance's folder in it, or the
-// folder of one backup as it lies in there, and makes sure that backups are there.
-func (a *app) openFolder(folder string) (share.Store, backup.ID, error) {
+// folder of one backup as it lies in there, and makes sure that backups are there, unless
+// they may be gone.
+func (a *app) openFolder(folder string, mayBeGone bool) (share.Store, backup.ID, error) {
 	root, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, "", fault.New(fault.Usage, "--from was not understood", err)
@@ -97,14 +99,14 @@ func (a *app) openFolder(folder string) (share.Store, backup.ID, error) {
 	if err == nil {
 		root = filepath.Dir(filepath.Dir(root)) // out of <instance>/backups/<backup>
 	}
-	if filepath.Base(root) == a.instance && isFolder(filepath.Join(root, backup.BackupsDir)) {
+	if filepath.Base(root) == a.instance && (isFolder(filepath.Join(root, backup.BackupsDir)) || mayBeGone && !isFolder(root)) {
 		root = filepath.Dir(root)
 	}
 	_, err = os.Stat(filepath.Join(root, a.instance, backup.BackupsDir))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !mayBeGone {
 		return nil, "", fault.Newf(fault.BackupNotFound, "%s holds no backups of instance %s; --from takes the folder that holds the folder %s", folder, a.instance, a.instance)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, "", fault.New(fault.Usage, "--from cannot be read", err)
 	}
 	store, err := dir.Open(root)

@@ -189,6 +189,23 @@ func TestWorkDuringAnAuditIsNoAlarm(t *testing.T) {
 	}
 }
 
+func TestAnInstanceThatIsGoneWasRolledBack(t *testing.T) {
+	for name, trusted := range map[string]bool{"with keys": true, "without keys": false} {
+		t.Run(name, func(t *testing.T) {
+			k := newKeeper(t, 3)
+			k.backUp()
+			require.NoError(t, os.RemoveAll(k.path()))
+			opts := k.options()
+			if !trusted {
+				opts.AllowedSigners = nil
+			}
+			audit := k.verify(opts)
+			require.Len(t, all(audit), 1, "%+v", all(audit))
+			require.Equal(t, string(fault.LedgerRolledBack), audit.Findings[0].Code)
+		})
+	}
+}
+
 func TestVerifySkipsTheInstance(t *testing.T) {
 	k := newKeeper(t, 3)
 	b := k.backUp()
