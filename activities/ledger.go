@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -56,15 +55,11 @@ func (a *Activities) book(ctx context.Context, repo *repository.Repository, s se
 	}, nil
 }
 
-// retired is how long after a change of settings the former signing key may still have
-// made an entry that nobody told the entity of: a run goes on with the key that it
-// began with. Later than that, an entry by it is somebody else's.
-const retired = 24 * time.Hour
-
-// current are the keys that make entries now.
+// current are the keys that make entries now. The former one may have made an entry
+// that nobody told the entity of.
 func (a *Activities) current(now settings.Settings) []string {
 	keys := []string{now.Signing.Public}
-	if n := len(now.Signing.Former); n > 0 && a.Now().Sub(now.ChangedAt) < retired {
+	if n := len(now.Signing.Former); n > 0 && a.Now().Sub(now.ChangedAt) < repository.RetiredSigning {
 		keys = append(keys, now.Signing.Former[n-1])
 	}
 	return keys

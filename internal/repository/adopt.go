@@ -35,7 +35,8 @@ type Unlisted struct {
 }
 
 // Adopt checks that the share can be gone on with: that ledger and backups are signed by
-// the trusted keys, or, when none are given, by those that the share itself lists.
+// the trusted keys, or those that they introduced in the ledger, or, when none are
+// given, by those that the share itself lists.
 // Parts are not read. BACKUP_FORGED or LEDGER_DAMAGED, with the first few findings,
 // when something is forged or the ledger is damaged; all else that is wrong, such as a
 // backup that is missing, is returned. That a ledger was cut or rolled back cannot be

@@ -14,7 +14,9 @@ const maxLooks = 3
 // AuditOptions say what an audit compares the share with.
 type AuditOptions struct {
 	// AllowedSigners are the trusted public signing keys. When empty, the share's own
-	// file is used, which whoever can write to the share could have changed.
+	// file is used, which whoever can write to the share could have changed. Keys that
+	// the share's file has beyond these count as trusted from the entry of the ledger on
+	// with which a trusted key introduces them.
 	AllowedSigners []byte
 	// Head is the newest entry of the ledger as it was kept elsewhere; nil when it is
 	// not known, and then a ledger that was cut or rolled back looks whole. The zero
@@ -33,15 +35,31 @@ type AuditOptions struct {
 // finding is reported only when further looks confirm it or the share does not hold
 // still for [maxLooks] of them.
 func (r *Repository) Audit(ctx context.Context, opts AuditOptions) (backup.Audit, []backup.ID, error) {
+	audit, l, err := r.audit(ctx, opts)
+	if err != nil {
+		return backup.Audit{}, nil, err
+	}
+	return audit, l.ids(), nil
+}
+
+// audit also returns the look that it tells of.
+func (r *Repository) audit(ctx context.Context, opts AuditOptions) (backup.Audit, *look, error) {
 	l, err := r.settled(ctx, opts)
 	if err != nil {
 		return backup.Audit{}, nil, err
 	}
-	audit := backup.Audit{
+	return backup.Audit{
 		Entries: l.ledger.Entries, Head: l.ledger.Head(), HeadKnown: opts.Head != nil,
 		Backups: []backup.Verdict{}, Findings: append([]backup.Finding{}, l.found.list...),
+	}, l, nil
+}
+
+// believing returns the options with the keys that a look found to be trusted.
+func (o AuditOptions) believing(l *look) AuditOptions {
+	if l.trusted {
+		o.AllowedSigners = l.signers
 	}
-	return audit, l.ids(), nil
+	return o
 }
 
 // settled looks until there is nothing to find, or two looks saw the same.
@@ -83,26 +101,27 @@ func (l *look) ids() []backup.ID {
 // expected is looked at again when the ledger has grown meanwhile, so that work on the
 // backups is no alarm.
 func (r *Repository) VerifyAll(ctx context.Context, opts AuditOptions, progress func(id backup.ID, n, of int)) (backup.Audit, error) {
-	audit, ids, err := r.Audit(ctx, opts)
+	audit, l, err := r.audit(ctx, opts)
 	if err != nil {
 		return backup.Audit{}, err
 	}
 	verdicts := map[backup.ID]backup.Verdict{}
+	ids := l.ids()
 	todo := ids
 	for round := 1; ; round++ {
-		doubtful, gone, err := r.verifyEach(ctx, todo, opts, verdicts, progress)
+		doubtful, gone, err := r.verifyEach(ctx, todo, opts.believing(l), verdicts, progress)
 		if err != nil {
 			return backup.Audit{}, err
 		}
 		if len(doubtful) == 0 {
 			break
 		}
-		later, _, err := r.Audit(ctx, opts)
+		later, again, err := r.audit(ctx, opts)
 		if err != nil {
 			return backup.Audit{}, err
 		}
 		held := later.Head == audit.Head && !gone
-		audit, todo = later, doubtful
+		audit, l, todo = later, again, doubtful
 		if held || round == maxLooks {
 			break
 		}

@@ -19,7 +19,7 @@ import (
 func (k *keeper) step() {
 	k.t.Helper()
 	some := func() *kept { return k.live[k.random.IntN(len(k.live))] }
-	switch n := k.random.IntN(10); {
+	switch n := k.random.IntN(12); {
 	case len(k.live) == 0 || n < 4 && len(k.live) < 4:
 		k.backUp()
 	case n < 5:
@@ -32,6 +32,12 @@ func (k *keeper) step() {
 		k.remove(k.live[0], backup.LedgerPruned)
 	case n < 9:
 		k.enter(k.entry(backup.LedgerTakenOver, nil))
+	case n < 10:
+		k.rotate()
+		require.NoError(k.t, k.repo.WriteInstanceFiles(context.Background(), k.signers))
+	case n < 11:
+		k.takeOver()
+		require.NoError(k.t, k.repo.WriteInstanceFiles(context.Background(), k.signers))
 	default:
 		k.rewrap(some())
 	}

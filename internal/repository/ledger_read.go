@@ -27,9 +27,10 @@ type Ledger struct {
 	// Findings are what is wrong with the ledger: LEDGER_DAMAGED all of them.
 	Findings []backup.Finding
 
-	head   backup.LedgerHead
-	states map[backup.ID]*LedgerState
-	watch  backup.LedgerHead // asked for; SHA256 is that of the entry on the share, empty when there is none
+	head       backup.LedgerHead
+	states     map[backup.ID]*LedgerState
+	introduced []string // of the keys that were offered, those that became trusted
+	watch      backup.LedgerHead // asked for; SHA256 is that of the entry on the share, empty when there is none
 }
 
 // LedgerState is what the ledger says of one backup now.
@@ -63,18 +64,23 @@ func (l *Ledger) State(id backup.ID) (LedgerState, bool) {
 
 // ReadLedger reads all entries and checks the chain: that none is missing, that each is
 // written as entries are, follows the one before it and is signed by one of the allowed
-// signers, and that nothing else lies in ledger/. What is wrong is a finding; entries
+// signers that was in force, and that nothing else lies in ledger/. What is wrong is a finding; entries
 // with one are not believed. A missing ledger is an empty one. LIMIT_EXCEEDED when
 // there are more files than a ledger has.
 func (r *Repository) ReadLedger(ctx context.Context, allowedSigners []byte) (*Ledger, error) {
-	return r.readLedger(ctx, allowedSigners, backup.LedgerHead{})
+	return r.readLedger(ctx, allowedSigners, nil, backup.LedgerHead{})
 }
 
-// readLedger also finds out the digest of the entry that watch names.
-func (r *Repository) readLedger(ctx context.Context, allowedSigners []byte, watch backup.LedgerHead) (*Ledger, error) {
-	c := &chain{owner: r, signers: allowedSigners, ledger: &Ledger{
-		states: map[backup.ID]*LedgerState{}, watch: backup.LedgerHead{Sequence: watch.Sequence},
-	}}
+// readLedger also believes the offered keys, each from where a key that is believed
+// introduces it, and finds out the digest of the entry that watch names.
+func (r *Repository) readLedger(ctx context.Context, allowedSigners []byte, offered []string, watch backup.LedgerHead) (*Ledger, error) {
+	c := &chain{
+		owner: r, signers: allowedSigners,
+		keys: signing{seen: map[string]bool{}, retired: map[string]retirement{}, offered: offered},
+		ledger: &Ledger{
+			states: map[backup.ID]*LedgerState{}, watch: backup.LedgerHead{Sequence: watch.Sequence},
+		},
+	}
 	places, err := c.list(ctx)
 	if err != nil {
 		return nil, err
@@ -98,6 +104,7 @@ func (r *Repository) readLedger(ctx context.Context, allowedSigners []byte, watc
 type chain struct {
 	owner   *Repository
 	signers []byte
+	keys    signing
 	ledger  *Ledger
 	found   findings
 
@@ -193,6 +200,10 @@ func (c *chain) check(sequence int64, f fetched) {
 	if sequence == c.ledger.watch.Sequence {
 		c.ledger.watch.SHA256 = head.SHA256
 	}
+	if f.err != nil && len(c.ledger.introduced) > 0 {
+		// The key may have been introduced since the file was read.
+		f.link, f.err = c.owner.parseEntry(f.data, c.signers)
+	}
 	e := f.link.entry
 	switch {
 	case f.err != nil:
@@ -201,8 +212,11 @@ func (c *chain) check(sequence int64, f fetched) {
 		c.found.add(fault.LedgerDamaged, name, "this is entry %d", e.Sequence)
 	default:
 		c.follow(name, e)
-		c.previous, c.at = head.SHA256, e.At
-		c.ledger.enter(e)
+		c.previous = head.SHA256
+		if c.signer(name, e) {
+			c.at = e.At
+			c.ledger.enter(e)
+		}
 		return
 	}
 	// Whether the next one follows cannot be said.

@@ -17,6 +17,8 @@ type look struct {
 	owner    *Repository
 	signers  []byte             // empty when none are known
 	trusted  bool               // the signers do not come from the share
+	changed  bool               // the share's list of signers is not the trusted one
+	offered  []string           // keys that it has beyond that
 	expected *backup.LedgerHead // nil when it is not known
 	found    findings
 	folders  []folderFacts // newest first
@@ -110,7 +112,7 @@ func (l *look) readSigners(ctx context.Context) error {
 	case err != nil && !damaged:
 		return err
 	case l.trusted && !bytes.Equal(onShare, l.signers):
-		l.found.add(fault.BackupForged, name, "the list of signing keys on the share was changed")
+		l.changed, l.offered = true, offers(onShare, l.signers) // for checkSigners to judge
 	case damaged:
 		l.found.add(fault.BackupDamaged, name, "%v", err)
 	case !l.trusted:
@@ -124,12 +126,13 @@ func (l *look) readLedger(ctx context.Context) error {
 	if l.expected != nil {
 		watch = *l.expected
 	}
-	ledger, err := l.owner.readLedger(ctx, l.signers, watch)
+	ledger, err := l.owner.readLedger(ctx, l.signers, l.offered, watch)
 	if err != nil {
 		return err
 	}
 	l.ledger = ledger
 	l.found.take(ledger.Findings...)
+	l.checkSigners()
 	return nil
 }
 
