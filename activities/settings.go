@@ -45,8 +45,8 @@ func (a *Activities) repository(ctx context.Context, revision int64) (*repositor
 }
 
 // SettleChange puts a proposed revision in force, or drops it. Before it is in force,
-// the ledger of its share is opened, and a new signing key is introduced there by the
-// old one; so whatever is made with the new settings finds both in place.
+// the ledger of its share is opened, so that whatever is made with the new settings
+// finds it in place; afterwards the old signing key introduces a new one there.
 func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput) (settings.Summary, error) {
 	entity := flow.SettingsWorkflowID(a.Instance.Name)
 	if in.Drop {
@@ -61,9 +61,6 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	if err != nil {
 		return settings.Summary{}, err
 	}
-	if err := a.introduce(ctx, s); err != nil {
-		return settings.Summary{}, err
-	}
 	if err := b.open(ctx, in); err != nil {
 		return settings.Summary{}, err
 	}
@@ -75,24 +72,28 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	if err != nil {
 		return summary, flowError(err)
 	}
+	if err := a.introduce(ctx, s); err != nil {
+		return summary, err
+	}
 	return summary, repo.WriteInstanceFiles(ctx, seal.AllowedSigners(append(summary.FormerSigners, summary.SigningKey)...))
 }
 
-// introduce lets the signing key in force sign the entry that names its successor. On
-// a repeated attempt the successor may be in force already.
+// introduce lets the signing key that was in force before sign the entry that names its
+// successor. It comes after the successor is in force: an entry for a change that is
+// refused at last would retire a key that goes on signing.
 func (a *Activities) introduce(ctx context.Context, next settings.Settings) error {
-	now, err := a.settings(ctx, 0)
-	if fault.CodeOf(err) == fault.NotEnabled {
+	if next.Base == 0 {
 		return nil
 	}
-	if err != nil || now.Signing.Public == next.Signing.Public {
+	before, err := a.settings(ctx, next.Base)
+	if err != nil || before.Signing.Public == next.Signing.Public {
 		return err
 	}
-	repo, _, err := a.repository(ctx, now.Revision)
+	repo, _, err := a.repository(ctx, next.Revision)
 	if err != nil {
 		return err
 	}
-	b, err := a.book(ctx, repo, now)
+	b, err := a.book(ctx, repo, before)
 	if err != nil {
 		return err
 	}
