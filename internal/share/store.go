@@ -12,6 +12,8 @@ const (
 	MaxEntries = 100_000
 	// MaxPath is the longest path in bytes that is accepted.
 	MaxPath = 200
+	// MaxStrangers is the largest number of names that Strangers returns.
+	MaxStrangers = 100
 )
 
 // Store is a folder on an external store. All paths are relative to it, use
@@ -61,8 +63,15 @@ type Store interface {
 
 	// List returns a folder's entries sorted by name, and refuses a folder with
 	// more than MaxEntries with LIMIT_EXCEEDED. Entries whose name is not a
-	// [ValidName], such as a file server's snapshot folder, are left out.
+	// [ValidName], such as a file server's snapshot folder, are left out, and so are
+	// links and whatever else is neither a file nor a folder.
 	List(ctx context.Context, path string) ([]Info, error)
+
+	// Strangers returns the names in a folder that List leaves out, sorted and at most
+	// MaxStrangers of them. They are for reports only: no call takes them, and they
+	// hold whatever characters the server allows, so that the caller quotes them. It
+	// refuses what List refuses.
+	Strangers(ctx context.Context, path string) ([]string, error)
 
 	// Rename moves a file or folder and never replaces: when newPath exists, it
 	// fails with fs.ErrExist. It is atomic: after a crash one of the two names

@@ -87,12 +87,13 @@ func missing(ctx context.Context, store share.Store, folder string) error {
 	}
 	for _, path := range []string{folder + "/none", folder + "/none/deeper", folder + "/file/below"} {
 		calls := map[string]func() error{
-			"Stat":     func() error { _, err := store.Stat(ctx, path); return err },
-			"List":     func() error { _, err := store.List(ctx, path); return err },
-			"Download": func() error { _, err := store.Download(ctx, path, 0, io.Discard); return err },
-			"Open":     func() error { return opens(ctx, store, path) },
-			"Remove":   func() error { return store.Remove(ctx, path) },
-			"Upload":   func() error { return write(ctx, store, path+"/x", nil) },
+			"Stat":      func() error { _, err := store.Stat(ctx, path); return err },
+			"List":      func() error { _, err := store.List(ctx, path); return err },
+			"Strangers": func() error { _, err := store.Strangers(ctx, path); return err },
+			"Download":  func() error { _, err := store.Download(ctx, path, 0, io.Discard); return err },
+			"Open":      func() error { return opens(ctx, store, path) },
+			"Remove":    func() error { return store.Remove(ctx, path) },
+			"Upload":    func() error { return write(ctx, store, path+"/x", nil) },
 		}
 		for name, call := range calls {
 			if err := wants(call(), fault.SharePathNotFound, fs.ErrNotExist, name+" of "+path); err != nil {
@@ -142,6 +143,7 @@ func names(ctx context.Context, store share.Store, folder string) error {
 			"Open":        func() error { return opens(ctx, store, path) },
 			"Stat":        func() error { _, err := store.Stat(ctx, path); return err },
 			"List":        func() error { _, err := store.List(ctx, path); return err },
+			"Strangers":   func() error { _, err := store.Strangers(ctx, path); return err },
 			"Rename from": func() error { return store.Rename(ctx, path, folder+"/y") },
 			"Rename to":   func() error { return store.Rename(ctx, good, path) },
 			"Remove":      func() error { return store.Remove(ctx, path) },
@@ -233,15 +235,16 @@ func cancelled(ctx context.Context, store share.Store, folder string) error {
 		return broken("an upload that was cancelled ended with %w", err)
 	}
 	for name, call := range map[string]func() error{
-		"Stat":     func() error { _, err := store.Stat(ended, path); return err },
-		"List":     func() error { _, err := store.List(ended, folder); return err },
-		"MkdirAll": func() error { return store.MkdirAll(ended, folder+"/new") },
-		"Upload":   func() error { return write(ended, store, path, data) },
-		"Download": func() error { _, err := store.Download(ended, path, 0, io.Discard); return err },
-		"Rename":   func() error { return store.Rename(ended, path, folder+"/new") },
-		"Remove":   func() error { return store.Remove(ended, path) },
-		"Open":     func() error { return opens(ended, store, path) },
-		"Space":    func() error { _, err := store.Space(ended); return err },
+		"Stat":      func() error { _, err := store.Stat(ended, path); return err },
+		"List":      func() error { _, err := store.List(ended, folder); return err },
+		"Strangers": func() error { _, err := store.Strangers(ended, folder); return err },
+		"MkdirAll":  func() error { return store.MkdirAll(ended, folder+"/new") },
+		"Upload":    func() error { return write(ended, store, path, data) },
+		"Download":  func() error { _, err := store.Download(ended, path, 0, io.Discard); return err },
+		"Rename":    func() error { return store.Rename(ended, path, folder+"/new") },
+		"Remove":    func() error { return store.Remove(ended, path) },
+		"Open":      func() error { return opens(ended, store, path) },
+		"Space":     func() error { _, err := store.Space(ended); return err },
 	} {
 		if err := call(); !errors.Is(err, context.Canceled) {
 			return broken("%s after its context's end gave %w", name, err)

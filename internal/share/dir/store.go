@@ -171,27 +171,57 @@ func describe(info fs.FileInfo, name string) share.Info {
 }
 
 // List implements [share.Store].
-func (s *Store) List(ctx context.Context, name string) (list []share.Info, err error) {
+func (s *Store) List(ctx context.Context, name string) ([]share.Info, error) {
+	var list []share.Info
+	err := s.scan(ctx, name, func(info fs.FileInfo, stranger bool) {
+		if !stranger {
+			list = append(list, describe(info, info.Name()))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(list, func(a, b share.Info) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// Strangers implements [share.Store].
+func (s *Store) Strangers(ctx context.Context, name string) ([]string, error) {
+	var names []string
+	err := s.scan(ctx, name, func(info fs.FileInfo, stranger bool) {
+		if stranger {
+			names = append(names, info.Name())
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	return names[:min(len(names), share.MaxStrangers)], nil
+}
+
+// scan passes on every entry of a folder, and whether it is one that List leaves out.
+func (s *Store) scan(ctx context.Context, name string, pass func(info fs.FileInfo, stranger bool)) (err error) {
 	doing := "cannot list " + s.at(name)
 	if err := s.begin(ctx, "listing", name, share.CheckFolder); err != nil {
-		return nil, err
+		return err
 	}
 	f, err := s.root.Open(local(name))
 	if err != nil {
-		return nil, classify(doing, err)
+		return classify(doing, err)
 	}
 	defer func() {
 		if closeErr := f.Close(); err == nil && closeErr != nil {
-			list, err = nil, classify(doing, closeErr)
+			err = classify(doing, closeErr)
 		}
 	}()
 	for seen := 0; ; {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("listing %s: %w", s.at(name), err)
+			return fmt.Errorf("listing %s: %w", s.at(name), err)
 		}
 		found, err := f.ReadDir(1000)
 		if seen += len(found); seen > share.MaxEntries {
-			return nil, fault.Newf(fault.LimitExceeded, "the folder %s has more than %d entries", s.at(name), share.MaxEntries)
+			return fault.Newf(fault.LimitExceeded, "the folder %s has more than %d entries", s.at(name), share.MaxEntries)
 		}
 		for _, entry := range found {
 			info, err := entry.Info()
@@ -199,21 +229,17 @@ func (s *Store) List(ctx context.Context, name string) (list []share.Info, err e
 				continue // removed in the meantime
 			}
 			if err != nil {
-				return nil, classify(doing, err)
+				return classify(doing, err)
 			}
-			if share.ValidName(entry.Name()) && (info.IsDir() || info.Mode().IsRegular()) {
-				list = append(list, describe(info, entry.Name()))
-			}
+			pass(info, !share.ValidName(entry.Name()) || !info.IsDir() && !info.Mode().IsRegular())
 		}
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
-			return nil, classify(doing, err)
+			return classify(doing, err)
 		}
 	}
-	slices.SortFunc(list, func(a, b share.Info) int { return strings.Compare(a.Name, b.Name) })
-	return list, nil
 }
 
 // Rename implements [share.Store].

@@ -3,6 +3,7 @@ package dir_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -64,7 +65,32 @@ func TestRefusesLinks(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, "file", list[0].Name)
+	strangers, err := store.Strangers(ctx, "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"out", "pipe", "within"}, strangers)
 	require.NoFileExists(t, filepath.Join(outside, "new"))
+}
+
+// What List leaves out because of its name can still be reported.
+func TestStrangers(t *testing.T) {
+	folder := t.TempDir()
+	store, err := dir.Open(folder)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	for _, name := range []string{"file", "a b", "ä", "\x1b[2J", "\xff", "con", "dot."} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), nil, 0o600))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "@eaDir"), 0o700))
+	strangers, err := store.Strangers(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"\x1b[2J", "@eaDir", "a b", "con", "dot.", "ä", "\xff"}, strangers)
+	for i := range share.MaxStrangers {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, fmt.Sprintf("! %03d", i)), nil, 0o600))
+	}
+	strangers, err = store.Strangers(t.Context(), "")
+	require.NoError(t, err)
+	require.Len(t, strangers, share.MaxStrangers)
+	require.Equal(t, "! 098", strangers[share.MaxStrangers-1], "the first ones in order")
 }
 
 // A full disk and a read-only one have codes of their own.

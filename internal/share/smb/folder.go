@@ -18,12 +18,19 @@ import (
 // errNoLink says that a reparse point is no symbolic link.
 var errNoLink = fault.Newf(fault.ShareIO, "the reparse point is no symbolic link")
 
+// contents is what a folder holds.
+type contents struct {
+	list      []share.Info
+	links     []os.FileInfo // reparse points with a valid name
+	strangers []string      // names that List leaves out
+}
+
 // readFolder reads a folder page by page, so that its size is bounded whatever
-// the server says. Reparse points are returned apart.
-func (s *Store) readFolder(share_ *smb2.Share, path string) (list []share.Info, links []os.FileInfo, err error) {
+// the server says.
+func (s *Store) readFolder(share_ *smb2.Share, path string) (all contents, err error) {
 	folder, err := share_.Open(s.at(path))
 	if err != nil {
-		return nil, nil, err
+		return contents{}, err
 	}
 	defer func() {
 		if closeErr := folder.Close(); err == nil {
@@ -33,21 +40,22 @@ func (s *Store) readFolder(share_ *smb2.Share, path string) (list []share.Info, 
 	for seen := 0; ; {
 		found, err := folder.Readdir(page)
 		if errors.Is(err, io.EOF) {
-			return list, links, nil
+			return all, nil
 		}
 		if err != nil {
-			return nil, nil, err
+			return contents{}, err
 		}
 		if seen += len(found); seen > share.MaxEntries {
-			return nil, nil, fault.Newf(fault.LimitExceeded, "the folder %s has more than %d entries", s.name(path), share.MaxEntries)
+			return contents{}, fault.Newf(fault.LimitExceeded, "the folder %s has more than %d entries", s.name(path), share.MaxEntries)
 		}
 		for _, info := range found {
 			switch {
 			case !share.ValidName(info.Name()):
+				all.strangers = append(all.strangers, info.Name())
 			case info.Mode()&os.ModeSymlink != 0:
-				links = append(links, info)
+				all.links = append(all.links, info)
 			default:
-				list = append(list, describe(info, info.Name()))
+				all.list = append(all.list, describe(info, info.Name()))
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
@@ -63,6 +65,22 @@ func TestConformanceSigned(t *testing.T) {
 	config := server.config()
 	config.Transport = smb.Signed
 	conform(t, config, smb.Session{Dialect: "SMB 3.1.1", Address: address + ":445"})
+}
+
+// What List leaves out because of its name can still be reported.
+func TestStrangers(t *testing.T) {
+	server := startSamba(t, "")
+	for _, name := range []string{"file", "a b", "ü", "[x]"} {
+		require.NoError(t, os.WriteFile(filepath.Join(server.Folder, name), nil, 0o644))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(server.Folder, "@eaDir"), 0o755))
+	store := server.open()
+	strangers, err := store.Strangers(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"@eaDir", "[x]", "a b", "ü"}, strangers)
+	list, err := store.List(t.Context(), "")
+	require.NoError(t, err)
+	require.Len(t, list, 1)
 }
 
 // A Store leaves neither goroutines nor connections behind, whatever became of

@@ -296,36 +296,58 @@ func describe(info os.FileInfo, name string) share.Info {
 
 // List implements [share.Store].
 func (s *Store) List(ctx context.Context, path string) ([]share.Info, error) {
-	if err := share.CheckFolder(path); err != nil {
+	found, err := s.scan(ctx, path)
+	if err != nil {
 		return nil, err
+	}
+	slices.SortFunc(found.list, func(a, b share.Info) int { return strings.Compare(a.Name, b.Name) })
+	return found.list, nil
+}
+
+// Strangers implements [share.Store].
+func (s *Store) Strangers(ctx context.Context, path string) ([]string, error) {
+	found, err := s.scan(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(found.strangers)
+	return found.strangers[:min(len(found.strangers), share.MaxStrangers)], nil
+}
+
+// scan reads a folder and tells links that lead elsewhere from files that only look
+// like links. No link is left in what it returns.
+func (s *Store) scan(ctx context.Context, path string) (contents, error) {
+	if err := share.CheckFolder(path); err != nil {
+		return contents{}, err
 	}
 	what := "cannot list " + s.name(path)
 	info, err := s.stat(ctx, what, path)
 	if err != nil {
-		return nil, err
+		return contents{}, err
 	}
 	if !info.IsDir {
-		return nil, fault.New(fault.SharePathNotFound, what+": it is a file", fs.ErrNotExist)
+		return contents{}, fault.New(fault.SharePathNotFound, what+": it is a file", fs.ErrNotExist)
 	}
-	var list []share.Info
-	var links []os.FileInfo
+	var found contents
 	err = s.withControl(ctx, what, func(fs *smb2.Share) error {
-		list, links, err = s.readFolder(fs, path)
+		found, err = s.readFolder(fs, path)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return contents{}, err
 	}
-	for _, link := range links {
+	for _, link := range found.links {
 		switch err := s.refuseLink(ctx, what, join(path, link.Name()), link); {
 		case err == nil:
-			list = append(list, describe(link, link.Name()))
-		case !errors.Is(err, fault.ShareUnsupported):
-			return nil, err
+			found.list = append(found.list, describe(link, link.Name()))
+		case errors.Is(err, fault.ShareUnsupported):
+			found.strangers = append(found.strangers, link.Name())
+		default:
+			return contents{}, err
 		}
 	}
-	slices.SortFunc(list, func(a, b share.Info) int { return strings.Compare(a.Name, b.Name) })
-	return list, nil
+	found.links = nil
+	return found, nil
 }
 
 // Space implements [share.Store].
