@@ -2,6 +2,7 @@ package repository
 
 import (
 	"fmt"
+	"strings"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -9,6 +10,9 @@ import (
 
 // maxFindings bounds what is reported of a share that somebody filled with rubbish.
 const maxFindings = 500
+
+// leftOut begins the message of the last finding of a list that was cut.
+const leftOut = "this and whatever else is wrong is left out of the list: "
 
 // findings collects what is wrong, each code and file once.
 type findings struct {
@@ -27,8 +31,8 @@ func (f *findings) add(code fault.Code, file, format string, args ...any) {
 	}
 	f.seen[key] = true
 	message := fmt.Sprintf(format, args...)
-	if len(f.list) == maxFindings {
-		message = "this and whatever else is wrong is left out of the list: " + message
+	if len(f.list) == maxFindings && !strings.HasPrefix(message, leftOut) { // it may come from a list that was cut
+		message = leftOut + message
 	}
 	f.list = append(f.list, backup.Finding{Code: string(code), File: file, Message: message})
 }

@@ -190,7 +190,11 @@ func (c *chain) read(ctx context.Context, places []int64) error {
 func (c *chain) check(sequence int64, f fetched) {
 	name := c.owner.entryPath(sequence)
 	if sequence > c.last+1 {
-		c.found.add(fault.LedgerDamaged, c.owner.entryPath(c.last+1), "the entry is missing, and with it all up to %s", backup.LedgerFile(sequence-1))
+		message := "the entry is missing"
+		if sequence > c.last+2 {
+			message += ", and with it all up to " + backup.LedgerFile(sequence-1)
+		}
+		c.found.add(fault.LedgerDamaged, c.owner.entryPath(c.last+1), "%s", message)
 		c.previous = ""
 	}
 	line, _ := splitEntry(f.data)
