@@ -2,9 +2,10 @@ package repository
 
 import (
 	"context"
+	"path"
+	"slices"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/fault"
 )
 
 // maxLooks is how often the share is looked at before what is wrong is reported:
@@ -35,23 +36,19 @@ type AuditOptions struct {
 // finding is reported only when further looks confirm it or the share does not hold
 // still for [maxLooks] of them.
 func (r *Repository) Audit(ctx context.Context, opts AuditOptions) (backup.Audit, []backup.ID, error) {
-	audit, l, err := r.audit(ctx, opts)
-	if err != nil {
-		return backup.Audit{}, nil, err
-	}
-	return audit, l.ids(), nil
-}
-
-// audit also returns the look that it tells of.
-func (r *Repository) audit(ctx context.Context, opts AuditOptions) (backup.Audit, *look, error) {
 	l, err := r.settled(ctx, opts)
 	if err != nil {
 		return backup.Audit{}, nil, err
 	}
+	return l.audit(opts), l.ids(), nil
+}
+
+// audit is what the look has seen, without verdicts.
+func (l *look) audit(opts AuditOptions) backup.Audit {
 	return backup.Audit{
 		Entries: l.ledger.Entries, Head: l.ledger.Head(), HeadKnown: opts.Head != nil,
 		Backups: []backup.Verdict{}, Findings: append([]backup.Finding{}, l.found.list...),
-	}, l, nil
+	}
 }
 
 // believing returns the options with the keys that a look found to be trusted.
@@ -85,15 +82,26 @@ func (r *Repository) settled(ctx context.Context, opts AuditOptions) (*look, err
 
 // ids returns the backups that are there, newest first.
 func (l *look) ids() []backup.ID {
-	ids := make([]backup.ID, 0, len(l.folders))
+	folders := l.backups()
+	ids := make([]backup.ID, len(folders))
+	for i, f := range folders {
+		ids[i] = f.id
+	}
+	return ids
+}
+
+// backups returns the folders of the backups that are there, newest first, and of a
+// backup with several the newest.
+func (l *look) backups() []folderFacts {
+	folders := make([]folderFacts, 0, len(l.folders))
 	seen := map[backup.ID]bool{}
 	for _, f := range l.folders {
 		if !seen[f.id] {
-			ids = append(ids, f.id)
+			folders = append(folders, f)
 		}
 		seen[f.id] = true
 	}
-	return ids
+	return folders
 }
 
 // VerifyAll audits the share and verifies every backup that is on it. Progress, when
@@ -101,13 +109,12 @@ func (l *look) ids() []backup.ID {
 // expected is looked at again when the ledger has grown meanwhile, so that work on the
 // backups is no alarm.
 func (r *Repository) VerifyAll(ctx context.Context, opts AuditOptions, progress func(id backup.ID, n, of int)) (backup.Audit, error) {
-	audit, l, err := r.audit(ctx, opts)
+	l, err := r.settled(ctx, opts)
 	if err != nil {
 		return backup.Audit{}, err
 	}
+	ids, todo := l.ids(), l.backups()
 	verdicts := map[backup.ID]backup.Verdict{}
-	ids := l.ids()
-	todo := ids
 	for round := 1; ; round++ {
 		doubtful, gone, err := r.verifyEach(ctx, todo, opts.believing(l), verdicts, progress)
 		if err != nil {
@@ -116,16 +123,20 @@ func (r *Repository) VerifyAll(ctx context.Context, opts AuditOptions, progress 
 		if len(doubtful) == 0 {
 			break
 		}
-		later, again, err := r.audit(ctx, opts)
+		later, err := r.settled(ctx, opts)
 		if err != nil {
 			return backup.Audit{}, err
 		}
-		held := later.Head == audit.Head && !gone
-		audit, l, todo = later, again, doubtful
+		held := later.ledger.Head() == l.ledger.Head() && !gone
+		l, todo = later, later.among(doubtful)
 		if held || round == maxLooks {
 			break
 		}
+		for id := range doubtful {
+			delete(verdicts, id) // verified again, or gone
+		}
 	}
+	audit := l.audit(opts)
 	for _, id := range ids {
 		if v, ok := verdicts[id]; ok {
 			audit.Add(v)
@@ -134,25 +145,30 @@ func (r *Repository) VerifyAll(ctx context.Context, opts AuditOptions, progress 
 	return audit, nil
 }
 
+// among returns the folders of those of the backups that are still there.
+func (l *look) among(ids map[backup.ID]bool) []folderFacts {
+	return slices.DeleteFunc(l.backups(), func(f folderFacts) bool { return !ids[f.id] })
+}
+
 // verifyEach verifies backups and returns those that are not good, and whether one of
 // them has gone: whether it may is for the ledger to say.
-func (r *Repository) verifyEach(ctx context.Context, ids []backup.ID, opts AuditOptions, verdicts map[backup.ID]backup.Verdict, progress func(id backup.ID, n, of int)) (doubtful []backup.ID, gone bool, err error) {
-	for i, id := range ids {
+func (r *Repository) verifyEach(ctx context.Context, folders []folderFacts, opts AuditOptions, verdicts map[backup.ID]backup.Verdict, progress func(id backup.ID, n, of int)) (doubtful map[backup.ID]bool, gone bool, err error) {
+	doubtful = map[backup.ID]bool{}
+	for i, f := range folders {
 		if progress != nil {
-			progress(id, i+1, len(ids))
+			progress(f.id, i+1, len(folders))
 		}
-		v, err := r.Verify(ctx, id, VerifyOptions{AllowedSigners: opts.AllowedSigners, SkipInstance: true})
-		if missing(err) || fault.CodeOf(err) == fault.BackupNotFound {
-			delete(verdicts, id)
-			doubtful, gone = append(doubtful, id), true
+		v, err := r.verifyFolder(ctx, f.id, path.Join(backup.BackupsDir, f.name), VerifyOptions{AllowedSigners: opts.AllowedSigners, SkipInstance: true})
+		if missing(err) {
+			doubtful[f.id], gone = true, true
 			continue
 		}
 		if err != nil {
 			return nil, false, err
 		}
-		verdicts[id] = v
+		verdicts[f.id] = v
 		if len(v.Findings) > 0 {
-			doubtful = append(doubtful, id)
+			doubtful[f.id] = true
 		}
 	}
 	return doubtful, gone, nil

@@ -41,8 +41,14 @@ func (r *Repository) Verify(ctx context.Context, id backup.ID, opts VerifyOption
 	if err != nil {
 		return backup.Verdict{}, err
 	}
+	return r.verifyFolder(ctx, id, folder, opts)
+}
+
+// verifyFolder is [Repository.Verify] for a backup whose folder, relative to the
+// instance, is known.
+func (r *Repository) verifyFolder(ctx context.Context, id backup.ID, folder string, opts VerifyOptions) (backup.Verdict, error) {
 	v := r.verification(id, folder, opts)
-	err = v.run(ctx)
+	err := v.run(ctx)
 	return v.verdict, err
 }
 
