@@ -97,7 +97,7 @@ func (l *look) nameForeign(ctx context.Context) error {
 // to; nil when there is none that can be read.
 func (r *Repository) anyManifest(ctx context.Context, folder string) (*backup.Manifest, error) {
 	data, err := r.read(ctx, r.at(folder, backup.ManifestFile), backup.MaxManifestBytes)
-	if missing(err) || fault.CodeOf(err) == fault.BackupDamaged {
+	if missing(err) || isStrange(err) {
 		return nil, nil
 	}
 	if err != nil {

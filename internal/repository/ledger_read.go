@@ -29,7 +29,7 @@ type Ledger struct {
 
 	head       backup.LedgerHead
 	states     map[backup.ID]*LedgerState
-	introduced []string // of the keys that were offered, those that became trusted
+	introduced []string          // of the keys that were offered, those that became trusted
 	watch      backup.LedgerHead // asked for; SHA256 is that of the entry on the share, empty when there is none
 }
 
@@ -129,7 +129,7 @@ func (c *chain) list(ctx context.Context) ([]int64, error) {
 		switch {
 		case err == nil && !entry.IsDir:
 			places = append(places, sequence)
-		case isLeftover(entry.Name) && !entry.IsDir:
+		case isLeftover(entry.Name) && !entry.IsDir, isService(entry):
 		case strings.Contains(entry.Name, refusedMark):
 			c.found.add(fault.LedgerDamaged, name, "somebody put this in the place of an entry; it was set aside")
 		default:

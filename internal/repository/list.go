@@ -87,6 +87,9 @@ func (r *Repository) folders(ctx context.Context) ([]string, []backup.Finding, e
 	var names []string
 	var strange []backup.Finding
 	for _, entry := range entries {
+		if isService(entry) {
+			continue
+		}
 		if _, _, err := backup.ParseFolderName(entry.Name); err != nil || !entry.IsDir {
 			strange = append(strange, *finding(r.at(backup.BackupsDir, entry.Name), "this is not the folder of a backup"))
 			continue

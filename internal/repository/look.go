@@ -37,7 +37,7 @@ type folderFacts struct {
 // the two is not seen, and what was published before has its entry by then.
 func (r *Repository) look(ctx context.Context, opts AuditOptions) (*look, error) {
 	l := &look{owner: r, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
-	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.checkBeside, l.checkInstance} {
+	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.checkBeside, l.checkInstance, l.checkStrangers} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -62,6 +62,10 @@ func (l *look) path(name string) string { return l.owner.at(backup.BackupsDir, n
 
 func (l *look) readFolders(ctx context.Context) error {
 	names, strange, err := l.owner.folders(ctx)
+	if fault.CodeOf(err) == fault.ShareUnsupported {
+		l.found.add(fault.BackupDamaged, l.owner.at(backup.BackupsDir), "%v", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -95,7 +99,7 @@ func (r *Repository) folderFacts(ctx context.Context, name string) (folderFacts,
 	switch {
 	case err == nil:
 		facts.sums = describe("", sums).SHA256
-	case !missing(err) && fault.CodeOf(err) != fault.BackupDamaged:
+	case !missing(err) && !isStrange(err):
 		return facts, err
 	}
 	return facts, nil
@@ -106,7 +110,7 @@ func (r *Repository) folderFacts(ctx context.Context, name string) (folderFacts,
 func (l *look) readSigners(ctx context.Context) error {
 	name := l.owner.at(backup.AllowedSignersFile)
 	onShare, err := l.owner.AllowedSigners(ctx)
-	damaged := fault.CodeOf(err) == fault.BackupDamaged
+	damaged := isStrange(err)
 	switch {
 	case missing(err):
 	case err != nil && !damaged:
@@ -127,6 +131,11 @@ func (l *look) readLedger(ctx context.Context) error {
 		watch = *l.expected
 	}
 	ledger, err := l.owner.readLedger(ctx, l.signers, l.offered, watch)
+	if fault.CodeOf(err) == fault.ShareUnsupported {
+		l.ledger = &Ledger{states: map[backup.ID]*LedgerState{}}
+		l.found.add(fault.LedgerDamaged, l.owner.at(backup.LedgerDir), "%v", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -156,7 +165,7 @@ func (l *look) checkBeside(ctx context.Context) error {
 		l.found.add(fault.BackupDamaged, name, "the file is missing; the next backup writes it again")
 	case missing(err):
 		l.found.add(fault.BackupDamaged, name, "the file is missing, so no signature can be checked")
-	case err != nil:
+	case err != nil && !isStrange(err): // those are said where it is read
 		return err
 	}
 	return nil
@@ -177,7 +186,7 @@ func (l *look) checkInstance(ctx context.Context) error {
 		isDir, known := belonging[entry.Name]
 		switch {
 		case isRetiredLedger(entry.Name) && entry.IsDir:
-		case isClaimLeftover(entry.Name) && !entry.IsDir:
+		case isClaimLeftover(entry.Name) && !entry.IsDir, isService(entry):
 		case !known:
 			l.found.add(fault.BackupUnlisted, l.owner.at(entry.Name), "this does not belong into the folder of an instance")
 		case isDir != entry.IsDir:

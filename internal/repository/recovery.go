@@ -86,6 +86,8 @@ func (r *Repository) recoveryFinding(ctx context.Context) (*backup.Finding, erro
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return finding(where, "the instructions are missing; the next backup writes them again"), nil
+	case isStrange(err):
+		return finding(where, "these are not the instructions: "+err.Error()), nil
 	case err != nil:
 		return nil, err
 	case !knownRecovery(data, r.instance):

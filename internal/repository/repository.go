@@ -55,7 +55,10 @@ func (r *Repository) read(ctx context.Context, name string, limit int64) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir || info.Size > limit {
+	if info.IsDir {
+		return nil, fault.Newf(fault.BackupDamaged, "%s is a folder", name)
+	}
+	if info.Size > limit {
 		return nil, fault.Newf(fault.BackupDamaged, "%s has %d bytes, at most %d are expected", name, info.Size, limit)
 	}
 	buf := limited{room: limit}

@@ -77,6 +77,14 @@ func (c *crashing) List(ctx context.Context, path string) ([]share.Info, error) 
 	return c.Store.List(ctx, path)
 }
 
+// Strangers implements share.Store.
+func (c *crashing) Strangers(ctx context.Context, path string) ([]string, error) {
+	if err := c.alive(); err != nil {
+		return nil, err
+	}
+	return c.Store.Strangers(ctx, path)
+}
+
 // Download implements share.Store.
 func (c *crashing) Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error) {
 	if err := c.alive(); err != nil {

@@ -63,7 +63,7 @@ func (v *verification) fits(ctx context.Context, sumsName, signatureName string,
 			return err == nil, nil
 		}
 	}
-	if missing(err) || fault.CodeOf(err) == fault.BackupDamaged {
+	if missing(err) || isStrange(err) {
 		return false, nil
 	}
 	return false, err

@@ -114,6 +114,7 @@ func (v *verification) listFolder(ctx context.Context) error {
 		case i >= maxFolder:
 			v.find("", "the folder holds more files than a backup has")
 			return nil
+		case isService(entry):
 		case entry.IsDir:
 			v.find(entry.Name, "a folder was added")
 		default:
@@ -121,7 +122,16 @@ func (v *verification) listFolder(ctx context.Context) error {
 			v.unfinished = v.unfinished || isUnfinished(entry)
 		}
 	}
-	return nil
+	return v.listStrangers(ctx)
+}
+
+// listStrangers looks for what the store does not list.
+func (v *verification) listStrangers(ctx context.Context) error {
+	found, err := v.owner.strangers(ctx, v.folder)
+	for _, s := range found {
+		v.verdict.Findings = append(v.verdict.Findings, *finding(s.file, "the file does not belong to this backup"))
+	}
+	return err
 }
 
 // small reads a file of the backup. Absence and damage become findings.
@@ -245,6 +255,10 @@ func (v *verification) signers(ctx context.Context) ([]byte, error) {
 		v.verdict.Findings = append(v.verdict.Findings, *finding(v.owner.at(backup.AllowedSignersFile), "the file is missing, so the signature cannot be checked"))
 		return nil, nil
 	}
+	if isStrange(err) {
+		v.verdict.Findings = append(v.verdict.Findings, *finding(v.owner.at(backup.AllowedSignersFile), "no signature can be checked: "+err.Error()))
+		return nil, nil
+	}
 	return signers, err
 }
 
@@ -305,7 +319,7 @@ func (v *verification) checkInstanceFiles(ctx context.Context) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		v.verdict.Findings = append(v.verdict.Findings, *finding(name, "the file is missing; the next backup writes it again"))
-	case err != nil && fault.CodeOf(err) != fault.BackupDamaged:
+	case err != nil && !isStrange(err):
 		return err
 	case !bytes.Equal(onShare, v.opts.AllowedSigners):
 		v.verdict.Findings = append(v.verdict.Findings, backup.Finding{Code: string(fault.BackupForged), File: name, Message: "the list of signing keys on the share was changed"})

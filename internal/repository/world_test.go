@@ -125,6 +125,14 @@ func (m *mortal) List(ctx context.Context, path string) ([]share.Info, error) {
 	return m.Store.List(ctx, path)
 }
 
+// Strangers implements share.Store.
+func (m *mortal) Strangers(ctx context.Context, path string) ([]string, error) {
+	if m.dead {
+		return nil, errDead
+	}
+	return m.Store.Strangers(ctx, path)
+}
+
 // Download implements share.Store.
 func (m *mortal) Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error) {
 	if m.dead {
