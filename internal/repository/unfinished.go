@@ -76,6 +76,9 @@ func (v *verification) chooseKey(ctx context.Context) error {
 		return nil
 	}
 	next := backup.KeyFile + backup.NextSuffix
+	if v.sizes[next] > seal.MaxKeyFile {
+		return nil // no key, and not worth reading
+	}
 	for _, want := range v.sums {
 		if want.Name != backup.KeyFile {
 			continue

@@ -64,7 +64,8 @@ type verification struct {
 	sizes    map[string]int64       // files that are there
 	actual   map[string]backup.File // their digests as read
 	sums     []backup.File
-	trusted  []byte // allowed signers, as the signature was checked with
+	expected map[string]int64 // sizes that the manifest names, where it can be believed
+	trusted  []byte           // allowed signers, as the signature was checked with
 	manifest *backup.Manifest
 }
 
@@ -80,7 +81,7 @@ func (r *Repository) verification(id backup.ID, folder string, opts VerifyOption
 
 func (v *verification) run(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		v.listFolder, v.choosePair, v.readSums, v.chooseKey, v.readFiles, v.checkSignature, v.checkManifest, v.checkInstanceFiles, v.checkItems,
+		v.listFolder, v.choosePair, v.readSums, v.chooseKey, v.expectSizes, v.readFiles, v.checkSignature, v.checkManifest, v.checkInstanceFiles, v.checkItems,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -194,6 +195,9 @@ func (v *verification) readFile(ctx context.Context, want backup.File) error {
 	size, ok := v.sizes[name]
 	if !ok {
 		v.find(name, "the file is missing")
+		return nil
+	}
+	if !v.fitting(name, size) {
 		return nil
 	}
 	got, err := v.owner.digest(ctx, v.at(name), func(done int64) {

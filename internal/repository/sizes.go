@@ -1,0 +1,66 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/seal"
+)
+
+// expectSizes takes the sizes of the files from the manifest, when it is the one that
+// the sums name: whoever makes a file of many gigabytes of a small one must not keep
+// the verification busy reading it. What is wrong with the manifest is said later.
+func (v *verification) expectSizes(ctx context.Context) error {
+	size, ok := v.sizes[backup.ManifestFile]
+	if !ok || size > backup.MaxManifestBytes {
+		return nil
+	}
+	data, err := v.owner.read(ctx, v.at(backup.ManifestFile), backup.MaxManifestBytes)
+	if missing(err) || isStrange(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !v.named(describe(backup.ManifestFile, data)) {
+		return nil
+	}
+	m, err := backup.DecodeManifest(bytes.NewReader(data))
+	if err != nil {
+		return nil
+	}
+	v.expected = map[string]int64{}
+	for _, file := range m.Files {
+		v.expected[file.Name] = file.Size
+	}
+	return nil
+}
+
+// named reports whether the sums have the file with that digest.
+func (v *verification) named(file backup.File) bool {
+	for _, want := range v.sums {
+		if want.Name == file.Name {
+			return want.SHA256 == file.SHA256
+		}
+	}
+	return false
+}
+
+// fitting reports whether a file has a size that it can have, so that it is worth
+// reading. Otherwise that is a finding, except that [verification.checkManifest] says it
+// of the manifest.
+func (v *verification) fitting(name string, size int64) bool {
+	want, known := v.expected[name]
+	switch {
+	case name == backup.ManifestFile:
+		return size <= backup.MaxManifestBytes
+	case name == v.keyName && size > seal.MaxKeyFile:
+		v.find(name, "the file is longer than a wrapped key can be")
+		return false
+	case known && size != want:
+		v.find(name, "the file's size is not the one in the manifest")
+		return false
+	}
+	return true
+}
