@@ -156,9 +156,10 @@ func TestHugeFilesAreNotRead(t *testing.T) {
 func TestAForgedManifestAccusesNoPart(t *testing.T) {
 	k := newKeeper(t, 3)
 	b := k.backUp()
-	data, err := os.ReadFile(k.of(b, backup.ManifestFile))
+	b.manifest.Files[0].Size++
+	forged, err := b.manifest.Encode()
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(k.of(b, backup.ManifestFile), append(data, '\n'), 0o600))
+	require.NoError(t, os.WriteFile(k.of(b, backup.ManifestFile), forged, 0o600))
 	read := map[string]bool{}
 	repo := New(&hooked{Store: k.store, download: func(path string) { read[filepath.Base(path)] = true }}, "local")
 	v, err := repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers})
