@@ -322,6 +322,11 @@ func TestSignatures(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, key.Fingerprint(), got)
 	require.NotEqual(t, other.Fingerprint(), got)
+	got, err = SignerFingerprint(public)
+	require.NoError(t, err)
+	require.Equal(t, key.Fingerprint(), got)
+	_, err = SignerFingerprint("ssh-ed25519 nonsense")
+	require.ErrorIs(t, err, fault.KeyInvalid)
 
 	rsaSigner := []byte("infrabackup namespaces=\"infrabackup\" " + sshLine(t, rsaKey().Public()) + "\n")
 	for name, tc := range map[string]struct{ message, sig, signers []byte }{

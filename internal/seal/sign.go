@@ -123,6 +123,16 @@ func ParseAllowedSigners(allowedSigners []byte) ([]string, error) {
 	return public, nil
 }
 
+// SignerFingerprint is SHA256:… of a public signing key in the form of authorized_keys,
+// as ssh-keygen -l shows it and [VerifySignature] returns it. KEY_INVALID when it is none.
+func SignerFingerprint(public string) (string, error) {
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(public))
+	if err != nil {
+		return "", invalid("the signing key cannot be read", err)
+	}
+	return ssh.FingerprintSHA256(key), nil
+}
+
 // Trusts reports whether an allowed_signers file lists the key with a fingerprint.
 func Trusts(allowedSigners []byte, fingerprint string) bool {
 	keys, err := trustedKeys(allowedSigners)
