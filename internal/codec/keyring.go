@@ -73,6 +73,9 @@ func readKeyFile(path string) ([]byte, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, fault.New(fault.ConfigInvalid, "the codec key file cannot be examined", err)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fault.Newf(fault.ConfigInvalid, "codec key file %s is not a file", path)
+	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, nil, fault.Newf(fault.ConfigInvalid, "codec key file %s may be read by others (mode %04o); use chmod 600", path, info.Mode().Perm())
 	}

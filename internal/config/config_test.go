@@ -236,6 +236,8 @@ func TestReadSecret(t *testing.T) {
 	}
 	_, err := ReadSecret(filepath.Join(t.TempDir(), "none"))
 	require.ErrorIs(t, err, fault.ConfigInvalid)
+	_, err = ReadSecret(os.DevNull)
+	require.EqualError(t, err, "CONFIG_INVALID: "+os.DevNull+" is not a file")
 }
 
 // FuzzDecode: whatever stands in the file, the result is a valid configuration or

@@ -209,6 +209,9 @@ func readOwners(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, fault.Newf(fault.ConfigInvalid, "%s is not a file", path)
+	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fault.Newf(fault.ConfigInvalid, "%s may be read by others (mode %04o); use chmod 600", path, info.Mode().Perm())
 	}
