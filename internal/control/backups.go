@@ -61,7 +61,7 @@ func (c *Controller) Wait(ctx context.Context, runID string) (backup.Overview, e
 }
 
 func stoppedWatching() error {
-	return fault.New(fault.Cancelled, "the command stopped waiting; the backup goes on", nil)
+	return fault.New(fault.Cancelled, "the command stopped waiting; the backup goes on, see `infrabackup backup watch`", nil)
 }
 
 // Running returns the run ID of the backup that runs, BACKUP_NOT_FOUND when none does.

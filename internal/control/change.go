@@ -107,7 +107,7 @@ func change[Out any](ctx context.Context, c *Controller, w flow.Workflow[flow.Ch
 		})
 		return none, errors.Join(refused, c.fault(dropErr))
 	}
-	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), what: what})
+	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), what: what, see: "infrabackup settings history"})
 }
 
 // History returns who changed what of the settings, and what came of it.

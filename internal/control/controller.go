@@ -159,7 +159,7 @@ func (c *Controller) fault(err error) error {
 	case errors.As(err, &namespace):
 		return fault.New(fault.TemporalUnreachable, "namespace "+c.namespace+" does not exist", err)
 	case errors.As(err, &missing):
-		return fault.New(fault.NotEnabled, fmt.Sprintf("nothing is known about instance %s", c.instance), err)
+		return fault.Newf(fault.NotEnabled, "nothing is known about instance %s", c.instance)
 	case errors.As(err, &failed) && strings.Contains(failed.Message, string(fault.CodecKey)+": "):
 		return fault.New(fault.CodecKey, "the workers use another codec key than this command", nil)
 	case errors.As(err, &failed):

@@ -222,9 +222,16 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, test.code, fault.CodeOf(c.fault(test.err))) })
 	}
+	require.EqualError(t, c.fault(serviceerror.NewNotFound("workflow not found for ID")), "NOT_ENABLED: nothing is known about instance local")
 	require.NoError(t, c.fault(nil))
 	require.NoError(t, c.runFault(nil))
 	require.ErrorIs(t, c.runFault(serviceerror.NewNotFound("x")), fault.BackupNotFound)
+}
+
+func TestLeavingARun(t *testing.T) {
+	require.EqualError(t, watchedRun{what: "the deletion"}.left(), "CANCELLED: the command stopped waiting; the deletion goes on")
+	require.EqualError(t, watchedRun{what: "the change", see: "infrabackup settings history"}.left(),
+		"CANCELLED: the command stopped waiting; the change goes on, see `infrabackup settings history`")
 }
 
 func TestAnsweredAsksAgainWhatCameTooEarly(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 type watchedRun struct {
 	id, runID string
 	what      string // what goes on when the caller stops waiting, such as "the deletion"
+	see       string // the command that tells later what came of it, empty when there is none
 	// idle says that nothing is lost when a run that no worker ever took up is
 	// terminated: its caller is told so, and must not be surprised by it later.
 	idle bool
@@ -55,11 +56,20 @@ func result[Out any](ctx context.Context, c *Controller, run flow.Run[Out], of w
 	case err == nil:
 		return out, nil
 	case ctx.Err() != nil:
-		return none, fault.Newf(fault.Cancelled, "the command stopped waiting; %s goes on", of.what)
+		return none, of.left()
 	case cause != nil:
 		return none, cause
 	}
 	return none, c.fault(err)
+}
+
+// left tells a caller who stops waiting that the run does not stop.
+func (r watchedRun) left() error {
+	text := "the command stopped waiting; " + r.what + " goes on"
+	if r.see != "" {
+		text += ", see `" + r.see + "`"
+	}
+	return fault.New(fault.Cancelled, text, nil)
 }
 
 // guard returns why waiting for a run is in vain, or nil when ctx has ended.
