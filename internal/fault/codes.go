@@ -129,7 +129,7 @@ var table = map[Code]row{
 	Internal:      {retry, ExitFailed, http.StatusInternalServerError, "Look into the worker's log and the workflow's history; report it if it repeats."},
 	Usage:         {final, ExitUsage, http.StatusBadRequest, "See --help."},
 	ConfigInvalid: {final, ExitUsage, http.StatusBadRequest, "Correct the configuration and start again."},
-	Cancelled:     {final, ExitFailed, http.StatusConflict, "Start again when you are ready."},
+	Cancelled:     {final, ExitFailed, http.StatusConflict, "Start again when you are ready, unless it goes on by itself."},
 	AlreadyExists: {final, ExitFailed, http.StatusConflict, "Choose another target, or remove this one first."},
 
 	BackupRunning:       {final, ExitAlreadyRunning, http.StatusConflict, "Wait for it with `infrabackup backup watch`, or stop it with `infrabackup backup cancel`."},
@@ -139,7 +139,7 @@ var table = map[Code]row{
 	SettingsInvalid:     {final, ExitUsage, http.StatusBadRequest, "Correct the value and try again; nothing was changed."},
 	RevisionGone:        {final, ExitFailed, http.StatusConflict, "Start again, so that the newest settings are used."},
 	SettingsChanged:     {final, ExitFailed, http.StatusConflict, "Look at `infrabackup settings show`, then make the change again."},
-	InstanceOccupied:    {final, ExitShare, http.StatusConflict, "Stop the other controller; to take its backups over, use `infrabackup enable --adopt`. For another cloud choose another --instance."},
+	InstanceOccupied:    {final, ExitShare, http.StatusConflict, "Stop the other controller; to take its backups over, use `infrabackup enable --adopt`, or `infrabackup share set SHARE --adopt` where backups are enabled already. For another cloud choose another --instance."},
 	RewrapRunning:       {final, ExitAlreadyRunning, http.StatusConflict, "Wait until the running one has ended, then try again."},
 	BackupNotFound:      {final, ExitNotFound, http.StatusNotFound, "See `infrabackup backup list`."},
 	ItemNotFound:        {final, ExitNotFound, http.StatusNotFound, "List what the backup holds with `infrabackup restore extract --list`."},
@@ -188,8 +188,8 @@ var table = map[Code]row{
 	SpoolUnavailable: {final, ExitFailed, http.StatusServiceUnavailable, "Bring the worker host back; the service is captured again elsewhere."},
 	SpoolIO:          {retry, ExitFailed, http.StatusInternalServerError, "Check the worker's disk and the rights on its spool folder."},
 
-	KeyInvalid:       {final, ExitUsage, http.StatusBadRequest, "Give an age recipient, an RSA certificate of 2048 bits or more, or a base64 key of 32 bytes or more."},
-	KeyDoesNotFit:    {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Use the identity whose recipient the backup names (`infrabackup backup show`)."},
+	KeyInvalid:       {final, ExitUsage, http.StatusBadRequest, "Public keys are age recipients, RSA certificates of 2048 bits or more and base64 keys of 32 bytes or more; private keys are age identities, unencrypted RSA keys in PEM and the same base64 keys."},
+	KeyDoesNotFit:    {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Use the private key of a recipient that the backup (`infrabackup backup show`) or, for a proof, the settings (`infrabackup settings show`) name."},
 	BackupDamaged:    {final, ExitDamaged, http.StatusConflict, "Do not rely on this backup; take a new one, and check the file server."},
 	BackupForged:     {final, ExitDamaged, http.StatusConflict, "Do not restore from it; find out who wrote to the share."},
 	BackupMissing:    {final, ExitDamaged, http.StatusConflict, "Find out who removed it from the share; `infrabackup backup delete` leaves an entry in the ledger."},
