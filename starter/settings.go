@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 )
 
@@ -63,11 +64,12 @@ settings need the old one.`,
 // settingsDocument is what -o json prints of settings.
 type settingsDocument struct {
 	settings.Summary
-	Warnings []string `json:"warnings"`
+	SigningKeyFingerprint string   `json:"signingKeyFingerprint"`
+	Warnings              []string `json:"warnings"`
 }
 
 func (a *app) printSettings(s settings.Summary) error {
-	document := settingsDocument{Summary: s, Warnings: s.Warnings(time.Now())}
+	document := settingsDocument{Summary: s, SigningKeyFingerprint: signerFingerprint(s.SigningKey), Warnings: s.Warnings(time.Now())}
 	err := a.print(document, func(w *tabwriter.Writer) {
 		line(w, "Instance:", strings.TrimSpace(s.Instance.Name+" "+s.Instance.FQDN+" "+s.Instance.Region))
 		line(w, "Share:", s.Share.Path)
@@ -76,9 +78,9 @@ func (a *app) printSettings(s settings.Summary) error {
 		for _, r := range s.Recipients {
 			line(w, "Opens with:", recipientLine(r))
 		}
-		line(w, "Signing key:", s.SigningKey)
+		line(w, "Signing key:", s.SigningKey+" "+document.SigningKeyFingerprint)
 		for _, former := range s.FormerSigners {
-			line(w, "Signed before:", former)
+			line(w, "Signed before:", former+" "+signerFingerprint(former))
 		}
 		line(w, "Controller:", s.Controller)
 		if s.Ledger != (backup.LedgerHead{}) {
@@ -88,6 +90,16 @@ func (a *app) printSettings(s settings.Summary) error {
 	})
 	a.warn(document.Warnings)
 	return err
+}
+
+// signerFingerprint is what a verdict and ssh-keygen call a signing key. One that cannot
+// be read has none, which is no reason to hide the settings.
+func signerFingerprint(public string) string {
+	fingerprint, err := seal.SignerFingerprint(public)
+	if err != nil {
+		return ""
+	}
+	return fingerprint
 }
 
 // warn says what needs an operator's attention.
