@@ -52,12 +52,11 @@ func run(ctx context.Context, p process) int {
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fault.Newf(fault.Cancelled, "the command was not done within --timeout %s", a.timeout)
 	case !a.began:
-		// What cobra itself says is about flags and arguments. It may have stopped before
-		// it came to -o.
-		if wantsJSON(p.args) {
-			a.output = "json"
-		}
-		err = fault.New(fault.Usage, "the command was not understood", err)
+		// What cobra itself says is about commands and arguments.
+		err = flagFault(root, err)
+	}
+	if !a.began && wantsJSON(p.args) { // the flags may not have been read as far as -o
+		a.output = "json"
 	}
 	return a.fail(err)
 }
@@ -102,16 +101,20 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 9 share refused or unreachable, 10 Temporal unreachable or no worker answers.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if a.output != "table" && a.output != "json" {
 				bad := a.output
 				a.output = "table"
-				return fault.Newf(fault.Usage, "-o %q is neither table nor json", bad)
+				return usage("-o %s is neither table nor json", quoted(bad))
+			}
+			if err := a.checkFlags(cmd); err != nil {
+				return err
 			}
 			a.began = true
 			return nil
 		},
 	}
+	root.SetFlagErrorFunc(flagFault)
 	instance, _ := a.lookup("INFRABACKUP_INSTANCE")
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.instance, "instance", cmp.Or(instance, "local"), "instance to work on (INFRABACKUP_INSTANCE)")

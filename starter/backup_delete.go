@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/fault"
 )
 
 func (a *app) backupDeleteCommand() *cobra.Command {
@@ -17,13 +16,13 @@ func (a *app) backupDeleteCommand() *cobra.Command {
 		Long: `Remove one finished backup from the share, for good. On a terminal this asks first;
 scripts give --yes.`,
 		Example:           "  infrabackup backup delete 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --yes",
-		Args:              cobra.ExactArgs(1),
+		Args:              oneArg("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
 			if _, err := backup.ParseID(args[0]); err != nil {
-				return fault.New(fault.Usage, "a backup to delete is named by its ID", err)
+				return usage("%s is not the ID of a backup; see `infrabackup backup list`", quoted(args[0]))
 			}
 			if err := a.consent(yes, args[0]); err != nil {
 				return err

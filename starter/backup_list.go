@@ -81,7 +81,7 @@ nothing is wrong with the backup, but a restore would meet the same. It is unche
 the target's service is not in the backup. At most 200 dangling references are listed;
 all are counted.`,
 		Example:           "  infrabackup backup show latest\n  infrabackup backup show latest -o json | jq .consistency.dangling",
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOneArg("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
 			b, err := c.Show(ctx, latestOr(args))

@@ -31,11 +31,14 @@ one beside the backups unless --allowed-signers names a trusted copy.`,
   infrabackup backup verify 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --identity operator.key
   infrabackup backup verify --all
   infrabackup backup verify --all --from /mnt/AzSBackups --allowed-signers trusted_signers`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOneArg("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
+			if err := from.check(); err != nil {
+				return err
+			}
 			if all.all {
 				return a.verifyAll(ctx, args, from, all, keyFiles)
 			}
@@ -85,6 +88,7 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, keyFiles [
 	if err != nil {
 		return backup.Verdict{}, err
 	}
+	opened.noteTrust(a)
 	return opened.repo.Verify(ctx, backupID, repository.VerifyOptions{Identities: keys, AllowedSigners: opened.signers})
 }
 

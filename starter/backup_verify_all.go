@@ -63,7 +63,7 @@ func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (backup.Au
 	if f.head != "" {
 		head, err := backup.ParseLedgerHead(f.head)
 		if err != nil {
-			return backup.Audit{}, fault.New(fault.Usage, "--ledger-head was not understood", err)
+			return backup.Audit{}, usage("--ledger-head %s is not the head of a ledger: want its sequence, a colon and a SHA-256", quoted(f.head))
 		}
 		opts.Head = &head
 		from.mayBeGone = true // the audit then says that all was rolled back
@@ -73,6 +73,7 @@ func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (backup.Au
 		return backup.Audit{}, err
 	}
 	defer opened.close(a)
+	opened.noteTrust(a)
 	opts.AllowedSigners = opened.signers
 	return opened.repo.VerifyAll(ctx, opts, func(id backup.ID, n, of int) {
 		a.say("Verifying %s, %d of %d ...", id, n, of)

@@ -113,7 +113,7 @@ func (a *app) codecKeyActivateCommand(file *string) *cobra.Command {
 
 ` + rotationHelp,
 		Example: "  infrabackup codec-key activate k20261125",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArg("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := a.keyFile(*file)
 			if err != nil {
@@ -139,7 +139,7 @@ settings included that were not resealed. On a terminal this asks first; scripts
 
 ` + rotationHelp,
 		Example: "  infrabackup codec-key remove k1 --yes",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArg("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := a.keyFile(*file)
 			if err != nil {

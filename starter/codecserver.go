@@ -39,7 +39,7 @@ loopback interface, or behind a proxy that speaks TLS.`,
 				return err
 			}
 			if parsed, err := url.Parse(origin); err != nil || parsed.Host == "" || parsed.Path != "" {
-				return usage("--origin %q is not an origin such as http://127.0.0.1:8233", origin)
+				return usage("--origin %s is not an origin such as http://127.0.0.1:8233", quoted(origin))
 			}
 			ring, err := a.keyring(keyFile)
 			if err != nil {

@@ -11,7 +11,6 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/control"
-	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -54,8 +53,8 @@ func (a *app) controller(ctx context.Context) (controller, error) {
 	if a.door != nil {
 		return a.door, nil
 	}
-	if err := backup.ValidateInstanceName(a.instance); err != nil {
-		return nil, fault.New(fault.Usage, "--instance was not understood", err)
+	if err := a.checkInstance(); err != nil {
+		return nil, err
 	}
 	connect := a.connect
 	if connect == nil {

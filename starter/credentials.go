@@ -20,6 +20,14 @@ with the account that it began with.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
+			prompt := "New password"
+			if username != "" {
+				prompt = "Password of " + username
+			}
+			password, err := a.password(passwordFile, prompt)
+			if err != nil {
+				return err
+			}
 			c, err := a.controller(ctx)
 			if err != nil {
 				return err
@@ -31,11 +39,7 @@ with the account that it began with.`,
 			if username == "" {
 				username = now.Username
 			}
-			password, err := a.password(passwordFile, "Password of "+username)
-			if err != nil {
-				return err
-			}
-			a.say("Probing %s as %s ...", now.Share.Path, username)
+			a.say("Probing %s as %s ...", now.Share.Path, printable(username))
 			summary, err := c.ChangeCredentials(ctx, username, password, a.caller())
 			if err != nil {
 				return err

@@ -48,6 +48,9 @@ still runs is refused from then on.`,
 			if _, err := share.ParseUNC(in.Share.Path); err != nil {
 				return err
 			}
+			if err := checkProofDays(in.ProofDays); err != nil {
+				return err
+			}
 			var err error
 			if in.Signers, err = adoptFlags.load(in.Adopt); err != nil {
 				return err
@@ -66,7 +69,7 @@ still runs is refused from then on.`,
 			if in.Adopt && len(in.Signers) == 0 {
 				a.say(untrustedSigners)
 			}
-			a.say("Probing %s ...", in.Share.Path)
+			a.say("Probing %s ...", printable(in.Share.Path))
 			summary, err := c.Enable(ctx, in)
 			if err != nil {
 				return err
@@ -111,7 +114,7 @@ func (f *adoptFlags) load(adopt bool) ([]byte, error) {
 	case !adopt:
 		return nil, usage("--allowed-signers belongs to --adopt, which is missing")
 	}
-	return read("--allowed-signers", f.file)
+	return trustedSigners(f.file)
 }
 
 // recipientFlags are the forms in which an operator gives a public key.

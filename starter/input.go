@@ -11,10 +11,12 @@ import (
 
 	"golang.org/x/term"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
+	"infrabackup/internal/settings"
 )
 
 // maxInput bounds files that an operator names.
@@ -23,6 +25,17 @@ const maxInput = 1 << 20
 // password comes from a file, from standard input ("-"), or from a prompt; never from
 // an argument, which every process list shows.
 func (a *app) password(file, prompt string) (secret.String, error) {
+	password, err := a.readPassword(file, prompt)
+	if err == nil && len(password.Reveal()) > settings.MaxPassword {
+		err = usage("the password is longer than %d bytes", settings.MaxPassword)
+	}
+	if err != nil {
+		return secret.String{}, err
+	}
+	return password, nil
+}
+
+func (a *app) readPassword(file, prompt string) (secret.String, error) {
 	switch {
 	case file == "-":
 		text, err := bufio.NewReader(io.LimitReader(a.stdin, maxInput)).ReadString('\n')
@@ -37,7 +50,7 @@ func (a *app) password(file, prompt string) (secret.String, error) {
 	if !ok || !term.IsTerminal(int(stdin.Fd())) {
 		return secret.String{}, usage("no password is given: use --password-file F, or - for standard input")
 	}
-	if _, err := io.WriteString(a.stderr, prompt+": "); err != nil {
+	if _, err := io.WriteString(a.stderr, printable(prompt)+": "); err != nil {
 		return secret.String{}, fault.New(fault.Internal, "the prompt cannot be shown", err)
 	}
 	text, err := term.ReadPassword(int(stdin.Fd()))
@@ -50,7 +63,7 @@ func (a *app) password(file, prompt string) (secret.String, error) {
 
 // ask wants one word before something that cannot be undone. Anything else is no.
 func (a *app) ask(question, word string) error {
-	if _, err := fmt.Fprintf(a.stderr, "%s Type %s to go on: ", question, word); err != nil {
+	if _, err := fmt.Fprintf(a.stderr, "%s Type %s to go on: ", printable(question), word); err != nil {
 		return fault.New(fault.Internal, "the prompt cannot be shown", err)
 	}
 	text, err := bufio.NewReader(io.LimitReader(a.stdin, maxInput)).ReadString('\n')
@@ -70,12 +83,36 @@ func read(flag, file string) ([]byte, error) {
 		return nil, fault.New(fault.Usage, flag+" cannot be read", err)
 	}
 	defer func() { _ = f.Close() }() // only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fault.New(fault.Usage, flag+" cannot be read", err)
+	}
+	if info.IsDir() { // a pipe is good: shells make one for <(...)
+		return nil, usage("%s: %s is a folder", flag, file)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxInput+1))
 	if err != nil {
 		return nil, fault.New(fault.Usage, flag+" cannot be read", err)
 	}
 	if len(data) > maxInput {
 		return nil, usage("%s: %s is longer than %d bytes", flag, file, maxInput)
+	}
+	return data, nil
+}
+
+// trustedSigners reads an allowed_signers file with a key in it: an empty one would count
+// as none, and the keys on the share would be trusted instead.
+func trustedSigners(file string) ([]byte, error) {
+	data, err := read("--allowed-signers", file)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := seal.ParseAllowedSigners(data)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, usage("--allowed-signers: %s has no key of %s", file, backup.SignerIdentity)
 	}
 	return data, nil
 }

@@ -100,14 +100,17 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 }
 
 func (a *app) readAnswer(file string) (secret.String, error) {
-	data, err := []byte(nil), error(nil)
+	var data []byte
+	var err error
 	if file == "-" {
-		data, err = io.ReadAll(io.LimitReader(a.stdin, maxInput))
+		if data, err = io.ReadAll(io.LimitReader(a.stdin, maxInput)); err != nil {
+			err = fault.New(fault.Usage, "the answer cannot be read from standard input", err)
+		}
 	} else {
 		data, err = read("--answer", file)
 	}
 	if err != nil {
-		return secret.String{}, fault.New(fault.Usage, "the answer cannot be read", err)
+		return secret.String{}, err
 	}
 	return seal.ParseAnswer(string(data))
 }

@@ -31,6 +31,9 @@ Older backups keep their keys until "infrabackup key rewrap" gives them the new 
 		defer cancel()
 		in := control.KeyChange{RequestedBy: a.caller()}
 		if cmd.Flags().Changed("prove-every") {
+			if err := checkProofDays(every); err != nil {
+				return err
+			}
 			in.ProofDays = &every
 		}
 		if in.ProofDays == nil || keys.given() {

@@ -46,7 +46,7 @@ are never overwritten.`,
   infrabackup restore extract latest --identity operator.key --service AD --format ldif --to out
   infrabackup restore extract latest --identity operator.key --service CA --list
   infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --to out`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOneArg("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
@@ -73,7 +73,7 @@ func (f extractFlags) check() (backup.Service, error) {
 	case f.to == "" && !f.list:
 		return "", usage("--to is needed: the folder to extract into")
 	case f.format != "files" && f.format != "ldif":
-		return "", usage("--format %q is neither files nor ldif", f.format)
+		return "", usage("--format %s is neither files nor ldif", quoted(f.format))
 	case f.item != "" && f.service == "":
 		return "", usage("--item needs --service")
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -38,12 +39,25 @@ func (f *storeFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.share, "share", "", "UNC path of the share, instead of the one in the settings; needs no Temporal")
 	flags.StringVar(&f.username, "username", "", "account for --share")
 	flags.StringVar(&f.passwordFile, "password-file", "", "file with the password for --share, - for standard input")
-	flags.StringVar(&f.transport, "transport", string(smb.Encrypted), "protection on the wire for --share: encrypted or signed")
+	flags.StringVar(&f.transport, "transport", "", "protection on the wire for --share: encrypted or signed (default: encrypted)")
 	flags.StringVar(&f.allowedSigners, "allowed-signers", "", "trusted copy of the instance's allowed_signers")
 }
 
 // given reports whether the operator named a place.
 func (f storeFlags) given() bool { return f.from != "" || f.share != "" }
+
+// check refuses flags that contradict each other, or that nothing would come of.
+func (f storeFlags) check() error {
+	switch {
+	case f.from != "" && f.share != "":
+		return usage("--from and --share exclude each other")
+	case f.share == "" && (f.username != "" || f.passwordFile != "" || f.transport != ""):
+		return usage("--username, --password-file and --transport belong to --share, which is missing")
+	case f.transport != "" && f.transport != string(smb.Encrypted) && f.transport != string(smb.Signed):
+		return usage("--transport %s is neither %s nor %s", quoted(f.transport), smb.Encrypted, smb.Signed)
+	}
+	return nil
+}
 
 // opened is a repository that this process reads itself.
 type opened struct {
@@ -59,20 +73,28 @@ func (o *opened) close(a *app) {
 	}
 }
 
+// noteTrust says that whoever can write to the share can also change whom it trusts.
+func (o *opened) noteTrust(a *app) {
+	if len(o.signers) == 0 {
+		a.say(untrustedSigners)
+	}
+}
+
 // open connects to the place that the flags name, else to the share of the settings.
 func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
-	o := &opened{}
-	var err error
+	o, err := &opened{}, f.check()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.checkInstance(); err != nil {
+		return nil, err
+	}
 	if f.allowedSigners != "" {
-		if o.signers, err = read("--allowed-signers", f.allowedSigners); err != nil {
+		if o.signers, err = trustedSigners(f.allowedSigners); err != nil {
 			return nil, err
 		}
 	}
 	switch {
-	case f.from != "" && f.share != "":
-		return nil, usage("--from and --share exclude each other")
-	case f.share == "" && (f.username != "" || f.passwordFile != ""):
-		return nil, usage("--username and --password-file belong to --share, which is missing")
 	case f.from != "":
 		o.store, o.only, err = a.openFolder(f.from, f.mayBeGone)
 	case f.share != "":
@@ -133,7 +155,7 @@ func (a *app) openShare(ctx context.Context, f storeFlags) (share.Store, error) 
 	if err != nil {
 		return nil, err
 	}
-	return connect(ctx, unc, f.username, password, smb.Transport(f.transport))
+	return connect(ctx, unc, f.username, password, cmp.Or(smb.Transport(f.transport), smb.Encrypted))
 }
 
 func (a *app) openConfigured(ctx context.Context, o *opened) error {
@@ -169,7 +191,7 @@ func (o *opened) resolve(ctx context.Context, id string) (backup.ID, error) {
 	if id != control.Latest {
 		parsed, err := backup.ParseID(id)
 		if err != nil {
-			return "", fault.New(fault.Usage, "the backup was not understood", err)
+			return "", usage("%s is not the ID of a backup, nor %s", quoted(id), control.Latest)
 		}
 		return parsed, nil
 	}

@@ -20,8 +20,9 @@ const (
 	// DefaultProofDays is how long a key may go without a proof that somebody holds it.
 	DefaultProofDays = 90
 	maxProofDays     = 3650
-	maxUsername      = 256
-	maxPassword      = 512
+	// MaxUsername and MaxPassword bound the credential for the share, in bytes.
+	MaxUsername = 256
+	MaxPassword = 512
 )
 
 // Transport says how bytes on the wire to the share are protected.
@@ -141,14 +142,14 @@ func (c Credential) validate() error {
 	switch {
 	case c.Username == "":
 		return fault.Newf(fault.SettingsInvalid, "the user name for the share is missing")
-	case len(c.Username) > maxUsername:
-		return fault.Newf(fault.SettingsInvalid, "the user name for the share is longer than %d bytes", maxUsername)
+	case len(c.Username) > MaxUsername:
+		return fault.Newf(fault.SettingsInvalid, "the user name for the share is longer than %d bytes", MaxUsername)
 	case !utf8.ValidString(c.Username) || strings.ContainsAny(c.Username, "\x00\r\n"):
 		return fault.Newf(fault.SettingsInvalid, "the user name for the share has a control character or is not UTF-8")
 	case c.Password.IsZero():
 		return fault.Newf(fault.SettingsInvalid, "the password for the share is missing")
-	case len(c.Password.Reveal()) > maxPassword:
-		return fault.Newf(fault.SettingsInvalid, "the password for the share is longer than %d bytes", maxPassword)
+	case len(c.Password.Reveal()) > MaxPassword:
+		return fault.Newf(fault.SettingsInvalid, "the password for the share is longer than %d bytes", MaxPassword)
 	case !utf8.ValidString(c.Password.Reveal()) || strings.ContainsRune(c.Password.Reveal(), 0):
 		// JSON would replace such bytes in silence, and NTLM hashes UTF-16.
 		return fault.Newf(fault.SettingsInvalid, "the password for the share is not UTF-8, or has a NUL")
