@@ -38,27 +38,24 @@ func follow[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In,
 // result waits for a run. It ends early, with NO_WORKER or TEMPORAL_UNREACHABLE, when
 // nobody works on the run any more: Temporal itself would wait for ever.
 func result[Out any](ctx context.Context, c *Controller, run flow.Run[Out], of watchedRun) (Out, error) {
-	waiting, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	watched := make(chan struct{})
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	watched := make(chan error, 1)
 	go func() {
-		defer close(watched)
-		if err := c.guard(waiting, of); err != nil {
-			stop(err)
-		}
+		defer stop()
+		watched <- c.guard(waiting, of)
 	}()
 	out, err := run.Get(waiting)
-	cause := context.Cause(waiting)
-	stop(nil)
-	<-watched
+	stop()
+	vain := <-watched // also when the run ended because the guard has withdrawn it
 	var none Out
 	switch {
 	case err == nil:
 		return out, nil
+	case vain != nil:
+		return none, vain
 	case ctx.Err() != nil:
 		return none, of.left()
-	case cause != nil:
-		return none, cause
 	}
 	return none, c.fault(err)
 }
@@ -136,7 +133,10 @@ func (c *Controller) giveUp(ctx context.Context, of watchedRun) error {
 	if err != nil || !of.idle || d.GetWorkflowExecutionInfo().GetHistoryLength() > untouched {
 		return fault.Newf(fault.NoWorker, "%s; %s goes on when one does", text, of.what)
 	}
-	if err := c.client.TerminateWorkflow(ctx, of.id, of.runID, "no worker took it up in time, and its caller was told so"); err != nil {
+	// The run's end stops the wait before this call has its answer.
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience)
+	defer cancel()
+	if err := c.client.TerminateWorkflow(bounded, of.id, of.runID, "no worker took it up in time, and its caller was told so"); err != nil {
 		return fault.New(fault.NoWorker, text+", and it could not be withdrawn: "+of.what+" may happen later", err)
 	}
 	return fault.New(fault.NoWorker, text, nil)
