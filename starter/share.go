@@ -32,7 +32,7 @@ file of --allowed-signers. When the ledger there is not whole for a reason that 
 such as a share that was restored from a snapshot, --new-ledger begins another one.`,
 		Example: `  infrabackup share set '\\fs2.example.com\AzSBackups'
   infrabackup share set '\\fs2.example.com\AzSBackups' --username 'CORP\backup2' --password-file pw --copy`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("UNC"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
@@ -60,7 +60,7 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 			if err != nil {
 				return err
 			}
-			a.say("Probing %s ...", in.Share.Path)
+			a.say("Probing %s ...", printable(in.Share.Path))
 			out, err := c.ChangeShare(ctx, in)
 			if err != nil {
 				return err
