@@ -113,17 +113,17 @@ func holds(recipients []backup.Recipient, fingerprint string) bool {
 }
 
 func (r *rekeying) reencrypt(ctx context.Context, id backup.ID, temp string) (int64, error) {
-	b, own, err := r.unlock(ctx, id)
+	u, err := r.unlock(ctx, id)
 	if err != nil {
 		return 0, err
 	}
-	r.app.say("Encrypting %s anew ...", b.Path())
+	r.app.say("Encrypting %s anew ...", u.backup.Path())
 	signing, err := seal.ParseSigningKey(r.settings.Signing.PrivateKey.String)
 	if err != nil {
 		return 0, err
 	}
 	known, _ := r.ledger.State(id)
-	staged, err := r.place.repo.Reencrypt(ctx, id, own, r.recipients, repository.ReencryptOptions{
+	staged, err := r.place.repo.Reencrypt(ctx, id, u.own, r.recipients, repository.ReencryptOptions{
 		AllowedSigners: r.place.signers, Sums: known.SumsSHA256, Temp: temp, Signer: signing.Fingerprint(), // the worker signs
 	})
 	if err != nil {

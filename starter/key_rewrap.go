@@ -162,31 +162,34 @@ func (r *rekeying) rewrap(ctx context.Context) error {
 
 // wrap opens a backup's key and wraps it to the keys in force.
 func (r *rekeying) wrap(ctx context.Context, id backup.ID) ([]byte, error) {
-	b, own, err := r.unlock(ctx, id)
+	u, err := r.unlock(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if own.Public() != b.Manifest().BackupKey {
+	if u.own.Public() != u.backup.Manifest().BackupKey {
 		return nil, fault.Newf(fault.BackupForged, "key.age of backup %s holds another key than its parts are encrypted to", id)
 	}
-	keyFile, err := b.KeyFile(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return seal.Rewrap(keyFile, r.identities, r.recipients)
+	return seal.Rewrap(u.keyFile, r.identities, r.recipients)
 }
 
-func (r *rekeying) unlock(ctx context.Context, id backup.ID) (*repository.Backup, seal.Identity, error) {
+// unlocked is a backup with its own key.
+type unlocked struct {
+	backup  *repository.Backup
+	keyFile []byte
+	own     seal.Identity
+}
+
+func (r *rekeying) unlock(ctx context.Context, id backup.ID) (unlocked, error) {
 	b, err := r.place.repo.Open(ctx, id)
 	if err != nil {
-		return nil, seal.Identity{}, err
+		return unlocked{}, err
 	}
 	keyFile, err := b.KeyFile(ctx)
 	if err != nil {
-		return nil, seal.Identity{}, err
+		return unlocked{}, err
 	}
 	own, err := seal.OpenBackupKey(keyFile, r.identities)
-	return b, own, err
+	return unlocked{b, keyFile, own}, err
 }
 
 func (d *rekeyed) fail(err error) {

@@ -6,8 +6,9 @@
 // connection goes through a guard, a net.Conn that looks at each frame before the
 // library or the network gets it. The library is used as follows, and not
 // otherwise: a fresh Dialer for each connection; never more than one login attempt
-// with a refused password; one connection for names and folders, where errors are
-// normal, and others that carry data only; WriteAt and ReadAt of at most 1 MiB,
+// with a refused password; up to eight control connections for names, folders and
+// small files, where errors are normal, each used by one call at a time, and others
+// that carry data only; WriteAt and ReadAt of at most 1 MiB,
 // concurrently, never its Read, Write or anything that ends in io.Copy (its
 // server-side copy corrupts files above 16 MiB); every call under recover; and a
 // connection that stalls, panics or outlives its caller's context is closed, since
@@ -18,5 +19,5 @@
 // with a malformed message inside an encrypted frame, which the guard cannot see
 // into.
 //
-// Start reading at [Open], then guard.go, connection.go, upload.go.
+// Start reading at [Open], then guard.go, connection.go, pool.go, upload.go.
 package smb

@@ -37,6 +37,13 @@ func (s *Store) Download(ctx context.Context, path string, offset int64, w io.Wr
 	if offset > size {
 		return 0, fault.Newf(fault.ShareCorrupted, "%s holds %d bytes, fewer than %d", s.name(path), size, offset)
 	}
+	if size-offset <= small {
+		data, err := s.readSmall(ctx, what, path, offset, size)
+		if err != nil {
+			return 0, err
+		}
+		return pass(what, w, data, offset)
+	}
 	lanes, err := s.openLanes(ctx, what, path, os.O_RDONLY, size-offset)
 	if err != nil {
 		return 0, err
@@ -56,6 +63,15 @@ func (s *Store) fileSize(ctx context.Context, what, path string) (int64, error) 
 		err = fault.Newf(fault.ShareIO, "%s: it is a folder", what)
 	}
 	return info.Size, err
+}
+
+// pass hands data on to the caller's writer.
+func pass(what string, w io.Writer, data []byte, offset int64) (int64, error) {
+	n, err := w.Write(data)
+	if err != nil {
+		err = fmt.Errorf("%s: passing it on at %d: %w", what, offset, err)
+	}
+	return int64(n), err
 }
 
 // piece is a part of the file that is being read or was read.
@@ -125,10 +141,10 @@ func (s *Store) download(ctx context.Context, what string, lanes []lane, offset,
 		if p.err != nil {
 			return written, p.err
 		}
-		n, err := w.Write(p.data)
-		written += int64(n)
+		n, err := pass(what, w, p.data, p.offset)
+		written += n
 		if err != nil {
-			return written, fmt.Errorf("%s: passing it on at %d: %w", what, p.offset, err)
+			return written, err
 		}
 		free <- p.data[:cap(p.data)]
 	}

@@ -19,8 +19,8 @@ const (
 	perLane = 8 * part
 )
 
-// lane is one data connection with the file opened on it. Only requests on that
-// file go through it, so an error there is never normal, and ends the transfer.
+// lane is a connection with a file opened on it. A data connection has only requests
+// on that file, so an error there is never normal, and ends the transfer.
 type lane struct {
 	*connection
 	file *smb2.File
@@ -38,20 +38,26 @@ func (s *Store) openLanes(ctx context.Context, what, path string, flags int, byt
 			return nil, err
 		}
 		release := c.bind(ctx)
-		l := lane{connection: c}
-		err = c.do(what, func(fs *smb2.Share) (err error) {
-			l.file, err = fs.OpenFile(s.at(path), flags, 0o644)
-			return err
-		})
+		l, err := s.openOn(c, what, path, flags)
 		release()
 		if err != nil {
-			failLanes(append(lanes, l), errFinished)
+			failLanes(append(lanes, lane{connection: c}), errFinished)
 			return nil, err
 		}
 		lanes = append(lanes, l)
 		flags &^= os.O_CREATE | os.O_TRUNC
 	}
 	return lanes, nil
+}
+
+// openOn opens the file on a connection.
+func (s *Store) openOn(c *connection, what, path string, flags int) (lane, error) {
+	l := lane{connection: c}
+	err := c.do(what, func(fs *smb2.Share) (err error) {
+		l.file, err = fs.OpenFile(s.at(path), flags, 0o644)
+		return err
+	})
+	return l, err
 }
 
 // failLanes closes the connections without a word, which also ends every request.
@@ -67,7 +73,7 @@ func closeLanes(ctx context.Context, lanes []lane, what string) error {
 	var failures []error
 	for _, l := range lanes {
 		release := l.bind(ctx)
-		failures = append(failures, l.do(what, func(*smb2.Share) error { return l.file.Close() }))
+		failures = append(failures, l.closeFile(what))
 		release()
 	}
 	for _, l := range lanes {
@@ -82,6 +88,10 @@ func (l lane) write(what string, p []byte, offset int64) error {
 		_, err := l.file.WriteAt(p, offset) // the count is -1 after an error and says nothing more otherwise
 		return err
 	})
+}
+
+func (l lane) closeFile(what string) error {
+	return l.do(what, func(*smb2.Share) error { return l.file.Close() })
 }
 
 // sync makes the server put what it confirmed onto stable storage.

@@ -92,7 +92,7 @@ func TestLoginIsNotRepeated(t *testing.T) {
 	require.Equal(t, 1, server.Logins())
 	server.smbpasswd("-s", account, "another one\nanother one\n")
 	for range 3 {
-		err := store.Upload(t.Context(), "file", bytes.NewReader(nil), 0, 0, nil)
+		err := store.Upload(t.Context(), "file", pattern{}, 0, 2<<20, nil)
 		require.ErrorIs(t, err, fault.ShareAuthFailed)
 	}
 	require.Equal(t, 2, server.Logins())

@@ -55,7 +55,7 @@ func TestOldestDialect(t *testing.T) {
 	server := startSamba(t, "", "server max protocol = SMB3_00")
 	store := server.open()
 	require.Equal(t, "SMB 3.0", store.Session().Dialect)
-	require.NoError(t, store.Upload(t.Context(), "part", pattern{}, 0, 1<<20, nil))
+	require.NoError(t, store.Upload(t.Context(), "part", pattern{}, 0, 2<<20, nil))
 	require.Equal(t, 2, server.Logins())
 }
 

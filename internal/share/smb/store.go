@@ -37,9 +37,7 @@ type Store struct {
 	config Config
 	root   string // the folder within the share, with backslashes, or ""
 
-	// control holds the connection for names and folders, nil when a new one is
-	// needed. Taking it out is the lock of its users.
-	control chan *connection
+	control *pool // connections for names, folders and small files
 
 	life  context.Context // ends with Close
 	close context.CancelCauseFunc
@@ -55,13 +53,17 @@ var _ share.Store = (*Store)(nil)
 // Open connects, logs in once and looks at the UNC path's folder, which must
 // exist (SHARE_PATH_NOT_FOUND). Ctx bounds the opening only.
 func Open(ctx context.Context, config Config) (*Store, error) {
+	return open(ctx, config, maxControls)
+}
+
+// open is Open with a number of control connections.
+func open(ctx context.Context, config Config, controls int) (*Store, error) {
 	config, err := config.complete()
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dialer: &dialer{config: config}, config: config, root: config.UNC.Path, control: make(chan *connection, 1)}
+	s := &Store{dialer: &dialer{config: config}, config: config, root: config.UNC.Path, control: newPool(controls)}
 	s.life, s.close = context.WithCancelCause(context.Background())
-	s.control <- nil
 	if err := s.checkRoot(ctx); err != nil {
 		_ = s.Close() // never fails
 		return nil, err
@@ -98,10 +100,7 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.close(errClosed)
 	s.calls.Wait()
-	if c := <-s.control; c != nil {
-		c.close()
-	}
-	s.control <- nil
+	s.control.close()
 	return nil
 }
 
@@ -128,25 +127,24 @@ func (s *Store) merge(ctx context.Context) (context.Context, func()) {
 	return merged, func() { stop(); cancel(nil) }
 }
 
-// withControl runs a call on the control connection, alone, and connects first
-// where needed.
+// withControl runs a call of the library on a control connection.
 func (s *Store) withControl(ctx context.Context, what string, call func(*smb2.Share) error) error {
+	return s.withConnection(ctx, what, func(c *connection) error { return c.do(what, call) })
+}
+
+// withConnection gives use a control connection for itself, and connects first where
+// needed. Use may not wait for anything but that connection.
+func (s *Store) withConnection(ctx context.Context, what string, use func(*connection) error) error {
 	ctx, leave, err := s.enter(ctx, what)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	var c *connection
-	select {
-	case c = <-s.control:
-	case <-ctx.Done():
+	c, err := s.control.take(ctx)
+	if err != nil {
 		return s.ended(ctx, what)
 	}
-	defer func() { s.control <- c }()
-	if c != nil && c.dead() {
-		c.close()
-		c = nil
-	}
+	defer func() { s.control.give(c) }()
 	if c == nil {
 		if c, err = s.dialer.dial(ctx); err != nil {
 			if ctx.Err() != nil {
@@ -159,8 +157,11 @@ func (s *Store) withControl(ctx context.Context, what string, call func(*smb2.Sh
 		s.mu.Unlock()
 	}
 	release := c.bind(ctx)
-	defer release()
-	if err = c.do(what, call); err != nil && ctx.Err() != nil {
+	err = use(c)
+	if !release() { // so that the end of ctx does not close it under its next user
+		c.fail(endOf(ctx))
+	}
+	if err != nil && ctx.Err() != nil {
 		return s.ended(ctx, what)
 	}
 	return err

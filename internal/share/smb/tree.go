@@ -29,7 +29,7 @@ type Tree struct{ store *Store }
 // OpenTree connects and logs in once. Ctx bounds the opening only. Errors are
 // those of [Open].
 func OpenTree(ctx context.Context, config Config) (*Tree, error) {
-	s, err := Open(ctx, config)
+	s, err := open(ctx, config, 1) // an open file stays on its connection
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,26 @@ func (s *Store) Upload(ctx context.Context, path string, src io.ReaderAt, from, 
 		}
 		flags, present = os.O_WRONLY, info.Size
 	}
+	if size-from <= small {
+		err = s.writeSmall(ctx, what, path, flags, src, from, size, present)
+	} else {
+		err = s.writeLarge(ctx, what, path, flags, src, from, size, present, flushed)
+	}
+	if err != nil {
+		return err
+	}
+	if size-from <= small && size > from && flushed != nil {
+		flushed(size)
+	}
+	info, err := s.stat(ctx, what, path)
+	if err == nil && info.Size != size {
+		err = fault.Newf(fault.ShareCorrupted, "%s has %d bytes after %d were written", s.name(path), info.Size, size)
+	}
+	return err
+}
+
+// writeLarge writes src[from:size) over data connections.
+func (s *Store) writeLarge(ctx context.Context, what, path string, flags int, src io.ReaderAt, from, size, present int64, flushed func(int64)) error {
 	lanes, err := s.openLanes(ctx, what, path, flags, size-from)
 	if err != nil {
 		return err
@@ -68,14 +88,7 @@ func (s *Store) Upload(ctx context.Context, path string, src io.ReaderAt, from, 
 		failLanes(lanes, errFinished)
 		return err
 	}
-	if err := closeLanes(ctx, lanes, what); err != nil {
-		return err
-	}
-	info, err := s.stat(ctx, what, path)
-	if err == nil && info.Size != size {
-		err = fault.Newf(fault.ShareCorrupted, "%s has %d bytes after %d were written", s.name(path), info.Size, size)
-	}
-	return err
+	return closeLanes(ctx, lanes, what)
 }
 
 // upload is the state of one transfer to the server. Workers take parts in order
@@ -168,13 +181,22 @@ func (u *upload) take() (offset, length int64) {
 }
 
 func (u *upload) write(l lane, p []byte, offset int64) error {
-	if n, err := u.src.ReadAt(p, offset); n < len(p) {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return fmt.Errorf("%s: reading the source at %d: %w", u.what, offset, err)
+	if err := readSource(u.what, u.src, p, offset); err != nil {
+		return err
 	}
 	return l.write(u.what, p, offset)
+}
+
+// readSource fills p with what is to be written.
+func readSource(what string, src io.ReaderAt, p []byte, offset int64) error {
+	n, err := src.ReadAt(p, offset)
+	if n == len(p) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("%s: reading the source at %d: %w", what, offset, err)
 }
 
 // confirm moves low up when the parts below are confirmed too.
