@@ -45,8 +45,8 @@
 //
 // # A vault that changes
 //
-// When a vault was read its lists are read again. What is new or different is read
-// again, three times at most. What a list has no more is asked for by name before it
+// When all vaults were read, the lists of those that hold something are read again.
+// What is new or different is read again, three times at most. What a list has no more is asked for by name before it
 // counts as vanished, since a list can skip elements while its pages move; lists of
 // versions with several pages are read again for the same reason. An object that is
 // there and has no versions, and a page that repeats an earlier one, are
@@ -54,9 +54,12 @@
 //
 // # Order and memory
 //
-// Four objects are read at once and handed on in the order of the vault's lists. Of an
-// object, 4 MiB and one answer wait for those before it. For each object the name and a
-// hash stay in memory until its vault is complete.
+// Vaults are read one behind the other, and without a pause between them, since most
+// are small: the lists of four are begun at once, and four objects are read at once and
+// handed on in the order of vaults and lists. Of an object, 4 MiB and one answer wait
+// for those before it, as do the first pages of a vault's lists. For each vault its
+// resource stays in memory, and for each object the name and a hash, until all vaults
+// are complete.
 //
-// The table is for package resource. Start reading at [Table], then vault.go.
+// The table is for package resource. Start reading at [Table], then contents.go.
 package keyvault

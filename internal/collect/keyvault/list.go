@@ -13,6 +13,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure"
 	"infrabackup/internal/fault"
 )
 
@@ -51,6 +52,9 @@ var collections = []*collection{
 // deleted reports whether it holds what was deleted and can be recovered.
 func (c *collection) deleted() bool { return c.path != c.within }
 
+// contacts are one document, which no list has.
+var contacts = &collection{path: "certificates", within: "certificates", item: "vault-certificate-contacts", plan: (*reading).contacts}
+
 // object is an element of a collection.
 type object struct {
 	*collection
@@ -69,20 +73,53 @@ type version struct {
 	listed     time.Time // by the vault's clock
 }
 
-// list reads a list completely: pages is how many pages there were, and with an error
+// listing is a list of a vault with its first page, or the error that came instead.
+type listing struct {
+	path  string
+	pages *azure.Pages
+	page  *azure.Page // the next one, nil when it is still to be read
+	err   error
+}
+
+// begin reads the first page of a list.
+func (v *vault) begin(ctx context.Context, path string) *listing {
+	l := &listing{path: path, pages: v.client.List(path, v.version, url.Values{"maxresults": {pageSize}})}
+	l.page, l.err = l.pages.Next(ctx)
+	return l
+}
+
+// next is the page behind the one before, and io.EOF behind the last.
+func (l *listing) next(ctx context.Context) (*azure.Page, error) {
+	page, err := l.page, l.err
+	if page == nil && err == nil {
+		return l.pages.Next(ctx)
+	}
+	l.page = nil
+	return page, err
+}
+
+// held is the size of the page that waits.
+func (l *listing) held() int {
+	size := 0
+	for _, item := range l.page.Items {
+		size += len(item)
+	}
+	return size
+}
+
+// list reads a list to its end: pages is how many pages there were, and with an error
 // how many came before it. It ends without an error when use returns false. A page may
 // have elements of the one before, which moved meanwhile; one that has all elements of
 // an earlier page and no others means that the list does not go on.
-func (v *vault) list(ctx context.Context, path, id string, use func(item []byte, date time.Time) (bool, error)) (pages int, err error) {
-	list := v.client.List(path, v.version, url.Values{"maxresults": {pageSize}})
+func (v *vault) list(ctx context.Context, l *listing, id string, use func(item []byte, date time.Time) (bool, error)) (pages int, err error) {
 	seen := map[uint64]bool{}
 	for {
-		page, err := list.Next(ctx)
+		page, err := l.next(ctx)
 		if errors.Is(err, io.EOF) {
-			return list.Number(), nil
+			return l.pages.Number(), nil
 		}
 		if err != nil {
-			return list.Number(), err
+			return l.pages.Number(), err
 		}
 		if len(page.Items) == 0 {
 			continue // vaults have empty pages before full ones
@@ -95,7 +132,7 @@ func (v *vault) list(ctx context.Context, path, id string, use func(item []byte,
 		if sum := ids.Sum64(); !seen[sum] {
 			seen[sum] = true
 		} else {
-			return list.Number(), fault.Newf(fault.SourceIncomplete, "page %d of vault %s %s repeats an earlier one, so others are missing", list.Number(), v.name, path)
+			return l.pages.Number(), fault.Newf(fault.SourceIncomplete, "page %d of vault %s %s repeats an earlier one, so others are missing", l.pages.Number(), v.name, l.path)
 		}
 		date := page.Date
 		if date.IsZero() {
@@ -103,15 +140,15 @@ func (v *vault) list(ctx context.Context, path, id string, use func(item []byte,
 		}
 		for _, item := range page.Items {
 			if more, err := use(item, date); err != nil || !more {
-				return list.Number(), err
+				return l.pages.Number(), err
 			}
 		}
 	}
 }
 
-// objects hands on the elements of a collection.
-func (v *vault) objects(ctx context.Context, c *collection, use func(object) bool) (pages int, err error) {
-	return v.list(ctx, "/"+c.path, c.id, func(item []byte, _ time.Time) (bool, error) {
+// objects hands on the elements of a collection's list.
+func (v *vault) objects(ctx context.Context, c *collection, l *listing, use func(object) bool) (pages int, err error) {
+	return v.list(ctx, l, c.id, func(item []byte, _ time.Time) (bool, error) {
 		name, _, err := v.address(c, item)
 		if err != nil {
 			return false, err
@@ -127,7 +164,7 @@ func (v *vault) versionsOf(ctx context.Context, o object) ([]version, error) {
 	index := map[string]int{}
 	for range maxRounds {
 		before := len(all)
-		pages, err := v.list(ctx, o.path()+"/versions", o.id, func(item []byte, date time.Time) (bool, error) {
+		pages, err := v.list(ctx, v.begin(ctx, o.path()+"/versions"), o.id, func(item []byte, date time.Time) (bool, error) {
 			name, own, err := v.address(o.collection, item)
 			if err != nil {
 				return false, err

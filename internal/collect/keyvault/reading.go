@@ -33,6 +33,7 @@ type reading struct {
 	refused  []refusal // versions that are given to nobody
 	blobbed  bool      // there is a backup blob
 	gaps     []backup.Gap
+	then     func(context.Context) error // instead of an object
 	err      error
 }
 
@@ -44,8 +45,8 @@ type record struct {
 
 type refusal struct{ code, path string }
 
-// begin reads an object until it is complete or enough is held.
-func (v *vault) begin(o object, ctx context.Context) *reading {
+// read reads an object until it is complete or enough is held.
+func (v *vault) read(o object, ctx context.Context) *reading {
 	r := &reading{v: v, o: o}
 	r.left = append(r.left, func(ctx context.Context) error { return o.plan(r, ctx) })
 	for r.held < maxHeld && r.next(ctx) {
@@ -66,6 +67,9 @@ func (r *reading) next(ctx context.Context) bool {
 
 // finish hands on what was read, and reads what is left.
 func (r *reading) finish(ctx context.Context) error {
+	if r.then != nil {
+		return r.then(ctx)
+	}
 	for {
 		for _, one := range r.records {
 			if _, err := r.v.walk.Record(one.kind, one.resource, one.extras); err != nil {
@@ -251,6 +255,24 @@ func (r *reading) whole(ctx context.Context) error {
 // element takes a deleted object from its list, which says all that is given of it.
 func (r *reading) element(context.Context) error {
 	r.add(r.o.item, r.o.collection.path, r.o.path(), r.o.document)
+	return nil
+}
+
+// contacts reads whom a vault tells about its certificates. The permission to read them
+// also changes them, so a client without it is no failure.
+func (r *reading) contacts(ctx context.Context) error {
+	path := r.o.path()
+	answer, err := r.v.client.Get(ctx, path, r.v.version, nil)
+	switch {
+	case errors.Is(err, azure.ErrNotFound):
+		return nil // there are none
+	case errors.Is(err, azure.ErrForbidden):
+		r.gap(GapContacts, path, "Reading the contacts of certificates needs the permission managecontacts of certificates, which can also change them.")
+		return nil
+	case err != nil:
+		return err
+	}
+	r.add(r.o.item, r.o.collection.path+"/contacts", path, answer.Body)
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -24,7 +23,8 @@ var dataVersions = []string{"2016-10-01", "7.0"}
 // maxRounds bounds how often a list of a vault is read.
 const maxRounds = 3
 
-// vault is the capture of one vault.
+// vault is the capture of one vault. Its lists are read by one goroutine, objects by
+// others, and what was read is handed on by a third.
 type vault struct {
 	walk       *resource.Walk
 	client     *azure.Client
@@ -34,11 +34,14 @@ type vault struct {
 	softDelete bool   // its resource says that it keeps deleted objects
 	seed       maphash.Seed
 
-	known   map[*collection]map[string]mark // by name
-	hidden  map[*collection]bool            // lists that the vault refuses
-	gaps    map[string][]backup.Gap         // by path of the object
-	gapped  []string                        // paths with gaps, in the order of their first
-	changed int                             // objects that the present round read or missed
+	// Of who reads the lists.
+	known  map[*collection]map[string]mark // by name
+	hidden map[*collection]bool            // lists that the vault refuses
+
+	// Of who hands on. It also has the marks of lists that were read to their ends.
+	gaps    map[string][]backup.Gap // by path of the object
+	gapped  []string                // paths with gaps, in the order of their first
+	changed int                     // objects that the present round read or missed
 }
 
 // mark is what is remembered of an element of a list.
@@ -47,37 +50,9 @@ type mark struct {
 	round int // that saw it last
 }
 
-// descend captures what a vault holds. Its lists are read until they do not change.
-func descend(ctx context.Context, w *resource.Walk, parent resource.Resource) error {
-	v, err := openVault(ctx, w, parent)
-	if err != nil {
-		return err
-	}
-	for round := range maxRounds {
-		v.changed = 0
-		for _, c := range collections {
-			if err := v.look(ctx, c, round); err != nil {
-				return err
-			}
-		}
-		if v.changed == 0 {
-			break
-		}
-	}
-	if err := v.contacts(ctx); err != nil {
-		return err
-	}
-	for _, path := range v.gapped {
-		for _, g := range v.gaps[path] {
-			w.Gap(g)
-		}
-	}
-	return nil
-}
-
 // probe reads the beginning of a vault's lists.
 func probe(ctx context.Context, w *resource.Walk, parent resource.Resource) error {
-	v, err := openVault(ctx, w, parent)
+	v, err := newVault(w, parent)
 	if err != nil {
 		return err
 	}
@@ -85,39 +60,43 @@ func probe(ctx context.Context, w *resource.Walk, parent resource.Resource) erro
 		if c.deleted() {
 			continue
 		}
-		if err := v.first(ctx, c); err != nil {
-			return v.denied(err, c.list, c.of)
+		if l := v.start(ctx, c); l.err != nil {
+			return v.denied(l.err, c.list, c.of)
 		}
 	}
 	return nil
 }
 
-// openVault finds the api-version with which a vault can be read.
-func openVault(ctx context.Context, w *resource.Walk, parent resource.Resource) (*vault, error) {
+// newVault takes a vault from its resource. Nothing is sent yet.
+func newVault(w *resource.Walk, parent resource.Resource) (*vault, error) {
 	id := strings.ToLower(parent.ID)
 	v := &vault{
 		walk: w, id: id, name: id[strings.LastIndexByte(id, '/')+1:], seed: maphash.MakeSeed(),
 		softDelete: gjson.GetBytes(parent.Document, "properties.enableSoftDelete").Bool(),
 		known:      map[*collection]map[string]mark{}, hidden: map[*collection]bool{}, gaps: map[string][]backup.Gap{},
 	}
-	var err error
-	if v.client, err = w.Stamp().Vault(gjson.GetBytes(parent.Document, "properties.vaultUri").String()); err != nil {
-		return nil, err
+	for _, c := range collections {
+		v.known[c] = map[string]mark{}
 	}
-	c := collections[0]
+	var err error
+	v.client, err = w.Stamp().Vault(gjson.GetBytes(parent.Document, "properties.vaultUri").String())
+	return v, err
+}
+
+// start reads the first page of a collection. The first one that is read finds the
+// api-version with which the vault can be read.
+func (v *vault) start(ctx context.Context, c *collection) *listing {
+	if v.version != "" {
+		return v.begin(ctx, "/"+c.path)
+	}
+	var l *listing
 	for _, v.version = range dataVersions {
-		err = v.first(ctx, c)
-		if !errors.Is(err, azure.ErrVersionRefused) && !errors.Is(err, azure.ErrRefused) {
+		l = v.begin(ctx, "/"+c.path)
+		if !errors.Is(l.err, azure.ErrVersionRefused) && !errors.Is(l.err, azure.ErrRefused) {
 			break
 		}
 	}
-	return v, v.denied(err, c.list, c.of)
-}
-
-// first reads the beginning of a collection.
-func (v *vault) first(ctx context.Context, c *collection) error {
-	_, err := v.client.List("/"+c.path, v.version, url.Values{"maxresults": {"1"}}).Next(ctx)
-	return err
+	return l
 }
 
 // denied says which permission is missing. Other errors stay as they are.
@@ -127,53 +106,6 @@ func (v *vault) denied(err error, permission, of string) error {
 	}
 	return fault.New(fault.SourceAccessDenied, fmt.Sprintf("vault %s: client %s lacks the permission %s of %s, which an access policy of the vault has to allow",
 		v.name, v.walk.Stamp().ClientID(), permission, of), err)
-}
-
-// look lists a collection and reads what is not known as it is now.
-func (v *vault) look(ctx context.Context, c *collection, round int) error {
-	if v.hidden[c] {
-		return nil
-	}
-	known := v.known[c]
-	if known == nil {
-		known = map[string]mark{}
-		v.known[c] = known
-	}
-	// The list is not waited for when an object cannot be handed on.
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	changed, hidden := 0, false
-	objects := func(yield func(object, error) bool) {
-		pages, err := v.objects(ctx, c, func(o object) bool {
-			name, now := strings.ToLower(o.name), mark{maphash.Bytes(v.seed, o.document), round}
-			before, ok := known[name]
-			known[name] = now
-			if ok && before.sum == now.sum {
-				return true
-			}
-			changed++
-			return yield(o, nil)
-		})
-		if hidden = pages == 0 && c.deleted() && unlisted(err); err != nil && !hidden {
-			yield(object{}, v.denied(err, c.list, c.of))
-		}
-	}
-	err := resource.InOrder(ctx, objects, v.begin, func(r *reading) error {
-		err := r.finish(ctx)
-		if err != nil {
-			cancel()
-		}
-		return err
-	})
-	v.changed += changed
-	switch {
-	case err != nil:
-		return err
-	case hidden:
-		v.hide(c)
-		return nil
-	}
-	return v.absent(ctx, c, round)
 }
 
 // absent looks for what a list had before and has no more. It may have been skipped
@@ -221,14 +153,24 @@ func unlisted(err error) bool {
 // hide remembers that a vault does not list its deleted objects. One that keeps none
 // refuses all three lists.
 func (v *vault) hide(c *collection) {
-	v.hidden[c] = true
-	if v.softDelete {
-		path := "/" + c.path
-		v.note(path, []backup.Gap{{Code: GapDeletedHidden, Object: v.id + path, Reason: "The vault keeps deleted objects and does not list them to the client; no object in use is missing by that."}})
-		return
-	}
 	for _, other := range collections {
-		v.hidden[other] = v.hidden[other] || other.deleted()
+		if other == c || !v.softDelete && other.deleted() {
+			v.hidden[other] = true
+		}
+	}
+}
+
+// handGaps hands on the gaps that are left when the vault was read.
+func (v *vault) handGaps() {
+	for _, path := range v.gapped {
+		for _, g := range v.gaps[path] {
+			v.walk.Gap(g)
+		}
+	}
+	for _, c := range collections {
+		if v.softDelete && v.hidden[c] {
+			v.walk.Gap(backup.Gap{Code: GapDeletedHidden, Object: v.id + "/" + c.path, Reason: "The vault keeps deleted objects and does not list them to the client; no object in use is missing by that."})
+		}
 	}
 }
 
@@ -241,25 +183,4 @@ func (v *vault) note(path string, gaps []backup.Gap) {
 		v.gapped = append(v.gapped, path)
 	}
 	v.gaps[path] = gaps
-}
-
-// contacts captures whom the vault tells about its certificates. The permission to
-// read them also changes them, so a client without it is no failure.
-func (v *vault) contacts(ctx context.Context) error {
-	const path = "/certificates/contacts"
-	answer, err := v.client.Get(ctx, path, v.version, nil)
-	switch {
-	case errors.Is(err, azure.ErrNotFound):
-		return nil // there are none
-	case errors.Is(err, azure.ErrForbidden):
-		v.note(path, []backup.Gap{{Code: GapContacts, Object: v.id + path, Reason: "Reading the contacts of certificates needs the permission managecontacts of certificates, which can also change them."}})
-		return nil
-	case err != nil:
-		return err
-	}
-	r := reading{v: v}
-	r.add("vault-certificate-contacts", "certificates/contacts", path, answer.Body)
-	one := r.records[0]
-	_, err = v.walk.Record(one.kind, one.resource, one.extras)
-	return err
 }

@@ -59,7 +59,7 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Cap
 func (c *Collector) newWalk(sink collect.Sink) *Walk {
 	w := &Walk{
 		stamp: c.stamp, table: &c.table, sink: sink, now: c.options.Now, seed: maphash.MakeSeed(),
-		parents: map[string][]*Type{}, items: map[key]mark{}, gapIndex: map[key]int{},
+		parents: map[string][]*Type{}, items: map[key]mark{}, waiting: map[string][]Resource{}, gapIndex: map[key]int{},
 	}
 	for i := range c.table.Types {
 		if row := &c.table.Types[i]; row.Scope == InParent {
@@ -74,6 +74,9 @@ func (w *Walk) run(ctx context.Context, unreadable Unreadable) error {
 		return err
 	}
 	if err := w.read(ctx, w.rows()); err != nil {
+		return err
+	}
+	if err := w.descend(ctx); err != nil {
 		return err
 	}
 	return w.lookAgain(ctx)

@@ -63,6 +63,9 @@ func (w *Walk) lookAgain(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := w.descend(ctx); err != nil {
+			return err
+		}
 		if err := w.missing(ctx, relist); err != nil {
 			return err
 		}

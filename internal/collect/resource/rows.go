@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -248,11 +249,25 @@ func (w *Walk) below(ctx context.Context, m *manager, row *Type, above []Resourc
 	if err := w.inOrder(ctx, w.children(m, row, above), func(f fetched) error { return w.collection(ctx, f) }); err != nil {
 		return err
 	}
-	if row.Descend == nil {
-		return nil
+	if row.Descend != nil {
+		for _, r := range above {
+			r.Document = bytes.Clone(r.Document) // its page need not stay
+			w.waiting[row.Kind] = append(w.waiting[row.Kind], r)
+		}
 	}
-	for _, r := range above {
-		if err := row.Descend(ctx, w, r); err != nil {
+	return nil
+}
+
+// descend captures what lies elsewhere below the resources that the present look found.
+func (w *Walk) descend(ctx context.Context) error {
+	for i := range w.table.Types {
+		row := &w.table.Types[i]
+		above := w.waiting[row.Kind]
+		if len(above) == 0 {
+			continue
+		}
+		delete(w.waiting, row.Kind)
+		if err := row.Descend(ctx, w, above); err != nil {
 			return err
 		}
 	}

@@ -65,9 +65,10 @@ type Type struct {
 	Aliases func(document []byte) []string
 	// WriteOnly are properties that no answer gives.
 	WriteOnly []WriteOnly
-	// Descend, when not nil, captures what lies below a resource elsewhere than in
-	// resource managers. It is called when the resources of a page were recorded.
-	Descend func(ctx context.Context, w *Walk, parent Resource) error
+	// Descend, when not nil, captures what lies below resources elsewhere than in
+	// resource managers. It is called at the end of a look, with those that it found new
+	// or changed.
+	Descend func(ctx context.Context, w *Walk, parents []Resource) error
 	// Probe, when not nil, says for [Collector.Check] whether Descend could read. It is
 	// called for the first few resources.
 	Probe func(ctx context.Context, w *Walk, parent Resource) error

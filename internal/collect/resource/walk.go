@@ -50,6 +50,7 @@ type Walk struct {
 	managers []*manager
 	parents  map[string][]*Type // rows by the kind of their parent
 	items    map[key]mark
+	waiting  map[string][]Resource // to descend to, by kind
 	gaps     []backup.Gap
 	gapIndex map[key]int
 	round    uint8
