@@ -46,7 +46,7 @@ func look(ctx context.Context, vaults []*vault, round int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var jobs iter.Seq2[job, error] = func(yield func(job, error) bool) {
-		err := resource.InOrder(ctx, each(vaults), (*vault).open, func(o *opened) error {
+		err := resource.InOrder(ctx, resource.Jobs(vaults), (*vault).open, func(o *opened) error {
 			if !o.jobs(ctx, round, yield) {
 				return errEnough
 			}
@@ -67,16 +67,6 @@ func look(ctx context.Context, vaults []*vault, round int) error {
 
 // errEnough ends the queue of vaults: no more jobs are wanted.
 var errEnough = errors.New("enough")
-
-func each[T any](all []T) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		for _, one := range all {
-			if !yield(one, nil) {
-				return
-			}
-		}
-	}
-}
 
 // job is an object to read, or what is to be done when the objects before it were read.
 type job struct {

@@ -84,6 +84,17 @@ func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], d
 	return jobErr
 }
 
+// Jobs are the elements of a slice, for [InOrder].
+func Jobs[Job any](all []Job) iter.Seq2[Job, error] {
+	return func(yield func(Job, error) bool) {
+		for _, one := range all {
+			if !yield(one, nil) {
+				return
+			}
+		}
+	}
+}
+
 // crew is up to readAhead goroutines that work until there is no more. A request needs
 // a deep stack: growing one anew for each costs more than the request's own work.
 type crew struct {

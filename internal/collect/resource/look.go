@@ -80,7 +80,7 @@ func (w *Walk) lookAgain(ctx context.Context) error {
 func (w *Walk) untracked(relist map[*Type]bool) iter.Seq[*Type] {
 	return func(yield func(*Type) bool) {
 		for row := range w.rows() {
-			if (!row.tracked() || relist[row]) && !yield(row) {
+			if (!row.tracked() || relist[row]) && !w.verified[row] && !yield(row) {
 				return
 			}
 		}
@@ -111,32 +111,30 @@ func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) e
 		return nil
 	}
 	version := m.resourcesVersion()
-	for _, s := range m.subscriptions {
+	return InOrder(ctx, Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) fetched {
+		f := fetched{list: list{path: "/subscriptions/" + s.ID + "/resources"}}
 		params := url.Values{"$expand": {"createdTime,changedTime"}}
 		if filter != "" {
 			params.Set("$filter", filter)
 		}
-		path := "/subscriptions/" + s.ID + "/resources"
-		pages := m.client.List(path, version, params)
-		first, err := pages.Next(ctx)
-		if errors.Is(err, azure.ErrRefused) && params.Has("$filter") {
+		f.pages = m.client.List(f.path, version, params)
+		f.page, f.err = f.pages.Next(ctx)
+		if errors.Is(f.err, azure.ErrRefused) && params.Has("$filter") {
 			params.Del("$filter")
-			pages = m.client.List(path, version, params)
-			first, err = pages.Next(ctx)
+			f.pages = m.client.List(f.path, version, params)
+			f.page, f.err = f.pages.Next(ctx)
 		}
-		if gone(err) {
-			w.Vanished("/subscriptions/" + s.ID)
-			continue
+		return f
+	}, func(f fetched) error {
+		if gone(f.err) {
+			w.Vanished(strings.TrimSuffix(f.path, "/resources"))
+			return nil
 		}
-		err = fetched{pages: pages, page: first, err: err}.drain(ctx, func(page *azure.Page) error {
+		return f.drain(ctx, func(page *azure.Page) error {
 			m.clock(page.Date)
 			return w.compare(ctx, m, page, relist)
 		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // compare reads what a page of the list has and the capture has not, or has as it was.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -24,6 +25,7 @@ type manager struct {
 
 	began, since time.Time // of this look and of the one before, by the stamp's clock
 
+	mu        sync.Mutex
 	groups    map[string][]string // names by subscription
 	locations map[string][]string
 }
@@ -75,24 +77,31 @@ func (m *manager) names(ctx context.Context, subscription, fullType string, know
 var groupVersions = []string{"2019-10-01", "2018-05-01", "2016-06-01"}
 
 func (m *manager) groupsOf(ctx context.Context, subscription string) ([]string, error) {
-	if names, ok := m.groups[subscription]; ok {
-		return names, nil
-	}
-	names, err := m.names(ctx, subscription, "Microsoft.Resources/resourceGroups", groupVersions, "/resourcegroups")
-	if err == nil {
-		m.groups[subscription] = names
-	}
-	return names, err
+	return m.remembered(m.groups, subscription, func() ([]string, error) {
+		return m.names(ctx, subscription, "Microsoft.Resources/resourceGroups", groupVersions, "/resourcegroups")
+	})
 }
 
 // locationsOf are the regions that a subscription can use.
 func (m *manager) locationsOf(ctx context.Context, subscription string) ([]string, error) {
-	if names, ok := m.locations[subscription]; ok {
+	return m.remembered(m.locations, subscription, func() ([]string, error) {
+		return m.names(ctx, subscription, "Microsoft.Resources/locations", []string{"2016-06-01"}, "/locations")
+	})
+}
+
+// remembered asks for names once. Several subscriptions are asked for at the same time.
+func (m *manager) remembered(known map[string][]string, subscription string, ask func() ([]string, error)) ([]string, error) {
+	m.mu.Lock()
+	names, ok := known[subscription]
+	m.mu.Unlock()
+	if ok {
 		return names, nil
 	}
-	names, err := m.names(ctx, subscription, "Microsoft.Resources/locations", []string{"2016-06-01"}, "/locations")
+	names, err := ask()
 	if err == nil {
-		m.locations[subscription] = names
+		m.mu.Lock()
+		known[subscription] = names
+		m.mu.Unlock()
 	}
 	return names, err
 }

@@ -39,10 +39,13 @@ func (w *Walk) read(ctx context.Context, rows iter.Seq[*Type]) error {
 		return err
 	}
 	for row := range rows {
-		if row.Verifies && added[row] > 0 {
+		switch {
+		case row.Verifies && added[row] > 0:
 			if err := w.belowTracked(ctx, row); err != nil {
 				return err
 			}
+		case row.Verifies && w.listed[row] > 0:
+			w.verified[row] = true // later looks need not ask again
 		}
 	}
 	return nil
@@ -104,24 +107,37 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 				}
 				continue
 			}
-			for _, s := range m.subscriptions {
-				bases, err := m.bases(ctx, row, s.ID)
-				if gone(err) {
-					continue // the subscription went; the next look has no such list
+			more := true
+			err := InOrder(ctx, Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) based {
+				paths, err := m.bases(ctx, row, s.ID)
+				return based{paths, err}
+			}, func(b based) error {
+				if gone(b.err) {
+					return nil // the subscription went; the next look has no such list
 				}
-				if err != nil {
-					yield(list{}, err)
-					return
-				}
-				for _, base := range bases {
+				for _, base := range b.paths {
 					l.path = row.collection(base)
-					if !yield(l, nil) {
-						return
+					if more = yield(l, nil); !more {
+						return errEnough
 					}
 				}
+				return b.err
+			})
+			if !more {
+				return
+			}
+			if err != nil {
+				yield(list{}, err)
+				return
 			}
 		}
 	}
+}
+
+// based is where a row's collections of a subscription lie.
+type based struct {
+	paths []string
+	err   error
 }
 
 // bases are the paths below which a row's collections of a subscription lie.
@@ -212,6 +228,7 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 		return err
 	}
 	reading.pages++
+	w.listed[f.row] += len(documents)
 	repeated := 0
 	fresh := documents[:0:0]
 	for _, r := range documents {
