@@ -59,7 +59,7 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Cap
 func (c *Collector) newWalk(sink collect.Sink) *Walk {
 	w := &Walk{
 		stamp: c.stamp, table: &c.table, sink: sink, now: c.options.Now, seed: maphash.MakeSeed(),
-		parents: map[string][]*Type{}, items: map[key]mark{}, waiting: map[string][]Resource{},
+		parents: map[string][]*Type{}, items: map[key]mark{}, parted: map[*Type][]Resource{},
 		listed: map[*Type]int{}, verified: map[*Type]bool{}, gapIndex: map[key]int{},
 	}
 	for i := range c.table.Types {

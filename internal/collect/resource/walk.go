@@ -50,9 +50,10 @@ type Walk struct {
 	managers []*manager
 	parents  map[string][]*Type // rows by the kind of their parent
 	items    map[key]mark
-	waiting  map[string][]Resource // to descend to, by kind
-	listed   map[*Type]int         // documents that a row's lists had
-	verified map[*Type]bool        // rows whose lists had nothing that an earlier row had not
+	waiting  []list               // collections below resources, to be read
+	parted   map[*Type][]Resource // with contents elsewhere, to be descended to
+	listed   map[*Type]int        // documents that a row's lists had
+	verified map[*Type]bool       // rows whose lists had nothing that an earlier row had not
 	gaps     []backup.Gap
 	gapIndex map[key]int
 	round    uint8
