@@ -56,10 +56,10 @@
 //
 // Vaults are read one behind the other, and without a pause between them, since most
 // are small: the lists of four are begun at once, and four objects are read at once and
-// handed on in the order of vaults and lists. Of an object, 4 MiB and one answer wait
-// for those before it, as do the first pages of a vault's lists. For each vault its
-// resource stays in memory, and for each object the name and a hash, until all vaults
-// are complete.
+// handed on in the order of vaults and lists. Up to eight that were read wait for those
+// before them, each with 2 MiB and one answer at most, as do the first pages of lists.
+// For each vault its resource stays in memory, and for each object the name and a hash,
+// until all vaults are complete.
 //
 // The table is for package resource. Start reading at [Table], then contents.go.
 package keyvault

@@ -19,7 +19,7 @@ import (
 
 // maxHeld is how many bytes of one object wait for those before it; what is left of
 // the object is read when its turn comes. One answer can be larger.
-const maxHeld = 4 << 20
+const maxHeld = 2 << 20
 
 // reading is the capture of one object. It is begun beside others and finished in
 // order.

@@ -16,8 +16,13 @@ import (
 	"infrabackup/internal/fault"
 )
 
-// readAhead is how many lists, or first pages, are read at once and wait in order.
-const readAhead = 4
+const (
+	// readAhead is how many lists, or first pages, are read at once.
+	readAhead = 4
+	// maxDone is how many more may have been read, or be waiting, behind the one whose
+	// turn it is. Some take much longer than others, and would hold up all.
+	maxDone = 2 * readAhead
+)
 
 // list is one collection to read.
 type list struct {
@@ -47,7 +52,7 @@ func (w *Walk) inOrder(ctx context.Context, lists iter.Seq2[list, error], use fu
 // none goes on when it returns.
 func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], do func(Job, context.Context) Result, use func(Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	queue := make(chan chan Result, readAhead-1)
+	queue := make(chan chan Result, maxDone)
 	crew := &crew{work: make(chan func())}
 	var jobErr error
 	crew.running.Go(func() {
