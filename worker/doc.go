@@ -2,12 +2,10 @@
 // It is the composition root: it reads the configuration, connects the parts and
 // drains them when it is told to stop. It decides nothing about backups.
 //
-// It never holds what opens a backup, because Go can erase no memory. Two kinds of
-// children of it do, and end: infrabackup-worker make-key lives for one key, makes the
-// private half of a backup's key and wraps it to the operator's recipients (makekey.go,
-// started by keychild.go); infrabackup-worker encrypt lives for one file, for which age
-// draws keys, and encrypts it (encrypt.go, started by encryptchild.go). These arguments
-// are for the worker's own use.
+// It never holds what opens a backup, because Go can erase no memory. Children of it do,
+// and end: infrabackup-worker make-key and infrabackup-worker encrypt, which are for the
+// worker's own use (internal/privsep). All of these processes restrict themselves alike
+// (confine_linux.go).
 //
 // It polls two task queues and opens no port. Start reading at main.go, then
 // wire.go (which part gets which) and serve.go (start, drain, stop).

@@ -14,6 +14,7 @@ import (
 
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/privsep"
 	"infrabackup/internal/telemetry"
 )
 
@@ -58,11 +59,8 @@ type process struct {
 
 // run is the whole program; it returns the exit code.
 func run(p process) int {
-	if len(p.args) == 1 && p.args[0] == makeKeyMode {
-		return makeKey(p)
-	}
-	if len(p.args) == 2 && p.args[0] == encryptMode {
-		return encrypt(p, p.args[1])
+	if child, ok := privsep.ChildFor(p.args); ok {
+		return child(privsep.Process{Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, Confine: p.confine})
 	}
 	flags := flag.NewFlagSet(product, flag.ContinueOnError)
 	flags.SetOutput(p.stderr)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/privsep"
 )
 
 // output collects what a process prints, from any goroutine.
@@ -55,7 +56,7 @@ func newProcess(args ...string) *testProcess {
 // self is this test binary, which is the child, see TestMain.
 func self(t testing.TB) string {
 	t.Helper()
-	program, err := ownProgram()
+	program, err := privsep.OwnProgram()
 	require.NoError(t, err)
 	return program
 }
@@ -94,10 +95,14 @@ func TestUsageNamesEveryFlag(t *testing.T) {
 }
 
 func TestConfineFailureEndsTheProcess(t *testing.T) {
-	p := newProcess()
-	p.confine = func() error { return fault.Newf(fault.Internal, "no") }
-	require.Equal(t, fault.ExitFailed, run(p.process))
-	require.Contains(t, p.err.String(), "INTERNAL: no")
+	for name, args := range map[string][]string{"worker": nil, "child for a key": {"make-key"}, "child for a file": {"encrypt", "age1x"}} {
+		t.Run(name, func(t *testing.T) {
+			p := newProcess(args...)
+			p.confine = func() error { return fault.Newf(fault.Internal, "not confined") }
+			require.Equal(t, fault.ExitFailed, run(p.process))
+			require.Contains(t, p.out.String()+p.err.String(), "not confined")
+		})
+	}
 }
 
 func TestFirstSignalEndsTheContextSecondTheWait(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/privsep"
 	"infrabackup/internal/spool"
 	"infrabackup/internal/telemetry"
 	"infrabackup/internal/temporal"
@@ -100,7 +101,7 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	if ctx.Err() != nil {
 		return nil
 	}
-	program, err := ownProgram()
+	program, err := privsep.OwnProgram()
 	if err != nil {
 		return fault.New(fault.Internal, "the path of this program is unknown", err)
 	}

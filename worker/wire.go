@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/config"
+	"infrabackup/internal/privsep"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/smb"
@@ -33,8 +34,8 @@ func dependencies(c *config.Worker, temporalClient client.Client, collectors []c
 		Spool:      spooled,
 		Keyring:    ring,
 		OpenStore:  openStore,
-		MakeKey:    newKeyChild(program).makeKey,
-		Encrypt:    newEncryptChild(program).encrypt,
+		MakeKey:    privsep.NewKeyMaker(program).MakeKey,
+		Encrypt:    privsep.NewEncrypter(program).Encrypt,
 		Recorder:   measured,
 		Now:        time.Now,
 	}

@@ -63,7 +63,7 @@ var rules = []rule{
 		why: "workflows are deterministic and meet activities in flow only"},
 	{from: []string{"activities"}, to: []string{module + "workflows", module + "internal/control"}, why: "activities meet workflows in flow only"},
 	{from: []string{"internal/backup", "internal/fault", "internal/secret", "internal/archive", "internal/seal", "internal/share", "internal/collect",
-		"internal/settings", "internal/spool", "internal/repository", "internal/config", "internal/azure", "internal/consistency"}, to: []string{temporal},
+		"internal/settings", "internal/spool", "internal/repository", "internal/config", "internal/azure", "internal/consistency", "internal/privsep"}, to: []string{temporal},
 		why: "domain code knows nothing of Temporal"},
 	{from: []string{"internal/collect/"}, to: []string{module + "internal/share"}, why: "collectors do not know where backups go"},
 	{except: []string{"internal/share/smb"}, to: []string{"github.com/hirochachacha/go-smb2"}, why: "the guard around go-smb2 must not be passed by"},

@@ -1,4 +1,4 @@
-package main
+package privsep
 
 import (
 	"context"
@@ -25,19 +25,19 @@ func operatorKey(t testing.TB, postQuantum bool) (recipient string, identities [
 }
 
 func TestChildMakesKeys(t *testing.T) {
-	child := newKeyChild(self(t))
+	maker := NewKeyMaker(self(t))
 	for name, postQuantum := range map[string]bool{"X25519": false, "hybrid": true} {
 		t.Run(name, func(t *testing.T) {
 			first, firstIDs := operatorKey(t, postQuantum)
 			second, secondIDs := operatorKey(t, postQuantum)
-			recipient, keyAge, err := child.makeKey(t.Context(), []string{first, second})
+			recipient, keyAge, err := maker.MakeKey(t.Context(), []string{first, second})
 			require.NoError(t, err)
 			for _, ids := range [][]seal.Identity{firstIDs, secondIDs} {
 				id, err := seal.OpenBackupKey(keyAge, ids)
 				require.NoError(t, err)
 				require.Equal(t, recipient, id.Public())
 			}
-			other, _, err := child.makeKey(t.Context(), []string{first})
+			other, _, err := maker.MakeKey(t.Context(), []string{first})
 			require.NoError(t, err)
 			require.NotEqual(t, recipient, other, "every key is new")
 		})
@@ -45,7 +45,7 @@ func TestChildMakesKeys(t *testing.T) {
 }
 
 func TestChildRefusesRecipients(t *testing.T) {
-	child := newKeyChild(self(t))
+	maker := NewKeyMaker(self(t))
 	plain, _ := operatorKey(t, false)
 	hybrid, _ := operatorKey(t, true)
 	for name, test := range map[string]struct {
@@ -58,7 +58,7 @@ func TestChildRefusesRecipients(t *testing.T) {
 		"mixed kinds":   {[]string{plain, hybrid}, "cannot be mixed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := child.makeKey(t.Context(), test.recipients)
+			_, _, err := maker.MakeKey(t.Context(), test.recipients)
 			require.ErrorIs(t, err, fault.KeyInvalid)
 			require.ErrorContains(t, err, test.want)
 			require.NotContains(t, err.Error(), "1CANARY")
@@ -67,15 +67,15 @@ func TestChildRefusesRecipients(t *testing.T) {
 }
 
 // shell is a child that does something else.
-func shell(script string) keyChild {
-	return keyChild{program: "/bin/sh", args: []string{"-c", script}, timeout: time.Minute}
+func shell(script string) KeyMaker {
+	return KeyMaker{program: "/bin/sh", args: []string{"-c", script}, timeout: time.Minute}
 }
 
 func TestChildThatBreaksDown(t *testing.T) {
 	t.Setenv("CANARY", "of the worker's environment")
 	recipient, _ := operatorKey(t, false)
 	for name, test := range map[string]struct {
-		child keyChild
+		maker KeyMaker
 		want  string
 	}{
 		"killed":                     {shell(`kill -9 $$`), "signal: killed"},
@@ -93,10 +93,10 @@ func TestChildThatBreaksDown(t *testing.T) {
 		"does not stop complaining":  {shell(`exec cat /dev/zero >&2`), "broken pipe"},
 		"gets no environment":        {shell(`echo "${CANARY-nothing}" >&2; exit 1`), `said "nothing\n"`},
 		"does not read and succeeds": {shell(`exec <&-; exit 0`), "process that makes a backup's key"},
-		"is not there":               {keyChild{program: "/no/such/program", timeout: time.Minute}, "no such file"},
+		"is not there":               {KeyMaker{program: "/no/such/program", timeout: time.Minute}, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := test.child.makeKey(t.Context(), []string{recipient})
+			_, _, err := test.maker.MakeKey(t.Context(), []string{recipient})
 			require.ErrorIs(t, err, fault.Internal, "which is tried again")
 			require.ErrorContains(t, err, test.want)
 		})
@@ -104,21 +104,21 @@ func TestChildThatBreaksDown(t *testing.T) {
 }
 
 func TestChildHandsOnFaults(t *testing.T) {
-	_, _, err := shell(`echo '{"fault":{"code":"KEY_INVALID","what":"why"}}'; exit 1`).makeKey(t.Context(), nil)
+	_, _, err := shell(`echo '{"fault":{"code":"KEY_INVALID","what":"why"}}'; exit 1`).MakeKey(t.Context(), nil)
 	require.Equal(t, fault.Newf(fault.KeyInvalid, "why"), err)
 }
 
 func TestChildThatDoesNotEnd(t *testing.T) {
-	child := shell(`exec sleep 600`)
-	child.timeout = 50 * time.Millisecond
-	_, _, err := child.makeKey(t.Context(), nil)
+	maker := shell(`exec sleep 600`)
+	maker.timeout = 50 * time.Millisecond
+	_, _, err := maker.MakeKey(t.Context(), nil)
 	require.ErrorIs(t, err, fault.Internal)
 	require.ErrorContains(t, err, "did not end within 50ms")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	timer := time.AfterFunc(50*time.Millisecond, cancel)
 	defer timer.Stop()
-	_, _, err = shell(`exec sleep 600`).makeKey(ctx, nil)
+	_, _, err = shell(`exec sleep 600`).MakeKey(ctx, nil)
 	require.ErrorIs(t, err, context.Canceled, "so that the activity ends as cancelled")
 	_, known := fault.Of(err)
 	require.False(t, known)
@@ -127,9 +127,9 @@ func TestChildThatDoesNotEnd(t *testing.T) {
 // asked runs the child's side in this process.
 func asked(t testing.TB, stdin string) (int, keyAnswer) {
 	t.Helper()
-	p := newProcess(makeKeyMode)
-	p.stdin = strings.NewReader(stdin)
-	code := run(p.process)
+	p := newProcess()
+	p.Stdin = strings.NewReader(stdin)
+	code := p.run(t, makeKeyMode)
 	var answer keyAnswer
 	require.NoError(t, json.Unmarshal([]byte(p.out.String()), &answer), p.out)
 	require.Empty(t, p.err.String())
@@ -162,14 +162,14 @@ func TestMakeKeyRefusesInput(t *testing.T) {
 }
 
 func TestMakeKeyThatCannotBegin(t *testing.T) {
-	p := newProcess(makeKeyMode)
-	p.confine = func() error { return fault.Newf(fault.Internal, "not confined") }
-	require.Equal(t, fault.ExitFailed, run(p.process))
+	p := newProcess()
+	p.Confine = func() error { return fault.Newf(fault.Internal, "not confined") }
+	require.Equal(t, fault.ExitFailed, p.run(t, makeKeyMode))
 	require.JSONEq(t, `{"fault":{"code":"INTERNAL","what":"not confined"}}`, p.out.String())
 
-	p = newProcess(makeKeyMode)
-	p.stdin = iotest.ErrReader(errors.New("broken pipe"))
-	require.Equal(t, fault.ExitFailed, run(p.process))
+	p = newProcess()
+	p.Stdin = iotest.ErrReader(errors.New("broken pipe"))
+	require.Equal(t, fault.ExitFailed, p.run(t, makeKeyMode))
 	require.Contains(t, p.out.String(), "broken pipe")
 }
 

@@ -1,4 +1,4 @@
-package main
+package privsep
 
 import (
 	"encoding/json"
@@ -7,9 +7,6 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/seal"
 )
-
-// makeKeyMode is the argument with which the worker starts itself to make a key.
-const makeKeyMode = "make-key"
 
 // maxKeyRequest bounds what the child reads: a hundred recipients of any kind.
 const maxKeyRequest = 1 << 20
@@ -30,25 +27,25 @@ type keyFault struct {
 // makeKey is the child: it reads recipients, a list of texts in JSON, from standard
 // input, makes a backup key, and writes a [keyAnswer] to standard output. When it
 // ends, the kernel clears the memory that held the private half.
-func makeKey(p process) int {
+func makeKey(p Process) int {
 	exit := fault.ExitOK
 	answer, err := answerRecipients(p)
 	if err != nil {
 		f := fault.As(err)
 		answer, exit = keyAnswer{Fault: &keyFault{f.Code, f.Message()}}, fault.ExitFailed
 	}
-	if err := json.NewEncoder(p.stdout).Encode(answer); err != nil {
+	if err := json.NewEncoder(p.Stdout).Encode(answer); err != nil {
 		return fault.ExitFailed // nobody is left to tell
 	}
 	return exit
 }
 
-func answerRecipients(p process) (keyAnswer, error) {
-	if err := p.confine(); err != nil {
+func answerRecipients(p Process) (keyAnswer, error) {
+	if err := p.Confine(); err != nil {
 		return keyAnswer{}, err
 	}
 	lockMemory()
-	data, err := io.ReadAll(io.LimitReader(p.stdin, maxKeyRequest+1))
+	data, err := io.ReadAll(io.LimitReader(p.Stdin, maxKeyRequest+1))
 	if err != nil {
 		return keyAnswer{}, fault.New(fault.Internal, "the recipients cannot be read from standard input", err)
 	}

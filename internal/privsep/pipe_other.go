@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package privsep
 
 // widenPipe does nothing: only Linux is a supported platform of the worker.
 func widenPipe(any) {}

@@ -1,4 +1,4 @@
-package main
+package privsep
 
 import (
 	"bytes"
@@ -43,7 +43,7 @@ func TestChildEncrypts(t *testing.T) {
 		for _, size := range sizes {
 			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
 				var file bytes.Buffer
-				w, err := newEncryptChild(self(t)).encrypt(t.Context(), &file, recipient)
+				w, err := NewEncrypter(self(t)).Encrypt(t.Context(), &file, recipient)
 				require.NoError(t, err)
 				_, err = io.Copy(w, bytes.NewReader(large[:size]))
 				require.NoError(t, err)
@@ -63,21 +63,21 @@ func TestChildRefusesARecipient(t *testing.T) {
 		"none": "", "malformed": "age1canary", "a private key": "AGE-SECRET-KEY-1CANARY", "a flag": "--config",
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, err := newEncryptChild("/no/such/program").encrypt(t.Context(), io.Discard, recipient)
+			w, err := NewEncrypter("/no/such/program").Encrypt(t.Context(), io.Discard, recipient)
 			require.ErrorIs(t, err, fault.KeyInvalid, "before there is a child")
 			require.NotContains(t, err.Error(), "1CANARY")
 			require.Nil(t, w)
 		})
 	}
-	p := newProcess(encryptMode, "age1canary")
-	require.Equal(t, fault.ExitUsage, run(p.process), "the child does, too")
+	p := newProcess()
+	require.Equal(t, fault.ExitUsage, p.run(t, encryptMode, "age1canary"), "the child does, too")
 	require.Empty(t, p.out.String())
 	require.Contains(t, p.err.String(), "KEY_INVALID")
 }
 
 // encryptShell is a child that does something else.
-func encryptShell(script string) encryptChild {
-	return encryptChild{program: "/bin/sh", args: []string{"-c", script}}
+func encryptShell(script string) Encrypter {
+	return Encrypter{program: "/bin/sh", args: []string{"-c", script}}
 }
 
 func TestEncryptionThatBreaksDown(t *testing.T) {
@@ -98,7 +98,7 @@ func TestEncryptionThatBreaksDown(t *testing.T) {
 		"gets no environment":       {`cat >/dev/null; echo "${CANARY-nothing}" >&2; exit 1`, `said "nothing\n"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, err := encryptShell(test.script).encrypt(t.Context(), io.Discard, recipient)
+			w, err := encryptShell(test.script).Encrypt(t.Context(), io.Discard, recipient)
 			require.NoError(t, err)
 			_, writeErr := w.Write(make([]byte, 2_000_000))
 			err = w.Close()
@@ -110,7 +110,7 @@ func TestEncryptionThatBreaksDown(t *testing.T) {
 			requireNoChild(t)
 		})
 	}
-	_, err := encryptChild{program: "/no/such/program"}.encrypt(t.Context(), io.Discard, recipient)
+	_, err := Encrypter{program: "/no/such/program"}.Encrypt(t.Context(), io.Discard, recipient)
 	require.ErrorIs(t, err, fault.Internal)
 	require.ErrorContains(t, err, "no such file")
 }
@@ -127,7 +127,7 @@ func TestEncryptionThatIsCancelled(t *testing.T) {
 	t.Run("while it is written to", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var file bytes.Buffer
-		w, err := newEncryptChild(self(t)).encrypt(ctx, &calling{&file, cancel}, recipient)
+		w, err := NewEncrypter(self(t)).Encrypt(ctx, &calling{&file, cancel}, recipient)
 		require.NoError(t, err)
 		for err == nil {
 			_, err = w.Write(make([]byte, frameSize))
@@ -142,7 +142,7 @@ func TestEncryptionThatIsCancelled(t *testing.T) {
 	})
 	t.Run("while it waits for the child", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w, err := encryptShell(`echo begun; exec sleep 600`).encrypt(ctx, &calling{io.Discard, cancel}, recipient)
+		w, err := encryptShell(`echo begun; exec sleep 600`).Encrypt(ctx, &calling{io.Discard, cancel}, recipient)
 		require.NoError(t, err)
 		_, err = w.Write(make([]byte, 8*frameSize))
 		requireGivenUp(t, err)
@@ -150,7 +150,7 @@ func TestEncryptionThatIsCancelled(t *testing.T) {
 	})
 	t.Run("before its end", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w, err := encryptShell(`exec sleep 600`).encrypt(ctx, io.Discard, recipient)
+		w, err := encryptShell(`exec sleep 600`).Encrypt(ctx, io.Discard, recipient)
 		require.NoError(t, err)
 		_, err = w.Write([]byte("small enough to wait in the buffer"))
 		require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestEncryptionThatIsCancelled(t *testing.T) {
 	t.Run("before it begins", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := newEncryptChild(self(t)).encrypt(ctx, io.Discard, recipient)
+		_, err := NewEncrypter(self(t)).Encrypt(ctx, io.Discard, recipient)
 		requireGivenUp(t, err)
 	})
 }
@@ -182,7 +182,7 @@ func TestEncryptionOntoAFullDisk(t *testing.T) {
 	t.Run("in the middle", func(t *testing.T) {
 		var room atomic.Int64
 		room.Store(3 << 20)
-		w, err := newEncryptChild(self(t)).encrypt(t.Context(), &bounded{&room, full}, recipient)
+		w, err := NewEncrypter(self(t)).Encrypt(t.Context(), &bounded{&room, full}, recipient)
 		require.NoError(t, err)
 		written := 0
 		for err == nil {
@@ -195,7 +195,7 @@ func TestEncryptionOntoAFullDisk(t *testing.T) {
 		requireNoChild(t)
 	})
 	t.Run("at the end", func(t *testing.T) {
-		w, err := newEncryptChild(self(t)).encrypt(t.Context(), failing{full}, recipient)
+		w, err := NewEncrypter(self(t)).Encrypt(t.Context(), failing{full}, recipient)
 		require.NoError(t, err)
 		require.Equal(t, full, w.Close())
 		requireNoChild(t)
@@ -207,7 +207,7 @@ func TestEncryptionOutlivesTheCallToStop(t *testing.T) {
 	recipient, ids := operatorKey(t, false)
 	var file bytes.Buffer
 	begun := make(chan struct{})
-	w, err := newEncryptChild(self(t)).encrypt(t.Context(), &calling{&file, sync.OnceFunc(func() { close(begun) })}, recipient)
+	w, err := NewEncrypter(self(t)).Encrypt(t.Context(), &calling{&file, sync.OnceFunc(func() { close(begun) })}, recipient)
 	require.NoError(t, err)
 	<-begun
 	for _, signal := range []os.Signal{unix.SIGTERM, os.Interrupt} {
@@ -237,18 +237,18 @@ func TestEncryptRefusesAnEarlyEnd(t *testing.T) {
 	recipient, ids := operatorKey(t, false)
 	stream := framed(t, []byte("plain text"))
 	for end := range stream {
-		p := newProcess(encryptMode, recipient)
-		p.stdin = bytes.NewReader(stream[:end])
-		require.Equal(t, fault.ExitFailed, run(p.process), "cut at %d", end)
+		p := newProcess()
+		p.Stdin = bytes.NewReader(stream[:end])
+		require.Equal(t, fault.ExitFailed, p.run(t, encryptMode, recipient), "cut at %d", end)
 		require.Contains(t, p.err.String(), "INTERNAL: standard input cannot be encrypted to its end (unexpected EOF)")
 		r, err := seal.Decrypt(strings.NewReader(p.out.String()), ids[0])
 		require.NoError(t, err)
 		_, err = io.ReadAll(r)
 		require.ErrorIs(t, err, fault.BackupDamaged)
 	}
-	p := newProcess(encryptMode, recipient)
-	p.stdin = bytes.NewReader(stream)
-	require.Equal(t, fault.ExitOK, run(p.process))
+	p := newProcess()
+	p.Stdin = bytes.NewReader(stream)
+	require.Equal(t, fault.ExitOK, p.run(t, encryptMode, recipient))
 	require.Empty(t, p.err.String())
 	require.Equal(t, "plain text", string(decrypted(t, []byte(p.out.String()), ids)))
 }
@@ -260,15 +260,15 @@ func TestEncryptThatCannotWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var left atomic.Int64
 			left.Store(room)
-			p := newProcess(encryptMode, recipient)
-			p.stdin, p.stdout = bytes.NewReader(framed(t, make([]byte, 200<<10))), &bounded{&left, broken}
-			require.Equal(t, fault.ExitFailed, run(p.process))
+			p := newProcess()
+			p.Stdin, p.Stdout = bytes.NewReader(framed(t, make([]byte, 200<<10))), &bounded{&left, broken}
+			require.Equal(t, fault.ExitFailed, p.run(t, encryptMode, recipient))
 			require.Contains(t, p.err.String(), "broken")
 		})
 	}
-	p := newProcess(encryptMode, recipient)
-	p.confine = func() error { return fault.Newf(fault.Internal, "not confined") }
-	require.Equal(t, fault.ExitFailed, run(p.process))
+	p := newProcess()
+	p.Confine = func() error { return fault.Newf(fault.Internal, "not confined") }
+	require.Equal(t, fault.ExitFailed, p.run(t, encryptMode, recipient))
 	require.Contains(t, p.err.String(), "not confined")
 	require.Empty(t, p.out.String())
 }
@@ -282,7 +282,7 @@ func BenchmarkEncrypt(b *testing.B) {
 		"in this process": func(_ context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
 			return seal.Encrypt(w, recipient)
 		},
-		"in a child": newEncryptChild(self(b)).encrypt,
+		"in a child": NewEncrypter(self(b)).Encrypt,
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(pieces * int64(len(piece)))

@@ -1,4 +1,4 @@
-package main
+package privsep
 
 import (
 	"context"
@@ -17,40 +17,45 @@ import (
 // holds, onto a disk that is slow.
 const encryptWait = time.Minute
 
-// encryptChild encrypts files in processes of their own, one for each. Age draws keys
-// for every file, and what opens a file must not stay in the memory of this process,
-// where nothing could erase it.
-type encryptChild struct {
+// Encrypter encrypts files in processes of their own, one for each. Age draws keys for
+// every file, and what opens a file must not stay in the memory of this process, where
+// nothing could erase it.
+type Encrypter struct {
 	program string
 	args    []string // before the recipient
 }
 
-// newEncryptChild starts program, which is this one.
-func newEncryptChild(program string) encryptChild {
-	return encryptChild{program, []string{encryptMode}}
+// NewEncrypter starts program, which is the worker: see [OwnProgram].
+func NewEncrypter(program string) Encrypter {
+	return Encrypter{program, []string{encryptMode}}
 }
 
-// encrypt implements [activities.Dependencies].Encrypt.
-func (c encryptChild) encrypt(ctx context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
+// Encrypt starts an age file on w for one recipient, like [seal.Encrypt], in a process
+// of its own. W is written to from another goroutine, until Close returns. Close says
+// whether all of the file was written to w, and is to be called in any case: the process
+// has ended then. When ctx ends, the file is given up, and Write and Close say so. Errors
+// of w are passed on as they are, others are faults: KEY_INVALID when recipient is none,
+// and INTERNAL for what may succeed the next time.
+func (e Encrypter) Encrypt(ctx context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
 	to, err := seal.ParseRecipient(recipient)
 	if err != nil {
 		return nil, err
 	}
-	cmd, words := newChildCommand(ctx, c.program, append(slices.Clone(c.args), to.Text)...)
+	cmd, words := newCommand(ctx, e.program, append(slices.Clone(e.args), to.Text)...)
 	cmd.WaitDelay = encryptWait
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fault.New(fault.Internal, "the process that encrypts a file cannot be given its input", err)
 	}
-	e := &encryption{ctx: ctx, cmd: cmd, words: words, stdin: stdin, plain: newFrameWriter(stdin), cipher: cipherText{w: w}}
-	cmd.Stdout = &e.cipher
+	file := &encryption{ctx: ctx, cmd: cmd, words: words, stdin: stdin, plain: newFrameWriter(stdin), cipher: cipherText{w: w}}
+	cmd.Stdout = &file.cipher
 	if err := cmd.Start(); err != nil { // closes the pipes
 		if ctx.Err() != nil {
-			return nil, e.cancelled()
+			return nil, file.cancelled()
 		}
 		return nil, fault.New(fault.Internal, "the process that encrypts a file does not start", err)
 	}
-	return e, nil
+	return file, nil
 }
 
 // encryption is a file that a child encrypts.

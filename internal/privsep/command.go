@@ -1,4 +1,4 @@
-package main
+package privsep
 
 import (
 	"bytes"
@@ -15,9 +15,9 @@ const (
 	maxChildWords = 4 << 10 // what a child that breaks down may say
 )
 
-// newChildCommand prepares a child that ends with ctx. What it says on standard error
+// newCommand prepares a child that ends with ctx. What it says on standard error
 // is kept for when it breaks down.
-func newChildCommand(ctx context.Context, program string, args ...string) (cmd *exec.Cmd, words *boundedBuffer) {
+func newCommand(ctx context.Context, program string, args ...string) (cmd *exec.Cmd, words *boundedBuffer) {
 	cmd = exec.CommandContext(ctx, program, args...)
 	// Nothing of the worker's environment. A child that breaks down names no values:
 	// the traces of goroutines hold words of their arguments.

@@ -1,4 +1,4 @@
-package main
+package privsep
 
 import (
 	"bytes"
@@ -21,21 +21,24 @@ const (
 	maxKeyAnswer = 2 * seal.MaxKeyFile // in base64, with the public half
 )
 
-// keyChild makes backup keys in processes of their own. Go can erase no memory, so
+// KeyMaker makes backup keys in processes of their own. Go can erase no memory, so
 // that a key which this process had made could be found in it for as long as it runs.
-type keyChild struct {
+type KeyMaker struct {
 	program string
 	args    []string
 	timeout time.Duration
 }
 
-// newKeyChild starts program, which is this one.
-func newKeyChild(program string) keyChild {
-	return keyChild{program, []string{makeKeyMode}, keyTime}
+// NewKeyMaker starts program, which is the worker: see [OwnProgram].
+func NewKeyMaker(program string) KeyMaker {
+	return KeyMaker{program, []string{makeKeyMode}, keyTime}
 }
 
-// makeKey implements [activities.Dependencies].MakeKey.
-func (k keyChild) makeKey(ctx context.Context, recipients []string) (recipient string, keyAge []byte, err error) {
+// MakeKey makes the key pair of one backup and returns its public half and its key.age,
+// the private half wrapped to all of recipients. Errors are faults, KEY_INVALID for
+// recipients that cannot be used and INTERNAL for what may succeed the next time; when
+// ctx ends, the key is given up.
+func (k KeyMaker) MakeKey(ctx context.Context, recipients []string) (recipient string, keyAge []byte, err error) {
 	request, err := json.Marshal(recipients)
 	if err != nil {
 		return "", nil, fault.New(fault.Internal, "the recipients cannot be handed on", err)
@@ -43,7 +46,7 @@ func (k keyChild) makeKey(ctx context.Context, recipients []string) (recipient s
 	bounded, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
 	stdout := boundedBuffer{limit: maxKeyAnswer}
-	cmd, words := newChildCommand(bounded, k.program, k.args...)
+	cmd, words := newCommand(bounded, k.program, k.args...)
 	cmd.Stdin, cmd.Stdout, cmd.WaitDelay = bytes.NewReader(request), &stdout, keyWait
 	err = cmd.Run()
 	switch {

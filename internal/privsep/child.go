@@ -1,0 +1,51 @@
+package privsep
+
+import (
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Arguments with which the worker starts itself.
+const (
+	makeKeyMode = "make-key"
+	encryptMode = "encrypt" // before a recipient
+)
+
+// Process is what a child gets from its surroundings. All of it is needed.
+type Process struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Confine restricts the whole process. It is called before there is a secret, and a
+	// child for which it fails does nothing else.
+	Confine func() error
+}
+
+// Child does what a process was started for, and returns its exit code.
+type Child func(p Process) int
+
+// ChildFor returns what the arguments of a process, without its name, start it for. It
+// reports false for one that is no child. A program calls it before anything else, so
+// that a child does nothing but that.
+func ChildFor(args []string) (Child, bool) {
+	switch {
+	case len(args) == 1 && args[0] == makeKeyMode:
+		return heedless(makeKey), true
+	case len(args) == 2 && args[0] == encryptMode:
+		return heedless(func(p Process) int { return encrypt(p, args[1]) }), true
+	}
+	return nil, false
+}
+
+// heedless lets a child take no notice of SIGTERM and SIGINT, which a service manager or
+// a terminal sends to all processes of a service: the worker decides what it still
+// finishes. Without a worker a child ends, because its input does.
+func heedless(child Child) Child {
+	return func(p Process) int {
+		signals := make(chan os.Signal, 1) // what does not fit is dropped, and so is what does
+		signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+		defer signal.Stop(signals)
+		return child(p)
+	}
+}
