@@ -7,7 +7,9 @@
 // It runs the built product as an operator does, on the lab's servers, with share and
 // spool on a RAM disk. A peer that is not installed is named as missing. For the stamp
 // it runs the product's capture activities without a Temporal server; stamp, capture
-// and reader are processes of their own. It gives no verdict. Processes that have other
-// work take time from all contenders alike, and most from those that use both
+// and reader are processes of their own. The capture has the built worker's children
+// encrypt, as a worker does: their processor time is counted with its own, their memory
+// is not (OPERATIONS.md says how much that is). It gives no verdict. Processes that have
+// other work take time from all contenders alike, and most from those that use both
 // processors: measure on a machine that is idle. Start reading at main.go.
 package main

@@ -55,10 +55,10 @@ type stampContender struct {
 // cost is what reading a stamp took.
 type cost struct {
 	Wall     time.Duration
-	CPU      time.Duration // of the process
+	CPU      time.Duration // of the process, and of its children, which encrypt
 	Items    int64         // captured, 0 for a reader
 	Bytes    int64         // of the parts, or of the answers
-	Memory   int64         // peak of the process
+	Memory   int64         // peak of the process itself, without its children
 	requests int
 	stamp    time.Duration // processor time of the stamp
 }

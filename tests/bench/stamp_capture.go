@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"infrabackup/internal/collect/controlplane"
 	"infrabackup/internal/collect/resource"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/privsep"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/spool"
@@ -35,10 +35,11 @@ type captureTask struct {
 	Source   source
 	Services []backup.Service
 	Spool    string
+	Worker   string // the product's program, whose children encrypt
 }
 
-// run captures by the activities that a backup runs: source, tar, zstd, age, spool. It
-// is done without a Temporal server.
+// run captures by the activities that a backup runs: source, tar, zstd, age in a process
+// of its own for each file, spool. It is done without a Temporal server.
 func (c captureTask) run(ctx context.Context) (one cost, err error) {
 	client, err := azure.New(azure.Config{
 		TenantURL: c.Source.TenantURL, AdminURL: c.Source.AdminURL, Authority: c.Source.Authority, ClientID: c.Source.ClientID,
@@ -67,15 +68,10 @@ func (c captureTask) run(ctx context.Context) (one cost, err error) {
 	}
 	acts := activities.New(activities.Dependencies{
 		Host: "bench", Product: "bench", Collectors: controlplane.Collectors(client, resource.Options{Now: time.Now}),
-		Spool: spooled, Keyring: ring, Encrypt: encrypt, Recorder: telemetry.Discard(), Now: time.Now,
+		Spool: spooled, Keyring: ring, Encrypt: privsep.NewEncrypter(c.Worker).Encrypt, Recorder: telemetry.Discard(), Now: time.Now,
 	})
 	defer func() { err = errors.Join(err, acts.Close()) }()
 	return captureAll(ctx, acts, in, c.Services)
-}
-
-// encrypt encrypts files in this process, whose memory is measured.
-func encrypt(_ context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
-	return seal.Encrypt(w, recipient)
 }
 
 // newBackup is the input of captures for a backup of which nothing is kept.

@@ -66,11 +66,12 @@ func answer[Task any](ctx context.Context, do func(Task, context.Context) (cost,
 	return json.NewEncoder(os.Stdout).Encode(one)
 }
 
-// processorTime is what this process has used, in user mode and for the system.
+// processorTime is what this process has used, in user mode and for the system, and what
+// its children had that it has waited for.
 func processorTime() (time.Duration, error) {
-	var used syscall.Rusage
-	err := syscall.Getrusage(syscall.RUSAGE_SELF, &used)
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano()), err
+	var own, children syscall.Rusage
+	err := errors.Join(syscall.Getrusage(syscall.RUSAGE_SELF, &own), syscall.Getrusage(syscall.RUSAGE_CHILDREN, &children))
+	return time.Duration(own.Utime.Nano() + own.Stime.Nano() + children.Utime.Nano() + children.Stime.Nano()), err
 }
 
 // ask runs a process of this program for one task.
@@ -259,7 +260,9 @@ func (p *stampProcess) stop() error { return errors.Join(p.in.Close(), p.cmd.Wai
 
 // capture captures services in a new process, into a spool on the RAM disk.
 func (b *bench) capture(ctx context.Context, server *stampProcess, services []backup.Service) (one cost, err error) {
-	task := captureTask{Source: server.Source, Services: services, Spool: filepath.Join(b.dir, "stamp-spool")}
+	task := captureTask{
+		Source: server.Source, Services: services, Spool: filepath.Join(b.dir, "stamp-spool"), Worker: filepath.Join(b.bin, "infrabackup-worker"),
+	}
 	one, err = ask(ctx, captureStamp, task)
 	return one, errors.Join(err, os.RemoveAll(task.Spool))
 }
