@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,10 +65,14 @@ type cost struct {
 }
 
 // race runs the contenders in turn, several times, and prints medians and the speed of
-// the first against each.
+// the first, the capture, against each. A round that is not measured comes before: a
+// first run is often slower than those that follow, whoever's it is.
+//
+// What else a machine does changes from minute to minute, and runs next to each other
+// share it. So speeds are also compared pair by pair, within each round.
 func (b *bench) race(ctx context.Context, server *stampProcess, contenders []stampContender) error {
-	costs := make([][]cost, len(contenders))
-	for n := range b.runs {
+	costs := make([][]cost, len(contenders)) // in the order of rounds
+	for round := range b.runs + 1 {
 		for i, c := range contenders {
 			one, err := c.run(ctx)
 			if err != nil {
@@ -78,26 +83,45 @@ func (b *bench) race(ctx context.Context, server *stampProcess, contenders []sta
 				return err
 			}
 			one.requests, one.stamp = len(load.Requests), load.CPU
-			costs[i] = append(costs[i], one)
-			fmt.Fprintf(os.Stderr, "bench: %s, run %d: %.2f s, %d requests\n", c.name, n+1, one.Wall.Seconds(), one.requests)
+			label := "warm-up"
+			if round > 0 {
+				costs[i] = append(costs[i], one)
+				label = fmt.Sprintf("run %d", round)
+			}
+			fmt.Fprintf(os.Stderr, "bench: %s, %s: %.2f s, %d requests\n", c.name, label, one.Wall.Seconds(), one.requests)
 		}
 	}
-	fmt.Println("| contender | median s | min–max s | requests | requests/s | CPU s | CPU s of the stamp | peak MiB | speed of the capture / this |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|")
+	fmt.Println("| contender | median s | min–max s | requests | requests/s | CPU s | CPU s of the stamp | peak MiB | speed of the capture / this | pair by pair: median, lowest |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|")
 	ours := middle(costs[0])
 	for i, c := range contenders {
+		sorted := byTime(costs[i])
 		m := middle(costs[i])
-		fmt.Printf("| %s | %.2f | %.2f–%.2f | %d | %.0f | %.2f | %.2f | %.0f | %.2f |\n", c.name, m.Wall.Seconds(),
-			costs[i][0].Wall.Seconds(), costs[i][len(costs[i])-1].Wall.Seconds(), m.requests, float64(m.requests)/m.Wall.Seconds(), m.CPU.Seconds(), m.stamp.Seconds(),
-			float64(most(costs[i]))/mib, m.Wall.Seconds()/ours.Wall.Seconds())
+		median, lowest := pairwise(costs[0], costs[i])
+		fmt.Printf("| %s | %.2f | %.2f–%.2f | %d | %.0f | %.2f | %.2f | %.0f | %.2f | %.2f, %.2f |\n", c.name, m.Wall.Seconds(),
+			sorted[0].Wall.Seconds(), sorted[len(sorted)-1].Wall.Seconds(), m.requests, float64(m.requests)/m.Wall.Seconds(), m.CPU.Seconds(), m.stamp.Seconds(),
+			float64(most(costs[i]))/mib, m.Wall.Seconds()/ours.Wall.Seconds(), median, lowest)
 	}
 	return nil
 }
 
-// middle sorts by time and returns the median.
-func middle(all []cost) cost {
-	slices.SortFunc(all, func(a, b cost) int { return int(a.Wall - b.Wall) })
-	return all[len(all)/2]
+// byTime returns all with the shortest first, and leaves all in the order of rounds.
+func byTime(all []cost) []cost {
+	return slices.SortedFunc(slices.Values(all), func(a, b cost) int { return cmp.Compare(a.Wall, b.Wall) })
+}
+
+// middle returns the median by time.
+func middle(all []cost) cost { return byTime(all)[len(all)/2] }
+
+// pairwise returns how much faster the capture was than a contender in the same round:
+// the median of all rounds, and the lowest.
+func pairwise(capture, contender []cost) (median, lowest float64) {
+	speeds := make([]float64, len(capture))
+	for n := range capture {
+		speeds[n] = contender[n].Wall.Seconds() / capture[n].Wall.Seconds()
+	}
+	slices.Sort(speeds)
+	return (speeds[(len(speeds)-1)/2] + speeds[len(speeds)/2]) / 2, speeds[0]
 }
 
 func most(all []cost) int64 {
