@@ -19,7 +19,8 @@ const (
 	defaultTryTimeout = 2 * time.Minute
 	maxRetryDelay     = 30 * time.Second
 	maxRetries        = 3
-	maxConnections    = 8 // to one host
+	maxConnections    = 8   // to one host
+	maxIdle           = 128 // to all: each vault is a host, which is read twice
 )
 
 // errRedirected says that an answer led elsewhere. Resource managers and vaults
@@ -54,7 +55,7 @@ func newHTTPClient(t target) *http.Client {
 			IdleConnTimeout:       90 * time.Second,
 			MaxConnsPerHost:       maxConnections,
 			MaxIdleConnsPerHost:   maxConnections,
-			MaxIdleConns:          4 * maxConnections,
+			MaxIdleConns:          maxIdle,
 			ForceAttemptHTTP2:     true,
 		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirected },
