@@ -109,7 +109,8 @@ func trustedSigners(file string) ([]byte, error) {
 	}
 	keys, err := seal.ParseAllowedSigners(data)
 	if err != nil {
-		return nil, err
+		// It is the operator's file that is wrong, and no sign of a forged backup.
+		return nil, fault.New(fault.Usage, "--allowed-signers: "+file+" cannot be used", fault.As(err).Unwrap())
 	}
 	if len(keys) == 0 {
 		return nil, usage("--allowed-signers: %s has no key of %s", file, backup.SignerIdentity)
