@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 )
 
@@ -147,6 +149,17 @@ func (o *operator) forget() {
 	require.NoError(o.t, c.TerminateWorkflow(o.t.Context(), flow.SettingsWorkflowID(o.instance), "", "lost"))
 }
 
+// strangersLine is the line of an allowed_signers file that trusts a key of somebody
+// who has signed nothing here.
+func strangersLine(t *testing.T) string {
+	t.Helper()
+	text, err := seal.GenerateSigningKey(rand.Reader)
+	require.NoError(t, err)
+	key, err := seal.ParseSigningKey(text)
+	require.NoError(t, err)
+	return seal.AllowedSignersLine(key.Public())
+}
+
 // TestAdopt loses Temporal, and takes the backups over.
 func TestAdopt(t *testing.T) {
 	o := newOperatorWith(t, onlyCA)
@@ -159,9 +172,8 @@ func TestAdopt(t *testing.T) {
 
 	o.refused(o.enable(nil), fault.InstanceOccupied)
 	o.refused(o.run("backup", "list", "-o", "json"), fault.NotEnabled)
-	o.write("untrusted", "infrabackup ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGluZnJhYmFja3VwIGluZnJhYmFja3VwIGluZnJhYmE=\n")
-	refused := o.run(append(o.enableArguments(), "--adopt", "--allowed-signers", o.file("untrusted"))...)
-	require.Equal(t, fault.ExitDamaged, refused.code, "%s%s", refused.stdout, refused.stderr)
+	o.write("untrusted", strangersLine(t))
+	o.refused(o.run(append(o.enableArguments(), "--adopt", "--allowed-signers", o.file("untrusted"))...), fault.LedgerDamaged)
 	after := into[settings.Summary](t, o.run(append(o.enableArguments(), "--adopt", "--allowed-signers", trusted)...))
 	require.NotEqual(t, before.Controller, after.Controller)
 	require.Equal(t, []string{before.SigningKey}, after.FormerSigners)
@@ -203,11 +215,12 @@ func TestForeignSignersAreNotAdopted(t *testing.T) {
 	elsewhere := o.shareFolder("elsewhere")
 	into[changedShare](t, o.run("share", "set", elsewhere, "-o", "json"))
 	list := filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, backup.AllowedSignersFile)
-	stranger := "infrabackup namespaces=\"infrabackup\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGluZnJhYmFja3VwIGluZnJhYmFja3VwIGluZnJhYmE=\n"
+	stranger := strangersLine(t)
 	require.NoError(t, os.WriteFile(list, []byte(readAll(t, list)+stranger), 0o600))
+	key := strings.Fields(stranger)[3]
 	out := o.run("share", "set", o.env["LAB_SHARE"], "--adopt", "-o", "json")
-	require.NotContains(t, o.run("settings", "show", "-o", "json").stdout, "aW5mcmFiYWNrdXAgaW5mcmFiYWNrdXAgaW5mcmFiYQ")
-	require.NotContains(t, out.stdout, "AAAAIGluZnJhYmFja3Vw")
+	require.NotContains(t, o.run("settings", "show", "-o", "json").stdout, key)
+	require.NotContains(t, out.stdout, key)
 }
 
 // TestSnapshotRestored puts an old copy of the instance's folder back, as restoring the
