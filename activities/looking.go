@@ -61,7 +61,8 @@ func (a *Activities) show(ctx context.Context, repo *repository.Repository, s se
 }
 
 // VerifyBackup checks a backup without any key, against the signing key that the
-// settings hold and not the one that the share shows.
+// settings hold and not the one that the share shows, and against the ledger, unless an
+// audit has done that for all backups.
 func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (backup.Verdict, error) {
 	repo, s, err := a.repository(ctx, 0)
 	if err != nil {
@@ -72,12 +73,19 @@ func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (bac
 		return backup.Verdict{}, err
 	}
 	beat := startHeart(ctx, "", flow.PhaseReadBack, 0)
-	return repo.Verify(ctx, in.BackupID, repository.VerifyOptions{
-		AllowedSigners: signers, SkipInstance: in.Alone,
-		Progress: func(_ string, done, total int64) {
-			beat.total.Store(total)
-			beat.bytes.Store(done)
-		},
+	progress := func(_ string, done, total int64) {
+		beat.total.Store(total)
+		beat.bytes.Store(done)
+	}
+	if in.Alone {
+		return repo.Verify(ctx, in.BackupID, repository.VerifyOptions{AllowedSigners: signers, SkipInstance: true, Progress: progress})
+	}
+	head, err := a.ledgerHead(ctx, s)
+	if err != nil {
+		return backup.Verdict{}, err
+	}
+	return repo.VerifyOne(ctx, in.BackupID, repository.OneOptions{
+		AuditOptions: repository.AuditOptions{AllowedSigners: signers, Head: &head, Pause: pause}, Progress: progress,
 	})
 }
 

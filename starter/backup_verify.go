@@ -18,15 +18,19 @@ func (a *app) backupVerifyCommand() *cobra.Command {
 	var all allFlags
 	cmd := &cobra.Command{
 		Use:   "verify [ID|latest|--all] [--identity F] [--from DIR]",
-		Short: "Check a backup, or all of them: signature, digests, completeness",
+		Short: "Check a backup, or all of them: signature, digests, completeness, ledger",
 		Long: `Check that every byte of a backup is what was written, that nothing is missing and
-nothing was added, and that it was signed by this instance. No private key is needed; a
+nothing was added, that it was signed by this instance, and that it is the one that the
+signed ledger on the share tells of, in its newest state. No private key is needed; a
 worker does the reading. Exit code 7 when something is wrong.
 
 With --identity this command reads the share itself, decrypts everything and compares
 every item with the catalogue: the key does not leave this machine. With --from it reads
 a mounted or copied share, or uses --share, without Temporal; then the signing key is the
-one beside the backups unless --allowed-signers names a trusted copy.`,
+one beside the backups unless --allowed-signers names a trusted copy, and nobody knows
+how far the ledger reached unless --ledger-head says it.
+
+--all checks every backup, and that none was removed, added, renamed or rolled back.`,
 		Example: `  infrabackup backup verify latest
   infrabackup backup verify 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --identity operator.key
   infrabackup backup verify --all
@@ -42,16 +46,14 @@ one beside the backups unless --allowed-signers names a trusted copy.`,
 			if all.all {
 				return a.verifyAll(ctx, args, from, all, keyFiles)
 			}
-			if all.head != "" {
-				return usage("--ledger-head belongs to --all, which is missing")
-			}
-			verdict, err := a.verify(ctx, latestOr(args), from, keyFiles)
+			verdict, err := a.verify(ctx, latestOr(args), from, all, keyFiles)
 			if err != nil {
 				return err
 			}
 			if err := a.printVerdict(verdict); err != nil {
 				return err
 			}
+			a.noteLedger(verdict.Ledger)
 			if len(verdict.Findings) > 0 {
 				return exitCode(fault.ExitDamaged)
 			}
@@ -64,8 +66,12 @@ one beside the backups unless --allowed-signers names a trusted copy.`,
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, id string, from storeFlags, keyFiles []string) (backup.Verdict, error) {
+func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags, keyFiles []string) (backup.Verdict, error) {
 	keys, err := identities(keyFiles)
+	if err != nil {
+		return backup.Verdict{}, err
+	}
+	head, err := f.given(from)
 	if err != nil {
 		return backup.Verdict{}, err
 	}
@@ -89,7 +95,37 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, keyFiles [
 		return backup.Verdict{}, err
 	}
 	opened.noteTrust(a)
-	return opened.repo.Verify(ctx, backupID, repository.VerifyOptions{Identities: keys, AllowedSigners: opened.signers})
+	if !from.given() {
+		if head, err = a.ledgerHead(ctx); err != nil {
+			return backup.Verdict{}, err
+		}
+	}
+	return opened.repo.VerifyOne(ctx, backupID, repository.OneOptions{
+		AuditOptions: repository.AuditOptions{AllowedSigners: opened.signers, Head: head, Pause: a.pause}, Identities: keys,
+	})
+}
+
+// ledgerHead asks how far the ledger on the share of the settings reached. It is asked
+// before the share is read, which may only have more.
+func (a *app) ledgerHead(ctx context.Context) (*backup.LedgerHead, error) {
+	c, err := a.controller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	summary, err := c.Summary(ctx)
+	return &summary.Ledger, err
+}
+
+// noteLedger says what the comparison with the ledger did not show.
+func (a *app) noteLedger(seen *backup.LedgerSeen) {
+	switch {
+	case seen == nil:
+		a.say("Note: the worker is older than this command and did not ask the ledger; verify --all does.")
+	case seen.Entries == 0 && !seen.HeadKnown:
+		a.say("Note: there is no ledger on the share, so whether the backup is in its newest state is not known; see --ledger-head.")
+	case !seen.HeadKnown:
+		a.say(headUnknown)
+	}
 }
 
 func (a *app) printVerdict(v backup.Verdict) error {
@@ -105,8 +141,19 @@ func (a *app) printVerdict(v backup.Verdict) error {
 			line(w, "Decrypted:", fmt.Sprintf("%d items", v.Items))
 		}
 		line(w, "Signed by:", v.Signer)
+		if v.Ledger != nil {
+			line(w, "Ledger:", ledgerSeen(v.Ledger.Entries, v.Ledger.Head))
+		}
 		for _, f := range v.Findings {
 			line(w, f.Code+":", f.File+": "+f.Message)
 		}
 	})
+}
+
+// ledgerSeen says how far a ledger reaches.
+func ledgerSeen(entries int, head backup.LedgerHead) string {
+	if entries == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d entries, newest %s", entries, head)
 }

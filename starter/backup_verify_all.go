@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -12,15 +11,33 @@ import (
 	"infrabackup/internal/repository"
 )
 
-// allFlags ask for the check of all backups.
+// allFlags ask for the check of all backups, and say what the ledger is compared with.
 type allFlags struct {
 	all  bool
 	head string
 }
 
+// headUnknown says what a check without a head does not see.
+const headUnknown = "Note: the ledger's newest entry was compared with nothing, so entries cut off at its end go unnoticed; see --ledger-head."
+
 func (f *allFlags) register(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.all, "all", false, "check all backups, and the ledger")
-	cmd.Flags().StringVar(&f.head, "ledger-head", "", "with --all and --from or --share: the ledger's newest entry as it is remembered elsewhere, SEQUENCE:SHA256")
+	cmd.Flags().BoolVar(&f.all, "all", false, "check all backups, and that the ledger tells of no others")
+	cmd.Flags().StringVar(&f.head, "ledger-head", "", "with --from or --share: the ledger's newest entry as it is remembered elsewhere, SEQUENCE:SHA256")
+}
+
+// given returns the head that the operator remembers, nil when none is given.
+func (f allFlags) given(from storeFlags) (*backup.LedgerHead, error) {
+	if f.head == "" {
+		return nil, nil
+	}
+	if !from.given() {
+		return nil, usage("--ledger-head needs --from or --share: without them the ledger is compared with what the settings hold")
+	}
+	head, err := backup.ParseLedgerHead(f.head)
+	if err != nil {
+		return nil, usage("--ledger-head %s is not the head of a ledger: want its sequence, a colon and a SHA-256", quoted(f.head))
+	}
+	return &head, nil
 }
 
 func (a *app) verifyAll(ctx context.Context, args []string, from storeFlags, f allFlags, keyFiles []string) error {
@@ -29,8 +46,6 @@ func (a *app) verifyAll(ctx context.Context, args []string, from storeFlags, f a
 		return usage("--all and one backup exclude each other")
 	case len(keyFiles) > 0:
 		return usage("--all needs no key; give --identity with one backup")
-	case f.head != "" && !from.given():
-		return usage("--ledger-head needs --from or --share: a worker compares with what the settings hold")
 	case from.allowedSigners != "" && !from.given():
 		return usage("--allowed-signers needs --from or --share: a worker compares with the keys in the settings")
 	}
@@ -42,7 +57,7 @@ func (a *app) verifyAll(ctx context.Context, args []string, from storeFlags, f a
 		return err
 	}
 	if !audit.HeadKnown {
-		a.say("Note: the ledger's newest entry was compared with nothing, so entries cut off at its end go unnoticed; see --ledger-head.")
+		a.say(headUnknown)
 	}
 	if !audit.Good() {
 		return exitCode(fault.ExitDamaged)
@@ -52,6 +67,10 @@ func (a *app) verifyAll(ctx context.Context, args []string, from storeFlags, f a
 
 // audit lets a worker look, or looks itself where the flags name a place.
 func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (backup.Audit, error) {
+	head, err := f.given(from)
+	if err != nil {
+		return backup.Audit{}, err
+	}
 	if !from.given() {
 		c, err := a.controller(ctx)
 		if err != nil {
@@ -59,22 +78,14 @@ func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (backup.Au
 		}
 		return c.VerifyAll(ctx)
 	}
-	var opts repository.AuditOptions
-	if f.head != "" {
-		head, err := backup.ParseLedgerHead(f.head)
-		if err != nil {
-			return backup.Audit{}, usage("--ledger-head %s is not the head of a ledger: want its sequence, a colon and a SHA-256", quoted(f.head))
-		}
-		opts.Head = &head
-		from.mayBeGone = true // the audit then says that all was rolled back
-	}
+	from.mayBeGone = head != nil // the audit then says that all was rolled back
 	opened, err := a.open(ctx, from)
 	if err != nil {
 		return backup.Audit{}, err
 	}
 	defer opened.close(a)
 	opened.noteTrust(a)
-	opts.AllowedSigners = opened.signers
+	opts := repository.AuditOptions{AllowedSigners: opened.signers, Head: head, Pause: a.pause}
 	return opened.repo.VerifyAll(ctx, opts, func(id backup.ID, n, of int) {
 		a.say("Verifying %s, %d of %d ...", id, n, of)
 	})
@@ -87,7 +98,7 @@ func (a *app) printAudit(audit backup.Audit) error {
 			verdict = "DAMAGED OR FORGED"
 		}
 		line(w, "Verdict:", verdict)
-		line(w, "Ledger:", fmt.Sprintf("%d entries, newest %s", audit.Entries, audit.Head))
+		line(w, "Ledger:", ledgerSeen(audit.Entries, audit.Head))
 		for _, f := range audit.Findings {
 			line(w, f.Code+":", f.File+": "+f.Message)
 		}

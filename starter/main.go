@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // version is set by the linker.
@@ -14,7 +15,7 @@ var version = "devel"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	code := run(ctx, process{args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv})
+	code := run(ctx, process{args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, pause: lookAgain})
 	stop()
 	os.Exit(code)
 }
@@ -28,4 +29,20 @@ type process struct {
 	lookup func(name string) (string, bool)
 	// connect opens the front door and returns how to close it; nil for Temporal's.
 	connect func(context.Context) (controller, func(), error)
+	// pause is called before the share is looked at again because something seems
+	// wrong; nil not to wait.
+	pause func(context.Context) error
 }
+
+// lookAgain gives whoever is at work on a backup the time to finish.
+func lookAgain(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(lookAgainAfter):
+		return nil
+	}
+}
+
+// lookAgainAfter is as long as a worker waits.
+const lookAgainAfter = 3 * time.Second

@@ -10,6 +10,17 @@ type Verdict struct {
 	Items    int64     `json:"items"`  // decrypted and checked, 0 without an identity
 	Signer   string    `json:"signer"` // fingerprint of the key that signed it
 	Findings []Finding `json:"findings"`
+	// Ledger is what the backup was compared with, nil when the ledger was not asked: in
+	// an audit, which has that once for all backups.
+	Ledger *LedgerSeen `json:"ledger,omitempty"`
+}
+
+// LedgerSeen is a ledger as it was read from the share. A share from before the ledger
+// has no entries.
+type LedgerSeen struct {
+	Entries   int        `json:"entries"`
+	Head      LedgerHead `json:"head"`
+	HeadKnown bool       `json:"headKnown"` // it was compared with one that was kept elsewhere
 }
 
 // Finding is one thing that is wrong, with the file that it was found in.

@@ -17,7 +17,7 @@ func (l *look) compare() {
 		return // nothing that the ledger says can be believed
 	}
 	if l.ledger.Entries == 0 {
-		if l.expected == nil && len(l.folders) > 0 {
+		if l.expected == nil && l.only == "" && len(l.folders) > 0 {
 			l.found.add(fault.LedgerDamaged, l.owner.at(backup.LedgerDir), "there is no ledger, so nobody knows which backups belong here")
 		}
 		return
@@ -34,6 +34,9 @@ func (l *look) compare() {
 		ids[f.id] = true
 	}
 	for _, id := range l.ledger.known() {
+		if l.only != "" && id != l.only {
+			continue
+		}
 		if s := l.ledger.states[id]; !s.Gone() && !ids[id] {
 			l.found.add(fault.BackupMissing, l.path(s.Folder), "backup %s is in the ledger and not on the share", id)
 		}

@@ -55,8 +55,12 @@ func (v *verification) checkItems(ctx context.Context) error {
 	return nil
 }
 
-// damage turns damage of a file into a finding and passes other errors on.
+// damage turns damage of a file into a finding and passes other errors on. A file that
+// was missing from the beginning is reported already.
 func (v *verification) damage(name string, err error) error {
+	if _, was := v.sizes[name]; !was && missing(err) {
+		return nil
+	}
 	switch fault.CodeOf(err) {
 	case fault.BackupDamaged, fault.LimitExceeded, fault.FormatUnknown:
 		v.find(name, err.Error())

@@ -12,9 +12,11 @@ import (
 	"infrabackup/internal/fault"
 )
 
-// look is one look at everything of an instance but the backups' parts.
+// look is one look at everything of an instance but the backups' parts, or at one
+// backup and the ledger.
 type look struct {
 	owner    *Repository
+	only     backup.ID          // the one backup, empty for all
 	signers  []byte             // empty when none are known
 	trusted  bool               // the signers do not come from the share
 	changed  bool               // the share's list of signers is not the trusted one
@@ -36,7 +38,13 @@ type folderFacts struct {
 // look looks once. Folders are looked at before the ledger: what is published between
 // the two is not seen, and what was published before has its entry by then.
 func (r *Repository) look(ctx context.Context, opts AuditOptions) (*look, error) {
-	l := &look{owner: r, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
+	return r.lookAt(ctx, "", opts)
+}
+
+// lookAt is look, and leaves out what concerns neither the ledger nor the one backup
+// when that is named.
+func (r *Repository) lookAt(ctx context.Context, only backup.ID, opts AuditOptions) (*look, error) {
+	l := &look{owner: r, only: only, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
 	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.checkBeside, l.checkInstance, l.checkStrangers} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -50,9 +58,18 @@ func (r *Repository) look(ctx context.Context, opts AuditOptions) (*look, error)
 	return l, nil
 }
 
-// same reports whether two looks saw the same backups and the same ledger.
+// same reports whether two looks saw the same backups and the same ledger. Of a look at
+// one backup, what the ledger says of others does not count.
 func (l *look) same(other *look) bool {
-	return l.ledger.Head() == other.ledger.Head() && slices.Equal(l.folders, other.folders)
+	if !slices.Equal(l.folders, other.folders) {
+		return false
+	}
+	if l.only == "" {
+		return l.ledger.Head() == other.ledger.Head()
+	}
+	now, _ := l.ledger.State(l.only)
+	then, _ := other.ledger.State(l.only)
+	return now.Sequence == then.Sequence && slices.Equal(l.found.list, other.found.list)
 }
 
 // empty reports whether nothing was ever backed up, as far as the share shows.
@@ -69,7 +86,14 @@ func (l *look) readFolders(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.found.take(strange...)
+	if l.only == "" {
+		l.found.take(strange...)
+	} else {
+		names = slices.DeleteFunc(names, func(name string) bool {
+			id, _, err := backup.ParseFolderName(name)
+			return err != nil || id != l.only
+		})
+	}
 	l.folders = make([]folderFacts, len(names))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReads)
@@ -178,6 +202,9 @@ var belonging = map[string]bool{
 }
 
 func (l *look) checkInstance(ctx context.Context) error {
+	if l.only != "" {
+		return nil
+	}
 	entries, err := l.owner.store.List(ctx, l.owner.at())
 	if err != nil && !missing(err) {
 		return err

@@ -66,7 +66,11 @@ func isStrange(err error) bool {
 // checkStrangers looks for what the store does not list. What lies in the folders of
 // the backups is for [Repository.Verify].
 func (l *look) checkStrangers(ctx context.Context) error {
-	for _, folder := range []string{"", backup.BackupsDir, backup.LedgerDir} {
+	folders := []string{"", backup.BackupsDir, backup.LedgerDir}
+	if l.only != "" {
+		folders = []string{backup.LedgerDir}
+	}
+	for _, folder := range folders {
 		found, err := l.owner.strangers(ctx, folder)
 		if folder != "" && fault.CodeOf(err) == fault.ShareUnsupported {
 			continue // the folder is a link, which is said where it is read

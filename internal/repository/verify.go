@@ -29,13 +29,13 @@ type VerifyOptions struct {
 	Progress func(file string, done, total int64)
 }
 
-// Verify checks one backup: its signature, every file's digest, that none is missing
-// and none was added, that manifest, folder and sums agree, and with identities that
-// every item decrypts to what the catalogue says. A backup whose key was being replaced
-// is checked by the sums that are signed, wherever they lie, and has that one finding
-// when all else is well. What is wrong is a finding; the
-// error is for what kept it from looking, such as a share that does not answer or
-// an identity that does not fit.
+// Verify checks one backup by itself, without the ledger, which [Repository.VerifyOne]
+// asks: its signature, every file's digest, that none is missing and none was added,
+// that manifest, folder and sums agree, and with identities that every item decrypts to
+// what the catalogue says. A backup whose key was being replaced is checked by the sums
+// that are signed, wherever they lie, and has that one finding when all else is well.
+// What is wrong is a finding; the error is for what kept it from looking, such as a
+// share that does not answer or an identity that does not fit.
 func (r *Repository) Verify(ctx context.Context, id backup.ID, opts VerifyOptions) (backup.Verdict, error) {
 	folder, err := r.locate(ctx, id)
 	if err != nil {

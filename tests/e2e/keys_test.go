@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -316,4 +317,65 @@ func TestSigningKeyRotation(t *testing.T) {
 		require.NoError(t, err, "%s", out)
 	}
 	o.good()
+}
+
+// verdicts verifies one backup by a worker, with a key by the command line, and from a
+// folder with nothing but what an operator wrote down.
+func (o *operator) verdicts(b backup.Overview, key string) []backup.Verdict {
+	o.t.Helper()
+	head := into[settings.Summary](o.t, o.run("settings", "show", "-o", "json")).Ledger.String()
+	var all []backup.Verdict
+	for _, way := range [][]string{{}, {"--identity", o.file(key)}, {"--from", o.env["LAB_SHARE_DIR"], "--ledger-head", head}} {
+		a := o.run(append([]string{"backup", "verify", string(b.BackupID), "-o", "json"}, way...)...)
+		var verdict backup.Verdict
+		require.NoError(o.t, json.Unmarshal([]byte(a.stdout), &verdict), "%s%s", a.stdout, a.stderr)
+		require.Equal(o.t, len(verdict.Findings) > 0, a.code == fault.ExitDamaged, "%v %d", way, a.code)
+		require.True(o.t, verdict.Ledger.HeadKnown, "%v", way)
+		all = append(all, verdict)
+	}
+	return all
+}
+
+// TestOneBackupIsComparedWithTheLedger puts backups back that are whole and signed: only
+// the ledger tells that they are not what should be there.
+func TestOneBackupIsComparedWithTheLedger(t *testing.T) {
+	o := newOperatorWith(t, onlyCA)
+	into[map[string]any](t, o.enable(nil))
+	first, second := o.backUp(), o.backUp()
+	before, rewrapped := filepath.Join(t.TempDir(), "before"), filepath.Join(t.TempDir(), "rewrapped")
+	require.NoError(t, os.CopyFS(before, os.DirFS(o.folder(first))))
+	into[settings.Summary](t, o.run("key", "set", "--recipient", o.newKey("new.key"), "-o", "json"))
+	into[rekeyedAnswer](t, o.run("key", "rewrap", "--identity", o.file("operator.key"), "-o", "json"))
+	require.NoError(t, os.CopyFS(rewrapped, os.DirFS(o.folder(first))))
+	put := func(from string, b backup.Overview) {
+		require.NoError(t, os.RemoveAll(o.folder(b)))
+		require.NoError(t, os.CopyFS(o.folder(b), os.DirFS(from)))
+	}
+	expect := func(b backup.Overview, key string, code fault.Code) {
+		t.Helper()
+		for _, v := range o.verdicts(b, key) {
+			require.Len(t, v.Findings, 1, "%+v", v.Findings)
+			require.Equal(t, string(code), v.Findings[0].Code)
+		}
+	}
+	for _, v := range o.verdicts(first, "new.key") {
+		require.Empty(t, v.Findings)
+	}
+	put(before, first)
+	expect(first, "operator.key", fault.BackupRolledBack)
+	for _, v := range o.verdicts(second, "new.key") {
+		require.Empty(t, v.Findings, "what happened to another backup is none of it")
+	}
+	put(rewrapped, first)
+
+	into[backup.Overview](t, o.run("backup", "delete", string(first.BackupID), "--yes", "-o", "json"))
+	o.refused(o.run("backup", "verify", string(first.BackupID), "-o", "json"), fault.BackupNotFound)
+	put(rewrapped, first)
+	expect(first, "new.key", fault.BackupRolledBack)
+	require.NoError(t, os.RemoveAll(o.folder(first)))
+
+	newest, err := filepath.Glob(filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, backup.LedgerDir, "*.entry"))
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(newest[len(newest)-1]))
+	expect(second, "new.key", fault.LedgerRolledBack)
 }

@@ -1,0 +1,76 @@
+package activities
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/dir"
+)
+
+// entity answers the questions that activities ask the settings entity.
+type entity struct {
+	client.Client
+	answers map[string]any // by query
+}
+
+// QueryWorkflow implements client.Client.
+func (e *entity) QueryWorkflow(_ context.Context, _, _, query string, _ ...any) (converter.EncodedValue, error) {
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(e.answers[query])
+	return answered{payloads}, err
+}
+
+// answered is an entity's answer.
+type answered struct{ payloads *commonpb.Payloads }
+
+// HasValue implements converter.EncodedValue.
+func (a answered) HasValue() bool { return a.payloads != nil }
+
+// Get implements converter.EncodedValue.
+func (a answered) Get(to any) error {
+	return converter.GetDefaultDataConverter().FromPayloads(a.payloads, to)
+}
+
+// TestVerifyBackupAsksTheLedger verifies a backup from before the ledger, alone and as
+// one of many.
+func TestVerifyBackupAsksTheLedger(t *testing.T) {
+	const instance, id = "t-0ec3988e", backup.ID("1945dfe4-d16c-4b36-9096-1deceb046647")
+	frozen := filepath.Join("..", "tests", "compat", "testdata", "v1", "share")
+	list, err := os.ReadFile(filepath.Join(frozen, instance, backup.AllowedSignersFile))
+	require.NoError(t, err)
+	keys, err := seal.ParseAllowedSigners(list)
+	require.NoError(t, err)
+	a := New(Dependencies{
+		Instance: backup.Instance{Name: instance},
+		Client: &entity{answers: map[string]any{
+			flow.GetSettings.Name: settings.Settings{Revision: 1, Signing: settings.Signing{Public: keys[0]}},
+			flow.GetLedger.Name:   backup.LedgerHead{},
+		}},
+		OpenStore: func(context.Context, settings.Settings) (share.Store, error) { return dir.Open(frozen) },
+	})
+	t.Cleanup(func() { require.NoError(t, a.Close()) })
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(a.VerifyBackup)
+	for alone, want := range map[bool]*backup.LedgerSeen{false: {HeadKnown: true}, true: nil} {
+		value, err := env.ExecuteActivity(a.VerifyBackup, flow.VerifyInput{Instance: instance, BackupID: id, Alone: alone})
+		require.NoError(t, err)
+		var verdict backup.Verdict
+		require.NoError(t, value.Get(&verdict))
+		require.Empty(t, verdict.Findings)
+		require.Equal(t, want, verdict.Ledger)
+	}
+}

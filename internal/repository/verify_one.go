@@ -1,0 +1,102 @@
+package repository
+
+import (
+	"context"
+	"path"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+)
+
+// OneOptions say what one backup is compared with, and how deep to look.
+type OneOptions struct {
+	AuditOptions
+	// Identities, when given, open the backup, as those of [VerifyOptions] do.
+	Identities []seal.Identity
+	// Progress, when not nil, is called as files are read.
+	Progress func(file string, done, total int64)
+}
+
+// VerifyOne is [Repository.Verify] for a backup that is to be the one that the ledger
+// tells of, in the state that it tells of: a backup can be whole and signed, and be an
+// older one than it was. The verdict has what is wrong with the ledger, too. A share
+// from before the ledger has none, and that is no finding here: without a head, a
+// ledger that is gone hides no more of one backup than a ledger that was cut.
+//
+// What is wrong is reported when further looks confirm it, or the share does not hold
+// still for [maxLooks] of them, so that work on the backup is no alarm.
+// BACKUP_NOT_FOUND when the backup is neither on the share nor expected there.
+func (r *Repository) VerifyOne(ctx context.Context, id backup.ID, opts OneOptions) (backup.Verdict, error) {
+	before, err := r.settledOn(ctx, id, opts.AuditOptions)
+	if err != nil {
+		return backup.Verdict{}, err
+	}
+	for round := 1; ; round++ {
+		verdict, err := before.verify(ctx, opts)
+		gone := missing(err) // since it was looked at
+		if err != nil && (!gone || round == maxLooks) {
+			return verdict, err
+		}
+		if !gone && (round == maxLooks || before.good() && len(verdict.Findings) == 0) {
+			return before.tell(verdict, opts.AuditOptions), nil
+		}
+		after, err := r.lookAt(ctx, id, opts.AuditOptions)
+		if err != nil {
+			return backup.Verdict{}, err
+		}
+		if !gone && after.same(before) {
+			return after.tell(verdict, opts.AuditOptions), nil
+		}
+		if before, err = r.settledOn(ctx, id, opts.AuditOptions); err != nil {
+			return backup.Verdict{}, err
+		}
+	}
+}
+
+// settledOn looks at one backup until there is nothing to find, [maxLooks] times at
+// most. It does not end when two looks saw the same, as an audit's looks do: who waits
+// for the one backup has time to wait for whoever is at work on it.
+func (r *Repository) settledOn(ctx context.Context, id backup.ID, opts AuditOptions) (*look, error) {
+	for n := 1; ; n++ {
+		l, err := r.lookAt(ctx, id, opts)
+		if err != nil || l.good() || n == maxLooks {
+			return l, err
+		}
+		if opts.Pause == nil {
+			continue
+		}
+		if err := opts.Pause(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// good reports whether the look has found nothing.
+func (l *look) good() bool { return len(l.found.list) == 0 }
+
+// verify verifies the one backup that was looked at. One that is missing has nothing
+// that could be read.
+func (l *look) verify(ctx context.Context, opts OneOptions) (backup.Verdict, error) {
+	if len(l.folders) == 0 {
+		state, known := l.ledger.State(l.only)
+		if !known || state.Gone() {
+			return backup.Verdict{}, fault.Newf(fault.BackupNotFound, "%s holds no backup %s", l.owner, l.only)
+		}
+		return backup.Verdict{BackupID: l.only, Path: l.path(state.Folder)}, nil
+	}
+	folder := path.Join(backup.BackupsDir, l.folders[0].name)
+	return l.owner.verifyFolder(ctx, l.only, folder, VerifyOptions{
+		AllowedSigners: opts.believing(l).AllowedSigners, Identities: opts.Identities, SkipInstance: true, Progress: opts.Progress,
+	})
+}
+
+// tell adds what the look has found to the verdict, each finding once.
+func (l *look) tell(v backup.Verdict, opts AuditOptions) backup.Verdict {
+	audit := l.audit(opts)
+	audit.Add(v)
+	v = audit.Backups[0]
+	v.Findings = append(v.Findings, audit.Findings...)
+	v.Ledger = &backup.LedgerSeen{Entries: audit.Entries, Head: audit.Head, HeadKnown: audit.HeadKnown}
+	return v
+}
