@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -41,11 +42,16 @@ item, without reading the rest of its part. --list shows what there is.
 --format ldif writes the directory as LDIF: ad-objects.ldif, which ldapmodify -c and
 ldbadd take, ad-links.ldif for group members and other links afterwards, and
 ad-verbatim.ldif with everything as it was read. It needs --service AD. Existing files
-are never overwritten.`,
+are never overwritten.
+
+With --allowed-signers nothing is written unless one of these keys signed the backup, and
+what is read has to be what was signed. "backup verify" also tells whether it is in its
+newest state.`,
 		Example: `  infrabackup restore extract latest --identity operator.key --to out
   infrabackup restore extract latest --identity operator.key --service AD --format ldif --to out
   infrabackup restore extract latest --identity operator.key --service CA --list
-  infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --to out`,
+  infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --to out
+  infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --allowed-signers trusted_signers --to out`,
 		Args:              atMostOneArg("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -111,7 +117,7 @@ func (a *app) extract(ctx context.Context, id string, f extractFlags) error {
 	if err != nil {
 		return err
 	}
-	b, err := place.repo.Open(ctx, backupID)
+	b, err := place.backup(ctx, backupID, f.allowedSigners != "")
 	if err != nil {
 		return err
 	}
@@ -236,6 +242,9 @@ func (x *extraction) extractPart(ctx context.Context, root *os.Root, s backup.Se
 	limits.TotalBytes = s.PlainBytes
 	n, err := archive.Extract(part, sub, limits, func(archive.Entry) bool { return true })
 	x.files += n
+	if n > 0 && fault.CodeOf(err) == fault.BackupDamaged {
+		x.app.say("Warning: %d files in %s come from a part that is damaged: do not rely on them.", n, printable(filepath.Join(x.flags.to, folder)))
+	}
 	return errors.Join(err, part.Close())
 }
 

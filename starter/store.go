@@ -186,6 +186,15 @@ func connect(ctx context.Context, unc share.UNC, username string, password secre
 	return store, nil
 }
 
+// backup opens a backup, and only one that a trusted key signed when the operator says
+// whom to trust.
+func (o *opened) backup(ctx context.Context, id backup.ID, signed bool) (*repository.Backup, error) {
+	if signed {
+		return o.repo.OpenSigned(ctx, id, o.signers)
+	}
+	return o.repo.Open(ctx, id)
+}
+
 // resolve turns an argument into an ID.
 func (o *opened) resolve(ctx context.Context, id string) (backup.ID, error) {
 	if id != control.Latest {

@@ -21,6 +21,7 @@ type Backup struct {
 	owner    *Repository
 	folder   string // relative to the instance
 	manifest *backup.Manifest
+	signed   *signedSums // that everything is compared with, nil to rely on age alone
 }
 
 // Open finds a backup and reads its manifest; it does not verify. BACKUP_NOT_FOUND
@@ -49,6 +50,9 @@ func (b *Backup) Overview() backup.Overview { return b.manifest.Overview(b.Path(
 // KeyFile returns key.age: the backup key, wrapped to the operator's recipients. While
 // it is being replaced, this is the new one, which has its name a moment later.
 func (b *Backup) KeyFile(ctx context.Context) ([]byte, error) {
+	if b.signed != nil {
+		return b.signedKeyFile(ctx)
+	}
 	data, err := b.small(ctx, backup.KeyFile)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return data, err
@@ -98,7 +102,9 @@ func (b *Backup) service(service backup.Service) (backup.ServiceResult, error) {
 	return backup.ServiceResult{}, fault.Newf(fault.ItemNotFound, "backup %s has no part of %s", b.manifest.BackupID, service)
 }
 
-// Item reads one item and checks its digest, without reading the rest of its part.
+// Item reads one item and checks its digest, without reading the rest of its part. The
+// entry is one of [Backup.Catalog], after that has ended well: so the item is vouched
+// for by whatever vouches for the catalogue.
 func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Identity) ([]byte, error) {
 	if entry.Length < 0 || entry.Length > maxItem {
 		return nil, fault.Newf(fault.LimitExceeded, "item %s has %d bytes, at most %d are read at once", entry.ID, entry.Length, maxItem)
@@ -127,11 +133,37 @@ func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Id
 
 // decrypted streams a file of the backup through age.
 func (b *Backup) decrypted(ctx context.Context, name string, id seal.Identity) (io.ReadCloser, error) {
-	return b.watched(ctx, name, id, io.Discard)
+	if b.signed == nil {
+		return b.watched(ctx, name, id, io.Discard)
+	}
+	file, err := b.vouch(name)
+	if err != nil {
+		return nil, err
+	}
+	pipe, stop := b.download(ctx, name, file)
+	read := &vouchedReader{cipher: pipe, file: file}
+	if read.plain, err = seal.Decrypt(pipe, id); err != nil {
+		if bad := read.end(); bad != nil {
+			err = bad // what cannot be opened is not what was signed
+		}
+		return nil, errors.Join(missingIsDamage(err), stop())
+	}
+	return &stream{Reader: read, stop: stop}, nil
 }
 
 // watched is decrypted, and hands every byte to cipher before it is decrypted.
 func (b *Backup) watched(ctx context.Context, name string, id seal.Identity, cipher io.Writer) (io.ReadCloser, error) {
+	pipe, stop := b.download(ctx, name, cipher)
+	plain, err := seal.Decrypt(pipe, id)
+	if err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	return &stream{Reader: plain, stop: stop}, nil
+}
+
+// download streams a file of the backup as it lies on the share, and hands every byte to
+// cipher before. The caller stops it.
+func (b *Backup) download(ctx context.Context, name string, cipher io.Writer) (*io.PipeReader, func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	pr, pw := io.Pipe()
 	done := make(chan struct{})
@@ -140,17 +172,12 @@ func (b *Backup) watched(ctx context.Context, name string, id seal.Identity, cip
 		_, err := b.owner.store.Download(ctx, b.owner.at(b.folder, name), 0, io.MultiWriter(cipher, pw))
 		pw.CloseWithError(err) // nil becomes io.EOF
 	}()
-	stop := func() error {
+	return pr, func() error {
 		cancel()
 		err := pr.Close()
 		<-done
 		return err
 	}
-	plain, err := seal.Decrypt(pr, id)
-	if err != nil {
-		return nil, errors.Join(err, stop())
-	}
-	return &stream{Reader: plain, stop: stop}, nil
 }
 
 // stream is a reader whose Close ends the download behind it.

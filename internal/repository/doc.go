@@ -8,8 +8,9 @@
 //
 // It works on any share.Store, so that the worker, the command line and a test read
 // backups with the same code. It knows nothing of Temporal and holds no key. Start
-// reading at [Repository], then incoming.go for the way in, verify.go for the way
-// back, and replace.go for how a finished backup is changed; append.go and
-// ledger_read.go for the ledger, look.go and compare.go for what an audit sees,
-// controller.go and adopt.go for who writes here.
+// reading at [Repository], then incoming.go for the way in, verify.go and
+// open_signed.go for the way back, and replace.go for how a finished backup is changed;
+// append.go and ledger_read.go for the ledger, look.go and compare.go for what an audit
+// sees, verify_one.go for the same of one backup, controller.go and adopt.go for who
+// writes here.
 package repository
