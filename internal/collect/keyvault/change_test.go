@@ -18,7 +18,7 @@ import (
 	"infrabackup/tests/lab/stamp/inventory"
 )
 
-// TestChanges changes a vault when its secrets have been read.
+// TestChanges changes a vault when it has been read and is looked at again.
 func TestChanges(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*world)
@@ -34,7 +34,8 @@ func TestChanges(t *testing.T) {
 			w := newWorld(t)
 			w.put("secrets", "a", "v1")
 			w.put("secrets", "b", "v1")
-			w.once(t, w.on("GET", "/certificates/contacts"), func() { c.change(w) }) // the last request of a look
+			var looks atomic.Int64
+			w.once(t, func(r *http.Request) bool { return w.on("GET", "/keys")(r) && looks.Add(1) == 2 }, func() { c.change(w) })
 			r, err := w.capture(t)
 			require.NoError(t, err)
 			var got []string
