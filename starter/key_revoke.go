@@ -26,9 +26,10 @@ set"); --identity is a private key that opens the backups now.
 
 Everything is decrypted and encrypted on this machine, streamed from and to the share, so
 it takes as long as reading and writing all of it; a worker then reads it back, signs and
-replaces each backup in one step. An interrupted run is simply started again. Copies of
-the old files that somebody has made stay readable to the thief: change the secrets in
-them.`,
+replaces each backup in one step. An interrupted run is simply started again; nothing of
+it stays in --temp, and what it left in staging/ on the share is removed by that, or by a
+backup that starts a week later. Copies of the old files that somebody has made stay
+readable to the thief: change the secrets in them.`,
 		Example: "  infrabackup key revoke --compromised SHA256:3vq... --identity new-operator.key",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"syscall"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -28,7 +27,8 @@ type ReencryptOptions struct {
 	// Signer is the fingerprint of the key that [Repository.Swap] will sign with.
 	Signer string
 	// Temp is a local folder with room for the backup's largest file. Only cipher text
-	// is written there.
+	// is written there, and none of it outlives the process, where the platform allows
+	// that; elsewhere the next call with the same folder removes it.
 	Temp string
 	// Progress, when not nil, is called as files are read and read back; both count.
 	// Calls do not overlap.
@@ -88,6 +88,7 @@ func (r *Repository) Reencrypt(ctx context.Context, id backup.ID, old seal.Ident
 	if err != nil {
 		return Reencrypted{}, err
 	}
+	removeLeftovers(opts.Temp)
 	e := &reencryption{
 		from: &Backup{owner: r, folder: folder, manifest: m}, old: old,
 		to: backup.StagingPath(id), recipient: key.Recipient(), opts: opts,
@@ -145,17 +146,16 @@ func (e *reencryption) run(ctx context.Context, keyAge []byte, recipients []seal
 // file encrypts one file anew. It goes by way of a local file, so that nothing that
 // the signed sums do not vouch for reaches staging/.
 func (e *reencryption) file(ctx context.Context, want backup.File) (made backup.File, err error) {
-	local, err := os.CreateTemp(e.opts.Temp, "infrabackup-reencrypt-")
+	local, err := createNameless(e.opts.Temp)
 	if err != nil {
 		return made, localFault(e.opts.Temp, err)
 	}
 	defer func() {
-		closeErr, removeErr := local.Close(), os.Remove(local.Name())
-		if failed := errors.Join(closeErr, removeErr); failed != nil {
+		if failed := local.discard(); failed != nil {
 			err = errors.Join(err, localFault(e.opts.Temp, failed))
 		}
 	}()
-	made, err = e.encrypt(ctx, want, local)
+	made, err = e.encrypt(ctx, want, local.File)
 	if err != nil {
 		return made, err
 	}
@@ -261,26 +261,3 @@ func (t *tally) Write(p []byte) (int, error) {
 }
 
 func (t *tally) digest() string { return hex.EncodeToString(t.sum.Sum(nil)) }
-
-// localWriter writes to the local disk, whose errors are not the share's.
-type localWriter struct {
-	file   *os.File
-	folder string
-}
-
-// Write implements io.Writer.
-func (w *localWriter) Write(p []byte) (int, error) {
-	n, err := w.file.Write(p)
-	if err != nil {
-		err = localFault(w.folder, err)
-	}
-	return n, err
-}
-
-func localFault(folder string, err error) error {
-	code := fault.SpoolIO
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		code = fault.SpoolFull
-	}
-	return fault.New(code, "cannot use the folder for temporary files "+folder, err)
-}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
@@ -109,6 +110,49 @@ func TestReencryptAndSwap(t *testing.T) {
 			require.Empty(t, content(t, filepath.Join(w.folder, backup.StagingDir)))
 		})
 	}
+}
+
+// TestReencryptLeavesNothingWhenKilled: whoever kills the command finds no file in its
+// folder for temporary files, at whatever moment.
+func TestReencryptLeavesNothingWhenKilled(t *testing.T) {
+	w := newWorld(t)
+	w.make(testID, testStart)
+	looks := 0
+	var seen []os.DirEntry
+	_, err := w.reencrypt(t, newKeys(t, false), func(o *ReencryptOptions) {
+		o.Progress = func(string, int64, int64) {
+			there, err := os.ReadDir(o.Temp)
+			assert.NoError(t, err)
+			seen = append(seen, there...)
+			looks++
+		}
+	})
+	require.NoError(t, err)
+	require.Positive(t, looks)
+	require.Empty(t, seen)
+}
+
+func TestReencryptRemovesWhatTheDeadLeft(t *testing.T) {
+	w := newWorld(t)
+	w.make(testID, testStart)
+	id, err := w.open(testID, w.old)
+	require.NoError(t, err)
+	temp := t.TempDir()
+	others := []string{"infrabackup-reencrypt-notes.txt", "infrabackup-12", "12"}
+	for _, name := range append(others, "infrabackup-reencrypt-1234567", "infrabackup-reencrypt-89") {
+		require.NoError(t, touch(filepath.Join(temp, name)))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(temp, "infrabackup-reencrypt-5"), 0o700))
+	_, err = w.Reencrypt(t.Context(), testID, id, []seal.Recipient{newKeys(t, false).recipient},
+		ReencryptOptions{AllowedSigners: w.signers, Signer: w.signer.Fingerprint(), Temp: temp})
+	require.NoError(t, err)
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	var names []string
+	for _, entry := range left {
+		names = append(names, entry.Name())
+	}
+	require.ElementsMatch(t, append(others, "infrabackup-reencrypt-5"), names)
 }
 
 func (w *world) backup(t *testing.T) *backup.Manifest {
