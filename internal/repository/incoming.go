@@ -68,7 +68,8 @@ func (r *Repository) probeFile(ctx context.Context, first, second string) error 
 
 // Begin makes the folder of a backup in incoming/ and removes what dead runs left
 // there: one backup of an instance runs at a time, so whatever belongs to another
-// one is nobody's.
+// one is nobody's. In staging/ others may be at work meanwhile; what has not changed
+// there for a week is removed too.
 func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
 	entries, err := r.store.List(ctx, r.at(backup.IncomingDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -89,7 +90,14 @@ func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
 			return err
 		}
 	}
-	return r.store.MkdirAll(ctx, r.incoming(id))
+	if err := r.store.MkdirAll(ctx, r.incoming(id)); err != nil {
+		return err
+	}
+	made, err := r.store.Stat(ctx, r.incoming(id))
+	if err != nil {
+		return err
+	}
+	return r.clearStaging(ctx, made.Modified) // now by the share's clock, or earlier when this is repeated
 }
 
 func (r *Repository) incoming(id backup.ID, names ...string) string {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -284,13 +283,4 @@ func TestReplaceKeyRemovesWhatLiesBeside(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, got.Changed)
 	w.verify(w.old)
-}
-
-func TestBeginLeavesStagingAlone(t *testing.T) {
-	w := newWorld(t)
-	staged := filepath.Join(w.folder, backup.StagingPath("1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
-	require.NoError(t, os.MkdirAll(staged, 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(staged, backup.KeyFile), []byte("x"), 0o600))
-	require.NoError(t, w.Begin(t.Context(), testID))
-	require.FileExists(t, filepath.Join(staged, backup.KeyFile))
 }

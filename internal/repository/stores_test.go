@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/share"
 )
 
@@ -128,4 +130,43 @@ func (h *hooked) Rename(ctx context.Context, from, to string) error {
 		h.rename(from, to)
 	}
 	return h.Store.Rename(ctx, from, to)
+}
+
+// refusing is a store that refuses to read files and to rename anything below a folder,
+// which it lists.
+type refusing struct {
+	share.Store
+	code  fault.Code
+	below string
+}
+
+func (r *refusing) refuse(path string) error {
+	if path == r.below || strings.HasPrefix(path, r.below+"/") {
+		return fault.New(r.code, "cannot open "+path, nil)
+	}
+	return nil
+}
+
+// Download implements share.Store.
+func (r *refusing) Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error) {
+	if err := r.refuse(path); err != nil {
+		return 0, err
+	}
+	return r.Store.Download(ctx, path, offset, w)
+}
+
+// Open implements share.Store.
+func (r *refusing) Open(ctx context.Context, path string) (share.File, error) {
+	if err := r.refuse(path); err != nil {
+		return nil, err
+	}
+	return r.Store.Open(ctx, path)
+}
+
+// Rename implements share.Store.
+func (r *refusing) Rename(ctx context.Context, from, to string) error {
+	if err := r.refuse(from); err != nil {
+		return err
+	}
+	return r.Store.Rename(ctx, from, to)
 }

@@ -1,0 +1,143 @@
+package repository
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// otherID is of a backup that is not on the share of a new world.
+const otherID = backup.ID("1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
+
+// age sets the time of everything in staging/ back.
+func (w *world) age(by time.Duration) {
+	w.t.Helper()
+	at := time.Now().Add(-by)
+	require.NoError(w.t, filepath.WalkDir(filepath.Join(w.folder, backup.StagingDir), func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chtimes(path, at, at)
+	}))
+}
+
+// stage puts a file into staging/.
+func (w *world) stage(name string) {
+	w.t.Helper()
+	path := filepath.Join(w.folder, backup.StagingDir, name)
+	require.NoError(w.t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(w.t, os.WriteFile(path, []byte(name), 0o600))
+}
+
+func TestBeginClearsWhatWasGivenUp(t *testing.T) {
+	const own, other = string(testID), string(otherID)
+	whole := []string{other + "/" + backup.KeyFile, other + "/" + backup.PartFile(backup.AD), other + "/ca.tar.zst.age.0123456789abcdef.part"}
+	for name, c := range map[string]struct {
+		staged []string
+		age    time.Duration
+		fresh  string // written to since
+		stays  bool
+	}{
+		"a copy, long ago":                       {staged: whole, age: 8 * 24 * time.Hour},
+		"a copy, days ago":                       {staged: whole, age: 6 * 24 * time.Hour, stays: true},
+		"a copy that is written to":              {staged: whole, age: 30 * 24 * time.Hour, fresh: whole[2], stays: true},
+		"a copy that gets files":                 {staged: whole, age: 30 * 24 * time.Hour, fresh: other, stays: true},
+		"a copy of a backup that is there":       {staged: []string{own + "/" + backup.KeyFile}, age: 8 * 24 * time.Hour},
+		"an entry of the ledger":                 {staged: []string{backup.LedgerFile(7), backup.LedgerFile(8) + ".0123456789abcdef.part"}, age: 8 * 24 * time.Hour},
+		"a new entry of the ledger":              {staged: []string{backup.LedgerFile(7)}, age: time.Hour, stays: true},
+		"a replaced backup":                      {staged: []string{own + ".old/" + backup.KeyFile}, age: 8 * 24 * time.Hour},
+		"a replaced backup and another copy":     {staged: []string{own + ".old/" + backup.KeyFile, own + "/" + backup.KeyFile}, age: 8 * 24 * time.Hour},
+		"a replaced backup and one being copied": {staged: []string{own + ".old/" + backup.KeyFile, own + "/" + backup.KeyFile}, age: 8 * 24 * time.Hour, fresh: own, stays: true},
+		"the only copies of a backup":            {staged: []string{other + ".old/" + backup.KeyFile, other + "/" + backup.KeyFile}, age: 99 * 24 * time.Hour, stays: true},
+		"the only copy of a backup":              {staged: []string{other + ".old/" + backup.KeyFile}, age: 99 * 24 * time.Hour, stays: true},
+		"a stranger":                             {staged: []string{"notes.txt"}, age: 99 * 24 * time.Hour, stays: true},
+		"a stranger's folder":                    {staged: []string{"notes/" + backup.KeyFile}, age: 99 * 24 * time.Hour, stays: true},
+		"a stranger in a copy":                   {staged: append(whole, other+"/notes.txt"), age: 99 * 24 * time.Hour, stays: true},
+		"a stranger's name in a copy":            {staged: append(whole, other+"/a b"), age: 99 * 24 * time.Hour, stays: true},
+		"a folder in a copy":                     {staged: append(whole, other+"/ad/"+backup.KeyFile), age: 99 * 24 * time.Hour, stays: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.make(testID, testStart)
+			before := content(t, w.folder)
+			for _, file := range c.staged {
+				w.stage(file)
+			}
+			w.age(c.age)
+			if c.fresh != "" {
+				now := time.Now()
+				require.NoError(t, os.Chtimes(filepath.Join(w.folder, backup.StagingDir, c.fresh), now, now))
+			}
+			if c.stays {
+				maps.Copy(before, content(t, w.folder))
+			}
+			require.NoError(t, w.Begin(t.Context(), "3b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
+			require.Equal(t, before, content(t, w.folder))
+			left, err := os.ReadDir(filepath.Join(w.folder, backup.StagingDir))
+			require.NoError(t, err)
+			require.Equal(t, c.stays, len(left) > 0)
+		})
+	}
+}
+
+// TestRevokeGoesOnAfterItWasClearedAway: who comes back after a long time is told that
+// there is nothing to swap, and begins again.
+func TestRevokeGoesOnAfterItWasClearedAway(t *testing.T) {
+	w := newWorld(t)
+	w.make(testID, testStart)
+	staged, err := w.reencrypt(t, newKeys(t, false))
+	require.NoError(t, err)
+	require.NoError(t, w.Begin(t.Context(), otherID))
+	require.DirExists(t, w.staged(""), "a revoke is under way")
+	w.age(8 * 24 * time.Hour)
+	require.NoError(t, w.Begin(t.Context(), otherID))
+	require.NoDirExists(t, w.staged(""))
+	_, err = w.Swap(t.Context(), testID, w.swapOptions(staged.Sums, w.sums()))
+	require.ErrorIs(t, err, fault.BackupNotFound)
+	w.verify(w.old)
+	to := newKeys(t, true)
+	staged, err = w.reencrypt(t, to)
+	require.NoError(t, err)
+	_, err = w.Swap(t.Context(), testID, w.swapOptions(staged.Sums, w.sums()))
+	require.NoError(t, err)
+	w.verify(to)
+}
+
+// TestClearingMayEndAtAnyMoment: the next backup clears away the rest.
+func TestClearingMayEndAtAnyMoment(t *testing.T) {
+	w := newWorld(t)
+	w.make(testID, testStart)
+	clean := content(t, w.folder)
+	w.stage(string(testID) + "/" + backup.KeyFile)
+	w.stage(string(testID) + "/" + backup.ManifestFile)
+	w.stage(string(testID) + ".old/" + backup.KeyFile)
+	whole := content(t, w.folder)
+	everyDeath(t, w.store, func() { restore(t, w.folder, whole); w.age(8 * 24 * time.Hour) }, func() error {
+		return w.Begin(t.Context(), otherID)
+	}, func(t *testing.T) {
+		w.age(8 * 24 * time.Hour)
+		require.NoError(t, w.Begin(t.Context(), "3b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
+		require.Equal(t, clean, content(t, w.folder))
+	})
+}
+
+// TestClearingWaitsForWhoHasItOpen: what cannot be moved now is no reason to take no
+// backup.
+func TestClearingWaitsForWhoHasItOpen(t *testing.T) {
+	for _, code := range []fault.Code{fault.ShareBusy, fault.ShareAccessDenied} {
+		w := newWorld(t)
+		w.make(testID, testStart)
+		w.stage(string(otherID) + "/" + backup.KeyFile)
+		w.age(8 * 24 * time.Hour)
+		held := New(&refusing{Store: w.store, code: code, below: w.at(backup.StagingDir)}, "lab")
+		require.NoError(t, held.Begin(t.Context(), "3b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
+		require.FileExists(t, filepath.Join(w.folder, backup.StagingPath(otherID), backup.KeyFile))
+	}
+}
