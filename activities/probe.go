@@ -21,9 +21,9 @@ type sessioned interface {
 }
 
 // ProbeShare does the whole check with a proposed revision, on a connection of its own
-// that it ends: everything that a backup needs from the share, that no other
-// controller writes there (or, with Adopt, that what it left is sound), and that a
-// backup key can be wrapped to the recipients.
+// that it ends: that the share lies beside other instances' folders and in none, everything
+// that a backup needs from it, that no other controller writes there (or, with Adopt, that
+// what it left is sound), and that a backup key can be wrapped to the recipients.
 func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (out flow.ProbeShareOutput, err error) {
 	s, err := a.settings(ctx, in.Revision)
 	if err != nil {
@@ -32,12 +32,21 @@ func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (o
 	if _, _, err := a.makeKey(ctx, s); err != nil { // tried, and forgotten
 		return out, err
 	}
+	now, err := a.settings(ctx, 0)
+	if err != nil && fault.CodeOf(err) != fault.NotEnabled {
+		return out, err
+	}
 	began := a.Now()
 	store, err := a.OpenStore(ctx, s)
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, closed(store)) }()
+	if now.Revision == 0 || now.Share.Place() != s.Share.Place() {
+		if err := a.outside(ctx, store, s, now.Share); err != nil {
+			return out, err
+		}
+	}
 	space, err := a.probe(ctx, store, s, in, &out)
 	if err != nil {
 		return out, err
@@ -46,7 +55,10 @@ func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (o
 	if described, ok := store.(sessioned); ok {
 		out.Dialect, out.Cipher = described.Describe()
 	}
-	return out, a.compare(ctx, s, in, &out)
+	if now.Revision == 0 {
+		return out, nil
+	}
+	return out, a.compare(ctx, now, s, in, &out)
 }
 
 func closed(store share.Store) error {
@@ -83,14 +95,7 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 // compare looks at the share in force, when the proposal names another one. One that
 // does not answer is often the reason for moving, so that is no failure unless it is to
 // be copied.
-func (a *Activities) compare(ctx context.Context, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) error {
-	now, err := a.settings(ctx, 0)
-	if fault.CodeOf(err) == fault.NotEnabled {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+func (a *Activities) compare(ctx context.Context, now, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) (err error) {
 	out.Before = now.Share
 	if now.Share.Place() == s.Share.Place() {
 		if in.Copy {

@@ -20,7 +20,7 @@ func (a *app) shareCommand() *cobra.Command {
 		Short: "Write to another share from now on",
 		Long: `Write backups to another share from now on. The new share is probed first, as "enable"
 does; when anything fails, the old one stays in force. A backup that runs goes on with
-the share that it began with.
+the share that it began with. A path inside an instance's own folder is refused.
 
 The backups on the old share stay there, and "backup list" shows those of the share in
 force only. With --copy all of them are copied first, every byte is compared, and only

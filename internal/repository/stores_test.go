@@ -133,11 +133,12 @@ func (h *hooked) Rename(ctx context.Context, from, to string) error {
 }
 
 // refusing is a store that refuses to read files and to rename anything below a folder,
-// which it lists.
+// which it lists unless it is closed.
 type refusing struct {
 	share.Store
-	code  fault.Code
-	below string
+	code   fault.Code
+	below  string // or one file
+	closed bool
 }
 
 func (r *refusing) refuse(path string) error {
@@ -169,4 +170,12 @@ func (r *refusing) Rename(ctx context.Context, from, to string) error {
 		return err
 	}
 	return r.Store.Rename(ctx, from, to)
+}
+
+// List implements share.Store.
+func (r *refusing) List(ctx context.Context, path string) ([]share.Info, error) {
+	if err := r.refuse(path); err != nil && r.closed {
+		return nil, err
+	}
+	return r.Store.List(ctx, path)
 }

@@ -163,3 +163,14 @@ func (s Share) Place() string {
 	path := strings.Trim(strings.ReplaceAll(s.Path, "/", `\`), `\`)
 	return `\\` + strings.ToLower(path)
 }
+
+// InstanceFolder is where an instance's backups lie on the share.
+func (s Share) InstanceFolder(instance string) string {
+	return strings.TrimRight(strings.ReplaceAll(s.Path, "/", `\`), `\`) + `\` + instance
+}
+
+// Within reports whether the share is the folder, given as a UNC path, or lies in it.
+func (s Share) Within(folder string) bool {
+	place, above := s.Place(), Share{Path: folder}.Place()
+	return place == above || strings.HasPrefix(place, above+`\`)
+}

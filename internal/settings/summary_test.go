@@ -46,3 +46,18 @@ func TestPlace(t *testing.T) {
 	}
 	require.NotEqual(t, want, Share{Path: `\\fs.example.com\AzSBackups\site2`}.Place())
 }
+
+func TestWithin(t *testing.T) {
+	folder := Share{Path: `//FS.example.com/AzSBackups/site1/`}.InstanceFolder("local")
+	require.Equal(t, `\\FS.example.com\AzSBackups\site1\local`, folder)
+	for path, want := range map[string]bool{
+		`\\fs.example.com\AzSBackups\site1\local`:           true,
+		`//fs.example.com/azsbackups/Site1/Local/backups/x`: true,
+		`\\fs.example.com\AzSBackups\site1\local2`:          false,
+		`\\fs.example.com\AzSBackups\site1`:                 false,
+		`\\fs.example.com\site1\local`:                      false,
+		`\\fs2.example.com\AzSBackups\site1\local`:          false,
+	} {
+		require.Equal(t, want, Share{Path: path}.Within(folder), path)
+	}
+}

@@ -42,6 +42,15 @@ func (u UNC) String() string {
 	return s
 }
 
+// Parent is the folder above, false for the share's own folder, which has none.
+func (u UNC) Parent() (UNC, bool) {
+	if u.Path == "" {
+		return UNC{}, false
+	}
+	u.Path = u.Path[:max(0, strings.LastIndexByte(u.Path, '\\'))]
+	return u, true
+}
+
 // ParseUNC reads \\host\share[\path] or //host/share[/path]; one separator at
 // the end is forgiven. It refuses with SHARE_INVALID what no SMB server could
 // mean (ports, empty elements, "." and "..", characters that Windows does not

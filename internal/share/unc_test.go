@@ -126,3 +126,13 @@ func FuzzCheckPath(f *testing.F) {
 		}
 	})
 }
+
+func TestParent(t *testing.T) {
+	unc, err := share.ParseUNC(`\\fs\AzSBackups\a b\c`)
+	require.NoError(t, err)
+	var above []string
+	for parent, ok := unc.Parent(); ok; parent, ok = parent.Parent() {
+		above = append(above, parent.String())
+	}
+	require.Equal(t, []string{`\\fs\AzSBackups\a b`, `\\fs\AzSBackups`}, above)
+}

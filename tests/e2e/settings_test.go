@@ -64,6 +64,8 @@ func TestShareChanges(t *testing.T) {
 		"wrong password": {[]string{o.shareFolder("refused"), "--username", o.env["LAB_SHARE_USER"], "--password-file", o.file("wrong")}, fault.ShareAuthFailed},
 		"Azure":          {[]string{`\\account.file.core.windows.net\share`}, fault.ShareUnsupported},
 		"the same":       {[]string{o.env["LAB_SHARE"]}, fault.SettingsInvalid},
+		"the folder":     {[]string{o.env["LAB_SHARE"] + `\` + o.instance}, fault.SettingsInvalid},
+		"inside":         {[]string{o.env["LAB_SHARE"] + `\` + o.instance + `\backups`}, fault.SettingsInvalid},
 		"copy to itself": {[]string{o.env["LAB_SHARE"], "--transport", "signed", "--copy"}, fault.SettingsInvalid},
 	} {
 		o.refused(o.run(append([]string{"share", "set", "-o", "json"}, c.args...)...), c.code)
@@ -98,7 +100,7 @@ func TestShareChanges(t *testing.T) {
 		require.NotEmpty(t, r.By)
 		require.NotContains(t, fmt.Sprint(r), "not-the-password")
 	}
-	require.Equal(t, map[settings.Outcome]int{settings.Applied: 4, settings.Refused: 4}, outcomes, "%+v", history)
+	require.Equal(t, map[settings.Outcome]int{settings.Applied: 4, settings.Refused: 6}, outcomes, "%+v", history)
 }
 
 // TestCredentialChanges gives wrong accounts, and then the right one.

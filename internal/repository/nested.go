@@ -1,0 +1,35 @@
+package repository
+
+import (
+	"context"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/share"
+)
+
+// IsInstanceFolder reports whether the store's own folder is that of an instance, where
+// no share may begin: what was written there would lie among the instance's backups. The
+// sign is a controller.json that can be understood, or allowed_signers beside backups/.
+// What the account may not look at is no sign.
+func IsInstanceFolder(ctx context.Context, store share.Store) (bool, error) {
+	here := &Repository{store: store} // at the store's own folder instead of one below it
+	data, err := here.read(ctx, backup.ControllerFile, maxClaim)
+	switch {
+	case err == nil:
+		if _, err := decodeClaim(data); err == nil {
+			return true, nil
+		}
+	case !missing(err) && !isStrange(err):
+		return false, err
+	}
+	for name, isDir := range map[string]bool{backup.AllowedSignersFile: false, backup.BackupsDir: true} {
+		info, err := store.Stat(ctx, name)
+		if missing(err) || isStrange(err) || err == nil && info.IsDir != isDir {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}

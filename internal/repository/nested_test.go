@@ -1,0 +1,63 @@
+package repository
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/share/dir"
+)
+
+func TestIsInstanceFolder(t *testing.T) {
+	const claimed = `{"controllerId":"` + testController + `","instance":"local","since":"2026-11-22T08:30:00Z"}`
+	for name, c := range map[string]struct {
+		files   map[string]string
+		refuses string
+		want    bool
+	}{
+		"claimed":               {files: map[string]string{backup.ControllerFile: claimed}, want: true},
+		"from before claims":    {files: map[string]string{backup.AllowedSignersFile: "x", "backups/x": ""}, want: true},
+		"claim damaged":         {files: map[string]string{backup.ControllerFile: "?", backup.AllowedSignersFile: "x", "backups/x": ""}, want: true},
+		"claim refused":         {files: map[string]string{backup.ControllerFile: claimed}, refuses: backup.ControllerFile},
+		"empty":                 {},
+		"above instances":       {files: map[string]string{"local/controller.json": claimed, "local/backups/x": ""}},
+		"above instance backup": {files: map[string]string{"backups/controller.json": claimed, "backups/backups/x": ""}},
+		"another's controller":  {files: map[string]string{backup.ControllerFile: `{"name":"a game pad"}`}},
+		"another's backups":     {files: map[string]string{"backups/monday.bak": ""}},
+		"another's signers":     {files: map[string]string{backup.AllowedSignersFile: "x", backup.BackupsDir: "a file"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			for file, data := range c.files {
+				require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(folder, file)), 0o700))
+				require.NoError(t, os.WriteFile(filepath.Join(folder, file), []byte(data), 0o600))
+			}
+			store, err := dir.Open(folder)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, store.Close()) }()
+			got, err := IsInstanceFolder(t.Context(), &refusing{Store: store, code: fault.ShareAccessDenied, below: c.refuses})
+			require.NoError(t, err)
+			require.Equal(t, c.want, got)
+		})
+	}
+	_, err := IsInstanceFolder(t.Context(), &crashing{dead: true})
+	require.ErrorIs(t, err, errCrash)
+}
+
+// TestInstanceFolderIsKnown: the folder that a backup makes is one.
+func TestInstanceFolderIsKnown(t *testing.T) {
+	k := newKeeper(t, 3)
+	k.backUp()
+	for folder, want := range map[string]bool{k.path(): true, k.folder: false, k.path(backup.BackupsDir): false} {
+		store, err := dir.Open(folder)
+		require.NoError(t, err)
+		got, err := IsInstanceFolder(t.Context(), store)
+		require.NoError(t, err)
+		require.Equal(t, want, got, folder)
+		require.NoError(t, store.Close())
+	}
+}
