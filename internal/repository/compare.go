@@ -69,6 +69,8 @@ func (l *look) judge(f folderFacts, there map[string]bool) {
 	case f.unfinished:
 		l.found.add(fault.RewrapUnfinished, folder, unfinishedMessage)
 	case f.sums == s.SumsSHA256:
+	case f.denied:
+		l.found.add(fault.ShareAccessDenied, sums, "the account may not read the file")
 	case f.sums == "":
 		l.found.add(fault.BackupDamaged, sums, "the file is missing or cannot be read")
 	case slices.Contains(s.earlier, f.sums):

@@ -26,24 +26,24 @@ func (v *verification) checkItems(ctx context.Context) error {
 		return nil // reported already
 	}
 	if err != nil {
-		return v.damage(v.keyName, err)
+		return v.damage(ctx, v.keyName, err)
 	}
 	identity, err := seal.OpenBackupKey(keyFile, v.opts.Identities)
 	if err != nil {
-		return v.damage(v.keyName, err)
+		return v.damage(ctx, v.keyName, err)
 	}
 	entries, stop := iter.Pull2(catalogEntries(ctx, b, identity))
 	defer stop()
 	walk := &itemWalk{v: v, next: entries}
 	if err := walk.advance(); err != nil {
-		return v.damage(backup.CatalogFile, err)
+		return v.damage(ctx, backup.CatalogFile, err)
 	}
 	for _, s := range v.manifest.Services {
 		if s.File == "" {
 			continue
 		}
 		if err := walk.part(ctx, b, s, identity); err != nil {
-			if err := v.damage(s.File, err); err != nil {
+			if err := v.damage(ctx, s.File, err); err != nil {
 				return err
 			}
 			return nil // the rest cannot be matched with the catalogue any more
@@ -55,9 +55,9 @@ func (v *verification) checkItems(ctx context.Context) error {
 	return nil
 }
 
-// damage turns damage of a file into a finding and passes other errors on. A file that
-// was missing from the beginning is reported already.
-func (v *verification) damage(name string, err error) error {
+// damage turns damage of a file and its denial into a finding and passes other errors on.
+// A file that was missing from the beginning is reported already.
+func (v *verification) damage(ctx context.Context, name string, err error) error {
 	if _, was := v.sizes[name]; !was && missing(err) {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (v *verification) damage(name string, err error) error {
 		v.find(name, err.Error())
 		return nil
 	}
-	return err
+	return v.denied(ctx, name, err)
 }
 
 // catalogEntries turns the catalogue's callback into a sequence.

@@ -51,6 +51,9 @@ func (r *Repository) List(ctx context.Context, limit int) (Listing, error) {
 				overviews[i] = &overview
 			case fault.CodeOf(err) == fault.BackupDamaged || errors.Is(err, fs.ErrNotExist):
 				findings[i] = &backup.Finding{Code: string(fault.BackupDamaged), File: r.at(folder, backup.ManifestFile), Message: err.Error()}
+			case fault.CodeOf(err) == fault.ShareAccessDenied:
+				found := deniedFinding(r.at(folder, backup.ManifestFile), err) // the folder above was listed
+				findings[i] = &found
 			default:
 				return err // the share, not the backup
 			}

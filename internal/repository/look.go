@@ -32,6 +32,7 @@ type folderFacts struct {
 	name       string
 	id         backup.ID
 	sums       string // digest of SHA256SUMS, empty when it cannot be read
+	denied     bool   // the account may not read that
 	unfinished bool   // its key was being replaced
 }
 
@@ -123,6 +124,8 @@ func (r *Repository) folderFacts(ctx context.Context, name string) (folderFacts,
 	switch {
 	case err == nil:
 		facts.sums = describe("", sums).SHA256
+	case fault.CodeOf(err) == fault.ShareAccessDenied:
+		facts.denied = true // the folder above it was listed
 	case !missing(err) && !isStrange(err):
 		return facts, err
 	}

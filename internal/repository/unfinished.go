@@ -85,7 +85,7 @@ func (v *verification) chooseKey(ctx context.Context) error {
 		}
 		got, err := v.owner.digest(ctx, v.at(next), nil)
 		if err != nil && !missing(err) {
-			return err
+			return v.denied(ctx, next, err)
 		}
 		if err == nil && got.SHA256 == want.SHA256 {
 			v.keyName = next

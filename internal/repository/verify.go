@@ -34,8 +34,9 @@ type VerifyOptions struct {
 // that manifest, folder and sums agree, and with identities that every item decrypts to
 // what the catalogue says. A backup whose key was being replaced is checked by the sums
 // that are signed, wherever they lie, and has that one finding when all else is well.
-// What is wrong is a finding; the error is for what kept it from looking, such as a
-// share that does not answer or an identity that does not fit.
+// What is wrong is a finding, and so is a file that the account may not read; the error
+// is for what kept it from looking, such as a share that does not answer or an identity
+// that does not fit.
 func (r *Repository) Verify(ctx context.Context, id backup.ID, opts VerifyOptions) (backup.Verdict, error) {
 	folder, err := r.locate(ctx, id)
 	if err != nil {
@@ -135,7 +136,7 @@ func (v *verification) listStrangers(ctx context.Context) error {
 	return err
 }
 
-// small reads a file of the backup. Absence and damage become findings.
+// small reads a file of the backup. Absence, damage and denial become findings.
 func (v *verification) small(ctx context.Context, name string, limit int64) ([]byte, error) {
 	if _, ok := v.sizes[name]; !ok {
 		v.find(name, "the file is missing")
@@ -146,7 +147,10 @@ func (v *verification) small(ctx context.Context, name string, limit int64) ([]b
 		v.find(name, err.Error())
 		return nil, nil
 	}
-	return data, err
+	if err != nil {
+		return nil, v.denied(ctx, name, err)
+	}
+	return data, nil
 }
 
 func (v *verification) readSums(ctx context.Context) error {
@@ -210,7 +214,7 @@ func (v *verification) readFile(ctx context.Context, want backup.File) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return v.denied(ctx, name, err)
 	}
 	v.actual[want.Name] = got
 	v.verdict.Files++
@@ -288,7 +292,7 @@ func (v *verification) checkManifest(ctx context.Context) error {
 		signed[file.Name] = file.SHA256
 	}
 	for _, file := range m.Files {
-		if signed[file.Name] != file.SHA256 {
+		if v.sums != nil && signed[file.Name] != file.SHA256 {
 			v.find(file.Name, "manifest and sums disagree about the file")
 		}
 		if got, ok := v.actual[file.Name]; ok && got.Size != file.Size {

@@ -3,6 +3,7 @@ package smb_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,6 +128,26 @@ func TestRefusedShare(t *testing.T) {
 	_, err := store.Download(ctx, "file", 0, &got)
 	require.NoError(t, err)
 	require.Equal(t, "x", got.String())
+}
+
+// TestRefusedFile: a file that the account may not read is told from a folder that it may
+// not list.
+func TestRefusedFile(t *testing.T) {
+	server := startSamba(t, "", "[share]", "force user = nobody")
+	require.NoError(t, os.Chmod(filepath.Dir(server.Folder), 0o755))
+	require.NoError(t, os.Mkdir(filepath.Join(server.Folder, "folder"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(server.Folder, "folder/file"), []byte("x"), 0o600))
+	store, ctx := server.open(), t.Context()
+	_, err := store.Download(ctx, "folder/file", 0, io.Discard)
+	require.ErrorIs(t, err, fault.ShareAccessDenied)
+	_, err = store.Open(ctx, "folder/file")
+	require.ErrorIs(t, err, fault.ShareAccessDenied)
+	info, err := store.Stat(ctx, "folder/file")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, info.Size)
+	list, err := store.List(ctx, "folder")
+	require.NoError(t, err)
+	require.Len(t, list, 1)
 }
 
 func TestRefusedAddress(t *testing.T) {
