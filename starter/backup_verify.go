@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -130,12 +131,8 @@ func (a *app) noteLedger(seen *backup.LedgerSeen) {
 
 func (a *app) printVerdict(v backup.Verdict) error {
 	return a.print(v, func(w *tabwriter.Writer) {
-		verdict := "good"
-		if len(v.Findings) > 0 {
-			verdict = "DAMAGED OR FORGED"
-		}
 		line(w, "Backup:", v.BackupID)
-		line(w, "Verdict:", verdict)
+		line(w, "Verdict:", verdictWord(v.Findings))
 		line(w, "Read:", fmt.Sprintf("%d files, %s", v.Files, size(v.Bytes)))
 		if v.Items > 0 {
 			line(w, "Decrypted:", fmt.Sprintf("%d items", v.Items))
@@ -148,6 +145,20 @@ func (a *app) printVerdict(v backup.Verdict) error {
 			line(w, f.Code+":", f.File+": "+f.Message)
 		}
 	})
+}
+
+// verdictWord sums findings up. A file that may not be read is no damage, and no good
+// backup either.
+func verdictWord(findings []backup.Finding) string {
+	denied := func(f backup.Finding) bool { return f.Code == string(fault.ShareAccessDenied) }
+	switch {
+	case len(findings) == 0:
+		return "good"
+	case !slices.ContainsFunc(findings, func(f backup.Finding) bool { return !denied(f) }):
+		return "NOT KNOWN, not everything may be read"
+	default:
+		return "DAMAGED OR FORGED"
+	}
 }
 
 // ledgerSeen says how far a ledger reaches.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -93,11 +94,11 @@ func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (backup.Au
 
 func (a *app) printAudit(audit backup.Audit) error {
 	return a.print(audit, func(w *tabwriter.Writer) {
-		verdict := "good"
-		if !audit.Good() {
-			verdict = "DAMAGED OR FORGED"
+		all := slices.Clone(audit.Findings)
+		for _, v := range audit.Backups {
+			all = append(all, v.Findings...)
 		}
-		line(w, "Verdict:", verdict)
+		line(w, "Verdict:", verdictWord(all))
 		line(w, "Ledger:", ledgerSeen(audit.Entries, audit.Head))
 		for _, f := range audit.Findings {
 			line(w, f.Code+":", f.File+": "+f.Message)
