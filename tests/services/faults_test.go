@@ -128,6 +128,35 @@ func (w *world) misbehave(t *testing.T, service backup.Service) {
 	}
 }
 
+// TestMissingLists answers 404 to the lists that say where to look, while every
+// subscription is there: no service may take that for an empty subscription.
+func TestMissingLists(t *testing.T) {
+	w := newWorld(t, options{resources: 200})
+	for _, path := range []string{"/locations", "/resourcegroups", "/resources"} {
+		for _, service := range stampServices {
+			t.Run(string(service)+" "+path, func(t *testing.T) {
+				w.open(t, "")
+				var struck atomic.Bool
+				missing := func(r *http.Request) bool {
+					return strings.HasSuffix(strings.ToLower(r.URL.Path), path) && strings.Count(r.URL.Path, "/") == 3
+				}
+				defer w.stamp.Observe(func(r *http.Request) {
+					if missing(r) {
+						struck.Store(true)
+					}
+				})()
+				defer w.stamp.Inject(stamp.Fault{Kind: stamp.Refusal, Status: http.StatusNotFound, Match: missing})()
+				r, err := w.capture(t, service)
+				if struck.Load() {
+					w.requireOutcome(t, service, failing(fault.SourceInvalid), r, err)
+				} else {
+					w.requireOutcome(t, service, whole, r, err)
+				}
+			})
+		}
+	}
+}
+
 func (w *world) requireOutcome(t *testing.T, service backup.Service, want outcome, r *collecttest.Recorder, err error) {
 	t.Helper()
 	if err != nil {

@@ -127,7 +127,11 @@ func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) e
 		return f
 	}, func(f fetched) error {
 		if gone(f.err) {
-			w.Vanished(strings.TrimSuffix(f.path, "/resources"))
+			subscription := strings.TrimSuffix(f.path, "/resources")
+			if err := m.went(ctx, strings.TrimPrefix(subscription, "/subscriptions/"), f.err); err != nil {
+				return err
+			}
+			w.Vanished(subscription)
 			return nil
 		}
 		return f.drain(ctx, func(page *azure.Page) error {

@@ -106,6 +106,19 @@ func (m *manager) remembered(known map[string][]string, subscription string, ask
 	return names, err
 }
 
+// went makes sure that a subscription is not there any more, after an answer that may
+// say so. While it is there, what was asked for is missing, and said is returned.
+func (m *manager) went(ctx context.Context, subscription string, said error) error {
+	now, err := m.client.Subscriptions(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(now, func(s azure.Subscription) bool { return s.ID == subscription }) {
+		return said
+	}
+	return nil
+}
+
 // renew makes the next look see subscriptions and groups that came meanwhile, and no
 // longer those that went.
 func (m *manager) renew(ctx context.Context) error {

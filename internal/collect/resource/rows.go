@@ -78,7 +78,7 @@ func (w *Walk) belowTracked(ctx context.Context, row *Type) error {
 				}
 				err = w.inOrder(ctx, lists, func(f fetched) error {
 					if gone(f.err) {
-						return nil // the resource went meanwhile, and its assignments with it
+						return w.leftOut(f) // the resource went meanwhile, and its assignments with it
 					}
 					return w.collection(ctx, f)
 				})
@@ -88,6 +88,17 @@ func (w *Walk) belowTracked(ctx context.Context, row *Type) error {
 			}
 		}
 	}
+	return nil
+}
+
+// leftOut notes a collection below a resource that is not there, unless the stamp says
+// that the resource itself is not.
+func (w *Walk) leftOut(f fetched) error {
+	var said *azure.AnswerError
+	if errors.As(f.err, &said) && slices.Contains([]string{"ResourceNotFound", "ParentResourceNotFound", "ResourceGroupNotFound", "SubscriptionNotFound"}, said.Code) {
+		return nil
+	}
+	w.Gap(backup.Gap{Code: GapCollectionRefused, Object: f.row.Type, Count: 1, Reason: "The stamp offers it and refuses its list."})
 	return nil
 }
 
@@ -110,10 +121,10 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 			more := true
 			err := InOrder(ctx, Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) based {
 				paths, err := m.bases(ctx, row, s.ID)
-				return based{paths, err}
+				return based{s.ID, paths, err}
 			}, func(b based) error {
 				if gone(b.err) {
-					return nil // the subscription went; the next look has no such list
+					return m.went(ctx, b.subscription, b.err) // the next look has no such list
 				}
 				for _, base := range b.paths {
 					l.path = row.collection(base)
@@ -136,8 +147,9 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 
 // based is where a row's collections of a subscription lie.
 type based struct {
-	paths []string
-	err   error
+	subscription string
+	paths        []string
+	err          error
 }
 
 // bases are the paths below which a row's collections of a subscription lie.
