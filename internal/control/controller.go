@@ -139,6 +139,7 @@ func (c *Controller) fault(err error) error {
 		busy        *serviceerror.ResourceExhausted
 		cancelled   *serviceerror.Canceled
 		early       *serviceerror.WorkflowNotReady
+		unpolled    *serviceerror.FailedPrecondition
 		terminated  *temporal.TerminatedError
 	)
 	switch {
@@ -148,6 +149,8 @@ func (c *Controller) fault(err error) error {
 		return fault.New(fault.Cancelled, "the run was terminated", nil)
 	case errors.As(err, &early):
 		return fault.New(fault.NoWorker, "no worker has taken up the run yet", nil)
+	case errors.As(err, &unpolled) && strings.Contains(unpolled.Message, "no poller"):
+		return fault.Newf(fault.NoWorker, "no worker of instance %s was there of late", c.instance)
 	case errors.As(err, &busy):
 		return fault.New(fault.TemporalUnreachable, "Temporal is overloaded", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &deadline):

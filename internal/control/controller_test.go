@@ -215,6 +215,7 @@ func TestFaults(t *testing.T) {
 		"namespace":         {serviceerror.NewNamespaceNotFound("ns"), fault.TemporalUnreachable},
 		"no entity":         {serviceerror.NewNotFound("x"), fault.NotEnabled},
 		"too early":         {serviceerror.NewWorkflowNotReady("x"), fault.NoWorker},
+		"no poller":         {serviceerror.NewFailedPrecondition("no poller seen for task queue recently, worker may be down"), fault.NoWorker},
 		"query failed":      {serviceerror.NewQueryFailed("x"), fault.Internal},
 		"application":       {sdk.NewApplicationError("SHARE_FULL: full", "SHARE_FULL"), fault.ShareFull},
 		"cancelled run":     {sdk.NewCanceledError(), fault.Cancelled},
