@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hirochachacha/go-smb2"
 
@@ -24,23 +25,53 @@ type Session struct {
 	Address string
 }
 
-// dialer makes connections. It remembers a refused login: the password stays the
-// same for the dialer's life, and trying it again could lock the account.
+// dialer makes connections, one after the other. It remembers a refused login: the
+// password stays the same for the dialer's life, and trying it again, or several times
+// at once, could lock the account.
 type dialer struct {
 	config Config
+	turn   chan struct{} // held while a connection is made
 
-	mu      sync.Mutex
-	refused *fault.Fault
+	mu       sync.Mutex
+	refused  *fault.Fault
+	failed   error     // of the newest attempt that failed
+	failedAt time.Time // when it did
 }
+
+func newDialer(config Config) *dialer { return &dialer{config: config, turn: make(chan struct{}, 1)} }
 
 // dialects are offered in this order, each on a TCP connection of its own: the
 // library offers either one or all, SMB 2 included.
 var dialects = []uint16{dialect311, dialect302, dialect300}
 
-// dial makes a connection, logs in and mounts the share. It offers one dialect
-// after the other until one is accepted; from then on there is no second attempt,
-// whatever happens.
+// dial makes a connection, logs in and mounts the share. Whoever waited for another
+// one's attempt shares its failure, instead of waiting as long for one's own.
 func (d *dialer) dial(ctx context.Context) (*connection, error) {
+	began := time.Now()
+	select {
+	case d.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("connecting to %s: %w", d.config.UNC.Host, ctx.Err())
+	}
+	defer func() { <-d.turn }()
+	d.mu.Lock()
+	failed, at := d.failed, d.failedAt
+	d.mu.Unlock()
+	if failed != nil && at.After(began) {
+		return nil, failed
+	}
+	c, err := d.connection(ctx)
+	if err != nil && ctx.Err() == nil { // the end of one caller's patience is no failure
+		d.mu.Lock()
+		d.failed, d.failedAt = err, time.Now()
+		d.mu.Unlock()
+	}
+	return c, err
+}
+
+// connection offers one dialect after the other until one is accepted; from then on
+// there is no second attempt, whatever happens.
+func (d *dialer) connection(ctx context.Context) (*connection, error) {
 	var reasons []error
 	answered := false
 	for _, dialect := range dialects {

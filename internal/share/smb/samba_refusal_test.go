@@ -3,11 +3,13 @@ package smb_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,6 +99,33 @@ func TestLoginIsNotRepeated(t *testing.T) {
 		require.ErrorIs(t, err, fault.ShareAuthFailed)
 	}
 	require.Equal(t, 2, server.Logins())
+}
+
+// Calls that need new connections at the same time try a changed password once between
+// them, so that the account is not locked.
+func TestLoginIsNotRepeatedAtOnce(t *testing.T) {
+	for name, restart := range map[string]bool{"first more connections": false, "all connections lost": true} {
+		t.Run(name, func(t *testing.T) {
+			server := startSamba(t, "")
+			store := server.open()
+			server.smbpasswd("-s", account, "another one\nanother one\n")
+			if restart {
+				server.Kill()
+				server.Start()
+			}
+			before := server.Logins()
+			var all sync.WaitGroup
+			for range 32 {
+				all.Go(func() {
+					if _, err := store.Stat(t.Context(), ""); err != nil && !errors.Is(err, fault.ShareAuthFailed) {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			require.LessOrEqual(t, server.Logins()-before, 1)
+		})
+	}
 }
 
 func (s *samba) smbpasswd(option, user string, input ...string) {

@@ -62,7 +62,7 @@ func open(ctx context.Context, config Config, controls int) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dialer: &dialer{config: config}, config: config, root: config.UNC.Path, control: newPool(controls)}
+	s := &Store{dialer: newDialer(config), config: config, root: config.UNC.Path, control: newPool(controls)}
 	s.life, s.close = context.WithCancelCause(context.Background())
 	if err := s.checkRoot(ctx); err != nil {
 		_ = s.Close() // never fails
