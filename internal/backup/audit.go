@@ -33,6 +33,7 @@ func (a *Audit) Add(v Verdict) {
 	findings := []Finding{}
 	for _, f := range v.Findings {
 		switch {
+		case listed(findings, f):
 		case f.within(v.Path):
 			findings = append(findings, f)
 		case !listed(a.Findings, f):

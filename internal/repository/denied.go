@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"slices"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -18,11 +17,7 @@ func (v *verification) denied(ctx context.Context, name string, err error) error
 	if _, err := v.owner.store.List(ctx, v.owner.at(v.folder)); err != nil {
 		return err
 	}
-	found := deniedFinding(v.at(name), err)
-	said := func(f backup.Finding) bool { return f.Code == found.Code && f.File == found.File }
-	if !slices.ContainsFunc(v.verdict.Findings, said) {
-		v.verdict.Findings = append(v.verdict.Findings, found)
-	}
+	v.add(deniedFinding(v.at(name), err))
 	return nil
 }
 

@@ -32,7 +32,7 @@ func (v *verification) choosePair(ctx context.Context) error {
 	if !v.unfinished {
 		return nil
 	}
-	v.verdict.Findings = append(v.verdict.Findings, backup.Finding{Code: string(fault.RewrapUnfinished), File: v.at(""), Message: unfinishedMessage})
+	v.add(backup.Finding{Code: string(fault.RewrapUnfinished), File: v.at(""), Message: unfinishedMessage})
 	signers, err := v.signers(ctx)
 	if err != nil || signers == nil {
 		return err

@@ -95,7 +95,15 @@ func (v *verification) run(ctx context.Context) error {
 func (v *verification) at(name string) string { return v.owner.at(v.folder, name) }
 
 func (v *verification) find(name, message string) {
-	v.verdict.Findings = append(v.verdict.Findings, *finding(v.at(name), message))
+	v.add(*finding(v.at(name), message))
+}
+
+// add enters a finding, each code and file once: a file is read in more than one step.
+func (v *verification) add(f backup.Finding) {
+	said := func(g backup.Finding) bool { return g.Code == f.Code && g.File == f.File }
+	if !slices.ContainsFunc(v.verdict.Findings, said) {
+		v.verdict.Findings = append(v.verdict.Findings, f)
+	}
 }
 
 func finding(file, message string) *backup.Finding {
@@ -103,7 +111,7 @@ func finding(file, message string) *backup.Finding {
 }
 
 func (v *verification) forged(name, message string) {
-	v.verdict.Findings = append(v.verdict.Findings, backup.Finding{Code: string(fault.BackupForged), File: v.at(name), Message: message})
+	v.add(backup.Finding{Code: string(fault.BackupForged), File: v.at(name), Message: message})
 }
 
 func (v *verification) listFolder(ctx context.Context) error {
@@ -131,7 +139,7 @@ func (v *verification) listFolder(ctx context.Context) error {
 func (v *verification) listStrangers(ctx context.Context) error {
 	found, err := v.owner.strangers(ctx, v.folder)
 	for _, s := range found {
-		v.verdict.Findings = append(v.verdict.Findings, *finding(s.file, "the file does not belong to this backup"))
+		v.add(*finding(s.file, "the file does not belong to this backup"))
 	}
 	return err
 }
@@ -260,11 +268,11 @@ func (v *verification) signers(ctx context.Context) ([]byte, error) {
 	}
 	signers, err := v.owner.AllowedSigners(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
-		v.verdict.Findings = append(v.verdict.Findings, *finding(v.owner.at(backup.AllowedSignersFile), "the file is missing, so the signature cannot be checked"))
+		v.add(*finding(v.owner.at(backup.AllowedSignersFile), "the file is missing, so the signature cannot be checked"))
 		return nil, nil
 	}
 	if isStrange(err) {
-		v.verdict.Findings = append(v.verdict.Findings, *finding(v.owner.at(backup.AllowedSignersFile), "no signature can be checked: "+err.Error()))
+		v.add(*finding(v.owner.at(backup.AllowedSignersFile), "no signature can be checked: "+err.Error()))
 		return nil, nil
 	}
 	return signers, err
@@ -317,7 +325,7 @@ func (v *verification) checkInstanceFiles(ctx context.Context) error {
 		return err
 	}
 	if found != nil {
-		v.verdict.Findings = append(v.verdict.Findings, *found)
+		v.add(*found)
 	}
 	if len(v.opts.AllowedSigners) == 0 {
 		return nil
@@ -326,11 +334,11 @@ func (v *verification) checkInstanceFiles(ctx context.Context) error {
 	onShare, err := v.owner.AllowedSigners(ctx)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		v.verdict.Findings = append(v.verdict.Findings, *finding(name, "the file is missing; the next backup writes it again"))
+		v.add(*finding(name, "the file is missing; the next backup writes it again"))
 	case err != nil && !isStrange(err):
 		return err
 	case !bytes.Equal(onShare, v.opts.AllowedSigners):
-		v.verdict.Findings = append(v.verdict.Findings, backup.Finding{Code: string(fault.BackupForged), File: name, Message: "the list of signing keys on the share was changed"})
+		v.add(backup.Finding{Code: string(fault.BackupForged), File: name, Message: "the list of signing keys on the share was changed"})
 	}
 	return nil
 }
