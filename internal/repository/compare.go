@@ -53,6 +53,8 @@ func (l *Ledger) known() []backup.ID {
 	return ids
 }
 
+const rolledBackMessage = "backup %s is in an earlier state than entry %d of the ledger says"
+
 // judge compares one folder with what the ledger says of its backup.
 func (l *look) judge(f folderFacts, there map[string]bool) {
 	folder, sums := l.path(f.name), l.path(path.Join(f.name, backup.SumsFile))
@@ -66,15 +68,17 @@ func (l *look) judge(f folderFacts, there map[string]bool) {
 		l.found.add(fault.BackupUnlisted, folder, "this is a second folder of backup %s, which the ledger has as %s", f.id, s.Folder)
 	case s.Folder != f.name:
 		l.found.add(fault.BackupDamaged, folder, "the folder was renamed: the ledger has backup %s as %s", f.id, s.Folder)
-	case f.unfinished:
+	case f.unfinished && !f.backwards(s):
 		l.found.add(fault.RewrapUnfinished, folder, unfinishedMessage)
 	case f.sums == s.SumsSHA256:
+	case f.unfinished:
+		l.found.add(fault.BackupRolledBack, sums, rolledBackMessage, f.id, s.Sequence)
 	case f.denied:
 		l.found.add(fault.ShareAccessDenied, sums, "the account may not read the file")
 	case f.sums == "":
 		l.found.add(fault.BackupDamaged, sums, "the file is missing or cannot be read")
 	case slices.Contains(s.earlier, f.sums):
-		l.found.add(fault.BackupRolledBack, sums, "backup %s is in an earlier state than entry %d of the ledger says", f.id, s.Sequence)
+		l.found.add(fault.BackupRolledBack, sums, rolledBackMessage, f.id, s.Sequence)
 	default:
 		l.found.add(fault.BackupDamaged, sums, "the sums are not those that the ledger has for backup %s", f.id)
 	}

@@ -34,6 +34,7 @@ type folderFacts struct {
 	sums       string // digest of SHA256SUMS, empty when it cannot be read
 	denied     bool   // the account may not read that
 	unfinished bool   // its key was being replaced
+	begun      begun  // what finishing that would make of it, where that matters
 }
 
 // look looks once. Folders are looked at before the ledger: what is published between
@@ -46,7 +47,7 @@ func (r *Repository) look(ctx context.Context, opts AuditOptions) (*look, error)
 // when that is named.
 func (r *Repository) lookAt(ctx context.Context, only backup.ID, opts AuditOptions) (*look, error) {
 	l := &look{owner: r, only: only, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
-	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.checkBeside, l.checkInstance, l.checkStrangers} {
+	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.readBegun, l.checkBeside, l.checkInstance, l.checkStrangers} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}

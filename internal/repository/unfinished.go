@@ -2,6 +2,8 @@ package repository
 
 import (
 	"context"
+	"path"
+	"slices"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -23,6 +25,65 @@ func isUnfinished(entry share.Info) bool {
 		}
 	}
 	return false
+}
+
+// backwards reports whether a folder whose key seems to be replaced is in an earlier
+// state than the ledger says. The ledger is told when all that is new lies there and
+// before any of it takes its place: so old sums are those of a replacement that did not
+// end only when what lies beside them completes the newest state.
+func (f folderFacts) backwards(s LedgerState) bool {
+	if f.sums == s.SumsSHA256 || f.begun.fits && f.begun.sums == s.SumsSHA256 {
+		return false
+	}
+	return slices.Contains(s.earlier, f.sums) || slices.Contains(s.earlier, f.begun.sums)
+}
+
+// readBegun finds out what the files that are to replace others would make of the
+// folders that are not in the newest state.
+func (l *look) readBegun(ctx context.Context) error {
+	for i := range l.folders {
+		f := &l.folders[i]
+		s, known := l.ledger.State(f.id)
+		if !f.unfinished || !known || s.Gone() || f.sums == s.SumsSHA256 {
+			continue
+		}
+		b, err := l.owner.begun(ctx, path.Join(backup.BackupsDir, f.name), l.signers)
+		if err != nil {
+			return err
+		}
+		f.begun = b
+	}
+	return nil
+}
+
+// begun is the state of a folder in which every file that has a successor is replaced.
+type begun struct {
+	sums string // digest of its SHA256SUMS
+	fits bool   // sums, signature and key belong together
+}
+
+// begun looks at what was begun in a folder, which is relative to the instance. Of a
+// replacement that goes on meanwhile it sees the end: a successor is looked for before
+// the file whose name it takes.
+func (r *Repository) begun(ctx context.Context, folder string, signers []byte) (begun, error) {
+	data := map[string][]byte{}
+	for _, name := range replaced {
+		for _, n := range []string{name + backup.NextSuffix, name} {
+			got, err := r.read(ctx, r.at(folder, n), maxSmall)
+			if missing(err) {
+				continue
+			}
+			if err != nil && !isStrange(err) {
+				return begun{}, err
+			}
+			data[name] = got // none of what is strange, so nothing fits
+			break
+		}
+	}
+	b := begun{sums: describe("", data[backup.SumsFile]).SHA256}
+	signed, err := checkSums(r.at(folder), data[backup.SumsFile], data[backup.SignatureFile], signers)
+	b.fits = err == nil && signed.of(backup.KeyFile) == describe("", data[backup.KeyFile]).SHA256
+	return b, nil
 }
 
 // choosePair finds the sums and the signature that belong together in a folder whose

@@ -1,0 +1,120 @@
+package repository
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// states is a backup whose key was replaced, with the files of the state before.
+func states(t *testing.T) (k *keeper, b *kept, older, newest map[string][]byte) {
+	t.Helper()
+	k = newKeeper(t, 3)
+	b = k.backUp()
+	read := func() map[string][]byte {
+		out := map[string][]byte{}
+		for _, name := range replaced {
+			data, err := os.ReadFile(k.of(b, name))
+			require.NoError(t, err)
+			out[name] = data
+		}
+		return out
+	}
+	older = read()
+	k.rewrap(b)
+	return k, b, older, read()
+}
+
+// put writes some of a state's files, with a suffix.
+func put(t *testing.T, k *keeper, b *kept, state map[string][]byte, suffix string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		require.NoError(t, os.WriteFile(k.of(b, name+suffix), state[name], 0o600))
+	}
+}
+
+// TestNothingBesideHidesARollback: old sums are those of a replacement that did not end
+// only when what lies beside them completes the state that the ledger has.
+func TestNothingBesideHidesARollback(t *testing.T) {
+	const next = backup.NextSuffix
+	type files = map[string][]byte
+	for name, row := range map[string]struct {
+		change func(t *testing.T, k *keeper, b *kept, older, newest files)
+		code   fault.Code
+	}{
+		"an empty key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, "", replaced...)
+			put(t, k, b, nil, next, backup.KeyFile)
+		}, fault.BackupRolledBack},
+		"the older key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, "", replaced...)
+			put(t, k, b, older, next, backup.KeyFile)
+		}, fault.BackupRolledBack},
+		"the newest sums without their signature": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, "", replaced...)
+			put(t, k, b, newest, next, backup.SumsFile, backup.KeyFile)
+		}, fault.BackupRolledBack},
+		"the newest sums without their key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, "", replaced...)
+			put(t, k, b, newest, next, backup.SumsFile, backup.SignatureFile)
+		}, fault.BackupRolledBack},
+		"the newest state with a signature of nothing": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, "", replaced...)
+			put(t, k, b, newest, next, replaced...)
+			put(t, k, b, nil, next, backup.SignatureFile)
+		}, fault.BackupRolledBack},
+		"older successors, and no sums": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, next, replaced...)
+			require.NoError(t, os.Remove(k.of(b, backup.SumsFile)))
+		}, fault.BackupRolledBack},
+		"older successors of sums that nobody knows": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, next, replaced...)
+			put(t, k, b, nil, "", backup.SumsFile)
+		}, fault.BackupRolledBack},
+		"older successors, and another key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, "", backup.KeyFile)
+			put(t, k, b, older, next, backup.SumsFile, backup.SignatureFile)
+			put(t, k, b, nil, next, backup.KeyFile)
+			require.NoError(t, os.Remove(k.of(b, backup.SumsFile)))
+		}, fault.BackupRolledBack},
+
+		"what is to become the newest state": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, "", replaced...)
+			put(t, k, b, newest, next, replaced...)
+		}, fault.RewrapUnfinished},
+		"half of it in its place": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, "", backup.SumsFile, backup.SignatureFile)
+			put(t, k, b, newest, next, backup.SumsFile, backup.SignatureFile)
+		}, fault.RewrapUnfinished},
+		"the sums on their way": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, newest, next, backup.SumsFile)
+			require.NoError(t, os.Remove(k.of(b, backup.SumsFile)))
+		}, fault.RewrapUnfinished},
+		"an older state beside the newest": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, older, next, replaced...)
+		}, fault.RewrapUnfinished},
+		"an empty key beside the newest": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+			put(t, k, b, nil, next, backup.KeyFile)
+		}, fault.RewrapUnfinished},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, b, older, newest := states(t)
+			row.change(t, k, b, older, newest)
+			is := func(f backup.Finding) bool { return f.Code == string(fault.BackupRolledBack) }
+			one, every := k.one(b, k.options()).Findings, all(k.verify(k.options()))
+			require.NotEmpty(t, one)
+			require.Equal(t, row.code == fault.BackupRolledBack, slices.ContainsFunc(one, is), "%+v", one)
+			require.Equal(t, row.code == fault.BackupRolledBack, slices.ContainsFunc(every, is), "%+v", every)
+			if row.code == fault.RewrapUnfinished {
+				require.Len(t, one, 1)
+				require.Len(t, every, 1)
+				require.Equal(t, string(row.code), one[0].Code)
+			}
+		})
+	}
+}
