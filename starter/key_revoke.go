@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/seal"
 )
@@ -70,7 +71,7 @@ func (r *rekeying) revoke(ctx context.Context, compromised, temp string) error {
 	known := false
 	for _, overview := range listing.Backups {
 		done := rekeyed{BackupID: overview.BackupID, Path: overview.Path}
-		exposed, err := r.exposed(ctx, overview.BackupID, compromised)
+		exposed, err := r.exposed(ctx, overview, compromised)
 		switch {
 		case err != nil:
 			done.fail(err)
@@ -99,13 +100,17 @@ func (r *rekeying) revoke(ctx context.Context, compromised, temp string) error {
 var fingerprintPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
 
 // exposed reports whether the holder of a key may know the key of a backup: it was
-// made for it, or wrapped to it since.
-func (r *rekeying) exposed(ctx context.Context, id backup.ID, fingerprint string) (bool, error) {
-	b, err := r.place.repo.Open(ctx, id)
+// made for it, or wrapped to it since. BACKUP_ROLLED_BACK when the backup is not what
+// the ledger tells of: then no key is to be asked for, an old one least of all.
+func (r *rekeying) exposed(ctx context.Context, overview backup.Overview, fingerprint string) (bool, error) {
+	if err := r.standing.Of(overview.Path); fault.CodeOf(err) == fault.BackupRolledBack {
+		return false, err
+	}
+	b, err := r.place.repo.Open(ctx, overview.BackupID)
 	if err != nil {
 		return false, err
 	}
-	known, _ := r.ledger.State(id)
+	known, _ := r.ledger.State(overview.BackupID)
 	return holds(b.Manifest().Recipients, fingerprint) || slices.Contains(known.Exposed, fingerprint), nil
 }
 

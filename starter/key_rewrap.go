@@ -25,7 +25,9 @@ this command unwraps each backup's own key with it, wraps that to the keys in fo
 hands the result to a worker, which signs it. The private key does not leave this machine.
 
 Only key.age and the signed sums change, some KiB a backup; the parts stay as they are.
-Afterwards the old key opens none of them. An interrupted run is simply started again.
+Afterwards the old key opens none of them. An interrupted run is simply started again; that
+also removes what lies beside a backup as if its key were being replaced. A backup that is in
+an earlier state than the ledger on the share tells of is not touched, and fails.
 
 A key that somebody else has got hold of is another matter: whoever copied the old
 key.age can still open that copy. For that see "infrabackup key revoke".`,
@@ -55,6 +57,7 @@ type rekeying struct {
 	door       controller
 	settings   settings.Settings
 	place      *opened
+	standing   *repository.Standing
 	ledger     *repository.Ledger
 	identities []seal.Identity
 	recipients []seal.Recipient
@@ -82,11 +85,21 @@ func (a *app) rekeying(ctx context.Context, keyFiles []string) (*rekeying, error
 	if r.place, err = a.open(ctx, storeFlags{}); err != nil {
 		return nil, err
 	}
-	if r.ledger, err = r.place.repo.ReadLedger(ctx, r.place.signers); err != nil {
+	if err = r.compare(ctx); err != nil {
 		r.place.close(a)
 		return nil, err
 	}
 	return r, nil
+}
+
+// compare reads the ledger, and compares the backups with it.
+func (r *rekeying) compare(ctx context.Context) error {
+	standing, err := r.place.repo.Compare(ctx, r.place.signers)
+	if err != nil {
+		return err
+	}
+	r.standing, r.ledger = standing, standing.Ledger
+	return nil
 }
 
 // reliable makes sure that the ledger is whole and as new as the service remembers: a
@@ -119,6 +132,7 @@ type rekeyed struct {
 const (
 	resultRewrapped   = "rewrapped"
 	resultReencrypted = "reencrypted"
+	resultCleared     = "cleared"   // it has the keys in force, and nothing lies beside it any more
 	resultAlready     = "already"   // it has the keys in force
 	resultNotOpened   = "notOpened" // the given key does not fit
 	resultFailed      = "failed"
@@ -139,13 +153,14 @@ func (r *rekeying) rewrap(ctx context.Context) error {
 	var keys []flow.WrappedKey
 	for _, b := range listing.Backups {
 		done := rekeyed{BackupID: b.BackupID, Path: b.Path}
-		known, _ := r.ledger.State(b.BackupID)
-		if sameRecipients(known.Recipients, r.settings.PublicRecipients()) {
-			done.Result = resultAlready
-		} else if wrapped, err := r.wrap(ctx, b.BackupID); err != nil {
+		key, err := r.newKey(ctx, b)
+		switch {
+		case err != nil:
 			done.fail(err)
-		} else {
-			keys = append(keys, flow.WrappedKey{BackupID: b.BackupID, KeyAge: wrapped})
+		case key == nil:
+			done.Result = resultAlready
+		default:
+			keys = append(keys, flow.WrappedKey{BackupID: b.BackupID, KeyAge: key})
 		}
 		all = append(all, done)
 	}
@@ -153,11 +168,37 @@ func (r *rekeying) rewrap(ctx context.Context) error {
 	for _, b := range replaced {
 		i := slices.IndexFunc(all, func(d rekeyed) bool { return d.BackupID == b.BackupID })
 		all[i].Result, all[i].Written = resultRewrapped, b.Written
+		if known, _ := r.ledger.State(b.BackupID); !b.Changed && r.inForce(known) {
+			all[i].Result = resultCleared
+		}
 	}
 	if err != nil {
 		return err
 	}
 	return r.finish(all, listing.Unreadable)
+}
+
+// newKey returns the key.age that a backup is to have; nil when nothing is to be done. A
+// backup that has the keys in force by the ledger gets the one that it has there, when
+// replacing that did not end or files lie beside it. One that is in another state than
+// the ledger tells of is for its operator to look at: nothing of it is used.
+func (r *rekeying) newKey(ctx context.Context, b backup.Overview) ([]byte, error) {
+	known, _ := r.ledger.State(b.BackupID)
+	differs := r.standing.Of(b.Path)
+	switch {
+	case differs != nil && fault.CodeOf(differs) != fault.RewrapUnfinished:
+		return nil, differs
+	case !r.inForce(known):
+		return r.wrap(ctx, b.BackupID)
+	case differs != nil:
+		return r.place.repo.NewestKey(ctx, b.BackupID, known.SumsSHA256)
+	}
+	return nil, nil
+}
+
+// inForce reports whether a backup has the keys in force, by the ledger.
+func (r *rekeying) inForce(known repository.LedgerState) bool {
+	return sameRecipients(known.Recipients, r.settings.PublicRecipients())
 }
 
 // wrap opens a backup's key and wraps it to the keys in force.
@@ -219,7 +260,7 @@ func (r *rekeying) finish(all []rekeyed, unreadable []backup.Finding) error {
 	if document.Backups == nil {
 		document.Backups = []rekeyed{}
 	}
-	code := fault.ExitOK
+	code, notOpened := fault.ExitOK, false
 	err := r.app.print(document, func(w *tabwriter.Writer) {
 		line(w, "BACKUP", "RESULT", "WRITTEN", "MESSAGE")
 		for _, d := range all {
@@ -229,10 +270,13 @@ func (r *rekeying) finish(all []rekeyed, unreadable []backup.Finding) error {
 	for _, d := range all {
 		switch d.Result {
 		case resultNotOpened:
-			code = max(code, fault.ExitKeyDoesNotFit)
+			notOpened = true
 		case resultFailed:
 			code = fault.Code(d.Code).Exit()
 		}
+	}
+	if notOpened && code == fault.ExitOK {
+		code = fault.ExitKeyDoesNotFit
 	}
 	for _, f := range unreadable {
 		r.app.say("Warning: %s was passed over: %s", f.File, f.Message)
@@ -241,6 +285,10 @@ func (r *rekeying) finish(all []rekeyed, unreadable []backup.Finding) error {
 	if err != nil || code == fault.ExitOK {
 		return err
 	}
-	r.app.say("Not every backup has the keys in force. Start again with --identity naming a key that opens the others.")
+	if notOpened {
+		r.app.say("Not every backup has the keys in force. Start again with --identity naming a key that opens the others.")
+	} else {
+		r.app.say("Not every backup has the keys in force. `infrabackup backup verify --all` tells more of the others.")
+	}
 	return exitCode(code)
 }

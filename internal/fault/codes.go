@@ -196,7 +196,7 @@ var table = map[Code]row{
 	BackupUnlisted:   {final, ExitDamaged, http.StatusConflict, "Do not restore from it until you know how it came there."},
 	BackupRolledBack: {final, ExitDamaged, http.StatusConflict, "Do not restore from it; find out who wrote to the share."},
 	BackupForeign:    {final, ExitDamaged, http.StatusConflict, "Move it to the folder of its own instance."},
-	RewrapUnfinished: {final, ExitDamaged, http.StatusConflict, "Run `infrabackup key rewrap` again; it goes on where it was ended."},
+	RewrapUnfinished: {final, ExitDamaged, http.StatusConflict, "Run `infrabackup key rewrap` again; it goes on where it was ended, and removes what lies there without need."},
 	LedgerDamaged:    {final, ExitDamaged, http.StatusConflict, "Find out who wrote to the share; backups that are good by themselves still open. When you know the reason, begin a new ledger with `infrabackup share set SHARE --adopt --new-ledger`."},
 	LedgerRolledBack: {final, ExitDamaged, http.StatusConflict, "The share shows an older state: find out who restored it, or why. If it is meant, begin a new ledger with `infrabackup share set SHARE --adopt --new-ledger`."},
 	ProofRefused:     {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Answer the newest challenge, with the key that it was made for (`infrabackup key prove --help`)."},

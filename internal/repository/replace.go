@@ -107,7 +107,11 @@ func (p *replacement) load(ctx context.Context) error {
 		if f.now, err = p.read(ctx, name); err != nil {
 			return err
 		}
-		if f.next, err = p.read(ctx, name+backup.NextSuffix); err != nil {
+		f.next, err = p.read(ctx, name+backup.NextSuffix)
+		if fault.CodeOf(err) == fault.BackupDamaged {
+			f.next, err = []byte{}, nil // longer than any of the three: nothing that was begun
+		}
+		if err != nil {
 			return err
 		}
 	}

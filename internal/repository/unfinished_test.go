@@ -118,3 +118,41 @@ func TestNothingBesideHidesARollback(t *testing.T) {
 		})
 	}
 }
+
+// TestWorkDuringAComparisonIsNoAlarm replaces a key while the backups are compared, in
+// every step of it from every call on.
+func TestWorkDuringAComparisonIsNoAlarm(t *testing.T) {
+	base := newKeeper(t, 5)
+	for range 2 {
+		base.backUp()
+	}
+	untouched := base.snapshot()
+	for pace := 1; pace <= 3; pace++ {
+		for at := 1; ; at++ {
+			base.restore(untouched)
+			again, b := *base, *base.live[1]
+			k := &again
+			steps := labours["replace the key"](k, &b)
+			calls := 0
+			hook := func(string) {
+				calls++
+				for range pace {
+					if calls >= at && len(steps) > 0 {
+						step := steps[0]
+						steps = steps[1:]
+						step()
+					}
+				}
+			}
+			repo := New(&hooked{Store: k.store, list: hook, download: hook}, "local")
+			s, err := repo.Compare(t.Context(), k.signers)
+			require.NoError(t, err)
+			if calls < at {
+				break
+			}
+			if err := s.Of(k.repo.at(backup.BackupsDir, b.folder)); err != nil {
+				require.Equal(t, fault.RewrapUnfinished, fault.CodeOf(err), "from call %d on, %d at a time: %v", at, pace, err)
+			}
+		}
+	}
+}

@@ -156,6 +156,58 @@ func TestRewrap(t *testing.T) {
 	require.LessOrEqual(t, most, int64(16<<10))
 	require.Len(t, done.Backups, 51)
 	o.good()
+
+	// What lies beside a backup is removed, and an earlier state is not taken for the newest.
+	key := filepath.Join(o.folder(all[0]), backup.KeyFile)
+	earlier := o.replaced(all[1])
+	fourth := o.newKey("fourth.key")
+	into[settings.Summary](t, o.run("key", "set", "--recipient", third, "--recipient", fourth, "-o", "json"))
+	into[rekeyedAnswer](t, o.run("key", "rewrap", "--identity", o.file("third.key"), "-o", "json"))
+	o.good()
+	require.NoError(t, os.WriteFile(key+backup.NextSuffix, []byte(readAll(t, key)), 0o600))
+	require.Equal(t, fault.ExitDamaged, o.run("backup", "verify", string(all[0].BackupID)).code)
+	done = into[rekeyedAnswer](t, o.run("key", "rewrap", "--identity", o.file("third.key"), "-o", "json"))
+	require.Equal(t, "cleared", done.of(all[0]))
+	require.Equal(t, "already", done.of(all[1]))
+	o.good()
+	ours := o.replaced(all[1])
+	o.put(all[1], earlier)
+	require.NoError(t, os.WriteFile(filepath.Join(o.folder(all[1]), backup.KeyFile+backup.NextSuffix), nil, 0o600))
+	back := o.run("backup", "verify", string(all[1].BackupID))
+	require.Equal(t, fault.ExitDamaged, back.code)
+	require.Contains(t, back.stdout, fault.BackupRolledBack)
+	back = o.run("key", "rewrap", "--identity", o.file("third.key"))
+	require.Equal(t, fault.ExitDamaged, back.code)
+	require.Contains(t, back.stdout, "earlier state")
+	o.put(all[1], ours)
+	require.Zero(t, o.run("key", "rewrap", "--identity", o.file("third.key")).code)
+	o.good()
+}
+
+// of is what became of one backup.
+func (r rekeyedAnswer) of(b backup.Overview) string {
+	for _, one := range r.Backups {
+		if one.BackupID == b.BackupID {
+			return one.Result
+		}
+	}
+	return ""
+}
+
+// replaced reads the files of a backup that replacing its key replaces, and put writes
+// them.
+func (o *operator) replaced(b backup.Overview) map[string]string {
+	files := map[string]string{}
+	for _, name := range []string{backup.KeyFile, backup.SumsFile, backup.SignatureFile} {
+		files[name] = readAll(o.t, filepath.Join(o.folder(b), name))
+	}
+	return files
+}
+
+func (o *operator) put(b backup.Overview, files map[string]string) {
+	for name, data := range files {
+		require.NoError(o.t, os.WriteFile(filepath.Join(o.folder(b), name), []byte(data), 0o600))
+	}
 }
 
 // TestRevoke encrypts anew what a stolen key could have opened.
@@ -172,15 +224,23 @@ func TestRevoke(t *testing.T) {
 
 	o.refused(o.run("key", "revoke", "--compromised", stolen, "--identity", o.file("operator.key"), "-o", "json"), fault.Usage)
 	into[settings.Summary](t, o.run("key", "set", "--recipient", o.newKey("new.key"), "-o", "json"))
+	earlier := o.replaced(second)
 	into[rekeyedAnswer](t, o.run("key", "rewrap", "--identity", o.file("operator.key"), "-o", "json"))
 	require.NoError(t, exec.Command("age", "-d", "-i", own, "-o", o.file("x2"), filepath.Join(o.folder(first), "ca.tar.zst.age")).Run(), "rewrapping does not help against a copy")
 
 	before := o.extracted(first, "new.key")
+	ours := o.replaced(second)
+	o.put(second, earlier)
+	back := o.run("key", "revoke", "--compromised", stolen, "--identity", o.file("new.key"))
+	require.Equal(t, fault.ExitDamaged, back.code, back.stderr)
+	require.Contains(t, back.stdout, "earlier state")
+	require.NotContains(t, back.stderr, "--identity naming", "the stolen key is not asked for")
+	o.put(second, ours)
+
 	done := into[rekeyedAnswer](t, o.run("key", "revoke", "--compromised", stolen, "--identity", o.file("new.key"), "-o", "json"))
 	require.Len(t, done.Backups, 2)
-	for _, b := range done.Backups {
-		require.Equal(t, "reencrypted", b.Result)
-	}
+	require.Equal(t, "already", done.of(first), "the run before has done it")
+	require.Equal(t, "reencrypted", done.of(second))
 	require.Error(t, exec.Command("age", "-d", "-i", own, "-o", o.file("x3"), filepath.Join(o.folder(first), "ca.tar.zst.age")).Run())
 	for _, b := range []backup.Overview{first, second} {
 		require.True(t, o.opens(b, "new.key"))

@@ -1,0 +1,118 @@
+package repository
+
+import (
+	"context"
+	"maps"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// Standing tells how the backups on a share stand to the newest state that the ledger
+// has of them.
+type Standing struct {
+	Ledger *Ledger
+
+	differ map[string]backup.Finding // by the folder's path
+}
+
+// Of returns nil for a backup that is in that state, or that the ledger does not know.
+// REWRAP_UNFINISHED, BACKUP_ROLLED_BACK, BACKUP_DAMAGED and SHARE_ACCESS_DENIED are
+// what an audit finds there. Folder is relative to the share's path.
+func (s *Standing) Of(folder string) error {
+	if f, ok := s.differ[folder]; ok {
+		return fault.Newf(fault.Code(f.Code), "%s: %s", f.File, f.Message)
+	}
+	return nil
+}
+
+// Compare reads the ledger and compares the folders of all backups with it, without
+// reading more of them than an audit does. What it tells, two looks after each other
+// have seen, so that work on a backup is no alarm; only that it goes on may be seen once.
+func (r *Repository) Compare(ctx context.Context, allowedSigners []byte) (*Standing, error) {
+	var before *Standing
+	for n := 1; ; n++ {
+		s, err := r.compareOnce(ctx, allowedSigners)
+		if err != nil || len(s.differ) == 0 {
+			return s, err
+		}
+		if before != nil && maps.Equal(s.differ, before.differ) && s.Ledger.Head() == before.Ledger.Head() {
+			return s, nil
+		}
+		if n == maxLooks {
+			maps.DeleteFunc(s.differ, func(folder string, f backup.Finding) bool {
+				return f.Code != string(fault.RewrapUnfinished) && f != before.differ[folder]
+			})
+			return s, nil
+		}
+		before = s
+	}
+}
+
+func (r *Repository) compareOnce(ctx context.Context, allowedSigners []byte) (*Standing, error) {
+	l := &look{owner: r, signers: allowedSigners, trusted: true}
+	if err := l.readFolders(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if l.ledger, err = r.ReadLedger(ctx, allowedSigners); err != nil {
+		return nil, err
+	}
+	if err := l.readBegun(ctx); err != nil {
+		return nil, err
+	}
+	there := map[string]bool{}
+	for _, f := range l.folders {
+		there[f.name] = true
+	}
+	s := &Standing{Ledger: l.ledger, differ: map[string]backup.Finding{}}
+	for _, f := range l.folders {
+		l.found = findings{}
+		l.judge(f, there)
+		if len(l.found.list) > 0 && l.found.list[0].Code != string(fault.BackupUnlisted) {
+			s.differ[l.path(f.name)] = l.found.list[0]
+		}
+	}
+	return s, nil
+}
+
+// NewestKey returns the key.age of the state of a backup that has a SHA256SUMS with that
+// digest: both may still have the names under which a replacement of the key wrote them.
+// [Repository.ReplaceKey] with it finishes such a replacement, and removes what lies
+// beside a backup that needs none. BACKUP_DAMAGED when the folder does not hold it.
+func (r *Repository) NewestKey(ctx context.Context, id backup.ID, sums string) ([]byte, error) {
+	folder, err := r.locate(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	want := sums
+	var data []byte
+	for _, name := range []string{backup.SumsFile, backup.KeyFile} {
+		if data, err = r.either(ctx, folder, name, want); err != nil {
+			return nil, err
+		}
+		if name == backup.SumsFile {
+			files, err := backup.DecodeSums(data)
+			if err != nil {
+				return nil, fault.New(fault.BackupDamaged, "the sums of "+r.at(folder)+" cannot be understood", err)
+			}
+			want = signedSums{files: files}.of(backup.KeyFile)
+		}
+	}
+	return data, nil
+}
+
+// either reads a file or its successor, whichever has the digest.
+func (r *Repository) either(ctx context.Context, folder, name, digest string) ([]byte, error) {
+	for _, n := range []string{name, name + backup.NextSuffix, name} {
+		data, err := r.read(ctx, r.at(folder, n), maxSmall)
+		switch {
+		case missing(err) || isStrange(err):
+		case err != nil:
+			return nil, err
+		case describe("", data).SHA256 == digest:
+			return data, nil
+		}
+	}
+	return nil, fault.Newf(fault.BackupDamaged, "%s is not in the state that the ledger tells of, and %s of that state is not there", r.at(folder), name)
+}
