@@ -78,13 +78,18 @@ func (a *Activities) DiscardBackup(ctx context.Context, in flow.DiscardBackupInp
 // DeleteBackup enters the deletion into the ledger and removes a finished backup, in
 // this order: a deletion that is ended in between shows as a backup that should be
 // gone, never as one that somebody else removed. An attempt that finds it gone because
-// the one before had removed it says so.
+// the one before had removed it says so. While two folders have the backup's ID, nothing
+// is done.
 func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (backup.Overview, error) {
 	repo, s, err := a.repository(ctx, 0)
 	if err != nil {
 		return backup.Overview{}, err
 	}
-	folder, err := repo.Folder(ctx, in.BackupID)
+	signers, err := a.trusted(ctx, s)
+	if err != nil {
+		return backup.Overview{}, err
+	}
+	folder, err := repo.Removable(ctx, in.BackupID, signers)
 	again := attempt(ctx) > 1
 	switch {
 	case err == nil:

@@ -91,15 +91,13 @@ func (l *look) ids() []backup.ID {
 }
 
 // backups returns the folders of the backups that are there, newest first, and of a
-// backup with several the newest.
+// backup with several its own.
 func (l *look) backups() []folderFacts {
 	folders := make([]folderFacts, 0, len(l.folders))
-	seen := map[backup.ID]bool{}
 	for _, f := range l.folders {
-		if !seen[f.id] {
+		if l.isOwn(f) {
 			folders = append(folders, f)
 		}
-		seen[f.id] = true
 	}
 	return folders
 }

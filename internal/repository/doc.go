@@ -11,6 +11,7 @@
 // reading at [Repository], then incoming.go for the way in, verify.go and
 // open_signed.go for the way back, and replace.go for how a finished backup is changed;
 // append.go and ledger_read.go for the ledger, look.go and compare.go for what an audit
-// sees, verify_one.go for the same of one backup and standing.go for what is asked before
-// a key is replaced, controller.go and adopt.go for who writes here.
+// sees, verify_one.go for the same of one backup, twins.go for folders that have one ID
+// and standing.go for what is asked before a key is replaced, controller.go and adopt.go
+// for who writes here.
 package repository

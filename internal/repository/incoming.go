@@ -316,16 +316,21 @@ func (r *Repository) Discard(ctx context.Context, id backup.ID) error {
 // in one step, so that a crash never leaves a backup with files missing;
 // [Repository.Begin] clears away what a crash leaves in incoming/. A backup whose
 // manifest cannot be read is deleted, too. With again set, a missing one is success.
+// BACKUP_DAMAGED while a second folder has its ID: see [Repository.Removable].
 func (r *Repository) Delete(ctx context.Context, id backup.ID, again bool) (backup.Overview, error) {
 	gone := backup.Overview{BackupID: id, Status: backup.Deleted, Services: []backup.ServiceResult{}}
 	trash := r.incoming(id)
-	folder, err := r.locate(ctx, id)
+	names, err := r.ownFolders(ctx, id)
 	if again && fault.CodeOf(err) == fault.BackupNotFound {
 		return gone, r.removeFolder(ctx, trash)
 	}
 	if err != nil {
 		return gone, err
 	}
+	if len(names) > 1 {
+		return gone, r.twins(id, names)
+	}
+	folder := path.Join(backup.BackupsDir, names[0])
 	m, err := r.manifest(ctx, folder)
 	switch {
 	case err == nil:

@@ -25,18 +25,38 @@ type Listing struct {
 	More       bool             // older ones were left out
 }
 
-// List reads the manifests of the newest backups, at most limit (0 for all). It does
-// not verify them. A folder that cannot be read as a backup is reported, and does
-// not keep the others from being listed.
+// List reads the manifests of the newest backups that can be read, at most limit (0 for
+// all). It does not verify them. A folder that cannot be read as a backup is reported,
+// and neither keeps the others from being listed nor counts as one of them.
 func (r *Repository) List(ctx context.Context, limit int) (Listing, error) {
 	folders, strange, err := r.folders(ctx)
 	if err != nil {
 		return Listing{}, err
 	}
-	listing := Listing{Unreadable: strange}
-	if limit > 0 && len(folders) > limit {
-		folders, listing.More = folders[:limit], true
+	var listing Listing
+	var unreadable findings // bounded: somebody may have put many there
+	unreadable.take(strange...)
+	for n := limit; len(folders) > 0 && (limit <= 0 || len(listing.Backups) < limit); n = parallelReads {
+		if n <= 0 || n > len(folders) {
+			n = len(folders)
+		}
+		read, found, err := r.overviews(ctx, folders[:n])
+		if err != nil {
+			return Listing{}, err
+		}
+		listing.Backups = append(listing.Backups, read...)
+		unreadable.take(found...)
+		folders = folders[n:]
 	}
+	listing.Unreadable, listing.More = unreadable.list, len(folders) > 0
+	if limit > 0 && len(listing.Backups) > limit {
+		listing.Backups, listing.More = listing.Backups[:limit], true
+	}
+	return listing, nil
+}
+
+// overviews reads the manifests in some folders at once, and says which are none.
+func (r *Repository) overviews(ctx context.Context, folders []string) (read []backup.Overview, unreadable []backup.Finding, err error) {
 	overviews := make([]*backup.Overview, len(folders))
 	findings := make([]*backup.Finding, len(folders))
 	group, ctx := errgroup.WithContext(ctx)
@@ -61,17 +81,17 @@ func (r *Repository) List(ctx context.Context, limit int) (Listing, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return Listing{}, err
+		return nil, nil, err
 	}
 	for i := range folders {
 		if overviews[i] != nil {
-			listing.Backups = append(listing.Backups, *overviews[i])
+			read = append(read, *overviews[i])
 		}
 		if findings[i] != nil {
-			listing.Unreadable = append(listing.Unreadable, *findings[i])
+			unreadable = append(unreadable, *findings[i])
 		}
 	}
-	return listing, nil
+	return read, unreadable, nil
 }
 
 // folders returns the names of the folders in backups/, newest first, and what else
@@ -116,8 +136,7 @@ func (r *Repository) manifest(ctx context.Context, folder string) (*backup.Manif
 		return nil, fault.New(fault.BackupDamaged, r.at(folder, backup.ManifestFile)+" cannot be understood", err)
 	}
 	if backup.FolderName(m.BackupID, m.StartedAt) != path.Base(folder) {
-		return nil, fault.Newf(fault.BackupDamaged, "%s is the manifest of backup %s of %s, not of this folder",
-			r.at(folder, backup.ManifestFile), m.BackupID, m.StartedAt.UTC().Format("2006-01-02 15:04:05Z"))
+		return nil, notOfThisFolder(r.at(folder, backup.ManifestFile), m)
 	}
 	if m.Instance.Name != r.instance {
 		return nil, fault.Newf(fault.BackupDamaged, "%s belongs to instance %s", r.at(folder, backup.ManifestFile), m.Instance.Name)
@@ -125,22 +144,29 @@ func (r *Repository) manifest(ctx context.Context, folder string) (*backup.Manif
 	return m, nil
 }
 
-// locate finds the folder of a backup, relative to the instance.
+// locate finds the folder of a backup, relative to the instance. Where several have its
+// ID, it is the only one whose name fits the manifest inside; BACKUP_DAMAGED when that
+// does not tell.
 func (r *Repository) locate(ctx context.Context, id backup.ID) (string, error) {
-	names, _, err := r.folders(ctx)
+	names, err := r.ownFolders(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	for _, name := range names {
-		if found, _, err := backup.ParseFolderName(name); err == nil && found == id {
-			return path.Join(backup.BackupsDir, name), nil
+	if len(names) > 1 {
+		fit, err := r.fitting(ctx, names)
+		if err != nil {
+			return "", err
 		}
+		if len(fit) != 1 {
+			return "", r.twins(id, names)
+		}
+		names = fit
 	}
-	return "", fault.Newf(fault.BackupNotFound, "%s holds no backup %s", r, id)
+	return path.Join(backup.BackupsDir, names[0]), nil
 }
 
 // Folder returns the name of a backup's folder in backups/. BACKUP_NOT_FOUND when there
-// is none.
+// is none, BACKUP_DAMAGED when there are several and nothing tells which it is.
 func (r *Repository) Folder(ctx context.Context, id backup.ID) (string, error) {
 	folder, err := r.locate(ctx, id)
 	return path.Base(folder), err

@@ -23,7 +23,8 @@ type look struct {
 	offered  []string           // keys that it has beyond that
 	expected *backup.LedgerHead // nil when it is not known
 	found    findings
-	folders  []folderFacts // newest first
+	folders  []folderFacts        // newest first
+	own      map[backup.ID]string // the backup's own folder, where several have its ID
 	ledger   *Ledger
 }
 
@@ -53,6 +54,9 @@ func (r *Repository) lookAt(ctx context.Context, only backup.ID, opts AuditOptio
 		}
 	}
 	l.checkHead()
+	if err := l.chooseOwn(ctx); err != nil {
+		return nil, err
+	}
 	l.compare()
 	if err := l.nameForeign(ctx); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"path"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -19,14 +20,22 @@ import (
 //
 // BACKUP_FORGED when the sums are not signed by any of them, and BACKUP_DAMAGED or
 // REWRAP_UNFINISHED when there are none that belong together, unless another look finds
-// that they were being replaced.
+// that they were being replaced. BACKUP_DAMAGED, too, when the folder's name does not
+// fit the manifest: of several folders with the ID, that opens the one that was signed.
 func (r *Repository) OpenSigned(ctx context.Context, id backup.ID, allowedSigners []byte) (*Backup, error) {
-	folder, err := r.locate(ctx, id)
+	names, err := r.ownFolders(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+	if len(names) > 1 {
+		return r.openOwnSigned(ctx, id, names, allowedSigners)
+	}
+	return r.openSignedIn(ctx, id, path.Join(backup.BackupsDir, names[0]), allowedSigners)
+}
+
+func (r *Repository) openSignedIn(ctx context.Context, id backup.ID, folder string, allowedSigners []byte) (b *Backup, err error) {
 	for n := 1; ; n++ {
-		b, err := r.openSigned(ctx, id, folder, allowedSigners)
+		b, err = r.openSigned(ctx, id, folder, allowedSigners)
 		switch {
 		case err == nil || n == maxLooks:
 			return b, err

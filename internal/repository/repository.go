@@ -29,6 +29,7 @@ const (
 type Repository struct {
 	store    share.Store
 	instance string
+	named    string           // the folder in backups/ that is meant by its ID, empty for none
 	now      func() time.Time // time.Now outside tests
 }
 

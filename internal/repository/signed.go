@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -126,6 +127,8 @@ func (r *Repository) signedManifest(ctx context.Context, folder string, id backu
 		return nil, fault.New(fault.BackupDamaged, where+" cannot be understood", err)
 	case m.BackupID != id || m.Instance.Name != r.instance:
 		return nil, fault.Newf(fault.BackupDamaged, "%s is the manifest of backup %s of instance %s", where, m.BackupID, m.Instance.Name)
+	case path.Dir(folder) == backup.BackupsDir && backup.FolderName(m.BackupID, m.StartedAt) != path.Base(folder):
+		return nil, notOfThisFolder(where, m)
 	case len(m.Files)+2 != len(s.files): // and manifest and key
 		return nil, fault.Newf(fault.BackupDamaged, "%s and the sums name different files", where)
 	}
@@ -135,6 +138,12 @@ func (r *Repository) signedManifest(ctx context.Context, folder string, id backu
 		}
 	}
 	return m, nil
+}
+
+// notOfThisFolder says that a folder in backups/ has not the name of the backup in it.
+func notOfThisFolder(where string, m *backup.Manifest) error {
+	return fault.Newf(fault.BackupDamaged, "%s is the manifest of backup %s of %s, not of this folder",
+		where, m.BackupID, m.StartedAt.UTC().Format("2006-01-02 15:04:05Z"))
 }
 
 // notAsWritten says that a file has another digest than the sums say.

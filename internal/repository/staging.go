@@ -101,9 +101,12 @@ func (c *clearing) needed(ctx context.Context, id backup.ID, name string) (bool,
 	if !c.there[replaced] {
 		return false, nil
 	}
-	_, err := c.owner.locate(ctx, id)
-	if fault.CodeOf(err) == fault.BackupNotFound {
-		return true, nil
+	folder, err := c.owner.locate(ctx, id)
+	if err == nil {
+		_, err = c.owner.manifest(ctx, folder)
+	}
+	if fault.CodeOf(err) == fault.BackupNotFound || isStrange(err) || missing(err) {
+		return true, nil // what lies there may be somebody else's
 	}
 	return false, err
 }

@@ -38,11 +38,14 @@ type VerifyOptions struct {
 // is for what kept it from looking, such as a share that does not answer or an identity
 // that does not fit.
 func (r *Repository) Verify(ctx context.Context, id backup.ID, opts VerifyOptions) (backup.Verdict, error) {
-	folder, err := r.locate(ctx, id)
+	names, err := r.ownFolders(ctx, id)
 	if err != nil {
 		return backup.Verdict{}, err
 	}
-	return r.verifyFolder(ctx, id, folder, opts)
+	if len(names) > 1 {
+		return r.verifyOwn(ctx, id, names, opts)
+	}
+	return r.verifyFolder(ctx, id, path.Join(backup.BackupsDir, names[0]), opts)
 }
 
 // verifyFolder is [Repository.Verify] for a backup whose folder, relative to the

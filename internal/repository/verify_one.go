@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"path"
+	"slices"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -26,7 +27,8 @@ type OneOptions struct {
 //
 // What is wrong is reported when further looks confirm it, or the share does not hold
 // still for [maxLooks] of them, so that work on the backup is no alarm.
-// BACKUP_NOT_FOUND when the backup is neither on the share nor expected there.
+// BACKUP_NOT_FOUND when the backup is neither on the share nor expected there, which a
+// ledger that something is wrong with cannot tell.
 func (r *Repository) VerifyOne(ctx context.Context, id backup.ID, opts OneOptions) (backup.Verdict, error) {
 	before, err := r.settledOn(ctx, id, opts.AuditOptions)
 	if err != nil {
@@ -78,16 +80,32 @@ func (l *look) good() bool { return len(l.found.list) == 0 }
 // verify verifies the one backup that was looked at. One that is missing has nothing
 // that could be read.
 func (l *look) verify(ctx context.Context, opts OneOptions) (backup.Verdict, error) {
+	notFound := fault.Newf(fault.BackupNotFound, "%s holds no backup %s", l.owner, l.only)
 	if len(l.folders) == 0 {
 		state, known := l.ledger.State(l.only)
-		if !known || state.Gone() {
-			return backup.Verdict{}, fault.Newf(fault.BackupNotFound, "%s holds no backup %s", l.owner, l.only)
+		switch {
+		case known && !state.Gone():
+			return backup.Verdict{BackupID: l.only, Path: l.path(state.Folder)}, nil
+		case l.unsure():
+			return backup.Verdict{BackupID: l.only}, nil
 		}
-		return backup.Verdict{BackupID: l.only, Path: l.path(state.Folder)}, nil
+		return backup.Verdict{}, notFound
 	}
-	folder := path.Join(backup.BackupsDir, l.folders[0].name)
+	own := l.backups()[0].name
+	if isOf(l.owner.named, l.only) && own != l.owner.named {
+		return backup.Verdict{}, notFound
+	}
+	folder := path.Join(backup.BackupsDir, own)
 	return l.owner.verifyFolder(ctx, l.only, folder, VerifyOptions{
 		AllowedSigners: opts.believing(l).AllowedSigners, Identities: opts.Identities, SkipInstance: true, Progress: opts.Progress,
+	})
+}
+
+// unsure reports whether something is wrong with the ledger, so that what it does not
+// tell of may have been expected.
+func (l *look) unsure() bool {
+	return slices.ContainsFunc(l.found.list, func(f backup.Finding) bool {
+		return f.Code == string(fault.LedgerDamaged) || f.Code == string(fault.LedgerRolledBack)
 	})
 }
 
