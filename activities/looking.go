@@ -35,7 +35,24 @@ func (a *Activities) ListBackups(ctx context.Context, in flow.ListInput) (flow.L
 		listing.Backups[i].Recipients = nil                                       // those of the manifest, which may have been replaced
 		listing.Backups[i].Consistency = listing.Backups[i].Consistency.Summary() // all lists together are more than one result can hold
 	}
-	return flow.ListOutput{Backups: listing.Backups, Unreadable: listing.Unreadable, More: listing.More}, nil
+	out := flow.ListOutput{Backups: listing.Backups, Unreadable: listing.Unreadable, More: listing.More}
+	if in.Expected {
+		out.Expected, err = a.expected(ctx, repo, s)
+	}
+	return out, err
+}
+
+// expected returns the newest backup that is to be on the share, empty for none.
+func (a *Activities) expected(ctx context.Context, repo *repository.Repository, s settings.Settings) (backup.ID, error) {
+	signers, err := a.trusted(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	id, err := repo.Latest(ctx, signers)
+	if fault.CodeOf(err) == fault.BackupNotFound {
+		return "", nil
+	}
+	return id, err
 }
 
 // show returns one backup, with the keys that open it by the ledger: the manifest names

@@ -256,6 +256,14 @@ func TestVerifyAndDelete(t *testing.T) {
 	verdict, err := s.Verify(t.Context(), Latest)
 	require.NoError(t, err)
 	require.Equal(t, backup.ID(id), verdict.BackupID)
+	const missing = "ffffffff-5a59-4b0e-9a43-5f0f0f7f6a11"
+	s.listing.Expected = missing
+	verdict, err = s.Verify(t.Context(), Latest)
+	require.NoError(t, err)
+	require.Equal(t, backup.ID(missing), verdict.BackupID, "the ledger tells of a newer one")
+	shown, err := s.Show(t.Context(), Latest)
+	require.NoError(t, err)
+	require.Equal(t, backup.ID(id), shown.BackupID)
 	gone, err := s.Delete(t.Context(), id, "op")
 	require.NoError(t, err)
 	require.Equal(t, backup.Overview{BackupID: id, RequestedBy: "op", Status: backup.Deleted}, gone)

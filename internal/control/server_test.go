@@ -256,6 +256,9 @@ func (s *site) list(in flow.ListInput) (flow.ListOutput, error) {
 		if in.Limit > 0 && len(out.Backups) > in.Limit {
 			out.Backups, out.More = out.Backups[:in.Limit], true
 		}
+		if !in.Expected {
+			out.Expected = ""
+		}
 		return out, nil
 	}
 	for _, b := range s.listing.Backups {

@@ -23,9 +23,18 @@ func (c *Controller) Resolve(ctx context.Context, id string) (backup.ID, error) 
 		}
 		return parsed, nil
 	}
-	listed, err := c.read(ctx, flow.ListInput{Instance: c.instance, Limit: 1})
+	return c.latest(ctx, false)
+}
+
+// latest returns the newest finished backup. With expected, it is the newest that the
+// ledger tells of when that is missing on the share.
+func (c *Controller) latest(ctx context.Context, expected bool) (backup.ID, error) {
+	listed, err := c.read(ctx, flow.ListInput{Instance: c.instance, Limit: 1, Expected: expected})
 	if err != nil {
 		return "", err
+	}
+	if listed.Expected != "" {
+		return listed.Expected, nil
 	}
 	if len(listed.Backups) == 0 {
 		return "", fault.Newf(fault.BackupNotFound, "instance %s has no finished backup", c.instance)
@@ -49,10 +58,16 @@ func (c *Controller) read(ctx context.Context, in flow.ListInput) (flow.ListOutp
 	return out, err
 }
 
-// Verify checks one backup without a key. Another check of the same backup that runs
-// already is followed instead.
+// Verify checks one backup without a key; "latest" is the newest that is to be there.
+// Another check of the same backup that runs already is followed instead.
 func (c *Controller) Verify(ctx context.Context, id string) (backup.Verdict, error) {
-	backupID, err := c.Resolve(ctx, id)
+	var backupID backup.ID
+	var err error
+	if id == Latest {
+		backupID, err = c.latest(ctx, true)
+	} else {
+		backupID, err = c.Resolve(ctx, id)
+	}
 	if err != nil {
 		return backup.Verdict{}, err
 	}

@@ -26,6 +26,7 @@ type ListInput struct {
 	Instance string    `json:"instance"`
 	BackupID backup.ID `json:"backupId,omitempty"` // only this one
 	Limit    int       `json:"limit"`              // newest first, at most MaxListed
+	Expected bool      `json:"expected,omitempty"` // tell the newest one that is to be there, too
 }
 
 // ListOutput holds them, newest first.
@@ -33,6 +34,9 @@ type ListOutput struct {
 	Backups    []backup.Overview `json:"backups"`
 	Unreadable []backup.Finding  `json:"unreadable"` // folders that are no readable backup
 	More       bool              `json:"more"`       // older ones were left out
+	// Expected is the newest backup of those that are listed and those that the ledger
+	// tells of, when that was asked for; empty when there is none.
+	Expected backup.ID `json:"expected,omitempty"`
 }
 
 // VerifyInput asks for the check of one backup without any key.
