@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 )
 
@@ -16,12 +18,17 @@ func (a *app) backupCommand() *cobra.Command {
 	return group
 }
 
-// latestOr returns the command's argument, by default the newest backup.
-func latestOr(args []string) string {
-	if len(args) == 0 {
-		return control.Latest
+// latestOr returns the command's argument, by default the newest backup. GUIDs are in
+// lower case here, and in upper case in what other tools print.
+func latestOr(args []string) (string, error) {
+	if len(args) == 0 || args[0] == control.Latest {
+		return control.Latest, nil
 	}
-	return args[0]
+	id, err := backup.ParseID(strings.ToLower(args[0]))
+	if err != nil {
+		return "", usage("%s is not the ID of a backup, nor %s", quoted(args[0]), control.Latest)
+	}
+	return string(id), nil
 }
 
 // completionTime bounds what the shell's completion may cost.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -21,17 +22,18 @@ scripts give --yes.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
-			if _, err := backup.ParseID(args[0]); err != nil {
+			id, err := backup.ParseID(strings.ToLower(args[0]))
+			if err != nil {
 				return usage("%s is not the ID of a backup; see `infrabackup backup list`", quoted(args[0]))
 			}
-			if err := a.consent(yes, args[0]); err != nil {
+			if err := a.consent(yes, string(id)); err != nil {
 				return err
 			}
 			c, err := a.controller(ctx)
 			if err != nil {
 				return err
 			}
-			gone, err := c.Delete(ctx, args[0], a.caller())
+			gone, err := c.Delete(ctx, string(id), a.caller())
 			if err != nil {
 				return err
 			}

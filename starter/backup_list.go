@@ -84,7 +84,11 @@ all are counted.`,
 		Args:              atMostOneArg("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
-			b, err := c.Show(ctx, latestOr(args))
+			id, err := latestOr(args)
+			if err != nil {
+				return err
+			}
+			b, err := c.Show(ctx, id)
 			if err != nil {
 				return err
 			}

@@ -47,14 +47,18 @@ how far the ledger reached unless --ledger-head says it.
 			if all.all {
 				return a.verifyAll(ctx, args, from, all, keyFiles)
 			}
-			verdict, err := a.verify(ctx, latestOr(args), from, all, keyFiles)
+			id, err := latestOr(args)
+			if err != nil {
+				return err
+			}
+			verdict, err := a.verify(ctx, id, from, all, keyFiles)
 			if err != nil {
 				return err
 			}
 			if err := a.printVerdict(verdict); err != nil {
 				return err
 			}
-			a.noteLedger(verdict.Ledger)
+			a.noteLedger(verdict)
 			if len(verdict.Findings) > 0 {
 				return exitCode(fault.ExitDamaged)
 			}
@@ -86,12 +90,13 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags
 		}
 		return c.Verify(ctx, id)
 	}
+	from.mayBeGone = head != nil // the verdict then says that all was rolled back
 	opened, err := a.open(ctx, from)
 	if err != nil {
 		return backup.Verdict{}, err
 	}
 	defer opened.close(a)
-	backupID, err := opened.resolve(ctx, id)
+	backupID, err := opened.resolve(ctx, id, true)
 	if err != nil {
 		return backup.Verdict{}, err
 	}
@@ -118,10 +123,13 @@ func (a *app) ledgerHead(ctx context.Context) (*backup.LedgerHead, error) {
 }
 
 // noteLedger says what the comparison with the ledger did not show.
-func (a *app) noteLedger(seen *backup.LedgerSeen) {
+func (a *app) noteLedger(v backup.Verdict) {
+	seen := v.Ledger
 	switch {
 	case seen == nil:
 		a.say("Note: the worker is older than this command and did not ask the ledger; verify --all does.")
+	case seen.Entries == 0 && !seen.HeadKnown && ledgerUnread(v.Findings):
+		a.say("Note: the ledger on the share could not be checked, so whether the backup is in its newest state is not known; see --allowed-signers.")
 	case seen.Entries == 0 && !seen.HeadKnown:
 		a.say("Note: there is no ledger on the share, so whether the backup is in its newest state is not known; see --ledger-head.")
 	case !seen.HeadKnown:
@@ -139,7 +147,7 @@ func (a *app) printVerdict(v backup.Verdict) error {
 		}
 		line(w, "Signed by:", v.Signer)
 		if v.Ledger != nil {
-			line(w, "Ledger:", ledgerSeen(v.Ledger.Entries, v.Ledger.Head))
+			line(w, "Ledger:", ledgerSeen(v.Ledger.Entries, v.Ledger.Head, v.Findings))
 		}
 		for _, f := range v.Findings {
 			line(w, f.Code+":", f.File+": "+f.Message)
@@ -161,9 +169,18 @@ func verdictWord(findings []backup.Finding) string {
 	}
 }
 
+// ledgerUnread reports whether there is something in the ledger's place that no entry was
+// taken from, such as for want of a signing key.
+func ledgerUnread(findings []backup.Finding) bool {
+	return slices.ContainsFunc(findings, func(f backup.Finding) bool { return f.Code == string(fault.LedgerDamaged) })
+}
+
 // ledgerSeen says how far a ledger reaches.
-func ledgerSeen(entries int, head backup.LedgerHead) string {
-	if entries == 0 {
+func ledgerSeen(entries int, head backup.LedgerHead, findings []backup.Finding) string {
+	switch {
+	case entries == 0 && ledgerUnread(findings):
+		return "not checked"
+	case entries == 0:
 		return "none"
 	}
 	return fmt.Sprintf("%d entries, newest %s", entries, head)

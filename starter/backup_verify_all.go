@@ -99,7 +99,7 @@ func (a *app) printAudit(audit backup.Audit) error {
 			all = append(all, v.Findings...)
 		}
 		line(w, "Verdict:", verdictWord(all))
-		line(w, "Ledger:", ledgerSeen(audit.Entries, audit.Head))
+		line(w, "Ledger:", ledgerSeen(audit.Entries, audit.Head, nil))
 		for _, f := range audit.Findings {
 			line(w, f.Code+":", f.File+": "+f.Message)
 		}

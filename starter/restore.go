@@ -57,7 +57,11 @@ newest state.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
-			return a.extract(ctx, latestOr(args), f)
+			id, err := latestOr(args)
+			if err != nil {
+				return err
+			}
+			return a.extract(ctx, id, f)
 		},
 	}
 	f.register(cmd)
@@ -113,7 +117,7 @@ func (a *app) extract(ctx context.Context, id string, f extractFlags) error {
 		return err
 	}
 	defer place.close(a)
-	backupID, err := place.resolve(ctx, id)
+	backupID, err := place.resolve(ctx, id, false)
 	if err != nil {
 		return err
 	}
@@ -161,20 +165,43 @@ func (x *extraction) list(ctx context.Context) error {
 			}
 			return nil
 		})
+		if err == nil && len(entries) == 0 {
+			err = x.noItem()
+		}
 		if err != nil {
 			return err
 		}
 		return x.app.print(entries, nil)
 	}
 	w := tabwriter.NewWriter(x.app.stdout, 0, 8, 2, ' ', 0)
-	line(w, "SERVICE", "KIND", "ID", "SIZE", "NAME")
+	listed := false
+	head := func() {
+		if !listed {
+			line(w, "SERVICE", "KIND", "ID", "SIZE", "NAME")
+		}
+		listed = true
+	}
 	err := x.backup.Catalog(ctx, x.key, func(e backup.CatalogEntry) error {
 		if x.wanted(e) {
+			head()
 			line(w, e.Service, e.Kind, e.ID, e.Length, e.Name)
 		}
 		return nil
 	})
+	if err == nil && !listed {
+		if err = x.noItem(); err == nil {
+			head()
+		}
+	}
 	return errors.Join(err, w.Flush())
+}
+
+// noItem is the fault of an item that was asked for and not found, nil when none was.
+func (x *extraction) noItem() error {
+	if x.flags.item == "" {
+		return nil
+	}
+	return fault.Newf(fault.ItemNotFound, "backup %s has no item %s of %s", x.backup.Manifest().BackupID, shortened(printable(x.flags.item)), x.service)
 }
 
 func (x *extraction) run(ctx context.Context) error {
@@ -261,7 +288,7 @@ func (x *extraction) extractItem(ctx context.Context, root *os.Root) error {
 		return err
 	}
 	if found == nil {
-		return fault.Newf(fault.ItemNotFound, "backup %s has no item %s of %s", x.backup.Manifest().BackupID, x.flags.item, x.service)
+		return x.noItem()
 	}
 	data, err := x.backup.Item(ctx, *found, x.key)
 	if err != nil {

@@ -64,7 +64,7 @@ type opened struct {
 	repo    *repository.Repository
 	store   share.Store
 	signers []byte    // trusted, empty when only the share's own are known
-	only    backup.ID // the one whose folder was named, empty for all
+	only    backup.ID // the one whose folder was named, which repo opens; empty for all
 }
 
 func (o *opened) close(a *app) {
@@ -94,9 +94,10 @@ func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
 			return nil, err
 		}
 	}
+	var folder string
 	switch {
 	case f.from != "":
-		o.store, o.only, err = a.openFolder(f.from, f.mayBeGone)
+		o.store, folder, err = a.openFolder(f.from, f.mayBeGone)
 	case f.share != "":
 		o.store, err = a.openShare(ctx, f)
 	default:
@@ -106,19 +107,23 @@ func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
 		return nil, err
 	}
 	o.repo = repository.New(o.store, a.instance)
+	if folder != "" {
+		o.repo = o.repo.Named(folder)
+		o.only, _, _ = backup.ParseFolderName(folder) // openFolder has understood it
+	}
 	return o, nil
 }
 
 // openFolder takes a mounted or copied share, the instance's folder in it, or the
-// folder of one backup as it lies in there, and makes sure that backups are there, unless
-// they may be gone.
-func (a *app) openFolder(folder string, mayBeGone bool) (share.Store, backup.ID, error) {
+// folder of one backup as it lies in there, whose name it returns, and makes sure that
+// backups are there, unless they may be gone.
+func (a *app) openFolder(folder string, mayBeGone bool) (store share.Store, named string, err error) {
 	root, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, "", fault.New(fault.Usage, "--from was not understood", err)
 	}
-	only, _, err := backup.ParseFolderName(filepath.Base(root))
-	if err == nil {
+	if _, _, err := backup.ParseFolderName(filepath.Base(root)); err == nil {
+		named = filepath.Base(root)
 		root = filepath.Dir(filepath.Dir(root)) // out of <instance>/backups/<backup>
 	}
 	if filepath.Base(root) == a.instance && (isFolder(filepath.Join(root, backup.BackupsDir)) || mayBeGone && !isFolder(root)) {
@@ -131,11 +136,11 @@ func (a *app) openFolder(folder string, mayBeGone bool) (share.Store, backup.ID,
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, "", fault.New(fault.Usage, "--from cannot be read", err)
 	}
-	store, err := dir.Open(root)
+	opened, err := dir.Open(root)
 	if err != nil {
 		return nil, "", err // not a typed nil in the interface
 	}
-	return store, only, nil
+	return opened, named, nil
 }
 
 func isFolder(name string) bool {
@@ -195,17 +200,18 @@ func (o *opened) backup(ctx context.Context, id backup.ID, signed bool) (*reposi
 	return o.repo.Open(ctx, id)
 }
 
-// resolve turns an argument into an ID.
-func (o *opened) resolve(ctx context.Context, id string) (backup.ID, error) {
-	if id != control.Latest {
-		parsed, err := backup.ParseID(id)
-		if err != nil {
-			return "", usage("%s is not the ID of a backup, nor %s", quoted(id), control.Latest)
-		}
-		return parsed, nil
-	}
-	if o.only != "" {
+// resolve turns an argument, an ID as [latestOr] returns it or "latest", into an ID. With
+// expected, the latest is the newest that the ledger tells of when that is missing.
+func (o *opened) resolve(ctx context.Context, id string, expected bool) (backup.ID, error) {
+	switch {
+	case id != control.Latest && o.only != "" && id != string(o.only):
+		return "", usage("--from names the folder of backup %s, not that of %s", o.only, id)
+	case id != control.Latest:
+		return backup.ID(id), nil
+	case o.only != "":
 		return o.only, nil
+	case expected:
+		return o.repo.Latest(ctx, o.signers)
 	}
 	listed, err := o.repo.List(ctx, 1)
 	if err != nil {

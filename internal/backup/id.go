@@ -28,7 +28,7 @@ func NewID(random io.Reader) (ID, error) {
 // as a part of a path.
 func ParseID(s string) (ID, error) {
 	if !idPattern.MatchString(s) {
-		return "", fmt.Errorf("%q is not a backup id: want a GUID such as 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", s)
+		return "", fmt.Errorf("%.100q is not a backup id: want a GUID such as 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", s)
 	}
 	return ID(s), nil
 }
