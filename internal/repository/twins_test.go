@@ -2,6 +2,7 @@ package repository
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -43,8 +44,8 @@ func TestASecondFolderOfABackup(t *testing.T) {
 	b := k.backUp()
 	planted := k.plant(b)
 	own := k.repo.at(backup.BackupsDir, b.folder)
-	for name, forged := range map[string]bool{"a copy": false, "a copy with a manifest that fits": true} {
-		t.Run(name, func(t *testing.T) {
+	for _, forged := range []bool{false, true} {
+		t.Run(fmt.Sprintf("its manifest fits %t", forged), func(t *testing.T) {
 			if forged {
 				k.claimTime(planted)
 			}
