@@ -166,9 +166,14 @@ func (r *Repository) locate(ctx context.Context, id backup.ID) (string, error) {
 }
 
 // Folder returns the name of a backup's folder in backups/. BACKUP_NOT_FOUND when there
-// is none, BACKUP_DAMAGED when there are several and nothing tells which it is.
+// is none, BACKUP_DAMAGED when its name does not fit the manifest inside, or when there are
+// several and nothing tells which it is.
 func (r *Repository) Folder(ctx context.Context, id backup.ID) (string, error) {
 	folder, err := r.locate(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	_, err = r.manifest(ctx, folder)
 	return path.Base(folder), err
 }
 

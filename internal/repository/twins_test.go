@@ -134,6 +134,8 @@ func TestAFolderThatIsNotTheBackups(t *testing.T) {
 	require.ErrorContains(t, err, "not of this folder")
 	_, err = k.repo.Open(t.Context(), b.id)
 	require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
+	_, err = k.repo.Folder(t.Context(), b.id)
+	require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "the ledger is not to learn its name: %v", err)
 }
 
 // TestABackupThatIsOnlyStagedIsKept: a folder that somebody put into backups/ is not that
