@@ -45,11 +45,11 @@
 //
 // # A vault that changes
 //
-// When all vaults were read, the lists of those that hold something are read again.
-// What is new or different is read again, three times at most. What a list has no more is asked for by name before it
-// counts as vanished, since a list can skip elements while its pages move; lists of
-// versions with several pages are read again for the same reason. An object that is
-// there and has no versions, and a page that repeats an earlier one, are
+// When all vaults were read, the lists of those that hold something are read again. What
+// is new or different is read again, three times at most. What a list has no more is
+// asked for by name before it counts as vanished, since a list can skip elements while its
+// pages move; lists of versions with several pages are read again for the same reason. An
+// object that is there and has no versions, and a page that repeats an earlier one, are
 // SOURCE_INCOMPLETE.
 //
 // # Order and memory

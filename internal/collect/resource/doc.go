@@ -26,8 +26,10 @@
 // # Order and memory
 //
 // Items come in the order of rows, subscriptions and the stamp's lists, whatever
-// answers first: a bounded number of lists is read ahead. Memory holds the pages
-// that are being read and, for each item, its ID and 8 bytes.
+// answers first: a bounded number of lists is read ahead. What lies below resources
+// follows when the rows of a look are read, or 10,000 such collections wait. Memory holds
+// the pages that are being read, these collections, resources with contents elsewhere
+// until those are read, and, for each item, its ID and 8 bytes.
 //
 // The package knows no service. Start reading at [Type], then [Collector.Collect].
 package resource

@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -271,79 +270,6 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 		return fault.Newf(fault.SourceIncomplete, "page %d of %s repeats earlier ones, so others are missing", reading.pages, f.path)
 	}
 	return w.below(ctx, f.manager, f.row, fresh)
-}
-
-// maxWaiting bounds how many collections below resources wait for the end of a look.
-const maxWaiting = 10_000
-
-// below notes what lies below resources of a row. It is read when the present lists
-// are, in one queue: page by page, requests would run out at the end of each page.
-func (w *Walk) below(ctx context.Context, m *manager, row *Type, above []Resource) error {
-	w.waiting = slices.AppendSeq(w.waiting, w.children(m, row, above))
-	if row.Descend != nil {
-		for _, r := range above {
-			r.Document = bytes.Clone(r.Document) // its page need not stay
-			w.parted[row] = append(w.parted[row], r)
-		}
-	}
-	if len(w.waiting) < maxWaiting {
-		return nil
-	}
-	return w.readWaiting(ctx)
-}
-
-// readWaiting reads the collections that wait, and those below what they hold.
-func (w *Walk) readWaiting(ctx context.Context) error {
-	for len(w.waiting) > 0 {
-		lists := w.waiting
-		w.waiting = nil
-		if err := w.inOrder(ctx, Jobs(lists), func(f fetched) error { return w.collection(ctx, f) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// descend captures what lies below the resources that the present look found.
-func (w *Walk) descend(ctx context.Context) error {
-	if err := w.readWaiting(ctx); err != nil {
-		return err
-	}
-	for i := range w.table.Types {
-		row := &w.table.Types[i]
-		above := w.parted[row]
-		if len(above) == 0 {
-			continue
-		}
-		delete(w.parted, row)
-		if err := row.Descend(ctx, w, above); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// children are the collections below resources: those of one child row after the other.
-func (w *Walk) children(m *manager, row *Type, above []Resource) iter.Seq[list] {
-	return func(yield func(list) bool) {
-		for _, child := range w.parents[row.Kind] {
-			if !child.on(m.client.Endpoint()) {
-				continue
-			}
-			l := list{row: child, manager: m}
-			l.version, l.offered = m.choose(child, row.Type)
-			for _, r := range above {
-				base := r.ID
-				if child.Below != nil {
-					base = child.Below(r)
-				}
-				l.path, l.parent = child.collection(base), r.ID
-				if !yield(l) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // unlisted decides about a collection that the stamp does not list.
