@@ -7,11 +7,14 @@ FUZZTIME  ?= 10s
 SIZE_MIB  ?= 2048
 RUNS      ?= 3
 STAMP     ?= 10000
+SOAK      ?= 1h
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 export CGO_ENABLED ?= 0
+
+FORMATTED = @test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these'; exit 1; }
 
 .DEFAULT_GOAL := help
 
@@ -24,6 +27,7 @@ build: ## build bin/infrabackup, bin/infrabackup-worker and bin/lab
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/infrabackup ./starter
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/infrabackup-worker ./worker
 	go build -trimpath -o bin/lab ./tests/lab/cmd/lab
+	go build -trimpath -o bin/suite ./tests/suite
 
 .PHONY: setup
 setup: build ## install what the lab needs (Debian packages as root, the Temporal server)
@@ -37,13 +41,29 @@ demo: setup ## set everything up and take, verify and open a backup; leaves noth
 up: setup ## start lab, Temporal and worker, and stay until interrupted
 	bin/lab up --dir .lab --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES)
 
+LAB = INFRABACKUP_BIN=$(CURDIR)/bin bin/lab test --dir .lab/test --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES) --
+
+.PHONY: quick
+quick: ## format, vet and unit tests without servers, for while you think (under 90 s)
+	$(FORMATTED)
+	go vet ./...
+	go run ./tests/suite quick
+
 .PHONY: test
-test: setup ## set up real servers and run all tests
-	CGO_ENABLED=1 bin/lab test --dir .lab/test --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES) -- go test -race -p 1 -timeout 60m ./...
+test: setup ## set up real servers and run everything that protects a promise (under 12 min)
+	$(LAB) bin/suite test
+
+.PHONY: soak
+soak: setup ## the long and the repeated, and the fuzz tests, for SOAK (1h)
+	INFRABACKUP_SOAK=$(SOAK) $(LAB) bin/suite soak
+
+.PHONY: times
+times: ## the slowest tests and packages of the last run
+	@go run ./tests/suite times
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, workflowcheck
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these'; exit 1; }
+	$(FORMATTED)
 	go vet ./...
 	go tool staticcheck ./...
 	go tool workflowcheck -config .workflowcheck.yaml ./workflows/...

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"infrabackup/internal/privsep"
+	"infrabackup/tests/lab"
 )
 
 // confinedVariable makes the test binary confine itself and tell what became of
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 		main() // it does not return
 	}
 	if os.Getenv(confinedVariable) == "" {
-		os.Exit(m.Run())
+		lab.Main(m)
 	}
 	if err := confine(); err != nil {
 		fmt.Println(err)

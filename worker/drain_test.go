@@ -23,6 +23,7 @@ import (
 	"infrabackup/internal/spool"
 	"infrabackup/internal/telemetry"
 	"infrabackup/internal/temporal"
+	"infrabackup/tests/lab"
 )
 
 // endless is a source whose capture goes on until its context ends.
@@ -41,7 +42,7 @@ var captureOnly = flow.Workflow[flow.CollectInput, flow.CollectOutput]{Name: "Ca
 // What the worker does not finish in time is handed back to Temporal, which has the
 // next attempt made at once instead of waiting for a heartbeat to be missed.
 func TestDrainHandsBackWhatItDoesNotFinish(t *testing.T) {
-	address := devServer(t)
+	address := lab.Temporal(t)
 	s := newSite(t, address)
 	c, err := config.Load(s.config, nil)
 	require.NoError(t, err)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -16,8 +15,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 
 	"infrabackup/internal/codec"
@@ -25,6 +22,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/temporal"
+	"infrabackup/tests/lab"
 )
 
 func configLog(level, format string) config.Log { return config.Log{Level: level, Format: format} }
@@ -44,26 +42,6 @@ type stubbornWorker struct {
 }
 
 func (s stubbornWorker) Stop() { <-s.ctx.Done() }
-
-func devServer(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("temporal")
-	if err != nil {
-		if os.Getenv("INFRABACKUP_REQUIRE_LAB") == "1" {
-			t.Fatal("temporal is not on PATH")
-		}
-		t.Skip("temporal is not on PATH")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	server, err := testsuite.StartDevServer(ctx, testsuite.DevServerOptions{
-		ExistingPath: path, LogLevel: "error",
-		ClientOptions: &client.Options{Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))},
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	return server.FrontendHostPort()
-}
 
 // site is a folder with a worker's configuration, whose CA source is missing.
 type site struct{ dir, config, keys string }
@@ -122,7 +100,7 @@ func wait[T any](t *testing.T, c <-chan T, what string) T {
 // A worker whose source is broken starts all the same, answers the doctor, and
 // ends with 0 when it is told to.
 func TestServeAndDrain(t *testing.T) {
-	address := devServer(t)
+	address := lab.Temporal(t)
 	s := newSite(t, address)
 	p := newProcess("--config", s.config)
 	socket, states := manager(t)
@@ -162,7 +140,7 @@ func TestServeAndDrain(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	s := newSite(t, devServer(t))
+	s := newSite(t, lab.Temporal(t))
 	p := newProcess("--check", "--config", s.config)
 	require.Equal(t, fault.ExitFailed, run(p.process))
 	out := p.out.String()

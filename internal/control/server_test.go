@@ -5,13 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,7 +16,6 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	sdk "go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -32,62 +25,16 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/temporal"
+	"infrabackup/tests/lab"
 )
 
 // shortPatience lets a test find out that nobody answers.
 const shortPatience = 3 * time.Second
 
-var server struct {
-	once sync.Once
-	dev  *testsuite.DevServer
-	err  error
-}
+func TestMain(m *testing.M) { lab.Main(m) }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if server.dev != nil {
-		if err := server.dev.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the Temporal server:", err)
-			code = max(code, 1)
-		}
-	}
-	os.Exit(code)
-}
-
-// address starts one real Temporal server for all tests of the package.
-func address(t *testing.T) string {
-	t.Helper()
-	binary := temporalBinary(t)
-	server.once.Do(func() {
-		server.dev, server.err = testsuite.StartDevServer(context.Background(), testsuite.DevServerOptions{
-			ExistingPath: binary, LogLevel: "error", Stdout: io.Discard, Stderr: io.Discard,
-		})
-	})
-	require.NoError(t, server.err)
-	return server.dev.FrontendHostPort()
-}
-
-// temporalBinary finds the Temporal CLI where "go install" puts it.
-func temporalBinary(t *testing.T) string {
-	t.Helper()
-	if found, err := exec.LookPath("temporal"); err == nil {
-		return found
-	}
-	out, err := exec.Command("go", "env", "GOBIN", "GOPATH").Output()
-	require.NoError(t, err)
-	dirs := strings.Split(string(out), "\n")
-	for _, dir := range []string{dirs[0], filepath.Join(dirs[1], "bin")} {
-		found := filepath.Join(dir, "temporal")
-		if info, err := os.Stat(found); dir != "" && err == nil && info.Mode().IsRegular() {
-			return found
-		}
-	}
-	if os.Getenv("INFRABACKUP_REQUIRE_LAB") == "1" {
-		t.Fatal("no temporal binary on PATH, in GOBIN or in GOPATH/bin")
-	}
-	t.Skip("no temporal binary on PATH, in GOBIN or in GOPATH/bin")
-	return ""
-}
+// address is that of the Temporal server that all tests share.
+func address(t *testing.T) string { return lab.Temporal(t) }
 
 // site is one instance: its controller, and a worker whose workflows are as small as
 // the contract allows.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -26,6 +24,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
+	"infrabackup/tests/lab"
 )
 
 func testCodec(t *testing.T) *codec.Codec {
@@ -39,30 +38,10 @@ func testCodec(t *testing.T) *codec.Codec {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// devServer starts a real Temporal server and returns its address.
-func devServer(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("temporal")
-	if err != nil {
-		if os.Getenv("INFRABACKUP_REQUIRE_LAB") == "1" {
-			t.Fatal("temporal is not on PATH")
-		}
-		t.Skip("temporal is not on PATH")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	server, err := testsuite.StartDevServer(ctx, testsuite.DevServerOptions{
-		ExistingPath:  path,
-		LogLevel:      "error",
-		ClientOptions: &client.Options{Logger: NewLogger(quiet())},
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	return server.FrontendHostPort()
-}
+func TestMain(m *testing.M) { lab.Main(m) }
 
 func TestDialEncryptsEverything(t *testing.T) {
-	address := devServer(t)
+	address := lab.Temporal(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c, err := Dial(ctx, Options{Address: address, Codec: testCodec(t), Logger: quiet()})
@@ -106,7 +85,7 @@ func TestDialEncryptsEverything(t *testing.T) {
 }
 
 func TestDialMissingNamespace(t *testing.T) {
-	address := devServer(t)
+	address := lab.Temporal(t)
 	_, err := Dial(t.Context(), Options{Address: address, Namespace: "nowhere", Codec: testCodec(t), Logger: quiet()})
 	require.ErrorIs(t, err, fault.TemporalUnreachable)
 	require.ErrorContains(t, err, `no namespace "nowhere"`)

@@ -8,8 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -19,12 +19,10 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
 	"infrabackup/tests/lab"
+	"infrabackup/tests/tier"
 )
 
 const (
-	// killsVariable is how often the worker is killed, instead of fewKills.
-	killsVariable = "INFRABACKUP_KILLS"
-	fewKills      = 3
 	// killsOfRun is how many of them one run has to survive.
 	killsOfRun = 4
 	// maxWorkerMemory is what a worker may need, whatever it captures.
@@ -32,24 +30,22 @@ const (
 )
 
 // captureRequests are the services of a stamp in capture order, and fewer requests than
-// the capture of each sends to a stamp with 100,000 resources.
+// the capture of each sends to a stamp with manyResources.
+const manyResources = 100_000
+
 var captureRequests = []struct {
 	service  backup.Service
 	requests int64
 }{{backup.ARM, 5000}, {backup.CRP, 10_000}, {backup.SRP, 8000}, {backup.NRP, 8000}, {backup.KeyVault, 15_000}, {backup.RBAC, 1500}}
 
 // TestKilledDuringLargeCapture kills the worker with SIGKILL at random moments of the
-// backup of a stamp with 100,000 resources: while it captures, uploads, seals and
+// backup of a large stamp: while it captures, uploads, seals and
 // publishes. Each run finishes, with one result that has every item of the stamp, and
 // no worker needs more memory than it may.
 func TestKilledDuringLargeCapture(t *testing.T) {
-	kills := fewKills
-	if text := os.Getenv(killsVariable); text != "" {
-		var err error
-		kills, err = strconv.Atoi(text)
-		require.NoError(t, err)
-	}
-	cloud := newCloud(t, 100_000, 0)
+	t.Parallel()
+	kills, resources := tier.Size(0, 3, 20), tier.Size(0, manyResources/10, manyResources)
+	cloud := newCloud(t, resources, 0)
 	program := plainTests(t)
 	random := rand.New(rand.NewPCG(7, uint64(kills)))
 	last := lastBlows(random)
@@ -58,14 +54,14 @@ func TestKilledDuringLargeCapture(t *testing.T) {
 		count := min(killsOfRun, kills-first)
 		t.Run(fmt.Sprintf("kills %d to %d", first+1, first+count), func(t *testing.T) {
 			s := newSiege(t, cloud, program)
-			for _, b := range blows(random, count, last[first/killsOfRun%len(last)]) {
+			for _, b := range blows(random, resources, count, last[first/killsOfRun%len(last)]) {
 				s.deliver(b)
 			}
 			held := s.whole()
 			peak = max(peak, s.peak)
 			if items == 0 {
 				items = held
-				s.everyItem()
+				s.everyItem(resources)
 			}
 			require.Equal(t, items, held)
 		})
@@ -73,12 +69,18 @@ func TestKilledDuringLargeCapture(t *testing.T) {
 	require.LessOrEqual(t, peak, int64(maxWorkerMemory))
 	t.Logf("%d kills in %s: every run finished, with one result of %d items; a worker needed at most %d MiB",
 		kills, time.Since(began).Round(time.Second), items, peak>>20)
+	tier.Tried(t, "kills of a worker that captures", int64(kills))
 }
 
-// plainTests builds this package's tests without the race detector, which takes several
+// plainTests is this package's tests without the race detector, which takes several
 // times the memory of what it watches.
 func plainTests(t *testing.T) string {
 	t.Helper()
+	info, ok := debug.ReadBuildInfo()
+	require.True(t, ok)
+	if !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return os.Args[0]
+	}
 	program := filepath.Join(t.TempDir(), "worker.test")
 	cmd := exec.Command("go", "test", "-c", "-o", program, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
@@ -97,14 +99,14 @@ type blow struct {
 
 // blows draws moments in the order of a run: the capture of a service, an upload, the
 // capture of a later service, and at last one within what makes a backup of them.
-func blows(random *rand.Rand, count int, last blow) []blow {
+func blows(random *rand.Rand, resources, count int, last blow) []blow {
 	var all []blow
 	first := random.IntN(len(captureRequests) - 2)
 	// The next but one, and those after it, are not captured before the next upload.
 	second := first + 2 + random.IntN(len(captureRequests)-2-first)
 	for _, i := range []int{first, second} {
 		c := captureRequests[i]
-		all = append(all, blow{activity: flow.Collect(c.service).Name, requests: 1 + random.Int64N(c.requests)},
+		all = append(all, blow{activity: flow.Collect(c.service).Name, requests: 1 + random.Int64N(c.requests*int64(resources)/manyResources)},
 			blow{activity: flow.UploadPart.Name, hold: holdOrder{Path: ".tar.zst.age.", Done: random.Float64()}})
 	}
 	return append(all[:count-1], last)
@@ -221,7 +223,7 @@ func (s *siege) whole() int64 {
 }
 
 // everyItem compares the backup with what the stamp holds, byte for byte.
-func (s *siege) everyItem() {
+func (s *siege) everyItem(resources int) {
 	s.t.Helper()
 	made, err := s.repo().Open(s.t.Context(), s.id)
 	require.NoError(s.t, err)
@@ -229,6 +231,6 @@ func (s *siege) everyItem() {
 	require.NoError(s.t, os.WriteFile(identity, []byte(s.identity.Reveal()), 0o600))
 	b := openWithStockTools(s.t, filepath.Join(s.shareDir, filepath.FromSlash(made.Path())), identity)
 	held, versions := b.requireStore(s.cloud.Documents(), s.cloud.VaultObjects())
-	require.Greater(s.t, held, 100_000)
+	require.Greater(s.t, held, resources)
 	s.t.Logf("the backup holds all %d documents and %d vault versions of the stamp, byte for byte", held, versions)
 }

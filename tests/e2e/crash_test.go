@@ -48,6 +48,7 @@ func (c *controller) onlyResult(id backup.ID, run flow.Run[backup.Overview]) (ba
 // TestKilledAtEveryCall kills the worker with SIGKILL before and after every call that
 // changes the share during a backup. Each time the same run finishes, with one result.
 func TestKilledAtEveryCall(t *testing.T) {
+	t.Parallel()
 	// The calls of enable come first; a run without a kill counts the rest.
 	const calls = 24
 	for n := 6; n <= calls; n++ {

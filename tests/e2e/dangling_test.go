@@ -15,6 +15,7 @@ import (
 // TestDanglingReferencesAreInTheManifest backs up a stamp with dangling references of
 // every relation: the manifest lists these, and no others.
 func TestDanglingReferencesAreInTheManifest(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, 600, 3)
 	require.Len(t, cloud.contents.Dangling, 27, "three of each relation")
 	c := cloud.allServices(t, cloud.directory())
@@ -38,6 +39,7 @@ func TestDanglingReferencesAreInTheManifest(t *testing.T) {
 // TestDanglingReferencesWithoutADirectory leaves AD out: nobody knows whether the
 // principals are there, so none of them dangles.
 func TestDanglingReferencesWithoutADirectory(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, 600, 3)
 	directory := cloud.directory()
 	directory.fail = fault.Newf(fault.SourceAccessDenied, "the account may not read the directory")

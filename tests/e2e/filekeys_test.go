@@ -22,6 +22,7 @@ import (
 // TestEncryptingProcessIsSearched makes sure that the search would see the keys of a
 // file: it searches the process that encrypts one, and then there is none any more.
 func TestEncryptingProcessIsSearched(t *testing.T) {
+	t.Parallel()
 	text, recipient, err := seal.GenerateIdentity(false, time.Now())
 	require.NoError(t, err)
 	ids, err := seal.ParseIdentities([]byte(text.Reveal()))

@@ -8,16 +8,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 
 	"infrabackup/activities"
@@ -36,43 +33,8 @@ import (
 	"infrabackup/workflows"
 )
 
-// temporalBinary finds the Temporal CLI. Without it there is nothing to test, which
-// is a failure where the lab is required.
-func temporalBinary(t *testing.T) string {
-	t.Helper()
-	if found, err := exec.LookPath("temporal"); err == nil {
-		return found
-	}
-	out, err := exec.Command("go", "env", "GOPATH").Output()
-	require.NoError(t, err)
-	found := filepath.Join(strings.TrimSpace(string(out)), "bin", "temporal")
-	if _, err := os.Stat(found); err != nil {
-		if os.Getenv("INFRABACKUP_REQUIRE_LAB") == "1" {
-			t.Fatal("no temporal binary on PATH or in GOPATH/bin")
-		}
-		t.Skip("no temporal binary on PATH or in GOPATH/bin")
-	}
-	return found
-}
-
-var devServer = struct {
-	once   sync.Once
-	server *testsuite.DevServer
-	err    error
-}{}
-
-// server starts one Temporal server for all tests of this package.
-func server(t *testing.T) string {
-	t.Helper()
-	binary := temporalBinary(t)
-	devServer.once.Do(func() {
-		devServer.server, devServer.err = testsuite.StartDevServer(context.Background(), testsuite.DevServerOptions{
-			ExistingPath: binary, LogLevel: "error", Stdout: io.Discard, Stderr: io.Discard,
-		})
-	})
-	require.NoError(t, devServer.err)
-	return devServer.server.FrontendHostPort()
-}
+// server is the address of the Temporal server that all tests share.
+func server(t *testing.T) string { return lab.Temporal(t) }
 
 func TestMain(m *testing.M) {
 	if os.Getenv(workerVariable) != "" {
@@ -87,11 +49,6 @@ type tests struct{ *testing.M }
 // Run implements the interface that the lab wraps.
 func (t tests) Run() int {
 	code := t.M.Run()
-	if devServer.server != nil {
-		if err := devServer.server.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the Temporal server:", err)
-		}
-	}
 	if err := os.RemoveAll(built.dir); built.dir != "" && err != nil {
 		fmt.Fprintln(os.Stderr, "remove the binaries:", err)
 	}
@@ -168,10 +125,10 @@ func (c *controller) start() {
 		},
 		MakeKey: makeKey, Encrypt: encrypt, Recorder: telemetry.Discard(), Now: time.Now,
 	})
-	main := worker.New(c.client, flow.Queue(c.instance.Name), worker.Options{})
+	main := worker.New(c.client, flow.Queue(c.instance.Name), worker.Options{MaxHeartbeatThrottleInterval: time.Second})
 	workflows.Register(main)
 	acts.Register(main)
-	host := worker.New(c.client, flow.SpoolQueue(c.instance.Name, "host-1"), worker.Options{DisableWorkflowWorker: true})
+	host := worker.New(c.client, flow.SpoolQueue(c.instance.Name, "host-1"), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: time.Second})
 	acts.RegisterSpool(host)
 	require.NoError(c.t, main.Start())
 	require.NoError(c.t, host.Start())

@@ -45,6 +45,7 @@ func (c *controller) repo() *repository.Repository {
 var freeze = flag.String("freeze", "", "keep the backup of TestBackupOpensWithStockTools, and its key, in this new folder")
 
 func TestBackupOpensWithStockTools(t *testing.T) {
+	t.Parallel()
 	big := blob(t, 100_000)
 	c := newController(t,
 		&items{service: backup.AD, records: 2500},
@@ -104,6 +105,7 @@ cat "$OUT"/thing/*.jsonl | wc -l`
 }
 
 func TestSecondBackupIsRefused(t *testing.T) {
+	t.Parallel()
 	source := &items{service: backup.AD, records: 3, gate: make(chan struct{}), reached: make(chan struct{})}
 	c := newController(t, source)
 	c.enable()
@@ -122,6 +124,7 @@ func TestSecondBackupIsRefused(t *testing.T) {
 }
 
 func TestFailedServiceLeavesTheOthersAlone(t *testing.T) {
+	t.Parallel()
 	c := newController(t,
 		&items{service: backup.AD, records: 10},
 		&items{service: backup.CA, fail: fault.Newf(fault.SourceAccessDenied, "the folder may not be read")},
@@ -136,6 +139,7 @@ func TestFailedServiceLeavesTheOthersAlone(t *testing.T) {
 }
 
 func TestCancelLeavesNothing(t *testing.T) {
+	t.Parallel()
 	source := &items{service: backup.AD, records: 3, gate: make(chan struct{}), reached: make(chan struct{})}
 	c := newController(t, source)
 	c.enable()
@@ -152,6 +156,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 }
 
 func TestEveryChangedFileIsNamed(t *testing.T) {
+	t.Parallel()
 	c := newController(t, &items{service: backup.AD, records: 100}, &items{service: backup.CA, files: map[string][]byte{"a": blob(t, 100_000)}})
 	c.enable()
 	_, run := c.begin()
@@ -241,6 +246,7 @@ func TestEveryChangedFileIsNamed(t *testing.T) {
 }
 
 func TestNotEnabled(t *testing.T) {
+	t.Parallel()
 	c := newController(t, &items{service: backup.AD, records: 1})
 	_, run := c.begin()
 	_, err := run.Get(t.Context())

@@ -24,6 +24,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/settings"
+	"infrabackup/tests/tier"
 )
 
 // backUp makes a backup and returns it.
@@ -86,14 +87,16 @@ type rekeyedAnswer struct {
 	}
 }
 
-// TestRewrap changes the key and lets it open all older backups too: 50 of them on a
-// real share, with the worker killed in between.
+// TestRewrap changes the key and lets it open all older backups too, on a real share,
+// with the worker killed in between.
 func TestRewrap(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))
 	var all []backup.Overview
 	parts := map[backup.ID]map[string]string{}
-	for range 50 {
+	count := tier.Size(0, 10, 50)
+	for range count {
 		b := o.backUp()
 		all = append(all, b)
 		parts[b.BackupID] = o.parts(b)
@@ -114,7 +117,7 @@ func TestRewrap(t *testing.T) {
 	go func() { killed <- o.run("key", "rewrap", "--identity", o.file("operator.key"), "-o", "json") }()
 	require.Eventually(t, func() bool {
 		entries, err := filepath.Glob(filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, backup.LedgerDir, "*.entry"))
-		return err == nil && len(entries) > 60 // begun, 51 created, some rewrapped
+		return err == nil && len(entries) > 1+count+1+count/5 // begun, all created, some rewrapped
 	}, time.Minute, time.Millisecond)
 	o.kill()
 	for _, b := range all { // at this moment, whatever it is
@@ -154,7 +157,8 @@ func TestRewrap(t *testing.T) {
 	}
 	t.Logf("%d backups were rewrapped in %s, at most %d bytes were written for one", len(done.Backups), time.Since(began).Round(time.Millisecond), most)
 	require.LessOrEqual(t, most, int64(16<<10))
-	require.Len(t, done.Backups, 51)
+	require.Len(t, done.Backups, count+1)
+	tier.Tried(t, "backups with a replaced key", int64(len(done.Backups)))
 	o.good()
 
 	// What lies beside a backup is removed, and an earlier state is not taken for the newest.
@@ -212,6 +216,7 @@ func (o *operator) put(b backup.Overview, files map[string]string) {
 
 // TestRevoke encrypts anew what a stolen key could have opened.
 func TestRevoke(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	stolen := into[settings.Summary](t, o.enable(nil)).Recipients[0].Fingerprint
 	first, second := o.backUp(), o.backUp()
@@ -276,6 +281,7 @@ func (o *operator) extracted(b backup.Overview, key string) map[string]string {
 // TestKinds gives every kind of key that is taken, several at once, and every kind that
 // is refused.
 func TestKinds(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -342,6 +348,7 @@ func (o *operator) certificate(name string, key any, until time.Time) {
 
 // TestKeyProof lets a key be proven in two steps with stock age, and in one.
 func TestKeyProof(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	enabled := into[settings.Summary](t, o.enable(nil))
 	require.True(t, enabled.Recipients[0].ProvenAt.IsZero())
@@ -366,6 +373,7 @@ func TestKeyProof(t *testing.T) {
 
 // TestSigningKeyRotation signs with a new key; what the old one signed stays good.
 func TestSigningKeyRotation(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	before := into[settings.Summary](t, o.enable(nil)).SigningKey
 	first := o.backUp()
@@ -403,6 +411,7 @@ func (o *operator) verdicts(b backup.Overview, key string) []backup.Verdict {
 // TestOneBackupIsComparedWithTheLedger puts backups back that are whole and signed: only
 // the ledger tells that they are not what should be there.
 func TestOneBackupIsComparedWithTheLedger(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))
 	first, second := o.backUp(), o.backUp()

@@ -30,6 +30,7 @@ func (c *controller) door() *control.Controller {
 // on with what it began with, and the next one uses the new values. Wrong values leave
 // everything as it was.
 func TestChangesWhileABackupRuns(t *testing.T) {
+	t.Parallel()
 	newKey, newRecipient, err := seal.GenerateIdentity(false, time.Now())
 	require.NoError(t, err)
 	newIdentity, err := seal.ParseIdentities([]byte(newKey.Reveal()))

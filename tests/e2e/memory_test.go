@@ -28,6 +28,7 @@ import (
 // database together with the codec key. Neither the backup's key nor that of any of its
 // files must be there, and nothing that looks like a key may open any of the backup.
 func TestControllerCannotOpenItsBackups(t *testing.T) {
+	t.Parallel()
 	o := newOperator(t)
 	into[map[string]any](t, o.enable(nil))
 	done, meanwhile := o.watchedBackup()
@@ -80,6 +81,7 @@ func TestControllerCannotOpenItsBackups(t *testing.T) {
 // TestSearchOfMemoryFinds makes sure that the search would see a key: it searches this
 // process, which holds one.
 func TestSearchOfMemoryFinds(t *testing.T) {
+	t.Parallel()
 	text, recipient, err := seal.GenerateIdentity(false, time.Now())
 	require.NoError(t, err)
 	ids, err := seal.ParseIdentities([]byte(text.Reveal()))

@@ -28,9 +28,15 @@ var built struct {
 	err  error
 }
 
-// binaries builds the product once, as the Makefile does.
+// binariesVariable names the folder in which the product is built already.
+const binariesVariable = "INFRABACKUP_BIN"
+
+// binaries is the folder of the product's programs, which are built once.
 func binaries(t *testing.T) string {
 	t.Helper()
+	if dir := os.Getenv(binariesVariable); dir != "" {
+		return dir
+	}
 	built.once.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "infrabackup-bin"); built.err != nil {
 			return
@@ -208,6 +214,7 @@ func into[T any](t *testing.T, a answer) T {
 // TestEnableRefusals gives every wrong value; each has its own code, and nothing is in
 // force afterwards.
 func TestEnableRefusals(t *testing.T) {
+	t.Parallel()
 	o := newOperator(t)
 	o.write("wrong", "not-the-password")
 	o.write("certificate.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
@@ -250,6 +257,7 @@ func TestEnableRefusals(t *testing.T) {
 
 // TestOperatorsDay is the main job from enable to restore, with the built binaries.
 func TestOperatorsDay(t *testing.T) {
+	t.Parallel()
 	o := newOperator(t)
 	o.refused(o.run("backup", "start", "-o", "json"), fault.NotEnabled)
 	into[map[string]any](t, o.enable(nil))

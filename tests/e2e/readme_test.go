@@ -12,6 +12,7 @@ import (
 
 // TestReadme runs every command of the README's tour, as its reader would.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	readme := readAll(t, filepath.Join("..", "..", "README.md"))
 	_, tour, found := strings.Cut(readme, "## A five-minute tour")
 	require.True(t, found)

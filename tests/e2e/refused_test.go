@@ -22,6 +22,7 @@ import (
 // its service fails and says why, the other seven are there, and the good backup stays
 // the newest one that succeeded.
 func TestRevokedPermission(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, 400, 0)
 	c := cloud.allServices(t, cloud.directory())
 	c.enable()
@@ -82,6 +83,7 @@ func (c *controller) operatorAt(t *testing.T) *operator {
 // TestThrottledForLong has the stamp ask for two minutes of patience: Temporal waits
 // for them, not a worker.
 func TestThrottledForLong(t *testing.T) {
+	t.Parallel()
 	cloud := newCloud(t, 100, 0)
 	c := cloud.allServices(t, cloud.directory())
 	c.enable()

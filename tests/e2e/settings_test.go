@@ -51,6 +51,7 @@ type changedShare struct {
 // TestShareChanges moves to another share: refused values leave everything as it was,
 // then without and with copying.
 func TestShareChanges(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))
 	first := o.backUp()
@@ -105,6 +106,7 @@ func TestShareChanges(t *testing.T) {
 
 // TestCredentialChanges gives wrong accounts, and then the right one.
 func TestCredentialChanges(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))
 	o.write("wrong", "not-the-password")
@@ -121,6 +123,7 @@ func TestCredentialChanges(t *testing.T) {
 
 // TestOneChangeAtATime lets two changes begin at the same instant.
 func TestOneChangeAtATime(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))
 	recipients := []string{o.newKey("a.key"), o.newKey("b.key"), o.newKey("c.key")}
@@ -164,6 +167,7 @@ func strangersLine(t *testing.T) string {
 
 // TestAdopt loses Temporal, and takes the backups over.
 func TestAdopt(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	before := into[settings.Summary](t, o.enable(nil))
 	first, gone := o.backUp(), o.backUp()
@@ -194,6 +198,7 @@ func (o *operator) enableArguments() []string {
 // TestTwoControllers lets a second controller, with a Temporal namespace of its own,
 // write to the folder of an instance.
 func TestTwoControllers(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))
 	o.backUp()
@@ -211,6 +216,7 @@ func TestTwoControllers(t *testing.T) {
 // TestForeignSignersAreNotAdopted lets somebody who can write to the share put a key of
 // their own into its list, and the controller take the folder over.
 func TestForeignSignersAreNotAdopted(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))
 	o.backUp()
@@ -228,6 +234,7 @@ func TestForeignSignersAreNotAdopted(t *testing.T) {
 // TestSnapshotRestored puts an old copy of the instance's folder back, as restoring the
 // share from a snapshot does; the alarm stays until the operator begins a new ledger.
 func TestSnapshotRestored(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))
 	first := o.backUp()
@@ -261,6 +268,7 @@ func TestSnapshotRestored(t *testing.T) {
 // TestLostClaim changes controller.json by hand: backups are refused, doctor says why,
 // and the controller takes its folder back.
 func TestLostClaim(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))
 	o.backUp()
@@ -293,6 +301,7 @@ func (o *operator) twin(namespace string) *operator {
 
 // TestCodecKeyRotation replaces the codec key; the settings outlive it.
 func TestCodecKeyRotation(t *testing.T) {
+	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	before := into[settings.Summary](t, o.enable(nil))
 	o.backUp()

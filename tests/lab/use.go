@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"infrabackup/tests/tier"
 )
 
 // EnvVariable names the folder of a lab that runs already and that tests share.
@@ -31,6 +33,7 @@ var private struct {
 // that is started for this test binary, which [Main] stops.
 func Use(t testing.TB) Environment {
 	t.Helper()
+	tier.NeedsServers(t)
 	if dir := os.Getenv(EnvVariable); dir != "" {
 		env, err := readEnv(filepath.Join(dir, "env"))
 		if err != nil {
@@ -52,9 +55,11 @@ func Use(t testing.TB) Environment {
 	return private.lab.Env()
 }
 
-// Require ends a test that needs real servers where they cannot run.
+// Require ends a test that needs real servers where they cannot run, and in the quick
+// tier.
 func Require(t testing.TB) {
 	t.Helper()
+	tier.NeedsServers(t)
 	problems := Missing()
 	if len(problems) == 0 {
 		return
@@ -65,18 +70,12 @@ func Require(t testing.TB) {
 	t.Skipf("real servers cannot run here: %v", problems)
 }
 
-// Main runs a package's tests and stops the lab that they may have started.
+// Main runs a package's tests and stops what they may have started here.
 func Main(m interface{ Run() int }) {
 	code := m.Run()
-	if private.lab != nil {
-		err := private.lab.Stop(context.Background())
-		if err == nil {
-			err = os.RemoveAll(private.lab.dir)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "stop the lab:", err)
-			code = max(code, 1)
-		}
+	if err := stopShared(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop the lab:", err)
+		code = max(code, 1)
 	}
 	os.Exit(code)
 }

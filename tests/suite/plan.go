@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// module is what import paths begin with.
+const module = "infrabackup/"
+
+// group is one "go test" of some packages with the same flags.
+type group struct {
+	name     string
+	packages []string // relative to the module
+	race     bool
+	flags    []string
+}
+
+// streams run side by side; the groups of one run after the other.
+type streams [][]group
+
+// waiting are the packages whose tests mostly wait for servers, time-outs and worker
+// processes. They have no unit tests, so the quick tier leaves them out.
+var waiting = []string{"tests/e2e"}
+
+// meeting are the packages in which goroutines of the product meet. The race detector
+// costs a factor of four in time, so it watches these, and nothing twice.
+var meeting = []string{
+	"activities", "internal/azure", "internal/collect/resource", "internal/collect/keyvault", "internal/control", "internal/privsep",
+	"internal/repository", "internal/share/conformance", "internal/share/smb", "internal/spool", "starter", "worker", "workflows",
+}
+
+// together is how many tests of a waiting package run at once.
+const together = 12
+
+// plan says what a tier runs.
+func plan(tier string, all []string) (streams, error) {
+	var races, rest []string
+	for _, p := range all {
+		switch {
+		case slices.Contains(waiting, p):
+		case slices.Contains(meeting, p):
+			races = append(races, p)
+		default:
+			rest = append(rest, p)
+		}
+	}
+	for _, p := range slices.Concat(waiting, meeting) {
+		if !slices.Contains(all, p) {
+			return nil, fmt.Errorf("the plan names package %s, which does not exist", p)
+		}
+	}
+	servers := group{name: "servers", packages: waiting, flags: []string{"-timeout=25m", fmt.Sprintf("-parallel=%d", together)}}
+	switch tier {
+	case "quick":
+		return streams{{{name: "units", packages: slices.Concat(races, rest), flags: []string{"-short", "-timeout=5m"}}}}, nil
+	case "test":
+		return streams{
+			{servers},
+			{{name: "races", packages: races, race: true, flags: []string{"-timeout=20m", "-p=1"}}, {name: "rest", packages: rest, flags: []string{"-timeout=20m", "-p=1"}}},
+		}, nil
+	case "soak":
+		servers.flags[0] = "-timeout=24h"
+		return streams{
+			{servers},
+			{{name: "races", packages: races, race: true, flags: []string{"-timeout=24h", "-p=1"}}, {name: "rest", packages: rest, flags: []string{"-timeout=24h", "-p=1"}}},
+		}, nil
+	}
+	return nil, fmt.Errorf("there is no tier %q", tier)
+}
+
+// arguments are those of the go command.
+func (g group) arguments() []string {
+	args := []string{"test", "-json", "-count=1"}
+	if g.race {
+		args = append(args, "-race")
+	}
+	args = append(args, g.flags...)
+	for _, p := range g.packages {
+		args = append(args, "./"+p)
+	}
+	return args
+}
+
+// environment is what the go command needs besides: the race detector is linked with C.
+func (g group) environment() []string {
+	if g.race {
+		return []string{"CGO_ENABLED=1"}
+	}
+	return []string{"CGO_ENABLED=0"}
+}
+
+// relative takes the module away from an import path.
+func relative(importPath string) string { return strings.TrimPrefix(importPath, module) }

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// known are packages such as the plan needs.
+func known() []string {
+	return append(append([]string{"internal/fault", "tests/services"}, waiting...), meeting...)
+}
+
+func TestEveryPackageRunsOnce(t *testing.T) {
+	for _, tier := range []string{"quick", "test", "soak"} {
+		all := known()
+		what, err := plan(tier, all)
+		require.NoError(t, err)
+		times := map[string]int{}
+		for _, groups := range what {
+			for _, g := range groups {
+				for _, p := range g.packages {
+					times[p]++
+				}
+			}
+		}
+		for _, p := range all {
+			want := 1
+			if tier == "quick" && p == "tests/e2e" {
+				want = 0
+			}
+			require.Equal(t, want, times[p], "%s in %s", p, tier)
+		}
+	}
+}
+
+func TestPlanRefusesWhatIsGone(t *testing.T) {
+	_, err := plan("test", known()[:4])
+	require.ErrorContains(t, err, "does not exist")
+	_, err = plan("hourly", known())
+	require.ErrorContains(t, err, `"hourly"`)
+}
+
+// TestReportOfARun runs the go command on a module with every kind of outcome.
+func TestReportOfARun(t *testing.T) {
+	files := map[string]string{
+		"go.mod":            "module infrabackup\n\ngo 1.26\n",
+		"good/a_test.go":    "package good\nimport \"testing\"\nfunc TestA(t *testing.T) { t.Log(\"tried: 3 kills\"); t.Run(\"x\", func(*testing.T) {}) }\nfunc TestB(t *testing.T) { t.Log(\"tried: 4 kills\"); t.Skip(\"no\") }\n",
+		"bad/a_test.go":     "package bad\nimport \"testing\"\nfunc TestA(t *testing.T) { t.Error(\"that is why\") }\n",
+		"crash/a_test.go":   "package crash\nimport (\"os\"; \"testing\")\nfunc TestMain(*testing.M) { os.Exit(3) }\nfunc TestA(*testing.T) {}\n",
+		"unbuilt/a_test.go": "package unbuilt\nvar x int = \"no number\"\n",
+	}
+	dir := t.TempDir()
+	for name, text := range files {
+		file := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+	}
+	t.Chdir(dir)
+	var out bytes.Buffer
+	r := newRunner(&out)
+	err := r.run(t.Context(), streams{{{name: "a", packages: []string{"good"}}}, {{name: "b", packages: []string{"bad", "crash", "unbuilt"}}}})
+	require.ErrorContains(t, err, "group b")
+	require.NotContains(t, err.Error(), "group a")
+	require.Equal(t, 2, r.report.Passed)
+	require.Equal(t, 1, r.report.Skipped)
+	require.ElementsMatch(t, []string{"bad TestA", "crash (package)", "unbuilt (package)"}, r.report.Failures)
+	require.Equal(t, 3, r.report.Failed)
+	require.Equal(t, map[string]int64{"kills": 7}, r.report.Tried)
+	require.Contains(t, out.String(), "that is why")
+	require.Contains(t, out.String(), "no number")
+	require.NotContains(t, out.String(), "kills", "what passed is not printed")
+
+	require.NoError(t, r.report.save("kept/times.json"))
+	again, err := load("kept/times.json")
+	require.NoError(t, err)
+	require.Equal(t, &r.report, again)
+	out.Reset()
+	require.NoError(t, again.write(&out))
+	require.True(t, strings.HasSuffix(out.String(), "\n2 passed, 3 failed, 1 skipped\n"), out.String())
+	_, err = load("nothing")
+	require.ErrorContains(t, err, "make test")
+}
+
+func TestSlowestFirst(t *testing.T) {
+	require.Equal(t, []string{"b", "c"}, firstOf(map[string]float64{"a": 1, "b": 3, "c": 3}, 2))
+}
