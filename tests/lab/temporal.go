@@ -6,13 +6,14 @@ import (
 )
 
 // newTemporal prepares a Temporal server with its Web UI, whose state is one SQLite
-// file that survives a restart.
+// file that survives a restart and a kill of the server. It does not wait for the disk,
+// which only a power cut would punish.
 func newTemporal(l *Lab, codecEndpoint string) (*daemon, error) {
 	binary, err := temporalBinary()
 	if err != nil {
 		return nil, fmt.Errorf("the temporal program is missing: go install %s", temporalModule)
 	}
-	command := fmt.Sprintf("exec %s server start-dev --db-filename %s --ip 127.0.0.1 --port %d --ui-port %d --log-level warn",
+	command := fmt.Sprintf("exec %s server start-dev --db-filename %s --ip 127.0.0.1 --port %d --ui-port %d --log-level warn --sqlite-pragma journal_mode=WAL --sqlite-pragma synchronous=OFF",
 		binary, l.temporalDB(), l.temporalPort, l.uiPort)
 	if codecEndpoint != "" {
 		command += " --ui-codec-endpoint " + codecEndpoint
