@@ -13,6 +13,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/tests/tier"
 )
 
 // step does something to the backups that is no reason for an alarm.
@@ -44,7 +45,7 @@ func (k *keeper) step() {
 }
 
 func TestCleanSetsGiveNoAlarm(t *testing.T) {
-	const sets, steps = 50, 20
+	sets, steps := tier.Size(2, 15, 500), 20
 	for seed := range uint64(sets) {
 		k := newKeeper(t, seed)
 		k.enter(k.entry(backup.LedgerBegun, nil))
@@ -54,6 +55,7 @@ func TestCleanSetsGiveNoAlarm(t *testing.T) {
 			k.requireGood()
 		}
 	}
+	tier.Tried(t, "audits of clean sets", int64(sets*steps))
 }
 
 func TestAuditWithoutALedger(t *testing.T) {
@@ -167,7 +169,7 @@ func TestWorkDuringAnAuditIsNoAlarm(t *testing.T) {
 				base.backUp()
 			}
 			untouched := base.snapshot()
-			for at := 1; ; at++ {
+			for at := 1; ; at += tier.Size(9, 1, 1) {
 				base.restore(untouched)
 				again := *base
 				k := &again

@@ -26,6 +26,7 @@ import (
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/dir"
+	"infrabackup/tests/tier"
 )
 
 var testStart = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
@@ -383,10 +384,10 @@ func everyDeath(t *testing.T, store *mortal, begin func(), do func() error, look
 // deathsOf is everyDeath with stores that only die or only stumble.
 func deathsOf(t *testing.T, store *mortal, stumbles []bool, begin func(), do func() error, look func(t *testing.T)) {
 	t.Helper()
-	deaths := 0
+	deaths, step := 0, tier.Size(5, 1, 1)
 	for _, stumble := range stumbles {
 		for _, w := range ways {
-			for n := 1; ; n++ {
+			for n := 1; ; n += step {
 				require.Less(t, n, 200)
 				begin()
 				store.kill(n, w, stumble)
@@ -403,5 +404,5 @@ func deathsOf(t *testing.T, store *mortal, stumbles []bool, begin func(), do fun
 			}
 		}
 	}
-	require.Greater(t, deaths, 3*len(ways))
+	require.Greater(t, step*deaths, 3*len(ways))
 }

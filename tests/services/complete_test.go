@@ -10,11 +10,12 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/collecttest"
 	"infrabackup/internal/collect/resource"
+	"infrabackup/tests/tier"
 )
 
 // TestEveryItem captures stamps of several sizes and compares with their stores.
 func TestEveryItem(t *testing.T) {
-	for _, resources := range []int{10, 1000, 100_000} {
+	for _, resources := range []int{10, tier.Size(300, 1000, 1000), tier.Size(300, 10_000, 100_000)} {
 		w := newWorld(t, options{resources: resources, pageSize: max(60, resources/100)})
 		for _, service := range stampServices {
 			t.Run(fmt.Sprintf("%d resources, %s", resources, service), func(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"infrabackup/tests/tier"
 )
 
@@ -64,10 +66,38 @@ func once(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	env, forget, err := ramDisk()
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	r := newRunner(os.Stdout)
-	err = r.run(ctx, what)
-	return errors.Join(err, r.end(name, time.Since(began)))
+	err = r.run(ctx, what, env...)
+	return errors.Join(err, r.end(name, time.Since(began)), forget())
+}
+
+// shm is the memory file system of Linux, and roomy is how much has to be free there
+// before tests use it for their folders.
+const (
+	shm   = "/dev/shm"
+	roomy = 8 << 30
+)
+
+// ramDisk makes a folder for temporary files that does not wait for a disk, where there
+// is one. The variables make tests use it; forget removes it.
+func ramDisk() (env []string, forget func() error, err error) {
+	var free unix.Statfs_t
+	if err := unix.Statfs(shm, &free); err != nil || free.Type != unix.TMPFS_MAGIC || int64(free.Bavail)*free.Bsize < roomy {
+		return nil, func() error { return nil }, nil // the usual folder serves as well
+	}
+	dir, err := os.MkdirTemp(shm, "infrabackup-tests")
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // tests try what others may not read
+		return nil, nil, err
+	}
+	return []string{"TMPDIR=" + dir}, func() error { return os.RemoveAll(dir) }, nil
 }
 
 // end prints and keeps the report.

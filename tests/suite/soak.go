@@ -37,6 +37,10 @@ func soak(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
+	env, forget, err := ramDisk()
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	r := newRunner(os.Stdout)
 	var errs []error
@@ -44,7 +48,7 @@ func soak(ctx context.Context, text string) error {
 		if _, err := fmt.Fprintf(r.out, "round %d\n", round); err != nil {
 			return err
 		}
-		errs = append(errs, r.run(ctx, what))
+		errs = append(errs, r.run(ctx, what, env...))
 		r.report.Tried["rounds of all tests"]++
 		left := length - time.Since(began)
 		each := max(left/fuzzRounds/time.Duration(max(len(targets), 1)), time.Second)
@@ -54,7 +58,7 @@ func soak(ctx context.Context, text string) error {
 			}
 		}
 	}
-	errs = append(errs, r.end("soak", time.Since(began)))
+	errs = append(errs, r.end("soak", time.Since(began)), forget())
 	return errors.Join(errs...)
 }
 

@@ -12,16 +12,17 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/tests/tier"
 )
 
 // TestMemoryStaysFlat captures 160 MB of objects that the server makes up as it
 // goes, and looks at the heap meanwhile.
 func TestMemoryStaysFlat(t *testing.T) {
 	const (
-		objects = 40_000
-		size    = 4096
-		bound   = 40 << 20
+		size  = 4096
+		bound = 40 << 20
 	)
+	objects := tier.Size(15_000, 40_000, 400_000)
 	d := newFakeDC(t)
 	noise := strings.Repeat("x", size)
 	d.onSearch = func(q *fakeQuery) (bool, error) {

@@ -23,6 +23,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
+	"infrabackup/tests/tier"
 )
 
 // TestCollectOfAWorkingCA lets the CA move while files are handed out: the
@@ -197,7 +198,7 @@ func TestCollectTwoGiBBlob(t *testing.T) {
 // TestCollectManyCertificates makes a CA with many certificates, without openssl
 // for speed, and holds the heap to what is remembered of each.
 func TestCollectManyCertificates(t *testing.T) {
-	const count = 5_000
+	count := tier.Size(1_000, 5_000, 50_000)
 	dir := t.TempDir()
 	now := time.Now().Truncate(time.Second).UTC()
 	ca, key := writeQuickCA(t, dir, now)

@@ -17,6 +17,7 @@ import (
 	"infrabackup/internal/secret"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/smb"
+	"infrabackup/tests/tier"
 )
 
 // A real Samba server of the test's own, on the real port of an address that only
@@ -36,6 +37,7 @@ type samba struct {
 
 // needLab ends the test when something that only the lab has is missing.
 func needLab(t testing.TB) {
+	tier.NeedsServers(t)
 	missing := ""
 	if os.Geteuid() != 0 {
 		missing = "root"
