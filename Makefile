@@ -69,7 +69,9 @@ lint: ## gofmt, vet, staticcheck, workflowcheck
 	go tool workflowcheck -config .workflowcheck.yaml ./workflows/...
 
 .PHONY: check
-check: lint test ## what CI runs
+check: ## what CI runs: lint and test (under 15 min)
+	@began=$$(date +%s); $(MAKE) lint && $(MAKE) test && took=$$(( $$(date +%s) - began )) && echo "check: $$took s" && \
+	  { [ $$took -le 900 ] || echo "########## TOO SLOW: make check took $$took s, and may take 900 s. Run make times. ##########"; }
 
 .PHONY: bench
 bench: setup ## measure whole backups and captures side by side with other tools

@@ -48,8 +48,10 @@ const (
 	// flushTime bounds the export of the last telemetry.
 	flushTime = 5 * time.Second
 
-	// heartbeatInterval bounds how old the progress that Temporal knows can be.
-	heartbeatInterval = 2 * time.Second
+	// heartbeatInterval bounds how old the progress that Temporal knows can be. The SDK
+	// also takes it for how long Temporal may take to answer a heartbeat, and cancels the
+	// activity after that: a moment's hiccup must not end a capture.
+	heartbeatInterval = 5 * time.Second
 )
 
 // serve connects everything, polls until ctx ends or a worker fails for good, and

@@ -16,8 +16,9 @@ const parallelServices = 2
 const maxCaptures = 5
 
 // heartbeatTimeout is after how long a silent activity counts as dead together
-// with its worker, and is tried again. Activities report every few seconds.
-const heartbeatTimeout = 15 * time.Second
+// with its worker, and is tried again. Activities report every five seconds, and
+// Temporal may take as long to answer.
+const heartbeatTimeout = 20 * time.Second
 
 // patience is a retry policy for faults that pass by themselves, such as a file
 // server's restart or a worker's crash: about 45 minutes in all.

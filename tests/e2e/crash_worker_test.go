@@ -102,10 +102,10 @@ func (c workerConfig) serve() error {
 		Collectors: sources, Spool: spooled, Keyring: ring,
 		OpenStore: k.open, MakeKey: makeKey, Encrypt: encrypt, Recorder: telemetry.Discard(), Now: time.Now,
 	})
-	main := worker.New(client, flow.Queue(c.Instance.Name), worker.Options{MaxHeartbeatThrottleInterval: time.Second})
+	main := worker.New(client, flow.Queue(c.Instance.Name), worker.Options{MaxHeartbeatThrottleInterval: 5 * time.Second})
 	workflows.Register(main)
 	acts.Register(main)
-	host := worker.New(client, flow.SpoolQueue(c.Instance.Name, c.Host), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: time.Second})
+	host := worker.New(client, flow.SpoolQueue(c.Instance.Name, c.Host), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 5 * time.Second})
 	acts.RegisterSpool(host)
 	if err := main.Start(); err != nil {
 		return err

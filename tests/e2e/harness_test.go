@@ -125,10 +125,10 @@ func (c *controller) start() {
 		},
 		MakeKey: makeKey, Encrypt: encrypt, Recorder: telemetry.Discard(), Now: time.Now,
 	})
-	main := worker.New(c.client, flow.Queue(c.instance.Name), worker.Options{MaxHeartbeatThrottleInterval: time.Second})
+	main := worker.New(c.client, flow.Queue(c.instance.Name), worker.Options{MaxHeartbeatThrottleInterval: 5 * time.Second})
 	workflows.Register(main)
 	acts.Register(main)
-	host := worker.New(c.client, flow.SpoolQueue(c.instance.Name, "host-1"), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: time.Second})
+	host := worker.New(c.client, flow.SpoolQueue(c.instance.Name, "host-1"), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 5 * time.Second})
 	acts.RegisterSpool(host)
 	require.NoError(c.t, main.Start())
 	require.NoError(c.t, host.Start())

@@ -1,0 +1,52 @@
+package main
+
+// mutant is one break of the product.
+type mutant struct {
+	name string
+	file string // relative to the tree
+	old  string // stands exactly once in the file
+	new  string
+	pkg  string // whose tests have to notice
+	run  string // which of them, as go test -run takes it; empty for all
+}
+
+var mutants = []mutant{
+	{"a flush to the file server is skipped", "internal/share/smb/lane.go",
+		"return l.do(what, func(*smb2.Share) error { return l.file.Sync() })", "return nil", "internal/share/smb", ""},
+	{"what was uploaded is not read back", "internal/repository/incoming.go",
+		"	if !same {\n		// Nothing that was uploaded", "	if false {\n		// Nothing that was uploaded", "internal/repository", ""},
+	{"what was sealed is not read back before publishing", "internal/repository/incoming.go",
+		"		if !same {\n			return fault.Newf(fault.ShareCorrupted, \"%s of %s gave back other bytes than were written\", file.Name, r)\n		}\n", "",
+		"internal/repository", ""},
+	{"an upload has its final name before it is compared", "internal/repository/incoming.go",
+		"temp := r.at(folder, file.Name+\".\"+opts.Token+tempSuffix)", "temp := final", "internal/repository", ""},
+	{"a signature is not checked", "internal/seal/sign.go",
+		"		if err := sshsig.Verify(bytes.NewReader(message), sig, key, sshsig.HashSHA512, backup.SignatureNamespace); err != nil {\n", "		if err := error(nil); err != nil {\n",
+		"internal/seal", ""},
+	{"any signer is trusted", "internal/seal/sign.go",
+		"		if !bytes.Equal(key.Marshal(), wire) {\n			continue\n		}\n		if err := sshsig.Verify(bytes.NewReader(message), sig, key,",
+		"		if err := sshsig.Verify(bytes.NewReader(message), sig, sig.PublicKey,", "internal/seal", ""},
+	{"the backup key is wrapped to the first recipient only", "internal/seal/backupkey.go",
+		"keyAge, err = key.Wrap(parsed)", "keyAge, err = key.Wrap(parsed[:1])", "internal/seal", ""},
+	{"an entry of the ledger need not follow the one before", "internal/repository/ledger_read.go",
+		"	if c.previous != \"\" && e.Previous != c.previous {", "	if false {", "internal/repository", ""},
+	{"a server's answer needs no signature", "internal/share/smb/guard.go",
+		"		return g.refuse(fault.ShareProtocol, errUnsigned)", "		return nil", "internal/share/smb", ""},
+	{"the second page of a list is not read", "internal/azure/pages.go",
+		"	p.next = next\n	return page, nil", "	p.next = \"\"\n	return page, nil", "internal/azure", ""},
+	{"a page that leads back is taken for the end", "internal/azure/pages.go",
+		"	if p.seen[here] {\n		return nil, fault", "	if p.seen[here] {\n		return nil, io.EOF\n	}\n	if p.seen[here] {\n		return nil, fault", "internal/azure", ""},
+	{"only the first page of the directory is read", "internal/collect/ad/search.go",
+		"		if len(page.cookie) == 0 {\n			return nil", "		if true {\n			return nil", "internal/collect/ad", ""},
+	{"a run without a service is complete", "workflows/backup.go",
+		"	if backup.Overall(results) == backup.Failed {", "	if false {", "workflows", ""},
+	{"a run that fails leaves its work on the share", "workflows/backup.go",
+		"	_, err := flow.DiscardBackup.Run(tidying(ctx, \"remove the partial backup from the share\"), flow.DiscardBackupInput{\n		BackupID: r.in.BackupID, Revision: r.share.Revision,\n	})\n",
+		"	var err error\n", "workflows", ""},
+	{"a service that failed does not show in the status", "internal/backup/status.go",
+		"	case good < len(results):\n", "	case false:\n", "internal/backup", ""},
+	{"what is restored is not compared with the catalogue", "internal/archive/reader.go",
+		"	if hex.EncodeToString(sum.Sum(nil)) != entry.SHA256 {", "	if false {", "internal/archive", ""},
+	{"a dangling reference is not counted", "internal/consistency/checker.go",
+		"		count.Dangling++\n", "", "internal/consistency", ""},
+}
