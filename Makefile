@@ -86,3 +86,7 @@ fuzz: ## run every fuzz test for FUZZTIME
 .PHONY: clean
 clean: ## remove what was built; the lab's cache stays
 	rm -rf bin .lab
+
+.PHONY: mutants
+mutants: ## break the product in many places, one at a time, and see that tests notice
+	go run ./tests/mutants
