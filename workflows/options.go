@@ -55,10 +55,12 @@ func preparing(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// streaming is for steps that move all the data of a service and report progress.
+// streaming is for steps that move all the data of a service and report progress. A
+// source that allows so many requests in a window makes a capture last for days; that
+// it goes on is what heartbeats tell.
 func streaming(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: 24 * time.Hour,
+		StartToCloseTimeout: 7 * 24 * time.Hour,
 		HeartbeatTimeout:    heartbeatTimeout,
 		WaitForCancellation: true,
 		Summary:             summary,

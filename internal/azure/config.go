@@ -47,8 +47,12 @@ type Config struct {
 	// RetryDelay is the first of the growing delays between the tries of one request;
 	// when zero, 800 ms.
 	RetryDelay time.Duration
-	// TryTimeout bounds one try of a request, its body included; when zero, two minutes.
+	// TryTimeout bounds how long one try of a request waits for the answer, and for each
+	// MiB of it; when zero, two minutes.
 	TryTimeout time.Duration
+	// Patience bounds how long a host may answer nothing but that it has to be waited
+	// for (429, and 503 with a time) until that is a failure; when zero, six hours.
+	Patience time.Duration
 }
 
 // target is a validated configuration.
@@ -75,6 +79,12 @@ func (c Config) validate() (target, error) {
 	}
 	if t.TryTimeout == 0 {
 		t.TryTimeout = defaultTryTimeout
+	}
+	if t.RetryDelay == 0 {
+		t.RetryDelay = defaultRetryDelay
+	}
+	if t.Patience == 0 {
+		t.Patience = defaultPatience
 	}
 	if t.Tenant == "" {
 		t.Tenant = "adfs"
@@ -104,9 +114,9 @@ func (c Config) validate() (target, error) {
 			return t, invalid("the resolver is %q, want host:port", c.Resolver)
 		}
 	}
-	t.vaultDomain = strings.ToLower(c.VaultDomain)
+	t.vaultDomain = plainHost(&url.URL{Scheme: "https", Host: strings.Trim(c.VaultDomain, ".")})
 	if t.vaultDomain == "" {
-		_, parent, _ := strings.Cut(strings.ToLower(t.tenant.Host), ".")
+		_, parent, _ := strings.Cut(t.tenant.Host, ".")
 		t.vaultDomain = "vault." + parent
 	}
 	return t, nil
@@ -118,8 +128,7 @@ func baseURL(what, text string) (*url.URL, error) {
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return nil, invalid("the %s is %q, want https://host[:port]", what, text)
 	}
-	u.Path = ""
-	return u, nil
+	return &url.URL{Scheme: u.Scheme, Host: plainHost(u)}, nil
 }
 
 func invalid(format string, args ...any) error {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/fault"
 )
 
@@ -31,6 +32,20 @@ var ErrVersionRefused = errors.New("the stamp does not offer this api-version")
 // collection does not have (400, 405, 409).
 var ErrRefused = errors.New("refused")
 
+// ErrNotRegistered is in the chain, beside [ErrRefused], when the subscription is not
+// registered with the resource provider, so that it has nothing of it (409).
+var ErrNotRegistered = fmt.Errorf("%w: the subscription is not registered with the resource provider", ErrRefused)
+
+// ErrConflict is in the chain, beside [ErrRefused], when the state of the resource, or of
+// what it is part of, does not allow the request at the moment: it is being deleted, or
+// something else is done to it (409, 412, 423).
+var ErrConflict = fmt.Errorf("%w: the resource is in a state that does not allow it", ErrRefused)
+
+// ErrAnswer is in the chain of the fault for an answer with a status of success that is
+// not what was asked for: no document, an error, a list that contradicts itself, or
+// another resource's document. It says nothing about what was asked for.
+var ErrAnswer = errors.New("the answer is not what was asked for")
+
 // ErrForbidden is in the chain of the fault for the answer 403.
 var ErrForbidden = errors.New("forbidden")
 
@@ -44,6 +59,8 @@ type AnswerError struct {
 	Inner   string // the more precise code of a vault, such as SecretDisabled; may be empty
 	Message string // the stamp's words, shortened
 	kind    error
+
+	challenge []string // of 401
 }
 
 // Error gives status, code and words.
@@ -69,7 +86,7 @@ func answerFault(what string, resp *http.Response, body []byte) error {
 	f := fault.New(fault.SourceFailed, what, said)
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
-		f.Code = fault.SourceAuthFailed
+		f.Code, said.challenge = fault.SourceAuthFailed, resp.Header.Values("WWW-Authenticate")
 	case resp.StatusCode == http.StatusForbidden:
 		f.Code, said.kind = fault.SourceAccessDenied, ErrForbidden
 	case resp.StatusCode == http.StatusNotFound && said.Code != "InvalidResourceType" && said.Code != "NoRegisteredProviderFound":
@@ -82,12 +99,31 @@ func answerFault(what string, resp *http.Response, body []byte) error {
 		f.Code = fault.SourceUnreachable
 	case resp.StatusCode >= 500:
 		f.RetryAfter = retryAfter(resp)
+	case isUnregistered(said.Code):
+		f.Code, said.kind = fault.SourceInvalid, ErrNotRegistered
+	case resp.StatusCode == http.StatusGone:
+		f.Code, said.kind = fault.SourceInvalid, ErrNotFound
+	case resp.StatusCode == http.StatusConflict, resp.StatusCode == http.StatusPreconditionFailed, resp.StatusCode == http.StatusLocked:
+		f.Code, said.kind = fault.SourceInvalid, ErrConflict
 	case resp.StatusCode >= 400:
 		f.Code, said.kind = fault.SourceInvalid, ErrRefused
 	default: // 2xx without a document, or a redirection
 		f.Code = fault.SourceInvalid
 	}
 	return f
+}
+
+func isUnregistered(code string) bool {
+	return code == "MissingSubscriptionRegistration" || code == "SubscriptionNotRegistered" || code == "MissingRegistrationForLocation"
+}
+
+// refusalFault stands for an answer whose status says that all is well, and whose body
+// that it is not.
+func refusalFault(what string, status int, body []byte) error {
+	said := &AnswerError{Status: status, kind: ErrAnswer}
+	said.Code, said.Message = wordsOf(body)
+	said.Inner = innerOf(body)
+	return fault.New(fault.SourceFailed, what, said)
 }
 
 func isVersionRefusal(code string) bool {
@@ -101,27 +137,38 @@ func isVersionRefusal(code string) bool {
 // wordsOf reads {"error":{"code","message"}}, which resource managers and vaults
 // both use.
 func wordsOf(body []byte) (code, message string) {
-	if !gjson.ValidBytes(body) {
+	if scan.Document(body, refusalLimits) != nil {
 		return "", ""
 	}
+	body = scan.Trim(body)
 	e := gjson.GetBytes(body, "error")
+	if e.Type == gjson.String {
+		return "", shortened(e.Str)
+	}
 	if !e.IsObject() {
 		e = gjson.ParseBytes(body)
 	}
 	code, message = e.Get("code").String(), e.Get("message").String()
-	if len(message) > maxWords {
-		message = strings.ToValidUTF8(message[:maxWords], "") + "…"
-	}
 	if len(code) > 100 {
 		code = ""
 	}
-	return code, strings.Join(strings.Fields(message), " ")
+	return code, shortened(message)
+}
+
+// refusalLimits are those of what a refusal says.
+var refusalLimits = scan.Limits{Depth: 64, Values: 10_000, Bytes: maxRefusalBytes}
+
+func shortened(message string) string {
+	if len(message) > maxWords {
+		message = strings.ToValidUTF8(message[:maxWords], "") + "…"
+	}
+	return strings.Join(strings.Fields(message), " ")
 }
 
 // innerOf reads {"error":{"innererror":{"code"}}}. The definition of vaults spells it
 // so; answers also have innerError.
 func innerOf(body []byte) string {
-	if !gjson.ValidBytes(body) {
+	if scan.Document(body, refusalLimits) != nil {
 		return ""
 	}
 	for _, path := range []string{"error.innererror.code", "error.innerError.code"} {
@@ -132,20 +179,42 @@ func innerOf(body []byte) string {
 	return ""
 }
 
-// retryAfter is what the answer asks to wait, bounded to an hour; RFC 9110, 10.2.3
-// and the milliseconds that some Azure services send.
-func retryAfter(resp *http.Response) time.Duration {
-	wait := time.Duration(0)
-	if ms, err := strconv.ParseInt(resp.Header.Get("Retry-After-Ms"), 10, 64); err == nil {
-		wait = time.Duration(min(ms, int64(time.Hour/time.Millisecond))) * time.Millisecond
-	} else if ms, err := strconv.ParseInt(resp.Header.Get("X-Ms-Retry-After-Ms"), 10, 64); err == nil {
-		wait = time.Duration(min(ms, int64(time.Hour/time.Millisecond))) * time.Millisecond
-	} else if s, err := strconv.ParseInt(resp.Header.Get("Retry-After"), 10, 64); err == nil {
-		wait = time.Duration(min(s, 3600)) * time.Second
-	} else if at, err := http.ParseTime(resp.Header.Get("Retry-After")); err == nil {
-		wait = time.Until(at)
+// asksToWait reports whether an answer asks to wait before the next request: 429, and
+// other refusals that may pass when they say for how long. 0 is for an unknown time.
+func asksToWait(resp *http.Response) (time.Duration, bool) {
+	switch status := resp.StatusCode; {
+	case status == http.StatusTooManyRequests:
+		return retryAfter(resp), true
+	case status == http.StatusRequestTimeout, status >= 500:
+		wait := retryAfter(resp)
+		return wait, wait > 0
 	}
-	return min(max(wait, 0), time.Hour)
+	return 0, false
+}
+
+// maxRetryAfter bounds what an answer asks to wait: more is no time that makes sense.
+const maxRetryAfter = 31 * 24 * time.Hour
+
+// retryAfter is what the answer asks to wait; RFC 9110, 10.2.3 and the milliseconds that
+// some Azure services send. Dates are by the clock of who answers.
+func retryAfter(resp *http.Response) time.Duration {
+	for name, unit := range map[string]time.Duration{"Retry-After-Ms": time.Millisecond, "X-Ms-Retry-After-Ms": time.Millisecond} {
+		if n, err := strconv.ParseInt(strings.TrimSpace(resp.Header.Get(name)), 10, 64); err == nil && n > 0 {
+			return time.Duration(min(n, int64(maxRetryAfter/unit))) * unit
+		}
+	}
+	value := strings.TrimSpace(resp.Header.Get("Retry-After"))
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds > 0 { // a fraction is no standard, and met
+		return time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		now, err := http.ParseTime(resp.Header.Get("Date"))
+		if err != nil {
+			now = time.Now()
+		}
+		return min(max(at.Sub(now), 0), maxRetryAfter)
+	}
+	return 0
 }
 
 // transportFault classifies an error without an answer.
@@ -167,6 +236,8 @@ func transportFault(ctx context.Context, what string, err error) error {
 	switch {
 	case errors.As(err, &large):
 		return fault.New(fault.LimitExceeded, what, large)
+	case errors.Is(err, scan.ErrLimit):
+		return fault.New(fault.LimitExceeded, what, scan.ErrLimit)
 	case errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid), errors.As(err, &verify):
 		return fault.New(fault.SourceTLS, what, err)
 	case errors.Is(err, errRedirected):

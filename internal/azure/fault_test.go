@@ -33,7 +33,7 @@ func TestAnswerFault(t *testing.T) {
 		"bad request":           {400, nil, `not json`, fault.SourceInvalid, ErrRefused, 0},
 		"no such method":        {405, nil, ``, fault.SourceInvalid, ErrRefused, 0},
 		"throttled":             {429, http.Header{"Retry-After": {"120"}}, ``, fault.SourceThrottled, nil, 2 * time.Minute},
-		"throttled for days":    {429, http.Header{"Retry-After": {"999999"}}, ``, fault.SourceThrottled, nil, time.Hour},
+		"throttled for days":    {429, http.Header{"Retry-After": {"999999"}}, ``, fault.SourceThrottled, nil, 999999 * time.Second},
 		"throttled for ms":      {429, http.Header{"Retry-After-Ms": {"1500"}}, ``, fault.SourceThrottled, nil, 1500 * time.Millisecond},
 		"throttled in the past": {429, http.Header{"Retry-After": {"Mon, 02 Jan 2006 15:04:05 GMT"}}, ``, fault.SourceThrottled, nil, 0},
 		"down for a while":      {503, http.Header{"Retry-After": {"60"}}, ``, fault.SourceFailed, nil, time.Minute},
@@ -69,9 +69,9 @@ func TestTransportFault(t *testing.T) {
 		"no such name":     {&net.DNSError{Err: "no such host", IsNotFound: true}, fault.SourceUnreachable},
 		"unknown CA":       {x509.UnknownAuthorityError{}, fault.SourceTLS},
 		"redirected":       {errRedirected, fault.SourceInvalid},
-		"too large":        {tooLarge{}, fault.LimitExceeded},
+		"too large":        {tooLarge(7), fault.LimitExceeded},
 		"time-out":         {context.DeadlineExceeded, fault.SourceUnreachable},
-		"a fault below":    {final{fault.Newf(fault.SourceAuthFailed, "x")}, fault.SourceAuthFailed},
+		"a fault below":    {final(fault.Newf(fault.SourceAuthFailed, "x")), fault.SourceAuthFailed},
 		"an unknown error": {errors.New("?"), fault.SourceUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/fault"
 )
 
@@ -20,15 +20,19 @@ import (
 const metadataVersion = "2015-01-01"
 
 // Stamp is one Azure Stack style cloud. It is safe for concurrent use; collectors
-// share one, so that they share connections and tokens.
+// share one, so that they share connections, tokens, and what the stamp allows.
 type Stamp struct {
 	target target
 	http   *http.Client
 	tokens *tokens
 	tenant *Client
 	admin  *Client
+	ahead  budget // of what all answers hold that wait for their turn
 
-	vaultAudience remembered
+	mu     sync.Mutex
+	pacers map[string]*pacer // by host
+
+	vaultAudience *remembered
 }
 
 // New makes a stamp from its configuration. The stamp itself is not touched before
@@ -38,8 +42,13 @@ func New(c Config) (*Stamp, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stamp{target: t, http: newHTTPClient(t)}
-	s.tokens = &tokens{target: t, client: s.http, held: map[string]azcore.AccessToken{}}
+	transport := newTransport(t)
+	s := &Stamp{
+		target: t, http: newHTTPClient(transport), ahead: budget{left: maxAhead}, pacers: map[string]*pacer{}, vaultAudience: newRemembered(),
+	}
+	s.tokens = &tokens{
+		target: t, client: newHTTPClient(examined{transport, t.authority}), pace: s.pacerOf(t.authority), gate: newGate(), held: map[string]azcore.AccessToken{},
+	}
 	s.tenant = s.newManager(Tenant, t.tenant)
 	s.admin = s.newManager(Admin, t.admin)
 	return s, nil
@@ -58,30 +67,33 @@ func (s *Stamp) Tenant() *Client { return s.tenant }
 func (s *Stamp) Admin() *Client { return s.admin }
 
 func (s *Stamp) newManager(endpoint Endpoint, base *url.URL) *Client {
-	c := &Client{endpoint: endpoint, name: string(endpoint), base: base, plain: s.newPipeline(nil)}
-	audience := &remembered{}
+	c := &Client{endpoint: endpoint, name: string(endpoint), base: base, stamp: s, pace: s.pacerOf(base)}
+	audience := newRemembered()
 	c.audience = func(ctx context.Context) (string, error) {
 		return audience.get(ctx, func(ctx context.Context) (string, error) { return c.discover(ctx, s.target) })
 	}
-	c.pipeline = s.newPipeline(&bearer{s.tokens, c.audience})
 	return c
 }
 
-// newPipeline sends requests with a token, or without one when auth is nil. It is
-// azcore's without arm's extras: those register resource providers by themselves.
-func (s *Stamp) newPipeline(auth policy.Policy) runtime.Pipeline {
-	var perRetry []policy.Policy
-	if auth != nil {
-		perRetry = append(perRetry, auth)
+// pacerOf is the pacer of a host, which all clients of the host share.
+func (s *Stamp) pacerOf(base *url.URL) *pacer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	host := plainHost(base)
+	p := s.pacers[host]
+	if p == nil {
+		p = &pacer{clock: wallClock{}, patience: s.target.Patience, backoff: s.target.RetryDelay}
+		s.pacers[host] = p
 	}
-	options := clientOptions(s.target, s.http)
-	return runtime.NewPipeline("infrabackup", "v1", runtime.PipelineOptions{PerRetry: perRetry}, &options)
+	return p
 }
 
+// clientOptions are for the library that gets tokens.
 func clientOptions(t target, client *http.Client) azcore.ClientOptions {
 	return azcore.ClientOptions{
 		Retry: policy.RetryOptions{
 			MaxRetries: maxRetries, TryTimeout: t.TryTimeout, RetryDelay: t.RetryDelay, MaxRetryDelay: maxRetryDelay,
+			StatusCodes: []int{http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout},
 		},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
 		Transport: client,
@@ -92,31 +104,43 @@ func clientOptions(t target, client *http.Client) azcore.ClientOptions {
 // names the configured identity provider.
 func (c *Client) discover(ctx context.Context, t target) (string, error) {
 	what := "discover the stamp at " + c.base.Host
-	answer, err := c.send(ctx, c.plain, http.MethodGet, c.at("/metadata/endpoints", metadataVersion, nil), what)
+	var document []byte
+	err := c.do(ctx, request{method: http.MethodGet, target: c.at("/metadata/endpoints", metadataVersion, nil), what: what, anonymous: true}, func(r *reply) error {
+		body, err := r.document(metadataLimits)
+		document = scan.Trim(body)
+		return err
+	})
 	if err != nil {
 		return "", err
 	}
-	login := gjson.GetBytes(answer.Body, "authentication.loginEndpoint").String()
+	login := gjson.GetBytes(document, "authentication.loginEndpoint").String()
 	u, err := url.Parse(login)
-	if err != nil || !strings.EqualFold(u.Host, t.authority.Host) || u.Scheme != "https" {
+	if err != nil || u.Scheme != "https" || !sameHost(u, t.authority) {
 		return "", fault.Newf(fault.SourceInvalid, "%s: it names the identity provider %.200q, configured is %s", what, login, t.authority)
 	}
-	audience := gjson.GetBytes(answer.Body, "authentication.audiences.0").String()
+	audience := gjson.GetBytes(document, "authentication.audiences.0").String()
 	if a, err := url.Parse(audience); err != nil || a.Scheme != "https" || a.Host == "" {
 		return "", fault.Newf(fault.SourceInvalid, "%s: it names the audience %.200q, want an https URL", what, audience)
 	}
 	return strings.TrimSuffix(audience, "/"), nil
 }
 
+// metadataLimits are those of the discovery document.
+var metadataLimits = scan.Limits{Depth: 64, Values: 100_000, Bytes: 1 << 20}
+
 // remembered is a value that is found out once; failures are not kept.
 type remembered struct {
-	mu    sync.Mutex
-	value string
+	gate  gate
+	value string // behind the gate
 }
 
+func newRemembered() *remembered { return &remembered{gate: newGate()} }
+
 func (r *remembered) get(ctx context.Context, find func(context.Context) (string, error)) (string, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	if err := r.gate.enter(ctx); err != nil {
+		return "", err
+	}
+	defer r.gate.leave()
 	if r.value != "" {
 		return r.value, nil
 	}

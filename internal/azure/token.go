@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -25,7 +24,9 @@ type tokens struct {
 	target target
 	client *http.Client
 
-	mu         sync.Mutex
+	pace *pacer
+
+	gate       gate // of what follows
 	credential azcore.TokenCredential
 	held       map[string]azcore.AccessToken
 }
@@ -33,8 +34,10 @@ type tokens struct {
 // get returns a token that is good for a while. Refused, when not empty, is a token
 // that was answered with 401: it is not returned again.
 func (t *tokens) get(ctx context.Context, audience, refused string) (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if err := t.gate.enter(ctx); err != nil {
+		return "", err
+	}
+	defer t.gate.leave()
 	held, ok := t.held[audience]
 	if ok && held.Token != refused && time.Until(held.ExpiresOn) > renewBefore {
 		return held.Token, nil
@@ -46,12 +49,37 @@ func (t *tokens) get(ctx context.Context, audience, refused string) (string, err
 		}
 		t.credential = credential
 	}
-	token, err := t.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{audience + "/.default"}})
+	token, err := t.ask(ctx, audience)
 	if err != nil {
-		return "", t.failed(ctx, err)
+		return "", err
 	}
 	t.held[audience] = token
 	return token.Token, nil
+}
+
+// ask gets a token, and waits as long as the identity provider asks for.
+func (t *tokens) ask(ctx context.Context, audience string) (azcore.AccessToken, error) {
+	what := "get a token for client " + t.target.ClientID + " from " + t.target.authority.Host
+	for {
+		ticket, err := t.pace.enter(ctx, what)
+		if err != nil {
+			return azcore.AccessToken{}, err
+		}
+		token, err := t.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{audience + "/.default"}})
+		if err == nil {
+			t.pace.granted(ticket)
+			return token, nil
+		}
+		err = t.failed(ctx, what, err)
+		asked, ok := errors.AsType[*waitFor](err)
+		if !ok {
+			return azcore.AccessToken{}, err
+		}
+		asked.ticket = ticket
+		if err := t.pace.refused(ctx, asked); err != nil {
+			return azcore.AccessToken{}, err
+		}
+	}
 }
 
 func (t *tokens) newCredential() (azcore.TokenCredential, error) {
@@ -73,63 +101,21 @@ func (t *tokens) newCredential() (azcore.TokenCredential, error) {
 }
 
 // failed tells a refused credential from an identity provider that does not answer.
-func (t *tokens) failed(ctx context.Context, err error) error {
-	what := "get a token for client " + t.target.ClientID + " from " + t.target.authority.Host
+func (t *tokens) failed(ctx context.Context, what string, err error) error {
 	var refused *azidentity.AuthenticationFailedError
 	if errors.As(err, &refused) && refused.RawResponse != nil {
 		status := refused.RawResponse.StatusCode
 		if status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusForbidden {
 			return fault.New(fault.SourceAuthFailed, what, fmt.Errorf("answered %d", status))
 		}
-		return answerFault(what, refused.RawResponse, nil)
+		err := answerFault(what, refused.RawResponse, nil)
+		if wait, ok := asksToWait(refused.RawResponse); ok {
+			return &waitFor{wait: wait, err: err}
+		}
+		return err
 	}
 	return transportFault(ctx, what, err)
 }
-
-// bearer puts the token for its audience on a request, and tries once more with
-// another one when the first is refused, since stamps restart and forget.
-type bearer struct {
-	tokens   *tokens
-	audience func(context.Context) (string, error)
-}
-
-// Do implements [policy.Policy].
-func (b bearer) Do(req *policy.Request) (*http.Response, error) {
-	if req.Raw().URL.Scheme != "https" {
-		return nil, final{fault.Newf(fault.SourceInvalid, "%s is not https: no token goes there", req.Raw().URL.Host)}
-	}
-	ctx := req.Raw().Context()
-	audience, err := b.audience(ctx)
-	if err != nil {
-		return nil, final{err}
-	}
-	refused := ""
-	for {
-		token, err := b.tokens.get(ctx, audience, refused)
-		if err != nil {
-			return nil, final{err}
-		}
-		req.Raw().Header.Set("Authorization", "Bearer "+token)
-		resp, err := req.Next()
-		if err != nil || resp.StatusCode != http.StatusUnauthorized || refused != "" {
-			return resp, err
-		}
-		refused = token
-		if err := errors.Join(resp.Body.Close(), req.RewindBody()); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// final is an error that azcore hands on without another try: what is underneath has
-// been tried, or trying cannot help.
-type final struct{ error }
-
-// NonRetriable marks it for azcore.
-func (final) NonRetriable() {}
-
-// Unwrap returns the error.
-func (f final) Unwrap() error { return f.error }
 
 // rooted is an audience with another first label of its host: tenants' resource
 // manager and vaults of one stamp are named alike.

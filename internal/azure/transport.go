@@ -1,100 +1,110 @@
 package azure
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
+
+	"infrabackup/internal/azure/scan"
+	"infrabackup/internal/fault"
 )
 
-// Limits of one request.
+// Limits of requests.
 const (
-	// MaxAnswerBytes bounds the body of one answer.
-	MaxAnswerBytes = 32 << 20
-
 	defaultTryTimeout = 2 * time.Minute
+	defaultRetryDelay = 800 * time.Millisecond
 	maxRetryDelay     = 30 * time.Second
 	maxRetries        = 3
 	maxConnections    = 8   // to one host
 	maxIdle           = 128 // to all: each vault is a host, which is read twice
+	maxHeaderBytes    = 256 << 10
 )
 
 // errRedirected says that an answer led elsewhere. Resource managers and vaults
 // answer themselves, so nothing is followed with a token.
 var errRedirected = errors.New("the answer is a redirection, which is not followed")
 
-// tooLarge ends the download of a body. It is not tried again.
-type tooLarge struct{}
-
-func (tooLarge) Error() string {
-	return fmt.Sprintf("the answer has more than %d bytes", MaxAnswerBytes)
-}
-
-// NonRetriable tells azcore to hand it on.
-func (tooLarge) NonRetriable() {}
-
-// newHTTPClient makes the one client for all hosts of a stamp. No proxy: tokens and
-// secrets go to the stamp and nowhere else.
-func newHTTPClient(t target) *http.Client {
+// newTransport makes the one pool of connections to all hosts of a stamp. No proxy:
+// tokens and secrets go to the stamp and nowhere else.
+func newTransport(t target) *http.Transport {
 	dialer := &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
 	if t.Resolver != "" {
 		dialer.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, t.Resolver)
 		}}
 	}
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: t.roots},
+		TLSHandshakeTimeout:    15 * time.Second,
+		ResponseHeaderTimeout:  t.TryTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		IdleConnTimeout:        90 * time.Second,
+		MaxConnsPerHost:        maxConnections,
+		MaxIdleConnsPerHost:    maxConnections,
+		MaxIdleConns:           maxIdle,
+		ForceAttemptHTTP2:      true,
+	}
+}
+
+// newHTTPClient makes a client that follows nothing.
+func newHTTPClient(transport http.RoundTripper) *http.Client {
 	return &http.Client{
-		Transport: limited{&http.Transport{
-			DialContext:           dialer.DialContext,
-			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: t.roots},
-			TLSHandshakeTimeout:   15 * time.Second,
-			ResponseHeaderTimeout: t.TryTimeout,
-			IdleConnTimeout:       90 * time.Second,
-			MaxConnsPerHost:       maxConnections,
-			MaxIdleConnsPerHost:   maxConnections,
-			MaxIdleConns:          maxIdle,
-			ForceAttemptHTTP2:     true,
-		}},
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirected },
 	}
 }
 
-// limited bounds the bodies of answers.
-type limited struct{ next *http.Transport }
+// tokenLimits are those of what an identity provider answers: metadata and tokens. The
+// libraries that read them keep every member.
+var tokenLimits = scan.Limits{Depth: 32, Values: 10_000, Bytes: 1 << 20}
+
+// examined hands answers of the identity provider on that are small and plain JSON, and
+// sends nothing to other hosts: requests carry the credential.
+type examined struct {
+	next      http.RoundTripper
+	authority *url.URL
+}
 
 // RoundTrip implements [http.RoundTripper].
-func (l limited) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := l.next.RoundTrip(req)
-	if err == nil {
-		resp.Body = &boundedBody{body: resp.Body, left: MaxAnswerBytes}
+func (e examined) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme != "https" || !sameHost(req.URL, e.authority) {
+		return nil, final(fault.Newf(fault.SourceInvalid, "the identity provider %s leads to %.100q, where no credential goes", e.authority.Host, req.URL.Host))
 	}
-	return resp, err
-}
-
-// CloseIdleConnections lets http.Client close them.
-func (l limited) CloseIdleConnections() { l.next.CloseIdleConnections() }
-
-type boundedBody struct {
-	body io.ReadCloser
-	left int64
-}
-
-// Read implements [io.Reader].
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.left == 0 {
-		var one [1]byte
-		if n, err := b.body.Read(one[:]); n == 0 {
-			return 0, err
+	resp, err := e.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, int64(tokenLimits.Bytes)+1))
+	if closeErr := resp.Body.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := scan.Document(answer, tokenLimits); err != nil {
+		what := "read the answer of the identity provider " + e.authority.Host
+		if resp.StatusCode == http.StatusOK {
+			return nil, final(scanFault(what, err, len(answer)))
 		}
-		return 0, tooLarge{}
+		answer = []byte("{}") // the status says enough
 	}
-	n, err := b.body.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(scan.Trim(answer))), -1
+	return resp, nil
 }
 
-// Close implements [io.Closer].
-func (b *boundedBody) Close() error { return b.body.Close() }
+// CloseIdleConnections is for http.Client.
+func (e examined) CloseIdleConnections() {
+	if t, ok := e.next.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// NonRetriable tells azcore to hand the error on.
+func (t *tried) NonRetriable() {}

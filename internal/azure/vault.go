@@ -2,12 +2,11 @@ package azure
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"infrabackup/internal/fault"
 )
@@ -20,16 +19,29 @@ func (s *Stamp) Vault(uri string) (*Client, error) {
 	if err != nil || u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fault.Newf(fault.SourceInvalid, "the vault's address %.200q is not https://host", uri)
 	}
-	label, domain, ok := strings.Cut(strings.ToLower(u.Host), ".")
-	if !ok || label == "" || !strings.EqualFold(domain, s.target.vaultDomain) {
+	label, domain, ok := strings.Cut(plainHost(u), ".")
+	if !ok || label == "" || domain != s.target.vaultDomain {
 		return nil, fault.Newf(fault.SourceInvalid, "the vault's address %.200q is not below %s", uri, s.target.vaultDomain)
 	}
-	c := &Client{endpoint: Vault, name: "vault " + label, base: &url.URL{Scheme: "https", Host: u.Host}, plain: s.newPipeline(nil)}
+	base := &url.URL{Scheme: "https", Host: plainHost(u)}
+	c := &Client{endpoint: Vault, name: "vault " + label, base: base, stamp: s, pace: s.pacerOf(base)}
 	c.audience = func(ctx context.Context) (string, error) {
 		return s.vaultAudience.get(ctx, func(ctx context.Context) (string, error) { return s.challenged(ctx, c) })
 	}
-	c.pipeline = s.newPipeline(&bearer{s.tokens, c.audience})
 	return c, nil
+}
+
+// PathAt is the path, without escapes, of an address at a host, such as the ID of a
+// secret. Host is as [Client.Host] says it; the address may name the port that it has
+// anyway. It reports false for what is no plain https URL of the host, or has an escaped
+// slash.
+func PathAt(address, host string) (path string, ok bool) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" ||
+		!sameHost(u, &url.URL{Scheme: "https", Host: host}) || strings.Contains(strings.ToLower(u.RawPath), "%2f") {
+		return "", false
+	}
+	return u.Path, true
 }
 
 // challenged asks a vault without a token and learns from its refusal for whom the
@@ -48,26 +60,45 @@ func (s *Stamp) challenged(ctx context.Context, c *Client) (string, error) {
 			return "", fault.Newf(fault.SourceInvalid, "%s: the stamp's audience %q gives none for vaults; configure it", what, manager)
 		}
 	}
-	req, err := runtime.NewRequest(ctx, http.MethodGet, c.at("/secrets", vaultProbeVersion, url.Values{"maxresults": {"1"}}))
+	challenge, err := c.challenge(ctx, what)
 	if err != nil {
-		return "", fault.New(fault.SourceInvalid, what, err)
+		return "", err
 	}
-	resp, err := c.plain.Do(req)
-	if err != nil {
-		return "", transportFault(ctx, what, err)
-	}
-	if resp.StatusCode != http.StatusUnauthorized {
-		return "", answerFault(what, resp, nil)
-	}
-	authority, resource := parseChallenge(resp.Header.Values("WWW-Authenticate"))
+	authority, resource := parseChallenge(challenge)
 	u, err := url.Parse(authority)
-	if err != nil || u.Scheme != "https" || !strings.EqualFold(u.Host, s.target.authority.Host) {
+	if err != nil || u.Scheme != "https" || !sameHost(u, s.target.authority) {
 		return "", fault.Newf(fault.SourceInvalid, "%s: it names %.200q, configured is %s", what, authority, s.target.authority)
 	}
-	if !strings.EqualFold(strings.TrimSuffix(resource, "/"), strings.TrimSuffix(expected, "/")) {
+	if !sameAudience(resource, expected) {
 		return "", fault.Newf(fault.SourceInvalid, "%s: it wants a token for %.200q, expected is %s; configure it when that is right", what, resource, expected)
 	}
 	return strings.TrimSuffix(resource, "/"), nil
+}
+
+// challenge is what a vault answers to a request without a token.
+func (c *Client) challenge(ctx context.Context, what string) ([]string, error) {
+	probe := request{
+		method: http.MethodGet, target: c.at("/secrets", vaultProbeVersion, url.Values{"maxresults": {"1"}}), what: what, anonymous: true,
+	}
+	err := c.do(ctx, probe, func(*reply) error { return nil })
+	if err == nil {
+		return nil, fault.Newf(fault.SourceInvalid, "%s: it answers without a token", what)
+	}
+	if said, ok := errors.AsType[*AnswerError](err); ok && said.Status == http.StatusUnauthorized {
+		return said.challenge, nil
+	}
+	return nil, err
+}
+
+// sameAudience compares two URLs, in which a port and a slash at the end may be said or
+// not.
+func sameAudience(a, b string) bool {
+	u, err := url.Parse(a)
+	if err != nil {
+		return false
+	}
+	v, err := url.Parse(b)
+	return err == nil && u.Scheme == v.Scheme && sameHost(u, v) && strings.EqualFold(strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(v.Path, "/"))
 }
 
 // vaultProbeVersion is the data plane's api-version; the answer is a refusal in any

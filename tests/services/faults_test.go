@@ -51,9 +51,10 @@ func failing(codes ...fault.Code) outcome { return outcome{codes: codes} }
 
 // misbehaviour is a fault of the stamp and what has to come of it.
 type misbehaviour struct {
-	fault   stamp.Fault
-	want    outcome
-	timeout time.Duration
+	fault    stamp.Fault
+	want     outcome
+	timeout  time.Duration
+	patience time.Duration
 }
 
 var misbehaviours = map[string]misbehaviour{
@@ -62,7 +63,7 @@ var misbehaviours = map[string]misbehaviour{
 	"503 once":                       {fault: stamp.Fault{Kind: stamp.Unavailable, Times: 1}, want: whole},
 	"503 for good":                   {fault: stamp.Fault{Kind: stamp.Unavailable}, want: failing(fault.SourceFailed)},
 	"429, short":                     {fault: stamp.Fault{Kind: stamp.Throttled, Times: 1, RetryAfter: time.Second}, want: whole},
-	"429, 120 s":                     {fault: stamp.Fault{Kind: stamp.Throttled, RetryAfter: 2 * time.Minute}, want: outcome{codes: []fault.Code{fault.SourceThrottled}, wait: 2 * time.Minute}},
+	"429, 120 s, and no patience":    {fault: stamp.Fault{Kind: stamp.Throttled, RetryAfter: 2 * time.Minute}, patience: time.Minute, want: outcome{codes: []fault.Code{fault.SourceThrottled}, wait: 2 * time.Minute}},
 	"time-out once":                  {fault: stamp.Fault{Kind: stamp.Hang, Times: 1}, want: whole, timeout: 3 * time.Second},
 	"time-out for good":              {fault: stamp.Fault{Kind: stamp.Hang}, want: failing(fault.SourceUnreachable), timeout: 2 * time.Second},
 	"half a body once":               {fault: stamp.Fault{Kind: stamp.HalfBody, Times: 1}, want: whole},
@@ -109,6 +110,7 @@ func (w *world) misbehave(t *testing.T, service backup.Service) {
 			if m.timeout > 0 {
 				w.config.TryTimeout = m.timeout
 			}
+			w.config.Patience = m.patience
 			w.open(t, "")
 			f := m.fault
 			f.Match = ending(targets[service])

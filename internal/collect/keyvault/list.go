@@ -211,17 +211,18 @@ var (
 	versionPattern = regexp.MustCompile(`^[0-9a-zA-Z]{1,64}$`)
 )
 
-// splitID takes https://<host>/<within>/<name>[/<version>] apart.
+// splitID takes https://<host>/<within>/<name>[/<version>] apart. The host may be
+// written with the port that it has anyway.
 func splitID(id, host, within string) (name, version string, err error) {
-	u, err := url.Parse(id)
-	if err != nil || u.Scheme != "https" || !strings.EqualFold(u.Host, host) || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" {
+	path, ok := azure.PathAt(id, host)
+	if !ok {
 		return "", "", fmt.Errorf("%.200q is not an address of %s", id, host)
 	}
 	prefix := "/" + within + "/"
-	if len(u.Path) < len(prefix) || !strings.EqualFold(u.Path[:len(prefix)], prefix) {
+	if len(path) < len(prefix) || !strings.EqualFold(path[:len(prefix)], prefix) {
 		return "", "", fmt.Errorf("%.200q is not one of %s", id, within)
 	}
-	name, version, versioned := strings.Cut(strings.TrimSuffix(u.Path[len(prefix):], "/"), "/")
+	name, version, versioned := strings.Cut(strings.TrimSuffix(path[len(prefix):], "/"), "/")
 	if !namePattern.MatchString(name) || (versioned && !versionPattern.MatchString(version)) {
 		return "", "", fmt.Errorf("%.200q has no name or version of %s", id, within)
 	}

@@ -11,6 +11,8 @@ import (
 func TestSplitID(t *testing.T) {
 	for id, want := range map[string][2]string{
 		"https://kv.vault.x/secrets/name":                  {"name", ""},
+		"https://kv.vault.x:443/secrets/name":              {"name", ""},
+		"https://kv.vault.x./secrets/na%6de":               {"name", ""},
 		"https://KV.vault.x/secrets/Name-1/":               {"Name-1", ""},
 		"https://kv.vault.x/secrets/name/0123456789abcdef": {"name", "0123456789abcdef"},
 	} {

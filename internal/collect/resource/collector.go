@@ -120,6 +120,7 @@ func (w *Walk) cursor() map[string]string {
 // compares subscriptions, and reads the beginning of every row's collection in the
 // first subscription that has one.
 func (c *Collector) Check(ctx context.Context) error {
+	ctx = azure.WithPatience(ctx, maxCheckWait) // somebody waits for the answer
 	w := c.newWalk(nil)
 	if err := w.open(ctx, c.options.Unreadable); err != nil {
 		return err
@@ -133,6 +134,9 @@ func (c *Collector) Check(ctx context.Context) error {
 	}
 	return nil
 }
+
+// maxCheckWait bounds how long a check waits for a stamp that asks for it.
+const maxCheckWait = 20 * time.Second
 
 // errEnough ends a look at the beginning.
 var errEnough = errors.New("enough")

@@ -1,11 +1,12 @@
 package resource
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"unicode/utf8"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/scan"
 )
 
 // Envelope is how a document lies in a part.
@@ -14,7 +15,8 @@ type Envelope struct {
 	Type       string         `json:"type"`
 	APIVersion string         `json:"apiVersion"`
 	// Document is the stamp's answer, byte for byte. When it has line breaks, which a
-	// record must not have, it lies in DocumentBase64 instead.
+	// record must not have, or a byte order mark or blanks around it, which readers of
+	// records do not keep, or is not UTF-8, it lies in DocumentBase64 instead.
 	Document       json.RawMessage `json:"document,omitempty"`
 	DocumentBase64 []byte          `json:"documentBase64,omitempty"`
 }
@@ -35,7 +37,7 @@ func appendEnvelope(dst []byte, r Resource) []byte {
 	dst = appendString(dst, r.Type)
 	dst = append(dst, `,"apiVersion":`...)
 	dst = appendString(dst, r.Version)
-	if bytes.IndexByte(r.Document, '\n') >= 0 || bytes.IndexByte(r.Document, '\r') >= 0 {
+	if !scan.Exact(r.Document) || !utf8.Valid(r.Document) {
 		dst = append(dst, `,"documentBase64":"`...)
 		dst = base64.StdEncoding.AppendEncode(dst, r.Document)
 		return append(dst, `"}`...)

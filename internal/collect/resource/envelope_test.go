@@ -21,7 +21,7 @@ func FuzzAppendString(f *testing.F) {
 }
 
 func TestEnvelopeKeepsBytes(t *testing.T) {
-	for _, document := range []string{`{"id":1}`, "{\"id\":\n1}", "{\"id\":\r1}", `{"id": "\u00e4ä"}`} {
+	for _, document := range []string{`{"id":1}`, "{\"id\":\n1}", "{\"id\":\r1}", `{"id": "\u00e4ä"}`, ` {"id":1}`, `{"id":1} `, "\t{}", "\ufeff{}", "{\"id\":\"\xff\"}", "\r\n{}\r\n"} {
 		line := appendEnvelope(nil, Resource{Endpoint: "tenant", Type: "A/b", Version: "2020-01-01", Document: []byte(document)})
 		require.NotContains(t, string(line), "\n")
 		require.NotContains(t, string(line), "\r")

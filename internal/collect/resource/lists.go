@@ -52,7 +52,11 @@ func (w *Walk) inOrder(ctx context.Context, lists iter.Seq2[list, error], use fu
 // none goes on when it returns.
 func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], do func(Job, context.Context) Result, use func(Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	queue := make(chan chan Result, maxDone)
+	type place struct {
+		result chan Result
+		turn   *azure.Turn
+	}
+	queue := make(chan place, maxDone)
 	crew := &crew{work: make(chan func())}
 	var jobErr error
 	crew.running.Go(func() {
@@ -63,23 +67,27 @@ func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], d
 				jobErr = err
 				return
 			}
+			// What waits for its turn holds so much and no more.
+			ahead, turn := azure.Ahead(ctx)
 			result := make(chan Result, 1)
 			select {
-			case queue <- result:
+			case queue <- place{result, turn}:
 			case <-ctx.Done():
 				return
 			}
-			crew.do(func() { result <- do(job, ctx) })
+			crew.do(func() { result <- do(job, ahead) })
 		}
 	})
 	defer func() {
 		cancel()
-		for range queue { // until the last job was given out
+		for p := range queue { // until the last job was given out
+			p.turn.Come()
 		}
 		crew.running.Wait()
 	}()
-	for result := range queue {
-		if err := use(<-result); err != nil {
+	for p := range queue {
+		p.turn.Come()
+		if err := use(<-p.result); err != nil {
 			return err
 		}
 	}
@@ -175,14 +183,17 @@ func (f fetched) drain(ctx context.Context, use func(*azure.Page) error) error {
 	}
 	for page := f.page; ; {
 		var next chan result
+		ahead, turn := azure.Ahead(ctx)
 		if f.pages != nil && f.pages.More() {
 			next = make(chan result, 1)
 			go func() {
-				p, err := f.pages.Next(ctx)
+				p, err := f.pages.Next(ahead)
 				next <- result{p, err}
 			}()
 		}
 		err := use(page)
+		page = nil
+		turn.Come()
 		if next == nil {
 			return err
 		}

@@ -13,7 +13,10 @@ func (s *Stamp) serve(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
 	r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
 	s.watch.tell(r)
-	a, cut := s.before(r)
+	a, cut := s.beyond(r), false
+	if a == nil {
+		a, cut = s.before(r)
+	}
 	if a == nil {
 		if cut {
 			panic(http.ErrAbortHandler)

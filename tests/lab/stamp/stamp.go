@@ -62,6 +62,8 @@ type Stamp struct {
 	work     operations
 	requests atomic.Int64
 
+	allowance atomic.Pointer[allowed] // nil for none
+
 	done    chan struct{} // closed by Close: lets hung requests go
 	closing sync.Once
 	running sync.WaitGroup
