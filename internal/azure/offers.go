@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,22 +81,26 @@ func (c *Client) negotiate(fn func(version string) error) error {
 	return refusal
 }
 
-// Offers is what a resource manager's providers offer: types and their api-versions.
+// Offers is what a resource manager's providers offer: types with their api-versions
+// and places. It does not change once it was read.
 type Offers struct {
 	types map[string]offer // by full type in lower case
+	vague []string         // namespaces that name no type
 }
 
 type offer struct {
-	name     string // Microsoft.Compute/virtualMachines, as the stamp writes it
-	versions []string
+	name      string // Microsoft.Compute/virtualMachines, as the stamp writes it
+	versions  []string
+	locations []string
 }
 
 // Offers asks what is offered to a subscription. Providers that are not registered
-// are among the answer, since what they offer does not depend on that.
+// are among the answer, since what they offer does not depend on that. A provider may
+// name no type, and a type no api-version.
 func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, error) {
 	o := &Offers{}
 	err := c.negotiate(func(version string) error {
-		o.types = map[string]offer{}
+		o.types, o.vague = map[string]offer{}, nil
 		pages := c.List("/subscriptions/"+subscription+"/providers", version, nil)
 		for {
 			page, err := pages.Next(ctx)
@@ -110,25 +115,103 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 			}
 		}
 	})
-	if err == nil && len(o.types) == 0 {
-		return nil, fault.Newf(fault.SourceIncomplete, "list %s /subscriptions/%s/providers: no resource type is offered", c.name, subscription)
+	if err != nil {
+		return nil, err
 	}
-	return o, err
+	return o, nil
 }
 
+// add takes a provider. One that comes twice offers what both say.
 func (o *Offers) add(provider []byte) {
-	namespace := gjson.GetBytes(provider, "namespace").String()
+	namespace, named := gjson.GetBytes(provider, "namespace").String(), false
 	gjson.GetBytes(provider, "resourceTypes").ForEach(func(_, t gjson.Result) bool {
-		name := namespace + "/" + t.Get("resourceType").String()
-		found := offer{name: name}
-		t.Get("apiVersions").ForEach(func(_, version gjson.Result) bool {
-			found.versions = append(found.versions, version.String())
+		short := t.Get("resourceType").String()
+		if namespace == "" || short == "" {
 			return true
-		})
-		slices.SortFunc(found.versions, newestFirst)
-		o.types[strings.ToLower(name)] = found
+		}
+		named = true
+		o.join(offer{name: namespace + "/" + short, versions: textsIn(t.Get("apiVersions")), locations: textsIn(t.Get("locations"))})
 		return true
 	})
+	if !named && namespace != "" && !slices.Contains(o.vague, namespace) {
+		o.vague = append(o.vague, namespace)
+	}
+}
+
+// join adds what is offered of one type.
+func (o *Offers) join(found offer) {
+	key := strings.ToLower(found.name)
+	known, ok := o.types[key]
+	if !ok {
+		known.name = found.name
+	}
+	known.versions = union(known.versions, found.versions)
+	known.locations = union(known.locations, found.locations)
+	slices.SortFunc(known.versions, newestFirst)
+	o.types[key] = known
+}
+
+// Join is what any of several subscriptions is offered. Nil stands for nothing.
+func Join(all ...*Offers) *Offers {
+	joined := &Offers{types: map[string]offer{}}
+	for i, o := range all {
+		if o == nil || slices.Contains(all[:i], o) {
+			continue
+		}
+		for _, key := range slices.Sorted(maps.Keys(o.types)) {
+			joined.join(o.types[key])
+		}
+		joined.vague = union(joined.vague, o.vague)
+	}
+	return joined
+}
+
+// Equal reports whether two subscriptions are offered the same.
+func (o *Offers) Equal(other *Offers) bool {
+	return slices.Equal(o.vague, other.vague) && maps.EqualFunc(o.types, other.types, func(a, b offer) bool {
+		return a.name == b.name && slices.Equal(a.versions, b.versions) && slices.Equal(a.locations, b.locations)
+	})
+}
+
+// Empty reports whether nothing is offered, which no stamp means.
+func (o *Offers) Empty() bool { return len(o.types) == 0 }
+
+// Vague are the namespaces that name none of their types, sorted: what they have cannot
+// be known from here.
+func (o *Offers) Vague() []string {
+	return slices.Sorted(slices.Values(slices.DeleteFunc(slices.Clone(o.vague), func(namespace string) bool {
+		for _, t := range o.types {
+			if of, _, _ := strings.Cut(t.name, "/"); strings.EqualFold(of, namespace) {
+				return true
+			}
+		}
+		return false
+	})))
+}
+
+// union leaves both alone.
+func union(a, b []string) []string {
+	all := slices.Clone(a)
+	for _, text := range b {
+		if !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+func textsIn(list gjson.Result) []string {
+	var all []string
+	if !list.IsArray() {
+		return nil
+	}
+	list.ForEach(func(_, element gjson.Result) bool {
+		if element.Type == gjson.String && element.Str != "" {
+			all = append(all, element.Str)
+		}
+		return true
+	})
+	return all
 }
 
 // newestFirst orders api-versions: 2020-06-01 before 2020-06-01-preview before
@@ -147,6 +230,25 @@ func (o *Offers) Types() []string {
 		all = append(all, t.name)
 	}
 	slices.Sort(all)
+	return all
+}
+
+// Locations are where a full type is said to be, as the stamp writes them.
+func (o *Offers) Locations(fullType string) []string {
+	return o.types[strings.ToLower(fullType)].locations
+}
+
+// Siblings are the api-versions that types of the same provider are offered at, newest
+// first: what a type may be read with that is there and not offered.
+func (o *Offers) Siblings(fullType string) []string {
+	namespace, _, _ := strings.Cut(fullType, "/")
+	var all []string
+	for _, t := range o.types {
+		if of, _, _ := strings.Cut(t.name, "/"); strings.EqualFold(of, namespace) {
+			all = union(all, t.versions)
+		}
+	}
+	slices.SortFunc(all, newestFirst)
 	return all
 }
 

@@ -3,8 +3,6 @@ package arm
 import (
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
@@ -44,11 +42,11 @@ func Table(elsewhere []string) resource.Table {
 
 func tenantRows() []resource.Type {
 	return []resource.Type{
-		{Kind: "subscription", Type: "Microsoft.Resources/subscriptions", Versions: subscriptions, Scope: resource.InRoot, Path: "/subscriptions", Untracked: true},
+		{Kind: "subscription", Type: "Microsoft.Resources/subscriptions", Versions: subscriptions, Scope: resource.InRoot, Path: "/subscriptions", Untracked: true, NeverEmpty: true},
 		{Kind: "tenant", Type: "Microsoft.Resources/tenants", Versions: subscriptions, Scope: resource.InRoot, Path: "/tenants", Untracked: true, Optional: true},
-		{Kind: "location", Type: "Microsoft.Resources/locations", Versions: subscriptions, Path: "/locations", Untracked: true},
+		{Kind: "location", Type: "Microsoft.Resources/locations", Versions: subscriptions, Path: "/locations", Untracked: true, NeverEmpty: true},
 		{Kind: "resource-group", Type: "Microsoft.Resources/resourceGroups", Versions: core, Path: "/resourcegroups", Untracked: true},
-		{Kind: "provider", Type: "Microsoft.Resources/providers", Versions: core, Path: "/providers", Untracked: true},
+		{Kind: "provider", Type: "Microsoft.Resources/providers", Versions: core, Path: "/providers", Untracked: true, NeverEmpty: true},
 		{Kind: "tag-name", Type: "Microsoft.Resources/tagNames", Versions: core, Path: "/tagNames", Untracked: true, Optional: true},
 		{Kind: "deployment", Type: "Microsoft.Resources/deployments", Versions: core, Untracked: true},
 		{Kind: "deployment", Type: "Microsoft.Resources/deployments", Versions: core, Scope: resource.InGroup, Untracked: true},
@@ -105,7 +103,7 @@ var quotaOwners = map[string]backup.Service{
 // toQuota resolves the ID of a quota. Those of other providers, such as add-on
 // services, are nobody's.
 func toQuota(id string) (backup.Service, string, bool) {
-	id = strings.ToLower(id)
+	id = resource.IDOf(id)
 	_, rest, ok := strings.Cut(id, "/providers/")
 	namespace, _, _ := strings.Cut(rest, "/")
 	owner, known := quotaOwners[namespace]
@@ -115,13 +113,13 @@ func toQuota(id string) (backup.Service, string, bool) {
 // isUsers reports whether a subscription was made from an offer by somebody: the
 // operator's own come from an offer that the stamp does not list.
 func isUsers(document []byte) bool {
-	return !strings.EqualFold(gjson.GetBytes(document, "routingResourceManagerType").String(), "Admin")
+	return !strings.EqualFold(resource.MemberOf(document, "routingResourceManagerType"), "Admin")
 }
 
 // delegatedProviderPath is where the offers of a delegated provider lie. Its document
 // has the ID of the provider's subscription.
 func delegatedProviderPath(parent resource.Resource) string {
-	base, _, _ := strings.Cut(strings.TrimPrefix(parent.ID, "/subscriptions/"), "/")
-	provider := gjson.GetBytes(parent.Document, "subscriptionId").String()
+	base, _, _ := strings.Cut(strings.TrimPrefix(resource.IDOf(parent.ID), "/subscriptions/"), "/")
+	provider := resource.MemberOf(parent.Document, "subscriptionId")
 	return "/subscriptions/" + base + "/providers/" + plansNamespace + "/delegatedProviders/" + provider
 }

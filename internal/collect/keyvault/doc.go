@@ -38,6 +38,9 @@
 // vault does not make, the password of an issuer's account, and contacts that the client
 // may not read: the permission for that is managecontacts, which also changes them.
 //
+// So is a version, policy or issuer that the vault lists and refuses to give, does not
+// find, or answers with what is not that document; a blob has to have a value.
+//
 // Any other permission that is missing fails the service with SOURCE_ACCESS_DENIED, the
 // vault and the permission in its message: a part without a vault's secrets would look
 // whole. These are get and list of keys, secrets and certificates, backup of keys and

@@ -153,6 +153,7 @@ func (v *vault) objects(ctx context.Context, c *collection, l *listing, use func
 		if err != nil {
 			return false, err
 		}
+		v.walk.Named(azure.Vault, v.id+object{collection: c, name: name}.path())
 		return use(object{collection: c, name: name, managed: gjson.GetBytes(item, "managed").Bool(), document: item}), nil
 	})
 }
@@ -172,6 +173,7 @@ func (v *vault) versionsOf(ctx context.Context, o object) ([]version, error) {
 			if own == "" || !strings.EqualFold(name, o.name) {
 				return false, fault.Newf(fault.SourceInvalid, "vault %s lists %s among the versions of %s", v.name, name, o.path())
 			}
+			v.walk.Named(azure.Vault, v.id+o.path()+"/"+own)
 			found := version{own, attributesOf(item), date}
 			if at, ok := index[own]; ok {
 				all[at] = found

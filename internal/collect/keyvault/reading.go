@@ -1,11 +1,7 @@
 package keyvault
 
 import (
-	"bytes"
 	"context"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"slices"
 
@@ -78,7 +74,7 @@ func (r *reading) finish(ctx context.Context) error {
 		}
 		r.records = nil
 		for _, id := range r.vanished {
-			r.v.walk.Vanished(id)
+			r.v.walk.Vanished(azure.Vault, id)
 		}
 		r.vanished = r.vanished[:0]
 		if !r.next(ctx) && len(r.records)+len(r.vanished) == 0 {
@@ -88,6 +84,7 @@ func (r *reading) finish(ctx context.Context) error {
 	if r.err != nil {
 		return r.err
 	}
+	r.settle(r.o.path()) // what it has is accounted for by itself
 	for _, one := range r.refused {
 		r.gap(one.code, one.path, closedReasons[one.code]+r.elsewhere())
 	}
@@ -107,11 +104,19 @@ func (r *reading) elsewhere() string {
 	}
 }
 
+// gap names what is missing, and so accounts for it.
 func (r *reading) gap(code, path, reason string) {
+	r.settle(path)
 	r.gaps = append(r.gaps, backup.Gap{Code: code, Object: r.v.id + path, Reason: reason})
 }
 
-// add keeps a document for a path below the vault.
+func (r *reading) settle(path string) { r.v.walk.Settled(azure.Vault, r.v.id+path) }
+
+// await notes what belongs to the object and stands in no list.
+func (r *reading) await(path string) { r.v.walk.Named(azure.Vault, r.v.id+path) }
+
+// add keeps a document for a path below the vault. What the document itself says that it
+// is counts as captured.
 func (r *reading) add(kind, segments, path string, document []byte, references ...backup.Reference) {
 	r.held += len(document)
 	r.records = append(r.records, record{
@@ -119,7 +124,7 @@ func (r *reading) add(kind, segments, path string, document []byte, references .
 		resource: resource.Resource{
 			Endpoint: azure.Vault, Type: "Microsoft.KeyVault/vaults/" + segments, ID: r.v.id + path, Version: r.v.version, Document: document,
 		},
-		extras: resource.Extras{Name: r.v.name + path, References: references},
+		extras: resource.Extras{Name: r.v.name + path, References: references, Address: r.v.addressIn(r.o.collection, path, document)},
 	})
 }
 
@@ -149,8 +154,10 @@ func (r *reading) versions(ctx context.Context) error {
 	}
 	switch {
 	case r.o.collection.path == "certificates":
+		r.await(path + "/policy")
 		r.left = append(r.left, r.policy)
 	case r.o.blob && !r.o.managed:
+		r.await(path + "/backup")
 		r.left = append(r.left, r.backup)
 	}
 	return nil
@@ -165,11 +172,11 @@ func (r *reading) oneVersion(ctx context.Context, one version) error {
 		r.refused = append(r.refused, refusal{closed, path})
 		return nil
 	}
-	answer, err := r.v.client.Get(ctx, path, r.v.version, nil)
-	if errors.Is(err, azure.ErrForbidden) && closed == "" && !byPolicy(err) {
-		// It may have been disabled, or have expired, since it was listed.
+	answer, err := r.get(ctx, path)
+	if errors.Is(err, azure.ErrNotFound) || (errors.Is(err, azure.ErrForbidden) && closed == "" && !byPolicy(err)) {
+		// It may have gone, been disabled, or have expired, since it was listed.
 		again, listErr := r.v.versionsOf(ctx, r.o)
-		if listErr != nil {
+		if listErr != nil && !errors.Is(listErr, azure.ErrNotFound) {
 			return r.v.denied(listErr, r.o.list, r.o.of)
 		}
 		at := slices.IndexFunc(again, func(o version) bool { return o.name == one.name })
@@ -181,7 +188,9 @@ func (r *reading) oneVersion(ctx context.Context, one version) error {
 	}
 	switch {
 	case errors.Is(err, azure.ErrNotFound):
-		r.missing(path)
+		r.gap(resource.GapListedGone, path, "The vault lists this version, before and after it was asked for, and answered 404 (not found).")
+		return nil
+	case r.costs(path, err):
 		return nil
 	case errors.Is(err, azure.ErrForbidden) && closed != "" && !byPolicy(err):
 		r.refused = append(r.refused, refusal{closed, path})
@@ -200,9 +209,12 @@ func (r *reading) oneVersion(ctx context.Context, one version) error {
 // policy reads the policy of a certificate.
 func (r *reading) policy(ctx context.Context) error {
 	path := r.o.path() + "/policy"
-	answer, err := r.v.client.Get(ctx, path, r.v.version, nil)
+	answer, err := r.get(ctx, path)
 	if errors.Is(err, azure.ErrNotFound) {
 		r.missing(path)
+		return nil
+	}
+	if r.costs(path, err) {
 		return nil
 	}
 	if err != nil {
@@ -218,12 +230,17 @@ func (r *reading) policy(ctx context.Context) error {
 // backup asks for the protected backup of an object.
 func (r *reading) backup(ctx context.Context) error {
 	path := r.o.path()
-	answer, err := r.v.client.Post(ctx, path+"/backup", r.v.version)
+	answer, err := r.blob(ctx, path+"/backup")
 	switch {
 	case errors.Is(err, azure.ErrNotFound):
-		r.missing(path)
+		r.missing(path + "/backup")
+		return nil
+	case errors.Is(err, resource.ErrAnswer):
+		r.settle(path + "/backup")
+		r.gap(GapBlobRefused, path, "The vault answered the request for a backup blob, twice, with none; what can be exported was.")
 		return nil
 	case errors.Is(err, azure.ErrRefused), errors.Is(err, azure.ErrForbidden) && byState(err):
+		r.settle(path + "/backup")
 		r.gap(GapBlobRefused, path, "The vault makes no backup blob of it, for example because it has too many versions; what can be exported was.")
 		return nil
 	case err != nil:
@@ -237,9 +254,12 @@ func (r *reading) backup(ctx context.Context) error {
 // whole reads an issuer, which is one document.
 func (r *reading) whole(ctx context.Context) error {
 	path := r.o.path()
-	answer, err := r.v.client.Get(ctx, path, r.v.version, nil)
+	answer, err := r.get(ctx, path)
 	if errors.Is(err, azure.ErrNotFound) {
 		r.missing(path)
+		return nil
+	}
+	if r.costs(path, err) {
 		return nil
 	}
 	if err != nil {
@@ -262,10 +282,12 @@ func (r *reading) element(context.Context) error {
 // also changes them, so a client without it is no failure.
 func (r *reading) contacts(ctx context.Context) error {
 	path := r.o.path()
-	answer, err := r.v.client.Get(ctx, path, r.v.version, nil)
+	answer, err := r.get(ctx, path)
 	switch {
 	case errors.Is(err, azure.ErrNotFound):
 		return nil // there are none
+	case r.costs(path, err):
+		return nil
 	case errors.Is(err, azure.ErrForbidden):
 		r.gap(GapContacts, path, "Reading the contacts of certificates needs the permission managecontacts of certificates, which can also change them.")
 		return nil
@@ -274,19 +296,4 @@ func (r *reading) contacts(ctx context.Context) error {
 	}
 	r.add(r.o.item, r.o.collection.path+"/contacts", path, answer.Body)
 	return nil
-}
-
-// issuedBy refers from a certificate to the CA that issued it, by key identifier
-// (RFC 5280, 4.2.1.1). Self-signed certificates refer to nothing, as do those of a form
-// that cannot be read: their bytes are captured all the same.
-func issuedBy(document []byte) []backup.Reference {
-	der, err := base64.StdEncoding.DecodeString(gjson.GetBytes(document, "cer").String())
-	if err != nil || len(der) == 0 {
-		return nil
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil || len(certificate.AuthorityKeyId) == 0 || bytes.Equal(certificate.RawIssuer, certificate.RawSubject) {
-		return nil
-	}
-	return []backup.Reference{{Relation: "issuing-ca", Service: backup.CA, Target: "key-id:" + hex.EncodeToString(certificate.AuthorityKeyId)}}
 }

@@ -69,7 +69,7 @@ func probe(ctx context.Context, w *resource.Walk, parent resource.Resource) erro
 
 // newVault takes a vault from its resource. Nothing is sent yet.
 func newVault(w *resource.Walk, parent resource.Resource) (*vault, error) {
-	id := strings.ToLower(parent.ID)
+	id := w.ItemID("vault", parent.Endpoint, parent.ID)
 	v := &vault{
 		walk: w, id: id, name: id[strings.LastIndexByte(id, '/')+1:], seed: maphash.MakeSeed(),
 		softDelete: gjson.GetBytes(parent.Document, "properties.enableSoftDelete").Bool(),
@@ -126,7 +126,7 @@ func (v *vault) absent(ctx context.Context, c *collection, round int) error {
 		}
 		if !there {
 			delete(v.known[c], name)
-			v.walk.Vanished(v.id + path)
+			v.walk.Vanished(azure.Vault, v.id+path)
 			v.changed++
 		}
 	}

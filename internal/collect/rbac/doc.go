@@ -3,8 +3,9 @@
 //
 // A list of assignments at a subscription has those below it, by the custom of
 // stamps, not by Microsoft's definition of 2015-07-01. So they are listed in every
-// resource group too; when that finds one that the subscription's list lacks, this
-// stamp keeps another custom, and every resource is asked.
+// resource group too, and at resources themselves: at the first 500 that the resource
+// manager tracks. How many resources were not asked is a gap, since at those an
+// assignment is captured only when a list above names it.
 //
 // It is a table for package resource. Start reading at [Table].
 package rbac

@@ -3,8 +3,6 @@ package rbac
 import (
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
 )
@@ -30,7 +28,8 @@ func Table() resource.Table {
 		},
 	}
 	inGroups := assignment
-	inGroups.Scope, inGroups.Verifies = resource.InGroup, true
+	inGroups.Scope = resource.InGroup
+	assignment.AtResources = true
 	return resource.Table{
 		Service: backup.RBAC,
 		Types: []resource.Type{
@@ -44,11 +43,14 @@ func Table() resource.Table {
 // toDefinition resolves the ID of a role definition: its scope differs between
 // subscriptions, its GUID does not.
 func toDefinition(id string) (backup.Service, string, bool) {
+	id = resource.IDOf(id)
 	guid := id[strings.LastIndexByte(id, '/')+1:]
-	return backup.RBAC, "role:" + strings.ToLower(guid), guid != ""
+	return backup.RBAC, "role:" + guid, guid != ""
 }
 
 func definitionAlias(document []byte) []string {
-	id := gjson.GetBytes(document, "id").String()
-	return []string{"role:" + strings.ToLower(id[strings.LastIndexByte(id, '/')+1:])}
+	if _, alias, ok := toDefinition(resource.MemberOf(document, "id")); ok {
+		return []string{alias}
+	}
+	return nil
 }

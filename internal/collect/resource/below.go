@@ -64,14 +64,15 @@ func (w *Walk) children(m *manager, row *Type, above []Resource) iter.Seq[list] 
 			if !child.on(m.client.Endpoint()) {
 				continue
 			}
-			l := list{row: child, manager: m}
-			l.version, l.offered = m.choose(child, row.Type)
 			for _, r := range above {
+				l := list{row: child, manager: m, subscription: subscriptionIn(PathOf(r.ID)), parent: r.ID}
+				l.version, l.offered = m.choose(child, l.subscription, row.Type)
 				base := r.ID
 				if child.Below != nil {
 					base = child.Below(r)
 				}
-				l.path, l.parent = child.collection(base), r.ID
+				l.path = child.collection(PathOf(base))
+				w.ledger.await(l.place())
 				if !yield(l) {
 					return
 				}

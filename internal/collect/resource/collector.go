@@ -29,6 +29,7 @@ type Collector struct {
 	stamp   *azure.Stamp
 	table   Table
 	options Options
+	without check // checks that are not made; only tests leave some out
 }
 
 var _ collect.Collector = (*Collector)(nil)
@@ -48,6 +49,9 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Cap
 	if err := w.run(ctx, c.options.Unreadable); err != nil {
 		return capture, err
 	}
+	if err := w.settleUp(ctx); err != nil {
+		return capture, err
+	}
 	for _, g := range w.gaps {
 		sink.Gap(g)
 	}
@@ -60,7 +64,7 @@ func (c *Collector) newWalk(sink collect.Sink) *Walk {
 	w := &Walk{
 		stamp: c.stamp, table: &c.table, sink: sink, now: c.options.Now, seed: maphash.MakeSeed(),
 		parents: map[string][]*Type{}, items: map[key]mark{}, parted: map[*Type][]Resource{},
-		listed: map[*Type]int{}, verified: map[*Type]bool{}, gapIndex: map[key]int{},
+		gapIndex: map[[2]string]int{}, ledger: newLedger(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, groups: map[string]string{}, without: c.without,
 	}
 	for i := range c.table.Types {
 		if row := &c.table.Types[i]; row.Scope == InParent {
@@ -77,6 +81,13 @@ func (w *Walk) run(ctx context.Context, unreadable Unreadable) error {
 	if err := w.read(ctx, w.rows()); err != nil {
 		return err
 	}
+	for row := range w.rows() {
+		if row.AtResources {
+			if err := w.atResources(ctx, row); err != nil {
+				return err
+			}
+		}
+	}
 	if err := w.descend(ctx); err != nil {
 		return err
 	}
@@ -84,11 +95,11 @@ func (w *Walk) run(ctx context.Context, unreadable Unreadable) error {
 }
 
 func (w *Walk) open(ctx context.Context, unreadable Unreadable) error {
-	tenant, err := open(ctx, w.stamp.Tenant())
+	tenant, err := w.openManager(ctx, w.stamp.Tenant())
 	if err != nil {
 		return err
 	}
-	admin, err := open(ctx, w.stamp.Admin())
+	admin, err := w.openManager(ctx, w.stamp.Admin())
 	if err != nil {
 		return err
 	}
@@ -145,7 +156,7 @@ func (w *Walk) checkRow(ctx context.Context, row *Type, m *manager) error {
 	probed, lists := 0, 0
 	err := w.inOrder(ctx, w.lists(ctx, row, slices.Values([]*manager{m})), func(f fetched) error {
 		switch {
-		case refused(f.err) && (!f.offered || row.Optional):
+		case f.nowhere, refused(f.err) && (!f.offered || row.Optional):
 			return errEnough
 		case errors.Is(f.err, azure.ErrForbidden):
 			if said, ok := fault.Of(f.err); ok {

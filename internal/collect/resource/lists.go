@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/fault"
 )
 
@@ -26,12 +27,16 @@ const (
 
 // list is one collection to read.
 type list struct {
-	row     *Type
-	manager *manager
-	path    string
-	version string
-	offered bool   // the stamp says that it has the type
-	parent  string // ID of the resource that it lies below, if any
+	row          *Type
+	manager      *manager
+	subscription string // "" outside of subscriptions
+	path         string
+	version      string
+	offered      bool   // the stamp says that it has the type
+	parent       string // ID of the resource that it lies below, if any
+	byID         bool   // the path is the ID of one document
+	nowhere      bool   // there is nothing to read: the list at the path names no place
+	again        bool   // it was refused before
 }
 
 // fetched is a list with its first page, or the error that came instead.
@@ -44,7 +49,7 @@ type fetched struct {
 
 // inOrder reads the beginnings of lists, a few at once, and hands them on in order.
 func (w *Walk) inOrder(ctx context.Context, lists iter.Seq2[list, error], use func(fetched) error) error {
-	return InOrder(ctx, lists, list.begin, use)
+	return InOrder(ctx, lists, func(l list, ctx context.Context) fetched { return w.begin(ctx, l) }, use)
 }
 
 // InOrder does jobs, a few at once, and hands on what came of them in the order of the
@@ -137,29 +142,37 @@ func (c *crew) do(one func()) {
 }
 
 // begin reads the first page. What the stamp does not list among its offers is tried
-// with one known api-version after the other.
-func (l list) begin(ctx context.Context) fetched {
-	f := l.beginWith(ctx)
+// with one known api-version after the other, and with those that it names when it
+// refuses.
+func (w *Walk) begin(ctx context.Context, l list) fetched {
+	if l.nowhere {
+		return fetched{list: l}
+	}
+	f := w.beginWith(ctx, l)
 	if l.offered || !errors.Is(f.err, azure.ErrVersionRefused) {
 		return f
 	}
-	for _, version := range slices.Backward(slices.Sorted(slices.Values(l.row.Versions))) {
-		if version == l.version {
+	tried := map[string]bool{l.version: true}
+	known := slices.Sorted(slices.Values(l.row.Versions))
+	slices.Reverse(known)
+	for _, version := range append(known, versionsNamed(f.err)...) {
+		if tried[version] {
 			continue
 		}
+		tried[version] = true
 		again := l
 		again.version = version
-		if f := again.beginWith(ctx); !errors.Is(f.err, azure.ErrVersionRefused) {
+		if f := w.beginWith(ctx, again); !errors.Is(f.err, azure.ErrVersionRefused) {
 			return f
 		}
 	}
 	return f
 }
 
-func (l list) beginWith(ctx context.Context) fetched {
+func (w *Walk) beginWith(ctx context.Context, l list) fetched {
 	f := fetched{list: l}
 	if l.row.Single {
-		answer, err := l.manager.client.Get(ctx, l.path, l.version, nil)
+		answer, err := w.single(ctx, l.manager, l.path, l.version, l.byID)
 		if err != nil {
 			f.err = err
 			return f
@@ -214,9 +227,9 @@ func (f fetched) drain(ctx context.Context, use func(*azure.Page) error) error {
 func (f fetched) documents(page *azure.Page) ([]Resource, error) {
 	all := make([]Resource, 0, len(page.Items))
 	for _, item := range page.Items {
-		id := gjson.GetBytes(item, "id").String()
+		id := stringOf(item, "id")
 		if id == "" {
-			name := gjson.GetBytes(item, cmp.Or(f.row.Names, "name")).String()
+			name := memberOf(gjson.ParseBytes(scan.Trim(item)), cmp.Or(f.row.Names, "name")).String()
 			switch {
 			case f.row.Single:
 				id = f.path
@@ -227,10 +240,10 @@ func (f fetched) documents(page *azure.Page) ([]Resource, error) {
 			}
 		}
 		fullType := f.row.Type
-		if own := gjson.GetBytes(item, "type").String(); own != "" && f.row.Scope == InParent && strings.Contains(own, "/") {
+		if own := stringOf(item, "type"); own != "" && f.row.Scope == InParent && strings.Contains(own, "/") {
 			fullType = own // record sets of a DNS zone are of several types
 		}
-		all = append(all, Resource{Endpoint: f.manager.client.Endpoint(), Type: fullType, ID: id, Version: f.version, Document: item})
+		all = append(all, Resource{Endpoint: f.manager.client.Endpoint(), Type: fullType, ID: id, Version: f.version, Document: item, read: f.byID})
 	}
 	return all, nil
 }

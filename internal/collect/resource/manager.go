@@ -3,17 +3,13 @@ package resource
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"infrabackup/internal/azure"
-	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 )
 
@@ -21,7 +17,10 @@ import (
 type manager struct {
 	client        *azure.Client
 	subscriptions []azure.Subscription
-	offers        *azure.Offers
+	// offered is what each subscription is offered: they differ by plans, and a list of
+	// providers can be short. anywhere is what any of them is offered.
+	offered  map[string]*azure.Offers
+	anywhere *azure.Offers
 
 	began, since time.Time // of this look and of the one before, by the stamp's clock
 
@@ -32,26 +31,104 @@ type manager struct {
 
 // open finds subscriptions and offers. A client that sees no subscription at all has
 // lost its permissions: the stamp answers with an empty list, not with a refusal.
-func open(ctx context.Context, client *azure.Client) (*manager, error) {
-	m := &manager{client: client, groups: map[string][]string{}, locations: map[string][]string{}}
-	var err error
-	if m.subscriptions, err = client.Subscriptions(ctx); err != nil {
-		return nil, err
+func (w *Walk) openManager(ctx context.Context, client *azure.Client) (*manager, error) {
+	m := &manager{
+		client: client, groups: map[string][]string{}, locations: map[string][]string{},
+		offered: map[string]*azure.Offers{}, anywhere: azure.Join(),
 	}
-	if len(m.subscriptions) == 0 {
-		return m, nil
+	return m, w.renew(ctx, m)
+}
+
+// renew makes a look see subscriptions and groups that came meanwhile, and no longer
+// those that went. A subscription that is gone before its offers were read has none.
+func (w *Walk) renew(ctx context.Context, m *manager) error {
+	clear(m.groups)
+	subscriptions, err := m.client.Subscriptions(ctx)
+	if err != nil {
+		return err
 	}
-	m.offers, err = client.Offers(ctx, m.subscriptions[0].ID)
-	return m, err
+	type answered struct {
+		id     string
+		offers *azure.Offers
+		err    error
+	}
+	var lacking []string
+	for i, s := range subscriptions {
+		if m.offered[s.ID] != nil {
+			continue
+		}
+		w.ledger.await(m.place(s.ID))
+		if i == 0 || w.checks(checkAllOffers) {
+			lacking = append(lacking, s.ID)
+		}
+	}
+	err = InOrder(ctx, Jobs(lacking), func(id string, ctx context.Context) answered {
+		offers, err := m.client.Offers(ctx, id)
+		return answered{id, offers, err}
+	}, func(a answered) error {
+		if gone(a.err) {
+			if err := m.went(ctx, a.id, a.err); err != nil {
+				return err
+			}
+			subscriptions = slices.DeleteFunc(subscriptions, func(s azure.Subscription) bool { return s.ID == a.id })
+			w.ledger.answered(m.place(a.id))
+			return nil
+		}
+		if a.err != nil {
+			return a.err
+		}
+		w.ledger.answered(m.place(a.id))
+		if a.offers.Empty() {
+			w.empty("/subscriptions/"+a.id+"/providers", "providers")
+		}
+		for _, known := range m.offered { // most are offered the same: one copy does
+			if known.Equal(a.offers) {
+				a.offers = known
+				break
+			}
+		}
+		m.offered[a.id] = a.offers
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	m.subscriptions = subscriptions
+	if len(lacking) > 0 {
+		var all []*azure.Offers
+		for _, offers := range m.offered {
+			all = append(all, offers)
+		}
+		m.anywhere = azure.Join(all...)
+		if m.anywhere.Empty() && len(all) > 0 {
+			return fault.Newf(fault.SourceIncomplete, "list %s /subscriptions/%s/providers: no resource type is offered, there or in any other subscription", m.client.Endpoint(), subscriptions[0].ID)
+		}
+	}
+	return nil
+}
+
+// place is the list of what a subscription is offered.
+func (m *manager) place(subscription string) string {
+	return string(m.client.Endpoint()) + " list /subscriptions/" + subscription + "/providers"
+}
+
+// offersOf is what a subscription is offered; what any is, for "" and one that is not
+// known.
+func (m *manager) offersOf(subscription string) *azure.Offers {
+	if own := m.offered[subscription]; own != nil {
+		return own
+	}
+	return m.anywhere
 }
 
 // names lists a collection of the resource manager's own and returns the names.
 func (m *manager) names(ctx context.Context, subscription, fullType string, known []string, path string) ([]string, error) {
 	version := known[0]
-	if choice, ok := m.offers.Choose(fullType, known); ok {
+	if choice, ok := m.anywhere.Choose(fullType, known); ok {
 		version = choice.Version
 	}
 	var names []string
+	seen := map[string]bool{}
 	pages := m.client.List("/subscriptions/"+subscription+path, version, nil)
 	for {
 		page, err := pages.Next(ctx)
@@ -62,11 +139,16 @@ func (m *manager) names(ctx context.Context, subscription, fullType string, know
 			return nil, err
 		}
 		for _, item := range page.Items {
-			name := gjson.GetBytes(item, "name").String()
+			name := stringOf(item, "name")
+			if name == "" {
+				id := PathOf(stringOf(item, "id"))
+				name = id[strings.LastIndexByte(id, '/')+1:]
+			}
 			if name == "" {
 				return nil, fault.Newf(fault.SourceInvalid, "list /subscriptions/%s%s: an element has no name", subscription, path)
 			}
-			if !slices.Contains(names, name) {
+			if folded := strings.ToLower(name); !seen[folded] {
+				seen[folded] = true
 				names = append(names, name)
 			}
 		}
@@ -106,100 +188,68 @@ func (m *manager) remembered(known map[string][]string, subscription string, ask
 	return names, err
 }
 
+// lists reports whether a subscription's list of groups has one.
+func (m *manager) lists(ctx context.Context, group string) (bool, error) {
+	subscription := subscriptionIn(group)
+	names, err := m.groupsOf(ctx, subscription)
+	if gone(err) {
+		return false, m.went(ctx, subscription, err)
+	}
+	name := group[strings.LastIndexByte(group, '/')+1:]
+	return slices.ContainsFunc(names, func(known string) bool { return strings.EqualFold(known, name) }), err
+}
+
+// forget makes a subscription's groups be asked for again.
+func (m *manager) forget(subscription string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.groups, subscription)
+}
+
+// hasGroup asks for one resource group.
+func (w *Walk) hasGroup(ctx context.Context, m *manager, group string) (bool, error) {
+	version := groupVersions[0]
+	if choice, ok := m.anywhere.Choose("Microsoft.Resources/resourceGroups", groupVersions); ok {
+		version = choice.Version
+	}
+	_, err := w.get(ctx, m, "Microsoft.Resources/resourceGroups", group, version)
+	if gone(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// hasSubscription asks whether a subscription is there.
+func (m *manager) hasSubscription(ctx context.Context, subscription string) (bool, error) {
+	now, err := m.client.Subscriptions(ctx)
+	return slices.ContainsFunc(now, func(s azure.Subscription) bool { return s.ID == subscription }), err
+}
+
 // went makes sure that a subscription is not there any more, after an answer that may
 // say so. While it is there, what was asked for is missing, and said is returned.
 func (m *manager) went(ctx context.Context, subscription string, said error) error {
-	now, err := m.client.Subscriptions(ctx)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(now, func(s azure.Subscription) bool { return s.ID == subscription }) {
+	there, err := m.hasSubscription(ctx, subscription)
+	if err == nil && there {
 		return said
 	}
-	return nil
-}
-
-// renew makes the next look see subscriptions and groups that came meanwhile, and no
-// longer those that went.
-func (m *manager) renew(ctx context.Context) error {
-	clear(m.groups)
-	var err error
-	m.subscriptions, err = m.client.Subscriptions(ctx)
-	if err != nil || len(m.subscriptions) == 0 || m.offers != nil {
-		return err
-	}
-	m.offers, err = m.client.Offers(ctx, m.subscriptions[0].ID)
 	return err
 }
 
-// Unreadable says what to do about user subscriptions that the client cannot see.
-type Unreadable string
-
-// The choices.
-const (
-	UnreadableFails Unreadable = "fail" // the service fails: a short part must not look whole
-	UnreadableIsGap Unreadable = "gap"  // each is a named gap
-)
-
-// userSubscriptionVersions are those of the operator's list.
-var userSubscriptionVersions = []string{"2015-11-01"}
-
-// compareSubscriptions makes sure that the client sees what the operator's resource
-// manager knows of.
-func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager, choice Unreadable) error {
-	if len(admin.subscriptions) == 0 {
-		return fault.Newf(fault.SourceAccessDenied, "client %s sees no subscription on %s: it needs the role Reader on the provider subscription",
-			w.stamp.ClientID(), admin.client.Host())
+// choose picks a row's api-version for a subscription. What is not offered to it is
+// tried with the version that others are offered; what the stamp does not list at all,
+// such as some collections below resources, with the version of what is above it, and
+// with the newest known one at last.
+func (m *manager) choose(row *Type, subscription, above string) (version string, offered bool) {
+	if choice, ok := m.offersOf(subscription).Choose(row.Type, row.Versions); ok {
+		return choice.Version, true
 	}
-	visible := map[string]bool{}
-	for _, s := range tenant.subscriptions {
-		visible[s.ID] = true
+	if choice, ok := m.anywhere.Choose(row.Type, row.Versions); ok {
+		return choice.Version, false
 	}
-	var missing []string
-	for _, s := range admin.subscriptions {
-		visible[s.ID] = true
-		version := userSubscriptionVersions[0]
-		if choice, ok := admin.offers.Choose("Microsoft.Subscriptions.Admin/subscriptions", userSubscriptionVersions); ok {
-			version = choice.Version
-		}
-		pages := admin.client.List("/subscriptions/"+s.ID+"/providers/Microsoft.Subscriptions.Admin/subscriptions", version, nil)
-		for {
-			page, err := pages.Next(ctx)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			for _, item := range page.Items {
-				id := strings.ToLower(gjson.GetBytes(item, "subscriptionId").String())
-				state := gjson.GetBytes(item, "state").String()
-				if id != "" && !visible[id] && !strings.HasPrefix(state, "Delet") {
-					visible[id] = true
-					missing = append(missing, id)
-				}
-			}
+	if above != "" {
+		if choice, ok := m.anywhere.Choose(above, row.Versions); ok && choice.Known {
+			return choice.Version, false
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	slices.Sort(missing)
-	if choice != UnreadableIsGap {
-		return fault.Newf(fault.SourceAccessDenied, "client %s cannot see %d of the stamp's user subscriptions (%s): it needs the role Reader on each",
-			w.stamp.ClientID(), len(missing), shorten(missing))
-	}
-	for _, id := range missing {
-		w.Gap(backup.Gap{Code: GapSubscription, Object: "/subscriptions/" + id, Reason: "The client of the worker has no role there; nothing of it was captured."})
-	}
-	return nil
-}
-
-// shorten names the first few.
-func shorten(all []string) string {
-	const few = 5
-	if len(all) <= few {
-		return strings.Join(all, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(all[:few], ", "), len(all)-few)
+	return slices.Max(row.Versions), false
 }

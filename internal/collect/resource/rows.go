@@ -2,14 +2,11 @@ package resource
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"hash/maphash"
-	"io"
 	"iter"
 	"slices"
 	"strings"
-
-	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
@@ -27,91 +24,19 @@ func (w *Walk) read(ctx context.Context, rows iter.Seq[*Type]) error {
 			}
 		}
 	}
-	added := map[*Type]int{}
-	err := w.inOrder(ctx, lists, func(f fetched) error {
-		before := len(w.items)
-		err := w.collection(ctx, f)
-		added[f.row] += len(w.items) - before
-		return err
-	})
-	if err != nil || w.round > 0 {
-		return err
-	}
-	for row := range rows {
-		switch {
-		case row.Verifies && added[row] > 0:
-			if err := w.belowTracked(ctx, row); err != nil {
-				return err
-			}
-		case row.Verifies && w.listed[row] > 0:
-			w.verified[row] = true // later looks need not ask again
-		}
-	}
-	return nil
+	return w.inOrder(ctx, lists, func(f fetched) error { return w.collection(ctx, f) })
 }
 
-// belowTracked reads a row's collection below every tracked resource.
-func (w *Walk) belowTracked(ctx context.Context, row *Type) error {
-	for _, m := range w.managers {
-		if len(m.subscriptions) == 0 {
-			continue
-		}
-		version, offered := m.choose(row, "")
-		for _, s := range m.subscriptions {
-			pages := m.client.List("/subscriptions/"+s.ID+"/resources", m.resourcesVersion(), nil)
-			for {
-				page, err := pages.Next(ctx)
-				if errors.Is(err, io.EOF) {
-					break
-				}
-				if err != nil {
-					return err
-				}
-				lists := func(yield func(list, error) bool) {
-					for _, item := range page.Items {
-						id := stringOf(item, "id")
-						if !yield(list{row: row, manager: m, path: row.collection(id), version: version, offered: offered, parent: id}, nil) {
-							return
-						}
-					}
-				}
-				err = w.inOrder(ctx, lists, func(f fetched) error {
-					if gone(f.err) {
-						return w.leftOut(f) // the resource went meanwhile, and its assignments with it
-					}
-					return w.collection(ctx, f)
-				})
-				if err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// leftOut notes a collection below a resource that is not there, unless the stamp says
-// that the resource itself is not.
-func (w *Walk) leftOut(f fetched) error {
-	var said *azure.AnswerError
-	if errors.As(f.err, &said) && slices.Contains([]string{"ResourceNotFound", "ParentResourceNotFound", "ResourceGroupNotFound", "SubscriptionNotFound"}, said.Code) {
-		return nil
-	}
-	w.Gap(backup.Gap{Code: GapCollectionRefused, Object: f.row.Type, Count: 1, Reason: "The stamp offers it and refuses its list."})
-	return nil
-}
-
-// lists are the collections of a row.
+// lists are the collections of a row. It runs beside the walk and touches nothing of it
+// but the ledger.
 func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]) iter.Seq2[list, error] {
 	return func(yield func(list, error) bool) {
 		for m := range managers {
 			if !row.on(m.client.Endpoint()) || len(m.subscriptions) == 0 {
 				continue
 			}
-			l := list{row: row, manager: m}
-			l.version, l.offered = m.choose(row, "")
 			if row.Scope == InRoot {
-				l.path = row.Path
+				l := w.listAt(m, row, "", row.Path)
 				if !yield(l, nil) {
 					return
 				}
@@ -119,19 +44,32 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 			}
 			more := true
 			err := InOrder(ctx, Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) based {
+				w.ledger.await(place(m, row, s.ID))
 				paths, err := m.bases(ctx, row, s.ID)
 				return based{s.ID, paths, err}
 			}, func(b based) error {
 				if gone(b.err) {
-					return m.went(ctx, b.subscription, b.err) // the next look has no such list
+					if err := m.went(ctx, b.subscription, b.err); err != nil {
+						return err
+					}
+					w.ledger.answered(place(m, row, b.subscription))
+					return nil // the next look has no such list
+				}
+				if b.err != nil {
+					return b.err
 				}
 				for _, base := range b.paths {
-					l.path = row.collection(base)
+					if more = yield(w.listAt(m, row, b.subscription, row.collection(base)), nil); !more {
+						return errEnough
+					}
+				}
+				if len(b.paths) == 0 && (row.Scope != InLocation || w.checks(checkNowhere)) {
+					l := list{row: row, manager: m, subscription: b.subscription, path: "/subscriptions/" + b.subscription + row.Scope.source(), nowhere: true}
 					if more = yield(l, nil); !more {
 						return errEnough
 					}
 				}
-				return b.err
+				return nil
 			})
 			if !more {
 				return
@@ -144,6 +82,34 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 	}
 }
 
+// place is a subscription in which a row has to be asked.
+func place(m *manager, row *Type, subscription string) string {
+	return string(m.client.Endpoint()) + " collections of " + row.Kind + " in subscription " + subscription
+}
+
+// source is the list that says where a row of the scope lies.
+func (s Scope) source() string {
+	switch s {
+	case InGroup:
+		return "/resourcegroups"
+	case InLocation:
+		return "/locations"
+	default:
+		return ""
+	}
+}
+
+// listAt is a list to read, which the ledger waits for.
+func (w *Walk) listAt(m *manager, row *Type, subscription, path string) list {
+	l := list{row: row, manager: m, subscription: subscription, path: path}
+	l.version, l.offered = m.choose(row, subscription, "")
+	w.ledger.await(l.place())
+	return l
+}
+
+// place is the list's entry in the ledger.
+func (l list) place() string { return string(l.manager.client.Endpoint()) + " list " + IDOf(l.path) }
+
 // based is where a row's collections of a subscription lie.
 type based struct {
 	subscription string
@@ -151,7 +117,8 @@ type based struct {
 	err          error
 }
 
-// bases are the paths below which a row's collections of a subscription lie.
+// bases are the paths below which a row's collections of a subscription lie. Where a
+// provider says that it is counts as well as where the subscription says that one can be.
 func (m *manager) bases(ctx context.Context, row *Type, subscription string) ([]string, error) {
 	base := "/subscriptions/" + subscription
 	var names []string
@@ -162,6 +129,7 @@ func (m *manager) bases(ctx context.Context, row *Type, subscription string) ([]
 		base += "/resourceGroups/"
 	case InLocation:
 		names, err = m.locationsOf(ctx, subscription)
+		names = withPlaces(names, m.offersOf(subscription).Locations(row.Type))
 		base += "/providers/" + row.namespace() + "/locations/"
 	default:
 		return []string{base}, nil
@@ -173,23 +141,33 @@ func (m *manager) bases(ctx context.Context, row *Type, subscription string) ([]
 	return all, err
 }
 
-// choose picks a row's api-version. What the stamp does not list, such as some
-// collections below resources, is tried with the version of what is above it, and
-// with the newest known one at last.
-func (m *manager) choose(row *Type, above string) (version string, offered bool) {
-	if choice, ok := m.offers.Choose(row.Type, row.Versions); ok {
-		return choice.Version, true
+// withPlaces adds the regions of a provider to those of a subscription. Providers write
+// them as people do, "East US" for eastus.
+func withPlaces(names, regions []string) []string {
+	known := map[string]bool{"global": true, "": true}
+	plain := func(name string) string { return strings.ToLower(strings.Join(strings.Fields(name), "")) }
+	for _, name := range names {
+		known[plain(name)] = true
 	}
-	if above != "" {
-		if choice, ok := m.offers.Choose(above, row.Versions); ok && choice.Known {
-			return choice.Version, false
+	names = slices.Clone(names)
+	for _, region := range regions {
+		if name := plain(region); !known[name] && !strings.ContainsAny(name, "/?#%") {
+			known[name] = true
+			names = append(names, name)
 		}
 	}
-	return slices.Max(row.Versions), false
+	return names
 }
 
 // collection records what one collection holds, and what lies below it.
 func (w *Walk) collection(ctx context.Context, f fetched) error {
+	if f.nowhere {
+		if f.row.Scope == InLocation {
+			w.empty(f.path, f.row.Type)
+		}
+		w.asked(f.list)
+		return nil
+	}
 	if f.err != nil {
 		return w.unlisted(ctx, f)
 	}
@@ -198,6 +176,11 @@ func (w *Walk) collection(ctx context.Context, f fetched) error {
 	if err := f.drain(ctx, func(page *azure.Page) error { return w.page(ctx, f, page, reading) }); err != nil {
 		return err
 	}
+	reading.turnOver(w, f, 0)
+	if len(reading.seen) == 0 && f.row.NeverEmpty {
+		w.empty(f.path, f.row.Type)
+	}
+	w.asked(f.list)
 	if reading.pages < 2 || f.row.Scope != InParent || w.round > 0 {
 		return nil
 	}
@@ -206,9 +189,22 @@ func (w *Walk) collection(ctx context.Context, f fetched) error {
 	return w.once(ctx, f.list, reading)
 }
 
+// asked settles a list, and the place that it is one of.
+func (w *Walk) asked(l list) {
+	w.ledger.answered(l.place())
+	if l.row.Scope != InParent && l.parent == "" {
+		w.ledger.answered(place(l.manager, l.row, l.subscription))
+	}
+}
+
+// empty names a list that says where to look, or that no stamp has empty.
+func (w *Walk) empty(path, of string) {
+	w.Gap(backup.Gap{Code: GapNowhere, Object: path, Reason: "The stamp lists nothing here, which no stamp means; what it should have named was not asked for: " + of + "."})
+}
+
 // once reads a collection of several pages a second time.
 func (w *Walk) once(ctx context.Context, l list, first *reading) error {
-	again := l.begin(ctx)
+	again := w.begin(ctx, l)
 	if again.err != nil {
 		return w.unlisted(ctx, again)
 	}
@@ -229,6 +225,21 @@ type reading struct {
 	seen  map[uint64]uint64 // document by ID, both as hashes
 	pages int
 	later bool // the list is read for the second time
+
+	page          int // whose elements these are
+	elements, new int
+}
+
+// turnOver ends a page for the ledger: one whose elements were all on earlier pages was
+// named by a link and did not give what it should. The reader of lists refuses it too.
+func (r *reading) turnOver(w *Walk, f fetched, next int) {
+	if next == r.page {
+		return
+	}
+	if r.elements > 0 && r.new == 0 {
+		w.ledger.await(fmt.Sprintf("%s page %d (it has nothing new)", f.place(), r.page))
+	}
+	r.page, r.elements, r.new = next, 0, 0
 }
 
 // page records one page, then what lies below its resources.
@@ -238,26 +249,27 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 	if err != nil {
 		return err
 	}
-	reading.pages++
-	w.listed[f.row] += len(documents)
-	repeated := 0
+	reading.turnOver(w, f, page.Number)
+	reading.pages, reading.elements = max(reading.pages, page.Number), reading.elements+len(documents)
 	fresh := documents[:0:0]
 	for _, r := range documents {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		id, sum := maphash.String(w.seed, strings.ToLower(r.ID)), maphash.Bytes(w.seed, r.Document)
+		w.nameElement(r)
+		id, sum := maphash.String(w.seed, IDOf(r.ID)), maphash.Bytes(w.seed, r.Document)
 		if known, ok := reading.seen[id]; ok {
-			repeated++
 			if known != sum {
 				// Two elements with one ID: the resource itself says which is right.
 				if r, err = w.get(ctx, f.manager, r.Type, r.ID, r.Version); err != nil {
 					return fault.New(fault.SourceInconsistent, f.path+" lists "+r.ID+" twice, and differently", err)
 				}
 			}
+		} else {
+			reading.new++
 		}
 		reading.seen[id] = sum
-		added, err := w.take(f.row, r)
+		added, err := w.take(ctx, f.row, r)
 		if err != nil {
 			return err
 		}
@@ -266,82 +278,52 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 			fresh = append(fresh, r)
 		}
 	}
-	if repeated == len(documents) && repeated > 0 {
-		return fault.Newf(fault.SourceIncomplete, "page %d of %s repeats earlier ones, so others are missing", reading.pages, f.path)
-	}
 	return w.below(ctx, f.manager, f.row, fresh)
 }
 
-// unlisted decides about a collection that the stamp does not list.
-func (w *Walk) unlisted(ctx context.Context, f fetched) error {
-	if !refused(f.err) {
-		return f.err
+// nameElement enters what a list names, and the resource group in which that lies.
+func (w *Walk) nameElement(r Resource) {
+	w.Named(r.Endpoint, r.ID)
+	if group := groupIn(PathOf(r.ID)); group != "" {
+		w.inGroup(r.Endpoint, group)
 	}
-	var said *azure.AnswerError
-	if errors.As(f.err, &said) && (said.Code == "ResourceGroupNotFound" || said.Code == "SubscriptionNotFound") {
-		w.Vanished(f.path)
-		return nil
-	}
-	if f.parent != "" && gone(f.err) {
-		switch _, err := w.parentOf(ctx, f); {
-		case gone(err):
-			w.Vanished(f.parent)
-			return nil
-		case err != nil:
-			return err
-		}
-	}
-	switch {
-	case !f.offered && (f.parent == "" || f.row.Optional):
-		w.Gap(backup.Gap{Code: GapTypeNotOffered, Object: f.row.Type, Reason: "This stamp does not offer it to the " + string(f.manager.client.Endpoint()) + " endpoint."})
-	case f.row.Optional:
-		w.Gap(backup.Gap{Code: GapCollectionRefused, Object: f.row.Type, Count: 1, Reason: "The stamp offers it and refuses its list."})
-	default:
-		return f.err
-	}
-	return nil
-}
-
-func (w *Walk) parentOf(ctx context.Context, f fetched) (Resource, error) {
-	for i := range w.table.Types {
-		if row := &w.table.Types[i]; row.Kind == f.row.Parent && row.on(f.manager.client.Endpoint()) {
-			version, _ := f.manager.choose(row, "")
-			return w.get(ctx, f.manager, row.Type, f.parent, version)
-		}
-	}
-	return Resource{}, fault.Newf(fault.Internal, "row %s has no parent row %s", f.row.Type, f.row.Parent)
 }
 
 func (w *Walk) noteVersion(f fetched) {
 	if slices.Contains(f.row.Versions, f.version) {
 		return
 	}
-	at := key{GapVersionUntested, f.row.Type + " " + f.version}
+	at := [2]string{GapVersionUntested, f.row.Type + " " + f.version}
 	if _, ok := w.gapIndex[at]; !ok {
-		w.Gap(backup.Gap{Code: at.kind, Object: at.id, Reason: "The stamp offers no api-version that this program knows; documents were captured as they come with this one."})
+		w.Gap(backup.Gap{Code: at[0], Object: at[1], Reason: "The stamp offers no api-version that this program knows; documents were captured as they come with this one."})
 	}
 }
 
-// belongs reports whether a type that no row has is this service's.
-func (t *Table) belongs(fullType string) bool {
-	namespace, rest, _ := strings.Cut(fullType, "/")
+// owns reports whether a type belongs to this service, by its namespace or by name. What
+// evidence names, such as the index, is captured whatever the type is called.
+func (t *Table) owns(fullType string) bool {
+	namespace, _, _ := strings.Cut(fullType, "/")
 	is := func(name string) bool { return strings.EqualFold(name, namespace) || strings.EqualFold(name, fullType) }
-	if slices.ContainsFunc(t.Elsewhere, is) || slices.ContainsFunc(t.Derived, is) || derived(namespace, rest) {
+	if slices.ContainsFunc(t.Elsewhere, is) {
 		return false
 	}
 	return t.Others || slices.ContainsFunc(t.Namespaces, is)
 }
 
-// derived reports whether a type by its name is no resource but a question or an
-// operation, by the custom of resource providers. What providers of tenants answer for
-// a location are questions; the operator's keep quotas and more there.
-func derived(namespace, segments string) bool {
-	segments = strings.ToLower(segments)
-	operators := strings.HasSuffix(strings.ToLower(namespace), ".admin")
-	if segments == "locations" || (strings.HasPrefix(segments, "locations/") && !operators) {
+// derives reports whether a type is known to hold nothing of its own.
+func (t *Table) derives(fullType string) bool {
+	return slices.ContainsFunc(t.Derived, func(name string) bool { return strings.EqualFold(name, fullType) })
+}
+
+// byCustom reports whether a type by its name is no resource but a question or an
+// operation, by the custom of resource providers. That is a reason to expect no list; it
+// proves nothing.
+func byCustom(fullType string) bool {
+	namespace, rest, _ := strings.Cut(strings.ToLower(fullType), "/")
+	if rest == "locations" || (strings.HasPrefix(rest, "locations/") && !strings.HasSuffix(namespace, ".admin")) {
 		return true
 	}
-	switch last := segments[strings.LastIndexByte(segments, '/')+1:]; last {
+	switch last := rest[strings.LastIndexByte(rest, '/')+1:]; last {
 	case "operations", "operationresults", "operationsstatus", "operationstatuses", "operationids", "usages", "skus", "metrics", "metricdefinitions", "logdefinitions":
 		return true
 	default:
@@ -349,20 +331,25 @@ func derived(namespace, segments string) bool {
 	}
 }
 
-// rowOf finds the tracked row of a type.
+// rowOf finds the tracked row of a type, or else any row that has it.
 func (w *Walk) rowOf(fullType string, endpoint azure.Endpoint) *Type {
-	for row := range w.rows() {
-		if strings.EqualFold(row.Type, fullType) && row.tracked() && row.on(endpoint) {
+	var any *Type
+	for i := range w.table.Types {
+		row := &w.table.Types[i]
+		if !strings.EqualFold(row.Type, fullType) || !row.on(endpoint) {
+			continue
+		}
+		if row.tracked() {
 			return row
 		}
+		if any == nil {
+			any = row
+		}
 	}
-	return nil
+	return any
 }
 
 // knows reports whether any row has the type.
 func (w *Walk) knows(fullType string) bool {
 	return slices.ContainsFunc(w.table.Types, func(t Type) bool { return strings.EqualFold(t.Type, fullType) })
 }
-
-// stringOf is one member of a document.
-func stringOf(document []byte, path string) string { return gjson.GetBytes(document, path).String() }

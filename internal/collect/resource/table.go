@@ -2,10 +2,7 @@ package resource
 
 import (
 	"context"
-	"regexp"
 	"strings"
-
-	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
@@ -52,13 +49,16 @@ type Type struct {
 	// Untracked says that the resource manager's own list of resources does not have
 	// it, so that the second look lists it again. Rows InParent follow their parents.
 	Untracked bool
+	// NeverEmpty says that the list is never empty on a stamp: one that is says so as a gap.
+	NeverEmpty bool
 	// Optional says that a stamp may refuse the collection although it offers the
 	// type. That is noted as a gap.
 	Optional bool
-	// Verifies says that an earlier row of the same kind should have listed all of
-	// this already. When it did not, stamps of this kind list only what lies at a
-	// scope itself, and the collection is read below every tracked resource too.
-	Verifies bool
+	// AtResources says that resources are scopes of this type too, and that the lists of
+	// subscriptions and groups have what lies at them by custom, not by definition. So
+	// resources are asked themselves, up to a limit beyond which a gap says how many
+	// were not.
+	AtResources bool
 	// References are what a document refers to.
 	References []Reference
 	// Aliases gives further names of a document, nil for none.
@@ -72,35 +72,6 @@ type Type struct {
 	// Probe, when not nil, says for [Collector.Check] whether Descend could read. It is
 	// called for the first few resources.
 	Probe func(ctx context.Context, w *Walk, parent Resource) error
-}
-
-// Reference tells where in a document a reference stands.
-type Reference struct {
-	Relation string
-	// Path is in the syntax of gjson; it may name many values.
-	Path string
-	// Resolve makes the reference from a value. It reports false for values that refer
-	// to nothing that could be captured.
-	Resolve func(value string) (backup.Service, string, bool)
-	// If, when not nil, says whether the document's references count.
-	If func(document []byte) bool
-}
-
-// To resolves ARM IDs to a service.
-func To(s backup.Service) func(string) (backup.Service, string, bool) {
-	return func(value string) (backup.Service, string, bool) {
-		return s, strings.ToLower(value), strings.HasPrefix(value, "/")
-	}
-}
-
-// domainSID is a SID of a domain's own object; others, such as S-1-5-11, stand for
-// something that every Windows knows (MS-DTYP 2.4.2.4).
-var domainSID = regexp.MustCompile(`(?i)^S-1-5-21(-\d{1,10}){4}$`)
-
-// ToPrincipal resolves SIDs of directory objects. IDs of another form, such as those
-// of an Entra style directory, refer to nothing that is captured.
-func ToPrincipal(value string) (backup.Service, string, bool) {
-	return backup.AD, "sid:" + strings.ToLower(value), domainSID.MatchString(value)
 }
 
 // WriteOnly is a property that can be set and not read.
@@ -132,6 +103,7 @@ type Resource struct {
 	ID       string // as the stamp wrote it
 	Version  string // api-version that gave the document
 	Document []byte
+	read     bool // by its ID, not from a list
 }
 
 // Extras is what a document alone does not say about its item.
@@ -140,6 +112,9 @@ type Extras struct {
 	Name       string // for people, when it is not the last parts of the ID
 	Aliases    []string
 	References []backup.Reference
+	// Address is the ID that the document itself says, in the form of [Resource.ID], of
+	// documents that do not say it as ARM's do; "" when it says none.
+	Address string
 }
 
 // namespace is the provider.
@@ -169,42 +144,5 @@ func (t *Type) collection(base string) string {
 		return base + "/" + t.Type[strings.LastIndexByte(t.Type, '/')+1:]
 	default:
 		return base + "/providers/" + t.Type
-	}
-}
-
-// referencesIn finds what a document refers to.
-func (t *Type) referencesIn(document []byte) []backup.Reference {
-	var all []backup.Reference
-	for _, r := range t.References {
-		if r.If != nil && !r.If(document) {
-			continue
-		}
-		each(gjson.GetBytes(document, r.Path), func(value string) {
-			service, target, ok := r.Resolve(value)
-			if !ok {
-				return
-			}
-			found := backup.Reference{Relation: r.Relation, Service: service, Target: target}
-			for _, known := range all {
-				if known == found {
-					return
-				}
-			}
-			all = append(all, found)
-		})
-	}
-	return all
-}
-
-// each calls fn for every string in a value and in the arrays that it holds.
-func each(value gjson.Result, fn func(string)) {
-	switch {
-	case value.IsArray():
-		value.ForEach(func(_, element gjson.Result) bool {
-			each(element, fn)
-			return true
-		})
-	case value.Type == gjson.String && value.Str != "":
-		fn(value.Str)
 	}
 }

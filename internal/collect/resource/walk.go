@@ -2,7 +2,6 @@ package resource
 
 import (
 	"context"
-	"errors"
 	"hash/maphash"
 	"strings"
 	"time"
@@ -24,20 +23,42 @@ const (
 	GapVersionUntested   = "API_VERSION_UNTESTED"    // captured with a version that no row knows
 	GapCollectionRefused = "COLLECTION_REFUSED"      // the stamp offers the type and refuses its list
 	GapSubscription      = "SUBSCRIPTION_UNREADABLE" // the client does not see it
+	GapUnlisted          = "SUBSCRIPTION_UNLISTED"   // users see it, and the operator's list does not name it
+	GapListedGone        = "LISTED_NOT_FOUND"        // a list names it, and it is not there when it is read
+	GapResourceRefused   = "RESOURCE_REFUSED"        // the stamp refuses to give one resource
+	GapAnswer            = "ANSWER_INVALID"          // the answer is not the document that was asked for
+	GapNotRegistered     = "NOT_REGISTERED"          // a subscription that is not registered for a provider
+	GapNowhere           = "LIST_EMPTY"              // a list that says where to look, or is never empty, has nothing
+	GapUnconfirmed       = "NO_LONGER_LISTED"        // a later list does not name it, and it cannot be asked for
+	GapDocumentsDiffer   = "DOCUMENTS_DIFFER"        // two answers disagree about one resource
+	GapScopesNotAsked    = "SCOPES_NOT_ASKED"        // scopes below the subscription that were not asked themselves
+	GapLate              = "CAME_LATE"               // a resource group that came at the end of the capture
+	GapChildren          = "CHILDREN_NOT_ASKED"      // what may lie below resources of an unknown type
 )
 
 // maxItems bounds one capture: what is remembered of each item lies in memory.
 const maxItems = 4_000_000
 
+// maxGaps bounds how many gaps are told apart. Further ones are counted by code.
+const maxGaps = 20_000
+
 // mark is what is remembered of an item.
 type mark struct {
-	sum     uint64 // of its document
-	tracked bool
-	round   uint8 // the look that saw it last
+	sum       uint64 // of its document
+	weight    uint32 // of its document
+	most      uint32 // of the fullest document that the last look to see it was given
+	round     uint8  // the look that saw it last
+	tracked   bool
+	confirmed bool           // the resource itself was read in that look
+	qualified bool           // another endpoint has an item of this ID, which came first
+	endpoint  azure.Endpoint // that gave the document
 }
 
-// key names an item within a service.
-type key struct{ kind, id string }
+// key names an item within a service. Two resource managers may have the same ID.
+type key struct {
+	endpoint azure.Endpoint
+	kind, id string
+}
 
 // Walk is one capture of one service. It is used from one goroutine.
 type Walk struct {
@@ -47,22 +68,63 @@ type Walk struct {
 	now   func() time.Time
 	seed  maphash.Seed
 
-	managers []*manager
-	parents  map[string][]*Type // rows by the kind of their parent
-	items    map[key]mark
-	waiting  []list               // collections below resources, to be read
-	parted   map[*Type][]Resource // with contents elsewhere, to be descended to
-	listed   map[*Type]int        // documents that a row's lists had
-	verified map[*Type]bool       // rows whose lists had nothing that an earlier row had not
-	gaps     []backup.Gap
-	gapIndex map[key]int
-	round    uint8
-	changed  int64 // items that later looks found new, changed or gone
-	buffer   []byte
+	managers     []*manager
+	parents      map[string][]*Type // rows by the kind of their parent
+	items        map[key]mark
+	waiting      []list               // collections below resources, to be read
+	parted       map[*Type][]Resource // with contents elsewhere, to be descended to
+	gaps         []backup.Gap
+	gapIndex     map[[2]string]int // by code and object
+	ledger       *ledger
+	lost         map[key]lost      // what a list names and the stamp does not find
+	claims       []claim           // what is said to be gone
+	unknownTypes map[string]int64  // resources of types that no row knows
+	groups       map[string]string // resource groups that something lies in, by address
+	lastGroup    string            // the address that was looked up last
+	without      check
+	round        uint8
+	changed      int64 // items that later looks found new, changed or gone
+	buffer       []byte
 }
 
 // Stamp is what is captured.
 func (w *Walk) Stamp() *azure.Stamp { return w.stamp }
+
+// keyOf is the key of an item.
+func (w *Walk) keyOf(endpoint azure.Endpoint, kind, id string) key {
+	if !w.checks(checkEndpoint) {
+		endpoint = ""
+	}
+	return key{endpoint, kind, IDOf(id)}
+}
+
+// ItemID is the ID of an item: that of its resource, in the form of [IDOf]. When the
+// other resource manager has an item of the same kind and ID, and had it first, the
+// endpoint's name stands in front, as in /admin/subscriptions/….
+func (w *Walk) ItemID(kind string, endpoint azure.Endpoint, id string) string {
+	at := w.keyOf(endpoint, kind, id)
+	if w.qualified(at) {
+		return "/" + string(endpoint) + at.id
+	}
+	return at.id
+}
+
+func (w *Walk) qualified(at key) bool {
+	if known, ok := w.items[at]; ok {
+		return known.qualified
+	}
+	var other azure.Endpoint
+	switch at.endpoint {
+	case azure.Tenant:
+		other = azure.Admin
+	case azure.Admin:
+		other = azure.Tenant
+	default:
+		return false
+	}
+	_, taken := w.items[key{other, at.kind, at.id}]
+	return taken
+}
 
 // Record adds a document. A document that was recorded before with the same bytes is
 // not added again; with other bytes it supersedes the earlier one. It reports whether
@@ -75,10 +137,10 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 	if id == "" {
 		return false, fault.Newf(fault.SourceInvalid, "a document of type %s has no id", r.Type)
 	}
-	id = strings.ToLower(id)
-	at := key{kind, id}
+	at := w.keyOf(r.Endpoint, kind, id)
 	sum := maphash.Bytes(w.seed, r.Document)
 	known, again := w.items[at]
+	w.captured(r, x)
 	if again && known.sum == sum {
 		known.round = w.round
 		w.items[at] = known
@@ -87,9 +149,11 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 	if !again && len(w.items) == maxItems {
 		return false, fault.Newf(fault.LimitExceeded, "the service has more than %d items", maxItems)
 	}
+	known.qualified = w.qualified(at)
+	id = w.ItemID(kind, r.Endpoint, id)
 	name := x.Name
 	if name == "" {
-		name = nameOf(id, r.ID)
+		name = nameOf(at.id, PathOf(r.ID))
 	}
 	w.buffer = appendEnvelope(w.buffer[:0], r)
 	err := w.sink.Record(backup.Item{Kind: kind, ID: id, Name: name, Supersedes: again, Aliases: x.Aliases, References: x.References}, w.buffer)
@@ -102,16 +166,47 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 	if w.round > 1 || (w.round == 1 && kind != otherKind) { // types that no row knows are first found by the first later look
 		w.changed++
 	}
-	known.sum, known.round = sum, w.round
+	if again && known.endpoint != r.Endpoint {
+		w.ledger.reopen(address(known.endpoint, at.id)) // its document is no more in the part
+	}
+	known.endpoint = r.Endpoint
+	known.sum, known.round, known.weight = sum, w.round, weightOf(r.Document)
 	w.items[at] = known
 	return true, nil
 }
 
+// captured settles what a document itself says that it is.
+func (w *Walk) captured(r Resource, x Extras) {
+	own := x.Address
+	if own == "" && r.Endpoint != azure.Vault {
+		own = stringOf(r.Document, "id")
+		if own == "" && !r.read {
+			own = r.ID // of the few types whose documents have no id
+		}
+	}
+	if own != "" {
+		w.ledger.settle(address(r.Endpoint, own))
+	}
+}
+
+// Named notes that a list of an endpoint has an element.
+func (w *Walk) Named(endpoint azure.Endpoint, id string) { w.ledger.name(address(endpoint, id)) }
+
+// Settled notes that what a list named is accounted for by a gap.
+func (w *Walk) Settled(endpoint azure.Endpoint, id string) { w.ledger.settle(address(endpoint, id)) }
+
 // Gap notes what is missing. Gaps with the same code and object are added up, and
-// reach the sink when the capture ends.
+// reach the sink when the capture ends. Beyond a limit only their number is kept.
 func (w *Walk) Gap(g backup.Gap) {
-	at := key{g.Code, g.Object}
-	if i, ok := w.gapIndex[at]; ok {
+	at := [2]string{g.Code, g.Object}
+	i, ok := w.gapIndex[at]
+	if !ok && len(w.gaps) >= maxGaps {
+		g.Count = max(g.Count, 1)
+		g.Object = "further objects, not listed"
+		at[1] = g.Object
+		i, ok = w.gapIndex[at]
+	}
+	if ok {
 		w.gaps[i].Count += g.Count
 		return
 	}
@@ -119,25 +214,37 @@ func (w *Walk) Gap(g backup.Gap) {
 	w.gaps = append(w.gaps, g)
 }
 
-// Vanished notes that something was deleted while it was captured. What was read of
-// it stays.
-func (w *Walk) Vanished(id string) {
-	w.Gap(backup.Gap{Code: GapVanished, Object: id, Reason: "It was deleted while the service was captured."})
+// Vanished notes that something is not there any more: it was named or read, and
+// answered 404 when it was asked for. What was read of it stays.
+func (w *Walk) Vanished(endpoint azure.Endpoint, id string) {
+	w.Gap(backup.Gap{Code: GapVanished, Object: PathOf(id), Reason: "It was there when the capture began, and not found (404) when it was asked for later; what was read of it before is kept."})
+	w.Settled(endpoint, id)
 	if w.round > 0 {
 		w.changed++
 	}
 }
 
 // take records a document of a row.
-func (w *Walk) take(t *Type, r Resource) (bool, error) {
-	fresh, err := w.Record(t.Kind, r, Extras{References: t.referencesIn(r.Document), Aliases: t.aliasesOf(r.Document)})
-	if err != nil || !fresh {
-		return fresh, err
+func (w *Walk) take(ctx context.Context, t *Type, r Resource) (bool, error) {
+	at := w.keyOf(r.Endpoint, t.Kind, r.ID)
+	r, stays, err := w.fuller(ctx, t, at, r)
+	if err != nil || stays {
+		return false, err
 	}
-	at := key{t.Kind, strings.ToLower(r.ID)}
+	fresh, err := w.Record(t.Kind, r, Extras{References: t.referencesIn(r.Document), Aliases: t.aliasesOf(r.Document)})
+	if err != nil {
+		return false, err
+	}
 	m := w.items[at]
-	m.tracked = t.tracked()
+	m.confirmed = m.confirmed || r.read
+	m.most = max(m.most, m.weight)
+	if fresh {
+		m.tracked = t.tracked()
+	}
 	w.items[at] = m
+	if !fresh {
+		return false, nil
+	}
 	for _, property := range t.WriteOnly {
 		if gjson.GetBytes(r.Document, property.When).Exists() && w.round == 0 {
 			w.Gap(backup.Gap{Code: GapWriteOnly, Object: t.Type + " " + property.Property, Count: 1,
@@ -177,24 +284,4 @@ func nameOf(id, original string) string {
 		}
 	}
 	return parts[len(parts)-1]
-}
-
-// get reads one document by its ID.
-func (w *Walk) get(ctx context.Context, m *manager, fullType, id, version string) (Resource, error) {
-	answer, err := m.client.Get(ctx, id, version, nil)
-	if err != nil {
-		return Resource{}, err
-	}
-	if own := gjson.GetBytes(answer.Body, "id").String(); strings.EqualFold(own, id) {
-		id = own // with the case that its creator chose
-	}
-	return Resource{Endpoint: m.client.Endpoint(), Type: fullType, ID: id, Version: version, Document: answer.Body}, nil
-}
-
-// gone reports whether a fault says that something is not there.
-func gone(err error) bool { return errors.Is(err, azure.ErrNotFound) }
-
-// refused reports whether a fault says that a collection cannot be listed.
-func refused(err error) bool {
-	return errors.Is(err, azure.ErrNotFound) || errors.Is(err, azure.ErrRefused) || errors.Is(err, azure.ErrVersionRefused)
 }

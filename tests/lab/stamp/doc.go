@@ -17,7 +17,7 @@
 //
 // [Start] takes what the stamp holds from package inventory. While it runs, tests
 // change what it holds ([Stamp.Put], [Stamp.Delete]), who may read it ([Stamp.Deny]) and
-// how it misbehaves ([Stamp.Inject]); [Stamp.Documents] and [Stamp.VaultObjects] are the
+// how it misbehaves ([Stamp.Inject]) at any of its lists ([Stamp.Lists]); [Stamp.Documents] and [Stamp.VaultObjects] are the
 // truth that a backup is compared with.
 //
 // What it leaves out, on purpose: data planes other than key vaults', Microsoft Graph,

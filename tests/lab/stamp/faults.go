@@ -54,6 +54,8 @@ const (
 	// Refusal answers Status in the words of a vault, with Inner for its inner code: what
 	// vaults other than the stand-in's may refuse.
 	Refusal
+	// Instead answers Status with Body, which may be empty.
+	Instead
 )
 
 // Fault is a misbehaviour for some requests.
@@ -73,6 +75,8 @@ type Fault struct {
 	// Status and Inner are Refusal's.
 	Status int
 	Inner  string
+	// Status and Body are Instead's.
+	Body []byte
 }
 
 // injected is a fault at work.
@@ -123,7 +127,7 @@ func (f *faults) strike(r *http.Request, kinds ...FaultKind) []Fault {
 // before are the faults that come before the stamp thinks. Without an answer and
 // without a cut the request goes on.
 func (s *Stamp) before(r *http.Request) (a *answer, cut bool) {
-	kinds := []FaultKind{InternalError, Unavailable, Throttled, Hang, Forbidden, Refusal}
+	kinds := []FaultKind{InternalError, Unavailable, Throttled, Hang, Forbidden, Refusal, Instead}
 	if bearer(r) != "" {
 		kinds = append(kinds, ExpiredToken)
 	}
@@ -149,6 +153,8 @@ func (s *Stamp) before(r *http.Request) (a *answer, cut bool) {
 			s.identity.expire(bearer(r))
 		case Forbidden:
 			return s.forbidden(r), false
+		case Instead:
+			return document(f.Status, f.Body), false
 		case Refusal:
 			refused := map[string]any{"code": "Refused", "message": "The operation is not allowed."}
 			if f.Inner != "" {

@@ -1,0 +1,284 @@
+package resource
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"infrabackup/internal/azure"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// resourceVersions are those of the resource manager's own list.
+var resourceVersions = []string{"2019-10-01", "2018-05-01", "2016-09-01"}
+
+// resourcesVersion is the api-version of the resource manager's own list.
+func (m *manager) resourcesVersion(subscription string) string {
+	if choice, ok := m.offersOf(subscription).Choose("Microsoft.Resources/resources", resourceVersions); ok {
+		return choice.Version
+	}
+	return resourceVersions[0]
+}
+
+// indexed reports whether the service has, or may have, what the resource manager
+// tracks.
+func (w *Walk) indexed() bool {
+	if w.table.Others || len(w.table.Namespaces) > 0 {
+		return true
+	}
+	for row := range w.rows() {
+		if row.tracked() {
+			return true
+		}
+	}
+	return false
+}
+
+// tracked compares with the resource manager's own list. It is asked for everything, and
+// not for the types that the stamp offers: the list itself is evidence of types. Rows
+// for which it does not tell when something changed are added to relist.
+func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) error {
+	if !w.indexed() || len(m.subscriptions) == 0 {
+		return nil
+	}
+	return InOrder(ctx, Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) fetched {
+		f := fetched{list: list{manager: m, subscription: s.ID, path: "/subscriptions/" + s.ID + "/resources"}}
+		w.ledger.await(f.place())
+		version := m.resourcesVersion(s.ID)
+		f.pages = m.client.List(f.path, version, url.Values{"$expand": {"createdTime,changedTime"}})
+		f.page, f.err = f.pages.Next(ctx)
+		if errors.Is(f.err, azure.ErrRefused) { // not every resource manager knows what it is asked to add
+			f.pages = m.client.List(f.path, version, nil)
+			f.page, f.err = f.pages.Next(ctx)
+		}
+		return f
+	}, func(f fetched) error {
+		if gone(f.err) {
+			if err := m.went(ctx, f.subscription, f.err); err != nil {
+				return err
+			}
+			w.Vanished(m.client.Endpoint(), "/subscriptions/"+f.subscription)
+			w.claims = append(w.claims, claim{m, "/subscriptions/" + f.subscription})
+			w.ledger.answered(f.place())
+			return nil
+		}
+		err := f.drain(ctx, func(page *azure.Page) error {
+			m.clock(page.Date)
+			return w.compare(ctx, m, page, relist)
+		})
+		if err == nil {
+			w.ledger.answered(f.place())
+		}
+		return err
+	})
+}
+
+// entry is a resource as the resource manager's own list has it.
+type entry struct {
+	row      *Type // nil when none knows the type
+	id       string
+	typ      string
+	versions []string // to read it with, when no row knows the type
+}
+
+// compare reads what a page of the list has and the capture has not, or has as it was.
+func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist map[*Type]bool) error {
+	var wanted []entry
+	for _, item := range page.Items {
+		e := entry{id: stringOf(item, "id"), typ: stringOf(item, "type")}
+		if e.typ == "" {
+			e.typ = typeIn(e.id)
+		}
+		if e.id == "" || e.typ == "" {
+			return fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id or type", m.client.Host())
+		}
+		e.row = w.rowOf(e.typ, m.client.Endpoint())
+		if e.row == nil && !w.table.owns(e.typ) {
+			continue // another service's
+		}
+		w.nameElement(Resource{Endpoint: m.client.Endpoint(), ID: e.id})
+		kind := otherKind
+		switch {
+		case e.row != nil:
+			kind = e.row.Kind
+		case !w.checks(checkIndexedTypes) && (w.table.derives(e.typ) || byCustom(e.typ)):
+			continue
+		default:
+			e.versions = m.versionsFor(e.typ, subscriptionIn(PathOf(e.id)))
+		}
+		at := w.keyOf(m.client.Endpoint(), kind, e.id)
+		if known, seen := w.items[at]; seen {
+			if known.round != vanished && known.round != w.round {
+				known.round, known.confirmed, known.most = w.round, false, known.weight
+				w.items[at] = known
+			}
+			changed, err := time.Parse(time.RFC3339, stringOf(item, "changedTime"))
+			if err != nil && e.row != nil && e.row.tracked() {
+				relist[e.row] = true
+			}
+			if err != nil || changed.Before(m.since) || (e.row != nil && !e.row.tracked()) {
+				continue
+			}
+		}
+		wanted = append(wanted, e)
+	}
+	return w.getAll(ctx, m, wanted)
+}
+
+// versionsFor are the api-versions with which a type that no row knows may be read: the
+// one that is offered, or else those of the same provider.
+func (m *manager) versionsFor(fullType, subscription string) []string {
+	for _, offers := range []*azure.Offers{m.offersOf(subscription), m.anywhere} {
+		if choice, ok := offers.Choose(fullType, nil); ok {
+			return []string{choice.Version}
+		}
+	}
+	if siblings := m.anywhere.Siblings(fullType); len(siblings) > 0 {
+		return siblings[:min(len(siblings), 3)]
+	}
+	return []string{m.resourcesVersion(subscription)}
+}
+
+// getAll gets single resources and what lies below them.
+func (w *Walk) getAll(ctx context.Context, m *manager, wanted []entry) error {
+	var lists iter.Seq2[list, error] = func(yield func(list, error) bool) {
+		for _, e := range wanted {
+			row := Type{Kind: otherKind, Type: e.typ, Versions: e.versions}
+			if e.row != nil {
+				row = *e.row
+			}
+			row.Single = true
+			l := list{row: &row, manager: m, subscription: subscriptionIn(PathOf(e.id)), path: PathOf(e.id), byID: true}
+			if e.row != nil {
+				l.version, l.offered = m.choose(e.row, l.subscription, "")
+			} else {
+				l.version = e.versions[0]
+			}
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}
+	i := -1
+	return w.inOrder(ctx, lists, func(f fetched) error {
+		i++
+		return w.got(ctx, wanted[i], f)
+	})
+}
+
+// got takes one resource that the list of resources names. That it cannot be read costs
+// this resource and not its service: later looks try again, and what stays so is a gap.
+func (w *Walk) got(ctx context.Context, e entry, f fetched) error {
+	endpoint := f.manager.client.Endpoint()
+	at := w.keyOf(endpoint, f.row.Kind, e.id)
+	switch {
+	case gone(f.err):
+		w.lose(at, lost{path: f.path})
+		return nil
+	case errors.Is(f.err, ErrAnswer):
+		w.lose(at, lost{path: f.path, code: GapAnswer, reason: "The stamp lists it and answers, twice, with what is not its document; it was not captured as it is now."})
+		return nil
+	case refused(f.err):
+		w.lose(at, lost{path: f.path, code: GapResourceRefused, reason: "The stamp lists it and refuses to give it (" + answerOf(f.err) + "); it was not captured as it is now."})
+		return nil
+	case f.err != nil:
+		return f.err
+	}
+	documents, err := f.documents(f.page)
+	if err != nil {
+		return err
+	}
+	row := e.row
+	if row == nil {
+		row = &Type{Kind: otherKind, Type: e.typ, Versions: e.versions}
+	}
+	delete(w.lost, at)
+	fresh, err := w.take(ctx, row, documents[0])
+	if err != nil || !fresh {
+		return err
+	}
+	if e.row == nil {
+		w.unknownChildren(endpoint, e.typ)
+		return nil
+	}
+	return w.below(ctx, f.manager, row, documents)
+}
+
+// lost is a resource that a list names and that cannot be read.
+type lost struct {
+	path         string
+	code, reason string // of the gap; empty when the stamp answers that it is not there
+	round        uint8  // the last look in which a list named it
+}
+
+// lose remembers such a resource until the end of the capture.
+func (w *Walk) lose(at key, l lost) {
+	if !w.checks(checkIndexedGone) {
+		return
+	}
+	if _, known := w.lost[at]; !known {
+		w.changed++ // the next look says whether it is named again
+	}
+	l.round = w.round
+	w.lost[at] = l
+	w.Settled(at.endpoint, l.path)
+}
+
+// lostGaps names what could not be read. What the last look's lists did not name any
+// more went meanwhile.
+func (w *Walk) lostGaps() {
+	keys := make([]key, 0, len(w.lost))
+	for at := range w.lost {
+		keys = append(keys, at)
+	}
+	slices.SortFunc(keys, compareKeys)
+	for _, at := range keys {
+		switch l := w.lost[at]; {
+		case l.code != "":
+			w.Gap(backup.Gap{Code: l.code, Object: l.path, Reason: l.reason})
+		case l.round == w.round:
+			w.Gap(backup.Gap{Code: GapListedGone, Object: l.path, Reason: "The list of resources of the " + string(at.endpoint) + " endpoint names it, and it answered 404 (not found) when it was read."})
+		default:
+			w.Vanished(at.endpoint, l.path)
+		}
+	}
+}
+
+func compareKeys(a, b key) int {
+	return cmp.Or(strings.Compare(string(a.endpoint), string(b.endpoint)), strings.Compare(a.kind, b.kind), strings.Compare(a.id, b.id))
+}
+
+// typeIn is the full type that an ID says, "" when it says none.
+func typeIn(id string) string {
+	id = PathOf(id)
+	at := strings.LastIndex(strings.ToLower(id), "/providers/")
+	if at < 0 {
+		return ""
+	}
+	segments := strings.Split(id[at+len("/providers/"):], "/")
+	full := segments[0]
+	for i := 1; i < len(segments); i += 2 {
+		full += "/" + segments[i]
+	}
+	if full == segments[0] {
+		return ""
+	}
+	return full
+}
+
+var versionPattern = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}(-preview|-alpha|-beta)?\b`)
+
+// versionsNamed are the api-versions that a refusal names, newest first.
+func versionsNamed(err error) []string {
+	named := versionPattern.FindAllString(saidBy(err).Message, 8)
+	slices.Sort(named)
+	slices.Reverse(named)
+	return slices.Compact(named)
+}

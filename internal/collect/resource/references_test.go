@@ -1,0 +1,89 @@
+package resource
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/azure"
+	"infrabackup/internal/backup"
+)
+
+// TestReferencesInEverySpelling writes one reference in every way that stamps write it.
+func TestReferencesInEverySpelling(t *testing.T) {
+	const target = "/subscriptions/s/resourcegroups/g h/providers/microsoft.compute/disks/d"
+	row := Type{References: []Reference{
+		{Relation: "disk", Path: "properties.storageProfile.dataDisks.#.managedDisk.id", Resolve: To(backup.CRP)},
+		{Relation: "disk", Path: "properties.ids", Resolve: To(backup.CRP)},
+	}}
+	for _, id := range []string{
+		target, "/subscriptions/S/resourceGroups/G H/providers/Microsoft.Compute/disks/D",
+		target + "/", " " + target + " ", target[1:], "//subscriptions/s//resourcegroups/g h/providers/microsoft.compute/disks/d",
+		"/subscriptions/s/resourceGroups/g%20h/providers/Microsoft.Compute/disks/d", "/subscriptions/s/resourceGroups/%67%20h/providers/Microsoft.Compute/disks/d/",
+	} {
+		for _, form := range []string{
+			`{"properties":{"storageProfile":{"dataDisks":[{"managedDisk":{"id":%q}}]}}}`,
+			`{"Properties":{"StorageProfile":{"DataDisks":[{"ManagedDisk":{"Id":%q}}]}}}`,
+			`{"properties":{"ids":[%q]}}`, `{"properties":{"IDs":%q}}`,
+			"\xef\xbb\xbf {\"properties\":{\"ids\":[%q]}}\n",
+		} {
+			require.Equal(t, []backup.Reference{{Relation: "disk", Service: backup.CRP, Target: target}}, row.referencesIn(fmt.Appendf(nil, form, id)), "%s in %s", id, form)
+		}
+	}
+	for _, nothing := range []string{"", " ", "/", "x", "https://elsewhere.example/subscriptions/s", "null"} {
+		require.Empty(t, row.referencesIn(fmt.Appendf(nil, `{"properties":{"ids":[%q,null,7]}}`, nothing)), nothing)
+	}
+}
+
+// TestPageWithNothingNew gives the walk a page whose elements were all on an earlier one:
+// the ledger keeps it open.
+func TestPageWithNothingNew(t *testing.T) {
+	w := (&Collector{}).newWalk(nil)
+	f := fetched{list: list{row: &Type{}, manager: &manager{client: &azure.Client{}}, path: "/x"}}
+	r := &reading{}
+	for _, page := range []struct{ number, elements, new int }{{1, 2, 2}, {1, 1, 0}, {2, 3, 0}, {2, 0, 0}, {3, 0, 0}} {
+		r.turnOver(w, f, page.number)
+		r.elements, r.new = r.elements+page.elements, r.new+page.new
+	}
+	require.Empty(t, r.new)
+	r.turnOver(w, f, 0)
+	require.Len(t, w.ledger.left(), 1)
+	require.Contains(t, w.ledger.left()[0], "page 2")
+	require.Error(t, w.balance())
+}
+
+// TestFullerDocumentCovers compares what documents say.
+func TestFullerDocumentCovers(t *testing.T) {
+	for _, test := range []struct {
+		full, short string
+		want        bool
+	}{
+		{`{"a":1,"b":{"c":[1,2]}}`, `{"b":{"c":[1,2]}}`, true},
+		{`{"a":1,"b":{"c":[1,2]}}`, `{"b":{"c":[1,3]}}`, false},
+		{`{"a":1}`, `{"a":1,"b":null}`, true},
+		{`{"a":1}`, `{"a":1,"b":2}`, false},
+		{`{"a":{}}`, `{"a":[]}`, false},
+		{`{"a":`, `{}`, false},
+	} {
+		require.Equal(t, test.want, covers([]byte(test.full), []byte(test.short)), "%s %s", test.full, test.short)
+	}
+	require.Greater(t, weightOf([]byte(`{"a":"x,y:\"z","b":[1,2]}`)), weightOf([]byte(`{"a":"x,y:\"z,,,,,,"}`)))
+}
+
+// TestLedgerIsSmall enters a stamp's hundred thousand resources with children.
+func TestLedgerIsSmall(t *testing.T) {
+	l := newLedger()
+	for i := range 400_000 {
+		id := fmt.Sprintf("tenant /subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/group/providers/microsoft.compute/disks/%d", i)
+		l.name(id)
+		l.settle(id)
+	}
+	require.Empty(t, l.open)
+	require.Len(t, l.settled, 400_000)
+	l.reopen("tenant /x")
+	require.Equal(t, []string{"tenant /x"}, l.left())
+	l.name("tenant /x")
+	l.settle("tenant /x")
+	require.Empty(t, l.left())
+}

@@ -1,0 +1,195 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"infrabackup/internal/azure"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// maxScopes bounds how many resources of a capture are asked for what lies at them. A
+// stamp with request limits would need hours for a hundred thousand.
+const maxScopes = 500
+
+// atResources reads a row's collection at resources themselves.
+func (w *Walk) atResources(ctx context.Context, row *Type) error {
+	left, skipped := maxScopes, int64(0)
+	for _, m := range w.managers {
+		if !row.on(m.client.Endpoint()) {
+			continue
+		}
+		for _, s := range m.subscriptions {
+			here := place(m, row, s.ID) + " at resources"
+			w.ledger.await(here)
+			if !w.checks(checkResources) {
+				continue
+			}
+			pages := m.client.List("/subscriptions/"+s.ID+"/resources", m.resourcesVersion(s.ID), nil)
+			for {
+				page, err := pages.Next(ctx)
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if gone(err) {
+					if err = m.went(ctx, s.ID, err); err == nil {
+						break
+					}
+				}
+				if err != nil {
+					return err
+				}
+				asked, err := w.atEach(ctx, m, row, s.ID, page, left)
+				if err != nil {
+					return err
+				}
+				left, skipped = left-asked, skipped+int64(len(page.Items)-asked)
+			}
+			w.ledger.answered(here)
+		}
+	}
+	if skipped > 0 {
+		w.Gap(backup.Gap{Code: GapScopesNotAsked, Object: row.Type, Count: skipped,
+			Reason: fmt.Sprintf("Subscriptions, groups and %d resources were asked for what lies at them; at these further resources it was captured as far as their subscription's and group's lists name it.", maxScopes)})
+	}
+	return nil
+}
+
+// atEach reads the collection at the resources of a page, and returns how many.
+func (w *Walk) atEach(ctx context.Context, m *manager, row *Type, subscription string, page *azure.Page, most int) (int, error) {
+	items := page.Items[:min(len(page.Items), most)]
+	lists := func(yield func(list, error) bool) {
+		for _, item := range items {
+			id := PathOf(stringOf(item, "id"))
+			if id == "" {
+				yield(list{}, fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id", m.client.Host()))
+				return
+			}
+			l := w.listAt(m, row, subscription, row.collection(id))
+			l.parent = id
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}
+	return len(items), w.inOrder(ctx, lists, func(f fetched) error { return w.collection(ctx, f) })
+}
+
+// unknownChildren counts resources of a type that no row knows: what may lie below them
+// is asked for nowhere.
+func (w *Walk) unknownChildren(endpoint azure.Endpoint, fullType string) {
+	at := string(endpoint) + " children of " + fullType
+	if w.unknownTypes[fullType] == 0 {
+		w.ledger.await(at)
+	}
+	w.unknownTypes[fullType]++
+	if w.checks(checkChildren) {
+		w.ledger.answered(at)
+	}
+}
+
+func (w *Walk) childrenGaps() {
+	if !w.checks(checkChildren) {
+		return
+	}
+	all := make([]string, 0, len(w.unknownTypes))
+	for fullType := range w.unknownTypes {
+		all = append(all, fullType)
+	}
+	slices.Sort(all)
+	for _, fullType := range all {
+		w.Gap(backup.Gap{Code: GapChildren, Object: fullType, Count: w.unknownTypes[fullType],
+			Reason: "No row knows the type. Such resources were captured; what lies below them was, as far as the list of resources names it."})
+	}
+}
+
+// usesGroups reports whether rows lie in resource groups, or are these.
+func (w *Walk) usesGroups() bool {
+	return slices.ContainsFunc(w.table.Types, func(t Type) bool { return t.Scope == InGroup || t.Path == "/resourcegroups" })
+}
+
+// inGroup remembers a resource group that something lies in.
+func (w *Walk) inGroup(endpoint azure.Endpoint, group string) {
+	at := address(endpoint, group)
+	if at == w.lastGroup {
+		return
+	}
+	w.lastGroup = at
+	if _, known := w.groups[at]; !known && len(w.groups) < maxItems {
+		w.groups[at] = group
+	}
+}
+
+// groupsNamed makes sure that each resource group in which something lies is in its
+// subscription's list of groups, which says where to look.
+func (w *Walk) groupsNamed(ctx context.Context) error {
+	if !w.usesGroups() {
+		return nil
+	}
+	keys := make([]string, 0, len(w.groups))
+	for at := range w.groups {
+		keys = append(keys, at)
+	}
+	slices.Sort(keys)
+	for _, at := range keys {
+		group := w.groups[at]
+		endpoint, _, _ := strings.Cut(at, " ")
+		m := w.managerOf(azure.Endpoint(endpoint))
+		listed, err := m.lists(ctx, group)
+		if err != nil {
+			return err
+		}
+		if listed {
+			continue
+		}
+		there, err := w.hasGroup(ctx, m, group)
+		if err != nil {
+			return err
+		}
+		if !there {
+			continue // it went with what lay in it
+		}
+		m.forget(subscriptionIn(group))
+		if listed, err = m.lists(ctx, group); err != nil {
+			return err
+		}
+		if !listed {
+			w.ledger.await(at + " (a resource group that no list names)")
+			continue
+		}
+		w.Gap(backup.Gap{Code: GapLate, Object: group, Reason: "The group came when the capture was at its end: what lists of resources name in it was captured, and what only its own lists name was not."})
+	}
+	return nil
+}
+
+// settleUp is the end of a capture: gaps that could be told only now, and the rule that
+// whatever was named is accounted for.
+func (w *Walk) settleUp(ctx context.Context) error {
+	w.lostGaps()
+	w.childrenGaps()
+	if err := w.groupsNamed(ctx); err != nil {
+		return err
+	}
+	for _, c := range w.claims {
+		there, err := w.claimed(ctx, c)
+		if err != nil {
+			return err
+		}
+		if there {
+			w.ledger.await(string(c.manager.client.Endpoint()) + " " + c.container + " (said to be gone, and there)")
+		}
+	}
+	return w.balance()
+}
+
+func (w *Walk) claimed(ctx context.Context, c claim) (bool, error) {
+	if group := groupIn(c.container); group != "" {
+		return w.hasGroup(ctx, c.manager, group)
+	}
+	return c.manager.hasSubscription(ctx, subscriptionIn(c.container))
+}

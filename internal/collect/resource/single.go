@@ -1,0 +1,71 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"infrabackup/internal/azure"
+)
+
+// ErrAnswer is in the chain of faults for answers that are not what was asked for.
+var ErrAnswer = azure.ErrAnswer
+
+// single reads one document, and makes sure that it is the one that was asked for. What
+// was asked for by its ID has to say that ID; a document at a fixed path may have none,
+// or one below the path. An answer of another kind is asked for again a few times, since
+// some come from a gateway that has its own troubles.
+func (w *Walk) single(ctx context.Context, m *manager, path, version string, byID bool) (*azure.Answer, error) {
+	if !w.checks(checkSingleAnswer) {
+		return m.client.Get(ctx, path, version, nil)
+	}
+	return m.client.GetWith(ctx, path, version, func(document []byte) error { return unlike(document, path, byID) })
+}
+
+// unlike says what a single answer is not. It never repeats what stands there.
+func unlike(body []byte, path string, byID bool) error {
+	document := gjson.ParseBytes(body)
+	if !document.IsObject() {
+		return errors.New("it is no object")
+	}
+	id := memberOf(document, "id")
+	if id.Type != gjson.String || id.Str == "" {
+		switch {
+		case memberOf(document, "error").Exists():
+			return errors.New("it is an error with the status of a success")
+		case byID:
+			return errors.New("it does not say whose it is")
+		case emptyObject(document):
+			return errors.New("it is empty")
+		}
+		return nil
+	}
+	own, asked := IDOf(id.Str), IDOf(path)
+	if own == asked || azure.SameID(own, asked) || (!byID && strings.HasPrefix(own, asked+"/")) {
+		return nil
+	}
+	return errors.New("it is the document of another resource")
+}
+
+func emptyObject(document gjson.Result) bool {
+	empty := true
+	document.ForEach(func(_, _ gjson.Result) bool {
+		empty = false
+		return false
+	})
+	return empty
+}
+
+// get reads one document by its ID.
+func (w *Walk) get(ctx context.Context, m *manager, fullType, id, version string) (Resource, error) {
+	answer, err := w.single(ctx, m, PathOf(id), version, true)
+	if err != nil {
+		return Resource{}, err
+	}
+	if own := stringOf(answer.Body, "id"); azure.SameID(own, id) {
+		id = own // in the letters that its creator chose
+	}
+	return Resource{Endpoint: m.client.Endpoint(), Type: fullType, ID: id, Version: version, Document: answer.Body, read: true}, nil
+}

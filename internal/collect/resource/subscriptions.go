@@ -1,0 +1,104 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// Unreadable says what to do about user subscriptions that the client cannot see.
+type Unreadable string
+
+// The choices.
+const (
+	UnreadableFails Unreadable = "fail" // the service fails: a short part must not look whole
+	UnreadableIsGap Unreadable = "gap"  // each is a named gap
+)
+
+// userSubscriptionVersions are those of the operator's list.
+var userSubscriptionVersions = []string{"2015-11-01"}
+
+// compareSubscriptions makes sure that the client sees what the operator's resource
+// manager knows of.
+func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager, choice Unreadable) error {
+	if len(admin.subscriptions) == 0 {
+		return fault.Newf(fault.SourceAccessDenied, "client %s sees no subscription on %s: it needs the role Reader on the provider subscription",
+			w.stamp.ClientID(), admin.client.Host())
+	}
+	visible := map[string]bool{}
+	listed := map[string]bool{}
+	for _, s := range tenant.subscriptions {
+		visible[s.ID] = true
+	}
+	var missing []string
+	for _, s := range admin.subscriptions {
+		visible[s.ID] = true
+		version := userSubscriptionVersions[0]
+		if choice, ok := admin.anywhere.Choose(userSubscriptions, userSubscriptionVersions); ok {
+			version = choice.Version
+		}
+		pages := admin.client.List("/subscriptions/"+s.ID+"/providers/"+userSubscriptions, version, nil)
+		for {
+			page, err := pages.Next(ctx)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			for _, item := range page.Items {
+				id := strings.ToLower(stringOf(item, "subscriptionId"))
+				state := stringOf(item, "state")
+				listed[id] = true
+				if id != "" && !visible[id] && !strings.HasPrefix(state, "Delet") {
+					visible[id] = true
+					missing = append(missing, id)
+				}
+			}
+		}
+	}
+	w.unlistedUsers(tenant, listed)
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	if choice != UnreadableIsGap {
+		return fault.Newf(fault.SourceAccessDenied, "client %s cannot see %d of the stamp's user subscriptions (%s): it needs the role Reader on each",
+			w.stamp.ClientID(), len(missing), shorten(missing))
+	}
+	for _, id := range missing {
+		w.Gap(backup.Gap{Code: GapSubscription, Object: "/subscriptions/" + id, Reason: "The client of the worker has no role there; nothing of it was captured."})
+	}
+	return nil
+}
+
+// userSubscriptions is the type of the operator's list.
+const userSubscriptions = "Microsoft.Subscriptions.Admin/subscriptions"
+
+// unlistedUsers names subscriptions that users see and the operator's list lacks, for
+// the service that captures that list.
+func (w *Walk) unlistedUsers(tenant *manager, listed map[string]bool) {
+	if !w.knows(userSubscriptions) {
+		return
+	}
+	for _, s := range tenant.subscriptions {
+		if !listed[s.ID] {
+			w.Gap(backup.Gap{Code: GapUnlisted, Object: "/subscriptions/" + s.ID, Reason: "Users see this subscription, and the operator's list of user subscriptions does not name it; the operator's document of it was not captured."})
+		}
+	}
+}
+
+// shorten names the first few.
+func shorten(all []string) string {
+	const few = 5
+	if len(all) <= few {
+		return strings.Join(all, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(all[:few], ", "), len(all)-few)
+}

@@ -1,0 +1,236 @@
+package services
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/collecttest"
+	"infrabackup/internal/collect/resource"
+	"infrabackup/internal/fault"
+	"infrabackup/tests/lab/stamp"
+)
+
+// distortion is a way in which a list can be short, false or refused.
+type distortion struct {
+	fault stamp.Fault
+	// hides says that the list then names nothing, in the form of a list that has
+	// nothing: only another answer can tell.
+	hides bool
+}
+
+func instead(status int, body string) stamp.Fault {
+	return stamp.Fault{Kind: stamp.Instead, Status: status, Body: []byte(body)}
+}
+
+func refusal(status int, code string) distortion {
+	return distortion{fault: instead(status, `{"error":{"code":"`+code+`","message":"The request was refused."}}`)}
+}
+
+func rewritten(mutate func(body string) string) distortion {
+	return distortion{fault: stamp.Fault{Kind: stamp.Rewrite, Mutate: func(body []byte) []byte { return []byte(mutate(string(body))) }}}
+}
+
+// renamedIDs gives every element's ID another spelling.
+func renamedIDs(spell func(id string) string) distortion {
+	return rewritten(func(body string) string {
+		done := map[string]bool{}
+		gjson.Get(body, "value.#.id").ForEach(func(_, id gjson.Result) bool {
+			if !done[id.Str] && strings.HasPrefix(id.Str, "/") {
+				done[id.Str] = true
+				body = strings.ReplaceAll(body, `"id":"`+id.Str+`"`, `"id":"`+spell(id.Str)+`"`)
+			}
+			return true
+		})
+		return body
+	})
+}
+
+var distortions = map[string]distortion{
+	"pages that repeat":           {fault: stamp.Fault{Kind: stamp.RepeatPage}},
+	"a page that repeats":         {fault: stamp.Fault{Kind: stamp.RepeatPage, Times: 1}},
+	"an element that comes twice": {fault: stamp.Fault{Kind: stamp.DuplicateID}},
+	"an element that moves":       {fault: stamp.Fault{Kind: stamp.ShiftPage, Times: 1}},
+	"204":                         {fault: instead(http.StatusNoContent, ""), hides: true},
+	"value null":                  {fault: instead(http.StatusOK, `{"value":null}`), hides: true},
+	"value empty":                 {fault: instead(http.StatusOK, `{"value":[]}`), hides: true},
+	"no value":                    {fault: instead(http.StatusOK, `{}`), hides: true},
+	"an array without elements":   {fault: instead(http.StatusOK, `[]`), hides: true},
+	"null":                        {fault: instead(http.StatusOK, `null`), hides: true},
+	"an error with 200":           {fault: instead(http.StatusOK, `{"error":{"code":"Busy","message":"Later."}}`)},
+	"an error beside the list": rewritten(func(body string) string {
+		return strings.Replace(body, `{`, `{"error":{"code":"Partial","message":"Not all."},`, 1)
+	}),
+	"a list, and an empty one":      rewritten(func(body string) string { return body[:len(body)-1] + `,"value":[]}` }),
+	"an empty list, and one":        rewritten(func(body string) string { return strings.Replace(body, `{`, `{"value":[],`, 1) }),
+	"an element that is null":       rewritten(func(body string) string { return strings.Replace(body, `"value":[`, `"value":[null,`, 1) }),
+	"400":                           refusal(http.StatusBadRequest, "BadRequest"),
+	"404":                           refusal(http.StatusNotFound, "NotFound"),
+	"404, no such subscription":     refusal(http.StatusNotFound, "SubscriptionNotFound"),
+	"404, no such group":            refusal(http.StatusNotFound, "ResourceGroupNotFound"),
+	"404, no such parent":           refusal(http.StatusNotFound, "ParentResourceNotFound"),
+	"404, no such type":             refusal(http.StatusNotFound, "InvalidResourceType"),
+	"405":                           refusal(http.StatusMethodNotAllowed, "MethodNotAllowed"),
+	"409, being deleted":            refusal(http.StatusConflict, "Conflict"),
+	"409, not registered":           refusal(http.StatusConflict, "MissingSubscriptionRegistration"),
+	"ids that are percent-encoded":  renamedIDs(func(id string) string { return strings.ReplaceAll(id, "e", "%65") }),
+	"ids with a slash at their end": renamedIDs(func(id string) string { return id + "/" }),
+	"ids with blanks around them":   renamedIDs(func(id string) string { return " " + id + " " }),
+	"ids without their first slash": renamedIDs(func(id string) string { return id[1:] }),
+	"ids in capital letters":        renamedIDs(strings.ToUpper),
+	"members with a capital at first": rewritten(func(body string) string {
+		return strings.NewReplacer(`"id":`, `"Id":`, `"name":`, `"Name":`).Replace(body)
+	}),
+}
+
+// names reports whether another answer names what a list holds.
+func namedElsewhere(l stamp.List) bool {
+	return l.Tracked || l.Type == "" || l.Type == "microsoft.resources/subscriptions" || l.Type == "microsoft.resources/resourcegroups"
+}
+
+// TestEveryListDistorted goes through every list that the stand-in has and every
+// distortion: what the stamp holds is captured, or the service fails with a code, or
+// gaps name it. Never is a short part taken for a whole one.
+func TestEveryListDistorted(t *testing.T) {
+	const lanes = 4
+	var met, tried atomic.Int64
+	t.Run("lists", func(t *testing.T) {
+		for lane := range lanes {
+			t.Run(fmt.Sprint(lane), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, options{resources: 24, pageSize: 2})
+				for i, l := range w.stamp.Lists() {
+					if i%lanes == lane {
+						w.distort(t, l, &met, &tried)
+					}
+				}
+			})
+		}
+	})
+	require.Greater(t, met.Load(), tried.Load()/2, "most lists are read")
+}
+
+func (w *world) distort(t *testing.T, l stamp.List, met, tried *atomic.Int64) {
+	services := []backup.Service{ownerOf(l.Type)}
+	switch {
+	case l.Scope == "vault":
+		services = []backup.Service{backup.KeyVault}
+	case namedElsewhere(l) && !l.Tracked:
+		services = stampServices
+	}
+	for _, service := range services {
+		if !w.reads(t, l, service) {
+			continue
+		}
+		for name, d := range distortions {
+			if d.hides && !namedElsewhere(l) {
+				continue
+			}
+			tried.Add(1)
+			t.Run(fmt.Sprintf("%s, %s, %s", l, service, name), func(t *testing.T) {
+				w.open(t, resource.UnreadableIsGap)
+				f := d.fault
+				var struck atomic.Bool
+				f.Match = func(r *http.Request) bool {
+					if !l.Match(r) {
+						return false
+					}
+					struck.Store(true)
+					return true
+				}
+				defer w.stamp.Inject(f)()
+				r, err := w.capture(t, service)
+				if struck.Load() {
+					met.Add(1)
+				}
+				w.requireAccounted(t, service, r, err)
+			})
+		}
+	}
+}
+
+// reads reports whether a service reads a list, and makes sure that without a fault it
+// is captured whole.
+func (w *world) reads(t *testing.T, l stamp.List, service backup.Service) bool {
+	var read atomic.Bool
+	defer w.stamp.Observe(func(r *http.Request) {
+		if l.Match(r) {
+			read.Store(true)
+		}
+	})()
+	r, err := w.capture(t, service)
+	require.NoError(t, err)
+	w.requireComplete(t, service, r.Calls())
+	return read.Load()
+}
+
+// spelled is an ID in the test's own normal form.
+func spelled(id string) string {
+	if plain, err := url.PathUnescape(id); err == nil {
+		id = plain
+	}
+	return "/" + strings.Trim(strings.TrimSpace(strings.ToLower(id)), "/ ")
+}
+
+// requireAccounted holds a capture to the rule: each document that the stamp holds is
+// captured, or the service failed, or a gap names it or the place where it lies.
+func (w *world) requireAccounted(t *testing.T, service backup.Service, r *collecttest.Recorder, err error) {
+	t.Helper()
+	if err != nil {
+		f, ok := fault.Of(err)
+		require.True(t, ok, "%v", err)
+		require.NotEqual(t, fault.Internal, f.Code, "%v", err)
+		return
+	}
+	got := map[string]bool{}
+	bytes := map[digest]bool{}
+	for _, c := range r.Calls() {
+		if c.Document == nil {
+			continue
+		}
+		endpoint, document := read(t, c.Document)
+		bytes[digestOf(endpoint, document)] = true
+		for _, name := range []string{"id", "Id"} {
+			if id := gjson.GetBytes(document, name).String(); id != "" {
+				got[endpoint+spelled(id)] = true
+			}
+		}
+	}
+	var missing []string
+	for d := range w.stamp.Documents() {
+		if ownerOf(d.Type) != service || strings.EqualFold(d.Type, "Microsoft.Resources/tagNames") {
+			continue
+		}
+		own := gjson.GetBytes(d.Body, "id").String()
+		if bytes[digestOf(string(d.Endpoint), d.Body)] || own != "" && got[string(d.Endpoint)+spelled(own)] {
+			continue
+		}
+		if !slices.ContainsFunc(r.Gaps(), func(g backup.Gap) bool { return covers(g, spelled(d.ID), strings.ToLower(d.Type)) }) {
+			missing = append(missing, d.ID)
+		}
+	}
+	require.Empty(t, missing[:min(len(missing), 5)], "%d documents are missing in silence; gaps: %+v", len(missing), r.Gaps())
+}
+
+// covers reports whether a gap names a document: itself, what it lies in, the list that
+// has it, its type or its provider.
+func covers(g backup.Gap, id, fullType string) bool {
+	object := strings.ToLower(strings.TrimRight(g.Object, "/"))
+	namespace, _, _ := strings.Cut(fullType, "/")
+	switch {
+	case object == fullType, object == namespace, id == object, strings.HasPrefix(id, object+"/"):
+		return true
+	case g.Code == resource.GapNowhere:
+		return strings.HasPrefix(id, object[:strings.LastIndexByte(object, '/')+1])
+	}
+	scope, of, ok := strings.Cut(object, "/providers/")
+	return ok && strings.HasPrefix(id, scope+"/") && (of == fullType || of == namespace)
+}
