@@ -62,6 +62,7 @@ type Activities struct {
 	Dependencies
 	collectors map[backup.Service]collect.Collector
 	stores     *stores
+	diagnosing chan struct{} // held while the share is checked for a diagnosis
 }
 
 // New makes the activities. Close them when the workers have stopped.
@@ -70,6 +71,7 @@ func New(d Dependencies) *Activities {
 		Dependencies: d,
 		collectors:   map[backup.Service]collect.Collector{},
 		stores:       newStores(d.OpenStore, d.Now),
+		diagnosing:   make(chan struct{}, 1),
 	}
 	for _, c := range d.Collectors {
 		a.collectors[c.Service()] = c

@@ -2,7 +2,10 @@ package activities
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"time"
 
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
@@ -35,6 +38,9 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 	return out, nil
 }
 
+// leftFor is after how long the folder of another host's diagnosis is nobody's.
+const leftFor = time.Hour
+
 func (a *Activities) diagnoseShare(ctx context.Context, store share.Store) []flow.Check {
 	message := "answers"
 	if described, ok := store.(sessioned); ok {
@@ -42,7 +48,25 @@ func (a *Activities) diagnoseShare(ctx context.Context, store share.Store) []flo
 		message = "speaks " + dialect + " with " + cipher
 	}
 	checks := []flow.Check{{Name: "share", OK: true, Message: message}}
-	for _, result := range conformance.Run(ctx, store, a.Instance.Name+"-doctor") {
+	// One at a time on each host, in a folder of the host's own, so that whatever lies
+	// there was left by a run that was interrupted.
+	select {
+	case a.diagnosing <- struct{}{}:
+		defer func() { <-a.diagnosing }()
+	case <-ctx.Done():
+		return append(checks, checked("share: scratch-folder", "", ctx.Err()))
+	}
+	prefix := a.Instance.Name + "-doctor"
+	host := sha256.Sum256([]byte(a.Host))
+	scratch := prefix + "-" + hex.EncodeToString(host[:4])
+	err := store.MkdirAll(ctx, scratch)
+	if err == nil {
+		err = conformance.Sweep(ctx, store, prefix, scratch, leftFor)
+	}
+	if err != nil {
+		checks = append(checks, checked("share: left-overs", "", err))
+	}
+	for _, result := range conformance.Run(ctx, store, scratch) {
 		checks = append(checks, checked("share: "+result.Name, "holds", result.Err))
 	}
 	return checks

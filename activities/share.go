@@ -33,7 +33,7 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 	if err := repo.Begin(ctx, in.BackupID); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	free, err := room(ctx, store, repo)
+	free, err := room(ctx, store, repo, in.IgnoreFreeSpace)
 	if err != nil {
 		return flow.CheckShareOutput{}, errors.Join(err, repo.Discard(ctx, in.BackupID))
 	}
@@ -41,11 +41,16 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 }
 
 // room returns the free space, or SHARE_FULL when a backup as large as the newest
-// one, and a tenth more, would not fit.
-func room(ctx context.Context, store share.Store, repo *repository.Repository) (int64, error) {
+// one, and a tenth more, would not fit. A share that has just taken the probe and says
+// that nothing is free does not know: some servers always say so. When ignored, the
+// space is reported and nothing else.
+func room(ctx context.Context, store share.Store, repo *repository.Repository, ignored bool) (int64, error) {
 	space, err := store.Space(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if ignored || space.Free <= 0 {
+		return space.Free, nil
 	}
 	listing, err := repo.List(ctx, 1)
 	if err != nil {

@@ -7,11 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/control"
 	"infrabackup/internal/flow"
 )
 
 func (a *app) backupStartCommand() *cobra.Command {
-	var wait bool
+	var wait, ignoreSpace bool
 	var spoolWait time.Duration
 	cmd := &cobra.Command{
 		Use:   "start [--wait]",
@@ -34,7 +35,11 @@ The backup goes on when this command ends, also when it is interrupted (Ctrl-C) 
 			if err != nil {
 				return err
 			}
-			started, err := c.Start(ctx, a.caller(), spoolWait)
+			var options []control.StartOption
+			if ignoreSpace {
+				options = append(options, control.IgnoreFreeSpace)
+			}
+			started, err := c.Start(ctx, a.caller(), spoolWait, options...)
 			if err != nil {
 				return err
 			}
@@ -50,6 +55,7 @@ The backup goes on when this command ends, also when it is interrupted (Ctrl-C) 
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "show progress and wait for the end")
 	cmd.Flags().DurationVar(&spoolWait, "spool-wait", flow.DefaultSpoolWait, "how long to wait for a worker host that holds captured data before the service is captured again")
+	cmd.Flags().BoolVar(&ignoreSpace, "ignore-free-space", false, "start also when the share reports less free space than a backup is expected to need")
 	return cmd
 }
 

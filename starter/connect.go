@@ -33,7 +33,7 @@ type controller interface {
 	Swap(ctx context.Context, revision int64, id backup.ID, staged, requestedBy string) (flow.ReplacedBackup, error)
 	Challenges(ctx context.Context, requestedBy string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, requestedBy string) (flow.KeyState, error)
-	Start(ctx context.Context, requestedBy string, spoolWait time.Duration) (control.Started, error)
+	Start(ctx context.Context, requestedBy string, spoolWait time.Duration, options ...control.StartOption) (control.Started, error)
 	Running(ctx context.Context) (string, error)
 	Watch(ctx context.Context, runID string, see func(flow.Progress)) error
 	Wait(ctx context.Context, runID string) (backup.Overview, error)

@@ -55,7 +55,7 @@ type backupRun struct {
 func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
 	r.enter(ctx, backup.Creating, "checking the share")
 	var err error
-	r.share, err = flow.CheckShare.Run(probingRun(ctx), flow.CheckShareInput{BackupID: r.in.BackupID})
+	r.share, err = flow.CheckShare.Run(probingRun(ctx), flow.CheckShareInput{BackupID: r.in.BackupID, IgnoreFreeSpace: r.in.IgnoreFreeSpace})
 	if err != nil {
 		return backup.Overview{}, err
 	}

@@ -23,7 +23,7 @@ type Started struct {
 
 // Start starts a backup. NOT_ENABLED before enable; BACKUP_RUNNING, with the run that
 // is in the way, while another one runs. SpoolWait is [flow.DefaultSpoolWait] when zero.
-func (c *Controller) Start(ctx context.Context, requestedBy string, spoolWait time.Duration) (Started, error) {
+func (c *Controller) Start(ctx context.Context, requestedBy string, spoolWait time.Duration, options ...StartOption) (Started, error) {
 	id := flow.BackupWorkflowID(c.instance)
 	if run, err := c.client.DescribeWorkflowExecution(ctx, id, ""); err == nil && isRunning(run.GetWorkflowExecutionInfo()) {
 		// Nothing could be started, whatever else is wrong.
@@ -37,14 +37,23 @@ func (c *Controller) Start(ctx context.Context, requestedBy string, spoolWait ti
 	if err != nil {
 		return Started{}, err
 	}
-	run, err := flow.Backup.Start(ctx, c.client, c.options(id), flow.BackupInput{
-		Instance: c.instance, BackupID: backupID, RequestedBy: requestedBy, SpoolWait: spoolWait,
-	})
+	in := flow.BackupInput{Instance: c.instance, BackupID: backupID, RequestedBy: requestedBy, SpoolWait: spoolWait}
+	for _, option := range options {
+		option(&in)
+	}
+	run, err := flow.Backup.Start(ctx, c.client, c.options(id), in)
 	if err != nil {
 		return Started{}, c.running(ctx, err, fault.BackupRunning, "a backup", id)
 	}
 	return Started{BackupID: backupID, RunID: run.GetRunID()}, nil
 }
+
+// StartOption changes what [Controller.Start] asks for.
+type StartOption func(*flow.BackupInput)
+
+// IgnoreFreeSpace goes on although the share tells of less room than a backup is expected
+// to need.
+func IgnoreFreeSpace(in *flow.BackupInput) { in.IgnoreFreeSpace = true }
 
 func isRunning(info *workflowpb.WorkflowExecutionInfo) bool {
 	return info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING

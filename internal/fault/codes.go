@@ -77,6 +77,8 @@ const (
 	ShareProtocol       Code = "SHARE_PROTOCOL"        // malformed, unsigned or plain-text frames
 	ShareCorrupted      Code = "SHARE_CORRUPTED"       // read back differs from what was written
 	ShareExists         Code = "SHARE_EXISTS"          // target of a rename or create is there
+	ShareCredits        Code = "SHARE_CREDITS"         // server lets a client do too little at a time
+	ShareNames          Code = "SHARE_NAMES"           // names come back changed
 	ShareIO             Code = "SHARE_IO"              // any other failure of the server
 
 	// The sources.
@@ -162,12 +164,14 @@ var table = map[Code]row{
 	SharePathNotFound:   {final, ExitShare, http.StatusBadGateway, "Create the folder on the share, or correct the path."},
 	ShareAccessDenied:   {final, ExitShare, http.StatusBadGateway, "Grant the account read, write and delete on the share and its folder."},
 	ShareReadOnly:       {final, ExitShare, http.StatusBadGateway, "Make the share writable for this account."},
-	ShareFull:           {final, ExitShare, http.StatusInsufficientStorage, "Free space on the share or raise the quota, then start a backup again."},
+	ShareFull:           {final, ExitShare, http.StatusInsufficientStorage, "Free space on the share or raise the quota, then start a backup again; when the server reports less than there is, add --ignore-free-space."},
 	ShareFileTooLarge:   {final, ExitShare, http.StatusInsufficientStorage, "Use a file system on the server that takes large files."},
 	ShareBusy:           {retry, ExitShare, http.StatusBadGateway, "Look for a virus scanner or another process that holds files on the share."},
 	ShareProtocol:       {retry, ExitShare, http.StatusBadGateway, "Check what stands between worker and file server; the connection was dropped for safety."},
 	ShareCorrupted:      {retry, ExitShare, http.StatusBadGateway, "The file server did not keep what it confirmed: check its disks and memory."},
 	ShareExists:         {final, ExitShare, http.StatusConflict, "Look at what is there; nothing was replaced."},
+	ShareCredits:        {final, ExitShare, http.StatusBadGateway, "Let the file server grant each connection more credits: 16 at least, 512 for full speed (Samba: smb2 max credits; Windows: Set-SmbServerConfiguration -Smb2CreditsMin)."},
+	ShareNames:          {final, ExitShare, http.StatusBadGateway, "Let the file server keep names as they are written, with upper and lower case (Samba: preserve case = yes, short preserve case = yes)."},
 	ShareIO:             {retry, ExitShare, http.StatusBadGateway, "Check the file server's health and log."},
 
 	SourceNotConfigured: {final, ExitFailed, http.StatusBadRequest, "Add the source to the worker's configuration file."},

@@ -19,6 +19,9 @@ type BackupInput struct {
 	BackupID    backup.ID     `json:"backupId"`
 	RequestedBy string        `json:"requestedBy"`
 	SpoolWait   time.Duration `json:"spoolWait"` // DefaultSpoolWait when zero
+	// IgnoreFreeSpace goes on with less room on the share than a backup is expected to
+	// need, for servers that report less than there is.
+	IgnoreFreeSpace bool `json:"ignoreFreeSpace,omitempty"`
 }
 
 // BackupProgress tells how far the running backup is. Bytes within a running
@@ -85,14 +88,15 @@ func Collect(s backup.Service) Activity[CollectInput, CollectOutput] {
 
 // CheckShareInput asks for the pre-flight check of a run.
 type CheckShareInput struct {
-	BackupID backup.ID `json:"backupId"`
+	BackupID        backup.ID `json:"backupId"`
+	IgnoreFreeSpace bool      `json:"ignoreFreeSpace,omitempty"`
 }
 
 // CheckShareOutput pins what the run works with.
 type CheckShareOutput struct {
 	Revision  int64            `json:"revision"`  // of the settings, for the whole run
 	Services  []backup.Service `json:"services"`  // that the worker has a source for
-	FreeBytes int64            `json:"freeBytes"` // on the share
+	FreeBytes int64            `json:"freeBytes"` // on the share, 0 when it does not tell
 }
 
 // PrepareKeyInput asks for the backup key.

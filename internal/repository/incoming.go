@@ -2,9 +2,7 @@ package repository
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -14,57 +12,6 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 )
-
-// Probe proves with a small file that the caller may do everything that a backup
-// needs: make folders, write, flush, read back, rename without replacing, and
-// delete. It leaves nothing behind but the instance's folders. Token is part of the
-// file's name: a probe that is repeated after a crash clears away its own leftovers,
-// and [Repository.Begin] those of other backups.
-func (r *Repository) Probe(ctx context.Context, token string) error {
-	if err := r.store.MkdirAll(ctx, r.at(backup.IncomingDir)); err != nil {
-		return err
-	}
-	if err := r.store.MkdirAll(ctx, r.at(backup.BackupsDir)); err != nil {
-		return err
-	}
-	first := r.at(backup.IncomingDir, probePrefix+token)
-	second := first + probeRenamed
-	if err := r.remove(ctx, second); err != nil {
-		return err
-	}
-	err := r.probeFile(ctx, first, second)
-	// Both names are tried, whatever failed before; a probe that cannot be deleted
-	// is a failure of its own.
-	return errors.Join(err, r.remove(ctx, first), r.remove(ctx, second))
-}
-
-// Names of probes in incoming/.
-const (
-	probePrefix  = "probe-"
-	probeRenamed = "-renamed"
-)
-
-func (r *Repository) probeFile(ctx context.Context, first, second string) error {
-	data := make([]byte, 4096)
-	if _, err := rand.Read(data); err != nil {
-		return fmt.Errorf("draw test bytes: %w", err)
-	}
-	want := describe("probe", data)
-	if err := r.write(ctx, first, data); err != nil {
-		return err
-	}
-	if err := r.store.Rename(ctx, first, second); err != nil {
-		return err
-	}
-	got, err := r.digest(ctx, second, nil)
-	if err != nil {
-		return err
-	}
-	if got.SHA256 != want.SHA256 || got.Size != want.Size {
-		return fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", r.store)
-	}
-	return nil
-}
 
 // Begin makes the folder of a backup in incoming/ and removes what dead runs left
 // there: one backup of an instance runs at a time, so whatever belongs to another

@@ -73,7 +73,8 @@ type Store interface {
 	// refuses what List refuses.
 	Strangers(ctx context.Context, path string) ([]string, error)
 
-	// Rename moves a file or folder and never replaces: when newPath exists, it
+	// Rename moves a file or folder, waits for those who have it open as long as the
+	// implementation's patience lasts (then SHARE_BUSY), and never replaces: when newPath exists, it
 	// fails with fs.ErrExist. It is atomic: after a crash one of the two names
 	// exists. The parent of newPath must exist.
 	Rename(ctx context.Context, oldPath, newPath string) error
@@ -82,7 +83,8 @@ type Store interface {
 	// folder that is not empty fs.ErrExist.
 	Remove(ctx context.Context, path string) error
 
-	// Space tells how much room the caller has.
+	// Space tells how much room the caller has, as the server says. Some servers say
+	// that nothing is free, or nothing at all, though they take files.
 	Space(ctx context.Context) (Space, error)
 
 	// Close ends all connections. Calls after it fail.

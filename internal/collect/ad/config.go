@@ -42,6 +42,9 @@ type Config struct {
 	// once for each capture or check. When nil, group policy files are the gap
 	// [SYSVOLNotConfigured].
 	OpenSYSVOL func(ctx context.Context) (FileSource, error)
+	// SYSVOLPatience is how long all of a capture waits to try files and folders of
+	// SYSVOL again, 5 min by default; a single file gets a tenth of it.
+	SYSVOLPatience time.Duration
 	// PageSize is how many objects one page has, 500 by default, at most 1000.
 	PageSize int
 	// MaxRounds is how often changed objects are read again, 5 by default.
@@ -93,6 +96,9 @@ func New(c Config) (*Collector, error) {
 	if c.StallTimeout == 0 {
 		c.StallTimeout = defaultStall
 	}
+	if c.SYSVOLPatience == 0 {
+		c.SYSVOLPatience = defaultSYSVOLPatience
+	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{}).DialContext
 	}
@@ -108,7 +114,7 @@ func New(c Config) (*Collector, error) {
 		return nil, fault.Newf(fault.ConfigInvalid, "a page of %d directory objects is not between 1 and %d", c.PageSize, maxPageSize)
 	case c.MaxRounds < 1:
 		return nil, fault.Newf(fault.ConfigInvalid, "%d rounds of reading AD again are too few", c.MaxRounds)
-	case c.DialTimeout < 0 || c.StallTimeout < 0:
+	case c.DialTimeout < 0 || c.StallTimeout < 0 || c.SYSVOLPatience < 0:
 		return nil, fault.New(fault.ConfigInvalid, "a time-out of the AD source is negative", nil)
 	}
 	return &Collector{

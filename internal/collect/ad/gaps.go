@@ -27,6 +27,9 @@ const (
 	SYSVOLACL = "SYSVOL_ACL"
 	// SYSVOLNotAFile counts links in SYSVOL, which are not followed.
 	SYSVOLNotAFile = "SYSVOL_NOT_A_FILE"
+	// SYSVOLUnreadable names a file in SYSVOL that could not be read, though others could:
+	// removed meanwhile, not readable for the account, or in use for too long.
+	SYSVOLUnreadable = "SYSVOL_UNREADABLE"
 	// GPOFilesMissing names a policy that has no GPT.INI in SYSVOL.
 	GPOFilesMissing = "GPO_FILES_MISSING"
 	// GPOVersionMismatch names a policy whose versionNumber in the directory is not

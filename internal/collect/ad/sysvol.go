@@ -3,19 +3,19 @@ package ad
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"regexp"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
 )
 
@@ -27,7 +27,8 @@ type FileSource interface {
 	// Walk calls fn for every file and folder below root, each folder before what is
 	// in it, in an order that does not change as long as the files do not. Links are
 	// reported and not followed. Fn's errors end the walk and are returned as they
-	// are. A folder that cannot be listed is an error.
+	// are. A folder that cannot be listed is an error. Like Open, it connects again when
+	// the connection was lost.
 	Walk(ctx context.Context, root string, fn func(path string, info fs.FileInfo) error) error
 	// Open opens a file for reading from its beginning. Stat of what it returns asks
 	// the server. The caller closes it.
@@ -41,6 +42,7 @@ type policy struct {
 	version string // versionNumber
 	file    string // Version of GPT.INI
 	found   bool   // GPT.INI was read
+	unread  bool   // GPT.INI is there and could not be read
 }
 
 // maxGPT bounds what is read of a GPT.INI to find its version.
@@ -96,17 +98,21 @@ func (r *reading) sysvol(ctx context.Context) (err error) {
 	if domain == "" {
 		return fault.Newf(fault.SourceInvalid, "%s is no name of a domain", r.root.domain)
 	}
-	files, err := r.openSYSVOL(ctx)
+	s := &policyFiles{reading: r, done: map[[16]byte]bool{}, patience: r.config.SYSVOLPatience}
+	err = s.again(ctx, 1, func() (err error) {
+		s.files, err = r.openSYSVOL(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if closeErr := closeSYSVOL(ctx, files); err == nil {
+		if closeErr := closeSYSVOL(ctx, s.files); err == nil {
 			err = closeErr
 		}
 	}()
-	s := &policyFiles{reading: r, files: files}
-	if err := s.capture(ctx, domain); err != nil {
+	// A folder that cannot be listed is listed again, and nothing is captured twice.
+	if err := s.again(ctx, 1, func() error { return s.capture(ctx, domain) }); err != nil {
 		return err
 	}
 	s.report()
@@ -116,25 +122,27 @@ func (r *reading) sysvol(ctx context.Context) (err error) {
 // policyFiles is the capture of SYSVOL.
 type policyFiles struct {
 	*reading
-	files   FileSource
-	count   int64
-	special int64
-	sinkErr error // an error of the sink, to be returned as it is
+	files      FileSource
+	done       map[[16]byte]bool // hashes of the paths that were dealt with
+	patience   time.Duration     // what is left for waiting
+	count      int64
+	special    int64
+	unreadable int64
+	sinkErr    error // an error of the sink, to be returned as it is
 }
 
 func (s *policyFiles) capture(ctx context.Context, domain string) error {
 	err := s.files.Walk(ctx, domain, func(name string, info fs.FileInfo) error {
-		switch {
-		case slices.Contains(strings.Split(name, "/"), dfsrPrivate):
-			return nil
-		case info.IsDir() && info.Mode()&fs.ModeSymlink == 0:
-			s.sinkErr = s.sink.Record(backup.Item{Kind: KindFolder, ID: name, Name: windowsPath(name)}, folderDocument(name))
-			return s.sinkErr
-		case !info.Mode().IsRegular():
-			s.special++
+		sum := sha256.Sum256([]byte(name))
+		id := [16]byte(sum[:16])
+		if s.done[id] {
 			return nil
 		}
-		return s.file(ctx, name)
+		err := s.entry(ctx, name, info)
+		if err == nil {
+			s.done[id] = true
+		}
+		return err
 	})
 	switch {
 	case s.sinkErr != nil:
@@ -145,51 +153,27 @@ func (s *policyFiles) capture(ctx context.Context, domain string) error {
 	return nil
 }
 
+// entry captures a file or folder.
+func (s *policyFiles) entry(ctx context.Context, name string, info fs.FileInfo) error {
+	switch {
+	case slices.Contains(strings.Split(name, "/"), dfsrPrivate):
+		return nil
+	case info.IsDir() && info.Mode()&fs.ModeSymlink == 0:
+		s.sinkErr = s.sink.Record(backup.Item{Kind: KindFolder, ID: name, Name: windowsPath(name)}, folderDocument(name))
+		return s.sinkErr
+	case !info.Mode().IsRegular():
+		s.special++
+		return nil
+	}
+	return s.file(ctx, name)
+}
+
 // windowsPath is the path as an operator would write it.
 func windowsPath(name string) string { return `SYSVOL\` + strings.ReplaceAll(name, "/", `\`) }
 
 // folderDocument keeps the path of a folder, which may be empty.
 func folderDocument(name string) []byte {
 	return append(appendString([]byte(`{"path":`), name), '}')
-}
-
-// file captures one file, which must not change while it is read.
-func (s *policyFiles) file(ctx context.Context, name string) (err error) {
-	what := "cannot read " + name + " of SYSVOL"
-	f, err := s.files.Open(ctx, name)
-	if err != nil {
-		return explainSYSVOL(ctx, what, err)
-	}
-	defer func() {
-		if closeErr := f.Close(); err == nil && closeErr != nil {
-			err = explainSYSVOL(ctx, what, closeErr)
-		}
-	}()
-	before, err := f.Stat()
-	if err != nil {
-		return explainSYSVOL(ctx, what, err)
-	}
-	var head bytes.Buffer
-	source := &faultReader{ctx: ctx, what: what, r: f}
-	s.sinkErr = s.sink.File(
-		backup.Item{Kind: KindFile, ID: name, Name: windowsPath(name)},
-		collect.FileInfo{Path: path.Join("sysvol", name), Size: before.Size(), Mode: 0o600, ModTime: before.ModTime()},
-		io.TeeReader(source, &limitedBuffer{&head}))
-	if s.sinkErr != nil {
-		return s.sinkErr
-	}
-	after, err := f.Stat()
-	if err != nil {
-		return explainSYSVOL(ctx, what, err)
-	}
-	if after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
-		return fault.New(fault.SourceChanging, what+": it changed meanwhile", nil)
-	}
-	s.count++
-	if m := gptPath.FindStringSubmatch(name); m != nil {
-		s.noteVersion(strings.ToUpper(m[1]), head.Bytes())
-	}
-	return nil
 }
 
 func (s *policyFiles) noteVersion(id string, gpt []byte) {
@@ -223,6 +207,11 @@ func (s *policyFiles) report() {
 		Code: SYSVOLACL, Object: "access control lists of the files in SYSVOL", Count: s.count,
 		Reason: "The SMB library cannot read them. After a restore, let group policy management set them from the policies' own security descriptors, which are captured.",
 	})
+	if more := s.unreadable - maxUnreadable; more > 0 {
+		s.sink.Gap(backup.Gap{
+			Code: SYSVOLUnreadable, Object: "further files in SYSVOL", Count: more, Reason: "They could not be read, as those that are named.",
+		})
+	}
 	if s.special > 0 {
 		s.sink.Gap(backup.Gap{
 			Code: SYSVOLNotAFile, Object: "links in SYSVOL", Count: s.special, Reason: "Links are not followed.",
@@ -236,6 +225,7 @@ func (s *policyFiles) report() {
 	for _, id := range ids {
 		p := s.policies[id]
 		switch {
+		case p.unread: // said already
 		case !p.found:
 			s.sink.Gap(backup.Gap{
 				Code: GPOFilesMissing, Object: "policy " + id,

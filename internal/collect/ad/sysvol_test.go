@@ -175,18 +175,43 @@ func TestSYSVOLFaults(t *testing.T) {
 		"folder unreadable":  {open(brokenSYSVOL{err: fault.New(fault.ShareAccessDenied, "no", nil)}, nil), fault.SourceAccessDenied},
 		"folder missing":     {open(brokenSYSVOL{err: fault.New(fault.SharePathNotFound, "no", nil)}, nil), fault.SourceInvalid},
 		"connection lost":    {open(brokenSYSVOL{err: io.ErrUnexpectedEOF}, nil), fault.SourceUnreachable},
-		"file changes":       {open(changingSYSVOL{fakeSYSVOL{files: sysvolFiles()}}, nil), fault.SourceChanging},
 		"server unreachable": {open(nil, fault.New(fault.ShareUnreachable, "no", nil)), fault.SourceUnreachable},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			config := newFakeDC(t).config()
-			config.OpenSYSVOL = test.open
+			config.OpenSYSVOL, config.SYSVOLPatience = test.open, 200*time.Millisecond
 			c, err := New(config)
 			require.NoError(t, err)
 			_, err = c.Collect(t.Context(), &collecttest.Recorder{})
 			require.ErrorIs(t, err, test.want)
 			require.Equal(t, test.want, fault.CodeOf(err))
 		})
+	}
+}
+
+// A file that changes whenever it is read is named, and never captured in a state that
+// it may not have had.
+func TestSYSVOLChangesAllTheTime(t *testing.T) {
+	config := newFakeDC(t).config()
+	config.SYSVOLPatience = 2 * time.Second
+	config.OpenSYSVOL = func(context.Context) (FileSource, error) {
+		return changingSYSVOL{fakeSYSVOL{files: sysvolFiles()}}, nil
+	}
+	c, err := New(config)
+	require.NoError(t, err)
+	sink := &collecttest.Recorder{}
+	_, err = c.Collect(t.Context(), sink)
+	require.NoError(t, err)
+	unreadable := 0
+	for _, gap := range sink.Gaps() {
+		if gap.Code == SYSVOLUnreadable {
+			unreadable++
+			require.Contains(t, gap.Reason, "changed")
+		}
+	}
+	require.Equal(t, 3, unreadable)
+	for _, call := range sink.Calls() {
+		require.NotEqual(t, KindFile, call.Item.Kind)
 	}
 }

@@ -28,6 +28,7 @@ func Cases() []Case {
 		{"remove", "Files and empty folders can be removed, full ones cannot.", remove},
 		{"missing", "What is not there is reported as missing.", missing},
 		{"names", "Names that are not portable are refused before they reach the server.", names},
+		{"case", "Names keep their upper and lower case, their length and their dots.", keepsCase},
 		{"space", "The room on the share can be asked for.", space},
 		{"caller-errors", "A failing source or target is reported, and the share goes on working.", callerErrors},
 		{"cancel", "An ended request says so, and the share goes on working.", cancelled},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -171,8 +172,49 @@ func space(ctx context.Context, store share.Store, _ string) error {
 	if err != nil {
 		return err
 	}
-	if room.Free <= 0 || room.Total < room.Free {
+	// A share on which the other cases have written is not full, whatever it says.
+	if room.Free < 0 || room.Total < room.Free {
 		return broken("the room is %d of %d bytes", room.Free, room.Total)
+	}
+	return nil
+}
+
+// keepsCase uses names as backups have them, and as long.
+func keepsCase(ctx context.Context, store share.Store, folder string) error {
+	const long = "Keyvault.tar.zst.age.0123456789abcdef.A_b-C.part"
+	names := []string{"20261122T083000Z_0A1b", "RECOVERY.txt", "SHA256SUMS.sig", long, "recovery2.TXT"}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := write(ctx, store, folder+"/"+name, nil); err != nil {
+			return err
+		}
+	}
+	if err := listsNames(ctx, store, folder, names); err != nil {
+		return err
+	}
+	if err := errors.Join(store.Rename(ctx, folder+"/"+long, folder+"/KeyVault.TAR.zst.age"), store.MkdirAll(ctx, folder+"/Folder.Aa")); err != nil {
+		return err
+	}
+	if err := store.Rename(ctx, folder+"/RECOVERY.txt", folder+"/Folder.Aa/Recovery.TXT"); err != nil {
+		return err
+	}
+	return errors.Join(
+		listsNames(ctx, store, folder, []string{"20261122T083000Z_0A1b", "Folder.Aa", "KeyVault.TAR.zst.age", "SHA256SUMS.sig", "recovery2.TXT"}),
+		listsNames(ctx, store, folder+"/Folder.Aa", []string{"Recovery.TXT"}),
+	)
+}
+
+func listsNames(ctx context.Context, store share.Store, folder string, want []string) error {
+	list, err := store.List(ctx, folder)
+	if err != nil {
+		return err
+	}
+	var got []string
+	for _, info := range list {
+		got = append(got, info.Name)
+	}
+	if !slices.Equal(got, want) {
+		return fault.Newf(fault.ShareNames, "%s lists the names %q, which were given as %q", folder, got, want)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,8 +38,8 @@ type Result struct {
 }
 
 // Run checks every case in turn, each in a folder of its own below scratch, a
-// path that must not exist yet. Scratch, and those of its parents that Run had to
-// make, are removed at the end; the last result, "clean-up", tells whether that
+// path that must not exist yet, or hold nothing but what an earlier run has left there.
+// Scratch, and those of its parents that Run had to make, are removed at the end; the last result, "clean-up", tells whether that
 // worked, also when ctx has ended before.
 func Run(ctx context.Context, store share.Store, scratch string) []Result {
 	var made []string
@@ -87,9 +88,65 @@ func makeScratch(ctx context.Context, store share.Store, scratch string) ([]stri
 		}
 	}
 	if len(missing) == 0 {
+		if left, err := leftOver(ctx, store, scratch); err != nil || left {
+			return []string{scratch}, err
+		}
 		return nil, fault.New(fault.ShareExists, "the scratch folder "+scratch+" is there already", fs.ErrExist)
 	}
 	return missing, store.MkdirAll(ctx, scratch)
+}
+
+// leftOver reports whether a folder is what an interrupted run has left, and removes what
+// is in it: nothing but folders with the names of cases.
+func leftOver(ctx context.Context, store share.Store, folder string) (bool, error) {
+	info, err := store.Stat(ctx, folder)
+	if err != nil || !info.IsDir {
+		return false, err
+	}
+	entries, err := store.List(ctx, folder)
+	if err != nil {
+		return false, err
+	}
+	strangers, err := store.Strangers(ctx, folder)
+	if err != nil || len(strangers) > 0 {
+		return false, err
+	}
+	for _, entry := range entries {
+		if !entry.IsDir || !isCase(entry.Name) {
+			return false, nil
+		}
+	}
+	return true, Clear(ctx, store, folder)
+}
+
+func isCase(name string) bool {
+	return slices.ContainsFunc(Cases(), func(c Case) bool { return c.Name == name })
+}
+
+// Sweep removes what runs that were interrupted have left in folders of the store whose
+// names begin with prefix, other than own, when they have not changed for longer than age
+// by the share's clock, of which own's last change is a recent reading.
+func Sweep(ctx context.Context, store share.Store, prefix, own string, age time.Duration) error {
+	now, err := store.Stat(ctx, own)
+	if err != nil {
+		return err
+	}
+	entries, err := store.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, entry := range entries {
+		if !entry.IsDir || entry.Name == own || !strings.HasPrefix(entry.Name, prefix) || now.Modified.Sub(entry.Modified) < age {
+			continue
+		}
+		left, err := leftOver(ctx, store, entry.Name)
+		if left && err == nil {
+			err = store.Remove(ctx, entry.Name)
+		}
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
 }
 
 // cleanUp removes the folders that makeScratch made, the innermost with all that

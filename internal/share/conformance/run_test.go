@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -143,6 +145,51 @@ func TestRunKeepsWhatIsThere(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
 	require.DirExists(t, filepath.Join(store.String(), "instance", "scratch", "mine"))
+}
+
+// What an interrupted run has left is cleared away by the next one, and by one of another
+// host after a while.
+func TestRunClearsLeftOvers(t *testing.T) {
+	store, ctx := folder(t), t.Context()
+	require.NoError(t, store.MkdirAll(ctx, "x-doctor-1/rename/incoming/id"))
+	require.NoError(t, store.MkdirAll(ctx, "x-doctor-1/folders"))
+	require.Empty(t, failed(conformance.Run(ctx, store, "x-doctor-1")))
+	for _, name := range []string{"x-doctor-2/names/a", "x-doctor-3/mine", "x-doctor-4/folders", "x-doctor-1", "other/folders"} {
+		require.NoError(t, store.MkdirAll(ctx, name))
+	}
+	old := time.Now().Add(-2 * time.Hour)
+	for _, name := range []string{"x-doctor-2", "x-doctor-3", "other"} {
+		require.NoError(t, os.Chtimes(filepath.Join(store.String(), name), old, old))
+	}
+	require.NoError(t, conformance.Sweep(ctx, store, "x-doctor", "x-doctor-1", time.Hour))
+	left, err := store.List(ctx, "")
+	require.NoError(t, err)
+	var names []string
+	for _, info := range left {
+		names = append(names, info.Name)
+	}
+	require.Equal(t, []string{"other", "x-doctor-1", "x-doctor-3", "x-doctor-4"}, names)
+}
+
+// lowers is a store that does not keep upper case.
+type lowers struct{ share.Store }
+
+func (s lowers) List(ctx context.Context, path string) ([]share.Info, error) {
+	list, err := s.Store.List(ctx, path)
+	for i := range list {
+		list[i].Name = strings.ToLower(list[i].Name)
+	}
+	return list, err
+}
+
+func TestLostCaseIsNamed(t *testing.T) {
+	for _, result := range conformance.Run(t.Context(), lowers{folder(t)}, "scratch") {
+		if result.Name == "case" {
+			require.ErrorIs(t, result.Err, fault.ShareNames)
+			return
+		}
+	}
+	t.Fatal("there is no such case")
 }
 
 // endsAfter ends the context of the run in its middle.

@@ -20,9 +20,7 @@ const (
 	// ten times faster than Signed, whose AES-CMAC runs byte by byte in the library.
 	Encrypted Transport = "encrypted"
 	// Signed accepts plain text with signatures, which nobody can change but
-	// everybody on the way can read. On a server that requires signatures itself
-	// the library refuses the unsigned interim answers that MS-SMB2 prescribes: a
-	// slow request then ends the transfer as SHARE_PROTOCOL, which may be tried again.
+	// everybody on the way can read.
 	Signed Transport = "signed"
 )
 
@@ -65,6 +63,10 @@ type Config struct {
 	// DialTimeout bounds the making of one connection with its login, 15 s by
 	// default.
 	DialTimeout time.Duration
+	// Patience is how long a call waits for what somebody else has open, or a server
+	// that has too much to do, 4 minutes by default. A call whose context ends before
+	// that gives up a little earlier, with the reason.
+	Patience time.Duration
 	// Dial replaces the network, for tests: it gets "tcp" and the host with port
 	// 445. The default resolves the host's name and tries each address.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -90,6 +92,9 @@ func (c Config) complete() (Config, error) {
 	if c.DialTimeout == 0 {
 		c.DialTimeout = defaultDial
 	}
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
+	}
 	if c.Dial == nil {
 		// Keep-alive notices a host that vanished while the connection is idle.
 		dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4}}
@@ -107,7 +112,7 @@ func (c Config) complete() (Config, error) {
 		return c, fault.Newf(fault.ConfigInvalid, "%d data connections to the share are not between 1 and %d", c.DataConnections, maxDataConnections)
 	case c.WorkersPerConnection < 1:
 		return c, fault.Newf(fault.ConfigInvalid, "%d workers on a connection to the share are too few", c.WorkersPerConnection)
-	case c.StallTimeout < 0 || c.DialTimeout < 0:
+	case c.StallTimeout < 0 || c.DialTimeout < 0 || c.Patience < 0:
 		return c, fault.Newf(fault.ConfigInvalid, "a time-out of the share is negative")
 	}
 	c.WorkersPerConnection = min(c.WorkersPerConnection, maxInFlight/c.DataConnections)

@@ -10,6 +10,7 @@ import (
 	"github.com/hirochachacha/go-smb2"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/share/smb/exchange"
 )
 
 // farewell bounds the polite end of a healthy connection.
@@ -129,6 +130,37 @@ func (c *connection) do(what string, call func(*smb2.Share) error) (err error) {
 		c.fail(err)
 	}
 	return c.explain(what, err)
+}
+
+// maxGathering bounds the requests with which a connection gathers credits.
+const maxGathering = 16
+
+// gather makes sure that there are credits for the library's largest request, while
+// nothing is in flight: the library asks for more with each request, and some servers
+// grant them one by one.
+func (c *connection) gather(ctx context.Context, what string) error {
+	c.guard.mu.Lock()
+	need := c.guard.negotiation.credits
+	c.guard.mu.Unlock()
+	for range maxGathering {
+		if c.guard.window.Held() >= need {
+			return nil
+		}
+		err := c.do(what, func(share *smb2.Share) error {
+			_, err := share.WithContext(ctx).Lstat("")
+			if err != nil && !isConnectionBroken(err) {
+				err = nil // a refusal brings credits as well
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if held := c.guard.window.Held(); held < need {
+		return fault.New(fault.ShareCredits, what, &exchange.ShortError{Held: held, Needed: need})
+	}
+	return nil
 }
 
 var errPanic = errors.New("the SMB library failed on the server's answer")

@@ -172,20 +172,17 @@ func (d *dialer) connect(ctx context.Context, dialect uint16) (*guard, error) {
 }
 
 // login negotiates, authenticates and mounts, with a Dialer and an Initiator of
-// its own: the library changes both.
-//
-// The guard refuses unsigned answers on every transport. The library is told to
-// do so too where that works: without encryption it would also refuse interim
-// answers, which servers send unsigned (MS-SMB2 3.3.4.1.1, 3.2.5.1.3) for every
-// request that takes a while. It verifies each signature that is there in any case.
+// its own: the library changes both. The library and the guard both refuse unsigned
+// answers, on every transport.
 func (d *dialer) login(ctx context.Context, c *connection, dialect uint16) error {
 	user, domain := splitUser(d.config.Username)
 	host := d.config.UNC.Host
+	initiator := &smb2.NTLMInitiator{User: user, Password: d.config.Password.Reveal(), Domain: domain, TargetSPN: "cifs/" + host}
 	library := &smb2.Dialer{
 		// 16 credits for each request of 1 MiB, and some for what borrows none.
 		MaxCreditBalance: uint16(max(256, 16*d.config.WorkersPerConnection+64)),
-		Negotiator:       smb2.Negotiator{RequireMessageSigning: d.config.Transport == Encrypted, SpecifiedDialect: dialect},
-		Initiator:        &smb2.NTLMInitiator{User: user, Password: d.config.Password.Reveal(), Domain: domain, TargetSPN: "cifs/" + host},
+		Negotiator:       smb2.Negotiator{RequireMessageSigning: true, SpecifiedDialect: dialect},
+		Initiator:        initiator,
 	}
 	err := contained(func() (err error) {
 		c.session, err = library.DialContext(ctx, c.guard)
@@ -193,6 +190,9 @@ func (d *dialer) login(ctx context.Context, c *connection, dialect uint16) error
 	})
 	if err != nil {
 		return d.explainLogin(c, err)
+	}
+	if err := c.guard.takeKeys(c.session, initiator); err != nil {
+		return fault.New(fault.Internal, "cannot follow the session with "+host, err)
 	}
 	var mounted *smb2.Share
 	err = contained(func() (err error) {
@@ -204,7 +204,7 @@ func (d *dialer) login(ctx context.Context, c *connection, dialect uint16) error
 		return c.explain("cannot connect to the share "+`\\`+host+`\`+d.config.UNC.Share, err)
 	}
 	c.share = mounted.WithContext(c.life)
-	return nil
+	return c.gather(ctx, "cannot open "+d.config.UNC.String())
 }
 
 // contained runs a call of the library and makes an error of a panic.

@@ -2,9 +2,13 @@
 // github.com/hirochachacha/go-smb2 v1.1.0.
 //
 // That library trusts its server too much: it falls back to SMB 2, accepts guest
-// sessions and plain text, and malformed frames end the whole process. So every
-// connection goes through a guard, a net.Conn that looks at each frame before the
-// library or the network gets it. The library is used as follows, and not
+// sessions and plain text, and malformed frames end the whole process. It spends more
+// credits than the server has granted, after which servers end the connection, and
+// refuses the interim answers that servers send unsigned for whatever takes a while. So
+// every connection goes through a guard, a net.Conn that looks at each frame before the
+// library or the network gets it, counts the credits, and holds requests back until
+// there are enough; package exchange keeps count for it. Signatures are required on
+// every transport, by the library and by the guard. The library is used as follows, and not
 // otherwise: a fresh Dialer for each connection; never more than one login attempt
 // with a refused password; up to eight control connections for names, folders and
 // small files, where errors are normal, each used by one call at a time, and others
@@ -15,9 +19,8 @@
 // the library has no other way to end a call.
 //
 // Known limits: NTLMv2 only (the library's Kerberos hook is closed), no DFS, no
-// AES-256. A file server that holds the session's keys can still end the process
-// with a malformed message inside an encrypted frame, which the guard cannot see
-// into.
+// AES-256, and servers that allow large requests have to grant the credits for one of
+// them, 16 (SHARE_CREDITS).
 //
-// Start reading at [Open], then guard.go, connection.go, pool.go, upload.go.
+// Start reading at [Open], then guard.go, keys.go, connection.go, pool.go, upload.go.
 package smb

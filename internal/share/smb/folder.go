@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/bits"
 	"os"
-	"time"
 
 	"github.com/hirochachacha/go-smb2"
 
@@ -74,7 +73,7 @@ func (s *Store) Rename(ctx context.Context, oldPath, newPath string) error {
 		return err
 	}
 	what := "cannot rename " + s.name(oldPath) + " to " + newPath
-	return s.insist(ctx, what, func(fs *smb2.Share) error { return fs.Rename(s.at(oldPath), s.at(newPath)) })
+	return s.change(ctx, what, func(fs *smb2.Share) error { return fs.Rename(s.at(oldPath), s.at(newPath)) })
 }
 
 // Remove implements [share.Store].
@@ -82,35 +81,7 @@ func (s *Store) Remove(ctx context.Context, path string) error {
 	if err := share.CheckPath(path); err != nil {
 		return err
 	}
-	return s.insist(ctx, "cannot remove "+s.name(path), func(fs *smb2.Share) error { return fs.Remove(s.at(path)) })
-}
-
-// insist repeats a call for a bounded time while somebody else holds the name.
-func (s *Store) insist(ctx context.Context, what string, call func(*smb2.Share) error) error {
-	deadline, denied := time.Now().Add(patience), time.Now().Add(shortPatience)
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		err := s.withControl(ctx, what, call)
-		var status statusError
-		if err == nil || !errors.As(err, &status) {
-			return err
-		}
-		switch now := time.Now(); {
-		case inUse[uint32(status)] && now.Add(pause).Before(deadline):
-		case errors.Is(err, fault.ShareAccessDenied) && now.Add(pause).Before(denied):
-		default:
-			return err
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return s.ended(ctx, what)
-		case <-s.life.Done():
-			timer.Stop()
-			return fault.New(fault.ShareIO, what, errClosed)
-		}
-	}
+	return s.change(ctx, "cannot remove "+s.name(path), func(fs *smb2.Share) error { return fs.Remove(s.at(path)) })
 }
 
 // product multiplies and stops at the largest number that fits an int64.

@@ -20,6 +20,8 @@ const (
 	commandTreeConnect    = 3
 	commandTreeDisconnect = 4
 
+	commandSetInfo = 0x11
+
 	flagResponse = 1 // SMB2_FLAGS_SERVER_TO_REDIR
 	flagAsync    = 2 // SMB2_FLAGS_ASYNC_COMMAND
 	flagSigned   = 8 // SMB2_FLAGS_SIGNED
@@ -34,6 +36,7 @@ const (
 
 	shareEncrypt = 0x00008000 // SMB2_SHAREFLAG_ENCRYPT_DATA
 
+	capLargeMTU   = 0x00000004 // SMB2_GLOBAL_CAP_LARGE_MTU: requests may cost several credits
 	capEncryption = 0x00000040 // SMB2_GLOBAL_CAP_ENCRYPTION, dialects 3.0 and 3.0.2
 
 	contextEncryption = 2 // SMB2_ENCRYPTION_CAPABILITIES, dialect 3.1.1
@@ -44,6 +47,12 @@ const (
 	// minSize is the least that MS-SMB2 3.3.5.4 lets a server of these dialects
 	// offer for one request; zero would make the library loop for ever.
 	minSize = 64 << 10
+
+	// perCredit is how many bytes of a request or an answer one credit pays for
+	// (MS-SMB2 3.1.5.2).
+	perCredit = 64 << 10
+	// maxInterim bounds an interim answer: a header and an empty ERROR response.
+	maxInterim = headerSize + 16
 )
 
 // Dialects, MS-SMB2 2.2.4.
@@ -75,6 +84,10 @@ type header struct {
 	interim   bool   // "still working on it": the real answer follows
 	command   uint16 // one of the commands above, or a file operation
 	status    uint32 // NTSTATUS
+	charge    uint16 // credits that the request costs
+	credits   uint16 // credits asked for, or granted
+	id        uint64 // of the message
+	async     uint64 // AsyncId of an asynchronous answer, 0 of others
 }
 
 // parseHeader reads the first bytes of a frame of size bytes and refuses what
@@ -92,7 +105,15 @@ func parseHeader(head []byte, size int) (header, error) {
 			return header{}, malformed("compound of which none was asked for")
 		}
 		status, flags := binary.LittleEndian.Uint32(head[8:]), binary.LittleEndian.Uint32(head[16:])
+		var async uint64
+		if flags&flagAsync != 0 {
+			async = binary.LittleEndian.Uint64(head[32:])
+		}
 		return header{
+			charge:   binary.LittleEndian.Uint16(head[6:]),
+			credits:  binary.LittleEndian.Uint16(head[14:]),
+			id:       binary.LittleEndian.Uint64(head[24:]),
+			async:    async,
 			command:  binary.LittleEndian.Uint16(head[12:]),
 			status:   status,
 			response: flags&flagResponse != 0,
@@ -119,6 +140,7 @@ type negotiation struct {
 	dialect uint16
 	cipher  uint16 // cipherCCM, cipherGCM, 0 when there is none
 	sizes   uint32 // least of the three limits of one request
+	credits int    // that the largest request of the library costs
 }
 
 // parseNegotiate reads a whole successful NEGOTIATE response.
@@ -130,6 +152,12 @@ func parseNegotiate(frame []byte) (negotiation, error) {
 	n := negotiation{
 		dialect: binary.LittleEndian.Uint16(frame[68:]),
 		sizes:   min(binary.LittleEndian.Uint32(frame[92:]), binary.LittleEndian.Uint32(frame[96:]), binary.LittleEndian.Uint32(frame[100:])),
+	}
+	n.credits = 1
+	if binary.LittleEndian.Uint32(frame[88:])&capLargeMTU != 0 {
+		// Listing a folder asks for as much as the server sends at once, up to 1 MiB.
+		largest := min(binary.LittleEndian.Uint32(frame[92:]), part)
+		n.credits = int((max(largest, 1)-1)/perCredit + 1)
 	}
 	switch n.dialect {
 	case dialect300, dialect302:

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/share/smb/exchange"
 )
 
 const (
@@ -17,9 +18,9 @@ const (
 	maxHandshake = 64 << 10
 	// maxFrame bounds every later frame: 1 MiB of payload and its headers.
 	maxFrame = 1<<20 + 8<<10
-	// peek is how much of a later frame the guard reads itself: enough for a
-	// whole TREE_CONNECT response.
-	peek = headerSize + 16
+	// peek is how much of a later frame the guard reads itself: enough for a whole
+	// TREE_CONNECT response, an interim answer, and the header of an encrypted message.
+	peek = transformSize + headerSize
 )
 
 // phase is how far a connection has come. Frames that do not belong to it are
@@ -39,8 +40,12 @@ const (
 // What it refuses closes the connection and is kept for [guard.verdict], because
 // the library hides or loses the reason. Refusals of the server's identity and of
 // what it offers come before any credential is sent.
+//
+// It also holds requests back until the server's credits suffice, because the library
+// counts them wrongly, and keeps unsigned interim answers from it, see [guard.interim].
 type guard struct {
 	net.Conn
+	window    *exchange.Window
 	offer     uint16 // the one dialect that is offered; 0 to find out what the server has
 	encrypted bool   // refuse plain text
 	host      string // for messages
@@ -59,11 +64,14 @@ type guard struct {
 	setupStatus uint32 // of the SESSION_SETUP that ended the login, 0 when none failed
 	dialStatus  uint32 // of a NEGOTIATE that was refused
 	refusal     *fault.Fault
-	lost        error // the first error of the network
+	lost        error          // the first error of the network
+	keys        *exchange.Keys // of the session, from its first request on
+	proven      bool           // the keys fit what the library sends
+	failed      header         // the newest answer that tells an error
 }
 
 func newGuard(conn net.Conn, offer uint16, transport Transport, host string) *guard {
-	return &guard{Conn: conn, offer: offer, encrypted: transport != Signed, host: host}
+	return &guard{Conn: conn, window: exchange.NewWindow(), offer: offer, encrypted: transport != Signed, host: host}
 }
 
 // verdict returns what the guard refused, nil when nothing.
@@ -71,6 +79,12 @@ func (g *guard) verdict() *fault.Fault {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.refusal
+}
+
+// Close ends the connection, and whatever waits to be sent on it.
+func (g *guard) Close() error {
+	g.window.End()
+	return g.Conn.Close()
 }
 
 // dead reports whether the connection cannot be used any more.
@@ -110,8 +124,18 @@ func (g *guard) end(err error) error {
 	return err
 }
 
-// next reads the beginning of a frame (all of it during the handshake) and decides.
+// next gets the next frame that the library may have.
 func (g *guard) next() error {
+	for len(g.buffer) == 0 {
+		if err := g.frame(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// frame reads the beginning of a frame (all of it during the handshake) and decides.
+func (g *guard) frame() error {
 	var length [4]byte
 	if _, err := io.ReadFull(g.Conn, length[:]); err != nil {
 		return err
@@ -131,10 +155,17 @@ func (g *guard) next() error {
 	if _, err := io.ReadFull(g.Conn, frame[4:]); err != nil {
 		return err
 	}
-	if err := g.inspect(frame[4:], size); err != nil {
+	before, err := g.inspect(frame[4:], size)
+	if errors.Is(err, errDropped) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	g.buffer, g.body = frame, size-(len(frame)-4)
+	if before != nil {
+		frame = append(append(binary.BigEndian.AppendUint32(nil, uint32(len(before))), before...), frame...)
+	}
+	g.buffer, g.body = frame, size-min(size, look)
 	return nil
 }
 
@@ -149,43 +180,142 @@ func (g *guard) refuse(code fault.Code, cause error) error {
 	return errors.Join(refusal, g.Close())
 }
 
-// inspect decides about a frame from the server.
-func (g *guard) inspect(frame []byte, size int) error {
+// inspect decides about a frame from the server. Before is a message that the library
+// has to get first.
+func (g *guard) inspect(frame []byte, size int) (before []byte, err error) {
 	h, err := parseHeader(frame, size)
 	if err == nil && !h.encrypted && !h.response {
 		err = malformed("a request from a server")
 	}
 	if err != nil {
-		return g.refuse(fault.ShareProtocol, err)
+		return nil, g.refuse(fault.ShareProtocol, err)
 	}
 	g.mu.Lock()
 	current := g.phase
 	g.mu.Unlock()
 	switch {
 	case current == negotiating && !h.encrypted && h.command == commandNegotiate:
-		return g.inspectNegotiate(frame, h)
+		g.count(h)
+		return nil, g.inspectNegotiate(frame, h)
 	case current == authenticating && !h.encrypted && h.command == commandSessionSetup:
-		return g.inspectSetup(frame, h)
+		g.count(h)
+		return nil, g.inspectSetup(frame, h)
 	case current < ready:
-		return g.refuse(fault.ShareProtocol, malformed("it does not belong to the handshake"))
+		return nil, g.refuse(fault.ShareProtocol, malformed("it does not belong to the handshake"))
 	case h.encrypted:
-		return nil
+		return nil, g.inspectEncrypted(frame, size)
+	case h.command < commandLogoff:
+		return nil, g.refuse(fault.ShareProtocol, malformed("a second handshake within the session"))
+	case sessionGone[h.status]:
+		return nil, io.EOF // the server has forgotten the session and its keys: a lost connection
+	case g.encrypted && h.command > commandTreeDisconnect:
+		return nil, g.refuse(fault.ShareProtocol, errPlainAnswer)
+	case h.interim:
+		return nil, g.interim(h, size)
+	case !h.signed:
+		return nil, g.refuse(fault.ShareProtocol, errUnsigned)
+	}
+	request, ok := g.window.Settle(h.id, h.async, h.credits)
+	if !ok {
+		return nil, g.refuse(fault.ShareProtocol, malformed("an answer to nothing that was asked"))
+	}
+	g.note(h)
+	if h.async != 0 {
+		g.mu.Lock()
+		// The library counts the final answer's credits as missing, since the interim
+		// answer had them; with all that it asked for here, it misses no more than that.
+		before = g.keys.Interim(frame, request.Asked)
+		g.mu.Unlock()
+	}
+	if h.command == commandTreeConnect && h.status == statusSuccess {
+		return before, g.inspectTree(frame)
+	}
+	return before, nil
+}
+
+// count takes in what an answer of the handshake grants. Answers to nothing that was
+// asked are the library's to refuse.
+func (g *guard) count(h header) {
+	if h.interim {
+		_ = g.window.Interim(h.id, h.async, h.credits, true) // bounded by the time for the login
+		return
+	}
+	_, _ = g.window.Settle(h.id, h.async, h.credits)
+}
+
+// note remembers an answer that tells an error, because the library loses some.
+func (g *guard) note(h header) {
+	if h.status>>30 != 3 { // the severity of an error (MS-ERREF 2.3)
+		return
+	}
+	g.mu.Lock()
+	g.failed = h
+	g.mu.Unlock()
+}
+
+// failure returns and forgets the newest answer that told an error.
+func (g *guard) failure() header {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	h := g.failed
+	g.failed = header{}
+	return h
+}
+
+// interim takes in an interim answer outside encryption, "still working on it". Servers
+// do not sign these (MS-SMB2 3.3.4.2), and clients do not verify them (3.2.5.1.3); the
+// library refuses the unsigned ones when signatures are required, as they always are
+// here. So it never gets what came over the network: the guard only remembers what the
+// answer says, and believes it when the final answer, which is signed, has the same
+// AsyncId. Then it tells the library first, which waits for the AsyncId, with an
+// interim answer that it makes and signs itself. Forged ones have no effect but to be
+// counted; a request that is only ever answered by them ends like one without answer.
+func (g *guard) interim(h header, size int) error {
+	if size > maxInterim {
+		return g.refuse(fault.ShareProtocol, malformed("an interim answer of %d bytes", size))
+	}
+	if err := g.window.Interim(h.id, h.async, h.credits, false); err != nil {
+		return g.refuse(fault.ShareProtocol, malformed("%v", err))
+	}
+	return errDropped
+}
+
+// inspectEncrypted looks at the header of the message within. The library verifies the
+// whole, but would go on waiting when it cannot, and trusts what is inside.
+func (g *guard) inspectEncrypted(frame []byte, size int) error {
+	g.mu.Lock()
+	inner := g.keys.Header(frame, true)
+	g.mu.Unlock()
+	if inner == nil {
+		return g.refuse(fault.ShareProtocol, malformed("encryption that was not agreed on"))
+	}
+	h, err := parseHeader(inner, size-transformSize)
+	switch {
+	case err != nil || h.encrypted:
+		return g.refuse(fault.ShareProtocol, errUnreadable)
+	case !h.response:
+		return g.refuse(fault.ShareProtocol, malformed("a request from a server"))
 	case h.command < commandLogoff:
 		return g.refuse(fault.ShareProtocol, malformed("a second handshake within the session"))
-	case sessionGone[h.status]:
-		return io.EOF // the server has forgotten the session and its keys: a lost connection
-	case g.encrypted && h.command > commandTreeDisconnect:
-		return g.refuse(fault.ShareProtocol, errPlainAnswer)
-	case !h.signed && !h.interim:
-		return g.refuse(fault.ShareProtocol, errUnsigned)
-	case h.command == commandTreeConnect && h.status == statusSuccess:
-		return g.inspectTree(frame)
+	case h.interim:
+		if err := g.window.Interim(h.id, h.async, h.credits, true); err != nil {
+			return g.refuse(fault.ShareProtocol, malformed("%v", err))
+		}
+		return nil
 	}
+	if _, ok := g.window.Settle(h.id, h.async, h.credits); !ok {
+		return g.refuse(fault.ShareProtocol, malformed("an answer to nothing that was asked"))
+	}
+	g.note(h)
 	return nil
 }
 
+// errDropped says that a frame is not for the library.
+var errDropped = errors.New("the frame is dropped")
+
 var (
 	errUnsigned     = errors.New("the server sent an answer without a signature")
+	errUnreadable   = errors.New("the server sent an encrypted message that does not open")
 	errPlainAnswer  = errors.New("the server sent plain text within an encrypted session")
 	errPlainRequest = errors.New("the server asks for no encryption, so file data would leave in plain text")
 	errNoCipher     = errors.New("the server offers no encryption that is supported (AES-128-GCM or AES-128-CCM)")
@@ -304,14 +434,15 @@ func (g *guard) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// inspectRequest decides about a frame to the server.
+// inspectRequest decides about a frame to the server, and waits until there are credits
+// for it.
 func (g *guard) inspectRequest(packet []byte) error {
 	h, err := parseHeader(packet, len(packet))
 	if err != nil {
 		return g.refuse(fault.Internal, err)
 	}
 	g.mu.Lock()
-	current := g.phase
+	current, keys := g.phase, g.keys
 	if current == established {
 		g.phase = ready
 	}
@@ -325,11 +456,51 @@ func (g *guard) inspectRequest(packet []byte) error {
 		if h.encrypted || h.command != commandSessionSetup {
 			return g.refuse(fault.Internal, malformed("a request before the login"))
 		}
+	case keys == nil:
+		return g.refuse(fault.Internal, malformed("a request without the session's keys"))
 	case h.encrypted:
+		if h, err = parseHeader(keys.Header(packet, false), len(packet)-transformSize); err != nil {
+			return g.refuse(fault.Internal, errOtherKeys)
+		}
 	case h.command < commandLogoff:
 		return g.refuse(fault.Internal, malformed("a second handshake"))
 	case g.encrypted && h.command > commandTreeDisconnect:
 		return g.refuse(fault.ShareNotEncrypted, errPlainRequest)
+	case !g.fits(keys, packet):
+		return g.refuse(fault.Internal, errOtherKeys)
 	}
-	return nil
+	return g.spend(exchange.Request{ID: h.id, Charge: h.charge, Asked: h.credits})
+}
+
+// fits makes sure, with the first signature of the library, that the guard has the same
+// keys.
+func (g *guard) fits(keys *exchange.Keys, packet []byte) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.proven = g.proven || keys.Signed(packet)
+	return g.proven
+}
+
+var errOtherKeys = errors.New("the session's keys are not those of the library")
+
+func (g *guard) spend(r exchange.Request) error {
+	err := g.window.Spend(r)
+	var short *exchange.ShortError
+	switch {
+	case !errors.As(err, &short):
+		return err
+	case g.window.Most() < short.Needed:
+		return g.refuse(fault.ShareCredits, err)
+	}
+	return g.refuse(fault.ShareUnreachable, errRanDry)
+}
+
+// errRanDry says that nothing can be sent any more: the library asks for no credits at
+// times, when its count has run over, and gets none.
+var errRanDry = errors.New("the server has granted no credits for what comes next")
+
+// room is how many bytes a request on files may carry: a part where the server lets
+// four of them be sent at a time, less where it does not.
+func (g *guard) room() int {
+	return min(part, max(1, g.window.Most()/4)*perCredit)
 }

@@ -69,6 +69,7 @@ func TestMalformedFrames(t *testing.T) {
 			p.login(0)
 			p.send(change(answer(p.request(), cmdTreeConnect, 0, []byte{16, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), 16, 9))
 		},
+		"undecryptable":    func(p *peer) { p.login(4); p.request(); p.send(transform(64)) },
 		"long after login": func(p *peer) { p.login(4); p.request(); p.raw([]byte{0, 0x20, 0, 0}) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,15 +110,6 @@ func TestEndlessAnswers(t *testing.T) {
 			p.greet()
 			for request := p.request(); ; {
 				if _, err := p.Write(append([]byte{0, 0, 0, 73}, answer(request, cmdSessionSetup, 0x103, refusal)...)); err != nil {
-					return
-				}
-			}
-		},
-		"undecryptable for ever": func(p *peer) {
-			p.login(4)
-			p.request()
-			for {
-				if _, err := p.Write(append([]byte{0, 0, 0, 116}, transform(64)...)); err != nil {
 					return
 				}
 			}

@@ -38,7 +38,11 @@ func (s *Store) openLanes(ctx context.Context, what, path string, flags int, byt
 			return nil, err
 		}
 		release := c.bind(ctx)
-		l, err := s.openOn(c, what, path, flags)
+		var l lane
+		err = s.persist(ctx, what, false, func() (header, error) {
+			l, err = s.openOn(c, what, path, flags)
+			return header{}, err
+		})
 		release()
 		if err != nil {
 			failLanes(append(lanes, lane{connection: c}), errFinished)
@@ -84,10 +88,18 @@ func closeLanes(ctx context.Context, lanes []lane, what string) error {
 
 // write writes p, at most a part, at offset.
 func (l lane) write(what string, p []byte, offset int64) error {
-	return l.do(what, func(*smb2.Share) error {
-		_, err := l.file.WriteAt(p, offset) // the count is -1 after an error and says nothing more otherwise
-		return err
-	})
+	for len(p) > 0 {
+		n := min(len(p), l.guard.room())
+		err := l.do(what, func(*smb2.Share) error {
+			_, err := l.file.WriteAt(p[:n], offset) // the count is -1 after an error and says nothing more otherwise
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		p, offset = p[n:], offset+int64(n)
+	}
+	return nil
 }
 
 func (l lane) closeFile(what string) error {
@@ -105,7 +117,7 @@ func (l lane) read(what string, p []byte, offset int64) error {
 	for done := 0; done < len(p); {
 		n := 0
 		err := l.do(what, func(*smb2.Share) (err error) {
-			n, err = l.file.ReadAt(p[done:], offset+int64(done))
+			n, err = l.file.ReadAt(p[done:min(len(p), done+l.guard.room())], offset+int64(done))
 			if errors.Is(err, io.EOF) || err == nil && n == 0 {
 				return fault.New(fault.ShareCorrupted, what+": the file has become shorter", io.ErrUnexpectedEOF)
 			}

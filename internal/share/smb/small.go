@@ -42,6 +42,12 @@ func (s *Store) writeSmall(ctx context.Context, what, path string, flags int, sr
 
 // withFile opens a file on a control connection for the time of a call.
 func (s *Store) withFile(ctx context.Context, what, path string, flags int, use func(lane) error) error {
+	return s.persist(ctx, what, false, func() (header, error) {
+		return header{}, s.withFileOnce(ctx, what, path, flags, use)
+	})
+}
+
+func (s *Store) withFileOnce(ctx context.Context, what, path string, flags int, use func(lane) error) error {
 	return s.withConnection(ctx, what, func(c *connection) error {
 		l, err := s.openOn(c, what, path, flags)
 		if err != nil {

@@ -41,6 +41,7 @@ var statuses = map[uint32]fault.Code{
 	0xC00000BE: fault.ShareNotFound,     // BAD_NETWORK_PATH, from macOS
 	0xC0000257: fault.ShareUnsupported,  // PATH_NOT_COVERED: a DFS link
 	0xC0000022: fault.ShareAccessDenied, // ACCESS_DENIED
+	0xC0000121: fault.ShareAccessDenied, // CANNOT_DELETE: mapped into memory, or read-only
 	0xC0000034: fault.SharePathNotFound, // OBJECT_NAME_NOT_FOUND
 	0xC000003A: fault.SharePathNotFound, // OBJECT_PATH_NOT_FOUND
 	0xC000000F: fault.SharePathNotFound, // NO_SUCH_FILE
@@ -89,9 +90,6 @@ var statuses = map[uint32]fault.Code{
 // sessionGone are the statuses that a server without the session's keys can only
 // send in plain text.
 var sessionGone = map[uint32]bool{0xC0000203: true, 0xC000035C: true, 0xC00000C9: true}
-
-// inUse are the statuses of a name that somebody else holds for a while.
-var inUse = map[uint32]bool{0xC0000043: true, 0xC0000054: true, 0xC0000056: true}
 
 // loginRefused are the codes after which no login is tried again with this
 // configuration, so that no account gets locked.

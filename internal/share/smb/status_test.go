@@ -25,9 +25,6 @@ func TestStatuses(t *testing.T) {
 		require.Equal(t, code == fault.ShareExists, errors.Is(f, fs.ErrExist), "%#x", status)
 		require.GreaterOrEqual(t, status, uint32(0xC0000000), "an error")
 	}
-	for status := range inUse {
-		require.Equal(t, fault.ShareBusy, statuses[status], "%#x", status)
-	}
 	for status := range sessionGone {
 		require.Equal(t, fault.ShareUnreachable, statuses[status], "%#x", status)
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/hirochachacha/go-smb2"
 
@@ -17,17 +16,7 @@ import (
 	"infrabackup/internal/share"
 )
 
-const (
-	// patience is how long a rename or removal waits for a name that somebody
-	// else has open: a virus scanner, or our own handle on a lost connection.
-	patience = 20 * time.Second
-	// shortPatience is the same for an access that is denied, which a server also
-	// says of a folder with an open file in it.
-	shortPatience = 4 * time.Second
-	firstPause    = 50 * time.Millisecond
-	longestPause  = 2 * time.Second
-	page          = 1000 // entries of a folder asked for at once
-)
+const page = 1000 // entries of a folder asked for at once
 
 var errClosed = fmt.Errorf("the share was closed: %w", fs.ErrClosed)
 
@@ -127,9 +116,12 @@ func (s *Store) merge(ctx context.Context) (context.Context, func()) {
 	return merged, func() { stop(); cancel(nil) }
 }
 
-// withControl runs a call of the library on a control connection.
+// withControl runs a call of the library on a control connection, again while somebody
+// else holds what it opens.
 func (s *Store) withControl(ctx context.Context, what string, call func(*smb2.Share) error) error {
-	return s.withConnection(ctx, what, func(c *connection) error { return c.do(what, call) })
+	return s.persist(ctx, what, false, func() (header, error) {
+		return header{}, s.withConnection(ctx, what, func(c *connection) error { return c.do(what, call) })
+	})
 }
 
 // withConnection gives use a control connection for itself, and connects first where
@@ -157,7 +149,9 @@ func (s *Store) withConnection(ctx context.Context, what string, use func(*conne
 		s.mu.Unlock()
 	}
 	release := c.bind(ctx)
-	err = use(c)
+	if err = c.gather(ctx, what); err == nil {
+		err = use(c)
+	}
 	if !release() { // so that the end of ctx does not close it under its next user
 		c.fail(endOf(ctx))
 	}

@@ -142,18 +142,18 @@ type treeFile struct {
 	offset int64
 }
 
-func (f *treeFile) do(call func() error) error {
-	return f.tree.store.withControl(f.ctx, f.what, func(tree *smb2.Share) error {
-		if tree != f.share {
+func (f *treeFile) do(call func(*connection) error) error {
+	return f.tree.store.withConnection(f.ctx, f.what, func(c *connection) error {
+		if c.share != f.share {
 			return fault.Newf(fault.ShareUnreachable, "%s: the connection was lost", f.what)
 		}
-		return call()
+		return c.do(f.what, func(*smb2.Share) error { return call(c) })
 	})
 }
 
 // Stat implements [fs.File]. It asks the server.
 func (f *treeFile) Stat() (info fs.FileInfo, err error) {
-	err = f.do(func() (err error) {
+	err = f.do(func(*connection) (err error) {
 		info, err = f.file.Stat()
 		return err
 	})
@@ -170,9 +170,9 @@ func (f *treeFile) Read(p []byte) (n int, err error) {
 		return 0, nil
 	}
 	end := false
-	err = f.do(func() error {
+	err = f.do(func(c *connection) error {
 		var err error
-		n, err = f.file.ReadAt(p[:min(len(p), part)], f.offset)
+		n, err = f.file.ReadAt(p[:min(len(p), c.guard.room())], f.offset)
 		n = max(n, 0) // -1 after an error
 		if errors.Is(err, io.EOF) || err == nil && n == 0 {
 			end, err = n == 0, nil
@@ -188,7 +188,7 @@ func (f *treeFile) Read(p []byte) (n int, err error) {
 
 // Close implements [fs.File]. Nothing is lost when the server does not answer.
 func (f *treeFile) Close() error {
-	err := f.do(f.file.Close)
+	err := f.do(func(*connection) error { return f.file.Close() })
 	if errors.Is(err, fault.ShareUnreachable) {
 		return nil
 	}

@@ -1,0 +1,117 @@
+package repository
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// Names of probes in incoming/.
+const (
+	probePrefix  = "probe-"
+	probeRenamed = "-renamed"
+)
+
+// probeFile and probeFinal are as long as the longest names of a backup's files, and have
+// upper and lower case, several dots and a dash at the end, as those do or may.
+const (
+	probeFile  = "Keyvault.tar.zst.age.0123456789abcdef.A_b-C.part"
+	probeFinal = "KEYVAULT.tar.zst.AGE-"
+)
+
+// probeSize is large enough to be refused by a share that is really full.
+const probeSize = 256 << 10
+
+// Probe proves with a folder and a file that the caller may do everything that a backup
+// needs: make folders, write, flush, list, read back, rename files and folders, and
+// delete; and that the share keeps names as they are given (SHARE_NAMES when it does
+// not). It leaves nothing behind but the instance's folders. Token is part of the
+// folder's name: a probe that is repeated after a crash clears away its own leftovers,
+// and [Repository.Begin] those of other backups.
+func (r *Repository) Probe(ctx context.Context, token string) error {
+	if err := r.store.MkdirAll(ctx, r.at(backup.IncomingDir)); err != nil {
+		return err
+	}
+	if err := r.store.MkdirAll(ctx, r.at(backup.BackupsDir)); err != nil {
+		return err
+	}
+	first := r.at(backup.IncomingDir, probePrefix+token)
+	second := first + probeRenamed
+	if err := r.clearProbe(ctx, first, second); err != nil {
+		return err
+	}
+	// A probe that cannot be deleted is a failure of its own.
+	return errors.Join(r.probe(ctx, first, second), r.clearProbe(ctx, first, second))
+}
+
+// clearProbe removes what a probe has made. Both names are tried, whatever fails.
+func (r *Repository) clearProbe(ctx context.Context, folders ...string) error {
+	var failures []error
+	for _, folder := range folders {
+		if _, err := r.store.Stat(ctx, folder); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		for _, name := range []string{probeFile, probeFinal, strings.ToLower(probeFile), strings.ToLower(probeFinal)} {
+			failures = append(failures, r.remove(ctx, path.Join(folder, name)))
+		}
+		failures = append(failures, r.remove(ctx, folder))
+	}
+	return errors.Join(failures...)
+}
+
+func (r *Repository) probe(ctx context.Context, first, second string) error {
+	data := make([]byte, probeSize)
+	if _, err := rand.Read(data); err != nil {
+		return fmt.Errorf("draw test bytes: %w", err)
+	}
+	want := describe("probe", data)
+	if err := r.store.MkdirAll(ctx, first); err != nil {
+		return err
+	}
+	if err := r.write(ctx, path.Join(first, probeFile), data); err != nil {
+		return err
+	}
+	if err := r.keepsNames(ctx, first, probeFile); err != nil {
+		return err
+	}
+	if err := r.store.Rename(ctx, path.Join(first, probeFile), path.Join(first, probeFinal)); err != nil {
+		return err
+	}
+	if err := r.store.Rename(ctx, first, second); err != nil {
+		return err
+	}
+	if err := r.keepsNames(ctx, second, probeFinal); err != nil {
+		return err
+	}
+	got, err := r.digest(ctx, path.Join(second, probeFinal), nil)
+	if err != nil {
+		return err
+	}
+	if got.SHA256 != want.SHA256 || got.Size != want.Size {
+		return fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", r.store)
+	}
+	return nil
+}
+
+// keepsNames makes sure that a folder lists a file under the name that it was given.
+func (r *Repository) keepsNames(ctx context.Context, folder, name string) error {
+	entries, err := r.store.List(ctx, folder)
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, entry := range entries {
+		if entry.Name == name {
+			return nil
+		}
+		others = append(others, entry.Name)
+	}
+	return fault.Newf(fault.ShareNames, "%s lists a file as %q that was named %q", r.store, others, name)
+}
