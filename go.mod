@@ -2,6 +2,10 @@ module infrabackup
 
 go 1.26.0
 
+// Samba gives its own certificates numbers that are negative half of the time; RFC 5280
+// asks users of certificates to handle them.
+godebug x509negativeserial=1
+
 require (
 	filippo.io/age v1.3.2
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.24.0

@@ -42,7 +42,11 @@ func (a *app) readPassword(file, prompt string) (secret.String, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return secret.String{}, fault.New(fault.Usage, "the password cannot be read from standard input", err)
 		}
-		return secret.New(strings.TrimRight(text, "\r\n")), nil
+		line, err := secret.Text([]byte(strings.TrimRight(text, "\r\n")))
+		if err != nil {
+			return secret.String{}, fault.New(fault.Usage, "the password on standard input cannot be used", err)
+		}
+		return secret.New(string(line)), nil
 	case file != "":
 		return config.ReadSecret(file)
 	}
@@ -96,6 +100,9 @@ func read(flag, file string) ([]byte, error) {
 	}
 	if len(data) > maxInput {
 		return nil, usage("%s: %s is longer than %d bytes", flag, file, maxInput)
+	}
+	if data, err = secret.Text(data); err != nil {
+		return nil, fault.New(fault.Usage, flag+": "+file+" cannot be used", err)
 	}
 	return data, nil
 }

@@ -105,6 +105,8 @@ func (a *app) readAnswer(file string) (secret.String, error) {
 	if file == "-" {
 		if data, err = io.ReadAll(io.LimitReader(a.stdin, maxInput)); err != nil {
 			err = fault.New(fault.Usage, "the answer cannot be read from standard input", err)
+		} else if data, err = secret.Text(data); err != nil {
+			err = fault.New(fault.Usage, "the answer on standard input cannot be used", err)
 		}
 	} else {
 		data, err = read("--answer", file)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,7 @@ type extractFlags struct {
 	service  string
 	item     string
 	format   string
+	subtree  bool
 	list     bool
 }
 
@@ -40,15 +42,19 @@ func (a *app) restoreCommand() *cobra.Command {
 item, without reading the rest of its part. --list shows what there is.
 
 --format ldif writes the directory as LDIF: ad-objects.ldif, which ldapmodify -c and
-ldbadd take, ad-links.ldif for group members and other links afterwards, and
-ad-verbatim.ldif with everything as it was read. It needs --service AD. Existing files
-are never overwritten.
+ldbadd take, ad-links.ldif for group members and other links afterwards, with
+ldapmodify -c, which goes on after a link that is there already, and ad-verbatim.ldif
+with everything as it was read. It needs --service AD. With --item it is one file for
+ldapmodify -c, which creates that object again, or with --subtree also what lies below
+it, and then the links of and to it; comments in it say what is lost. Existing files are
+never overwritten.
 
 With --allowed-signers nothing is written unless one of these keys signed the backup, and
 what is read has to be what was signed. "backup verify" also tells whether it is in its
 newest state.`,
 		Example: `  infrabackup restore extract latest --identity operator.key --to out
   infrabackup restore extract latest --identity operator.key --service AD --format ldif --to out
+  infrabackup restore extract latest --identity operator.key --service AD --item 31b2f340-016d-11d2-945f-00c04fb984f9 --subtree --format ldif --to out
   infrabackup restore extract latest --identity operator.key --service CA --list
   infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --to out
   infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --allowed-signers trusted_signers --to out`,
@@ -71,6 +77,7 @@ newest state.`,
 	flags.StringVar(&f.service, "service", "", "only this service, such as AD or CA")
 	flags.StringVar(&f.item, "item", "", "only the item with this ID; needs --service")
 	flags.StringVar(&f.format, "format", "files", "files, or ldif for AD")
+	flags.BoolVar(&f.subtree, "subtree", false, "with --item and --format ldif: everything below the object, too")
 	flags.BoolVar(&f.list, "list", false, "list the items instead of extracting them")
 	group.AddCommand(cmd)
 	return group
@@ -84,6 +91,8 @@ func (f extractFlags) check() (backup.Service, error) {
 		return "", usage("--to is needed: the folder to extract into")
 	case f.format != "files" && f.format != "ldif":
 		return "", usage("--format %s is neither files nor ldif", quoted(f.format))
+	case f.subtree && (f.item == "" || f.format != "ldif"):
+		return "", usage("--subtree needs --item and --format ldif")
 	case f.item != "" && f.service == "":
 		return "", usage("--item needs --service")
 	}
@@ -148,7 +157,11 @@ type extraction struct {
 	service backup.Service // empty for all
 	flags   extractFlags
 	files   int64
+	inexact int64 // files whose time the file system cannot keep
 }
+
+// maxTimeWarnings bounds how many of them are named.
+const maxTimeWarnings = 20
 
 // wanted reports whether the catalogue's entry was asked for.
 func (x *extraction) wanted(e backup.CatalogEntry) bool {
@@ -267,7 +280,11 @@ func (x *extraction) extractPart(ctx context.Context, root *os.Root, s backup.Se
 	}
 	limits := archive.DefaultLimits()
 	limits.TotalBytes = s.PlainBytes
-	n, err := archive.Extract(part, sub, limits, func(archive.Entry) bool { return true })
+	n, err := archive.ExtractNoting(part, sub, limits, nil, func(e archive.Entry, now time.Time) {
+		if x.inexact++; x.inexact <= maxTimeWarnings {
+			x.app.say("Warning: %s was changed on %s, which the file system in --to cannot keep: it says %s.", printable(e.Path), e.ModTime.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+		}
+	})
 	x.files += n
 	if n > 0 && fault.CodeOf(err) == fault.BackupDamaged {
 		x.app.say("Warning: %d files in %s come from a part that is damaged: do not rely on them.", n, printable(filepath.Join(x.flags.to, folder)))
@@ -300,7 +317,7 @@ func (x *extraction) extractItem(ctx context.Context, root *os.Root) error {
 		if err != nil {
 			return fault.New(fault.BackupDamaged, "item "+found.ID+" cannot be read", err)
 		}
-		return x.write(root, name+".ldif", func(w io.Writer) error { return ad.WriteLDIF(w, record) })
+		return x.extractItemLDIF(ctx, root, name, record)
 	}
 	return x.write(root, name, func(w io.Writer) error {
 		_, err := w.Write(data)

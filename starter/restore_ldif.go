@@ -110,3 +110,24 @@ func eachLine(r io.Reader, fn func([]byte) error) error {
 		}
 	}
 }
+
+// extractItemLDIF writes LDIF that creates one object again, or a subtree, with its links
+// and those of others to it.
+func (x *extraction) extractItemLDIF(ctx context.Context, root *os.Root, name string, record *ad.Record) error {
+	replaced, err := x.replaced(ctx)
+	if err != nil {
+		return err
+	}
+	chosen := func(dn string) bool { return dn == record.DN }
+	if x.flags.subtree {
+		chosen = func(dn string) bool { return ad.Below(dn, record.DN) }
+	}
+	options := ad.ImportOptions{
+		Select:  func(r *ad.Record) bool { return r.GUID == record.GUID || chosen(r.DN) },
+		LinksTo: func(dn string) bool { return strings.EqualFold(dn, record.DN) || chosen(dn) },
+		Explain: true,
+	}
+	return x.write(root, name+".ldif", func(w io.Writer) error {
+		return ad.WriteImportLDIF(w, func(fn func(*ad.Record) error) error { return x.records(ctx, replaced, fn) }, options)
+	})
+}

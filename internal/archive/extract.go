@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"syscall"
+	"time"
 
 	"infrabackup/internal/fault"
 )
@@ -19,16 +20,26 @@ import (
 // A symbolic link below root that leads out of it is not followed.
 //
 // Files become readable by the owner only, with the execute bit they had; they keep
-// their time. When a file cannot be written whole it is removed; files before it
+// their time, or the nearest one that the file system below root has. When a file cannot be written whole it is removed; files before it
 // stay.
 func Extract(r io.Reader, root *os.Root, limits Limits, keep func(Entry) bool) (files int64, err error) {
+	return ExtractNoting(r, root, limits, keep, nil)
+}
+
+// ExtractNoting is [Extract] and calls inexact for each file whose time the file system
+// could not keep, with the one that it has now.
+func ExtractNoting(r io.Reader, root *os.Root, limits Limits, keep func(Entry) bool, inexact func(Entry, time.Time)) (files int64, err error) {
 	buf := make([]byte, 256<<10)
 	err = Walk(r, limits, func(e Entry, body io.Reader) error {
 		if keep != nil && !keep(e) {
 			return nil
 		}
-		if err := extractFile(root, e, body, buf); err != nil {
+		kept, err := extractFile(root, e, body, buf)
+		if err != nil {
 			return err
+		}
+		if inexact != nil && kept.Unix() != e.ModTime.Unix() {
+			inexact(e, kept)
 		}
 		files++
 		return nil
@@ -36,15 +47,15 @@ func Extract(r io.Reader, root *os.Root, limits Limits, keep func(Entry) bool) (
 	return files, err
 }
 
-func extractFile(root *os.Root, e Entry, body io.Reader, buf []byte) (err error) {
+func extractFile(root *os.Root, e Entry, body io.Reader, buf []byte) (kept time.Time, err error) {
 	if dir := path.Dir(e.Path); dir != "." {
 		if err := root.MkdirAll(dir, 0o700); err != nil {
-			return localError("make the folder of", e.Path, err)
+			return kept, localError("make the folder of", e.Path, err)
 		}
 	}
 	f, err := root.OpenFile(e.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600|e.Mode&0o100)
 	if err != nil {
-		return localError("create", e.Path, err)
+		return kept, localError("create", e.Path, err)
 	}
 	defer func() {
 		if err != nil {
@@ -56,12 +67,16 @@ func extractFile(root *os.Root, e Entry, body io.Reader, buf []byte) (err error)
 		err = fault.Newf(fault.BackupDamaged, "%q has %d of %d bytes in the part", e.Path, n, e.Size)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("extract %q: %w", e.Path, err)
+		return kept, fmt.Errorf("extract %q: %w", e.Path, err)
 	}
-	if err := root.Chtimes(e.Path, e.ModTime, e.ModTime); err != nil {
-		return localError("set the time of", e.Path, err)
+	if err := setTime(root, e.Path, e.ModTime); err != nil {
+		return kept, localError("set the time of", e.Path, err)
 	}
-	return nil
+	info, err := root.Lstat(e.Path)
+	if err != nil {
+		return kept, localError("look at", e.Path, err)
+	}
+	return info.ModTime(), nil
 }
 
 func localError(doing, name string, err error) error {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"time"
 
 	"infrabackup/internal/backup"
@@ -26,6 +25,8 @@ const (
 	// maxBatchItems bounds the catalogue entries that wait for their batch, and
 	// maxBatchLinks the aliases and references in them.
 	maxBatchItems = 16 << 10
+	// maxSeconds bounds times of files, on both sides of 1970: those beyond become 1970.
+	maxSeconds    = 1 << 55
 	maxBatchLinks = 16 << 10
 )
 
@@ -258,7 +259,8 @@ func (w *Writer) header(path string, size int64, mode fs.FileMode, modTime time.
 		return 0, err
 	}
 	h := tar.Header{Typeflag: tar.TypeReg, Name: path, Size: size, Mode: int64(mode.Perm())}
-	if seconds := modTime.Unix(); !modTime.IsZero() && seconds > math.MinInt32 && seconds < 1<<40 {
+	// Any time that a file system keeps; package time's own limits lie further out.
+	if seconds := modTime.Unix(); !modTime.IsZero() && seconds > -maxSeconds && seconds < maxSeconds {
 		h.ModTime = time.Unix(seconds, 0).UTC()
 	}
 	if err := w.tar.WriteHeader(&h); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/roots"
 	"infrabackup/internal/secret"
 )
 
@@ -104,9 +105,8 @@ func (c Config) validate() (target, error) {
 		}
 	}
 	if len(c.CACertificates) > 0 {
-		t.roots = x509.NewCertPool()
-		if !t.roots.AppendCertsFromPEM(c.CACertificates) {
-			return t, invalid("the file with the CAs holds no certificate in PEM")
+		if t.roots, err = roots.Pool(c.CACertificates); err != nil {
+			return t, fault.New(fault.ConfigInvalid, "the file with the CAs of the stamp cannot be used", err)
 		}
 	}
 	if c.Resolver != "" {

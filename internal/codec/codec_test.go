@@ -153,7 +153,7 @@ func TestParseKeyring(t *testing.T) {
 		"URL-safe alphabet":  {"k " + strings.Repeat("_", 43) + "=\n", "line 1"},
 		"twice":              {a + a, `line 2: key id "a" stands twice`},
 		"too many":           {many.String(), "more than 256 keys"},
-		"byte order mark":    {"\ufeff" + a, "line 1"},
+		"UTF-16":             {"\xff\xfea\x00", "UTF-16"},
 		"NUL":                {"a\x00 x", "line 1"},
 		"endless line":       {strings.Repeat("a", maxKeyFileBytes), "token too long"},
 		"larger than bounds": {strings.Repeat("#", maxKeyFileBytes+1), "longer than"},

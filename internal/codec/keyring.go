@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/secret"
 )
 
 const (
@@ -90,6 +91,10 @@ func readKeyFile(path string) ([]byte, fs.FileInfo, error) {
 func ParseKeyring(data []byte) (*Keyring, error) {
 	if len(data) > maxKeyFileBytes {
 		return nil, fmt.Errorf("longer than %d bytes", maxKeyFileBytes)
+	}
+	data, err := secret.Text(data)
+	if err != nil {
+		return nil, err
 	}
 	ring := &Keyring{keys: map[string][keyBytes]byte{}}
 	lines := bufio.NewScanner(bytes.NewReader(data))

@@ -26,6 +26,9 @@ func Load(path string, hostname func() (string, error)) (*Worker, error) {
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "the configuration file cannot be read", err)
 	}
+	if data, err = secret.Text(data); err != nil {
+		return nil, fault.New(fault.ConfigInvalid, path+" cannot be used", err)
+	}
 	base, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "the folder of configuration file "+path+" is unknown", err)
@@ -186,12 +189,15 @@ func (w *Worker) checkFiles(lines map[string]int) error {
 }
 
 // ReadSecret reads a secret that stands alone in a file, without the line end
-// after it. The file must be readable by its owner only, at most 16 KiB long, and
+// after it and without a byte order mark in front. The file must be readable by its owner only, at most 16 KiB long, and
 // hold one line. Errors are CONFIG_INVALID faults and never show the content.
 func ReadSecret(path string) (secret.String, error) {
 	data, err := readOwners(path, maxSecretBytes)
 	if err != nil {
 		return secret.String{}, err
+	}
+	if data, err = secret.Text(data); err != nil {
+		return secret.String{}, fault.New(fault.ConfigInvalid, path+" cannot be used", err)
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	switch {

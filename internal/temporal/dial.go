@@ -3,7 +3,6 @@ package temporal
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/roots"
 )
 
 // maxPEMBytes bounds the CA file: the whole bundle of a Linux distribution has
@@ -132,9 +132,8 @@ func (t TLS) config() (*tls.Config, error) {
 		if err != nil {
 			return nil, fault.New(fault.ConfigInvalid, "the CA file for Temporal cannot be read", err)
 		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fault.Newf(fault.ConfigInvalid, "the CA file %s for Temporal holds no PEM certificate", t.CAFile)
+		if config.RootCAs, err = roots.Pool(pem); err != nil {
+			return nil, fault.New(fault.ConfigInvalid, "the CA file "+t.CAFile+" for Temporal cannot be used", err)
 		}
 	}
 	return config, nil

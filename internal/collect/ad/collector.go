@@ -93,10 +93,10 @@ func (r *reading) checkRights(ctx context.Context, dn string) error {
 	if head == nil {
 		return fault.New(fault.SourceAccessDenied, what+": the account does not see it", nil)
 	}
-	if len(head.GetRawAttributeValue("nTSecurityDescriptor")) == 0 {
+	if len(head.raw("nTSecurityDescriptor")) == 0 {
 		return fault.New(fault.SourceAccessDenied, what+": the account lacks the right Read Permissions, so security descriptors would be missing", nil)
 	}
-	for _, value := range head.GetAttributeValues("wellKnownObjects") {
+	for _, value := range head.texts("wellKnownObjects") {
 		if len(value) <= len(deletedObjects) || !strings.EqualFold(value[:len(deletedObjects)], deletedObjects) {
 			continue
 		}
@@ -106,7 +106,7 @@ func (r *reading) checkRights(ctx context.Context, dn string) error {
 		}
 		// Windows hides the container from those who may not look into it, Samba shows
 		// its name without attributes.
-		if container == nil || len(container.GetRawAttributeValue("objectGUID")) == 0 {
+		if container == nil || len(container.raw("objectGUID")) == 0 {
 			return fault.New(fault.SourceAccessDenied, what+": the account lacks the rights List Contents and Read Property on "+value[len(deletedObjects):], nil)
 		}
 	}
@@ -123,6 +123,7 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Cap
 		return capture, err
 	}
 	defer r.conn.close()
+	r.conn.limit = maxMessage // from now on, objects with large links come
 	if err := r.everything(ctx); err != nil {
 		return capture, err
 	}

@@ -3,7 +3,6 @@ package ad
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"net"
 	"net/url"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/roots"
 	"infrabackup/internal/secret"
 )
 
@@ -80,9 +80,9 @@ func New(c Config) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(c.CACertificates) {
-		return nil, fault.New(fault.ConfigInvalid, "the AD source names no CA certificate in PEM", nil)
+	authorities, err := roots.Pool(c.CACertificates)
+	if err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "the file with the CA certificates of the AD source cannot be used", err)
 	}
 	if c.PageSize == 0 {
 		c.PageSize = defaultPageSize
@@ -119,7 +119,7 @@ func New(c Config) (*Collector, error) {
 	}
 	return &Collector{
 		config: c, host: host, address: address,
-		tls: &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12},
+		tls: tlsConfig(host, authorities),
 	}, nil
 }
 

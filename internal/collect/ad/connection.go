@@ -1,12 +1,15 @@
 package ad
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
+	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
 	"infrabackup/internal/fault"
@@ -17,13 +20,16 @@ import (
 var errStalled = errors.New("the domain controller does not answer in time")
 
 // connection is one LDAPS connection that is logged in. It serves one request at a
-// time: the library would wait for ever if a second one were sent before all
-// answers of the first were taken.
+// time, from one goroutine. It reads answers itself rather than through a library,
+// because what comes is not to be trusted: a general BER parser makes some 150 bytes of
+// every two, and copies what lies deep once for each level.
 type connection struct {
-	ldap  *ldap.Conn
 	raw   net.Conn
+	in    *bufio.Reader
 	host  string
 	stall time.Duration
+	limit int   // of one message, in bytes
+	id    int64 // of the request that is under way
 }
 
 // dial connects, verifies the certificate and logs in once. A refused login is not
@@ -41,26 +47,99 @@ func (c *Collector) dial(ctx context.Context) (*connection, error) {
 		_ = plain.Close() // nothing was sent
 		return nil, explainDial(ctx, what, err)
 	}
-	l := &connection{raw: secured, host: c.host, stall: c.config.StallTimeout}
-	l.ldap = ldap.NewConn(&boundedConn{Conn: secured, stall: c.config.StallTimeout}, true)
-	l.ldap.Start()
+	l := &connection{
+		raw: secured, in: bufio.NewReaderSize(secured, 64<<10), host: c.host, stall: c.config.StallTimeout, limit: maxGreeting,
+	}
 	release := l.bindTo(limited)
-	err = l.ldap.Bind(c.config.Username, c.config.Password.Reveal())
+	err = l.bind(c.config.Username, c.config.Password.Reveal())
 	release()
 	if err != nil {
 		l.close()
 		what := c.host + " refused " + c.config.Username
 		var answer *ldap.Error
-		if limited.Err() != nil || !errors.As(err, &answer) || answer.ResultCode >= ldap.ErrorNetwork {
+		switch {
+		case limited.Err() == nil && errors.Is(err, errMalformed):
+			return nil, fault.New(fault.SourceInvalid, c.address+" does not answer like a domain controller", err)
+		case limited.Err() != nil || !errors.As(err, &answer):
 			return nil, explainDial(ctx, what+" without an answer", err)
 		}
 		return nil, explain(ctx, what, err)
 	}
+	l.limit = maxPlainMessage
 	return l, nil
 }
 
-// bindTo makes the connection end with ctx, which also ends whatever the library
-// waits for. Release undoes it.
+// bind logs in with name and password (RFC 4511, 4.2).
+func (l *connection) bind(name, password string) error {
+	request := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationBindRequest, nil, "")
+	request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 3, ""))
+	request.AppendChild(octetString(name))
+	request.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, password, ""))
+	if err := l.send(request, nil); err != nil {
+		return err
+	}
+	m, err := l.receive()
+	if err != nil {
+		return err
+	}
+	if m.op != tagBindAnswer {
+		return malformed("0x%02x as answer to a login", m.op)
+	}
+	return parseResult(m.body)
+}
+
+func octetString(s string) *ber.Packet {
+	return ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, s, "")
+}
+
+// send begins a request.
+func (l *connection) send(op *ber.Packet, controls []ldap.Control) error {
+	l.id++
+	p := ber.NewSequence("")
+	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, l.id, ""))
+	p.AppendChild(op)
+	if len(controls) > 0 {
+		list := ber.Encode(ber.ClassContext, ber.TypeConstructed, 0, nil, "")
+		for _, c := range controls {
+			list.AppendChild(c.Encode())
+		}
+		p.AppendChild(list)
+	}
+	if err := l.raw.SetWriteDeadline(time.Now().Add(l.stall)); err != nil {
+		return err
+	}
+	_, err := l.raw.Write(p.Bytes())
+	return err
+}
+
+// receive reads the next answer to the request that is under way.
+func (l *connection) receive() (ldapMessage, error) {
+	m, err := readMessage(l.in, l.limit)
+	if err != nil {
+		return m, err
+	}
+	switch {
+	case m.id == 0 && m.op == tagExtended:
+		// A notice of disconnection is the only one without a request (RFC 4511, 4.4).
+		return m, fmt.Errorf("the server ends the connection: %w", parseResultOrNone(m.body))
+	case m.id != l.id:
+		return m, malformed("a message with the number %d instead of %d", m.id, l.id)
+	}
+	return m, nil
+}
+
+var errNoReason = errors.New("it gives no reason")
+
+// parseResultOrNone is for results whose code is no answer to what was asked.
+func parseResultOrNone(body []byte) error {
+	if err := parseResult(body); err != nil {
+		return errors.New(err.Error())
+	}
+	return errNoReason
+}
+
+// bindTo makes the connection end with ctx, which also ends reading and writing.
+// Release undoes it.
 func (l *connection) bindTo(ctx context.Context) (release func() bool) {
 	return context.AfterFunc(ctx, l.cut)
 }
@@ -69,13 +148,5 @@ func (l *connection) bindTo(ctx context.Context) (release func() bool) {
 // nothing: the directory is only read.
 func (l *connection) cut() { _ = l.raw.Close() }
 
-// close ends the connection and the library's goroutines.
-func (l *connection) close() {
-	l.cut()
-	_ = l.ldap.Close() // reports that the connection is closed already
-}
-
-// lost says why a connection that should stand does not.
-func (l *connection) lost(what string) error {
-	return fault.New(fault.SourceIncomplete, what+": the connection was lost", l.ldap.GetLastError())
-}
+// close ends the connection.
+func (l *connection) close() { l.cut() }

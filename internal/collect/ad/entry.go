@@ -9,8 +9,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/go-ldap/ldap/v3"
-
 	"infrabackup/internal/fault"
 )
 
@@ -28,13 +26,13 @@ type found struct {
 }
 
 // newFound makes a record of an answer. Names say which attributes hold names.
-func newFound(e *ldap.Entry, context string, names nameAttributes) (*found, error) {
-	dn, named := splitExtended([]byte(e.DN))
+func newFound(e *ldapEntry, context string, names nameAttributes) (*found, error) {
+	dn, named := splitExtended([]byte(e.dn))
 	if len(dn) == 0 || !utf8.Valid(dn) {
-		return nil, fault.Newf(fault.SourceInvalid, "an object of %s has a name that is not text: %.100q", context, e.DN)
+		return nil, fault.Newf(fault.SourceInvalid, "an object of %s has a name that is not text: %.100q", context, e.dn)
 	}
 	f := &found{record: Record{DN: string(dn), NamingContext: context}}
-	for _, a := range e.Attributes {
+	for _, a := range e.attributes {
 		if err := f.add(a, names); err != nil {
 			return nil, err
 		}
@@ -57,8 +55,8 @@ func newFound(e *ldap.Entry, context string, names nameAttributes) (*found, erro
 }
 
 // add takes an attribute of the answer.
-func (f *found) add(a *ldap.EntryAttribute, names nameAttributes) error {
-	name, cut, err := parseRange(a.Name)
+func (f *found) add(a ldapAttribute, names nameAttributes) error {
+	name, cut, err := parseRange(a.name)
 	if err != nil {
 		return fault.New(fault.SourceInvalid, f.record.DN, err)
 	}
@@ -66,7 +64,7 @@ func (f *found) add(a *ldap.EntryAttribute, names nameAttributes) error {
 		cut.name = name
 		f.cut = append(f.cut, *cut)
 	}
-	if len(a.ByteValues) == 0 {
+	if len(a.values) == 0 {
 		return nil // such as the empty member that stands beside member;range=0-1499
 	}
 	if !validAttributeName(name) {
@@ -75,7 +73,7 @@ func (f *found) add(a *ldap.EntryAttribute, names nameAttributes) error {
 	if slices.ContainsFunc(f.record.Attributes, func(other Attribute) bool { return other.Name == name }) {
 		return fault.Newf(fault.SourceInvalid, "%s has attribute %s twice", f.record.DN, name)
 	}
-	f.record.Attributes = append(f.record.Attributes, newAttribute(name, a.ByteValues, names))
+	f.record.Attributes = append(f.record.Attributes, newAttribute(name, a.values, names))
 	return nil
 }
 

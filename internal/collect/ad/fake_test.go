@@ -55,6 +55,9 @@ type fakeDC struct {
 	// objects. It may answer itself and say so, or end the connection by returning
 	// an error.
 	onSearch func(q *fakeQuery) (answered bool, err error)
+	// onBind, when not nil, answers a login.
+	onBind func(conn net.Conn, id int64) error
+
 	// afterEntry, when not nil, is called after each entry of such a search.
 	afterEntry func(q *fakeQuery, sent int) error
 
@@ -84,8 +87,13 @@ func (q *fakeQuery) whole() bool { return q.scope == ldap.ScopeWholeSubtree }
 
 func newFakeDC(t *testing.T) *fakeDC {
 	t.Helper()
-	d := &fakeDC{usn: 1000, invocation: 1, controls: []string{oidPaging, oidSDFlags, oidShowDeleted, oidExtendedDN, oidShowRecycled}}
 	cert, ca := fakeCertificate(t)
+	return newFakeDCWith(t, cert, ca)
+}
+
+func newFakeDCWith(t *testing.T, cert tls.Certificate, ca []byte) *fakeDC {
+	t.Helper()
+	d := &fakeDC{usn: 1000, invocation: 1, controls: []string{oidPaging, oidSDFlags, oidShowDeleted, oidExtendedDN, oidShowRecycled}}
 	d.ca = ca
 	var err error
 	d.listener, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
@@ -190,6 +198,12 @@ func (d *fakeDC) serve(conn net.Conn) {
 		switch op.Tag {
 		case ldap.ApplicationBindRequest:
 			d.binds.Add(1)
+			if d.onBind != nil {
+				if err := d.onBind(conn, id); err != nil {
+					return
+				}
+				continue
+			}
 			code := 0
 			if op.Children[1].Value != fakeUser || op.Children[2].Data.String() != fakePassword {
 				code = ldap.LDAPResultInvalidCredentials

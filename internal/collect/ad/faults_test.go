@@ -1,7 +1,6 @@
 package ad
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -311,36 +310,3 @@ func TestNewRefuses(t *testing.T) {
 		})
 	}
 }
-
-func FuzzBoundedConn(f *testing.F) {
-	f.Add(message(1, result(ldap.ApplicationSearchResultDone, 0)), 3)
-	f.Add([]byte{0x30, 0x84, 0xff, 0xff, 0xff, 0xff}, 1)
-	f.Fuzz(func(t *testing.T, stream []byte, chunk int) {
-		if chunk < 1 || chunk > 4096 {
-			return
-		}
-		b := &boundedConn{Conn: streamConn{r: bytes.NewReader(stream)}}
-		var got []byte
-		p := make([]byte, chunk)
-		for {
-			n, err := b.Read(p)
-			got = append(got, p[:n]...)
-			if err != nil {
-				break
-			}
-			if b.left > maxMessage {
-				t.Fatal("a message is larger than allowed")
-			}
-		}
-		if !bytes.HasPrefix(stream, got) {
-			t.Fatal("bytes changed")
-		}
-	})
-}
-
-type streamConn struct {
-	net.Conn
-	r io.Reader
-}
-
-func (s streamConn) Read(p []byte) (int, error) { return s.r.Read(p) }

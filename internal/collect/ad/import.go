@@ -22,6 +22,11 @@ type ImportOptions struct {
 	OmitLinks bool
 	// OmitObjects leaves out the first half, for objects that are there again.
 	OmitObjects bool
+	// LinksTo, when not nil, also writes links of objects that are not selected: those
+	// to distinguished names for which it is true.
+	LinksTo func(dn string) bool
+	// Explain adds comments that say what is lost.
+	Explain bool
 }
 
 // permissiveModify makes adding a value that is there no error (MS-ADTS
@@ -49,12 +54,23 @@ func WriteImportLDIF(w io.Writer, records Records, o ImportOptions) error {
 	if err != nil {
 		return err
 	}
+	s.linksTo = o.LinksTo
 	l := newLDIF(w)
+	if o.Explain {
+		l.preamble()
+	}
 	if !o.OmitObjects {
 		for _, level := range s.levels {
 			err := records(func(r *Record) error {
-				if depth(r.DN) == level && s.creatable(r) {
+				switch {
+				case depth(r.DN) != level:
+				case s.creatable(r):
+					if o.Explain {
+						s.explain(l, r)
+					}
 					s.writeObject(l, r)
+				case o.Explain && (s.selected == nil || s.selected(r)):
+					s.explainMissing(l, r)
 				}
 				return l.err
 			})
@@ -114,6 +130,7 @@ type definitions struct {
 	attributes map[string]definition
 	system     map[string]bool // classes that only the system instantiates
 	selected   func(*Record) bool
+	linksTo    func(dn string) bool
 	levels     []int // depths of creatable objects, ascending
 }
 
@@ -134,7 +151,9 @@ func learn(records Records, selected func(*Record) bool) (*definitions, error) {
 			}
 		case r.has("objectClass", "classSchema") && only:
 			s.system[name] = true
-		case r.DN != r.NamingContext:
+		}
+		// Those of which nothing will be written cost a reading, and nothing else.
+		if selected == nil && !r.Deleted || selected != nil && selected(r) {
 			levels[depth(r.DN)] = true
 		}
 		return nil
@@ -196,14 +215,20 @@ func (s *definitions) creatable(r *Record) bool {
 	return !s.system[strings.ToLower(class)]
 }
 
+// leaves reports whether an attribute is no part of an add record.
+func (s *definitions) leaves(attribute string) bool {
+	name := strings.ToLower(attribute)
+	d, known := s.attributes[name]
+	return name != "objectclass" && (!known || d.refused || d.link != 0 || ownAttributes[name])
+}
+
 // writeObject writes an add record with the attributes that are no links.
 func (s *definitions) writeObject(l *ldif, r *Record) {
 	l.line("dn", []byte(r.DN))
 	l.text("changetype: add\n")
 	for _, a := range r.Attributes {
 		name := strings.ToLower(a.Name)
-		d, known := s.attributes[name]
-		if name != "objectclass" && (!known || d.refused || d.link != 0 || ownAttributes[name]) {
+		if s.leaves(a.Name) {
 			continue
 		}
 		for _, value := range a.Values {
@@ -215,44 +240,3 @@ func (s *definitions) writeObject(l *ldif, r *Record) {
 	}
 	l.text("\n")
 }
-
-// writeLinks writes a modify record with the forward links. It adds and never
-// replaces, so links that are there stay.
-func (s *definitions) writeLinks(l *ldif, r *Record) {
-	if !s.wanted(r) || r.has("objectClass", "attributeSchema") || r.has("objectClass", "classSchema") {
-		return
-	}
-	begun := false
-	for _, a := range r.Attributes {
-		d := s.attributes[strings.ToLower(a.Name)]
-		if d.refused || d.link == 0 || d.link%2 != 0 || ownAttributes[strings.ToLower(a.Name)] {
-			continue
-		}
-		started := false
-		for _, value := range a.Values {
-			if strings.Contains(string(value), deletedMark) {
-				continue
-			}
-			if !begun {
-				l.line("dn", []byte(r.DN))
-				l.text("control: " + permissiveModify + " true\nchangetype: modify\n")
-				begun = true
-			}
-			if !started {
-				l.text("add: " + a.Name + "\n")
-				started = true
-			}
-			l.line(a.Name, value)
-		}
-		if started {
-			l.text("-\n")
-		}
-	}
-	if begun {
-		l.text("\n")
-	}
-}
-
-// deletedMark stands in the name of a deleted object: a line feed, DEL: and its
-// GUID (MS-ADTS 3.1.1.5.5.1.3), the line feed as RFC 4514 escapes it.
-const deletedMark = `\0ADEL:`

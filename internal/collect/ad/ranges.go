@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/go-ldap/ldap/v3"
-
 	"infrabackup/internal/fault"
 )
 
@@ -63,7 +61,7 @@ func (r *reading) readRest(ctx context.Context, f *found, have valueRange) (same
 		if err != nil {
 			return false, err
 		}
-		if e == nil || e.GetAttributeValue("uSNChanged") != strconv.FormatUint(f.changed, 10) {
+		if e == nil || e.text("uSNChanged") != strconv.FormatUint(f.changed, 10) {
 			return false, nil
 		}
 		values, got, err := rangeOf(e, have.name)
@@ -100,14 +98,14 @@ func appendValues(a *Attribute, more Attribute) (size int) {
 }
 
 // rangeOf finds the part of an attribute's values in an answer.
-func rangeOf(e *ldap.Entry, attribute string) ([][]byte, *valueRange, error) {
-	for _, a := range e.Attributes {
-		name, r, err := parseRange(a.Name)
+func rangeOf(e *ldapEntry, attribute string) ([][]byte, *valueRange, error) {
+	for _, a := range e.attributes {
+		name, r, err := parseRange(a.name)
 		if err != nil {
 			return nil, nil, err
 		}
 		if name == attribute && r != nil {
-			return a.ByteValues, r, nil
+			return a.values, r, nil
 		}
 	}
 	return nil, nil, fmt.Errorf("the answer has no range of %s", attribute)

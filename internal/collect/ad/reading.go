@@ -79,7 +79,7 @@ func (r *reading) readTree(ctx context.Context, base, namingContext, filter stri
 		base: base, scope: ldap.ScopeWholeSubtree, filter: filter,
 		attributes: r.attributes(), controls: r.controls, pageSize: r.config.PageSize,
 		referral: r.refer,
-		entry: func(e *ldap.Entry) (bool, error) {
+		entry: func(e *ldapEntry) (bool, error) {
 			f, err := newFound(e, namingContext, r.names)
 			if err != nil {
 				return false, err

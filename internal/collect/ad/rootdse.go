@@ -50,13 +50,13 @@ func (l *connection) readRootDSE(ctx context.Context) (*rootDSE, error) {
 		return nil, fault.New(fault.SourceInvalid, what, nil)
 	}
 	r := &rootDSE{
-		domain: e.GetAttributeValue("defaultNamingContext"), schema: e.GetAttributeValue("schemaNamingContext"),
-		configuration: e.GetAttributeValue("configurationNamingContext"),
-		service:       e.GetAttributeValue("dsServiceName"), server: e.GetAttributeValue("dnsHostName"),
-		controls: e.GetAttributeValues("supportedControl"),
+		domain: e.text("defaultNamingContext"), schema: e.text("schemaNamingContext"),
+		configuration: e.text("configurationNamingContext"),
+		service:       e.text("dsServiceName"), server: e.text("dnsHostName"),
+		controls: e.texts("supportedControl"),
 	}
-	held := e.GetAttributeValues("namingContexts")
-	r.usn, err = strconv.ParseUint(e.GetAttributeValue("highestCommittedUSN"), 10, 64)
+	held := e.texts("namingContexts")
+	r.usn, err = strconv.ParseUint(e.text("highestCommittedUSN"), 10, 64)
 	if err != nil || r.domain == "" || r.schema == "" || r.configuration == "" || r.service == "" || len(held) == 0 {
 		return nil, fault.Newf(fault.SourceInvalid, "%s is not an Active Directory domain controller: its root names no domain, schema or USN", l.host)
 	}
@@ -100,7 +100,7 @@ func (l *connection) readInvocation(ctx context.Context, r *rootDSE) (string, er
 	if e == nil {
 		return "", fault.New(fault.SourceAccessDenied, what+": "+r.service+" is not shown to the account", nil)
 	}
-	id, ok := formatGUID(e.GetRawAttributeValue("invocationId"))
+	id, ok := formatGUID(e.raw("invocationId"))
 	if !ok {
 		return "", fault.New(fault.SourceAccessDenied, what, nil)
 	}
@@ -139,6 +139,9 @@ func (r *rootDSE) supports(oid string) bool { return slices.Contains(r.controls,
 
 // dnsDomain turns DC=corp,DC=example into corp.example, "" when it is no such name.
 func dnsDomain(dn string) string {
+	if len(dn) > maxReferral {
+		return ""
+	}
 	parsed, err := ldap.ParseDN(dn)
 	if err != nil {
 		return ""

@@ -112,9 +112,9 @@ func (r *reading) readRenamed(ctx context.Context, guid, namingContext string) e
 	err := r.conn.run(ctx, search{
 		what: what, base: "<GUID=" + guid + ">", scope: ldap.ScopeWholeSubtree, filter: "(objectClass=*)",
 		attributes: []string{"objectGUID"}, controls: r.controls, pageSize: r.config.PageSize,
-		entry: func(e *ldap.Entry) (bool, error) {
-			dn, _ := splitExtended([]byte(e.DN))
-			raw := e.GetRawAttributeValue("objectGUID")
+		entry: func(e *ldapEntry) (bool, error) {
+			dn, _ := splitExtended([]byte(e.dn))
+			raw := e.raw("objectGUID")
 			id, ok := formatGUID(raw)
 			if !ok {
 				return false, fault.Newf(fault.SourceInvalid, "%s has no objectGUID", dn)

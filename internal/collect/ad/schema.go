@@ -28,15 +28,15 @@ func (l *connection) readSchema(ctx context.Context, root *rootDSE, pageSize int
 	err := l.run(ctx, search{
 		what: what, base: root.schema, scope: ldap.ScopeSingleLevel, filter: "(objectClass=attributeSchema)",
 		attributes: []string{"lDAPDisplayName", "attributeSyntax"}, pageSize: pageSize,
-		entry: func(e *ldap.Entry) (bool, error) {
-			name := strings.ToLower(e.GetAttributeValue("lDAPDisplayName"))
+		entry: func(e *ldapEntry) (bool, error) {
+			name := strings.ToLower(e.text("lDAPDisplayName"))
 			if known[name] {
 				return false, nil
 			}
 			if known[name] = true; len(known) > maxSchemaAttributes {
 				return false, fault.Newf(fault.LimitExceeded, "the schema has more than %d attributes", maxSchemaAttributes)
 			}
-			if dnSyntaxes[e.GetAttributeValue("attributeSyntax")] {
+			if dnSyntaxes[e.text("attributeSyntax")] {
 				names[name] = true
 			}
 			return true, nil

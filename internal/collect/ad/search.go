@@ -2,9 +2,11 @@ package ad
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
 	"infrabackup/internal/fault"
@@ -28,7 +30,7 @@ type search struct {
 	// entry is called for each object. Fresh says that this search did not give it
 	// before; pages full of objects that are not fresh end the search, because a
 	// server that repeats itself never ends.
-	entry func(e *ldap.Entry) (fresh bool, err error)
+	entry func(e *ldapEntry) (fresh bool, err error)
 	// referral, when not nil, is called for each place that the server refers to.
 	referral func(url string)
 	// page, when not nil, is called after each page, when other requests may be
@@ -38,10 +40,8 @@ type search struct {
 
 // run reads all pages and returns nil only when the last one proved to be the last.
 //
-// What the library reports as the end of a search is no proof: it says so as well
-// when the connection is gone, the context has ended, or the paging control is
-// missing from the answer. So each page must bring the control and leave the
-// connection standing, and the last must bring an empty cookie (RFC 2696, 3).
+// That a server ends its answer is no proof. So each page must bring the paging
+// control, and the last must bring an empty cookie (RFC 2696, 3).
 func (l *connection) run(ctx context.Context, s search) error {
 	var cookie []byte
 	for empty := 0; ; {
@@ -93,60 +93,121 @@ func (l *connection) readPage(ctx context.Context, s search, paging *ldap.Contro
 	if paging != nil {
 		controls = append([]ldap.Control{paging}, controls...)
 	}
-	request := ldap.NewSearchRequest(s.base, s.scope, ldap.NeverDerefAliases, 0, 0, false, s.filter, s.attributes, controls)
-	answers := l.ldap.SearchAsync(limited, request, 0)
-	var last *ldap.ControlPaging
-	for answers.Next() {
+	end, err = l.ask(s, controls, silence, paging != nil)
+	switch {
+	case limited.Err() != nil && ctx.Err() == nil:
+		return end, fault.New(fault.SourceUnreachable, s.what, context.Cause(limited))
+	case ctx.Err() != nil:
+		return end, fmt.Errorf("%s: %w", s.what, ctx.Err())
+	}
+	var refusal *consumerError
+	if errors.As(err, &refusal) {
+		return end, refusal.err
+	}
+	if err != nil {
+		return end, explain(ctx, s.what, err)
+	}
+	return end, nil
+}
+
+// consumerError carries an error of a search's functions past the explanations of
+// the server's.
+type consumerError struct{ err error }
+
+// Error implements error.
+func (c *consumerError) Error() string { return c.err.Error() }
+
+// ask sends the search and reads its answers up to the last. Silence runs while an
+// answer is waited for.
+func (l *connection) ask(s search, controls []ldap.Control, silence *time.Timer, paged bool) (end pageEnd, err error) {
+	request, err := s.request()
+	if err != nil {
+		return end, err
+	}
+	if err := l.send(request, controls); err != nil {
+		return end, err
+	}
+	for {
+		m, err := l.receive()
+		if err != nil {
+			return end, err
+		}
 		silence.Stop()
-		switch e := answers.Entry(); {
-		case e != nil:
+		switch m.op {
+		case tagEntry:
+			e, err := parseEntry(m.body)
+			if err != nil {
+				return end, err
+			}
 			end.entries++
 			fresh, err := s.entry(e)
 			if err != nil {
-				return end, err
+				return end, &consumerError{err}
 			}
 			if fresh {
 				end.fresh++
 			}
-		case answers.Referral() != "":
-			if s.referral != nil {
-				s.referral(answers.Referral())
+		case tagReference:
+			url, err := parseReference(m.body)
+			if err != nil {
+				return end, err
 			}
+			if s.referral != nil && url != "" {
+				s.referral(url)
+			}
+		case tagSearchDone:
+			if err := parseResult(m.body); err != nil || !paged {
+				return end, err
+			}
+			cookie, ok, err := pagingCookie(m.controls)
+			if err == nil && !ok {
+				err = errNoPaging
+			}
+			end.cookie = cookie
+			return end, err
 		default:
-			if c, ok := ldap.FindControl(answers.Controls(), ldap.ControlTypePaging).(*ldap.ControlPaging); ok {
-				last = c
-			}
+			return end, malformed("0x%02x as answer to a search", m.op)
 		}
 		silence.Reset(l.stall)
 	}
-	if limited.Err() != nil && ctx.Err() == nil {
-		return end, fault.New(fault.SourceUnreachable, s.what, context.Cause(limited))
+}
+
+var errNoPaging = errors.New("the answer has no paging control, so its end is not proved")
+
+// request encodes a SearchRequest (RFC 4511, 4.5.1).
+func (s search) request() (*ber.Packet, error) {
+	filter, err := ldap.CompileFilter(s.filter)
+	if err != nil {
+		return nil, fault.New(fault.Internal, s.what, err)
 	}
-	switch err := answers.Err(); {
-	case ctx.Err() != nil:
-		return end, fmt.Errorf("%s: %w", s.what, ctx.Err())
-	case err != nil:
-		return end, explain(ctx, s.what, err)
-	case l.ldap.IsClosing():
-		return end, l.lost(s.what)
-	case paging == nil:
-		return end, nil
-	case last == nil:
-		return end, fault.New(fault.SourceIncomplete, s.what+": the answer has no paging control, so its end is not proved", nil)
+	number := func(tag ber.Tag, n int) *ber.Packet {
+		return ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, tag, n, "")
 	}
-	end.cookie = last.Cookie
-	return end, nil
+	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchRequest, nil, "")
+	p.AppendChild(octetString(s.base))
+	p.AppendChild(number(ber.TagEnumerated, s.scope))
+	p.AppendChild(number(ber.TagEnumerated, ldap.NeverDerefAliases))
+	p.AppendChild(number(ber.TagInteger, 0)) // no limit of ours on the number
+	p.AppendChild(number(ber.TagInteger, 0)) // nor on the time
+	p.AppendChild(ber.NewLDAPBoolean(ber.ClassUniversal, ber.TypePrimitive, ber.TagBoolean, false, ""))
+	p.AppendChild(filter)
+	attributes := ber.NewSequence("")
+	for _, a := range s.attributes {
+		attributes.AppendChild(octetString(a))
+	}
+	p.AppendChild(attributes)
+	return p, nil
 }
 
 // readObject reads one object by its name. It returns nil without an error when
 // there is none that the account may see. One entry is all of the answer, so no
 // paging is asked for, which controllers do not answer at their root.
-func (l *connection) readObject(ctx context.Context, what, dn string, attributes []string, controls ...ldap.Control) (*ldap.Entry, error) {
-	var found *ldap.Entry
+func (l *connection) readObject(ctx context.Context, what, dn string, attributes []string, controls ...ldap.Control) (*ldapEntry, error) {
+	var found *ldapEntry
 	_, err := l.readPage(ctx, search{
 		what: what, base: dn, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)",
 		attributes: attributes, controls: controls,
-		entry: func(e *ldap.Entry) (bool, error) {
+		entry: func(e *ldapEntry) (bool, error) {
 			if found != nil {
 				return false, fault.New(fault.SourceInvalid, what+": two objects have one name", nil)
 			}

@@ -187,7 +187,7 @@ func (s *policyFiles) noteVersion(id string, gpt []byte) {
 // not there. Both halves count user and computer settings in one 32-bit number.
 func gptVersion(gpt []byte) string {
 	general := false
-	for line := range strings.Lines(string(gpt)) {
+	for line := range strings.Lines(iniText(gpt)) {
 		line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
 		if strings.HasPrefix(line, "[") {
 			general = strings.EqualFold(line, "[General]")

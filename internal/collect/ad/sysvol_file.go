@@ -8,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"path"
 	"strings"
 	"time"
 
@@ -113,7 +112,7 @@ func (s *policyFiles) fileOnce(ctx context.Context, name string) (err error) {
 	}
 	s.sinkErr = s.sink.File(
 		backup.Item{Kind: KindFile, ID: name, Name: windowsPath(name)},
-		collect.FileInfo{Path: path.Join("sysvol", name), Size: r.before.Size(), Mode: 0o600, ModTime: r.before.ModTime()},
+		collect.FileInfo{Path: storedName(name), Size: r.before.Size(), Mode: 0o600, ModTime: r.before.ModTime()},
 		io.TeeReader(content, &limitedBuffer{&head}))
 	if s.sinkErr != nil {
 		return s.sinkErr

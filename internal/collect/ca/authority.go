@@ -10,8 +10,12 @@ import (
 	"time"
 )
 
-// maxAuthorities bounds how many CA certificates of a folder are looked at.
-const maxAuthorities = 1024
+// maxAuthorities and maxAuthorityBytes bound the CA certificates of a folder that are
+// kept while it is checked.
+const (
+	maxAuthorities    = 1024
+	maxAuthorityBytes = 8 << 20
+)
 
 // caCertificate is a CA certificate and where it was found first.
 type caCertificate struct {
@@ -35,9 +39,11 @@ type authority struct {
 	own        []caCertificate // the CA's own, newest first
 	chain      []caCertificate // of others, such as its root
 	found      []caCertificate // before settle has told them apart
+	foundBytes int             // of found
 	unreadable []string        // files that by their name hold a CA certificate nobody can parse
 
 	keys      []keyFile           // of the CA
+	denied    []string            // keys, by their names, that may not be read
 	encrypted []string            // files with any other encrypted key
 	plain     map[[16]byte]string // file of every plain key, by the start of the digest of its public half
 }
@@ -55,7 +61,9 @@ func (a *authority) add(name string, c content, l layout) {
 		// Of a bundle under the CA's name the first certificate is the CA's, the
 		// others are its chain.
 		own := named && i == 0
-		if (cert.parsed.IsCA || own) && len(a.found) < maxAuthorities {
+		size := len(cert.parsed.Raw)
+		if (cert.parsed.IsCA || own) && len(a.found) < maxAuthorities && a.foundBytes+size <= maxAuthorityBytes {
+			a.foundBytes += size
 			a.found = append(a.found, caCertificate{cert.parsed, name, cert.digest, own})
 		}
 	}
@@ -149,6 +157,8 @@ func (a *authority) check(f *findings, now time.Time) {
 	for _, cert := range a.own {
 		usage := cert.KeyUsage
 		switch {
+		case cert.Version == 1 && bytes.Equal(cert.RawIssuer, cert.RawSubject):
+			// Version 1 has no extensions; openssl takes a self-signed one for a CA.
 		case !cert.BasicConstraintsValid || !cert.IsCA:
 			f.add(CertificateNotCA, cert.path, "basicConstraints do not say that it is a CA")
 		case usage != 0 && (usage&x509.KeyUsageCertSign == 0 || usage&x509.KeyUsageCRLSign == 0):
@@ -168,18 +178,20 @@ func (a *authority) check(f *findings, now time.Time) {
 
 func (a *authority) checkChain(f *findings, cert caCertificate) {
 	selfIssued := bytes.Equal(cert.RawIssuer, cert.RawSubject)
-	known := false
+	known, unsupported := false, false
 	for _, parent := range slices.Concat(a.own, a.chain) {
 		if !bytes.Equal(parent.RawSubject, cert.RawIssuer) {
 			continue
 		}
 		known = true
-		if verifies(cert.Certificate, parent.Certificate) == nil {
+		err := verifies(cert.Certificate, parent.Certificate)
+		if err == nil {
 			return
 		}
+		unsupported = unsupported || isUnsupported(err)
 	}
 	switch {
-	case known && isUnsupported(verifies(cert.Certificate, cert.Certificate)):
+	case known && unsupported:
 		f.add(SignatureNotChecked, cert.path, "signed with an algorithm or key size that is not supported (%s)", cert.SignatureAlgorithm)
 	case known:
 		f.add(SignatureInvalid, cert.path, "no certificate in the folder verifies the signature of this CA certificate")
@@ -202,6 +214,9 @@ const (
 )
 
 func checkSignature(parent *x509.Certificate, algorithm x509.SignatureAlgorithm, signed, signature []byte) error {
+	if parent.PublicKey == nil {
+		return x509.ErrUnsupportedAlgorithm
+	}
 	if key, ok := parent.PublicKey.(*rsa.PublicKey); ok && (key.N.BitLen() < minRSABits || key.N.BitLen() > maxRSABits) {
 		return x509.ErrUnsupportedAlgorithm
 	}
@@ -217,7 +232,7 @@ func isUnsupported(err error) bool {
 // compared; for a key in software that proves as much as signing would, since
 // reading it made sure that its halves belong together.
 func (a *authority) checkKeys(f *findings, l layout, now time.Time) {
-	reported := false
+	reported := len(a.denied) > 0 // one of them may be the missing one
 	for _, key := range a.keys {
 		switch {
 		case key.uri != "":
@@ -229,7 +244,11 @@ func (a *authority) checkKeys(f *findings, l layout, now time.Time) {
 		case key.key.err != nil:
 			f.add(KeyUnreadable, key.path, "captured, not checked: %s", key.key.err)
 			reported = true
-		case len(a.own) > 0 && !slices.ContainsFunc(a.own, func(c caCertificate) bool { return sameKey(key.key.public, c.PublicKey) }):
+		case slices.ContainsFunc(a.own, func(c caCertificate) bool { return sameKey(key.key.public, c.PublicKey) }):
+		case slices.ContainsFunc(a.own, func(c caCertificate) bool { return c.PublicKey == nil }):
+			f.add(KeyUnreadable, key.path, "captured, not checked: a CA certificate has a key of a kind that is not supported")
+			reported = true
+		case len(a.own) > 0:
 			f.add(KeyMismatch, key.path, "the key belongs to none of the CA certificates")
 		}
 	}

@@ -24,6 +24,11 @@ type Config struct {
 	Dir string
 	// Directory, when not nil, adds the objects of AD Certificate Services.
 	Directory DirectoryReader
+	// MaxBytes bounds what is captured: a CA whose own files have more fails with
+	// LIMIT_EXCEEDED before it is read, and files that are not the CA's are left out
+	// (gap [TooLarge]) when they would not fit, or have more than a quarter of it. 10 GB by
+	// default, the size of a backup that the product is made for.
+	MaxBytes int64
 }
 
 // Collector captures a CA folder. It implements [collect.Collector].
@@ -44,6 +49,9 @@ func New(config Config, now func() time.Time) (*Collector, error) {
 	}
 	if now == nil {
 		return nil, fault.Newf(fault.ConfigInvalid, "CA source has no clock")
+	}
+	if config.MaxBytes == 0 {
+		config.MaxBytes = plannedBytes
 	}
 	dir, err := filepath.Abs(config.Dir)
 	if err != nil {
@@ -121,7 +129,7 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (result coll
 func (c *Collector) survey(ctx context.Context, f *folder, now time.Time) (*survey, error) {
 	wait := surveyPause
 	for attempt := 1; ; attempt++ {
-		s, err := newSurvey(ctx, f, now)
+		s, err := newSurvey(ctx, f, now, c.config.MaxBytes)
 		if err == nil {
 			err = s.still(ctx)
 		}

@@ -19,6 +19,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/fault"
 )
 
 // maxNameBytes bounds the name of an item; subjects can be long.
@@ -45,19 +46,22 @@ type linkDocument struct {
 // files hands out everything in the folder, then looks at what only all files
 // together tell.
 func (c *capture) files(ctx context.Context) error {
-	err := c.folder.walk(ctx, func(e entry) error {
+	err := c.folder.walk(ctx, visitor{denied: c.deniedLater, visit: func(e entry) error {
 		mode := e.info.Mode()
 		switch {
 		case mode.IsDir():
 			return c.directory(e)
 		case mode.IsRegular():
+			if c.leftOut[c.hash(e.path)] {
+				return nil
+			}
 			return c.regular(ctx, e)
 		case mode&fs.ModeSymlink != 0:
 			return c.symlink(e)
 		}
 		c.findings.add(SpecialFile, e.path, "is a %s, which has no content to keep: not opened, not captured", specialName(mode))
 		return nil
-	})
+	}})
 	if err != nil {
 		return err
 	}
@@ -83,13 +87,30 @@ func (c *capture) record(kind, name string, document any) error {
 		return fmt.Errorf("encode record of %s: %w", name, err)
 	}
 	stored, _ := storedPath(name)
-	id := strings.TrimPrefix(stored, "ca/")
+	id := itemID(stored)
 	return c.sink.Record(backup.Item{Kind: kind, ID: id, Name: id}, encoded)
+}
+
+// renamedDocument is the record of a name that cannot be told from its stored form.
+type renamedDocument struct {
+	Path      string `json:"path"`      // where it stands in the part
+	NameBytes []byte `json:"nameBytes"` // its path in the CA's folder, base64
+}
+
+// renamed records the name of something whose stored path is shortened.
+func (c *capture) renamed(name string) error {
+	if stored, _ := storedPath(name); isShortened(stored) {
+		return c.record(kindRenamed, name, renamedDocument{Path: stored, NameBytes: []byte(name)})
+	}
+	return nil
 }
 
 func (c *capture) directory(e entry) error {
 	c.own(e)
 	stored, _ := storedPath(e.path)
+	if err := c.renamed(e.path); err != nil {
+		return err
+	}
 	return c.record(kindDirectory, e.path, directoryDocument{Path: stored, Mode: fmt.Sprintf("%04o", e.info.Mode().Perm())})
 }
 
@@ -104,7 +125,9 @@ func (c *capture) symlink(e entry) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			c.findings.add(SymlinkOutside, e.path, "the link is captured, but it leads to nothing")
-		case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EIO):
+		case errors.Is(err, fs.ErrPermission):
+			c.findings.add(NotReadable, e.path, "the link is captured; the worker's account may not look at what it leads to")
+		case errors.Is(err, syscall.EIO):
 			return c.folder.fault(e.path, err)
 		case c.absoluteInside(target):
 			// os.Root follows no absolute link, but this one leads to a file that is
@@ -114,6 +137,9 @@ func (c *capture) symlink(e entry) error {
 		}
 	}
 	stored, _ := storedPath(e.path)
+	if err := c.renamed(e.path); err != nil {
+		return err
+	}
 	document := linkDocument{Path: stored, Target: target}
 	if !utf8.ValidString(target) {
 		document.TargetBytes = []byte(target)
@@ -141,57 +167,112 @@ func (c *capture) own(e entry) {
 	c.marks[key] = m
 }
 
+// maxReads is how often a file that is not the CA's is read until it holds still.
+const maxReads = 3
+
 // regular hands out one file.
-func (c *capture) regular(ctx context.Context, e entry) (err error) {
+func (c *capture) regular(ctx context.Context, e entry) error {
+	if e.info.Size() > maxParsedBytes {
+		return c.large(ctx, e)
+	}
+	var data []byte
+	defer func() { clear(data) }() // it may be a key
+	for reads := 1; ; reads++ {
+		clear(data)
+		var whole bool
+		var err error
+		if data, whole, err = c.readSmall(ctx, e); err == nil {
+			return c.emit(e, inspect(e.path, data), bytes.NewReader(data))
+		}
+		if fault.CodeOf(err) != fault.SourceChanging || c.layout.inIssued(e.path) || c.isState(e.path) {
+			return c.deniedLater(e.path, err)
+		}
+		if reads == maxReads {
+			// A log that is written to all the time is captured as it was at one moment.
+			if content := inspect(e.path, data); whole && content.kind == kindFile {
+				c.findings.add(FileChanging, e.path, "was written to while it was read: captured as far as it was then")
+				return c.emit(e, content, bytes.NewReader(data))
+			}
+			return err
+		}
+		again, there, lookupErr := c.folder.lookup(e.path)
+		if lookupErr != nil || !there || again.info.Size() > maxParsedBytes {
+			return errors.Join(err, lookupErr)
+		}
+		e = again
+	}
+}
+
+// readSmall reads a file that fits into memory. Whole says that as many bytes as the
+// file had at first were read, even if it changed.
+func (c *capture) readSmall(ctx context.Context, e entry) (data []byte, whole bool, err error) {
 	file, err := c.folder.open(e)
+	if err != nil {
+		return nil, false, err
+	}
+	defer closeInto(&err, file)
+	data = make([]byte, e.info.Size())
+	if _, err := io.ReadFull(c.folder.stream(ctx, e, file), data); err != nil {
+		return data, false, c.folder.fault(e.path, err)
+	}
+	return data, true, c.folder.unchanged(e, file)
+}
+
+// large hands out a file that does not fit into memory.
+func (c *capture) large(ctx context.Context, e entry) (err error) {
+	file, err := c.folder.open(e)
+	for reads := 1; reads < maxReads && fault.CodeOf(err) == fault.SourceChanging && c.layout.need(e.path) == needless; reads++ {
+		again, there, lookupErr := c.folder.lookup(e.path)
+		if lookupErr != nil || !there {
+			return errors.Join(err, lookupErr)
+		}
+		e = again
+		file, err = c.folder.open(e)
+	}
+	if err != nil {
+		return c.deniedLater(e.path, err)
+	}
+	defer closeInto(&err, file)
+	head, err := c.folder.head(e)
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, file)
-	source := c.folder.stream(ctx, e, file)
-	if e.info.Size() > maxParsedBytes {
-		head, err := c.folder.head(e)
-		if err != nil {
-			return err
-		}
-		kind := kindFile
-		switch {
-		case looksLikeCRL(e.path, head):
-			kind = kindCRL
-		case databaseName(e.path) || e.path == c.layout.database:
-			kind = kindDatabase
-		}
-		if err := c.emit(e, content{kind: kind}, source); err != nil {
-			return err
-		}
-		return c.folder.unchanged(e, file)
+	kind := kindFile
+	switch {
+	case looksLikeCRL(e.path, head):
+		kind = kindCRL
+	case databaseName(e.path) || e.path == c.layout.database:
+		kind = kindDatabase
 	}
-	data := make([]byte, e.info.Size())
-	defer clear(data) // it may be a key
-	if _, err := io.ReadFull(source, data); err != nil {
-		return c.folder.fault(e.path, err)
-	}
-	if err := c.folder.unchanged(e, file); err != nil {
+	if err := c.emit(e, content{kind: kind}, c.folder.stream(ctx, e, file)); err != nil {
 		return err
 	}
-	return c.emit(e, inspect(e.path, data), bytes.NewReader(data))
+	err = c.folder.unchanged(e, file)
+	if fault.CodeOf(err) == fault.SourceChanging && kind == kindFile && !c.layout.inIssued(e.path) {
+		c.findings.add(FileChanging, e.path, "was written to while it was read: captured as far as it was when the reading began")
+		return nil
+	}
+	return err
 }
 
 // emit makes the item and lets the sink read it.
 func (c *capture) emit(e entry, content content, r io.Reader) error {
 	stored, renamed := storedPath(e.path)
 	if renamed {
-		c.findings.add(FileRenamed, stored, "its name is not printable UTF-8, so it is captured under this one")
+		c.findings.add(FileRenamed, stored, "its name is not printable UTF-8 or too long, so it is captured under this one")
+		if err := c.renamed(e.path); err != nil {
+			return err
+		}
 	}
 	if c.isState(e.path) {
 		content.kind = kindDatabase
 	}
-	item := c.item(e, strings.TrimPrefix(stored, "ca/"), content)
+	item := c.item(e, itemID(stored), content)
 	if content.kind == kindFile {
 		if c.layout.inIssued(e.path) {
 			c.findings.add(IssuedUnreadable, e.path, "lies among the issued certificates and is none: captured as it is")
 		} else {
-			c.findings.add(FileNotRecognised, strings.TrimPrefix(stored, "ca/"), "captured as it is (%d bytes); nothing knows what it is", e.info.Size())
+			c.findings.add(FileNotRecognised, itemID(stored), "captured as it is (%d bytes); nothing knows what it is", e.info.Size())
 		}
 	}
 	if content.kind != kindFile || c.layout.inIssued(e.path) {
@@ -219,8 +300,8 @@ func (c *capture) emit(e entry, content content, r io.Reader) error {
 	return c.sameState(e.path, digest)
 }
 
-func (c *capture) isState(name string) bool {
-	for _, file := range c.state {
+func (s *survey) isState(name string) bool {
+	for _, file := range s.state {
 		if file.path == name {
 			return true
 		}

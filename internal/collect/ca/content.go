@@ -31,6 +31,7 @@ const (
 	kindFile         = "file" // anything else
 	kindDirectory    = "directory"
 	kindSymlink      = "symlink"
+	kindRenamed      = "renamed" // the name of something whose path in the part is shortened
 	kindADCS         = "adcs-object"
 )
 
@@ -157,11 +158,11 @@ func (c *content) inspectPEM(data []byte) {
 }
 
 func (c *content) inspectDER(data []byte) {
-	if cert, err := x509.ParseCertificate(data); err == nil {
-		c.certificates = append(c.certificates, certificate{digest: sha256.Sum256(data), parsed: cert})
+	if cert, err := parseCertificate(data); err == nil {
+		c.certificates = append(c.certificates, certificate{digest: sha256.Sum256(cert.Raw), parsed: cert})
 		return
 	}
-	if _, err := x509.ParseRevocationList(data); err == nil {
+	if _, err := parseCRL(data); err == nil {
 		c.crl = data
 		return
 	}
@@ -175,7 +176,7 @@ func (c *content) inspectDER(data []byte) {
 }
 
 func (c *content) addCertificate(der []byte) {
-	cert, err := x509.ParseCertificate(der)
+	cert, err := parseCertificate(der)
 	c.certificates = append(c.certificates, certificate{digest: sha256.Sum256(der), parsed: cert, err: err})
 }
 

@@ -14,7 +14,13 @@
 // [SymlinkOutside]. (A database or serial file that is itself a link is therefore
 // captured, but not checked.) Devices, sockets and FIFOs are never opened and are the gap
 // [SpecialFile]. A file whose name is not printable UTF-8 goes below ca-renamed/
-// with the odd bytes percent-encoded, and is noted.
+// with the odd bytes percent-encoded, shortened where that makes it too long, and is
+// noted; the record "renamed" keeps a name that was shortened.
+//
+// What the account may not read is a gap when it is not the CA's ([NotReadable], such as
+// lost+found) or a private key ([KeyNotContained]). Sizes are looked at before anything
+// is read: files that are not the CA's and do not fit into a backup are the gap
+// [TooLarge], and a CA that does not fit fails with LIMIT_EXCEEDED.
 //
 // A file with one certificate is an item of kind "certificate" whose ID is the
 // SHA-256 of the certificate's DER: it does not depend on where the file lies,
@@ -39,10 +45,10 @@
 //
 //   - the folder is missing or holds no CA at all (neither certificate nor
 //     database), such as an empty mount point: SOURCE_INVALID;
-//   - something in it cannot be read: SOURCE_ACCESS_DENIED for permissions,
+//   - something of the CA's cannot be read: SOURCE_ACCESS_DENIED for permissions,
 //     SOURCE_INCOMPLETE for failing disks, naming the file;
 //   - the CA works while it is read: SOURCE_CHANGING, see below;
-//   - more than a million files: LIMIT_EXCEEDED.
+//   - more than a million files, or more bytes than a backup has: LIMIT_EXCEEDED.
 //
 // SOURCE_INCONSISTENT is never returned, for the reason above. Findings stand in
 // the manifest, which is not encrypted: they name files, serial numbers and the
@@ -66,6 +72,10 @@
 // ways; the serial file is ahead of every serial number (where they are
 // sequential) and the CRL number file is one ahead of the newest CRL; that CRL is
 // signed, in force, and holds what the index says is revoked.
+//
+// A finding is made only where openssl would object as well, or where its next step
+// would go wrong; what it takes and this package cannot check, such as keys of kinds that
+// package x509 does not know, is said to be unchecked.
 //
 // Start reading at [Collector.Collect], then survey.go for the first pass.
 //

@@ -16,7 +16,10 @@ const (
 	KeyNotContained   = "KEY_NOT_CONTAINED"   // private key is missing, outside of the folder, or in a hardware module
 	KeyEncrypted      = "KEY_ENCRYPTED"       // captured encrypted, therefore not checked; its passphrase is not in the part
 	FileNotRecognised = "FILE_NOT_RECOGNISED" // captured as it is, though nothing knows what it is
-	FileRenamed       = "FILE_RENAMED"        // captured under another name, since its own is not printable UTF-8
+	FileRenamed       = "FILE_RENAMED"        // captured under another name, since its own is not printable UTF-8, or too long
+	NotReadable       = "FILE_NOT_READABLE"   // file or folder that is not the CA's, and that the worker's account may not read
+	TooLarge          = "FILE_TOO_LARGE"      // file that is not the CA's, larger than a backup has room for
+	FileChanging      = "FILE_CHANGING"       // file that is not the CA's and was written to while it was read: captured as it was then
 	SymlinkOutside    = "SYMLINK_OUTSIDE"     // link is captured, its target is not: outside of the folder, or missing
 	SpecialFile       = "SPECIAL_FILE"        // device, socket or FIFO: it has no content that could be kept
 

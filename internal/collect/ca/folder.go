@@ -10,7 +10,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"syscall"
 
 	"infrabackup/internal/fault"
@@ -94,20 +93,34 @@ func (f *folder) changed(name string) error {
 
 func cancelled(err error) error { return fault.New(fault.Cancelled, "capture of the CA", err) }
 
-// walk visits every entry below the folder: parents first, the names of a folder
-// in byte order.
-func (f *folder) walk(ctx context.Context, visit func(entry) error) error {
-	count := 0
-	return f.walkDir(ctx, ".", 0, &count, visit)
+// visitor is what a walk calls.
+type visitor struct {
+	// visit is called for every entry. Of a folder that returns errSkipped nothing is
+	// looked at.
+	visit func(entry) error
+	// denied is called, with the fault, for what the account may not look at: a folder
+	// that cannot be listed, after visit, or an entry of a folder that cannot be
+	// entered, without it. Nil as answer leaves it out.
+	denied func(name string, err error) error
 }
 
-func (f *folder) walkDir(ctx context.Context, dir string, depth int, count *int, visit func(entry) error) error {
+// errSkipped is the answer of a visitor that does not want to see a folder's content.
+var errSkipped = errors.New("folder is skipped")
+
+// walk visits every entry below the folder: parents first, the names of a folder
+// in byte order.
+func (f *folder) walk(ctx context.Context, v visitor) error {
+	count := 0
+	return f.walkDir(ctx, ".", 0, &count, v)
+}
+
+func (f *folder) walkDir(ctx context.Context, dir string, depth int, count *int, v visitor) error {
 	if depth > maxDepth {
 		return fault.Newf(fault.LimitExceeded, "%s is nested deeper than %d folders", f.where(dir), maxDepth)
 	}
 	names, err := f.names(ctx, dir)
 	if err != nil {
-		return err
+		return f.orDenied(dir, err, v)
 	}
 	if *count += len(names); *count > maxEntries {
 		return fault.Newf(fault.LimitExceeded, "CA folder %s holds more than %d files", f.dir, maxEntries)
@@ -116,21 +129,41 @@ func (f *folder) walkDir(ctx context.Context, dir string, depth int, count *int,
 		if err := ctx.Err(); err != nil {
 			return cancelled(err)
 		}
-		e := entry{path: path.Join(dir, name)}
-		if e.info, err = f.root.Lstat(e.path); err != nil {
-			return f.fault(e.path, err)
-		}
-		if err := visit(e); err != nil {
+		if err := f.walkEntry(ctx, path.Join(dir, name), depth, count, v); err != nil {
 			return err
-		}
-		if e.info.IsDir() {
-			if err := f.walkDir(ctx, e.path, depth+1, count, visit); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
+
+func (f *folder) walkEntry(ctx context.Context, name string, depth int, count *int, v visitor) (err error) {
+	e := entry{path: name}
+	if e.info, err = f.root.Lstat(name); err != nil {
+		return f.orDenied(name, f.fault(name, err), v)
+	}
+	switch err := v.visit(e); {
+	case errors.Is(err, errSkipped):
+		return nil
+	case err != nil:
+		return err
+	}
+	if !e.info.IsDir() {
+		return nil
+	}
+	return f.walkDir(ctx, name, depth+1, count, v)
+}
+
+// orDenied asks the visitor about what the account may not look at. The CA's folder
+// itself is never left out.
+func (f *folder) orDenied(name string, err error, v visitor) error {
+	if v.denied == nil || name == "." || !isDenied(err) {
+		return err
+	}
+	return v.denied(name, err)
+}
+
+// isDenied reports whether a fault is about a missing permission.
+func isDenied(err error) bool { return fault.CodeOf(err) == fault.SourceAccessDenied }
 
 // names lists a folder in byte order.
 func (f *folder) names(ctx context.Context, dir string) (names []string, err error) {
@@ -274,23 +307,4 @@ func modified(info fs.FileInfo) int64 {
 		return 0
 	}
 	return info.ModTime().UnixNano()
-}
-
-// storedPath is where a file goes in the part. Names that are not printable UTF-8
-// cannot stand in the catalogue: their odd bytes are percent-encoded, in a folder
-// of their own, so that they collide with no real name.
-func storedPath(name string) (stored string, renamed bool) {
-	odd := func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' || r == '\uFFFD' }
-	if strings.IndexFunc(name, odd) < 0 {
-		return "ca/" + name, false
-	}
-	var b strings.Builder
-	for i := range len(name) {
-		if c := name[i]; c <= ' ' || c >= 0x7f || c == '%' || c == '\\' {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return "ca-renamed/" + b.String(), true
 }

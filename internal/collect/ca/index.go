@@ -2,8 +2,6 @@ package ca
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,87 +12,9 @@ import (
 // maxLineBytes bounds a row of the index and the content of a number file.
 const maxLineBytes = 64 << 10
 
-// serialBytes is the longest serial number that RFC 5280 4.1.2.2 allows.
-const serialBytes = 20
-
-// serial is a serial number or CRL number, big-endian, padded on the left, so
-// that serials compare as their bytes do.
-type serial [serialBytes]byte
-
-// String renders the number as openssl does: upper-case hex of whole bytes.
-func (s serial) String() string {
-	trimmed := bytes.TrimLeft(s[:], "\x00")
-	if len(trimmed) == 0 {
-		return "00"
-	}
-	return strings.ToUpper(hex.EncodeToString(trimmed))
-}
-
-func (s serial) compare(other serial) int { return bytes.Compare(s[:], other[:]) }
-
-// next is the number after s.
-func (s serial) next() serial {
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i]++; s[i] != 0 {
-			break
-		}
-	}
-	return s
-}
-
-// far reports whether two numbers differ by 2^32 or more, which consecutive ones
-// never do and random ones practically always.
-func (s serial) far(other serial) bool {
-	high, low := s, other
-	if high.compare(low) < 0 {
-		high, low = low, high
-	}
-	borrow := 0
-	for i := len(high) - 1; i >= 0; i-- {
-		d := int(high[i]) - int(low[i]) - borrow
-		borrow = 0
-		if d < 0 {
-			d, borrow = d+256, 1
-		}
-		high[i] = byte(d)
-	}
-	return !bytes.Equal(high[:serialBytes-4], make([]byte, serialBytes-4))
-}
-
-// parseSerial reads a number in openssl's hex: an even count of digits, any case.
-func parseSerial(text string) (s serial, err error) {
-	if len(text) < 2 || len(text)%2 != 0 {
-		return s, fmt.Errorf("serial number %q: want an even count of hex digits", shorten(text, 64))
-	}
-	raw, err := hex.DecodeString(text)
-	if err != nil {
-		return s, fmt.Errorf("serial number %q: want hex digits", shorten(text, 64))
-	}
-	return serialOf(raw)
-}
-
-// serialOf makes a serial of big-endian bytes.
-func serialOf(raw []byte) (s serial, err error) {
-	raw = bytes.TrimLeft(raw, "\x00")
-	if len(raw) > serialBytes {
-		return s, fmt.Errorf("serial number has %d bytes, RFC 5280 allows %d", len(raw), serialBytes)
-	}
-	copy(s[serialBytes-len(raw):], raw)
-	return s, nil
-}
-
-// parseNumberFile reads a serial or crlnumber file: one hex number on one line.
-func parseNumberFile(data []byte) (serial, error) {
-	text := strings.TrimRight(string(data), " \t\r\n")
-	if text == "" {
-		return serial{}, errors.New("number file is empty")
-	}
-	return parseSerial(text)
-}
-
 // row is one issued certificate in the index.
 type row struct {
-	status  byte // 'V' valid, 'R' revoked, 'E' expired
+	status  byte // 'R' revoked; openssl takes all others, even none, as not revoked
 	expiry  time.Time
 	revoked time.Time // zero unless status is 'R'
 	reason  string    // CRL reason, empty when none was given
@@ -102,10 +22,12 @@ type row struct {
 	subject string
 }
 
-// rowError is a row that openssl would refuse.
+// rowError is a row that openssl would refuse, or that cannot be compared.
 type rowError struct {
-	line int
-	err  error
+	line   int
+	err    error
+	serial serial // when known
+	known  bool
 }
 
 // Error implements error.
@@ -131,9 +53,9 @@ func parseIndex(r io.Reader, use func(row) error, malformed func(*rowError) erro
 		case errors.Is(err, io.EOF) && len(text) == 0:
 			return nil
 		case errors.Is(err, io.EOF):
-			return malformed(&rowError{line, errors.New("row has no end, it may have been cut off")})
+			return malformed(&rowError{line: line, err: errors.New("row has no end, it may have been cut off")})
 		case errors.Is(err, bufio.ErrBufferFull):
-			if err := malformed(&rowError{line, errTooLong}); err != nil {
+			if err := malformed(&rowError{line: line, err: errTooLong}); err != nil {
 				return err
 			}
 			// The rest belongs to the same row; it still has to be read, since the
@@ -156,7 +78,9 @@ func parseIndex(r io.Reader, use func(row) error, malformed func(*rowError) erro
 		}
 		parsed, err := parseRow(strings.TrimSuffix(string(text[:len(text)-1]), "\r"))
 		if err != nil {
-			if err := malformed(&rowError{line, err}); err != nil {
+			bad := &rowError{line: line, err: err}
+			bad.serial, bad.known = serialOfRow(string(text[:len(text)-1]))
+			if err := malformed(bad); err != nil {
 				return err
 			}
 			continue
@@ -183,10 +107,9 @@ func parseRow(text string) (r row, err error) {
 	if len(column) != columns {
 		return r, fmt.Errorf("row has %d columns, want %d", len(column), columns)
 	}
-	if len(column[columnStatus]) != 1 || !strings.Contains("VRE", column[columnStatus]) {
-		return r, fmt.Errorf("status %q: want V, R or E", shorten(column[columnStatus], 16))
+	if column[columnStatus] != "" {
+		r.status = column[columnStatus][0]
 	}
-	r.status = column[columnStatus][0]
 	if r.expiry, err = parseTime(column[columnExpiry]); err != nil {
 		return r, fmt.Errorf("expiry: %w", err)
 	}
@@ -203,6 +126,16 @@ func parseRow(text string) (r row, err error) {
 	}
 	r.subject = column[columnSubject]
 	return r, nil
+}
+
+// serialOfRow finds the serial number of a row that makes no sense otherwise.
+func serialOfRow(text string) (serial, bool) {
+	column := splitRow(text)
+	if len(column) <= columnSerial {
+		return serial{}, false
+	}
+	n, err := parseSerial(column[columnSerial])
+	return n, err == nil
 }
 
 // splitRow splits at tabs that no backslash precedes.
@@ -223,44 +156,28 @@ func splitRow(text string) []string {
 	return append(out, string(column))
 }
 
-// parseTime reads an ASN.1 UTCTime or GeneralizedTime in UTC. Two-digit years
-// below 50 are 20xx (RFC 5280 4.1.2.5.1).
-func parseTime(text string) (time.Time, error) {
-	switch len(text) {
-	case len("060102150405Z"):
-		century := "20"
-		if text[0] >= '5' {
-			century = "19"
-		}
-		text = century + text
-	case len("20060102150405Z"):
-	default:
-		return time.Time{}, fmt.Errorf("time %q: want YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ", shorten(text, 32))
-	}
-	t, err := time.Parse("20060102150405Z", text)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("time %q: want YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ", shorten(text, 32))
-	}
-	return t, nil
-}
-
 // parseRevocation reads the date of revocation, its reason and the reason's
-// argument: date[,reason[,argument]].
+// argument, as openssl's unpack_revinfo does: date[,reason[,argument]]. Reasons are
+// compared without case, and arguments count only where a reason has one.
 func parseRevocation(text string) (at time.Time, reason string, err error) {
-	date, rest, _ := strings.Cut(text, ",")
+	date, rest, hasReason := strings.Cut(text, ",")
 	if at, err = parseTime(date); err != nil {
 		return at, "", fmt.Errorf("revocation: %w", err)
 	}
-	reason, argument, hasArgument := strings.Cut(rest, ",")
-	switch reason {
-	case "", "unspecified", "keyCompromise", "CACompromise", "affiliationChanged", "superseded",
-		"cessationOfOperation", "certificateHold", "removeFromCRL":
-		if hasArgument {
-			return at, "", fmt.Errorf("revocation reason %s takes no argument", reason)
-		}
-	case "holdInstruction", "keyTime", "CAkeyTime":
+	if !hasReason {
+		return at, "", nil
+	}
+	reason, argument, _ := strings.Cut(rest, ",")
+	switch strings.ToLower(reason) {
+	case "unspecified", "keycompromise", "cacompromise", "affiliationchanged", "superseded",
+		"cessationofoperation", "certificatehold", "removefromcrl":
+	case "holdinstruction":
 		if argument == "" {
 			return at, "", fmt.Errorf("revocation reason %s lacks its argument", reason)
+		}
+	case "keytime", "cakeytime":
+		if _, ok := parseClock(argument, 4, true); !ok {
+			return at, "", fmt.Errorf("revocation reason %s has no time as its argument", reason)
 		}
 	default:
 		return at, "", fmt.Errorf("unknown revocation reason %q", shorten(reason, 32))

@@ -24,6 +24,9 @@ type layout struct {
 	namedKey   string // CA key that the configuration names
 	// outsideKey is the configured key, when it is a file outside of the folder.
 	outsideKey string
+	// deniedKey is the configured key, when the account may not even see whether it is
+	// there, and deniedHome a folder that may hold the database and cannot be looked into.
+	deniedKey, deniedHome string
 }
 
 // homes are the folders that can hold the database: the folder itself, easy-rsa's
@@ -53,9 +56,15 @@ func findLayout(ctx context.Context, f *folder) (layout, error) {
 	l.home = "."
 	for _, home := range candidates {
 		for _, name := range slices.Compact([]string{base, "index.txt"}) {
-			if _, ok, err := f.lookup(path.Join(home, name)); err != nil {
+			_, ok, err := f.lookup(path.Join(home, name))
+			if isDenied(err) && home != "." {
+				l.deniedHome = home
+				continue
+			}
+			if err != nil {
 				return l, err
-			} else if ok && l.database == "" {
+			}
+			if ok && l.database == "" {
 				l.home, l.database = home, path.Join(home, name)
 			}
 		}
@@ -70,6 +79,10 @@ func (l *layout) readConfig(ctx context.Context, f *folder) error {
 			continue // not there, or of no interest; the walk reports what it cannot read
 		}
 		names, err := f.names(ctx, dir)
+		if isDenied(err) && dir != "." {
+			l.deniedHome = dir
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -78,6 +91,10 @@ func (l *layout) readConfig(ctx context.Context, f *folder) error {
 				continue
 			}
 			e, ok, err := f.lookup(path.Join(dir, name))
+			if isDenied(err) && dir != "." {
+				l.deniedHome = dir
+				break
+			}
 			if err != nil {
 				return err
 			}
@@ -85,6 +102,9 @@ func (l *layout) readConfig(ctx context.Context, f *folder) error {
 				continue
 			}
 			data, err := f.read(ctx, e)
+			if isDenied(err) {
+				continue // the walk comes to it, and judges by its name
+			}
 			if err != nil {
 				return err
 			}
@@ -120,6 +140,9 @@ func (l *layout) findFiles(f *folder) error {
 		}
 		for _, name := range names {
 			_, ok, err := f.lookup(name)
+			if isDenied(err) && want.target == &l.namedKey {
+				l.deniedKey, ok, err = name, true, nil
+			}
 			if err != nil {
 				return err
 			}

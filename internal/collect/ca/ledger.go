@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"math/big"
 	"path"
 	"slices"
 	"strings"
@@ -24,13 +25,15 @@ const (
 	isExpired
 	hasFile
 	onCRL
+	isUnsure // its row makes no sense, but has this number
 )
 
 // ledger joins the index with the certificates, by serial number.
 type ledger struct {
 	rows  map[serial]issued
 	extra map[[sha256.Size]byte]struct{} // certificates of others, and second ones of a serial number
-	whole bool                           // the index was read to its end, every row made sense
+	whole bool                           // the index was read to its end
+	lost  int                            // rows of which not even the number is known
 
 	issued, revoked, expired int // rows by status
 	certificates             int // different certificates in the folder
@@ -124,11 +127,7 @@ func (s *survey) readIndex(ctx context.Context) error {
 	}
 	s.ledger.whole = true
 	return s.scan(ctx, e, func(r io.Reader) error {
-		err := parseIndex(r, s.addRow, func(bad *rowError) error {
-			s.ledger.whole = false
-			s.findings.add(DatabaseMalformed, name, "%s", bad)
-			return nil
-		})
+		err := parseIndex(r, s.addRow, func(bad *rowError) error { return s.addMalformed(name, bad) })
 		if errors.Is(err, errEnough) {
 			s.ledger.whole = false
 			s.findings.add(DatabaseMalformed, name, "more than %d rows: the others were captured, but not checked", maxEntries)
@@ -136,6 +135,26 @@ func (s *survey) readIndex(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// addMalformed notes a row that cannot be used. Its number, where it has one, is not
+// missed elsewhere.
+func (s *survey) addMalformed(name string, bad *rowError) error {
+	switch {
+	case errors.Is(bad, errLongSerial):
+		s.findings.add(DatabaseNotChecked, name, "%s: captured, but not compared with its certificate", bad)
+		s.ledger.lost++
+	case bad.known && len(s.ledger.rows) < maxEntries:
+		s.findings.add(DatabaseMalformed, name, "%s", bad)
+		known := s.ledger.rows[bad.serial]
+		known.flags |= isUnsure
+		s.ledger.rows[bad.serial] = known
+		s.ledger.see(bad.serial)
+	default:
+		s.findings.add(DatabaseMalformed, name, "%s", bad)
+		s.ledger.lost++
+	}
+	return nil
 }
 
 func (s *survey) addRow(r row) error {
@@ -160,7 +179,7 @@ func (s *survey) addRow(r row) error {
 		flags |= isExpired
 	}
 	l.see(r.serial)
-	if _, twice := l.rows[r.serial]; twice {
+	if l.rows[r.serial].flags&inIndex != 0 {
 		s.findings.add(SerialDuplicate, r.serial.String(), "%s has this serial number twice", s.layout.database)
 	}
 	l.rows[r.serial] = issued{expiry: r.expiry.Unix(), flags: flags}
@@ -176,14 +195,17 @@ func (s *survey) addCertificate(name string, cert certificate) (first bool) {
 		s.ledger.extra[cert.digest] = struct{}{}
 		return s.count(!seen)
 	}
-	if parsed.SerialNumber.Sign() < 0 || parsed.SerialNumber.BitLen() > serialBytes*8 {
-		s.findings.add(IssuedUnreadable, name, "its serial number is negative or too long for RFC 5280")
-		return s.count(true)
+	number, err := serialOf(parsed.SerialNumber)
+	if err != nil {
+		s.findings.add(DatabaseNotChecked, name, "has %s: captured, but not compared with the index", err)
+		_, seen := s.ledger.extra[cert.digest]
+		s.ledger.extra[cert.digest] = struct{}{}
+		return s.count(!seen)
 	}
-	var number serial
-	parsed.SerialNumber.FillBytes(number[:])
 	s.ledger.see(number)
-	if path.Dir(name) == s.layout.newCerts && !strings.EqualFold(strings.TrimSuffix(path.Base(name), path.Ext(name)), number.String()) {
+	// openssl names files without the sign.
+	base := strings.TrimSuffix(path.Base(name), path.Ext(name))
+	if path.Dir(name) == s.layout.newCerts && !strings.EqualFold(strings.TrimPrefix(base, "-"), strings.TrimPrefix(number.String(), "-")) {
 		s.findings.add(IssuedMisnamed, name, "the certificate in it has serial number %s", number)
 	}
 	known := s.ledger.rows[number]
@@ -226,7 +248,7 @@ func (s *survey) isIssuedHere(name string, cert certificate) bool {
 		matched = true
 		if err := verifies(parsed, parent.Certificate); err == nil {
 			return !a.owns(cert) ||
-				s.inIndex(parsed.SerialNumber.Bytes())
+				s.inIndex(parsed.SerialNumber)
 		} else if failure == nil || isUnsupported(err) {
 			failure = err
 		}
@@ -245,7 +267,7 @@ func (s *survey) isIssuedHere(name string, cert certificate) bool {
 	return false
 }
 
-func (s *survey) inIndex(raw []byte) bool {
+func (s *survey) inIndex(raw *big.Int) bool {
 	n, err := serialOf(raw)
 	return err == nil && s.ledger.rows[n].flags&inIndex != 0
 }
@@ -262,7 +284,12 @@ func (s *survey) reconcile() {
 		}
 	}
 	if s.ledger.whole {
-		for _, n := range s.ledger.sorted(func(i issued) bool { return i.flags&(inIndex|hasFile) == hasFile }) {
+		rowless := s.ledger.sorted(func(i issued) bool { return i.flags&(inIndex|isUnsure|hasFile) == hasFile })
+		if len(rowless) > 0 && len(rowless) <= s.ledger.lost {
+			s.findings.add(DatabaseNotChecked, s.layout.database, "%d certificates have no row; %d rows that cannot be read may be theirs", len(rowless), s.ledger.lost)
+			rowless = nil
+		}
+		for _, n := range rowless {
 			s.findings.add(IssuedNotInIndex, n.String(), "the CA issued this certificate, the index does not have it")
 		}
 	}

@@ -43,8 +43,13 @@ func parseConfig(data []byte) (caSettings, error) {
 	return caSettings{
 		dir: get["dir"], database: get["database"], newCerts: get["new_certs_dir"], certificate: get["certificate"],
 		serial: get["serial"], crlNumber: get["crlnumber"], privateKey: get["private_key"],
-		randomSerial: strings.EqualFold(get["rand_serial"], "yes"),
+		randomSerial: has(get, "rand_serial"), // whatever its value: openssl looks whether it is there
 	}, nil
+}
+
+func has(values map[string]string, name string) bool {
+	_, ok := values[name]
+	return ok
 }
 
 func configValues(data []byte) (map[string]map[string]string, error) {

@@ -22,6 +22,8 @@ type labCA struct {
 	dir string
 	// configDir is where openssl.cnf is, and where openssl runs.
 	configDir string
+	// more are further arguments of signing.
+	more []string
 }
 
 const labConfig = `
@@ -129,7 +131,10 @@ func (c *labCA) selfSign(key, cert, subject string, days int, more ...string) {
 // issue signs a certificate for a new key and returns its serial number.
 func (c *labCA) issue(name string, more ...string) string {
 	c.t.Helper()
-	serial := strings.TrimSpace(c.readText("serial"))
+	serial := ""
+	if data, err := os.ReadFile(c.path("serial")); err == nil {
+		serial = strings.TrimSpace(string(data))
+	}
 	request := c.path("requests/" + name + ".csr")
 	c.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-config", "openssl.cnf",
 		"-keyout", filepath.Join(c.t.TempDir(), "leaf.key"), "-out", request, "-subj", "/O=Mieter/CN="+name, "-utf8")

@@ -3,8 +3,7 @@ package ca
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
-	"encoding/asn1"
+	"errors"
 	"time"
 )
 
@@ -27,9 +26,6 @@ func (c *crlSummary) newer(than *crlSummary) bool {
 	return c.thisUpdate.After(than.thisUpdate)
 }
 
-// deltaIndicator marks a CRL that holds changes only (RFC 5280 5.2.4).
-var deltaIndicator = asn1.ObjectIdentifier{2, 5, 29, 27}
-
 // readCRLs verifies every CRL of the folder and compares the newest of the CA's
 // own with the index.
 func (s *survey) readCRLs(ctx context.Context) error {
@@ -42,15 +38,10 @@ func (s *survey) readCRLs(ctx context.Context) error {
 			s.findings.add(CRLUnreadable, name, "cannot be parsed: captured, but not checked")
 			continue
 		}
-		if !s.verifyCRL(name, crl) || isDelta(crl) {
+		if !s.verifyCRL(name, crl) || crl.delta {
 			continue
 		}
-		summary := &crlSummary{path: name, thisUpdate: crl.ThisUpdate}
-		if crl.Number != nil && crl.Number.Sign() >= 0 {
-			if summary.number, err = serialOf(crl.Number.Bytes()); err == nil {
-				summary.numbered = true
-			}
-		}
+		summary := &crlSummary{path: name, thisUpdate: crl.thisUpdate, number: crl.number, numbered: crl.numbered}
 		if summary.newer(s.newestCRL) {
 			s.newestCRL = summary
 		}
@@ -75,7 +66,7 @@ func (s *survey) readCRLs(ctx context.Context) error {
 }
 
 // readCRL reads the CRL in a file; ok is false when none can be parsed.
-func (s *survey) readCRL(ctx context.Context, name string) (crl *x509.RevocationList, ok bool, err error) {
+func (s *survey) readCRL(ctx context.Context, name string) (crl *revocations, ok bool, err error) {
 	e, there, err := s.folder.lookup(name)
 	if err != nil {
 		return nil, false, err
@@ -87,26 +78,26 @@ func (s *survey) readCRL(ctx context.Context, name string) (crl *x509.Revocation
 	if err != nil {
 		return nil, false, err
 	}
-	crl, broken := x509.ParseRevocationList(crlOf(data))
+	crl, broken := parseCRL(crlOf(data))
 	return crl, broken == nil, nil
 }
 
 // verifyCRL reports whether the CA issued the CRL. Those of other CAs are of no
 // interest.
-func (s *survey) verifyCRL(name string, crl *x509.RevocationList) bool {
+func (s *survey) verifyCRL(name string, crl *revocations) bool {
 	matched := false
 	for _, parent := range s.authority.own {
-		if !bytes.Equal(parent.RawSubject, crl.RawIssuer) {
+		if !bytes.Equal(parent.RawSubject, crl.issuer) {
 			continue
 		}
 		matched = true
-		err := checkSignature(parent.Certificate, crl.SignatureAlgorithm, crl.RawTBSRevocationList, crl.Signature)
+		err := checkSignature(parent.Certificate, crl.algorithm, crl.signed, crl.signature)
 		if err == nil {
 			return true
 		}
 		if isUnsupported(err) {
-			s.findings.add(SignatureNotChecked, name, "signed with an algorithm or key size that is not supported (%s)", crl.SignatureAlgorithm)
-			return false
+			s.findings.add(SignatureNotChecked, name, "signed with an algorithm or key size that is not supported (%s)", crl.algorithm)
+			return true // what it holds is compared all the same
 		}
 	}
 	if matched {
@@ -115,24 +106,15 @@ func (s *survey) verifyCRL(name string, crl *x509.RevocationList) bool {
 	return false
 }
 
-func isDelta(crl *x509.RevocationList) bool {
-	for _, extension := range crl.Extensions {
-		if extension.Id.Equal(deltaIndicator) {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *survey) checkWindow(crl *x509.RevocationList) {
+func (s *survey) checkWindow(crl *revocations) {
 	name := s.newestCRL.path
 	switch {
-	case crl.ThisUpdate.After(s.now):
-		s.findings.add(CRLNotYetValid, name, "thisUpdate is %s", crl.ThisUpdate.UTC().Format(time.RFC3339))
-	case crl.NextUpdate.IsZero():
-		s.findings.add(CRLExpired, name, "it has no nextUpdate, which RFC 5280 demands")
-	case !crl.NextUpdate.After(s.now):
-		s.findings.add(CRLExpired, name, "nextUpdate was %s: issue a new CRL", crl.NextUpdate.UTC().Format(time.RFC3339))
+	case crl.thisUpdate.After(s.now):
+		s.findings.add(CRLNotYetValid, name, "thisUpdate is %s", crl.thisUpdate.UTC().Format(time.RFC3339))
+	case crl.nextUpdate.IsZero():
+		// RFC 5280 demands one, openssl takes the CRL for good until there is another.
+	case !crl.nextUpdate.After(s.now):
+		s.findings.add(CRLExpired, name, "nextUpdate was %s: issue a new CRL", crl.nextUpdate.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -157,25 +139,27 @@ func (s *survey) checkNumber() {
 }
 
 // checkEntries compares the newest CRL with the index.
-func (s *survey) checkEntries(crl *x509.RevocationList) {
+func (s *survey) checkEntries(crl *revocations) {
 	if s.layout.database == "" {
 		return
 	}
-	for _, entry := range crl.RevokedCertificateEntries {
-		n, err := serialOf(entry.SerialNumber.Bytes())
-		if err != nil {
-			s.findings.add(OnCRLNotRevoked, s.newestCRL.path, "holds a serial number that is too long for RFC 5280")
-			continue
-		}
+	err := crl.each(func(n serial) {
 		known := s.ledger.rows[n]
 		if known.flags&isRevoked == 0 {
-			if s.ledger.whole {
+			if s.ledger.whole && s.ledger.lost == 0 && known.flags&isUnsure == 0 {
 				s.findings.add(OnCRLNotRevoked, n.String(), "is on %s, but the index does not say that it is revoked", s.newestCRL.path)
 			}
-			continue
+			return
 		}
 		known.flags |= onCRL
 		s.ledger.rows[n] = known
+	})
+	switch {
+	case errors.Is(err, errLongSerial):
+		s.findings.add(DatabaseNotChecked, s.newestCRL.path, "holds %s: captured, but not compared with the index", err)
+	case err != nil:
+		s.findings.add(CRLUnreadable, s.newestCRL.path, "its entries cannot be read: captured, but not checked")
+		return
 	}
 	for _, n := range s.ledger.sorted(func(i issued) bool { return i.flags&(isRevoked|isExpired|onCRL) == isRevoked }) {
 		s.findings.add(RevokedNotOnCRL, n.String(), "is revoked and has not expired, but is not on %s: issue a new CRL", s.newestCRL.path)

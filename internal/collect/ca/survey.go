@@ -7,8 +7,10 @@ import (
 	"errors"
 	"hash/maphash"
 	"io"
+	"os"
 	"path"
 	"slices"
+	"syscall"
 	"time"
 
 	"infrabackup/internal/fault"
@@ -38,6 +40,10 @@ type survey struct {
 	marks map[uint64]mark // by hash of the path
 	state []stateFile
 
+	unreadable map[uint64]bool // by hash of the path: may not be read, and a gap
+	leftOut    map[uint64]bool // by hash of the path: too large, and a gap
+	limit      int64           // bytes that may be captured
+	room       int64           // bytes that are left of them
 	otherHomes map[string]bool // folders with the database of another CA
 	authority  authority
 	ledger     *ledger
@@ -50,10 +56,11 @@ type survey struct {
 
 // newSurvey reads state, CA certificates, keys, index and CRLs. What does not fit
 // together becomes a finding; errors are about the reading.
-func newSurvey(ctx context.Context, f *folder, now time.Time) (*survey, error) {
+func newSurvey(ctx context.Context, f *folder, now time.Time, limit int64) (*survey, error) {
 	s := &survey{
 		folder: f, now: now, findings: newFindings(),
 		seed: maphash.MakeSeed(), marks: map[uint64]mark{}, ledger: newLedger(), otherHomes: map[string]bool{},
+		unreadable: map[uint64]bool{}, leftOut: map[uint64]bool{}, room: limit, limit: limit,
 	}
 	var err error
 	if s.layout, err = findLayout(ctx, f); err != nil {
@@ -62,11 +69,17 @@ func newSurvey(ctx context.Context, f *folder, now time.Time) (*survey, error) {
 	if s.state, err = s.readState(ctx); err != nil {
 		return nil, err
 	}
-	if err := f.walk(ctx, func(e entry) error { return s.visit(ctx, e) }); err != nil {
+	if err := f.walk(ctx, visitor{denied: s.denied, visit: func(e entry) error { return s.visit(ctx, e) }}); err != nil {
+		return nil, err
+	}
+	if err := s.checkRoom(); err != nil {
 		return nil, err
 	}
 	s.authority.settle(s.layout)
 	if len(s.authority.own) == 0 && s.layout.database == "" && len(s.authority.unreadable) == 0 {
+		if s.layout.deniedHome != "" {
+			return nil, fault.Newf(fault.SourceAccessDenied, "CA folder %s holds neither a CA certificate nor an index.txt that the worker's account may read, and %s may not be looked into", f.dir, f.where(s.layout.deniedHome))
+		}
 		return nil, fault.Newf(fault.SourceInvalid, "CA folder %s holds neither a CA certificate nor an index.txt: it is not a CA, or not mounted", f.dir)
 	}
 	s.authority.check(s.findings, s.now)
@@ -87,15 +100,22 @@ func (s *survey) visit(ctx context.Context, e entry) error {
 	if e.info.IsDir() {
 		return s.visitDir(e)
 	}
-	if !e.info.Mode().IsRegular() || s.layout.inIssued(e.path) || s.ofOther(e.path) {
+	if !e.info.Mode().IsRegular() {
 		return nil
 	}
 	if e.info.Size() > maxParsedBytes {
-		return s.visitLarge(ctx, e)
+		return s.denied(e.path, s.visitLarge(ctx, e))
+	}
+	s.room -= e.info.Size()
+	if s.layout.inIssued(e.path) || s.ofOther(e.path) {
+		return nil
 	}
 	data, err := s.folder.read(ctx, e)
+	if fault.CodeOf(err) == fault.SourceChanging && s.layout.need(e.path) == needless {
+		return nil // a log, say; the second pass looks again
+	}
 	if err != nil {
-		return err
+		return s.denied(e.path, err)
 	}
 	defer clear(data) // it may be a key
 	c := inspect(e.path, data)
@@ -114,6 +134,9 @@ func (s *survey) visitDir(e entry) error {
 		return nil
 	}
 	_, ok, err := s.folder.lookup(index)
+	if isDenied(err) {
+		return nil // the walk comes to it, and names it
+	}
 	if err != nil || !ok {
 		return err
 	}
@@ -130,19 +153,6 @@ func (s *survey) ofOther(name string) bool {
 		}
 	}
 	return false
-}
-
-func (s *survey) visitLarge(ctx context.Context, e entry) (err error) {
-	head, err := s.folder.head(e)
-	if err != nil || !looksLikeCRL(e.path, head) {
-		return err
-	}
-	if e.info.Size() > maxCRLBytes {
-		s.findings.add(CRLUnreadable, e.path, "larger than %d MiB: captured, but not checked", maxCRLBytes>>20)
-		return ctx.Err()
-	}
-	s.crls = append(s.crls, e.path)
-	return nil
 }
 
 func (s *survey) hash(name string) uint64 { return maphash.String(s.seed, name) }
@@ -167,6 +177,9 @@ func (s *survey) digest(ctx context.Context, name string) (state stateFile, err 
 	}
 	if !ok {
 		return state, s.folder.changed(name)
+	}
+	if e.info.Size() > maxStateBytes {
+		return state, fault.Newf(fault.LimitExceeded, "%s has %d bytes, at most %d are possible for a file of the CA's database", s.folder.where(name), e.info.Size(), maxStateBytes)
 	}
 	h := sha256.New()
 	if err := s.scan(ctx, e, func(r io.Reader) error {
@@ -228,7 +241,13 @@ func (s *survey) confirm(ctx context.Context) error {
 			gone++
 		}
 	}
-	err := s.folder.walk(ctx, func(e entry) error {
+	denied := func(name string, err error) error {
+		if s.layout.need(name) == needed && !s.unreadable[s.hash(name)] {
+			return err
+		}
+		return nil
+	}
+	err := s.folder.walk(ctx, visitor{denied: denied, visit: func(e entry) error {
 		m, known := s.marks[s.hash(e.path)]
 		switch {
 		case known && m.own:
@@ -240,7 +259,7 @@ func (s *survey) confirm(ctx context.Context) error {
 			return s.folder.changed(e.path)
 		}
 		return nil
-	})
+	}})
 	if err == nil && gone > 0 {
 		err = fault.Newf(fault.SourceChanging, "%d files of the CA vanished from %s during the capture", gone, s.folder.dir)
 	}
@@ -248,27 +267,36 @@ func (s *survey) confirm(ctx context.Context) error {
 }
 
 // isOwn tells of a file that came up during the capture whether it is the CA's.
-// When it cannot be read it counts as such.
+// When it cannot be read it counts as such, unless the account may not read it.
 func (s *survey) isOwn(ctx context.Context, e entry) bool {
 	if s.layout.inIssued(e.path) || s.ofOther(e.path) {
 		return true
 	}
 	if e.info.Size() > maxParsedBytes {
 		head, err := s.folder.head(e)
+		if isDenied(err) {
+			return s.layout.need(e.path) == needed
+		}
 		return err != nil || looksLikeCRL(e.path, head)
 	}
 	data, err := s.folder.read(ctx, e)
 	defer clear(data)
+	if isDenied(err) {
+		return s.layout.need(e.path) == needed
+	}
 	return err != nil || inspect(e.path, data).kind != kindFile
 }
 
-// head returns the start of a file.
+// head returns the start of a file, which may be written to meanwhile.
 func (f *folder) head(e entry) (head []byte, err error) {
-	file, err := f.open(e)
+	file, err := f.root.OpenFile(e.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return nil, f.fault(e.path, err)
 	}
 	defer closeInto(&err, file)
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(f.changed(e.path), err)
+	}
 	head = make([]byte, min(e.info.Size(), maxValueBytes))
 	if _, err := io.ReadFull(file, head); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {

@@ -1,0 +1,292 @@
+package ad
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/collect/collecttest"
+	"infrabackup/internal/fault"
+)
+
+// wrap is a BER element around content, with a length of four bytes.
+func wrap(tag byte, content []byte) []byte {
+	out := binary.BigEndian.AppendUint32([]byte{tag, 0x84}, uint32(len(content)))
+	return append(out, content...)
+}
+
+// numbered is an LDAPMessage around an operation.
+func numbered(id int64, op []byte) []byte {
+	return wrap(tagSequence, append(append([]byte{tagInteger, 8}, binary.BigEndian.AppendUint64(nil, uint64(id))...), op...))
+}
+
+// nested is levels of sequences around nothing, about four bytes each.
+func nested(levels int) []byte {
+	size := 0
+	heads := make([][]byte, 0, levels)
+	for range levels {
+		head := []byte{tagSequence, 0x83, byte(size >> 16), byte(size >> 8), byte(size)}
+		heads = append(heads, head)
+		size += len(head)
+	}
+	out := make([]byte, 0, size)
+	for i := len(heads) - 1; i >= 0; i-- {
+		out = append(out, heads[i]...)
+	}
+	return out
+}
+
+// hostileAnswers are operations that cost a parser dearly that believes them. The tag
+// is that of the answer that is waited for.
+func hostileAnswers(tag byte) map[string]func() []byte {
+	many := func() []byte { return bytes.Repeat([]byte{tagOctets, 0}, 14_000_000) }
+	attributes := func(values []byte) []byte {
+		return wrap(tagSequence, wrap(tagSequence, append(wrap(tagOctets, []byte("member")), wrap(tagSet, values)...)))
+	}
+	return map[string]func() []byte{
+		"14,000,000 empty elements": func() []byte { return wrap(tag, many()) },
+		"14,000,000 empty values":   func() []byte { return wrap(tag, append(wrap(tagOctets, []byte("CN=x")), attributes(many())...)) },
+		"14,000,000 empty attributes": func() []byte {
+			return wrap(tag, append(wrap(tagOctets, []byte("CN=x")), wrap(tagSequence, bytes.Repeat([]byte{tagSequence, 0}, 14_000_000))...))
+		},
+		"1,000,000 attributes": func() []byte {
+			return wrap(tag, append(wrap(tagOctets, []byte("CN=x")), wrap(tagSequence, bytes.Repeat([]byte{tagSequence, 5, tagOctets, 1, 'x', tagSet, 0}, 1_000_000))...))
+		},
+		"1,000,000 levels": func() []byte { return wrap(tag, nested(1_000_000)) },
+		"1,000,000 levels of values": func() []byte {
+			return wrap(tag, append(wrap(tagOctets, []byte("CN=x")), attributes(nested(1_000_000))...))
+		},
+		"indefinite length":                     func() []byte { return []byte{tag, 0x80, tagOctets, 0, 0, 0} },
+		"1,000,000 levels of indefinite length": func() []byte { return bytes.Repeat([]byte{tag, 0x80}, 1_000_000) },
+		"a length of 2^63":                      func() []byte { return []byte{tag, 0x88, 0x80, 0, 0, 0, 0, 0, 0, 0} },
+		"a length of 2^64-1":                    func() []byte { return []byte{tag, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff} },
+		"a length in 126 bytes":                 func() []byte { return append([]byte{tag, 0xfe}, make([]byte, 126)...) },
+		"an identifier in many bytes":           func() []byte { return append([]byte{0x7f}, bytes.Repeat([]byte{0xff}, 1000)...) },
+		"nothing":                               func() []byte { return []byte{} },
+		"an integer of 1,000 bytes": func() []byte {
+			return wrap(tag, append(wrap(tagEnumerated, make([]byte, 1000)), tagOctets, 0, tagOctets, 0))
+		},
+		"a text of 20 MiB": func() []byte {
+			return wrap(tag, append([]byte{tagEnumerated, 1, 1, tagOctets, 0}, wrap(tagOctets, make([]byte, 20<<20))...))
+		},
+		"20 MiB of referrals": func() []byte {
+			return wrap(tag, append([]byte{tagEnumerated, 1, 10, tagOctets, 0, tagOctets, 0}, wrap(0xa3, bytes.Repeat(wrap(tagOctets, []byte("ldap://x")), 1_500_000))...))
+		},
+		"controls of 1,000,000 levels": func() []byte {
+			return append(wrap(tag, []byte{tagEnumerated, 1, 0, tagOctets, 0, tagOctets, 0}), wrap(tagControls, nested(1_000_000))...)
+		},
+		"a paging control of 1,000,000 levels": func() []byte {
+			return append(wrap(tag, []byte{tagEnumerated, 1, 0, tagOctets, 0, tagOctets, 0}), wrap(tagControls, wrap(tagSequence, append(wrap(tagOctets, []byte(oidPaging)), wrap(tagOctets, nested(1_000_000))...)))...)
+		},
+		"a cookie of 10 MiB": func() []byte {
+			return append(wrap(tag, []byte{tagEnumerated, 1, 0, tagOctets, 0, tagOctets, 0}), wrap(tagControls, wrap(tagSequence, append(wrap(tagOctets, []byte(oidPaging)), wrap(tagOctets, wrap(tagSequence, append([]byte{tagInteger, 1, 0}, wrap(tagOctets, make([]byte, 10<<20))...)))...)))...)
+		},
+	}
+}
+
+// TestHostileAnswersCostNeitherMemoryNorDepth sends them to a login and to searches.
+// The bound is the garbage collector's: what is reachable has to fit below it.
+func TestHostileAnswersCostNeitherMemoryNorDepth(t *testing.T) {
+	const bound = 100 << 20
+	for _, at := range []struct {
+		name string
+		tag  byte
+	}{{"login", tagBindAnswer}, {"object", tagEntry}, {"end of a search", tagSearchDone}, {"reference", tagReference}, {"extended", tagExtended}} {
+		for name, make := range hostileAnswers(at.tag) {
+			t.Run(at.name+"/"+name, func(t *testing.T) {
+				op := make()
+				d := newFakeDC(t)
+				config := d.config()
+				if at.tag == tagBindAnswer {
+					d.onBind = func(conn net.Conn, id int64) error {
+						_, err := conn.Write(numbered(id, op))
+						return err
+					}
+				} else {
+					d.onSearch = func(q *fakeQuery) (bool, error) {
+						if q.base != fakeDomain {
+							return false, nil
+						}
+						_, err := q.conn.Write(numbered(q.id, op))
+						return true, err
+					}
+				}
+				c, err := New(config)
+				require.NoError(t, err)
+				peak := watchHeap()
+				began := time.Now()
+				_, err = c.Collect(t.Context(), &collecttest.Recorder{})
+				require.Error(t, err)
+				f, ok := fault.Of(err)
+				require.True(t, ok, "%v", err)
+				require.Contains(t, []fault.Code{fault.SourceInvalid, fault.SourceIncomplete}, f.Code, "%v", err)
+				require.Less(t, len(err.Error()), 2000)
+				require.Less(t, time.Since(began), config.StallTimeout, "it was not waited for")
+				// The answer itself and what the server holds of it are in this process too.
+				require.Less(t, peak(), uint64(bound+3*len(op)))
+			})
+		}
+	}
+}
+
+// watchHeap returns a function that tells the largest heap since.
+func watchHeap() func() uint64 {
+	debug.FreeOSMemory()
+	old := debug.SetGCPercent(20)
+	stop, done := make(chan struct{}), make(chan struct{})
+	var peak uint64
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(2 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			peak = max(peak, m.HeapAlloc)
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() uint64 {
+		close(stop)
+		<-done
+		debug.SetGCPercent(old)
+		return peak
+	}
+}
+
+// TestTheLargestObjectThatIsTakenIsTaken shows that the limits leave room for a group
+// as large as a message, and what it costs.
+func TestTheLargestObjectThatIsTakenIsTaken(t *testing.T) {
+	d := newFakeDC(t)
+	values := make([]string, 0, 200_000)
+	for i := range cap(values) {
+		values = append(values, extended(i%200, strings.Repeat("x", 20)+fakeDomain))
+	}
+	whole := entry(extended(200, "CN=large,"+fakeDomain), [][2]any{
+		{"objectGUID", []string{string(fakeGUID(200))}}, {"uSNChanged", []string{"1"}}, {"nTSecurityDescriptor", []string{"x"}},
+		{"objectClass", []string{"top", "group"}}, {"member", values},
+	}).Bytes()
+	require.Greater(t, len(whole), 18<<20)
+	sent := false
+	d.onSearch = func(q *fakeQuery) (bool, error) {
+		if q.base != fakeDomain || sent {
+			return false, nil
+		}
+		sent = true
+		_, err := q.conn.Write(numbered(q.id, whole))
+		return false, err
+	}
+	peak := watchHeap()
+	sink := &forgetful{}
+	_, err := d.collector(t).Collect(t.Context(), sink)
+	require.NoError(t, err)
+	require.Positive(t, sink.count)
+	got := peak()
+	t.Logf("a message of %d MiB: a heap of at most %d MiB", len(whole)>>20, got>>20)
+	require.Less(t, got, uint64(256<<20))
+}
+
+// TestAnswersThatAreNoAnswers are messages that are well-formed and not to be
+// expected.
+func TestAnswersThatAreNoAnswers(t *testing.T) {
+	done := result(ldap.ApplicationSearchResultDone, 0).Bytes()
+	for name, row := range map[string]struct {
+		message func(id int64) []byte
+		want    string
+	}{
+		"another number":          {func(id int64) []byte { return numbered(id+1, done) }, "number"},
+		"an earlier number":       {func(int64) []byte { return numbered(1, done) }, "number"},
+		"notice of disconnection": {func(int64) []byte { return numbered(0, result(ldap.ApplicationExtendedResponse, 52).Bytes()) }, "ends the connection"},
+		"answer to a login":       {func(id int64) []byte { return numbered(id, result(ldap.ApplicationBindResponse, 0).Bytes()) }, "0x61"},
+		"an intermediate answer":  {func(id int64) []byte { return numbered(id, wrap(0x79, nil)) }, "0x79"},
+		"something behind it":     {func(id int64) []byte { return numbered(id, append(done, tagOctets, 0)) }, "0x04"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newFakeDC(t)
+			d.onSearch = func(q *fakeQuery) (bool, error) {
+				if q.base != fakeDomain {
+					return false, nil
+				}
+				_, err := q.conn.Write(row.message(q.id))
+				return true, err
+			}
+			_, err := d.collector(t).Collect(t.Context(), &collecttest.Recorder{})
+			require.ErrorIs(t, err, fault.SourceIncomplete)
+			require.ErrorContains(t, err, row.want)
+		})
+	}
+}
+
+// FuzzMessage compares with a general BER parser: what is read here is what that one
+// reads, and what that one refuses is refused here too.
+func FuzzMessage(f *testing.F) {
+	f.Add(message(1, result(ldap.ApplicationSearchResultDone, 0)))
+	f.Add(message(7, entry("CN=x", [][2]any{{"member", []string{"a", ""}}, {"cn", []string{}}})))
+	f.Add(message(7, result(ldap.ApplicationSearchResultDone, 0), ldap.NewControlPaging(3)))
+	f.Add(message(3, reference("ldap://x")))
+	f.Add([]byte{0x30, 0x84, 0xff, 0xff, 0xff, 0xff})
+	f.Add(numbered(1, nested(100)))
+	f.Add(bytes.Repeat([]byte{0x30, 0x80}, 100))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := readMessage(bufio.NewReader(iotest.OneByteReader(bytes.NewReader(data))), 1<<16)
+		if err != nil {
+			return
+		}
+		e, err := parseEntry(m.body)
+		_ = parseResult(m.body)
+		_, _ = parseReference(m.body)
+		_, _, _ = pagingCookie(m.controls)
+		if err != nil || m.op != tagEntry {
+			return
+		}
+		general, generalErr := ber.ReadPacket(bytes.NewReader(data))
+		if generalErr != nil {
+			return // it knows more of some types than LDAP gives them
+		}
+		op := general.Children[1]
+		if got := op.Children[0].Data.String(); got != e.dn {
+			t.Fatalf("name %q, %q", e.dn, got)
+		}
+		if len(op.Children[1].Children) != len(e.attributes) {
+			t.Fatalf("%d attributes, %d", len(e.attributes), len(op.Children[1].Children))
+		}
+		for i, a := range op.Children[1].Children {
+			if got := a.Children[0].Data.String(); got != e.attributes[i].name || len(a.Children[1].Children) != len(e.attributes[i].values) {
+				t.Fatalf("attribute %q, %q", e.attributes[i].name, got)
+			}
+			for j, v := range a.Children[1].Children {
+				if !bytes.Equal(v.Data.Bytes(), e.attributes[i].values[j]) {
+					t.Fatal("another value")
+				}
+			}
+		}
+	})
+}
+
+// TestRoomIsMadeAsBytesCome: a length that is only promised takes no memory.
+func TestRoomIsMadeAsBytesCome(t *testing.T) {
+	head := []byte{tagSequence, 0x84, 0x01, 0xff, 0xff, 0xff}
+	allocated := testing.Benchmark(func(b *testing.B) {
+		for range b.N {
+			_, err := readMessage(bufio.NewReader(bytes.NewReader(head)), maxMessage)
+			require.ErrorIs(b, err, io.ErrUnexpectedEOF)
+		}
+	}).AllocedBytesPerOp()
+	require.Less(t, allocated, int64(2<<20))
+}

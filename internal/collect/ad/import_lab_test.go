@@ -1,0 +1,126 @@
+package ad
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/go-ldap/ldap/v3"
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/collect/collecttest"
+)
+
+// everyRecord captures the directory.
+func (d *realDC) everyRecord(t *testing.T) (Records, map[string]*Record) {
+	t.Helper()
+	sink := &collecttest.Recorder{}
+	_, err := d.collector(t).Collect(t.Context(), sink)
+	require.NoError(t, err)
+	all, byName := newest(t, sink), map[string]*Record{}
+	for _, r := range all {
+		byName[r.DN] = r
+	}
+	return func(fn func(*Record) error) error {
+		for _, r := range all {
+			if err := fn(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, byName
+}
+
+// ldapmodify gives LDIF to the stock tool, as an operator is told to, and returns what
+// it says.
+func (d *realDC) ldapmodify(t *testing.T, ldif []byte) string {
+	t.Helper()
+	command := exec.Command("ldapmodify", "-c", "-x", "-H", d.env["LAB_LDAP_URL"], "-D", d.env["LAB_LDAP_USER"], "-y", d.env["LAB_LDAP_PASSWORD_FILE"])
+	command.Env = append(os.Environ(), "LDAPTLS_CACERT="+d.env["LAB_LDAP_CA"], "LDAPTLS_REQCERT=demand", "LDAPRC=/dev/null")
+	command.Stdin = bytes.NewReader(ldif)
+	out, _ := command.CombinedOutput() // its status tells of refused links, too
+	return string(out)
+}
+
+func (d *realDC) members(t *testing.T, group string) []string {
+	t.Helper()
+	found := d.ldapsearch(t, "-s", "base", "-b", group, "member")
+	require.Len(t, found, 1)
+	var out []string
+	for _, pair := range found[0] {
+		if pair[0] == "member" {
+			out = append(out, pair[1])
+		}
+	}
+	return out
+}
+
+// TestLabLinksThatAreThereCostNoOthers takes some members out of a group and gives all
+// of them back.
+func TestLabLinksThatAreThereCostNoOthers(t *testing.T) {
+	d := useDC(t)
+	conn := d.writer(t)
+	ou := d.makeOU(t, conn, "links", 5)
+	group := "CN=Group ü," + ou
+	records, _ := d.everyRecord(t)
+	before := d.members(t, group)
+	require.Len(t, before, 5)
+	take := ldap.NewModifyRequest(group, nil)
+	take.Delete("member", []string{before[1], before[3]})
+	require.NoError(t, conn.Modify(take))
+	require.Len(t, d.members(t, group), 3)
+	var out bytes.Buffer
+	require.NoError(t, WriteImportLDIF(&out, records, ImportOptions{OmitObjects: true, Select: func(r *Record) bool { return Below(r.DN, ou) }}))
+	said := d.ldapmodify(t, out.Bytes())
+	require.ElementsMatch(t, before, d.members(t, group), "%s", said)
+	require.NotContains(t, said, "No such", said)
+}
+
+// TestLabOneObjectComesBack deletes an object, then a subtree, and creates them again
+// with the links of and to them.
+func TestLabOneObjectComesBack(t *testing.T) {
+	d := useDC(t)
+	conn := d.writer(t)
+	ou := d.makeOU(t, conn, "item", 3)
+	group := "CN=Group ü," + ou
+	user := `CN=User\, 1,OU=Inner,` + ou
+	boss := ldap.NewModifyRequest(user, nil)
+	boss.Replace("manager", []string{`CN=User\, 0,OU=Inner,` + ou})
+	require.NoError(t, conn.Modify(boss))
+	records, byName := d.everyRecord(t)
+	members := d.members(t, group)
+	for _, row := range []struct {
+		base    string
+		subtree bool
+	}{{user, false}, {"OU=Inner," + ou, true}, {group, false}, {ou, true}} {
+		name := byName[row.base]
+		require.NotNil(t, name, row.base)
+		var all []string
+		for dn := range byName {
+			if dn == row.base || row.subtree && Below(dn, row.base) {
+				all = append(all, dn)
+			}
+		}
+		chosen := func(dn string) bool { return dn == row.base || row.subtree && Below(dn, row.base) }
+		require.NoError(t, conn.Del(ldap.NewDelRequest(row.base, []ldap.Control{ldap.NewControlSubtreeDelete()})))
+		var out bytes.Buffer
+		require.NoError(t, WriteImportLDIF(&out, records, ImportOptions{
+			Select: func(r *Record) bool { return chosen(r.DN) }, LinksTo: chosen, Explain: true,
+		}))
+		said := d.ldapmodify(t, out.Bytes())
+		now := map[string]bool{}
+		for _, found := range d.ldapsearch(t, "-b", row.base, "(objectClass=*)", "distinguishedName") {
+			now[found.value("dn")] = true
+		}
+		for _, dn := range all {
+			require.True(t, now[dn], "%s\n%s\n%s", dn, said, out.String())
+		}
+		require.ElementsMatch(t, members, d.members(t, group), "%s", said)
+		require.Equal(t, `CN=User\, 0,OU=Inner,`+ou, d.ldapsearch(t, "-s", "base", "-b", user, "manager")[0].value("manager"))
+		for _, lost := range []string{"objectGUID", "passwords", "security descriptors"} {
+			require.Contains(t, strings.Join(strings.Fields(strings.ReplaceAll(out.String(), "\n#", "")), " "), lost)
+		}
+	}
+}
