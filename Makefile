@@ -10,7 +10,7 @@ STAMP     ?= 10000
 SOAK      ?= 1h
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w -X infrabackup/internal/build.version=$(VERSION)
 
 export CGO_ENABLED ?= 0
 

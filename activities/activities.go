@@ -26,9 +26,11 @@ type Recorder interface {
 	RecordStep(ctx context.Context, step string, service backup.Service, items, bytes int64, took time.Duration, code fault.Code)
 }
 
-// Dependencies is what the activities work with. All fields are required.
+// Dependencies is what the activities work with. All fields are required, except
+// Namespace and Twin.
 type Dependencies struct {
 	Client     client.Client
+	Namespace  string // the client's
 	Instance   backup.Instance
 	Host       string // name of this worker's spool queue, stable across restarts
 	Product    string // name and version, for manifests
@@ -55,6 +57,9 @@ type Dependencies struct {
 	Encrypt  func(ctx context.Context, w io.Writer, recipient string) (io.WriteCloser, error)
 	Recorder Recorder
 	Now      func() time.Time
+	// Twin names another worker that serves the same spool queue, which none may; empty
+	// when there is none as far as Temporal knows.
+	Twin func(ctx context.Context) (string, error)
 }
 
 // Activities answers for every activity of the contract.

@@ -22,6 +22,8 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 		out.Checks = append(out.Checks, checked("source "+string(service), "can be read", err))
 	}
 	out.Checks = append(out.Checks, checked("spool", "is writable: "+a.Spool.String(), a.Spool.Check()))
+	out.Checks = append(out.Checks, a.diagnoseHost(ctx)...)
+	out.Checks = append(out.Checks, a.diagnoseRetention(ctx))
 	s, err := a.settings(ctx, 0)
 	out.Checks = append(out.Checks, checked("settings", fmt.Sprintf("revision %d is in force", s.Revision), err))
 	if err != nil || !in.Share {
@@ -32,7 +34,9 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 		out.Checks = append(out.Checks, checked("share", "", err))
 		return out, nil
 	}
-	err = repository.New(store, a.Instance.Name).Claim(ctx, s.Controller)
+	repo := repository.New(store, a.Instance.Name)
+	out.Checks = append(out.Checks, a.diagnoseSpool(ctx, repo))
+	err = repo.Claim(ctx, s.Controller)
 	out.Checks = append(out.Checks, checked("controller", "writes here alone: "+s.Controller, err))
 	out.Checks = append(out.Checks, a.diagnoseShare(ctx, store)...)
 	return out, nil

@@ -58,7 +58,7 @@ func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (o
 	if now.Revision == 0 {
 		return out, nil
 	}
-	return out, a.compare(ctx, now, s, in, &out)
+	return out, a.compare(ctx, store, now, s, in, &out)
 }
 
 func closed(store share.Store) error {
@@ -95,7 +95,7 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 // compare looks at the share in force, when the proposal names another one. One that
 // does not answer is often the reason for moving, so that is no failure unless it is to
 // be copied.
-func (a *Activities) compare(ctx context.Context, now, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) (err error) {
+func (a *Activities) compare(ctx context.Context, proposed share.Store, now, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) (err error) {
 	out.Before = now.Share
 	if now.Share.Place() == s.Share.Place() {
 		if in.Copy {
@@ -103,20 +103,30 @@ func (a *Activities) compare(ctx context.Context, now, s settings.Settings, in f
 		}
 		return nil
 	}
-	out.Held, err = a.held(ctx)
-	if err != nil && !in.Copy && ctx.Err() == nil {
+	same, held, err := a.held(ctx, proposed, now)
+	switch {
+	case err == nil && same && in.Copy:
+		return fault.Newf(fault.SettingsInvalid, "%s and %s are the same folder under two names, so there is nothing to copy", s.Share.Path, now.Share.Path)
+	case err != nil && !in.Copy && ctx.Err() == nil:
 		out.Held = -1
 		return nil
 	}
+	out.Held = held
 	return err
 }
 
-func (a *Activities) held(ctx context.Context) (int, error) {
-	repo, _, err := a.repository(ctx, 0)
+// held counts the backups on the share in force that are not on the proposed one because
+// that is the same.
+func (a *Activities) held(ctx context.Context, proposed share.Store, now settings.Settings) (same bool, backups int, err error) {
+	store, err := a.stores.get(ctx, now)
 	if err != nil {
-		return 0, err
+		return false, 0, err
 	}
-	return repo.Count(ctx)
+	if same, err = a.sameFolder(ctx, proposed, store); same || err != nil {
+		return same, 0, err
+	}
+	backups, err = repository.New(store, a.Instance.Name).Count(ctx)
+	return false, backups, err
 }
 
 // CopyBackups copies all finished backups from the share in force to that of a

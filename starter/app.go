@@ -53,7 +53,10 @@ func run(ctx context.Context, p process) int {
 		err = fault.Newf(fault.Cancelled, "the command was not done within --timeout %s", a.timeout)
 	case !a.began:
 		// What cobra itself says is about commands and arguments.
-		err = flagFault(root, err)
+		err = flagFault(nil, err)
+	}
+	if word := mistyped(root, p.args); !a.began && word != nil {
+		err = word // also when a flag of the command that was meant came first
 	}
 	if !a.began && wantsJSON(p.args) { // the flags may not have been read as far as -o
 		a.output = "json"
@@ -99,6 +102,7 @@ TEMPORAL_NAMESPACE and Temporal's other TEMPORAL_... variables.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 5 not enabled, 6 not found, 7 damaged or forged backup, 8 key does not fit,
 9 share refused or unreachable, 10 Temporal unreachable or no worker answers.`,
+		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -120,6 +124,13 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 	flags.StringVar(&a.instance, "instance", cmp.Or(instance, "local"), "instance to work on (INFRABACKUP_INSTANCE)")
 	flags.StringVarP(&a.output, "output", "o", "table", "output format: table or json")
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up after this time (0: never)")
+	version := root.Flags().Bool("version", false, "show the version")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *version {
+			return a.printVersion()
+		}
+		return cmd.Help()
+	}
 	root.AddCommand(a.enableCommand(), a.settingsCommand(), a.shareCommand(), a.credentialsCommand(), a.keyCommand(), a.backupCommand(),
 		a.restoreCommand(), a.doctorCommand(), a.codecServerCommand(), a.codecKeyCommand(), a.versionCommand())
 	return root

@@ -135,7 +135,7 @@ func TestKeyGenerate(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 		require.NotContains(t, out.stdout+out.stderr, "AGE-SECRET-KEY")
-		found, err := identities([]string{file})
+		found, err := identities(t.Context(), []string{file})
 		require.NoError(t, err)
 		require.Len(t, found, 1)
 	}

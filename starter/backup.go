@@ -2,33 +2,26 @@ package main
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 )
 
 func (a *app) backupCommand() *cobra.Command {
-	group := &cobra.Command{Use: "backup", Short: "Start, watch, verify and delete backups", Args: cobra.NoArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "backup", Short: "Start, watch, verify and delete backups", Args: noArgs, RunE: needsCommand}
 	group.AddCommand(a.backupStartCommand(), a.backupListCommand(), a.backupShowCommand(), a.backupWatchCommand(),
 		a.backupCancelCommand(), a.backupVerifyCommand(), a.backupDeleteCommand())
 	return group
 }
 
-// latestOr returns the command's argument, by default the newest backup. GUIDs are in
-// lower case here, and in upper case in what other tools print.
+// latestOr returns the command's argument, by default the newest backup.
 func latestOr(args []string) (string, error) {
 	if len(args) == 0 || args[0] == control.Latest {
 		return control.Latest, nil
 	}
-	id, err := backup.ParseID(strings.ToLower(args[0]))
-	if err != nil {
-		return "", usage("%s is not the ID of a backup, nor %s", quoted(args[0]), control.Latest)
-	}
-	return string(id), nil
+	return namedBackup(args[0])
 }
 
 // completionTime bounds what the shell's completion may cost.

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"strings"
+	"context"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"infrabackup/internal/backup"
 )
 
 func (a *app) backupDeleteCommand() *cobra.Command {
@@ -22,18 +20,26 @@ scripts give --yes.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
-			id, err := backup.ParseID(strings.ToLower(args[0]))
-			if err != nil {
-				return usage("%s is not the ID of a backup; see `infrabackup backup list`", quoted(args[0]))
-			}
-			if err := a.consent(yes, string(id)); err != nil {
-				return err
-			}
-			c, err := a.controller(ctx)
+			id, err := namedBackup(args[0])
 			if err != nil {
 				return err
 			}
-			gone, err := c.Delete(ctx, string(id), a.caller())
+			var c controller
+			if !isWhole(id) { // asked for by its whole ID
+				if c, err = a.controller(ctx); err != nil {
+					return err
+				}
+				if id, err = a.whole(ctx, c, id); err != nil {
+					return err
+				}
+			}
+			if err := a.consent(ctx, yes, id); err != nil {
+				return err
+			}
+			if c, err = a.controller(ctx); err != nil {
+				return err
+			}
+			gone, err := c.Delete(ctx, id, a.caller())
 			if err != nil {
 				return err
 			}
@@ -45,12 +51,12 @@ scripts give --yes.`,
 }
 
 // consent asks on a terminal whether a backup or a key is really to be deleted.
-func (a *app) consent(yes bool, id string) error {
+func (a *app) consent(ctx context.Context, yes bool, id string) error {
 	if yes {
 		return nil
 	}
 	if !a.terminal(a.stdin) {
 		return usage("deleting cannot be undone: add --yes to delete %s", id)
 	}
-	return a.ask("Deleting "+id+" cannot be undone.", "yes")
+	return a.ask(ctx, "Deleting "+id+" cannot be undone.", "yes")
 }

@@ -20,7 +20,7 @@ func (a *app) backupListCommand() *cobra.Command {
 runs, and failed ones for as long as Temporal remembers them. The share is the truth:
 the list is read from it each time.`,
 		Example: "  infrabackup backup list\n  infrabackup backup list -o json | jq '.[0].backupId'",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
@@ -86,6 +86,9 @@ all are counted.`,
 		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
 			id, err := latestOr(args)
 			if err != nil {
+				return err
+			}
+			if id, err = a.whole(ctx, c, id); err != nil {
 				return err
 			}
 			b, err := c.Show(ctx, id)

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
 
@@ -24,7 +26,7 @@ that runs.
 The backup goes on when this command ends, also when it is interrupted (Ctrl-C) or its
 --timeout has passed while it waits.`,
 		Example: "  infrabackup backup start --wait\n  infrabackup backup start -o json | jq -r .backupId",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
@@ -86,12 +88,14 @@ func (a *app) follow(ctx context.Context, c controller, runID string) error {
 
 func (a *app) backupWatchCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "watch",
-		Short:   "Show the progress of the backup that runs, and wait for its end",
+		Use:   "watch [ID]",
+		Short: "Show the progress of the backup that runs, and wait for its end",
+		Long: `Show the progress of the backup that runs, and wait for its end. With an ID, or the
+beginning of one, only if it is that backup that runs.`,
 		Example: "  infrabackup backup watch",
-		Args:    cobra.NoArgs,
-		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
-			runID, err := c.Running(ctx)
+		Args:    atMostOneArg("ID"),
+		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
+			runID, err := a.runningOne(ctx, c, args)
 			if err != nil {
 				return err
 			}
@@ -100,13 +104,41 @@ func (a *app) backupWatchCommand() *cobra.Command {
 	}
 }
 
+// runningOne returns the run of the backup that runs, which is the one that is named.
+func (a *app) runningOne(ctx context.Context, c controller, args []string) (runID string, err error) {
+	var id string
+	if len(args) > 0 && args[0] != control.Latest {
+		if id, err = namedBackup(args[0]); err != nil {
+			return "", err
+		}
+	}
+	if runID, err = c.Running(ctx); err != nil || id == "" {
+		return runID, err
+	}
+	now, err := c.Progress(ctx, runID)
+	if err != nil {
+		return "", err
+	}
+	if !strings.HasPrefix(string(now.BackupID), id) {
+		return "", fault.Newf(fault.BackupNotFound, "backup %s does not run, but %s does; see `infrabackup backup show %s`", id, now.BackupID, id)
+	}
+	return runID, nil
+}
+
 func (a *app) backupCancelCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "cancel",
-		Short:   "Stop the backup that runs, and remove what it had written",
+		Use:   "cancel [ID]",
+		Short: "Stop the backup that runs, and remove what it had written",
+		Long: `Stop the backup that runs, and remove what it had written. With an ID, or the
+beginning of one, only if it is that backup that runs.`,
 		Example: "  infrabackup backup cancel",
-		Args:    cobra.NoArgs,
-		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
+		Args:    atMostOneArg("ID"),
+		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
+			if len(args) > 0 {
+				if _, err := a.runningOne(ctx, c, args); err != nil {
+					return err
+				}
+			}
 			a.say("Stopping the backup and cleaning up ...")
 			if err := c.Cancel(ctx); err != nil {
 				return err

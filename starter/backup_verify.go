@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
 )
@@ -58,7 +59,7 @@ how far the ledger reached unless --ledger-head says it.
 			if err := a.printVerdict(verdict); err != nil {
 				return err
 			}
-			a.noteLedger(verdict)
+			a.noteLedger(verdict.Verdict)
 			if len(verdict.Findings) > 0 {
 				return exitCode(fault.ExitDamaged)
 			}
@@ -71,44 +72,69 @@ how far the ledger reached unless --ledger-head says it.
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags, keyFiles []string) (backup.Verdict, error) {
-	keys, err := identities(keyFiles)
+// judged is a verdict, and whether all that is wrong is that the operator's list of
+// signers lacks a key.
+type judged struct {
+	backup.Verdict
+	unknownSigner bool
+}
+
+func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags, keyFiles []string) (v judged, err error) {
+	keys, err := identities(ctx, keyFiles)
 	if err != nil {
-		return backup.Verdict{}, err
+		return v, err
 	}
 	head, err := f.given(from)
 	if err != nil {
-		return backup.Verdict{}, err
+		return v, err
 	}
 	if from.allowedSigners != "" && len(keys) == 0 && !from.given() {
-		return backup.Verdict{}, usage("--allowed-signers needs --identity, --from or --share: a worker compares with the key in the settings")
+		return v, usage("--allowed-signers needs --identity, --from or --share: a worker compares with the key in the settings")
 	}
 	if len(keys) == 0 && !from.given() {
 		c, err := a.controller(ctx)
 		if err != nil {
-			return backup.Verdict{}, err
+			return v, err
 		}
-		return c.Verify(ctx, id)
+		if id, err = a.whole(ctx, c, id); err != nil {
+			return v, err
+		}
+		show := a.newCounter("A worker verifies " + id)
+		defer show.end()
+		v.Verdict, err = c.Verify(control.WithObserver(ctx, show.beat), id)
+		return v, err
 	}
 	from.mayBeGone = head != nil // the verdict then says that all was rolled back
 	opened, err := a.open(ctx, from)
 	if err != nil {
-		return backup.Verdict{}, err
+		return v, err
 	}
 	defer opened.close(a)
 	backupID, err := opened.resolve(ctx, id, true)
 	if err != nil {
-		return backup.Verdict{}, err
+		return v, err
 	}
 	opened.noteTrust(a)
 	if !from.given() {
 		if head, err = a.ledgerHead(ctx); err != nil {
-			return backup.Verdict{}, err
+			return v, err
 		}
 	}
-	return opened.repo.VerifyOne(ctx, backupID, repository.OneOptions{
-		AuditOptions: repository.AuditOptions{AllowedSigners: opened.signers, Head: head, Pause: a.pause}, Identities: keys,
+	verify := func(ctx context.Context, signers []byte) (backup.Verdict, error) {
+		show := a.newCounter("Verifying " + string(backupID))
+		defer show.end()
+		return opened.repo.VerifyOne(ctx, backupID, repository.OneOptions{
+			AuditOptions: repository.AuditOptions{AllowedSigners: signers, Head: head, Pause: a.pause}, Identities: keys, Progress: show.see,
+		})
+	}
+	if v.Verdict, err = verify(ctx, opened.signers); err != nil || len(v.Findings) == 0 {
+		return v, err
+	}
+	v.unknownSigner, err = a.noteUnknownSigners(ctx, opened, from, func(ctx context.Context, signers []byte) ([]backup.Finding, error) {
+		again, err := verify(ctx, signers)
+		return again.Findings, err
 	})
+	return v, err
 }
 
 // ledgerHead asks how far the ledger on the share of the settings reached. It is asked
@@ -137,10 +163,10 @@ func (a *app) noteLedger(v backup.Verdict) {
 	}
 }
 
-func (a *app) printVerdict(v backup.Verdict) error {
-	return a.print(v, func(w *tabwriter.Writer) {
+func (a *app) printVerdict(v judged) error {
+	return a.print(v.Verdict, func(w *tabwriter.Writer) {
 		line(w, "Backup:", v.BackupID)
-		line(w, "Verdict:", verdictWord(v.Findings))
+		line(w, "Verdict:", verdictOf(v.Findings, v.unknownSigner))
 		line(w, "Read:", fmt.Sprintf("%d files, %s", v.Files, size(v.Bytes)))
 		if v.Items > 0 {
 			line(w, "Decrypted:", fmt.Sprintf("%d items", v.Items))
@@ -153,6 +179,14 @@ func (a *app) printVerdict(v backup.Verdict) error {
 			line(w, f.Code+":", f.File+": "+f.Message)
 		}
 	})
+}
+
+// verdictOf is [verdictWord] for a list of signers that may lack a key.
+func verdictOf(findings []backup.Finding, unknownSigner bool) string {
+	if unknownSigner {
+		return "NOT KNOWN, signed by a key that is not on your list"
+	}
+	return verdictWord(findings)
 }
 
 // verdictWord sums findings up. A file that may not be read is no damage, and no good

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
 )
@@ -50,11 +51,11 @@ func (a *app) verifyAll(ctx context.Context, args []string, from storeFlags, f a
 	case from.allowedSigners != "" && !from.given():
 		return usage("--allowed-signers needs --from or --share: a worker compares with the keys in the settings")
 	}
-	audit, err := a.audit(ctx, from, f)
+	audit, unknownSigner, err := a.audit(ctx, from, f)
 	if err != nil {
 		return err
 	}
-	if err := a.printAudit(audit); err != nil {
+	if err := a.printAudit(audit, unknownSigner); err != nil {
 		return err
 	}
 	if !audit.HeadKnown {
@@ -67,38 +68,56 @@ func (a *app) verifyAll(ctx context.Context, args []string, from storeFlags, f a
 }
 
 // audit lets a worker look, or looks itself where the flags name a place.
-func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (backup.Audit, error) {
+func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (audit backup.Audit, unknownSigner bool, err error) {
 	head, err := f.given(from)
 	if err != nil {
-		return backup.Audit{}, err
+		return audit, false, err
 	}
 	if !from.given() {
 		c, err := a.controller(ctx)
 		if err != nil {
-			return backup.Audit{}, err
+			return audit, false, err
 		}
-		return c.VerifyAll(ctx)
+		show := a.newCounter("A worker verifies all backups")
+		defer show.end()
+		audit, err = c.VerifyAll(control.WithObserver(ctx, show.beat))
+		return audit, false, err
 	}
 	from.mayBeGone = head != nil // the audit then says that all was rolled back
 	opened, err := a.open(ctx, from)
 	if err != nil {
-		return backup.Audit{}, err
+		return audit, false, err
 	}
 	defer opened.close(a)
 	opened.noteTrust(a)
-	opts := repository.AuditOptions{AllowedSigners: opened.signers, Head: head, Pause: a.pause}
-	return opened.repo.VerifyAll(ctx, opts, func(id backup.ID, n, of int) {
-		a.say("Verifying %s, %d of %d ...", id, n, of)
+	verify := func(ctx context.Context, signers []byte) (backup.Audit, error) {
+		opts := repository.AuditOptions{AllowedSigners: signers, Head: head, Pause: a.pause}
+		return opened.repo.VerifyAll(ctx, opts, func(id backup.ID, n, of int) {
+			a.say("Verifying %s, %d of %d ...", id, n, of)
+		})
+	}
+	if audit, err = verify(ctx, opened.signers); err != nil || audit.Good() {
+		return audit, false, err
+	}
+	unknownSigner, err = a.noteUnknownSigners(ctx, opened, from, func(ctx context.Context, signers []byte) ([]backup.Finding, error) {
+		again, err := verify(ctx, signers)
+		return allFindings(again), err
 	})
+	return audit, unknownSigner, err
 }
 
-func (a *app) printAudit(audit backup.Audit) error {
+// allFindings are those of the share as a whole and of its backups.
+func allFindings(audit backup.Audit) []backup.Finding {
+	all := slices.Clone(audit.Findings)
+	for _, v := range audit.Backups {
+		all = append(all, v.Findings...)
+	}
+	return all
+}
+
+func (a *app) printAudit(audit backup.Audit, unknownSigner bool) error {
 	return a.print(audit, func(w *tabwriter.Writer) {
-		all := slices.Clone(audit.Findings)
-		for _, v := range audit.Backups {
-			all = append(all, v.Findings...)
-		}
-		line(w, "Verdict:", verdictWord(all))
+		line(w, "Verdict:", verdictOf(allFindings(audit), unknownSigner))
 		line(w, "Ledger:", ledgerSeen(audit.Entries, audit.Head, nil))
 		for _, f := range audit.Findings {
 			line(w, f.Code+":", f.File+": "+f.Message)

@@ -42,7 +42,7 @@ func (a *app) codecKeyCommand() *cobra.Command {
 		Use:   "codec-key",
 		Short: "Replace the key that encrypts what Temporal keeps",
 		Long:  rotationHelp + "\n\n\"infrabackup codec-server key\" makes the first key file.",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  needsCommand,
 	}
 	var file string
@@ -56,7 +56,7 @@ func (a *app) codecKeyListCommand(file *string) *cobra.Command {
 		Use:     "list",
 		Short:   "List the keys of the file by id, the one that encrypts first",
 		Example: "  infrabackup codec-key list",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			ring, err := a.keyring(*file)
 			if err != nil {
@@ -87,7 +87,7 @@ func (a *app) codecKeyAddCommand(file *string) *cobra.Command {
 		Short:   "Add a new key, which decrypts and does not encrypt yet",
 		Long:    "Add a new key at the end of the file, which decrypts and does not encrypt yet.\n\n" + rotationHelp,
 		Example: "  infrabackup codec-key add\n  infrabackup codec-key add --id k2 --codec-key-file /etc/infrabackup/codec.keys",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			path, err := a.keyFile(*file)
 			if err != nil {
@@ -140,12 +140,12 @@ settings included that were not resealed. On a terminal this asks first; scripts
 ` + rotationHelp,
 		Example: "  infrabackup codec-key remove k1 --yes",
 		Args:    oneArg("ID"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := a.keyFile(*file)
 			if err != nil {
 				return err
 			}
-			if err := a.consent(yes, args[0]); err != nil {
+			if err := a.consent(cmd.Context(), yes, args[0]); err != nil {
 				return err
 			}
 			if err := codec.RemoveKey(path, args[0]); err != nil {

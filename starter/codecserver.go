@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/codec"
-	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
 )
@@ -25,16 +24,17 @@ func (a *app) codecServerCommand() *cobra.Command {
 		Short: "Decrypt payloads for the Temporal Web UI",
 		Long: `Serve the Temporal Web UI, so that it shows histories in clear. Callers must present
 the token: enter http://HOST:PORT/TOKEN as the codec server's address in the Web UI.
+Make one with: (umask 077; openssl rand -hex 16 > token)
 
 It shows settings, passwords among them, to whoever holds the token: keep it on the
 loopback interface, or behind a proxy that speaks TLS.`,
 		Example: "  infrabackup codec-server --token-file token --origin http://127.0.0.1:8233",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if tokenFile == "" {
-				return usage("--token-file is needed")
+				return usage("--token-file is needed: a file that callers have to know the text of; make one with (umask 077; openssl rand -hex 16 > token)")
 			}
-			token, err := config.ReadSecret(tokenFile)
+			token, err := a.secretLine(cmd.Context(), tokenFile)
 			if err != nil {
 				return err
 			}
@@ -63,7 +63,7 @@ func (a *app) serveCodec(ctx context.Context, address string, handler http.Handl
 		return fault.New(fault.Usage, "--address cannot be listened on", err)
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
-	a.say("The codec server answers on %s.", listener.Addr())
+	a.say("The codec server answers on %s. Enter this address in the Web UI, with the text of the token file: http://%s/TOKEN", listener.Addr(), listener.Addr())
 	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		a.say("Warning: others can reach it, and the token and what it decrypts go over the network in clear. Put a proxy with TLS before it.")
 	}
@@ -92,7 +92,7 @@ func (a *app) codecKeyFileCommand() *cobra.Command {
 		Use:     "key --out FILE",
 		Short:   "Make the first codec key file, for the workers and the command line",
 		Example: "  infrabackup codec-server key --out /etc/infrabackup/codec.keys",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if out == "" {
 				return usage("--out is needed")

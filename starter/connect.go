@@ -35,6 +35,7 @@ type controller interface {
 	Prove(ctx context.Context, answer secret.String, requestedBy string) (flow.KeyState, error)
 	Start(ctx context.Context, requestedBy string, spoolWait time.Duration, options ...control.StartOption) (control.Started, error)
 	Running(ctx context.Context) (string, error)
+	Progress(ctx context.Context, runID string) (flow.Progress, error)
 	Watch(ctx context.Context, runID string, see func(flow.Progress)) error
 	Wait(ctx context.Context, runID string) (backup.Overview, error)
 	Cancel(ctx context.Context) error

@@ -5,7 +5,7 @@ import (
 )
 
 func (a *app) credentialsCommand() *cobra.Command {
-	group := &cobra.Command{Use: "credentials", Short: "Change the account on the share", Args: cobra.NoArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "credentials", Short: "Change the account on the share", Args: noArgs, RunE: needsCommand}
 	var username, passwordFile string
 	cmd := &cobra.Command{
 		Use:   "set [--username USER] [--password-file F]",
@@ -16,7 +16,7 @@ locked. When anything fails, the old account stays in force. A backup that runs 
 with the account that it began with.`,
 		Example: `  infrabackup credentials set --password-file new
   infrabackup credentials set --username 'CORP\backup2'`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
@@ -24,7 +24,7 @@ with the account that it began with.`,
 			if username != "" {
 				prompt = "Password of " + username
 			}
-			password, err := a.password(passwordFile, prompt)
+			password, err := a.password(ctx, passwordFile, prompt)
 			if err != nil {
 				return err
 			}
@@ -42,6 +42,7 @@ with the account that it began with.`,
 			a.say("Probing %s as %s ...", now.Share.Path, printable(username))
 			summary, err := c.ChangeCredentials(ctx, username, password, a.caller())
 			if err != nil {
+				a.noteDomain(username, err)
 				return err
 			}
 			return a.printSettings(summary)

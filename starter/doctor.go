@@ -19,7 +19,7 @@ func (a *app) doctorCommand() *cobra.Command {
 backup needs from the share: what the share's adapters are held to in tests is tried on
 the real share, in a folder of its own that is removed again.`,
 		Example: "  infrabackup doctor",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			report, err := c.Diagnose(ctx, !skipShare)
 			if err != nil {

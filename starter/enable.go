@@ -1,20 +1,16 @@
 package main
 
 import (
-	"fmt"
-	"strings"
-	"text/tabwriter"
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
-	"infrabackup/internal/share"
 )
 
 func (a *app) enableCommand() *cobra.Command {
@@ -38,27 +34,27 @@ On a share that holds this instance's backups already, from a controller that is
 still runs is refused from then on.`,
 		Example: `  infrabackup enable --share '\\fs.example.com\AzSBackups' --username 'CORP\backup' --recipient age1...
   infrabackup enable --share '\\fs\AzSBackups\site1' --username backup@corp.example.com --password-file pw --certificate backup.cer`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
 			if in.Share.Path == "" || in.Username == "" {
 				return usage("--share and --username are needed")
 			}
-			if _, err := share.ParseUNC(in.Share.Path); err != nil {
+			if _, err := parseUNC(in.Share.Path); err != nil {
 				return err
 			}
 			if err := checkProofDays(in.ProofDays); err != nil {
 				return err
 			}
 			var err error
-			if in.Signers, err = adoptFlags.load(in.Adopt); err != nil {
+			if in.Signers, err = adoptFlags.load(ctx, in.Adopt); err != nil {
 				return err
 			}
-			if in.Recipients, err = keys.load(time.Now()); err != nil {
+			if in.Recipients, err = keys.load(ctx, time.Now()); err != nil {
 				return err
 			}
-			if in.Password, err = a.password(passwordFile, "Password of "+in.Username); err != nil {
+			if in.Password, err = a.password(ctx, passwordFile, "Password of "+in.Username); err != nil {
 				return err
 			}
 			in.Instance.Name, in.Share.Transport, in.RequestedBy = a.instance, settings.Transport(transport), a.caller()
@@ -72,7 +68,11 @@ still runs is refused from then on.`,
 			a.say("Probing %s ...", printable(in.Share.Path))
 			summary, err := c.Enable(ctx, in)
 			if err != nil {
+				a.noteDomain(in.Username, err)
 				return err
+			}
+			if in.Adopt {
+				a.say("Note: this controller signs with a new key, shown below. Give it to whoever checks the share with a list of signers of their own.")
 			}
 			if transport == string(settings.Signed) {
 				a.say(signedWarning)
@@ -107,14 +107,14 @@ func (f *adoptFlags) register(cmd *cobra.Command, adopt *bool) {
 	cmd.Flags().StringVar(&f.file, "allowed-signers", "", "with --adopt: trusted copy of the instance's allowed_signers")
 }
 
-func (f *adoptFlags) load(adopt bool) ([]byte, error) {
+func (f *adoptFlags) load(ctx context.Context, adopt bool) ([]byte, error) {
 	switch {
 	case f.file == "":
 		return nil, nil
 	case !adopt:
 		return nil, usage("--allowed-signers belongs to --adopt, which is missing")
 	}
-	return trustedSigners(f.file)
+	return trustedSigners(ctx, f.file)
 }
 
 // recipientFlags are the forms in which an operator gives a public key.
@@ -134,7 +134,7 @@ func (k *recipientFlags) given() bool {
 	return len(k.recipients)+len(k.certificates)+len(k.keyFiles) > 0
 }
 
-func (k *recipientFlags) load(now time.Time) ([]seal.Recipient, error) {
+func (k *recipientFlags) load(ctx context.Context, now time.Time) ([]seal.Recipient, error) {
 	var all []seal.Recipient
 	add := func(r seal.Recipient, err error) error {
 		all = append(all, r)
@@ -146,7 +146,7 @@ func (k *recipientFlags) load(now time.Time) ([]seal.Recipient, error) {
 		}
 	}
 	for _, file := range k.certificates {
-		data, err := read("--certificate", file)
+		data, err := read(ctx, "--certificate", file, false)
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +155,7 @@ func (k *recipientFlags) load(now time.Time) ([]seal.Recipient, error) {
 		}
 	}
 	for _, file := range k.keyFiles {
-		data, err := read("--key-file", file)
+		data, err := read(ctx, "--key-file", file, true)
 		if err != nil {
 			return nil, err
 		}
@@ -167,24 +167,4 @@ func (k *recipientFlags) load(now time.Time) ([]seal.Recipient, error) {
 		return nil, fault.Newf(fault.Usage, "no key is given: use --recipient, --certificate or --key-file; make one with `infrabackup key generate`")
 	}
 	return all, nil
-}
-
-// needsCommand answers a group that was called without a command.
-func needsCommand(cmd *cobra.Command, _ []string) error {
-	var names []string
-	for _, sub := range cmd.Commands() {
-		names = append(names, sub.Name())
-	}
-	return usage("%s needs a command: %s", cmd.CommandPath(), strings.Join(names, ", "))
-}
-
-func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Show the version", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.print(map[string]any{"version": version, "format": backup.FormatVersion}, func(w *tabwriter.Writer) {
-				line(w, "infrabackup "+version+", format "+fmt.Sprint(backup.FormatVersion))
-			})
-		},
-	}
 }

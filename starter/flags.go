@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/fault"
 	"infrabackup/internal/settings"
 )
 
@@ -70,10 +69,10 @@ func checkProofDays(days int) error {
 }
 
 // flagFault says in words what the flag library says about a flag.
-func flagFault(_ *cobra.Command, err error) error {
+func flagFault(cmd *cobra.Command, err error) error {
 	var bad *pflag.InvalidValueError
 	if !errors.As(err, &bad) {
-		return fault.Newf(fault.Usage, "the command was not understood (%s)", shortened(err.Error()))
+		return flagMistake(cmd, err)
 	}
 	want := map[string]string{
 		"int": "a whole number", "duration": "a time such as 90s or 1h30m", "bool": "true or false",

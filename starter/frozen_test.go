@@ -33,10 +33,20 @@ const (
 
 func thaw(t *testing.T) *frozen {
 	t.Helper()
-	f := &frozen{t: t, folder: filepath.Join(t.TempDir(), "share"), key: filepath.Join("..", "tests", "compat", "testdata", "v1", "operator.key")}
+	f := &frozen{t: t, folder: filepath.Join(t.TempDir(), "share"), key: frozenKey(t)}
 	require.NoError(t, os.CopyFS(f.folder, os.DirFS(filepath.Join("..", "tests", "compat", "testdata", "v1", "share"))))
 	f.backup = filepath.Join(f.folder, frozenInstance, backup.BackupsDir, "20261123T195927Z_"+frozenBackup)
 	return f
+}
+
+// frozenKey is a copy of the operator's key, for its owner only.
+func frozenKey(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "tests", "compat", "testdata", "v1", "operator.key"))
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "operator.key")
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	return file
 }
 
 // trusted is the list of signers that the operator has a copy of.

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -24,8 +27,8 @@ const maxInput = 1 << 20
 
 // password comes from a file, from standard input ("-"), or from a prompt; never from
 // an argument, which every process list shows.
-func (a *app) password(file, prompt string) (secret.String, error) {
-	password, err := a.readPassword(file, prompt)
+func (a *app) password(ctx context.Context, file, prompt string) (secret.String, error) {
+	password, err := a.readPassword(ctx, file, prompt)
 	if err == nil && len(password.Reveal()) > settings.MaxPassword {
 		err = usage("the password is longer than %d bytes", settings.MaxPassword)
 	}
@@ -35,12 +38,12 @@ func (a *app) password(file, prompt string) (secret.String, error) {
 	return password, nil
 }
 
-func (a *app) readPassword(file, prompt string) (secret.String, error) {
+func (a *app) readPassword(ctx context.Context, file, prompt string) (secret.String, error) {
 	switch {
 	case file == "-":
-		text, err := bufio.NewReader(io.LimitReader(a.stdin, maxInput)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return secret.String{}, fault.New(fault.Usage, "the password cannot be read from standard input", err)
+		text, err := a.readLine(ctx)
+		if err != nil {
+			return secret.String{}, inputFault(ctx, "the password cannot be read from standard input", err)
 		}
 		line, err := secret.Text([]byte(strings.TrimRight(text, "\r\n")))
 		if err != nil {
@@ -48,7 +51,7 @@ func (a *app) readPassword(file, prompt string) (secret.String, error) {
 		}
 		return secret.New(string(line)), nil
 	case file != "":
-		return config.ReadSecret(file)
+		return a.secretLine(ctx, file)
 	}
 	stdin, ok := a.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(stdin.Fd())) {
@@ -57,22 +60,96 @@ func (a *app) readPassword(file, prompt string) (secret.String, error) {
 	if _, err := io.WriteString(a.stderr, printable(prompt)+": "); err != nil {
 		return secret.String{}, fault.New(fault.Internal, "the prompt cannot be shown", err)
 	}
-	text, err := term.ReadPassword(int(stdin.Fd()))
+	text, err := readHidden(ctx, int(stdin.Fd()))
 	a.say("")
 	if err != nil {
-		return secret.String{}, fault.New(fault.Usage, "the password cannot be read", err)
+		return secret.String{}, inputFault(ctx, "the password cannot be read", err)
 	}
-	return secret.New(string(text)), nil
+	return text, nil
+}
+
+// secretLine reads a secret that stands alone in a file, as [config.ReadSecret] does, or
+// in what a shell makes of <(command).
+func (a *app) secretLine(ctx context.Context, file string) (secret.String, error) {
+	data, err := secret.File{MaxBytes: maxInput, Private: true, Descriptor: true}.Read(ctx, file)
+	if err != nil && ctx.Err() == nil {
+		return secret.String{}, config.UnreadSecret(err)
+	}
+	if err != nil {
+		return secret.String{}, inputFault(ctx, "a file with a secret cannot be read", err)
+	}
+	return config.ParseSecret(file, data)
+}
+
+// inputFault is a fault about what an operator gives, unless it was not waited for.
+func inputFault(ctx context.Context, what string, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return ctx.Err() // named with --timeout where the command ends
+	case ctx.Err() != nil, errors.Is(err, context.Canceled):
+		return fault.Newf(fault.Cancelled, "the command was interrupted")
+	}
+	return fault.New(fault.Usage, what, err)
+}
+
+// readHidden reads a line from a terminal that does not show it. When ctx ends, or the
+// terminal's quit key is pressed, the terminal shows again what is typed, and what was
+// typed so far is thrown away, so that no shell gets it.
+func readHidden(ctx context.Context, terminal int) (secret.String, error) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGQUIT)
+	defer stop()
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return secret.String{}, err
+	}
+	type result struct {
+		text []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := term.ReadPassword(terminal)
+		done <- result{text, err}
+	}()
+	select {
+	case read := <-done:
+		return secret.New(string(read.text)), read.err
+	case <-ctx.Done():
+		return secret.String{}, errors.Join(ctx.Err(), restoreTerminal(terminal, before))
+	}
+}
+
+// readLine reads a line of standard input, with its end.
+func (a *app) readLine(ctx context.Context) (string, error) {
+	type result struct {
+		text string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := bufio.NewReader(io.LimitReader(a.stdin, maxInput)).ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		done <- result{text, err}
+	}()
+	select {
+	case read := <-done:
+		return read.text, read.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 // ask wants one word before something that cannot be undone. Anything else is no.
-func (a *app) ask(question, word string) error {
+func (a *app) ask(ctx context.Context, question, word string) error {
 	if _, err := fmt.Fprintf(a.stderr, "%s Type %s to go on: ", printable(question), word); err != nil {
 		return fault.New(fault.Internal, "the prompt cannot be shown", err)
 	}
-	text, err := bufio.NewReader(io.LimitReader(a.stdin, maxInput)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fault.New(fault.Usage, "the answer cannot be read", err)
+	text, err := a.readLine(ctx)
+	if err != nil {
+		a.say("")
+		return inputFault(ctx, "the answer cannot be read", err)
 	}
 	if strings.TrimSpace(text) != word {
 		return fault.Newf(fault.Cancelled, "nothing was done, because the answer was not %q", word)
@@ -80,26 +157,16 @@ func (a *app) ask(question, word string) error {
 	return nil
 }
 
-// read reads a bounded file that a flag names.
-func read(flag, file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fault.New(fault.Usage, flag+" cannot be read", err)
-	}
-	defer func() { _ = f.Close() }() // only read
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fault.New(fault.Usage, flag+" cannot be read", err)
-	}
-	if info.IsDir() { // a pipe is good: shells make one for <(...)
+// read reads a file that a flag names and that nobody else may write to, see
+// [secret.File]; with private, nobody else may read it either. What a shell makes of
+// <(command) is good.
+func read(ctx context.Context, flag, file string, private bool) ([]byte, error) {
+	data, err := secret.File{MaxBytes: maxInput, Private: private, Descriptor: true}.Read(ctx, file)
+	switch {
+	case err != nil && isFolder(file):
 		return nil, usage("%s: %s is a folder", flag, file)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxInput+1))
-	if err != nil {
-		return nil, fault.New(fault.Usage, flag+" cannot be read", err)
-	}
-	if len(data) > maxInput {
-		return nil, usage("%s: %s is longer than %d bytes", flag, file, maxInput)
+	case err != nil:
+		return nil, inputFault(ctx, flag+" cannot be read", err)
 	}
 	if data, err = secret.Text(data); err != nil {
 		return nil, fault.New(fault.Usage, flag+": "+file+" cannot be used", err)
@@ -109,10 +176,13 @@ func read(flag, file string) ([]byte, error) {
 
 // trustedSigners reads an allowed_signers file with a key in it: an empty one would count
 // as none, and the keys on the share would be trusted instead.
-func trustedSigners(file string) ([]byte, error) {
-	data, err := read("--allowed-signers", file)
+func trustedSigners(ctx context.Context, file string) ([]byte, error) {
+	data, err := read(ctx, "--allowed-signers", file, false)
 	if err != nil {
 		return nil, err
+	}
+	if data, err = signersList(data); err != nil {
+		return nil, usage("--allowed-signers: %s cannot be used (%s)", file, err)
 	}
 	keys, err := seal.ParseAllowedSigners(data)
 	if err != nil {
@@ -120,16 +190,16 @@ func trustedSigners(file string) ([]byte, error) {
 		return nil, fault.New(fault.Usage, "--allowed-signers: "+file+" cannot be used", fault.As(err).Unwrap())
 	}
 	if len(keys) == 0 {
-		return nil, usage("--allowed-signers: %s has no key of %s", file, backup.SignerIdentity)
+		return nil, usage("--allowed-signers: %s has no key of %s; give a copy of the allowed_signers on the share, or lines as `infrabackup settings show` prints them: ssh-ed25519 AAAA...", file, backup.SignerIdentity)
 	}
 	return data, nil
 }
 
 // identities reads the operator's private keys.
-func identities(files []string) ([]seal.Identity, error) {
+func identities(ctx context.Context, files []string) ([]seal.Identity, error) {
 	var all []seal.Identity
 	for _, file := range files {
-		data, err := read("--identity", file)
+		data, err := read(ctx, "--identity", file, true)
 		if err != nil {
 			return nil, err
 		}
@@ -142,11 +212,15 @@ func identities(files []string) ([]seal.Identity, error) {
 	return all, nil
 }
 
-// createNew writes a secret file that must not exist yet.
+// createNew writes a file for its owner only, which must not exist yet, not even as a
+// link.
 func createNew(file string, text secret.String) error {
+	if err := offShare("the file", file, ""); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fault.Newf(fault.AlreadyExists, "%s exists, and a key is never overwritten", file)
+		return occupied(file)
 	}
 	if err != nil {
 		return fault.New(fault.Usage, "the file cannot be made", err)
@@ -159,4 +233,8 @@ func createNew(file string, text secret.String) error {
 		return errors.Join(fault.New(fault.Usage, file+" cannot be written", err), os.Remove(file))
 	}
 	return nil
+}
+
+func occupied(file string) error {
+	return fault.Newf(fault.AlreadyExists, "%s exists, and what lies there is never overwritten", file)
 }

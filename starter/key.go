@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) keyCommand() *cobra.Command {
-	group := &cobra.Command{Use: "key", Short: "Make, change and prove the keys that open backups", Args: cobra.NoArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "key", Short: "Make, change and prove the keys that open backups", Args: noArgs, RunE: needsCommand}
 	group.AddCommand(a.keyGenerateCommand(), a.keySetCommand(), a.keyRewrapCommand(), a.keyRevokeCommand(), a.keyProveCommand(), a.keyRotateSigningCommand())
 	return group
 }
@@ -28,7 +28,7 @@ printed recipient to "infrabackup enable".
 --post-quantum makes a hybrid key (ML-KEM-768 with X25519), which age before
 version 1.3 cannot read.`,
 		Example: "  infrabackup key generate --out operator.key",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if out == "" {
 				return usage("--out is needed: the file for the private key")

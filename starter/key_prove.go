@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -48,7 +47,7 @@ ago (see "key set --prove-every").`,
 		Example: `  infrabackup key prove --out challenges
   infrabackup key prove --answer answer.txt
   infrabackup key prove --identity operator.key`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
@@ -56,7 +55,7 @@ ago (see "key set --prove-every").`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.out, "out", "", "folder for the challenges, made when missing")
+	flags.StringVar(&f.out, "out", "", "folder for the challenges, made when missing; challenges that lie there are not overwritten")
 	flags.StringVar(&f.answer, "answer", "", "file with what opening a challenge has printed, - for standard input")
 	flags.StringArrayVar(&f.keyFiles, "identity", nil, "file with a private key; may be repeated")
 	return cmd
@@ -72,13 +71,13 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 	if given != 1 {
 		return usage("give one of --out, --answer and --identity")
 	}
-	keys, err := identities(f.keyFiles)
+	keys, err := identities(ctx, f.keyFiles)
 	if err != nil {
 		return err
 	}
 	var answer secret.String
 	if f.answer != "" {
-		if answer, err = a.readAnswer(f.answer); err != nil {
+		if answer, err = a.readAnswer(ctx, f.answer); err != nil {
 			return err
 		}
 	}
@@ -99,17 +98,17 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 	return a.proveAtOnce(ctx, c, keys)
 }
 
-func (a *app) readAnswer(file string) (secret.String, error) {
+func (a *app) readAnswer(ctx context.Context, file string) (secret.String, error) {
 	var data []byte
 	var err error
 	if file == "-" {
-		if data, err = io.ReadAll(io.LimitReader(a.stdin, maxInput)); err != nil {
-			err = fault.New(fault.Usage, "the answer cannot be read from standard input", err)
+		if data, err = secret.ReadAll(ctx, a.stdin, maxInput); err != nil {
+			err = inputFault(ctx, "the answer cannot be read from standard input", err)
 		} else if data, err = secret.Text(data); err != nil {
 			err = fault.New(fault.Usage, "the answer on standard input cannot be used", err)
 		}
 	} else {
-		data, err = read("--answer", file)
+		data, err = read(ctx, "--answer", file, false)
 	}
 	if err != nil {
 		return secret.String{}, err
@@ -127,15 +126,19 @@ func (a *app) writeChallenges(ctx context.Context, c controller, folder string) 
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fault.New(fault.Usage, "the folder for the challenges cannot be made", err)
 	}
+	// Looked at first: new challenges take the place of those that are there.
+	if _, err := os.Lstat(challengePath(folder, 0)); err == nil {
+		return occupied(challengePath(folder, 0))
+	}
 	challenges, err := c.Challenges(ctx, a.caller())
 	if err != nil {
 		return err
 	}
 	var written []challengeFile
 	for i, challenge := range challenges {
-		file := filepath.Join(folder, fmt.Sprintf("challenge-%d.age", i+1))
-		if err := os.WriteFile(file, []byte(challenge.Text), 0o600); err != nil {
-			return fault.New(fault.Usage, "a challenge cannot be written", err)
+		file := challengePath(folder, i)
+		if err := createNew(file, secret.New(challenge.Text)); err != nil {
+			return err
 		}
 		written = append(written, challengeFile{Fingerprint: challenge.Fingerprint, File: file})
 	}
@@ -146,6 +149,10 @@ func (a *app) writeChallenges(ctx context.Context, c controller, folder string) 
 			line(w, c.Fingerprint, c.File)
 		}
 	})
+}
+
+func challengePath(folder string, i int) string {
+	return filepath.Join(folder, fmt.Sprintf("challenge-%d.age", i+1))
 }
 
 func (a *app) proveAtOnce(ctx context.Context, c controller, keys []seal.Identity) error {

@@ -32,7 +32,7 @@ it stays in --temp, and what it left in staging/ on the share is removed by that
 backup that starts a week later. Copies of the old files that somebody has made stay
 readable to the thief: change the secrets in them.`,
 		Example: "  infrabackup key revoke --compromised SHA256:3vq... --identity new-operator.key",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()

@@ -32,7 +32,7 @@ an earlier state than the ledger on the share tells of is not touched, and fails
 A key that somebody else has got hold of is another matter: whoever copied the old
 key.age can still open that copy. For that see "infrabackup key revoke".`,
 		Example: "  infrabackup key rewrap --identity old-operator.key",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
@@ -66,7 +66,7 @@ type rekeying struct {
 func (a *app) rekeying(ctx context.Context, keyFiles []string) (*rekeying, error) {
 	r := &rekeying{app: a}
 	var err error
-	if r.identities, err = identities(keyFiles); err != nil {
+	if r.identities, err = identities(ctx, keyFiles); err != nil {
 		return nil, err
 	}
 	if r.door, err = a.controller(ctx); err != nil {

@@ -134,7 +134,7 @@ func (d door) Rewrap(ctx context.Context, _ int64, keys []flow.WrappedKey, _ str
 func (w *rewrapping) rekeying(t *testing.T, key string) (*rekeying, func() (rekeyed, string)) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	ids, err := identities([]string{key})
+	ids, err := identities(t.Context(), []string{key})
 	require.NoError(t, err)
 	recipient, err := seal.ParseRecipient(w.newer.Text)
 	require.NoError(t, err)

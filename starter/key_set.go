@@ -24,7 +24,7 @@ runs goes on with the keys that it began with.
 Older backups keep their keys until "infrabackup key rewrap" gives them the new ones.`,
 		Example: `  infrabackup key set --recipient age1...
   infrabackup key set --certificate backup.cer --recipient age1...`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := a.bounded(cmd.Context())
@@ -38,7 +38,7 @@ Older backups keep their keys until "infrabackup key rewrap" gives them the new 
 		}
 		if in.ProofDays == nil || keys.given() {
 			var err error
-			if in.Recipients, err = keys.load(time.Now()); err != nil {
+			if in.Recipients, err = keys.load(ctx, time.Now()); err != nil {
 				return err
 			}
 		}
@@ -72,7 +72,7 @@ func (a *app) keyRotateSigningCommand() *cobra.Command {
 introduces it. What was signed before stays valid: allowed_signers on the share lists
 both. Keep a copy of that file, or of what "settings show" prints, away from the share.`,
 		Example: "  infrabackup key rotate-signing",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			summary, err := c.ChangeSigningKey(ctx, a.caller())
 			if err != nil {

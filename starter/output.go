@@ -70,7 +70,7 @@ func (a *app) fail(err error) int {
 	f := fault.As(err)
 	if a.output == "json" {
 		var doc errorDocument
-		doc.Error.Code, doc.Error.Message, doc.Error.Remedy = f.Code, f.Message(), f.Code.Remedy()
+		doc.Error.Code, doc.Error.Message, doc.Error.Remedy = f.Code, f.Message(), f.Remedy()
 		if a.print(doc, nil) == nil {
 			return f.Code.Exit()
 		}

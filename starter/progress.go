@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -12,23 +13,27 @@ import (
 	"infrabackup/internal/flow"
 )
 
-// progress shows a run on standard error: a bar for each service on a terminal, else a
-// line whenever something changes.
+// progress shows a run on standard error: on a terminal a line for each service that
+// moves, else a line whenever something changes.
 type progress struct {
 	app   *app
 	group *mpb.Progress // nil without a terminal
 	title *mpb.Bar
+	lines []*mpb.Bar
 	bars  map[backup.Service]*mpb.Bar
 	last  map[backup.Service]string
 
-	mu     sync.Mutex // the bars are drawn by a goroutine of their own
+	mu     sync.Mutex // the lines are drawn by a goroutine of their own
 	step   string
 	states map[backup.Service]flow.ServiceProgress
+	meters map[backup.Service]*meter
+	now    func() time.Time
 }
 
 func (a *app) newProgress() *progress {
 	p := &progress{
 		app: a, bars: map[backup.Service]*mpb.Bar{}, last: map[backup.Service]string{}, states: map[backup.Service]flow.ServiceProgress{},
+		meters: map[backup.Service]*meter{}, now: time.Now,
 	}
 	if a.terminal(a.stderr) {
 		p.drawOn(a.stderr)
@@ -36,14 +41,10 @@ func (a *app) newProgress() *progress {
 	return p
 }
 
-// drawOn makes it draw bars.
+// drawOn makes it draw lines that move.
 func (p *progress) drawOn(w io.Writer, options ...mpb.ContainerOption) {
-	p.group = mpb.New(append(options, mpb.WithOutput(w), mpb.WithWidth(40))...)
-	p.title = p.group.New(0, mpb.NopStyle(), mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return printable(p.step)
-	})))
+	p.group = mpb.New(append(options, mpb.WithOutput(w))...)
+	p.title = p.line(func(width int) string { return cut(p.step, width) })
 }
 
 // see takes the newest state.
@@ -71,7 +72,10 @@ func (p *progress) see(now flow.Progress) {
 func (p *progress) tell(s flow.ServiceProgress) {
 	text := fmt.Sprintf("%-8s %s", s.Service, s.Phase)
 	if s.Phase == flow.PhaseDone {
-		text += fmt.Sprintf(", %d items, %s", s.Items, size(s.Bytes))
+		if s.Items > 0 {
+			text += fmt.Sprintf(", %d items", s.Items)
+		}
+		text += ", " + size(s.Bytes)
 	}
 	if s.Code != "" {
 		text += ", " + trouble(s)
@@ -91,47 +95,44 @@ func trouble(s flow.ServiceProgress) string {
 }
 
 func (p *progress) draw(s flow.ServiceProgress) {
-	bar, ok := p.bars[s.Service]
+	p.mu.Lock()
+	m, ok := p.meters[s.Service]
 	if !ok {
-		bar = p.group.AddBar(0,
-			mpb.PrependDecorators(p.label(s.Service, func(s flow.ServiceProgress) string {
-				return fmt.Sprintf("%-8s %-9s", s.Service, s.Phase)
-			})),
-			mpb.AppendDecorators(p.label(s.Service, func(s flow.ServiceProgress) string {
-				text := fmt.Sprintf("%d items, %s", s.Items, size(s.Bytes))
-				if s.Code != "" {
-					text += ", " + s.Code
-				}
-				return text
-			})))
-		p.bars[s.Service] = bar
+		m = &meter{}
+		p.meters[s.Service] = m
 	}
-	switch s.Phase {
-	case flow.PhaseDone, flow.PhaseFailed:
-		bar.SetTotal(max(s.Bytes, 1), false)
-		bar.SetCurrent(max(s.Bytes, 1))
-	default:
-		bar.SetTotal(max(s.TotalBytes, s.Bytes+1), false)
-		bar.SetCurrent(s.Bytes)
+	m.see(p.now(), string(s.Phase), s.Bytes)
+	p.mu.Unlock()
+	if _, ok := p.bars[s.Service]; !ok {
+		p.bars[s.Service] = p.line(func(width int) string {
+			now := p.states[s.Service]
+			work := work{
+				name: string(now.Service), phase: string(now.Phase), items: now.Items, bytes: now.Bytes, total: now.TotalBytes, code: now.Code,
+				ended: now.Phase == flow.PhaseDone || now.Phase == flow.PhaseFailed,
+			}
+			return work.line(width, m.rate(), p.now())
+		})
 	}
 }
 
-// label renders the newest state of a service beside its bar.
-func (p *progress) label(service backup.Service, text func(flow.ServiceProgress) string) decor.Decorator {
-	return decor.Any(func(decor.Statistics) string {
+// line adds a line that text renders again and again, while what it shows does not change.
+func (p *progress) line(text func(width int) string) *mpb.Bar {
+	b := p.group.New(0, mpb.NopStyle(), mpb.BarFillerTrim(), mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return printable(text(p.states[service]))
-	})
+		return printable(text(s.AvailableWidth - 1)) // some terminals wrap after the last column
+	})))
+	p.lines = append(p.lines, b)
+	return b
 }
 
-// end leaves the bars as they are.
+// end leaves the lines as they are.
 func (p *progress) end() {
 	if p.group == nil {
 		return
 	}
 	p.title.Abort(true)
-	for _, b := range p.bars {
+	for _, b := range p.lines {
 		b.Abort(false)
 	}
 	p.group.Wait()

@@ -32,7 +32,7 @@ type extractFlags struct {
 }
 
 func (a *app) restoreCommand() *cobra.Command {
-	group := &cobra.Command{Use: "restore", Short: "Take things out of a backup", Args: cobra.NoArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "restore", Short: "Take things out of a backup", Args: noArgs, RunE: needsCommand}
 	var f extractFlags
 	cmd := &cobra.Command{
 		Use:   "extract [ID|latest] --identity F --to DIR [--service S] [--item ID] [--format files|ldif]",
@@ -117,7 +117,7 @@ func (a *app) extract(ctx context.Context, id string, f extractFlags) error {
 	if err != nil {
 		return err
 	}
-	operator, err := identities(f.keyFiles)
+	operator, err := identities(ctx, f.keyFiles)
 	if err != nil {
 		return err
 	}
@@ -218,6 +218,9 @@ func (x *extraction) noItem() error {
 }
 
 func (x *extraction) run(ctx context.Context) error {
+	if err := offShare("--to", x.flags.to, x.flags.from); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(x.flags.to, 0o700); err != nil {
 		return fault.New(fault.Usage, "--to cannot be made", err)
 	}

@@ -15,12 +15,12 @@ import (
 )
 
 func (a *app) settingsCommand() *cobra.Command {
-	group := &cobra.Command{Use: "settings", Short: "Look at what is in force, and who changed it", Args: cobra.NoArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "settings", Short: "Look at what is in force, and who changed it", Args: noArgs, RunE: needsCommand}
 	group.AddCommand(&cobra.Command{
 		Use:     "show",
 		Short:   "Show the settings in force, without secrets",
 		Example: "  infrabackup settings show -o json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			summary, err := c.Summary(ctx)
 			if err != nil {
@@ -35,7 +35,7 @@ func (a *app) settingsCommand() *cobra.Command {
 the result. Secrets are never part of it. The Temporal Web UI has each change as a
 workflow of its own, for as long as Temporal keeps closed workflows.`,
 		Example: "  infrabackup settings history",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			history, err := c.History(ctx)
 			if err != nil {
@@ -50,7 +50,7 @@ workflow of its own, for as long as Temporal keeps closed workflows.`,
 in their key file. It is the last step of changing the codec key; until then the
 settings need the old one.`,
 		Example: "  infrabackup settings reseal",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			if err := c.Reseal(ctx, a.caller()); err != nil {
 				return err
@@ -78,9 +78,9 @@ func (a *app) printSettings(s settings.Summary) error {
 		for _, r := range s.Recipients {
 			line(w, "Opens with:", recipientLine(r))
 		}
-		line(w, "Signing key:", s.SigningKey+" "+document.SigningKeyFingerprint)
+		line(w, signingLabel, s.SigningKey+" "+document.SigningKeyFingerprint)
 		for _, former := range s.FormerSigners {
-			line(w, "Signed before:", former+" "+signerFingerprint(former))
+			line(w, formerLabel, former+" "+signerFingerprint(former))
 		}
 		line(w, "Controller:", s.Controller)
 		if s.Ledger != (backup.LedgerHead{}) {

@@ -1,17 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
 	"infrabackup/internal/settings"
-	"infrabackup/internal/share"
 )
 
 func (a *app) shareCommand() *cobra.Command {
-	group := &cobra.Command{Use: "share", Short: "Change where backups are written", Args: cobra.NoArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "share", Short: "Change where backups are written", Args: noArgs, RunE: needsCommand}
 	var in control.ShareChange
 	var passwordFile, transport string
 	var adopt adoptFlags
@@ -36,13 +36,13 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
-			if _, err := share.ParseUNC(args[0]); err != nil {
+			if _, err := parseUNC(args[0]); err != nil {
 				return err
 			}
 			in.Share = settings.Share{Path: args[0], Transport: settings.Transport(transport)}
 			in.RequestedBy = a.caller()
 			var err error
-			if in.Signers, err = adopt.load(in.Adopt); err != nil {
+			if in.Signers, err = adopt.load(ctx, in.Adopt); err != nil {
 				return err
 			}
 			if in.NewLedger && !in.Adopt {
@@ -50,7 +50,7 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 			}
 			switch {
 			case in.Username != "":
-				if in.Password, err = a.password(passwordFile, "Password of "+in.Username); err != nil {
+				if in.Password, err = a.password(ctx, passwordFile, "Password of "+in.Username); err != nil {
 					return err
 				}
 			case passwordFile != "":
@@ -63,6 +63,7 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 			a.say("Probing %s ...", printable(in.Share.Path))
 			out, err := c.ChangeShare(ctx, in)
 			if err != nil {
+				a.noteDomain(cmp.Or(in.Username, `\`), err)
 				return err
 			}
 			if transport == string(settings.Signed) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +91,7 @@ func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
 		return nil, err
 	}
 	if f.allowedSigners != "" {
-		if o.signers, err = trustedSigners(f.allowedSigners); err != nil {
+		if o.signers, err = trustedSigners(ctx, f.allowedSigners); err != nil {
 			return nil, err
 		}
 	}
@@ -107,6 +108,9 @@ func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
 		return nil, err
 	}
 	o.repo = repository.New(o.store, a.instance)
+	if f.allowedSigners != "" {
+		o.signers = o.asOnShare(ctx, o.signers)
+	}
 	if folder != "" {
 		o.repo = o.repo.Named(folder)
 		o.only, _, _ = backup.ParseFolderName(folder) // openFolder has understood it
@@ -149,14 +153,14 @@ func isFolder(name string) bool {
 }
 
 func (a *app) openShare(ctx context.Context, f storeFlags) (share.Store, error) {
-	unc, err := share.ParseUNC(f.share)
+	unc, err := parseUNC(f.share)
 	if err != nil {
 		return nil, err
 	}
 	if f.username == "" {
 		return nil, usage("--share needs --username")
 	}
-	password, err := a.password(f.passwordFile, "Password of "+f.username)
+	password, err := a.password(ctx, f.passwordFile, "Password of "+f.username)
 	if err != nil {
 		return nil, err
 	}
@@ -200,16 +204,22 @@ func (o *opened) backup(ctx context.Context, id backup.ID, signed bool) (*reposi
 	return o.repo.Open(ctx, id)
 }
 
-// resolve turns an argument, an ID as [latestOr] returns it or "latest", into an ID. With
+// resolve turns an argument, as [latestOr] returns it, into an ID. With
 // expected, the latest is the newest that the ledger tells of when that is missing.
 func (o *opened) resolve(ctx context.Context, id string, expected bool) (backup.ID, error) {
 	switch {
-	case id != control.Latest && o.only != "" && id != string(o.only):
+	case id != control.Latest && o.only != "" && !strings.HasPrefix(string(o.only), id):
 		return "", usage("--from names the folder of backup %s, not that of %s", o.only, id)
-	case id != control.Latest:
-		return backup.ID(id), nil
 	case o.only != "":
 		return o.only, nil
+	case !isWhole(id):
+		listed, err := o.repo.List(ctx, 0)
+		if err != nil {
+			return "", err
+		}
+		return onlyOne(id, listed.Backups)
+	case id != control.Latest:
+		return backup.ID(id), nil
 	case expected:
 		return o.repo.Latest(ctx, o.signers)
 	}

@@ -59,7 +59,7 @@ func checkAll(ctx context.Context, p process, c *config.Worker, logger *slog.Log
 			f := fault.As(err)
 			line = "FAIL  " + name + ": " + f.Line()
 			if exit == fault.ExitOK {
-				exit = f.Code.Exit()
+				exit = exitStatus(f.Code)
 			}
 		}
 		if _, err := fmt.Fprintln(p.stdout, line); err != nil && exit == fault.ExitOK {
@@ -81,10 +81,35 @@ func checkAll(ctx context.Context, p process, c *config.Worker, logger *slog.Log
 	for _, s := range checkSources(ctx, collectors) {
 		report("source "+string(s.service), s.err)
 	}
+	for _, name := range missingSources(c.Sources) {
+		if _, err := fmt.Fprintln(p.stdout, "none  source "+name+": not configured here, so that this worker does not capture it"); err != nil && exit == fault.ExitOK {
+			exit = fault.ExitFailed
+		}
+	}
 	return exit
 }
 
+// missingSources names the sources that the configuration leaves out.
+func missingSources(s config.Sources) []string {
+	var names []string
+	if s.AD == nil {
+		names = append(names, "ad")
+	}
+	if s.CA == nil {
+		names = append(names, "ca")
+	}
+	if s.Azure == nil {
+		names = append(names, "azure")
+	}
+	return names
+}
+
+// checkSpool changes nothing but for a moment: a folder that it made would belong to
+// whoever checks, and not to the user whom the worker runs as.
 func checkSpool(dir string) (err error) {
+	if there, err := spool.Exists(dir); !there {
+		return err
+	}
 	s, err := spool.Open(dir)
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 // What the activities work with starts this very program, which knows what it is started
 // for.
 func TestWorkerIsItsOwnChildren(t *testing.T) {
-	works := dependencies(&config.Worker{}, nil, nil, nil, nil, self(t), nil)
+	works := dependencies(&config.Worker{}, nil, "", &twins{}, nil, nil, nil, self(t), nil)
 	operator, public, err := seal.GenerateIdentity(false, time.Now())
 	require.NoError(t, err)
 	identities, err := seal.ParseIdentities([]byte(operator.Reveal()))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/sdk/client"
 	sdktemporal "go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -69,12 +70,13 @@ func TestDrainHandsBackWhatItDoesNotFinish(t *testing.T) {
 	defer other.Stop()
 
 	source := endless{began: make(chan struct{}, 2)}
-	acts := activities.New(dependencies(c, temporalClient, []collect.Collector{source}, spooled, ring, self(t), telemetry.Discard()))
+	acts := activities.New(dependencies(c, temporalClient, "", &twins{}, []collect.Collector{source}, spooled, ring, self(t), telemetry.Discard()))
 	defer func() { require.NoError(t, acts.Close()) }()
 	polls := func() (stop context.CancelFunc, ended <-chan error) {
+		alone := &twins{describe: func(context.Context) ([]*taskqueuepb.PollerInfo, error) { return nil, nil }}
 		polling, stop := context.WithCancel(ctx)
 		done := make(chan error, 1)
-		go func() { done <- poll(polling, newProcess().process, c, temporalClient, acts, quiet) }()
+		go func() { done <- poll(polling, newProcess().process, c, temporalClient, acts, alone, quiet) }()
 		return stop, done
 	}
 	stop, ended := polls()

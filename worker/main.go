@@ -9,9 +9,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
+	"infrabackup/internal/build"
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/privsep"
@@ -20,6 +20,25 @@ import (
 
 // product names the program in manifests, traces and Temporal's list of workers.
 const product = "infrabackup-worker"
+
+// The exit status that tells the service manager that starting again mends nothing, by
+// the names of sysexits.h. A crash never has it: Go ends with 2 then, or by a signal.
+const (
+	exitUsage  = 64 // EX_USAGE
+	exitConfig = 78 // EX_CONFIG
+)
+
+// exitStatus is the worker's exit status for a failure. It differs from the command
+// line's where that has the status of a crash.
+func exitStatus(code fault.Code) int {
+	switch {
+	case code == fault.Usage:
+		return exitUsage
+	case code.Exit() == fault.ExitUsage:
+		return exitConfig
+	}
+	return code.Exit()
+}
 
 const usage = `infrabackup-worker runs the backups of one instance.
 
@@ -31,6 +50,9 @@ Usage: infrabackup-worker [--config FILE] [--check | --version]
 
 SIGTERM or SIGINT lets running work come to a point from which it can go on; a
 second one ends the process at once.
+
+Exit status: 0 after a stop that was asked for, 64 wrong use, 78 refused configuration,
+10 Temporal stays away, else 1. A crash ends with 2 or by a signal.
 `
 
 func main() {
@@ -72,11 +94,11 @@ func run(p process) int {
 	case errors.Is(err, flag.ErrHelp):
 		return fault.ExitOK
 	case err != nil:
-		return fault.ExitUsage
+		return exitUsage
 	case flags.NArg() > 0:
 		return p.fail(fault.Newf(fault.Usage, "unexpected argument %q", flags.Arg(0)))
 	case *version:
-		_, err := fmt.Fprintln(p.stdout, product, buildVersion())
+		_, err := fmt.Fprintln(p.stdout, product, build.Version())
 		return p.fail(err)
 	}
 	if err := p.confine(); err != nil {
@@ -124,7 +146,7 @@ func (p process) fail(err error) int {
 	}
 	f := fault.As(err)
 	_, _ = fmt.Fprintln(p.stderr, f.Line()) // nobody is left to tell
-	return f.Code.Exit()
+	return exitStatus(f.Code)
 }
 
 func (p process) logger(c config.Log) *slog.Logger {
@@ -138,21 +160,4 @@ func (p process) logger(c config.Log) *slog.Logger {
 		handler = slog.NewJSONHandler(p.stderr, options)
 	}
 	return slog.New(telemetry.NewLogHandler(handler))
-}
-
-// buildVersion is the module's version, or the commit that it was built from.
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return "devel"
 }

@@ -70,11 +70,11 @@ func TestFlags(t *testing.T) {
 	}{
 		"help":            {[]string{"--help"}, fault.ExitOK, "", "Usage: infrabackup-worker"},
 		"version":         {[]string{"--version"}, fault.ExitOK, "infrabackup-worker ", ""},
-		"unknown flag":    {[]string{"--colour"}, fault.ExitUsage, "", "colour"},
-		"flag, no value":  {[]string{"--config"}, fault.ExitUsage, "", "needs an argument"},
-		"argument":        {[]string{"start"}, fault.ExitUsage, "", `USAGE: unexpected argument "start"`},
-		"missing config":  {[]string{"--config", missing}, fault.ExitUsage, "", "CONFIG_INVALID: "},
-		"check of nought": {[]string{"--check", "--config", missing}, fault.ExitUsage, "", missing},
+		"unknown flag":    {[]string{"--colour"}, exitUsage, "", "colour"},
+		"flag, no value":  {[]string{"--config"}, exitUsage, "", "needs an argument"},
+		"argument":        {[]string{"start"}, exitUsage, "", `USAGE: unexpected argument "start"`},
+		"missing config":  {[]string{"--config", missing}, exitConfig, "", "CONFIG_INVALID: "},
+		"check of nought": {[]string{"--check", "--config", missing}, exitConfig, "", missing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProcess(test.args...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"infrabackup/activities"
+	"infrabackup/internal/build"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
@@ -58,7 +60,7 @@ const (
 // drains. A stop that was asked for is no error.
 func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger) (err error) {
 	logger = logger.With("instance", c.Instance.Name, "host", c.Host)
-	logger.Info("starting", "version", buildVersion())
+	logger.Info("starting", "version", build.Version())
 	ring, err := codec.LoadKeyring(c.Codec.KeyFile)
 	if err != nil {
 		return err
@@ -78,7 +80,7 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	}
 	defer closing(&err, "unlock the spool", unlock)
 	measured, err := telemetry.Start(ctx, telemetry.Options{
-		ServiceName: product, Version: buildVersion(), Instance: c.Instance.Name, Host: c.Host, Logger: logger, Lookup: p.lookup,
+		ServiceName: product, Version: build.Version(), Instance: c.Instance.Name, Host: c.Host, Logger: logger, Lookup: p.lookup,
 	})
 	if err != nil {
 		return err
@@ -107,13 +109,14 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	if err != nil {
 		return fault.New(fault.Internal, "the path of this program is unknown", err)
 	}
-	acts := activities.New(dependencies(c, temporalClient, collectors, spooled, ring, program, measured))
+	twin := newTwins(temporalClient, c)
+	acts := activities.New(dependencies(c, temporalClient, cmp.Or(options.Namespace, temporal.DefaultNamespace), twin, collectors, spooled, ring, program, measured))
 	defer closing(&err, "close the connections to the share", acts.Close)
-	return poll(ctx, p, c, temporalClient, acts, logger)
+	return poll(ctx, p, c, temporalClient, acts, twin, logger)
 }
 
 // poll runs the two workers until ctx ends.
-func poll(ctx context.Context, p process, c *config.Worker, temporalClient client.Client, acts *activities.Activities, logger *slog.Logger) error {
+func poll(ctx context.Context, p process, c *config.Worker, temporalClient client.Client, acts *activities.Activities, twin *twins, logger *slog.Logger) error {
 	// Not ctx: what runs when the worker is told to stop may go on for a while.
 	over, end := context.WithCancel(context.Background())
 	defer end()
@@ -133,6 +136,7 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 
 	options.MaxConcurrentActivityExecutionSize = maxSpoolActivities
 	options.DisableWorkflowWorker = true
+	options.Identity = twin.self
 	own := worker.New(temporalClient, flow.SpoolQueue(c.Instance.Name, c.Host), options)
 	acts.RegisterSpool(own)
 
@@ -146,6 +150,11 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 	}
 	logger.Info("ready", "taskQueue", flow.Queue(c.Instance.Name), "spoolQueue", flow.SpoolQueue(c.Instance.Name, c.Host))
 	tell(p, "READY=1", logger)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watched, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	watching.Go(func() { twin.watch(watched, logger) })
 	select {
 	case <-ctx.Done():
 		logger.Info("draining", "timeout", c.Limits.StopTimeout)

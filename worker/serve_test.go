@@ -43,6 +43,16 @@ type stubbornWorker struct {
 
 func (s stubbornWorker) Stop() { <-s.ctx.Done() }
 
+// testCodec encrypts with a key of its own.
+func testCodec(t *testing.T) *codec.Codec {
+	t.Helper()
+	line, err := codec.GenerateKeyLine("k", rand.Reader)
+	require.NoError(t, err)
+	ring, err := codec.ParseKeyring([]byte(line))
+	require.NoError(t, err)
+	return codec.New(ring)
+}
+
 // site is a folder with a worker's configuration, whose CA source is missing.
 type site struct{ dir, config, keys string }
 
@@ -113,7 +123,7 @@ func TestServeAndDrain(t *testing.T) {
 	require.Contains(t, p.err.String(), "code=SOURCE_")
 
 	second := newProcess("--config", s.config)
-	require.Equal(t, fault.ExitUsage, run(second.process), "the spool is in use")
+	require.Equal(t, exitConfig, run(second.process), "the spool is in use")
 	require.Contains(t, second.err.String(), "another worker uses the spool folder")
 
 	ring, err := codec.LoadKeyring(s.keys)

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"time"
 
 	"infrabackup/internal/azure"
@@ -126,17 +123,6 @@ func sysvolOf(host, username string, password secret.String) func(context.Contex
 	}
 }
 
-func readCAs(path string) (pem []byte, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }() // only read
-	if pem, err = io.ReadAll(io.LimitReader(file, maxCABytes+1)); err != nil {
-		return nil, err
-	}
-	if len(pem) > maxCABytes {
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxCABytes)
-	}
-	return pem, nil
+func readCAs(path string) ([]byte, error) {
+	return secret.File{MaxBytes: maxCABytes}.Read(context.Background(), path) // a regular file does not let it wait
 }

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/activities"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/build"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/config"
@@ -22,14 +23,16 @@ import (
 
 // dependencies gives the activities what they work with. Program is this one, for its
 // children.
-func dependencies(c *config.Worker, temporalClient client.Client, collectors []collect.Collector, spooled *spool.Spool, ring *codec.Keyring, program string, measured *telemetry.Telemetry) activities.Dependencies {
+func dependencies(c *config.Worker, temporalClient client.Client, namespace string, twin *twins, collectors []collect.Collector, spooled *spool.Spool, ring *codec.Keyring, program string, measured *telemetry.Telemetry) activities.Dependencies {
 	return activities.Dependencies{
-		Client: temporalClient,
+		Client:    temporalClient,
+		Namespace: namespace,
+		Twin:      twin.look,
 		Instance: backup.Instance{
 			Name: c.Instance.Name, FQDN: c.Instance.FQDN, Region: c.Instance.Region, DeploymentID: c.Instance.DeploymentID,
 		},
 		Host:       c.Host,
-		Product:    "infrabackup " + buildVersion(),
+		Product:    "infrabackup " + build.Version(),
 		Collectors: collectors,
 		Spool:      spooled,
 		Keyring:    ring,

@@ -75,7 +75,7 @@ func edit(path string, change func(ring *Keyring, lines []string) ([]string, err
 	if err != nil {
 		return fault.New(fault.ConfigInvalid, "the codec key file cannot be found", err)
 	}
-	data, info, err := readKeyFile(path)
+	data, info, err := readKeyFile(path, true) // root keeps the file for the user that it belongs to
 	if err != nil {
 		return err
 	}

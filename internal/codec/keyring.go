@@ -3,13 +3,14 @@ package codec
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,10 +49,10 @@ func (k *Keyring) IDs() []string { return slices.Clone(k.ids) }
 
 // LoadKeyring reads a key file: one line a key, "<id> <base64 of 32 bytes>", the
 // first being the one that encrypts. Blank lines and lines starting with # are
-// skipped. The file must not be readable by others. Errors are CONFIG_INVALID
-// faults.
+// skipped. The file must be what [secret.File] takes as private. Errors are
+// CONFIG_INVALID faults.
 func LoadKeyring(path string) (*Keyring, error) {
-	data, _, err := readKeyFile(path)
+	data, _, err := readKeyFile(path, false)
 	if err != nil {
 		return nil, err
 	}
@@ -62,27 +63,17 @@ func LoadKeyring(path string) (*Keyring, error) {
 	return ring, nil
 }
 
-// readKeyFile reads a key file that nobody else may read. A file that is too long is
-// cut, beyond what [ParseKeyring] takes.
-func readKeyFile(path string) ([]byte, fs.FileInfo, error) {
-	file, err := os.Open(path)
+// readKeyFile reads a key file that nobody else may read, see [secret.File]. With
+// anyOwner, root may read another user's.
+func readKeyFile(path string, anyOwner bool) ([]byte, fs.FileInfo, error) {
+	file := secret.File{MaxBytes: maxKeyFileBytes, Private: true, AnyOwner: anyOwner}
+	data, info, err := file.ReadInfo(context.Background(), path) // a regular file does not let it wait
+	var refusal *secret.Refusal
+	if errors.As(err, &refusal) {
+		return nil, nil, fault.Newf(fault.ConfigInvalid, "codec key file %s", refusal)
+	}
 	if err != nil {
 		return nil, nil, fault.New(fault.ConfigInvalid, "the codec key file cannot be opened", err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	info, err := file.Stat()
-	if err != nil {
-		return nil, nil, fault.New(fault.ConfigInvalid, "the codec key file cannot be examined", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, fault.Newf(fault.ConfigInvalid, "codec key file %s is not a file", path)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, nil, fault.Newf(fault.ConfigInvalid, "codec key file %s may be read by others (mode %04o); use chmod 600", path, info.Mode().Perm())
-	}
-	data, err := io.ReadAll(io.LimitReader(file, maxKeyFileBytes+1))
-	if err != nil {
-		return nil, nil, fault.New(fault.ConfigInvalid, "the codec key file cannot be read", err)
 	}
 	return data, info, nil
 }

@@ -69,7 +69,7 @@ func (a Azure) validate() error {
 const maxCertificateBytes = 256 << 10
 
 // ReadPrivate reads a file that holds a private key, as it is: PEM or PKCS#12. The
-// file must be readable by its owner only, and at most 256 KiB long. Errors are
+// file must be what [secret.File] takes as private, and at most 256 KiB long. Errors are
 // CONFIG_INVALID faults and never show the content.
 func ReadPrivate(path string) (secret.String, error) {
 	data, err := readOwners(path, maxCertificateBytes)

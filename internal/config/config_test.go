@@ -129,7 +129,7 @@ func TestMistakes(t *testing.T) {
 		"missing codec key":    {with("codec:\n  keyFile: codec.keys\n", ""), "w.yaml: codec.keyFile: missing"},
 		"missing spool":        {with("spool:\n  dir: /var/lib/infrabackup/spool\n", ""), "spool.dir: missing"},
 		"no source":            {with("sources:\n  ca:\n    dir: CA\n", ""), "w.yaml: sources: no source is configured"},
-		"empty source":         {with("    dir: CA\n", ""), "w.yaml:10: sources: no source is configured"},
+		"empty source":         {with("    dir: CA\n", ""), "w.yaml:11: sources.ca: missing: the key stands there without a value"},
 		"empty CA folder":      {with("    dir: CA\n", "    dir: ''\n"), "w.yaml:12: sources.ca.dir: missing"},
 		"ADCS without AD":      {minimal + "    adcs: true\n", "w.yaml:13: sources.ca.adcs: needs sources.ad"},
 		"plain LDAP":           {ad(strings.Replace(goodAD, "ldaps", "ldap", 1)), "w.yaml:14: sources.ad.url: only ldaps://"},

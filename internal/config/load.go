@@ -1,9 +1,10 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +23,7 @@ const (
 // gives the machine's name where the file names no host; os.Hostname when nil.
 // Errors are CONFIG_INVALID faults that name file, line and key.
 func Load(path string, hostname func() (string, error)) (*Worker, error) {
-	data, err := readRegular(path, maxFileBytes)
+	data, err := secret.File{MaxBytes: maxFileBytes}.Read(context.Background(), path) // a regular file does not let it wait
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "the configuration file cannot be read", err)
 	}
@@ -174,79 +175,57 @@ func (w *Worker) checkFiles(lines map[string]int) error {
 		if *p.path == "" || !p.file {
 			continue
 		}
-		info, err := os.Stat(*p.path)
-		switch {
-		case err != nil:
+		if err := (secret.File{MaxBytes: math.MaxInt64, Private: p.secret}).Examine(*p.path); err != nil {
 			return &mistake{line: lineOf(lines, p.key), key: p.key, text: err.Error()}
-		case !info.Mode().IsRegular():
-			return &mistake{line: lineOf(lines, p.key), key: p.key, text: *p.path + " is not a file"}
-		case p.secret && info.Mode().Perm()&0o077 != 0:
-			return &mistake{line: lineOf(lines, p.key), key: p.key,
-				text: fmt.Sprintf("%s may be read by others (mode %04o); use chmod 600", *p.path, info.Mode().Perm())}
 		}
 	}
 	return nil
 }
 
 // ReadSecret reads a secret that stands alone in a file, without the line end
-// after it and without a byte order mark in front. The file must be readable by its owner only, at most 16 KiB long, and
-// hold one line. Errors are CONFIG_INVALID faults and never show the content.
+// after it and without a byte order mark in front. The file must be what [secret.File]
+// takes as private, at most 16 KiB long, and hold one line. Errors are CONFIG_INVALID
+// faults and never show the content.
 func ReadSecret(path string) (secret.String, error) {
 	data, err := readOwners(path, maxSecretBytes)
 	if err != nil {
 		return secret.String{}, err
 	}
-	if data, err = secret.Text(data); err != nil {
-		return secret.String{}, fault.New(fault.ConfigInvalid, path+" cannot be used", err)
+	return ParseSecret(path, data)
+}
+
+// ParseSecret takes what [ReadSecret] reads from a file of that name.
+func ParseSecret(name string, data []byte) (secret.String, error) {
+	data, err := secret.Text(data)
+	if err != nil {
+		return secret.String{}, fault.New(fault.ConfigInvalid, name+" cannot be used", err)
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	switch {
 	case text == "":
-		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s holds no secret", path)
+		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s holds no secret", name)
+	case len(text) > maxSecretBytes:
+		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s is larger than %d bytes", name, maxSecretBytes)
 	case strings.ContainsAny(text, "\x00\r\n"):
-		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s holds more than one line", path)
+		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s holds more than one line", name)
 	}
 	return secret.New(text), nil
 }
 
-// readOwners reads a file that nobody but its owner may read.
-func readOwners(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
+// UnreadSecret is the CONFIG_INVALID fault for a file with a secret that was not read.
+func UnreadSecret(err error) error {
+	var refusal *secret.Refusal
+	if errors.As(err, &refusal) {
+		return fault.New(fault.ConfigInvalid, refusal.Error(), nil)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fault.Newf(fault.ConfigInvalid, "%s is not a file", path)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fault.Newf(fault.ConfigInvalid, "%s may be read by others (mode %04o); use chmod 600", path, info.Mode().Perm())
-	}
-	data, err := readRegular(path, limit)
-	if err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
-	}
-	return data, nil
+	return fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
 }
 
-func readRegular(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
+// readOwners reads a file that nobody but its owner may read.
+func readOwners(path string, limit int64) ([]byte, error) {
+	data, err := secret.File{MaxBytes: limit, Private: true}.Read(context.Background(), path) // a regular file does not let it wait
 	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }() // only read
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
-	}
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, limit)
+		return nil, UnreadSecret(err)
 	}
 	return data, nil
 }

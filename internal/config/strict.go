@@ -116,7 +116,9 @@ func decodeValue(node *yaml.Node, out reflect.Value, key string, lines map[strin
 		return wrong("a value without anchors and aliases")
 	}
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
-		return nil // a key without a value counts as left out
+		// Not as if it were left out: whoever wrote the key meant something by it, and
+		// would not learn that nothing comes of it.
+		return &mistake{line: node.Line, key: key, text: "missing: the key stands there without a value; give one, or remove the key"}
 	}
 	if out.Kind() == reflect.Pointer {
 		out.Set(reflect.New(out.Type().Elem()))

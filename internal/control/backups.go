@@ -70,7 +70,9 @@ func (c *Controller) Wait(ctx context.Context, runID string) (backup.Overview, e
 }
 
 func stoppedWatching() error {
-	return fault.New(fault.Cancelled, "the command stopped waiting; the backup goes on, see `infrabackup backup watch`", nil)
+	f := fault.New(fault.Cancelled, "the command stopped waiting; the backup goes on, see `infrabackup backup watch`", nil)
+	f.Advice = "Stop the backup itself with `infrabackup backup cancel`."
+	return f
 }
 
 // Running returns the run ID of the backup that runs, BACKUP_NOT_FOUND when none does.

@@ -40,6 +40,9 @@ func follow[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In,
 func result[Out any](ctx context.Context, c *Controller, run flow.Run[Out], of watchedRun) (Out, error) {
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
+	if see, ok := ctx.Value(observerKey{}).(func(flow.ServiceProgress)); ok {
+		go c.observe(waiting, of, see)
+	}
 	watched := make(chan error, 1)
 	go func() {
 		defer stop()
@@ -66,7 +69,9 @@ func (r watchedRun) left() error {
 	if r.see != "" {
 		text += ", see `" + r.see + "`"
 	}
-	return fault.New(fault.Cancelled, text, nil)
+	f := fault.New(fault.Cancelled, text, nil)
+	f.Advice = "Nothing is to be done: it comes to its end by itself."
+	return f
 }
 
 // guard returns why waiting for a run is in vain, or nil when ctx has ended.

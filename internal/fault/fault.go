@@ -16,6 +16,9 @@ type Fault struct {
 	What string
 	// RetryAfter is how long the other side asked to wait, zero when it did not.
 	RetryAfter time.Duration
+	// Advice says what to do where that is known better than by the code; empty for the
+	// code's remedy. It does not cross a process boundary.
+	Advice string
 	// Err is the cause underneath, nil when the code says it all.
 	Err error
 }
@@ -55,10 +58,18 @@ func (f *Fault) Message() string {
 	return fmt.Sprintf("%s (%s)", f.What, f.Err)
 }
 
+// Remedy is one sentence that says what to do.
+func (f *Fault) Remedy() string {
+	if f.Advice != "" {
+		return f.Advice
+	}
+	return f.Code.Remedy()
+}
+
 // Line is the one line that a user reads: code, what failed and why, what to do.
 func (f *Fault) Line() string {
 	line := strings.TrimRight(f.Error(), ".") + "."
-	if remedy := f.Code.Remedy(); remedy != "" {
+	if remedy := f.Remedy(); remedy != "" {
 		line += " " + remedy
 	}
 	return strings.ReplaceAll(line, "\n", " ")

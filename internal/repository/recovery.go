@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	_ "embed" // the texts
 	"errors"
 	"io/fs"
 	"strings"
@@ -9,47 +10,21 @@ import (
 	"infrabackup/internal/backup"
 )
 
-// recoveryText is what an operator finds on the share on the worst day, without
-// this product at hand. It may grow, but every text that was ever written stays
-// known to knownRecovery, so that verifying an old share gives no false alarm.
-const recoveryText = `How to open these backups with stock tools
-==========================================
-
-You need: age (https://age-encryption.org), zstd, tar, sha256sum, ssh-keygen, and
-the operator's private key (an age identity file, or the PEM key of the RSA
-certificate that was given at "enable"). Instance: @INSTANCE@
-
-1. Choose a folder below backups/ (its name begins with the time in UTC) and go
-   into it. Folders in incoming/ are unfinished: leave them alone.
-
-2. Check that nothing was changed. No key is needed:
-
-     ssh-keygen -Y verify -f ../../allowed_signers -I infrabackup -n infrabackup \
-       -s SHA256SUMS.sig < SHA256SUMS
-     sha256sum -c SHA256SUMS
-
-   allowed_signers lies on this share, too. Compare its key with the one that
-   "infrabackup settings show" printed when you wrote it down.
-
-3. Unwrap the key of this one backup:
-
-     age -d -i operator.key key.age > backup.key
-
-4. Open a part, for example Active Directory:
-
-     age -d -i backup.key ad.tar.zst.age | zstd -d | tar x
-
-   manifest.json says what each part holds and what could not be captured.
-   catalog.zst.age lists every item:
-
-     age -d -i backup.key catalog.zst.age | zstd -d | less
-
-5. Delete backup.key when you are done. It opens this backup.
-`
+// What an operator finds on the share on the worst day, without this product at hand.
+// The text may change, but every one that was ever written stays known to knownRecovery,
+// so that verifying an old share gives no false alarm; the next backup replaces it.
+var (
+	//go:embed recovery/2.txt
+	recoveryText string
+	//go:embed recovery/1.txt
+	recoveryText1 string // opened into the backup's own folder on the share
+)
 
 // RecoveryText is the content of RECOVERY.txt for an instance.
-func RecoveryText(instance string) []byte {
-	return []byte(strings.ReplaceAll(recoveryText, "@INSTANCE@", instance))
+func RecoveryText(instance string) []byte { return recoveryOf(recoveryText, instance) }
+
+func recoveryOf(text, instance string) []byte {
+	return []byte(strings.ReplaceAll(text, "@INSTANCE@", instance))
 }
 
 // WriteInstanceFiles brings RECOVERY.txt and allowed_signers up to date. They are
@@ -97,5 +72,10 @@ func (r *Repository) recoveryFinding(ctx context.Context) (*backup.Finding, erro
 }
 
 func knownRecovery(data []byte, instance string) bool {
-	return string(data) == string(RecoveryText(instance))
+	for _, text := range []string{recoveryText, recoveryText1} {
+		if string(data) == string(recoveryOf(text, instance)) {
+			return true
+		}
+	}
+	return false
 }

@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -24,7 +26,8 @@ type Spool struct {
 }
 
 // Open opens the folder and makes it, for its owner alone, when it is missing.
-// It refuses a folder that others may enter (CONFIG_INVALID).
+// It refuses a folder that others may enter, or that belongs to another user
+// (CONFIG_INVALID).
 func Open(dir string) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.New(fault.SpoolIO, "the spool folder "+dir+" cannot be made", err)
@@ -35,6 +38,9 @@ func Open(dir string) (*Spool, error) {
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fault.Newf(fault.ConfigInvalid, "the spool folder %s may be entered by others (mode %04o); use chmod 700", dir, info.Mode().Perm())
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
+		return nil, fault.Newf(fault.ConfigInvalid, "the spool folder %s belongs to user %d, and user %d runs this; run it as the spool's owner, or use chown", dir, owner.Uid, os.Geteuid())
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -61,6 +67,35 @@ func (s *Spool) Check() error {
 		return s.fail("write", err)
 	}
 	return nil
+}
+
+// Free tells how many bytes the caller may still write.
+func (s *Spool) Free() (int64, error) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(s.dir, &disk); err != nil {
+		return 0, s.fail("tell the free space", err)
+	}
+	return int64(disk.Bavail) * int64(disk.Bsize), nil
+}
+
+// Exists reports whether there is a spool folder; a worker makes a missing one when it
+// starts. When there is none, the error says whether the caller could not make it.
+func Exists(dir string) (bool, error) {
+	_, err := os.Stat(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return true, nil // what is wrong with it, opening it tells
+	}
+	above := filepath.Dir(filepath.Clean(dir))
+	for above != filepath.Dir(above) {
+		if _, err := os.Stat(above); err == nil {
+			break
+		}
+		above = filepath.Dir(above)
+	}
+	if err := unix.Access(above, unix.W_OK|unix.X_OK); err != nil {
+		return false, fault.New(fault.SpoolIO, "the spool folder "+dir+" is missing and cannot be made in "+above, err)
+	}
+	return false, nil
 }
 
 // Begin makes room for a backup: its folder is made, and what earlier backups left

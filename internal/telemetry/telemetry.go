@@ -22,6 +22,7 @@ import (
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/secret"
 )
 
 // scope names the instrumentation scope of everything made here.
@@ -85,6 +86,9 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	}
 	if !signals.traces && !signals.metrics {
 		return Discard(), nil
+	}
+	if err := examine(o.Lookup); err != nil {
+		return nil, err
 	}
 	res, err := describe(ctx, o)
 	if err != nil {
@@ -175,6 +179,27 @@ func describe(ctx context.Context, o Options) (*resource.Resource, error) {
 		return nil, fault.New(fault.ConfigInvalid, "OTEL_RESOURCE_ATTRIBUTES was refused", err)
 	}
 	return res, nil
+}
+
+// maxPEMBytes bounds the files that the exporters read.
+const maxPEMBytes = 4 << 20
+
+// examine looks at the files that the exporters' variables name. The exporters open them
+// whatever they are, and go on without one that they cannot use.
+func examine(lookup func(string) (string, bool)) error {
+	for _, signal := range []string{"", "TRACES_", "METRICS_"} {
+		for _, name := range []string{"CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"} {
+			variable := "OTEL_EXPORTER_OTLP_" + signal + name
+			path, _ := lookup(variable)
+			if path = strings.TrimSpace(path); path == "" {
+				continue
+			}
+			if err := (secret.File{MaxBytes: maxPEMBytes, Private: name == "CLIENT_KEY"}).Examine(path); err != nil {
+				return fault.New(fault.ConfigInvalid, variable+" was refused", err)
+			}
+		}
+	}
+	return nil
 }
 
 type signals struct{ traces, metrics bool }

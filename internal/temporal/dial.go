@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -19,6 +17,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/roots"
+	"infrabackup/internal/secret"
 )
 
 // maxPEMBytes bounds the CA file: the whole bundle of a Linux distribution has
@@ -27,8 +26,9 @@ const maxPEMBytes = 4 << 20
 
 // Dial connects and makes sure that the namespace exists. It returns within
 // [Options.ConnectTimeout]. Errors are faults: TEMPORAL_UNREACHABLE when the
-// cluster does not answer or refuses the caller, CONFIG_INVALID for options that
-// cannot work and CANCELLED when ctx has ended. The caller closes the client.
+// cluster does not answer (within ctx's deadline either) or refuses the caller,
+// CONFIG_INVALID for options that cannot work and CANCELLED when ctx was cancelled. The
+// caller closes the client.
 func Dial(ctx context.Context, o Options) (client.Client, error) {
 	o = o.withDefaults()
 	options, err := o.clientOptions()
@@ -121,14 +121,14 @@ func (t TLS) config() (*tls.Config, error) {
 		return nil, fault.Newf(fault.ConfigInvalid, "of the client certificate for Temporal and its key only one is given")
 	}
 	if t.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		pair, err := t.clientCertificate()
 		if err != nil {
 			return nil, fault.New(fault.ConfigInvalid, fmt.Sprintf("the client certificate %s for Temporal, or its key %s, was refused", t.CertFile, t.KeyFile), err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
 	if t.CAFile != "" {
-		pem, err := readBounded(t.CAFile, maxPEMBytes)
+		pem, err := secret.File{MaxBytes: maxPEMBytes}.Read(context.Background(), t.CAFile)
 		if err != nil {
 			return nil, fault.New(fault.ConfigInvalid, "the CA file for Temporal cannot be read", err)
 		}
@@ -139,24 +139,22 @@ func (t TLS) config() (*tls.Config, error) {
 	return config, nil
 }
 
-func readBounded(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
+// clientCertificate reads certificate and key. Regular files, which these have to be,
+// do not let it wait.
+func (t TLS) clientCertificate() (tls.Certificate, error) {
+	certificate, err := secret.File{MaxBytes: maxPEMBytes}.Read(context.Background(), t.CertFile)
 	if err != nil {
-		return nil, err
+		return tls.Certificate{}, err
 	}
-	defer func() { _ = file.Close() }() // only read
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	key, err := secret.File{MaxBytes: maxPEMBytes, Private: true}.Read(context.Background(), t.KeyFile)
 	if err != nil {
-		return nil, err
+		return tls.Certificate{}, err
 	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, limit)
-	}
-	return data, nil
+	return tls.X509KeyPair(certificate, key)
 }
 
 func (o Options) unreachable(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return fault.New(fault.Cancelled, fmt.Sprintf("connecting to Temporal at %s was given up", o.Address), ctx.Err())
 	}
 	var (
@@ -164,8 +162,12 @@ func (o Options) unreachable(ctx context.Context, err error) error {
 		denied  *serviceerror.PermissionDenied
 	)
 	switch {
+	case ctx.Err() != nil:
+		return fault.New(fault.TemporalUnreachable, fmt.Sprintf("Temporal at %s did not answer in the time that was given", o.Address), err)
 	case errors.As(err, &missing):
-		return fault.New(fault.TemporalUnreachable, fmt.Sprintf("Temporal at %s has no namespace %q", o.Address, o.Namespace), err)
+		f := fault.New(fault.TemporalUnreachable, fmt.Sprintf("Temporal at %s has no namespace %q", o.Address, o.Namespace), err)
+		f.Advice = "Create it while the server runs (temporal operator namespace create --namespace NAME --retention 30d), or correct TEMPORAL_NAMESPACE or temporal.namespace."
+		return f
 	case errors.As(err, &denied):
 		return fault.New(fault.TemporalUnreachable, fmt.Sprintf("Temporal at %s refused this caller", o.Address), err)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -25,6 +25,7 @@ type FileServerOptions struct {
 	Dir      string            // for its configuration and state
 	ShareDir string            // what it serves, Dir/share when empty
 	Address  string            // loopback address, port 445
+	Name     string            // of the share, the lab's own when empty
 	Global   map[string]string // further lines of [global], replacing the defaults
 	Share    map[string]string // further lines of the share's section
 	Password string            // of the account, drawn when empty
@@ -41,6 +42,9 @@ type FileServer struct {
 func StartFileServer(ctx context.Context, o FileServerOptions) (*FileServer, error) {
 	if o.ShareDir == "" {
 		o.ShareDir = filepath.Join(o.Dir, "share")
+	}
+	if o.Name == "" {
+		o.Name = shareName
 	}
 	if o.Password == "" {
 		password, err := randomPassword()
@@ -60,7 +64,7 @@ func StartFileServer(ctx context.Context, o FileServerOptions) (*FileServer, err
 }
 
 // UNC is the share's path.
-func (f *FileServer) UNC() string { return `\\` + f.options.Address + `\` + shareName }
+func (f *FileServer) UNC() string { return `\\` + f.options.Address + `\` + f.options.Name }
 
 // ShareDir is the served folder.
 func (f *FileServer) ShareDir() string { return f.options.ShareDir }
@@ -151,7 +155,7 @@ func (f *FileServer) config() string {
 		}
 	}
 	section("global", global)
-	section(shareName, share)
+	section(f.options.Name, share)
 	return out.String()
 }
 

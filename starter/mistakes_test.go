@@ -1,0 +1,93 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/fault"
+)
+
+// A typing error is answered by what was meant, on one line.
+func TestTypingErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"bakcup":                    "did you mean `infrabackup backup`?",
+		"bakcup list":               "did you mean `infrabackup backup`?",
+		"-o json bakcup":            "did you mean `infrabackup backup`?",
+		"--instance local bakcup":   "did you mean `infrabackup backup`?",
+		"backup strat --wait":       "did you mean `infrabackup backup start`?",
+		"backup --timeout 5s strat": "did you mean `infrabackup backup start`?",
+		"strat --wait":              "did you mean `infrabackup backup start`?",
+		"start":                     "did you mean `infrabackup backup start`?",
+		"verify latest":             "did you mean `infrabackup backup verify`?",
+		"ls":                        "did you mean `infrabackup backup list`?",
+		"backup rm x":               "did you mean `infrabackup backup delete`?",
+		"setings show":              "did you mean `infrabackup settings`?",
+		"settings shwo":             "did you mean `infrabackup settings show`?",
+		"frobnicate":                "it has ",
+		"backup frobnicate":         "unknown command \"frobnicate\" of infrabackup backup; it has ",
+		"backup list --limt 5":      "did you mean --limit?",
+		"backup verify --idenity x": "did you mean --identity?",
+		"backup list --frobnicate":  "unknown flag --frobnicate of infrabackup backup list",
+		"settings show now":         `infrabackup settings show takes no argument, and "now" is given`,
+		"backup start now":          `infrabackup backup start takes no argument, and "now" is given`,
+		"codec-server kye":          `infrabackup codec-server takes no argument, and "kye" is given`,
+		"backup show 0b1f4c2e x":    "takes one argument, ID, and 2 are given",
+		"enable --share \\fsAzSBackups --username u": "put it in single quotes",
+		"enable --share fsAzSBackups --username u":   "put it in single quotes",
+		"share set \\fs\\AzSBackups":                 "put it in single quotes",
+	} {
+		t.Run(line, func(t *testing.T) {
+			out := call(t, "", map[string]string{"INFRABACKUP_CODEC_KEY_FILE": "/none"}, strings.Fields(line)...)
+			require.Equal(t, fault.ExitUsage, out.code, out.stderr)
+			said := out.stdout + out.stderr
+			require.Contains(t, strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(said), want)
+			require.NotContains(t, said, "Did you mean this")
+			if !strings.Contains(line, "json") {
+				require.Equal(t, 1, strings.Count(said, "\n"), said)
+			}
+		})
+	}
+}
+
+func TestVersionIsAFlagToo(t *testing.T) {
+	for _, args := range [][]string{{"--version"}, {"version"}} {
+		out := call(t, "", nil, args...)
+		require.Zero(t, out.code)
+		require.Regexp(t, `^infrabackup \S+, format \d+\n$`, out.stdout)
+	}
+	require.JSONEq(t, call(t, "", nil, "version", "-o", "json").stdout, call(t, "", nil, "--version", "-o", "json").stdout)
+}
+
+func TestNamesOfABackup(t *testing.T) {
+	const id = "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"
+	for text, want := range map[string]string{
+		id: id, strings.ToUpper(id): id, "0B1F": "0b1f", "0b1f4c2e-5a": "0b1f4c2e-5a",
+		"20261122T083000Z_" + id:                      id,
+		"local/backups/20261122T083000Z_" + id + "/":  id,
+		`\\fs\x\local\backups\20261122T083000Z_` + id: id,
+		"0b": "", "": "", "zzzz": "", "yesterday": "", id + "0": "", "20261122T083000Z_0b1f": "",
+	} {
+		got, err := namedBackup(text)
+		if want == "" {
+			require.ErrorIs(t, err, fault.Usage, text)
+		} else {
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
+	}
+}
+
+// Folder and beginning of an ID mean the backup.
+func TestABackupByItsFolderOrTheBeginningOfItsID(t *testing.T) {
+	f := thaw(t)
+	for _, name := range []string{frozenBackup[:8], "20261123T195927Z_" + frozenBackup, f.backup} {
+		out := call(t, "", nil, "backup", "verify", name, "--instance", frozenInstance, "--from", f.folder)
+		require.Zero(t, out.code, out.stderr)
+		require.Contains(t, out.stdout, frozenBackup)
+	}
+	out := call(t, "", nil, "backup", "verify", "ffff", "--instance", frozenInstance, "--from", f.folder)
+	require.Equal(t, fault.ExitNotFound, out.code)
+	require.Contains(t, out.stderr, "no backup has an ID that begins with ffff")
+}

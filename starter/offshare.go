@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"infrabackup/internal/backup"
+)
+
+// offShare refuses to write what is in clear, or a private key, to where backups lie:
+// below from, the folder that is read, or below a folder that looks like an instance's on
+// a mounted share. Whoever may read the share could read it there.
+func offShare(what, target, from string) error {
+	at := resolved(target)
+	if from != "" {
+		if root := resolved(from); at == root || strings.HasPrefix(at, strings.TrimSuffix(root, "/")+"/") {
+			return usage("%s: %s lies in the folder with the backups, where others could read it; name one of this machine", what, quoted(target))
+		}
+	}
+	for folder := at; ; folder = filepath.Dir(folder) {
+		if isFolder(filepath.Join(folder, backup.BackupsDir)) && exists(filepath.Join(folder, backup.AllowedSignersFile)) {
+			return usage("%s: %s lies in %s, which is an instance's folder on a share, where others could read it; name one of this machine", what, quoted(target), quoted(folder))
+		}
+		if folder == filepath.Dir(folder) {
+			return nil
+		}
+	}
+}
+
+// resolved is an absolute path without links, as far as there is something already.
+func resolved(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return path // what is done with it fails by itself
+	}
+	rest := ""
+	for at := path; ; at = filepath.Dir(at) {
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if at == filepath.Dir(at) {
+			return path
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/build"
+)
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Show the version", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error { return a.printVersion() },
+	}
+}
+
+func (a *app) printVersion() error {
+	version := build.Version()
+	return a.print(map[string]any{"version": version, "format": backup.FormatVersion}, func(w *tabwriter.Writer) {
+		line(w, "infrabackup "+version+", format "+fmt.Sprint(backup.FormatVersion))
+	})
+}
