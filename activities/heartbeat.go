@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.temporal.io/sdk/activity"
-
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
 )
@@ -55,7 +53,7 @@ func beginHeart(ctx context.Context) *heart {
 	h := &heart{end: end}
 	h.service.Store(backup.Service(""))
 	h.phase.Store(flow.Phase(""))
-	activity.RecordHeartbeat(ctx, h.now())
+	flow.Beat(ctx, h.now())
 	h.wg.Go(func() {
 		ticker := time.NewTicker(heartbeatInterval)
 		defer ticker.Stop()
@@ -64,7 +62,7 @@ func beginHeart(ctx context.Context) *heart {
 			case <-beating.Done():
 				return
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx, h.now())
+				flow.Beat(ctx, h.now())
 			}
 		}
 	})

@@ -100,7 +100,7 @@ func (b *book) head(ctx context.Context) (backup.LedgerHead, error) {
 func (a *Activities) ledgerHead(ctx context.Context, s settings.Settings) (backup.LedgerHead, error) {
 	head, err := flow.GetLedger.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), flow.LedgerQuestion{Share: s.Share.Place()})
 	if err != nil {
-		return head, fault.New(fault.TemporalUnreachable, "the head of the ledger cannot be read", err)
+		return head, unanswered("the head of the ledger cannot be read", err)
 	}
 	return head, nil
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	commonpb "go.temporal.io/api/common/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/testsuite"
@@ -31,6 +33,13 @@ type entity struct {
 func (e *entity) QueryWorkflow(_ context.Context, _, _, query string, _ ...any) (converter.EncodedValue, error) {
 	payloads, err := converter.GetDefaultDataConverter().ToPayloads(e.answers[query])
 	return answered{payloads}, err
+}
+
+// DescribeWorkflowExecution implements client.Client.
+func (e *entity) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
+		Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: "run-1"}, Type: &commonpb.WorkflowType{Name: flow.Settings.Name},
+	}}, nil
 }
 
 // answered is an entity's answer.

@@ -8,6 +8,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
 )
 
 // PublishBackup removes the work files, reads back what SealBackup wrote, makes sure
@@ -89,6 +90,9 @@ func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (bac
 	if err != nil {
 		return backup.Overview{}, err
 	}
+	if err := unchanged(ctx, repo, s.Revision, signers, in); err != nil {
+		return backup.Overview{}, err
+	}
 	folder, err := repo.Removable(ctx, in.BackupID, signers)
 	again := attempt(ctx) > 1
 	switch {
@@ -105,4 +109,26 @@ func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (bac
 		return backup.Overview{}, err
 	}
 	return repo.Delete(ctx, in.BackupID, again)
+}
+
+// unchanged makes sure that a deletion finds what its caller has seen: the same settings,
+// and a backup to which nothing else has happened since. What the deletion itself has
+// entered in an earlier attempt is no change.
+func unchanged(ctx context.Context, repo *repository.Repository, revision int64, signers []byte, in flow.DeleteInput) error {
+	if in.Seen == (flow.Seen{}) {
+		return nil
+	}
+	if revision != in.Seen.Revision {
+		return fault.Newf(fault.SettingsChanged, "backup %s was to be deleted under revision %d of the settings, and revision %d is in force",
+			in.BackupID, in.Seen.Revision, revision)
+	}
+	ledger, err := repo.ReadLedger(ctx, signers)
+	if err != nil {
+		return err
+	}
+	now, known := ledger.State(in.BackupID)
+	if known && now.Sequence > in.Seen.Ledger.Sequence && now.Action != backup.LedgerDeleted {
+		return fault.Newf(fault.SettingsChanged, "backup %s was %s after its deletion was asked for", in.BackupID, now.Action)
+	}
+	return nil
 }

@@ -22,13 +22,22 @@ func (a *Activities) settings(ctx context.Context, revision int64) (settings.Set
 	case errors.As(err, &missing):
 		return s, fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", a.Instance.Name)
 	case err != nil:
-		return s, fault.New(fault.TemporalUnreachable, "the settings cannot be read", err)
+		return s, unanswered("the settings cannot be read", err)
 	case s.Revision == 0 && revision == 0:
 		return s, fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", a.Instance.Name)
 	case s.Revision == 0:
 		return s, fault.Newf(fault.RevisionGone, "revision %d of the settings is no longer held", revision)
 	}
 	return s, nil
+}
+
+// unanswered gives the error of a question to the entity its code: that of an answer which
+// is not believed, else TEMPORAL_UNREACHABLE.
+func unanswered(what string, err error) error {
+	if f, ok := fault.Of(err); ok {
+		return fault.New(f.Code, what, errors.New(f.Message()))
+	}
+	return fault.New(fault.TemporalUnreachable, what, err)
 }
 
 // repository connects to the share with a revision of the settings.

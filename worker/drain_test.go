@@ -59,7 +59,7 @@ func TestDrainHandsBackWhatItDoesNotFinish(t *testing.T) {
 	require.NoError(t, err)
 	defer temporalClient.Close()
 
-	other := worker.New(temporalClient, "other", worker.Options{})
+	other := worker.New(temporalClient, flow.Queue("other"), worker.Options{})
 	captureOnly.Register(other, func(ctx workflow.Context, in flow.CollectInput) (flow.CollectOutput, error) {
 		return flow.Collect(in.Service).Run(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 			TaskQueue: flow.Queue("local"), StartToCloseTimeout: time.Hour, HeartbeatTimeout: time.Hour,
@@ -82,7 +82,7 @@ func TestDrainHandsBackWhatItDoesNotFinish(t *testing.T) {
 	stop, ended := polls()
 	_, recipient, err := seal.GenerateIdentity(false, time.Now())
 	require.NoError(t, err)
-	run, err := captureOnly.Start(ctx, temporalClient, client.StartWorkflowOptions{TaskQueue: "other"}, flow.CollectInput{
+	run, err := captureOnly.Start(ctx, temporalClient, client.StartWorkflowOptions{ID: "other:capture", TaskQueue: flow.Queue("other")}, flow.CollectInput{
 		BackupID: "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", Service: backup.CA, Recipient: recipient.Text, WorkKeyID: ring.Active(),
 	})
 	require.NoError(t, err)

@@ -42,10 +42,12 @@ func exitStatus(code fault.Code) int {
 
 const usage = `infrabackup-worker runs the backups of one instance.
 
-Usage: infrabackup-worker [--config FILE] [--check | --version]
+Usage: infrabackup-worker [--config FILE] [--check | --convert | --version]
 
   --config FILE  configuration (default /etc/infrabackup/worker.yaml)
   --check        check configuration, Temporal and sources, print what is wrong, and end
+  --convert      let settings that an earlier version wrote go on in the form of this one,
+                 once, while no worker of the instance runs, and end
   --version      print the version, and end
 
 SIGTERM or SIGINT lets running work come to a point from which it can go on; a
@@ -89,6 +91,7 @@ func run(p process) int {
 	flags.Usage = func() { _, _ = io.WriteString(p.stderr, usage) } // nobody is left to tell
 	path := flags.String("config", "/etc/infrabackup/worker.yaml", "")
 	check := flags.Bool("check", false, "")
+	conversion := flags.Bool("convert", false, "")
 	version := flags.Bool("version", false, "")
 	switch err := flags.Parse(p.args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -111,6 +114,9 @@ func run(p process) int {
 	logger := p.logger(c.Log)
 	if *check {
 		return p.watch(logger, func(ctx context.Context) int { return checkAll(ctx, p, c, logger) })
+	}
+	if *conversion {
+		return p.watch(logger, func(ctx context.Context) int { return p.fail(convert(ctx, p, c, logger)) })
 	}
 	return p.watch(logger, func(ctx context.Context) int { return p.fail(serve(ctx, p, c, logger)) })
 }

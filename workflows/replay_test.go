@@ -228,10 +228,11 @@ func (r *recorder) cancelled(name string) {
 func (r *recorder) enable(name, entityName string, refuse bool) {
 	r.refuse = refuse
 	entity := "record:settings"
-	s := r.client.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+	_, err := r.client.ExecuteWorkflow(r.t.Context(), client.StartWorkflowOptions{
 		ID: entity, TaskQueue: recordQueue, WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 	}, flow.Settings.Name, flow.SettingsState{Instance: "record"})
-	revision, err := flow.ProposeSettings.SendWithStart(r.t.Context(), r.client, s, entity, flow.SettingsProposal{Settings: validSettings()})
+	require.NoError(r.t, err)
+	revision, err := flow.ProposeSettings.Send(r.t.Context(), r.client, entity, flow.SettingsProposal{Settings: validSettings()})
 	require.NoError(r.t, err)
 	r.one(name, flow.Enable.Name, flow.ChangeSettingsInput{Instance: "record", Revision: revision, RequestedBy: "test"})
 	r.save(entityName, r.client.GetWorkflow(r.t.Context(), entity, ""))

@@ -60,7 +60,7 @@ func TestCodecRoundTrip(t *testing.T) {
 	require.NotEqual(t, sealed[0].Data, again[0].Data, "every nonce is new")
 }
 
-func TestCodecLeavesForeignPayloadsAlone(t *testing.T) {
+func TestCodecShowsWhatIsNotEncryptedAsItIs(t *testing.T) {
 	c := New(ringOf(t, keyLine(t, "k1")))
 	in := []*commonpb.Payload{payload("plain"), {}}
 	out, err := c.Decode(in)

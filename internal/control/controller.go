@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -21,6 +22,9 @@ import (
 // up a step, before somebody is told that none does. It is above the ten seconds after
 // which Temporal gives a step that a dead worker had reserved to another one.
 const answerTime = 15 * time.Second
+
+// maxStrangerText bounds what is shown of a text that anybody may have written.
+const maxStrangerText = 300
 
 // graceTime is how long nobody may poll before that is believed.
 const graceTime = 3 * time.Second
@@ -163,10 +167,9 @@ func (c *Controller) fault(err error) error {
 		return fault.New(fault.TemporalUnreachable, "namespace "+c.namespace+" does not exist", err)
 	case errors.As(err, &missing):
 		return fault.Newf(fault.NotEnabled, "nothing is known about instance %s", c.instance)
-	case errors.As(err, &failed) && strings.Contains(failed.Message, string(fault.CodecKey)+": "):
-		return fault.New(fault.CodecKey, "the workers use another codec key than this command", nil)
 	case errors.As(err, &failed):
-		return fault.New(fault.Internal, "a question to the worker failed", err)
+		// What it says is in clear, so anybody may have said it.
+		return fault.New(fault.Internal, "a question to the worker failed", errors.New(backup.Printable(failed.Message, maxStrangerText)))
 	}
 	return flow.DecodeFault(err)
 }

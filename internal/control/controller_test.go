@@ -165,7 +165,12 @@ func TestWorkerThatDied(t *testing.T) {
 	const id = backup.ID("0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
 	_, err = s.Delete(ctx, string(id), "op")
 	require.ErrorIs(t, err, fault.NoWorker)
-	d, err := s.client.DescribeWorkflowExecution(ctx, flow.DeleteWorkflowID(s.instance, id), "")
+	_, err = s.client.DescribeWorkflowExecution(ctx, flow.DeleteWorkflowID(s.instance, id), "")
+	var missing *serviceerror.NotFound
+	require.ErrorAs(t, err, &missing, "nothing is asked of a worker that did not say what is in force")
+	_, err = s.Verify(ctx, string(id))
+	require.ErrorIs(t, err, fault.NoWorker)
+	d, err := s.client.DescribeWorkflowExecution(ctx, flow.VerifyWorkflowID(s.instance, id), "")
 	require.NoError(t, err)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, d.GetWorkflowExecutionInfo().GetStatus(),
 		"what was reported as not done must not be done later")
@@ -217,7 +222,8 @@ func TestFaults(t *testing.T) {
 		"too early":         {serviceerror.NewWorkflowNotReady("x"), fault.NoWorker},
 		"no poller":         {serviceerror.NewFailedPrecondition("no poller seen for task queue recently, worker may be down"), fault.NoWorker},
 		"query failed":      {serviceerror.NewQueryFailed("x"), fault.Internal},
-		"application":       {sdk.NewApplicationError("SHARE_FULL: full", "SHARE_FULL"), fault.ShareFull},
+		"application":       {flow.EncodeFault(fault.Newf(fault.ShareFull, "full")), fault.ShareFull},
+		"a type in clear":   {sdk.NewApplicationError("SHARE_FULL: full", "SHARE_FULL"), fault.Internal},
 		"cancelled run":     {sdk.NewCanceledError(), fault.Cancelled},
 		"anything else":     {errors.New("x"), fault.Internal},
 	} {

@@ -134,7 +134,7 @@ func (c *Controller) pendingTask(ctx context.Context, of watchedRun) (*workflowp
 func (c *Controller) giveUp(ctx context.Context, of watchedRun) error {
 	text := fmt.Sprintf("no worker of instance %s took up the work", c.instance)
 	d, err := c.client.DescribeWorkflowExecution(ctx, of.id, of.runID)
-	const untouched = 2 // events: started, and the first step scheduled
+	const untouched = 3 // events: started, the first step scheduled, the go-ahead
 	if err != nil || !of.idle || d.GetWorkflowExecutionInfo().GetHistoryLength() > untouched {
 		return fault.Newf(fault.NoWorker, "%s; %s goes on when one does", text, of.what)
 	}

@@ -7,11 +7,11 @@ import (
 	"time"
 
 	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/sdk/converter"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/temporal"
 )
 
 // watchInterval is how often a run is looked at.
@@ -25,40 +25,37 @@ func (c *Controller) Progress(ctx context.Context, runID string) (flow.Progress,
 	if err != nil {
 		return flow.Progress{}, c.runFault(err)
 	}
-	p, err := c.progressOf(ctx, d.GetWorkflowExecutionInfo().GetExecution().GetRunId())
+	info := d.GetWorkflowExecutionInfo()
+	p, err := c.progressOf(ctx, info.GetExecution().GetRunId())
 	if err != nil {
 		return p, err
 	}
+	pending := flow.Pending{
+		Data: c.converter, Failures: temporal.Failures(c.converter), Namespace: c.namespace,
+		WorkflowID: info.GetExecution().GetWorkflowId(), RunID: info.GetExecution().GetRunId(), WorkflowType: info.GetType().GetName(),
+	}
 	for _, activity := range d.GetPendingActivities() {
-		c.merge(&p, activity)
+		merge(&p, pending, activity)
 	}
 	return p, nil
 }
 
 func (c *Controller) progressOf(ctx context.Context, runID string) (flow.Progress, error) {
 	p, err := answered(ctx, c, func(ctx context.Context) (flow.Progress, error) {
-		var p flow.Progress
-		value, err := c.client.QueryWorkflow(ctx, flow.BackupWorkflowID(c.instance), runID, flow.BackupProgress.Name, struct{}{})
-		if err != nil {
-			return p, err
-		}
-		return p, value.Get(&p)
+		return flow.BackupProgress.AskRun(ctx, c.client, flow.BackupWorkflowID(c.instance), runID, struct{}{})
 	})
 	return p, c.runFault(err)
 }
 
 // merge adds what a running activity reports of itself: how far it is, and why its last
 // attempt failed. What belongs to no service is told as the step of the whole run.
-func (c *Controller) merge(p *flow.Progress, activity *workflowpb.PendingActivityInfo) {
-	var beat flow.Heartbeat
-	if details := activity.GetHeartbeatDetails(); details != nil && c.converter.FromPayloads(details, &beat) != nil {
-		beat = flow.Heartbeat{} // of a worker with another version or codec key
-	}
+func merge(p *flow.Progress, pending flow.Pending, activity *workflowpb.PendingActivityInfo) {
+	beat := pending.Heartbeat(activity)
 	name := activity.GetActivityType().GetName()
 	if service, ok := strings.CutPrefix(name, flow.Collect("").Name); ok && beat.Service == "" {
 		beat.Service = backup.Service(service)
 	}
-	failure := c.lastFailure(activity)
+	failure := pending.LastFailure(activity)
 	for i := range p.Services {
 		s := &p.Services[i]
 		if s.Service != beat.Service {
@@ -81,27 +78,6 @@ func (c *Controller) merge(p *flow.Progress, activity *workflowpb.PendingActivit
 // again says that a step is tried once more, and why.
 func again(activity *workflowpb.PendingActivityInfo, failure *fault.Fault) string {
 	return fmt.Sprintf("attempt %d of %s, after %s", activity.GetAttempt(), activity.GetActivityType().GetName(), failure)
-}
-
-// lastFailure returns why an activity is tried again, nil in its first attempt.
-func (c *Controller) lastFailure(activity *workflowpb.PendingActivityInfo) *fault.Fault {
-	failure := activity.GetLastFailure()
-	if failure == nil {
-		return nil
-	}
-	var details flow.FaultDetails
-	application := failure.GetApplicationFailureInfo()
-	if application.GetDetails() != nil && c.converter.FromPayloads(application.GetDetails(), &details) == nil && details.Code.Known() {
-		return fault.Newf(details.Code, "%s", details.What)
-	}
-	if code := fault.Code(application.GetType()); code.Known() {
-		return fault.Newf(code, "the last attempt failed")
-	}
-	if failure.GetTimeoutFailureInfo() != nil {
-		return fault.Newf(fault.NoWorker, "the worker that did it went silent")
-	}
-	converter.DecodeCommonFailureAttributes(c.converter, failure)
-	return fault.Newf(fault.Internal, "%s", failure.GetMessage())
 }
 
 // Watch calls see about once a second with the run's progress until the run ends or ctx

@@ -232,7 +232,7 @@ func (s *site) block(beat flow.Heartbeat) (reached <-chan struct{}, release func
 func (s *site) hold(beat flow.Heartbeat, end func(context.Context) <-chan struct{}) (reached <-chan struct{}, release func()) {
 	began, gate := make(chan struct{}, 8), make(chan struct{})
 	s.collect = func(ctx context.Context, _ int32) error {
-		activity.RecordHeartbeat(ctx, beat)
+		flow.Beat(ctx, beat)
 		began <- struct{}{}
 		ticker := time.NewTicker(200 * time.Millisecond)
 		defer ticker.Stop()
@@ -243,7 +243,7 @@ func (s *site) hold(beat flow.Heartbeat, end func(context.Context) <-chan struct
 			case <-end(ctx):
 				return sdk.NewCanceledError()
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx, beat)
+				flow.Beat(ctx, beat)
 			}
 		}
 	}

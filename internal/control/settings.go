@@ -58,8 +58,10 @@ func (c *Controller) propose(ctx context.Context, proposal flow.SettingsProposal
 	options := c.options(id)
 	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
 	revision, err := answered(ctx, c, func(ctx context.Context) (int64, error) {
-		start := c.client.NewWithStartWorkflowOperation(options, flow.Settings.Name, flow.SettingsState{Instance: c.instance})
-		return flow.ProposeSettings.SendWithStart(ctx, c.client, start, id, proposal)
+		if _, err := flow.Settings.Start(ctx, c.client, options, flow.SettingsState{Instance: c.instance}); err != nil {
+			return 0, err
+		}
+		return flow.ProposeSettings.Send(ctx, c.client, id, proposal)
 	})
 	return revision, c.fault(err)
 }

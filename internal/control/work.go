@@ -93,11 +93,12 @@ func (c *Controller) Delete(ctx context.Context, id, requestedBy string) (backup
 	if err != nil {
 		return backup.Overview{}, err
 	}
-	if err := c.ready(ctx); err != nil {
+	now, err := c.Summary(ctx)
+	if err != nil {
 		return backup.Overview{}, err
 	}
 	return follow(ctx, c, flow.Delete, flow.DeleteWorkflowID(c.instance, backupID), "the deletion", flow.DeleteInput{
-		Instance: c.instance, BackupID: backupID, RequestedBy: requestedBy,
+		Instance: c.instance, BackupID: backupID, RequestedBy: requestedBy, Seen: flow.Seen{Revision: now.Revision, Ledger: now.Ledger},
 	})
 }
 

@@ -54,6 +54,8 @@ const (
 	TemporalUnreachable Code = "TEMPORAL_UNREACHABLE" // no connection
 	NoWorker            Code = "NO_WORKER"            // nothing answers on the task queue
 	CodecKey            Code = "CODEC_KEY"            // payload cannot be decrypted with the keys at hand
+	PayloadRefused      Code = "PAYLOAD_REFUSED"      // payload in clear, of another place, or used before
+	PayloadOutdated     Code = "PAYLOAD_OUTDATED"     // payload of the form before payloads had a place
 
 	// The share.
 	ShareInvalid        Code = "SHARE_INVALID"         // malformed UNC path
@@ -148,6 +150,8 @@ var table = map[Code]row{
 	TemporalUnreachable: {retry, ExitTemporal, http.StatusServiceUnavailable, "Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and that the Temporal server runs."},
 	NoWorker:            {retry, ExitTemporal, http.StatusServiceUnavailable, "Start infrabackup-worker for this instance, and look into its log."},
 	CodecKey:            {final, ExitFailed, http.StatusInternalServerError, "Point INFRABACKUP_CODEC_KEY_FILE to the key file that the workers use."},
+	PayloadRefused:      {final, ExitFailed, http.StatusForbidden, "Somebody without the codec key wrote to the Temporal namespace, or a request was sent a second time: nothing was done with it. Find out who it was (deploy/TEMPORAL.md), and start again."},
+	PayloadOutdated:     {final, ExitFailed, http.StatusConflict, "An earlier version wrote it: stop the workers and run `infrabackup-worker --convert` once (deploy/OPERATIONS.md, Upgrading). A run that began before the upgrade is to be started again."},
 
 	ShareInvalid:        {final, ExitUsage, http.StatusBadRequest, `Give a UNC path such as \\fs.example.com\AzSBackups\folder.`},
 	ShareUnsupported:    {final, ExitShare, http.StatusBadRequest, "Use an SMB 3 share on a file server in the trusted network; Azure Files, blobs and DFS paths are not supported."},

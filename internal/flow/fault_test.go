@@ -60,9 +60,9 @@ func TestDecodeFault(t *testing.T) {
 		what string
 	}{
 		"a fault of this process":    {fmt.Errorf("x: %w", fault.Newf(fault.ShareFull, "full")), fault.ShareFull, "full"},
-		"no details":                 {temporal.NewApplicationError("SHARE_FULL: full", "SHARE_FULL"), fault.ShareFull, "full"},
-		"malformed details":          {through(temporal.NewApplicationError("full", "SHARE_FULL", 7)), fault.ShareFull, "full"},
-		"details of an unknown code": {through(temporal.NewApplicationError("full", "SHARE_FULL", FaultDetails{Code: "NEW"})), fault.ShareFull, "full"},
+		"no details":                 {temporal.NewApplicationError("SHARE_FULL: full", "SHARE_FULL"), fault.Internal, "unexpected failure"},
+		"malformed details":          {through(temporal.NewApplicationError("full", "SHARE_FULL", 7)), fault.Internal, "unexpected failure"},
+		"details of an unknown code": {through(temporal.NewApplicationError("full", "SHARE_FULL", FaultDetails{Code: "NEW"})), fault.Internal, "unexpected failure"},
 		"a code of a newer version":  {temporal.NewApplicationError("x", "FROM_THE_FUTURE"), fault.Internal, "unexpected failure"},
 		"cancelled":                  {temporal.NewCanceledError(), fault.Cancelled, "the run was cancelled"},
 		"nobody took it up":          {temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil), fault.NoWorker, "no worker took up the work in time"},

@@ -1,6 +1,10 @@
 package flow
 
-import "infrabackup/internal/backup"
+import (
+	"strings"
+
+	"infrabackup/internal/backup"
+)
 
 // Queue is the task queue that every worker of the instance polls.
 func Queue(instance string) string { return "infrabackup-" + instance }
@@ -8,6 +12,12 @@ func Queue(instance string) string { return "infrabackup-" + instance }
 // SpoolQueue is the task queue that only the worker on host polls: work on data
 // that lies in that host's spool.
 func SpoolQueue(instance, host string) string { return Queue(instance) + "-spool-" + host }
+
+// instanceOf is the instance that a workflow belongs to by its ID.
+func instanceOf(workflowID string) string {
+	instance, _, _ := strings.Cut(workflowID, ":")
+	return instance
+}
 
 // BackupWorkflowID is the fixed ID that lets one backup run at a time.
 func BackupWorkflowID(instance string) string { return instance + ":backup" }

@@ -52,6 +52,16 @@ type DeleteInput struct {
 	Instance    string    `json:"instance"`
 	BackupID    backup.ID `json:"backupId"`
 	RequestedBy string    `json:"requestedBy"`
+	// Seen is what the caller knew. A deletion that comes late, when other settings are in
+	// force or something else has happened to the backup, is refused with
+	// SETTINGS_CHANGED. Zero for a caller that has seen nothing.
+	Seen Seen `json:"seen,omitzero"`
+}
+
+// Seen is how far settings and ledger were when somebody decided something.
+type Seen struct {
+	Revision int64             `json:"revision"`
+	Ledger   backup.LedgerHead `json:"ledger"`
 }
 
 // DiagnoseInput asks a worker to check its sources and the share.

@@ -38,6 +38,9 @@ type Change struct {
 	Adopt bool `json:"adopt,omitempty"`
 }
 
+// Texts returns the free text, people's words, for whoever bounds it.
+func (c *Change) Texts() []*string { return []*string{&c.By} }
+
 // With returns the settings after the change, not validated, without a revision of
 // their own yet. SETTINGS_INVALID when nothing would change.
 func (s Settings) With(c Change) (Settings, error) {

@@ -11,10 +11,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 
-	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/roots"
 	"infrabackup/internal/secret"
@@ -51,20 +48,6 @@ func Dial(ctx context.Context, o Options) (client.Client, error) {
 	return c, nil
 }
 
-// DataConverter converts values as the SDK does by default and encrypts them.
-func DataConverter(c *codec.Codec) converter.DataConverter {
-	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), c)
-}
-
-// FailureConverter converts errors and encrypts their messages and stack traces
-// too, which the SDK's default leaves in clear.
-func FailureConverter(c *codec.Codec) converter.FailureConverter {
-	return temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
-		DataConverter:          DataConverter(c),
-		EncodeCommonAttributes: true,
-	})
-}
-
 func (o Options) withDefaults() Options {
 	if o.Address == "" {
 		o.Address = DefaultAddress
@@ -89,15 +72,19 @@ func (o Options) clientOptions() (client.Options, error) {
 	if err != nil {
 		return client.Options{}, fault.New(fault.Internal, "tracing could not be set up", err)
 	}
+	var taking []ConverterOption
+	if o.TakeOutdated {
+		taking = append(taking, TakeOutdated())
+	}
 	options := client.Options{
 		HostPort:          o.Address,
 		Namespace:         o.Namespace,
 		Identity:          o.Identity,
 		Logger:            NewLogger(o.Logger),
 		MetricsHandler:    o.Telemetry.MetricsHandler(),
-		DataConverter:     DataConverter(o.Codec),
-		FailureConverter:  FailureConverter(o.Codec),
-		Interceptors:      interceptors,
+		DataConverter:     DataConverter(o.Codec, taking...),
+		FailureConverter:  FailureConverter(o.Codec, taking...),
+		Interceptors:      append(interceptors, &answering{namespace: o.Namespace, failures: FailureConverter(o.Codec, taking...)}),
 		ConnectionOptions: client.ConnectionOptions{GetSystemInfoTimeout: o.ConnectTimeout},
 	}
 	if !o.TLS.used() {

@@ -2,5 +2,6 @@
 // encryption of payloads and failure messages, tracing, metrics and logging.
 //
 // It is the only place where a client is dialled, so that no client can exist
-// that writes settings in clear. It knows no workflow. Start reading at [Dial].
+// that writes settings in clear, or believes what arrives so (converter.go, failure.go).
+// It knows no workflow. Start reading at [Dial].
 package temporal

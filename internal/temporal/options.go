@@ -32,7 +32,11 @@ type Options struct {
 	// ConnectTimeout bounds [Dial]; DefaultConnectTimeout when zero.
 	ConnectTimeout time.Duration
 
-	Codec     *codec.Codec         // required
+	Codec *codec.Codec // required
+	// TakeOutdated is for the process that converts what an earlier version wrote, see
+	// [TakeOutdated].
+	TakeOutdated bool
+
 	Logger    *slog.Logger         // for the SDK's own messages; slog.Default when nil
 	Telemetry *telemetry.Telemetry // nil records nothing
 }

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -131,5 +133,22 @@ func TestImportRulesCanFail(t *testing.T) {
 		bad := pkg{ImportPath: from, Imports: []string{strings.TrimSuffix(r.to[0], "/") + "/below"}}
 		require.Len(t, r.violations([]pkg{bad}), 1, r.why)
 		require.Empty(t, r.violations([]pkg{{ImportPath: from, Imports: []string{"fmt"}}}), r.why)
+	}
+}
+
+// dialling are the functions of the SDK that make clients.
+var dialling = regexp.MustCompile(`\bclient\.(Dial|DialContext|NewClient|NewLazyClient|NewClientFromExisting\w*)\(`)
+
+// TestClientsAreDialledInOnePlace: a client that package temporal has not made would take
+// payloads in clear.
+func TestClientsAreDialledInOnePlace(t *testing.T) {
+	out, err := exec.Command("git", "-C", "../..", "grep", "-l", "go.temporal.io/sdk/client", "--", "*.go", ":!*_test.go", ":!tests/").Output()
+	require.NoError(t, err)
+	files := strings.Fields(string(out))
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		text, err := os.ReadFile("../../" + file)
+		require.NoError(t, err)
+		require.True(t, !dialling.Match(text) || strings.HasPrefix(file, "internal/temporal/"), "%s dials", file)
 	}
 }

@@ -9,12 +9,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/converter"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
-	"infrabackup/internal/temporal"
 )
 
 // finished waits for the run and makes sure that there is exactly one result, complete
@@ -82,7 +82,7 @@ func TestKilledDuringCapture(t *testing.T) {
 // uploads returns what the upload of a service reported, from the run's history.
 func (c *controller) uploads(run flow.Run[backup.Overview], service backup.Service) flow.UploadPartOutput {
 	c.t.Helper()
-	data := temporal.DataConverter(codec.New(c.ring))
+	data := converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec.New(c.ring)) // as the codec server shows it
 	scheduled := map[int64]bool{}
 	events := c.client.GetWorkflowHistory(c.t.Context(), run.GetID(), run.GetRunID(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {

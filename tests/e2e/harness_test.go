@@ -187,10 +187,11 @@ func (c *controller) enable() settings.Summary {
 	c.t.Helper()
 	ctx := c.t.Context()
 	id := flow.SettingsWorkflowID(c.instance.Name)
-	start := c.client.NewWithStartWorkflowOperation(client.StartWorkflowOptions{
+	_, err := flow.Settings.Start(ctx, c.client, client.StartWorkflowOptions{
 		ID: id, TaskQueue: flow.Queue(c.instance.Name), WorkflowIDConflictPolicy: useExisting,
-	}, flow.Settings.Name, flow.SettingsState{Instance: c.instance.Name})
-	revision, err := flow.ProposeSettings.SendWithStart(ctx, c.client, start, id, flow.SettingsProposal{Settings: c.proposal(), First: true})
+	}, flow.SettingsState{Instance: c.instance.Name})
+	require.NoError(c.t, err)
+	revision, err := flow.ProposeSettings.Send(ctx, c.client, id, flow.SettingsProposal{Settings: c.proposal(), First: true})
 	require.NoError(c.t, err)
 	run, err := flow.Enable.Start(ctx, c.client, client.StartWorkflowOptions{
 		ID: flow.ChangeSettingsWorkflowID(c.instance.Name), TaskQueue: flow.Queue(c.instance.Name),
