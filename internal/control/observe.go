@@ -34,7 +34,7 @@ func (c *Controller) observe(ctx context.Context, of watchedRun, see func(flow.S
 		}
 		for _, activity := range d.GetPendingActivities() {
 			p := flow.Progress{Services: make([]flow.ServiceProgress, 1)}
-			if c.merge(&p, activity); p.Services[0].Phase != "" {
+			if merge(&p, c.pending(d.GetWorkflowExecutionInfo()), activity); p.Services[0].Phase != "" {
 				see(p.Services[0])
 			}
 		}

@@ -30,14 +30,19 @@ func (c *Controller) Progress(ctx context.Context, runID string) (flow.Progress,
 	if err != nil {
 		return p, err
 	}
-	pending := flow.Pending{
-		Data: c.converter, Failures: temporal.Failures(c.converter), Namespace: c.namespace,
-		WorkflowID: info.GetExecution().GetWorkflowId(), RunID: info.GetExecution().GetRunId(), WorkflowType: info.GetType().GetName(),
-	}
+	pending := c.pending(info)
 	for _, activity := range d.GetPendingActivities() {
 		merge(&p, pending, activity)
 	}
 	return p, nil
+}
+
+// pending reads what the running activities of a run report.
+func (c *Controller) pending(info *workflowpb.WorkflowExecutionInfo) flow.Pending {
+	return flow.Pending{
+		Data: c.converter, Failures: temporal.Failures(c.converter), Namespace: c.namespace,
+		WorkflowID: info.GetExecution().GetWorkflowId(), RunID: info.GetExecution().GetRunId(), WorkflowType: info.GetType().GetName(),
+	}
 }
 
 func (c *Controller) progressOf(ctx context.Context, runID string) (flow.Progress, error) {
