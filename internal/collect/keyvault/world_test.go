@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *world {
 	s, err := stamp.Start(stamp.Options{Contents: contents, Listen: fmt.Sprintf("127.0.0.1:%d", port)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	w := &world{Stamp: s, contents: contents, config: azure.Config{
+	w := &world{Stamp: s, contents: contents, config: azure.Config{Patience: time.Minute,
 		TenantURL: s.TenantURL(), AdminURL: s.AdminURL(), Authority: s.AuthorityURL(),
 		ClientID: s.ClientID(), ClientSecret: secret.New(s.ClientSecret()), CACertificates: s.CA(), Resolver: s.Resolver(),
 		RetryDelay: time.Millisecond, TryTimeout: 5 * time.Second,
