@@ -57,32 +57,32 @@ type Answer struct {
 // answer that is no object, or that is a refusal although its status says otherwise, has
 // [ErrAnswer] in its chain. Whose document it is, [Client.Document] looks at.
 func (c *Client) Get(ctx context.Context, path, apiVersion string, params url.Values) (*Answer, error) {
-	return c.single(ctx, http.MethodGet, path, apiVersion, params, "read "+c.name+" "+path, nil)
+	return c.single(ctx, http.MethodGet, path, apiVersion, params, "read "+c.name+" "+brief(path), nil)
 }
 
 // Document is [Client.Get] of a resource by its ID, and makes sure that the answer is
 // that resource: its "id" must be the same ([SameID]), or, when it has none, its "name"
 // be the last segment of the ID. Anything else has [ErrAnswer] in its chain.
 func (c *Client) Document(ctx context.Context, id, apiVersion string, params url.Values) (*Answer, error) {
-	return c.single(ctx, http.MethodGet, id, apiVersion, params, "read "+c.name+" "+id, func(document []byte) error { return isDocument(document, id) })
+	return c.single(ctx, http.MethodGet, id, apiVersion, params, "read "+c.name+" "+brief(id), func(document []byte) error { return isDocument(document, id) })
 }
 
 // Post calls an action that changes nothing, without a body. Errors are those of
 // [Client.Get].
 func (c *Client) Post(ctx context.Context, path, apiVersion string) (*Answer, error) {
-	return c.single(ctx, http.MethodPost, path, apiVersion, nil, "call "+c.name+" "+path, nil)
+	return c.single(ctx, http.MethodPost, path, apiVersion, nil, "call "+c.name+" "+brief(path), nil)
 }
 
 // GetWith and PostWith are [Client.Get] and [Client.Post] of answers that check accepts.
 // Its errors should say what the answer is not; they get [ErrAnswer] in their chain, and
 // the request is tried again a few times.
 func (c *Client) GetWith(ctx context.Context, path, apiVersion string, check func(document []byte) error) (*Answer, error) {
-	return c.single(ctx, http.MethodGet, path, apiVersion, nil, "read "+c.name+" "+path, check)
+	return c.single(ctx, http.MethodGet, path, apiVersion, nil, "read "+c.name+" "+brief(path), check)
 }
 
 // PostWith is described at [Client.GetWith].
 func (c *Client) PostWith(ctx context.Context, path, apiVersion string, check func(document []byte) error) (*Answer, error) {
-	return c.single(ctx, http.MethodPost, path, apiVersion, nil, "call "+c.name+" "+path, check)
+	return c.single(ctx, http.MethodPost, path, apiVersion, nil, "call "+c.name+" "+brief(path), check)
 }
 
 func isDocument(document []byte, asked string) error {

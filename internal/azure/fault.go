@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tidwall/gjson"
 
@@ -152,7 +153,7 @@ func wordsOf(body []byte) (code, message string) {
 	if len(code) > 100 {
 		code = ""
 	}
-	return code, shortened(message)
+	return shortened(code), shortened(message)
 }
 
 // refusalLimits are those of what a refusal says.
@@ -162,7 +163,13 @@ func shortened(message string) string {
 	if len(message) > maxWords {
 		message = strings.ToValidUTF8(message[:maxWords], "") + "…"
 	}
-	return strings.Join(strings.Fields(message), " ")
+	message = strings.Join(strings.Fields(message), " ")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, message)
 }
 
 // innerOf reads {"error":{"innererror":{"code"}}}. The definition of vaults spells it

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -265,40 +266,31 @@ func TestTurns(t *testing.T) {
 	h, config := newHost(t)
 	s := openHost(t, config)
 	document := `{"name":"d","padding":"` + strings.Repeat("x", 3<<20) + `"}`
-	h.with(body("/d", 200, document))
-	type result struct {
-		i   int
-		err error
-	}
-	const all = 16
-	results := make(chan result, all)
+	var asked atomic.Int64
+	h.with(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/d" {
+			asked.Add(1)
+		}
+		return body("/d", 200, document)(w, r)
+	})
+	const all, fit = 16, (16 << 20) / (3 << 20)
+	results := make(chan error, all)
 	var turns []*azure.Turn
-	for i := range all {
+	for range all {
 		ahead, turn := azure.Ahead(t.Context())
 		turns = append(turns, turn)
 		go func() {
 			_, err := s.Tenant().Document(ahead, "/d", "1", nil)
-			results <- result{i, err}
+			results <- err
 		}()
 	}
-	got := 0
-	for wait := time.After(3 * time.Second); got < all; {
-		select {
-		case r := <-results:
-			require.NoError(t, r.err)
-			got++
-			continue
-		case <-wait:
-		}
-		break
-	}
-	require.Positive(t, got)
-	require.Less(t, got, all, "some wait")
+	require.Eventually(t, func() bool { return asked.Load() == all }, time.Minute, time.Millisecond)
+	require.LessOrEqual(t, len(results), fit, "the others wait")
 	for _, turn := range turns {
 		turn.Come()
 	}
-	for ; got < all; got++ {
-		require.NoError(t, (<-results).err)
+	for range all {
+		require.NoError(t, <-results)
 	}
 }
 

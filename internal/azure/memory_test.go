@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
+	"infrabackup/tests/tier"
 )
 
 // readHostile is two captures that read ahead as those of collectors do: a queue of
@@ -41,7 +42,7 @@ func readHostile(t *testing.T) {
 					require.True(t, ok, "%v", err)
 				}
 			}
-			for i := range 40 {
+			for i := range tier.Size(10, 15, 40) {
 				path := []string{"/document", "/items", "/toolarge", "/empties", "/error"}[i%5]
 				ahead, turn := azure.Ahead(t.Context())
 				p := place{turn, make(chan error, 1)}

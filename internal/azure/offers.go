@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -18,6 +19,14 @@ import (
 // are known to this program, newest first.
 var coreVersions = []string{"2019-10-01", "2018-05-01", "2016-06-01", "2016-02-01", "2015-11-01"}
 
+// Limits of what is remembered of the resource manager's own lists.
+const (
+	maxSubscriptions     = 20_000
+	maxSubscriptionBytes = 16 << 20
+	maxProviderBytes     = 2 << 20  // one provider with its types
+	maxProvidersBytes    = 24 << 20 // all that is offered to a subscription
+)
+
 // Subscription is one that the client can see.
 type Subscription struct {
 	ID       string // GUID, in lower case
@@ -30,6 +39,7 @@ func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 	var all []Subscription
 	err := c.negotiate(func(version string) error {
 		all = nil
+		known, size := map[string]bool{}, 0
 		pages := c.List("/subscriptions", version, nil)
 		for {
 			page, err := pages.Next(ctx)
@@ -44,9 +54,14 @@ func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 				if id == "" {
 					return fault.Newf(fault.SourceInvalid, "list %s /subscriptions: an element has no subscriptionId", c.name)
 				}
-				if !slices.ContainsFunc(all, func(s Subscription) bool { return s.ID == id }) {
-					all = append(all, Subscription{ID: id, Document: item, Version: version})
+				if known[id] {
+					continue
 				}
+				known[id] = true
+				if size += len(item); len(all) == maxSubscriptions || size > maxSubscriptionBytes {
+					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions: there are more than %d, or they are larger than %d bytes", c.name, maxSubscriptions, maxSubscriptionBytes)
+				}
+				all = append(all, Subscription{ID: id, Document: bytes.Clone(item), Version: version})
 			}
 		}
 	})
@@ -101,6 +116,7 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 	o := &Offers{}
 	err := c.negotiate(func(version string) error {
 		o.types, o.vague = map[string]offer{}, nil
+		size := 0
 		pages := c.List("/subscriptions/"+subscription+"/providers", version, nil)
 		for {
 			page, err := pages.Next(ctx)
@@ -111,6 +127,9 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 				return err
 			}
 			for _, provider := range page.Items {
+				if size += len(provider); len(provider) > maxProviderBytes || size > maxProvidersBytes {
+					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions/%s/providers: a provider has more than %d bytes, or all have more than %d", c.name, subscription, maxProviderBytes, maxProvidersBytes)
+				}
 				o.add(provider)
 			}
 		}

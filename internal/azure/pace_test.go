@@ -70,7 +70,7 @@ func TestAllowances(t *testing.T) {
 		for _, test := range []struct {
 			most, requests int
 			window         time.Duration
-		}{{50, 600, 70 * time.Second}, {50, 100, 70 * time.Second}, {1, 20, time.Second}, {12_000, 30_000, time.Hour}, {3, 60, 10 * time.Second}, {200, 5000, 5 * time.Minute}} {
+		}{{50, 600, 70 * time.Second}, {50, 100, 70 * time.Second}, {1, 20, time.Second}, {1200, 3000, time.Hour}, {3, 60, 10 * time.Second}, {200, 2000, 5 * time.Minute}} {
 			t.Run(fmt.Sprint(test, slide), func(t *testing.T) {
 				clock := &handClock{now: time.Unix(1_700_000_000, 0)}
 				host := &allowance{clock: clock, most: test.most, window: test.window, slide: slide}

@@ -66,7 +66,7 @@ type progress struct {
 // [Pages.Next].
 func (c *Client) List(path, apiVersion string, params url.Values) *Pages {
 	return &Pages{
-		client: c, what: "list " + c.name + " " + path, next: c.at(path, apiVersion, params),
+		client: c, what: "list " + c.name + " " + brief(path), next: c.at(path, apiVersion, params),
 		been: map[[sha256.Size]byte]bool{}, seen: map[uint64]uint32{}, seed: maphash.MakeSeed(),
 	}
 }

@@ -7,10 +7,22 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"infrabackup/internal/fault"
 )
+
+// maxTarget bounds the address of a request: servers take less.
+const maxTarget = 64 << 10
+
+// brief is a path for messages.
+func brief(path string) string {
+	if len(path) <= maxWords {
+		return path
+	}
+	return strings.ToValidUTF8(path[:maxWords], "") + "…"
+}
 
 // request is what is sent, as often as it takes.
 type request struct {
@@ -60,7 +72,7 @@ func (c *Client) do(ctx context.Context, r request, read func(*reply) error) err
 			if err := c.pace.refused(ctx, asked); err != nil {
 				return err
 			}
-		case tries == maxRetries || !passing(err):
+		case tries >= triesOf(err):
 			return err
 		default:
 			tries++
@@ -83,15 +95,22 @@ func (t *Turn) comes() <-chan struct{} {
 }
 
 // passing reports whether a fault may be over when the request is sent again.
-func passing(err error) bool {
+func passing(err error) bool { return triesOf(err) > 0 }
+
+// triesOf is how often a request is sent again after a fault. An answer that is not what
+// was asked for seldom gets better, and there may be thousands.
+func triesOf(err error) int {
 	if _, ok := errors.AsType[*tried](err); ok {
-		return false
+		return 0
+	}
+	if errors.Is(err, ErrAnswer) {
+		return 1
 	}
 	switch fault.CodeOf(err) {
 	case fault.SourceUnreachable, fault.SourceIncomplete, fault.SourceFailed:
-		return true
+		return maxRetries
 	}
-	return errors.Is(err, ErrAnswer)
+	return 0
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -139,6 +158,9 @@ func (c *Client) once(ctx context.Context, r request, read func(*reply) error) e
 
 // exchange sends a request and gives the answer with its body, which the caller closes.
 func (c *Client) exchange(ctx context.Context, r request, token string) (*http.Response, *body, error) {
+	if len(r.target) > maxTarget {
+		return nil, nil, fault.Newf(fault.SourceInvalid, "%s: the address has more than %d bytes", r.what, maxTarget)
+	}
 	inner, cancel := context.WithCancel(ctx)
 	b := &body{ctx: ctx, cancel: cancel, what: r.what, timeout: c.stamp.target.TryTimeout}
 	b.timer = time.AfterFunc(b.timeout, func() { b.late.Store(true); cancel() })

@@ -17,7 +17,7 @@ const (
 	MaxPageBytes = 1 << 30
 	// maxAhead bounds what all answers hold together that wait for their turn, and
 	// maxOneAhead one of them.
-	maxAhead    = 24 << 20
+	maxAhead    = 16 << 20
 	maxOneAhead = 4 << 20
 	// maxChunkBytes and maxChunkElements bound what [Pages.Next] gives at once, but for
 	// single elements that are larger.

@@ -1,7 +1,6 @@
 package services
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -9,20 +8,18 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/tests/lab/stamp"
+	"infrabackup/tests/tier"
 )
 
 // TestAllowance: a stamp that answers so many requests in a window is captured whole, by
 // one attempt, in a time that fits what it allows. The windows are those of a stamp, 50
-// requests in 70 s, a hundred times faster; with INFRABACKUP_SOAK they are as long.
+// requests in 70 s, a hundred times faster; the soak tier has them as long.
 func TestAllowance(t *testing.T) {
-	window := 700 * time.Millisecond
-	if os.Getenv("INFRABACKUP_SOAK") != "" {
-		window = 70 * time.Second
-	}
-	for _, service := range []backup.Service{backup.CRP, backup.KeyVault} {
+	window := tier.Size(700*time.Millisecond, 700*time.Millisecond, 70*time.Second)
+	for _, service := range []backup.Service{backup.NRP, backup.KeyVault} {
 		t.Run(string(service), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, options{resources: 60})
+			w := newWorld(t, options{resources: 400, pageSize: 2})
 			before := w.stamp.Requests()
 			_, err := w.capture(t, service)
 			require.NoError(t, err)

@@ -23,7 +23,6 @@ type List struct {
 	link    string
 	linked  bool
 	refusal []byte
-	taken   int64
 }
 
 type state int

@@ -192,7 +192,7 @@ func TestFaultsOfVaults(t *testing.T) {
 		"500 once":                    {on: read, fault: stamp.Fault{Kind: stamp.InternalError, Times: 1}},
 		"500 for good":                {on: read, fault: stamp.Fault{Kind: stamp.InternalError}, code: fault.SourceFailed},
 		"429, short":                  {on: read, fault: stamp.Fault{Kind: stamp.Throttled, Times: 1, RetryAfter: time.Second}},
-		"429, 120 s":                  {on: read, fault: stamp.Fault{Kind: stamp.Throttled, RetryAfter: 2 * time.Minute}, code: fault.SourceThrottled},
+		"429, 120 s, and no patience": {on: read, fault: stamp.Fault{Kind: stamp.Throttled, RetryAfter: 2 * time.Minute}, code: fault.SourceThrottled},
 		"no answer once":              {on: read, fault: stamp.Fault{Kind: stamp.Hang, Times: 1}, timeout: 500 * time.Millisecond},
 		"no answer":                   {on: read, fault: stamp.Fault{Kind: stamp.Hang}, code: fault.SourceUnreachable, timeout: 200 * time.Millisecond},
 		"half a body once":            {on: read, fault: stamp.Fault{Kind: stamp.HalfBody, Times: 1}},
@@ -217,6 +217,7 @@ func TestFaultsOfVaults(t *testing.T) {
 			if c.timeout > 0 {
 				w.config.TryTimeout = c.timeout
 			}
+			w.config.Patience = time.Minute
 			c.fault.Match = w.on(c.on[0], c.on[1])
 			defer w.Inject(c.fault)()
 			r, err := w.capture(t)
