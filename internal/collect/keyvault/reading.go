@@ -237,7 +237,7 @@ func (r *reading) backup(ctx context.Context) error {
 		return nil
 	case errors.Is(err, resource.ErrAnswer):
 		r.settle(path + "/backup")
-		r.gap(GapBlobRefused, path, "The vault answered the request for a backup blob, twice, with none; what can be exported was.")
+		r.gap(GapBlobRefused, path, "The vault answered the request for a backup blob, each time, with none; what can be exported was.")
 		return nil
 	case errors.Is(err, azure.ErrRefused), errors.Is(err, azure.ErrForbidden) && byState(err):
 		r.settle(path + "/backup")

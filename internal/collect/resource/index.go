@@ -183,7 +183,7 @@ func (w *Walk) got(ctx context.Context, e entry, f fetched) error {
 		w.lose(at, lost{path: f.path})
 		return nil
 	case errors.Is(f.err, ErrAnswer):
-		w.lose(at, lost{path: f.path, code: GapAnswer, reason: "The stamp lists it and answers, twice, with what is not its document; it was not captured as it is now."})
+		w.lose(at, lost{path: f.path, code: GapAnswer, reason: "The stamp lists it and answers, each time, with what is not its document; it was not captured as it is now."})
 		return nil
 	case refused(f.err):
 		w.lose(at, lost{path: f.path, code: GapResourceRefused, reason: "The stamp lists it and refuses to give it (" + answerOf(f.err) + "); it was not captured as it is now."})

@@ -74,8 +74,8 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 		w.Gap(backup.Gap{Code: GapTypeNotOffered, Object: f.row.Type, Reason: "This stamp does not offer it to the " + string(f.manager.client.Endpoint()) + " endpoint."})
 	case f.row.Optional || f.parent != "":
 		w.refusedList(f)
-	case errors.Is(f.err, ErrAnswer):
-		w.Gap(backup.Gap{Code: GapAnswer, Object: f.path, Reason: "The stamp answered, twice, with what is not the document that was asked for; it was not captured."})
+	case errors.Is(f.err, ErrAnswer) && f.row.Single:
+		w.Gap(backup.Gap{Code: GapAnswer, Object: f.path, Reason: "The stamp answered, each time, with what is not the document that was asked for; it was not captured."})
 	default:
 		return f.err
 	}

@@ -1,7 +1,6 @@
 package stamp
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -220,9 +219,11 @@ func (t *types) find(typ string, endpoint inventory.Endpoint) *row {
 
 // offered are the rows that an endpoint's providers name, by name.
 func (t *types) offered(endpoint inventory.Endpoint) []*row {
-	rows := slices.DeleteFunc(slices.Collect(maps.Values(t.rows)), func(r *row) bool {
-		return r.has(internal) || r.admin && endpoint != inventory.Admin
-	})
-	slices.SortFunc(rows, func(a, b *row) int { return cmp.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) })
+	rows := make([]*row, 0, len(t.rows))
+	for _, key := range slices.Sorted(maps.Keys(t.rows)) {
+		if r := t.rows[key]; !r.has(internal) && (!r.admin || endpoint == inventory.Admin) {
+			rows = append(rows, r)
+		}
+	}
 	return rows
 }
