@@ -100,7 +100,7 @@ func TestNothingIsBelievedThatStrangersAnswer(t *testing.T) {
 	t.Cleanup(own.Stop)
 	polling, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
-	for range 4 {
+	for range 8 {
 		go s.takesSteps(polling, said)
 	}
 
@@ -157,23 +157,40 @@ func (s *stranger) stepsOf(work *errgroup.Group, m flow.Member, said *answers, f
 	})
 }
 
-// failures are what a stranger can say of an activity in clear.
+// failures are what a stranger can say of an activity in clear: Temporal takes failures of
+// this kind only, with any cause.
 var failures = []*failurepb.Failure{
-	{Message: "BACKUP_NOT_FOUND: x", FailureInfo: &failurepb.Failure_ApplicationFailureInfo{
-		ApplicationFailureInfo: &failurepb.ApplicationFailureInfo{Type: string(fault.BackupNotFound), NonRetryable: true}}},
-	{Message: "canceled", FailureInfo: &failurepb.Failure_CanceledFailureInfo{CanceledFailureInfo: &failurepb.CanceledFailureInfo{}}},
-	{Source: "Server", FailureInfo: &failurepb.Failure_TimeoutFailureInfo{
-		TimeoutFailureInfo: &failurepb.TimeoutFailureInfo{TimeoutType: enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START}}},
+	inClear(nil),
+	inClear(&failurepb.Failure{Message: "canceled", FailureInfo: &failurepb.Failure_CanceledFailureInfo{CanceledFailureInfo: &failurepb.CanceledFailureInfo{}}}),
+	inClear(&failurepb.Failure{Source: "Server", FailureInfo: &failurepb.Failure_TimeoutFailureInfo{
+		TimeoutFailureInfo: &failurepb.TimeoutFailureInfo{TimeoutType: enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START}}}),
+}
+
+// inClear is a code in clear.
+func inClear(cause *failurepb.Failure) *failurepb.Failure {
+	return &failurepb.Failure{
+		Message: "BACKUP_NOT_FOUND: x", Source: "GoSDK", Cause: cause,
+		FailureInfo: &failurepb.Failure_ApplicationFailureInfo{
+			ApplicationFailureInfo: &failurepb.ApplicationFailureInfo{Type: string(fault.BackupNotFound), NonRetryable: true},
+		},
+	}
 }
 
 // takesSteps polls for activities and ends each as said.
 func (s *stranger) takesSteps(ctx context.Context, said *answers) {
 	service := s.own.WorkflowService()
 	for ctx.Err() == nil {
-		task, err := service.PollActivityTaskQueue(ctx, &workflowservice.PollActivityTaskQueueRequest{
+		bounded, cancel := context.WithTimeout(ctx, 20*time.Second) // Temporal asks for a limit
+		task, err := service.PollActivityTaskQueue(bounded, &workflowservice.PollActivityTaskQueueRequest{
 			Namespace: namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: flow.Queue(s.c.instance.Name + "v")}, Identity: "stranger",
 		})
-		if err != nil || len(task.GetTaskToken()) == 0 {
+		timedOut := bounded.Err() != nil
+		cancel()
+		if err != nil && !timedOut {
+			s.t.Errorf("a stranger cannot poll: %v", err)
+			return
+		}
+		if len(task.GetTaskToken()) == 0 {
 			continue
 		}
 		say := said.get(task.WorkflowExecution.WorkflowId, task.WorkflowExecution.RunId)
