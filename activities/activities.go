@@ -116,4 +116,27 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 func (a *Activities) RegisterSpool(r worker.ActivityRegistry) {
 	flow.UploadPart.Register(r, measured(a, flow.UploadPart.Name, a.UploadPart))
 	flow.ReleaseSpool.Register(r, measured(a, flow.ReleaseSpool.Name, a.ReleaseSpool))
+	flow.DiagnoseHost.Register(r, measured(a, flow.DiagnoseHost.Name, a.DiagnoseHost))
+}
+
+// maxSourceActivities bounds the captures of one service that a worker is at: one run
+// captures it, and what a run before has lost may be ending.
+const maxSourceActivities = 2
+
+// SourceWorkers makes a worker for each service that there is a source for. It polls the
+// queue that only workers with that source poll, with the given options but for their
+// bounds. Start them before the worker of the instance's queue, so that whoever finds
+// that one finds all sources.
+func (a *Activities) SourceWorkers(c client.Client, options worker.Options) []worker.Worker {
+	options.DisableWorkflowWorker = true
+	options.MaxConcurrentActivityExecutionSize = maxSourceActivities
+	options.MaxConcurrentActivityTaskPollers = 1
+	var all []worker.Worker
+	for _, service := range a.services() {
+		w := worker.New(c, flow.SourceQueue(a.Instance.Name, service), options)
+		collect := flow.Collect(service)
+		collect.Register(w, measured(a, collect.Name, a.Collect))
+		all = append(all, w)
+	}
+	return all
 }

@@ -16,7 +16,10 @@ import (
 // DiagnoseHost checks what this worker depends on: each source, the spool, the
 // settings and, on request, everything that a backup needs from the share.
 func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
-	out := flow.DiagnoseOutput{Host: a.Host, Version: a.Product}
+	out := flow.DiagnoseOutput{Host: a.Host, Version: a.Product, Services: a.services()}
+	if in.Brief {
+		return out, nil
+	}
 	for _, service := range a.services() {
 		err := a.collectors[service].Check(ctx)
 		out.Checks = append(out.Checks, checked("source "+string(service), "can be read", err))

@@ -35,7 +35,7 @@ func (a *Activities) ListBackups(ctx context.Context, in flow.ListInput) (flow.L
 		listing.Backups[i].Recipients = nil                                       // those of the manifest, which may have been replaced
 		listing.Backups[i].Consistency = listing.Backups[i].Consistency.Summary() // all lists together are more than one result can hold
 	}
-	out := flow.ListOutput{Backups: listing.Backups, Unreadable: listing.Unreadable, More: listing.More}
+	out := flow.ListOutput{Backups: listing.Backups, Unreadable: listing.Unreadable, Foreign: listing.Foreign, More: listing.More}
 	if in.Expected {
 		out.Expected, err = a.expected(ctx, repo, s)
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 // PublishBackup removes the work files, reads back what SealBackup wrote, makes sure
-// that the folder holds exactly the backup, gives it its name with one rename, and
-// enters it into the ledger. Before that rename nothing is a backup; after it
+// that the folder holds the backup, gives it its name with one rename, and enters it
+// into the ledger. Before that rename nothing is a backup; after it
 // everything is there.
 func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInput) (flow.PublishBackupOutput, error) {
 	repo, s, err := a.repository(ctx, in.Revision)
@@ -25,7 +25,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
-	final, err := a.publish(ctx, b, in)
+	final, others, err := a.publish(ctx, b, in)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
@@ -37,24 +37,27 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 		return flow.PublishBackupOutput{}, err
 	}
 	// What SealBackup kept here; other hosts are released by the workflow.
-	return flow.PublishBackupOutput{Path: final}, a.Spool.Release(in.BackupID, "")
+	return flow.PublishBackupOutput{Path: final, Foreign: others}, a.Spool.Release(in.BackupID, "")
 }
 
-func (a *Activities) publish(ctx context.Context, b *book, in flow.PublishBackupInput) (string, error) {
+// publish returns where the backup is, and what others put into its folder.
+func (a *Activities) publish(ctx context.Context, b *book, in flow.PublishBackupInput) (final string, others backup.Foreign, err error) {
 	final, done, err := b.repo.Published(ctx, in.BackupID, in.StartedAt)
 	if err != nil || done {
-		return final, err
+		return final, others, err
 	}
 	if err := b.claim(ctx); err != nil {
-		return "", err
+		return "", others, err
 	}
-	if err := b.repo.Check(ctx, in.BackupID, in.Sealed); err != nil {
-		return "", err
+	if others, err = b.repo.Check(ctx, in.BackupID, in.Sealed); err != nil {
+		return "", others, err
 	}
 	if err := b.repo.WriteInstanceFiles(ctx, b.signers); err != nil {
-		return "", err
+		return "", others, err
 	}
-	return b.repo.Publish(ctx, in.BackupID, in.StartedAt)
+	final, err = b.repo.Publish(ctx, in.BackupID, in.StartedAt)
+	others.Moved(path.Join(a.Instance.Name, backup.IncomingPath(in.BackupID)), final)
+	return final, others, err
 }
 
 // sumsOf is the digest of SHA256SUMS among what was sealed.

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -156,7 +157,7 @@ func (a *Activities) manifest(ctx context.Context, repo *repository.Repository, 
 		return nil, err
 	}
 	m := &backup.Manifest{
-		Format: backup.FormatVersion, Product: a.Product, BackupID: in.BackupID, Instance: s.Instance,
+		Format: backup.FormatVersion, Product: a.Product, BackupID: in.BackupID, Instance: a.named(s.Instance),
 		Status: backup.Overall(in.Services), StartedAt: in.StartedAt, FinishedAt: a.Now().UTC(), RequestedBy: in.RequestedBy,
 		Services: in.Services, Files: files, Recipients: s.PublicRecipients(), BackupKey: in.Recipient, Previous: previous,
 	}
@@ -164,6 +165,15 @@ func (a *Activities) manifest(ctx context.Context, repo *repository.Repository, 
 		m.TotalBytes += file.Size
 	}
 	return m, nil
+}
+
+// named completes the instance's names, of which the settings may only hold the short
+// one, with those of the worker's configuration.
+func (a *Activities) named(instance backup.Instance) backup.Instance {
+	instance.FQDN = cmp.Or(instance.FQDN, a.Instance.FQDN)
+	instance.Region = cmp.Or(instance.Region, a.Instance.Region)
+	instance.DeploymentID = cmp.Or(instance.DeploymentID, a.Instance.DeploymentID)
+	return instance
 }
 
 // writeSealed writes manifest, sums and signature, in this order, and returns their

@@ -3,11 +3,16 @@ package activities
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 )
 
@@ -37,8 +42,47 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 	if err != nil {
 		return flow.CheckShareOutput{}, errors.Join(err, repo.Discard(ctx, in.BackupID))
 	}
-	return flow.CheckShareOutput{Revision: s.Revision, Services: a.services(), FreeBytes: free}, nil
+	out := a.required(ctx, s)
+	out.Revision, out.FreeBytes = s.Revision, free
+	return out, nil
 }
+
+// required says what the backup has to contain and who captures it. Where the settings
+// do not say it, that is what any worker has a source for.
+func (a *Activities) required(ctx context.Context, s settings.Settings) (out flow.CheckShareOutput) {
+	own := a.services()
+	for _, service := range backup.Services() {
+		pollers := a.pollers(ctx, service)
+		has := slices.Contains(own, service)
+		if !slices.Contains(s.Services, service) && (len(s.Services) > 0 || !has && pollers <= 0) {
+			continue
+		}
+		out.Services = append(out.Services, service)
+		switch {
+		case pollers != 0: // when Temporal cannot tell, the capture finds out
+		case has:
+			out.Shared = append(out.Shared, service)
+		default:
+			out.Absent = append(out.Absent, service)
+		}
+	}
+	return out
+}
+
+// pollers returns how many workers have polled the queue of a service's source of late,
+// -1 when Temporal does not tell.
+func (a *Activities) pollers(ctx context.Context, service backup.Service) int {
+	ctx, cancel := context.WithTimeout(ctx, describeTime)
+	defer cancel()
+	queue, err := a.Client.DescribeTaskQueue(ctx, flow.SourceQueue(a.Instance.Name, service), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	if err != nil {
+		return -1
+	}
+	return len(queue.GetPollers())
+}
+
+// describeTime bounds one question to Temporal about who polls.
+const describeTime = 5 * time.Second
 
 // room returns the free space, or SHARE_FULL when a backup as large as the newest
 // one, and a tenth more, would not fit. A share that has just taken the probe and says

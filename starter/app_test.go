@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 // outcome is what a run printed and its exit code.
@@ -166,8 +167,8 @@ func TestEveryCommandHelps(t *testing.T) {
 }
 
 func TestPrintable(t *testing.T) {
-	require.Equal(t, "a?[31mb?", printable("a\x1b[31mb\n"))
-	require.Equal(t, "größe 王", printable("größe 王"))
+	require.Equal(t, `a\x1b[31mb\n`, printable.Text("a\x1b[31mb\n"))
+	require.Equal(t, "größe 王", printable.Text("größe 王"))
 	require.Equal(t, "1.5 KiB", size(1536))
 	require.Equal(t, "3 B", size(3))
 	require.Equal(t, "2.0 GiB", size(2<<30))

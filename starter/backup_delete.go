@@ -13,7 +13,8 @@ func (a *app) backupDeleteCommand() *cobra.Command {
 		Use:   "delete ID --yes",
 		Short: "Remove one finished backup from the share",
 		Long: `Remove one finished backup from the share, for good. On a terminal this asks first;
-scripts give --yes.`,
+scripts give --yes. What others put into the backup's folder is not deleted: it stays in
+incoming/ on the share, and is named.`,
 		Example:           "  infrabackup backup delete 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --yes",
 		Args:              oneArg("ID"),
 		ValidArgsFunction: a.completeIDs,
@@ -43,7 +44,10 @@ scripts give --yes.`,
 			if err != nil {
 				return err
 			}
-			return a.print(gone, func(w *tabwriter.Writer) { line(w, "Deleted", gone.BackupID) })
+			return a.print(gone, func(w *tabwriter.Writer) {
+				line(w, "Deleted", gone.BackupID)
+				foreignLines(w, gone.Foreign)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "really delete, without asking")

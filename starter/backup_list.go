@@ -36,7 +36,10 @@ the list is read from it each time.`,
 				return err
 			}
 			for _, f := range listed.Unreadable {
-				a.say("Warning: %s: %s", printable(f.File), printable(f.Message))
+				a.say("Warning: %s: %s", f.File, f.Message)
+			}
+			if n := listed.Foreign.Count; n > 0 {
+				a.say("Note: %d entries beside the backups are not infrabackup's; `infrabackup backup verify --all` names them.", n)
 			}
 			if listed.More {
 				a.say("Older backups are left out; see --limit.")

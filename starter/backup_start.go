@@ -19,7 +19,8 @@ func (a *app) backupStartCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start [--wait]",
 		Short: "Start a backup",
-		Long: `Start a full backup of every service that the workers have a source for. One backup
+		Long: `Start a full backup of every service that it has to contain by the settings; each is
+captured by a worker that has its source. One backup
 of an instance runs at a time; a second start exits with code 4 and names the one
 that runs.
 
@@ -48,6 +49,7 @@ The backup goes on when this command ends, also when it is interrupted (Ctrl-C) 
 			if summary, err := c.Summary(ctx); err == nil { // the backup runs, whatever there is to warn of
 				a.warn(summary.Warnings(time.Now()))
 			}
+			a.warnMissing(ctx, c)
 			a.say("Backup %s runs.", started.BackupID)
 			if !wait {
 				return a.print(started, func(w *tabwriter.Writer) { line(w, started.BackupID) })
@@ -76,9 +78,10 @@ func (a *app) follow(ctx context.Context, c controller, runID string) error {
 	// A run's result is bounded and so without the check of references, which is in the
 	// backup's manifest.
 	if whole, err := c.Show(ctx, string(overview.BackupID)); err == nil {
+		whole.Foreign = overview.Foreign
 		overview = whole
 	} else {
-		a.say("Warning: the manifest of the finished backup cannot be shown: %s", printable(err.Error()))
+		a.say("Warning: the manifest of the finished backup cannot be shown: %s", err.Error())
 	}
 	if err := a.showBackup(overview); err != nil {
 		return err

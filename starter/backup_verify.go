@@ -22,9 +22,10 @@ func (a *app) backupVerifyCommand() *cobra.Command {
 		Use:   "verify [ID|latest|--all] [--identity F] [--from DIR]",
 		Short: "Check a backup, or all of them: signature, digests, completeness, ledger",
 		Long: `Check that every byte of a backup is what was written, that nothing is missing and
-nothing was added, that it was signed by this instance, and that it is the one that the
+nothing was added that could be taken for a part of it, that it was signed by this instance, and that it is the one that the
 signed ledger on the share tells of, in its newest state. No private key is needed; a
-worker does the reading. Exit code 7 when something is wrong.
+worker does the reading. Exit code 7 when something is wrong. What file servers, desktops
+and people leave beside the backup's files is named, and nothing is wrong with that.
 
 With --identity this command reads the share itself, decrypts everything and compares
 every item with the catalogue: the key does not leave this machine. With --from it reads
@@ -178,6 +179,7 @@ func (a *app) printVerdict(v judged) error {
 		for _, f := range v.Findings {
 			line(w, f.Code+":", f.File+": "+f.Message)
 		}
+		foreignLines(w, v.Foreign)
 	})
 }
 
@@ -187,6 +189,23 @@ func verdictOf(findings []backup.Finding, unknownSigner bool) string {
 		return "NOT KNOWN, signed by a key that is not on your list"
 	}
 	return verdictWord(findings)
+}
+
+// foreignShown is how many foreign entries a table names; JSON has more of them.
+const foreignShown = 20
+
+// foreignLines name what lies in the product's folders and is not its own.
+func foreignLines(w *tabwriter.Writer, f backup.Foreign) {
+	if f.Count == 0 {
+		return
+	}
+	line(w, "Foreign:", fmt.Sprintf("%d entries that are not infrabackup's, harmless and left alone", f.Count))
+	for _, name := range f.Names[:min(len(f.Names), foreignShown)] {
+		line(w, "", name)
+	}
+	if rest := f.Count - foreignShown; rest > 0 {
+		line(w, "", fmt.Sprintf("and %d more", rest))
+	}
 }
 
 // verdictWord sums findings up. A file that may not be read is no damage, and no good

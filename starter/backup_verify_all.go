@@ -134,5 +134,14 @@ func (a *app) printAudit(audit backup.Audit, unknownSigner bool) error {
 				line(w, "  "+f.Code, f.File+": "+f.Message)
 			}
 		}
+		others := audit.Foreign
+		others.Names = slices.Clone(others.Names)
+		for _, v := range audit.Backups {
+			others.Merge(v.Foreign)
+		}
+		if others.Count > 0 {
+			line(w)
+			foreignLines(w, others)
+		}
 	})
 }

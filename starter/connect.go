@@ -44,6 +44,9 @@ type controller interface {
 	Verify(ctx context.Context, id string) (backup.Verdict, error)
 	VerifyAll(ctx context.Context) (backup.Audit, error)
 	Delete(ctx context.Context, id, requestedBy string) (backup.Overview, error)
+	ChangeServices(ctx context.Context, services []backup.Service, requestedBy string) (settings.Summary, error)
+	Sources(ctx context.Context) ([]backup.Service, error)
+	Missing(ctx context.Context) ([]backup.Service, error)
 	Diagnose(ctx context.Context, share bool) (flow.DiagnoseOutput, error)
 }
 

@@ -71,12 +71,12 @@ func TestShowConsistency(t *testing.T) {
 		"42 checked, 2 dangling, 6 unchecked\n",
 		"5 of the unchecked ones belong to items that have more than 1024\n",
 		"Dangling references:\n",
-		"vault?[2J",
+		`vault\x1b[2J`,
 	} {
 		require.Contains(t, strings.Join(strings.Fields(out.stdout), " "), strings.Join(strings.Fields(want), " "))
 	}
 	require.Regexp(t, `(?m)^principal +30 +2 +1$`, out.stdout)
-	require.Regexp(t, `(?m)^  RBAC +principal +AD sid:s-1-5-21-9\? +/assignment/1 +/assignment/1$`, out.stdout)
+	require.Regexp(t, `(?m)^  RBAC +principal +AD sid:s-1-5-21-9\\\S+ +/assignment/1 +/assignment/1$`, out.stdout)
 	require.NotContains(t, out.stdout, "\x1b")
 
 	doc := (&shelf{whole: whole}).call("backup", "show", "-o", "json")
@@ -108,5 +108,5 @@ func TestWaitingEndsWithTheWholeBackup(t *testing.T) {
 	out = (&shelf{whole: finished(), showErr: errors.New("no worker\x1b")}).call("backup", "watch")
 	require.Zero(t, out.code, "the backup is there all the same")
 	require.Contains(t, out.stdout, "Succeeded")
-	require.Contains(t, out.stderr, "Warning: the manifest of the finished backup cannot be shown: no worker?")
+	require.Contains(t, out.stderr, "Warning: the manifest of the finished backup cannot be shown: no worker\\x1b")
 }

@@ -39,7 +39,7 @@ with the account that it began with.`,
 			if username == "" {
 				username = now.Username
 			}
-			a.say("Probing %s as %s ...", now.Share.Path, printable(username))
+			a.say("Probing %s as %s ...", now.Share.Path, username)
 			summary, err := c.ChangeCredentials(ctx, username, password, a.caller())
 			if err != nil {
 				a.noteDomain(username, err)

@@ -15,7 +15,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that a backup depends on",
-		Long: `Check Temporal, a worker, its sources and spool, the settings, and everything that a
+		Long: `Check Temporal, every worker with its sources and spool, the settings, that each service
+which a backup has to contain is captured by one of the workers, and everything that a
 backup needs from the share: what the share's adapters are held to in tests is tried on
 the real share, in a folder of its own that is removed again.`,
 		Example: "  infrabackup doctor",
@@ -28,9 +29,11 @@ the real share, in a folder of its own that is removed again.`,
 			if err := a.printDiagnosis(report); err != nil {
 				return err
 			}
-			for _, check := range report.Checks {
-				if !check.OK {
-					return exitCode(fault.Code(check.Code).Exit())
+			for _, worker := range append([]flow.DiagnoseOutput{report}, report.Workers...) {
+				for _, check := range worker.Checks {
+					if !check.OK {
+						return exitCode(fault.Code(check.Code).Exit())
+					}
 				}
 			}
 			return nil
@@ -42,12 +45,17 @@ the real share, in a folder of its own that is removed again.`,
 
 func (a *app) printDiagnosis(report flow.DiagnoseOutput) error {
 	return a.print(report, func(w *tabwriter.Writer) {
-		line(w, "Worker:", report.Host, report.Version)
-		for _, check := range report.Checks {
-			if check.OK {
-				line(w, "ok", check.Name, check.Message)
-			} else {
-				line(w, "FAIL", check.Name, check.Code+": "+check.Message+" "+check.Remedy)
+		for i, worker := range append([]flow.DiagnoseOutput{report}, report.Workers...) {
+			if i > 0 {
+				line(w)
+			}
+			line(w, "Worker:", worker.Host, worker.Version)
+			for _, check := range worker.Checks {
+				if check.OK {
+					line(w, "ok", check.Name, check.Message)
+				} else {
+					line(w, "FAIL", check.Name, check.Code+": "+check.Message+" "+check.Remedy)
+				}
 			}
 		}
 	})

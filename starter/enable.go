@@ -17,6 +17,7 @@ func (a *app) enableCommand() *cobra.Command {
 	var in control.EnableRequest
 	var passwordFile, transport string
 	var keys recipientFlags
+	var services []string
 	var adoptFlags adoptFlags
 	cmd := &cobra.Command{
 		Use:   "enable --share UNC --username USER [--password-file F] (--recipient R | --certificate F | --key-file F)",
@@ -31,7 +32,10 @@ backups, such as an escrow key beside the operator's.
 
 On a share that holds this instance's backups already, from a controller that is gone,
 --adopt checks its ledger and signatures and takes the backups over; a controller that
-still runs is refused from then on.`,
+still runs is refused from then on.
+
+What a backup has to contain is what the workers that answer have sources for, unless
+--services says it; "settings services set" changes it later.`,
 		Example: `  infrabackup enable --share '\\fs.example.com\AzSBackups' --username 'CORP\backup' --recipient age1...
   infrabackup enable --share '\\fs\AzSBackups\site1' --username backup@corp.example.com --password-file pw --certificate backup.cer`,
 		Args: noArgs,
@@ -51,6 +55,9 @@ still runs is refused from then on.`,
 			if in.Signers, err = adoptFlags.load(ctx, in.Adopt); err != nil {
 				return err
 			}
+			if in.Services, err = servicesOf(services); err != nil {
+				return err
+			}
 			if in.Recipients, err = keys.load(ctx, time.Now()); err != nil {
 				return err
 			}
@@ -65,7 +72,7 @@ still runs is refused from then on.`,
 			if in.Adopt && len(in.Signers) == 0 {
 				a.say(untrustedSigners)
 			}
-			a.say("Probing %s ...", printable(in.Share.Path))
+			a.say("Probing %s ...", in.Share.Path)
 			summary, err := c.Enable(ctx, in)
 			if err != nil {
 				a.noteDomain(in.Username, err)
@@ -89,6 +96,7 @@ still runs is refused from then on.`,
 	flags.StringVar(&in.Instance.Region, "region", "", "region of the instance, for the manifest")
 	flags.StringVar(&in.Instance.DeploymentID, "deployment-id", "", "deployment GUID of the instance, for the manifest")
 	flags.IntVar(&in.ProofDays, "prove-every", settings.DefaultProofDays, "warn of a key that was not proven for this many days")
+	flags.StringSliceVar(&services, "services", nil, "what a backup has to contain, such as AD,CA (default: what the workers have sources for)")
 	keys.register(cmd)
 	adoptFlags.register(cmd, &in.Adopt)
 	return cmd

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/settings"
 )
 
@@ -108,7 +108,7 @@ func atMostOneArg(name string) cobra.PositionalArgs {
 
 // quoted is a bad value as a message repeats it: without control characters, and not
 // all of a long one.
-func quoted(value string) string { return fmt.Sprintf("%q", shortened(printable(value))) }
+func quoted(value string) string { return `"` + shortened(printable.Text(value)) + `"` }
 
 // shortened is the beginning of a long text.
 func shortened(text string) string {

@@ -99,8 +99,8 @@ func TestRefusedFlags(t *testing.T) {
 		"empty argument":                {[]string{"backup", "show", ""}, "the argument ID is empty"},
 		"long user name":                {[]string{"credentials", "set", "--username", strings.Repeat("x", 257), "--password-file", password}, "--username is longer than 256 bytes"},
 		"long flag":                     {[]string{"backup", "verify", "--from", long}, "--from is longer than 8192 bytes"},
-		"long instance":                 {[]string{"backup", "verify", "--from", dir, "--instance", long[:200]}, `--instance "x?x?`},
-		"long ledger head":              {[]string{"backup", "verify", "--all", "--from", dir, "--ledger-head", long[:8000]}, `--ledger-head "x?x?`},
+		"long instance":                 {[]string{"backup", "verify", "--from", dir, "--instance", long[:200]}, `--instance "x\x1bx\x1b`},
+		"long ledger head":              {[]string{"backup", "verify", "--all", "--from", dir, "--ledger-head", long[:8000]}, `--ledger-head "x\x1bx\x1b`},
 		"long ID":                       {[]string{"backup", "verify", long, "--from", dir}, "is not the ID of a backup"},
 		"long ID to delete":             {[]string{"backup", "delete", long, "--yes"}, "is not the ID of a backup"},
 		"long command":                  {[]string{long}, "unknown command"},
@@ -176,7 +176,7 @@ func TestSigningKeyHasItsFingerprint(t *testing.T) {
 	out := (&desk{}).call("", "settings", "show")
 	require.Zero(t, out.code, out.stderr)
 	require.Regexp(t, `(?m)^Signing key: +`+signer+` SHA256:[A-Za-z0-9+/]{43}$`, out.stdout)
-	require.Contains(t, out.stdout, "unreadable?")
+	require.Contains(t, out.stdout, `unreadable\x1b`)
 
 	var document map[string]any
 	require.NoError(t, json.Unmarshal([]byte((&desk{}).call("", "settings", "show", "-o", "json").stdout), &document))

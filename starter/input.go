@@ -17,6 +17,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -57,7 +58,7 @@ func (a *app) readPassword(ctx context.Context, file, prompt string) (secret.Str
 	if !ok || !term.IsTerminal(int(stdin.Fd())) {
 		return secret.String{}, usage("no password is given: use --password-file F, or - for standard input")
 	}
-	if _, err := io.WriteString(a.stderr, printable(prompt)+": "); err != nil {
+	if _, err := io.WriteString(a.stderr, printable.Text(prompt)+": "); err != nil {
 		return secret.String{}, fault.New(fault.Internal, "the prompt cannot be shown", err)
 	}
 	text, err := readHidden(ctx, int(stdin.Fd()))
@@ -143,7 +144,7 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 
 // ask wants one word before something that cannot be undone. Anything else is no.
 func (a *app) ask(ctx context.Context, question, word string) error {
-	if _, err := fmt.Fprintf(a.stderr, "%s Type %s to go on: ", printable(question), word); err != nil {
+	if _, err := fmt.Fprintf(a.stderr, "%s Type %s to go on: ", printable.Text(question), word); err != nil {
 		return fault.New(fault.Internal, "the prompt cannot be shown", err)
 	}
 	text, err := a.readLine(ctx)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 // A typing error gets one line that names the word that was not understood, what was
@@ -135,7 +136,7 @@ func flagMistake(cmd *cobra.Command, err error) error {
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	text := fmt.Sprintf("unknown flag --%s of %s", shortened(printable(name)), cmd.CommandPath())
+	text := fmt.Sprintf("unknown flag --%s of %s", shortened(printable.Text(name)), cmd.CommandPath())
 	if near := nearest(name, names); len(near) > 0 {
 		return usage("%s; did you mean --%s?", text, strings.Join(near[:min(len(near), 3)], " or --"))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,15 +13,21 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 // print writes one JSON document with -o json, else what table says.
 func (a *app) print(document any, table func(w *tabwriter.Writer)) error {
 	if a.output == "json" {
-		enc := json.NewEncoder(a.stdout)
+		var text bytes.Buffer
+		enc := json.NewEncoder(&text)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
-		if err := enc.Encode(document); err != nil {
+		err := enc.Encode(document)
+		if err == nil {
+			_, err = a.stdout.Write(printable.JSON(text.Bytes()))
+		}
+		if err != nil {
 			return fault.New(fault.Internal, "the output cannot be written", err)
 		}
 		return nil
@@ -33,27 +40,19 @@ func (a *app) print(document any, table func(w *tabwriter.Writer)) error {
 	return nil
 }
 
-// say writes a message for people to standard error. One that cannot be written is no
-// reason to fail.
-func (a *app) say(format string, args ...any) { _, _ = fmt.Fprintf(a.stderr, format+"\n", args...) }
+// say writes a message for people to standard error. What args say is made printable,
+// wherever it comes from. A message that cannot be written is no reason to fail.
+func (a *app) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.stderr, format+"\n", printable.Args(args)...)
+}
 
 // line writes a line of a table; errors show when the table is flushed.
 func line(w *tabwriter.Writer, cells ...any) {
 	text := make([]string, len(cells))
 	for i, cell := range cells {
-		text[i] = printable(fmt.Sprint(cell))
+		text[i] = printable.Text(fmt.Sprint(cell))
 	}
 	_, _ = fmt.Fprintln(w, strings.Join(text, "\t"))
-}
-
-// printable keeps names from the share and from sources from commanding the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // errorDocument is an error with -o json.
@@ -75,7 +74,7 @@ func (a *app) fail(err error) int {
 			return f.Code.Exit()
 		}
 	}
-	a.say("%s", printable(f.Line()))
+	a.say("%s", f.Line())
 	return f.Code.Exit()
 }
 
@@ -143,6 +142,10 @@ func (a *app) showBackup(b backup.Overview) error {
 		}
 		if b.Consistency != nil {
 			consistencyTable(w, b.Consistency)
+		}
+		if b.Foreign.Count > 0 {
+			line(w)
+			foreignLines(w, b.Foreign)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/printable"
 )
 
 // progress shows a run on standard error: on a terminal a line for each service that
@@ -57,7 +58,7 @@ func (p *progress) see(now flow.Progress) {
 	}
 	p.mu.Unlock()
 	if p.group == nil && now.Step != before {
-		p.app.say("%s", printable(now.Step))
+		p.app.say("%s", now.Step)
 	}
 	for _, s := range now.Services {
 		if p.group != nil {
@@ -82,7 +83,7 @@ func (p *progress) tell(s flow.ServiceProgress) {
 	}
 	if p.last[s.Service] != text {
 		p.last[s.Service] = text
-		p.app.say("%s", printable(text))
+		p.app.say("%s", text)
 	}
 }
 
@@ -120,7 +121,7 @@ func (p *progress) line(text func(width int) string) *mpb.Bar {
 	b := p.group.New(0, mpb.NopStyle(), mpb.BarFillerTrim(), mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return printable(text(s.AvailableWidth - 1)) // some terminals wrap after the last column
+		return printable.Text(text(s.AvailableWidth - 1)) // some terminals wrap after the last column
 	})))
 	p.lines = append(p.lines, b)
 	return b

@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/ad"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/seal"
 )
@@ -214,7 +215,7 @@ func (x *extraction) noItem() error {
 	if x.flags.item == "" {
 		return nil
 	}
-	return fault.Newf(fault.ItemNotFound, "backup %s has no item %s of %s", x.backup.Manifest().BackupID, shortened(printable(x.flags.item)), x.service)
+	return fault.Newf(fault.ItemNotFound, "backup %s has no item %s of %s", x.backup.Manifest().BackupID, shortened(printable.Text(x.flags.item)), x.service)
 }
 
 func (x *extraction) run(ctx context.Context) error {
@@ -251,7 +252,7 @@ func (x *extraction) extractParts(ctx context.Context, root *os.Root) error {
 			continue
 		}
 		if s.File == "" {
-			x.app.say("Warning: the backup has no part of %s: %s", s.Service, printable(s.Code+" "+s.Message))
+			x.app.say("Warning: the backup has no part of %s: %s", s.Service, s.Code+" "+s.Message)
 			if x.service != "" {
 				return fault.Newf(fault.ItemNotFound, "backup %s has no part of %s", x.backup.Manifest().BackupID, s.Service)
 			}
@@ -285,12 +286,12 @@ func (x *extraction) extractPart(ctx context.Context, root *os.Root, s backup.Se
 	limits.TotalBytes = s.PlainBytes
 	n, err := archive.ExtractNoting(part, sub, limits, nil, func(e archive.Entry, now time.Time) {
 		if x.inexact++; x.inexact <= maxTimeWarnings {
-			x.app.say("Warning: %s was changed on %s, which the file system in --to cannot keep: it says %s.", printable(e.Path), e.ModTime.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+			x.app.say("Warning: %s was changed on %s, which the file system in --to cannot keep: it says %s.", printable.Text(e.Path), e.ModTime.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
 		}
 	})
 	x.files += n
 	if n > 0 && fault.CodeOf(err) == fault.BackupDamaged {
-		x.app.say("Warning: %d files in %s come from a part that is damaged: do not rely on them.", n, printable(filepath.Join(x.flags.to, folder)))
+		x.app.say("Warning: %d files in %s come from a part that is damaged: do not rely on them.", n, filepath.Join(x.flags.to, folder))
 	}
 	return errors.Join(err, part.Close())
 }

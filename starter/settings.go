@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -31,7 +32,7 @@ func (a *app) settingsCommand() *cobra.Command {
 	}, &cobra.Command{
 		Use:   "history",
 		Short: "Show who changed what, when, and what came of it",
-		Long: `Show every change of share, account and keys, refused ones too: when, by whom, what, and
+		Long: `Show every change of share, account, keys and services, refused ones too: when, by whom, what, and
 the result. Secrets are never part of it. The Temporal Web UI has each change as a
 workflow of its own, for as long as Temporal keeps closed workflows.`,
 		Example: "  infrabackup settings history",
@@ -58,6 +59,7 @@ settings need the old one.`,
 			return a.print(map[string]bool{"resealed": true}, func(w *tabwriter.Writer) { line(w, "The settings were encrypted anew.") })
 		}),
 	})
+	group.AddCommand(a.settingsServicesCommand())
 	return group
 }
 
@@ -78,6 +80,7 @@ func (a *app) printSettings(s settings.Summary) error {
 		for _, r := range s.Recipients {
 			line(w, "Opens with:", recipientLine(r))
 		}
+		line(w, "Contains:", cmp.Or(settings.Join(s.Services), "what the workers have sources for"))
 		line(w, signingLabel, s.SigningKey+" "+document.SigningKeyFingerprint)
 		for _, former := range s.FormerSigners {
 			line(w, formerLabel, former+" "+signerFingerprint(former))
@@ -105,7 +108,7 @@ func signerFingerprint(public string) string {
 // warn says what needs an operator's attention.
 func (a *app) warn(warnings []string) {
 	for _, warning := range warnings {
-		a.say("Warning: %s.", printable(warning))
+		a.say("Warning: %s.", warning)
 	}
 }
 

@@ -60,7 +60,7 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 			if err != nil {
 				return err
 			}
-			a.say("Probing %s ...", printable(in.Share.Path))
+			a.say("Probing %s ...", in.Share.Path)
 			out, err := c.ChangeShare(ctx, in)
 			if err != nil {
 				a.noteDomain(cmp.Or(in.Username, `\`), err)

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/collect"
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/spool"
 	"infrabackup/internal/temporal"
 )
@@ -62,7 +63,7 @@ func checkAll(ctx context.Context, p process, c *config.Worker, logger *slog.Log
 				exit = exitStatus(f.Code)
 			}
 		}
-		if _, err := fmt.Fprintln(p.stdout, line); err != nil && exit == fault.ExitOK {
+		if _, err := fmt.Fprintln(p.stdout, printable.Text(line)); err != nil && exit == fault.ExitOK {
 			exit = fault.ExitFailed
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"infrabackup/internal/build"
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/privsep"
 	"infrabackup/internal/telemetry"
 )
@@ -151,7 +152,7 @@ func (p process) fail(err error) int {
 		return fault.ExitOK
 	}
 	f := fault.As(err)
-	_, _ = fmt.Fprintln(p.stderr, f.Line()) // nobody is left to tell
+	_, _ = fmt.Fprintln(p.stderr, printable.Text(f.Line())) // nobody is left to tell
 	return exitStatus(f.Code)
 }
 

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"infrabackup/activities"
+	"infrabackup/internal/backup"
 	"infrabackup/internal/build"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/config"
@@ -91,7 +92,7 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	if err != nil {
 		return err
 	}
-	options.Identity = product + "@" + c.Host
+	options.Identity = flow.WorkerIdentity(c.Host)
 	options.Codec, options.Logger, options.Telemetry = codec.New(ring), logger, measured
 	temporalClient, err := dialPatiently(ctx, options, logger)
 	if err != nil {
@@ -120,7 +121,7 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 	// Not ctx: what runs when the worker is told to stop may go on for a while.
 	over, end := context.WithCancel(context.Background())
 	defer end()
-	fatal := make(chan error, 2) // one for each worker
+	fatal := make(chan error, 2+len(backup.Services())) // one for each worker
 	options := worker.Options{
 		MaxConcurrentActivityExecutionSize:     maxActivities,
 		MaxConcurrentWorkflowTaskExecutionSize: maxWorkflowTasks,
@@ -142,7 +143,7 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 
 	var started []worker.Worker
 	defer func() { drain(started, end, c.Limits.StopTimeout) }()
-	for _, w := range []worker.Worker{any, own} {
+	for _, w := range append(acts.SourceWorkers(temporalClient, options), own, any) {
 		if err := w.Start(); err != nil {
 			return fault.New(fault.TemporalUnreachable, "the worker cannot poll its task queues", err)
 		}

@@ -24,6 +24,9 @@ func Backup(ctx workflow.Context, in flow.BackupInput) (backup.Overview, error) 
 	if run.in.SpoolWait <= 0 {
 		run.in.SpoolWait = flow.DefaultSpoolWait
 	}
+	if run.in.SourceWait <= 0 {
+		run.in.SourceWait = flow.DefaultSourceWait
+	}
 	if err := flow.BackupProgress.Handle(ctx, run.progress); err != nil {
 		return backup.Overview{}, err
 	}
@@ -59,8 +62,12 @@ func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
 	if err != nil {
 		return backup.Overview{}, err
 	}
+	own := workflow.GetVersion(ctx, changeSourceQueues, workflow.DefaultVersion, 1) != workflow.DefaultVersion
 	for _, service := range r.share.Services {
-		r.lanes = append(r.lanes, newLane(r, service))
+		l := newLane(r, service)
+		l.elsewhere = own && !slices.Contains(r.share.Shared, service)
+		l.absent = l.elsewhere && slices.Contains(r.share.Absent, service)
+		r.lanes = append(r.lanes, l)
 	}
 	r.enter(ctx, backup.Running, "making the backup key")
 	r.key, err = flow.PrepareKey.Run(preparing(ctx, "make and wrap the backup key"), flow.PrepareKeyInput{
@@ -92,11 +99,7 @@ func (r *backupRun) runLanes(ctx workflow.Context) error {
 		wg.Add(1)
 		workflow.GoNamed(ctx, string(l.progress.Service), func(ctx workflow.Context) {
 			defer wg.Done()
-			err := places.Acquire(ctx, 1)
-			if err == nil {
-				err = l.run(ctx)
-				places.Release(1)
-			}
+			err := l.work(ctx, places)
 			if err != nil && fatal == nil {
 				fatal = err
 				cancel()
@@ -138,6 +141,7 @@ func (r *backupRun) finish(ctx workflow.Context, results []backup.ServiceResult)
 	return backup.Overview{
 		BackupID: r.in.BackupID, Status: sealed.Status, StartedAt: r.startedAt, FinishedAt: sealed.FinishedAt,
 		Path: published.Path, TotalBytes: sealed.TotalBytes, RequestedBy: r.in.RequestedBy, Services: results,
+		Foreign: published.Foreign,
 	}, nil
 }
 

@@ -46,6 +46,11 @@ func ChangeSigningKey(ctx workflow.Context, in flow.ChangeSettingsInput) (settin
 	return (&settingsChange{in: in, what: "signing key"}).run(ctx)
 }
 
+// ChangeServices changes what a backup has to contain.
+func ChangeServices(ctx workflow.Context, in flow.ChangeSettingsInput) (settings.Summary, error) {
+	return (&settingsChange{in: in, what: "services"}).run(ctx)
+}
+
 // settingsChange takes one proposal from the probe to being in force.
 type settingsChange struct {
 	in     flow.ChangeSettingsInput

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -18,6 +19,9 @@ type lane struct {
 	progress flow.ServiceProgress
 	result   backup.ServiceResult
 	upload   flow.UploadPartOutput
+
+	elsewhere bool // the capture goes to the queue of the workers that have the source
+	absent    bool // there seemed to be none when the run began
 }
 
 func newLane(r *backupRun, service backup.Service) *lane {
@@ -26,6 +30,19 @@ func newLane(r *backupRun, service backup.Service) *lane {
 		progress: flow.ServiceProgress{Service: service, Phase: flow.PhaseQueued},
 		result:   backup.ServiceResult{Service: service, Status: backup.Queued},
 	}
+}
+
+// work runs the lane in one of the places. A service that no worker has a source for
+// only waits, and takes none.
+func (l *lane) work(ctx workflow.Context, places workflow.Semaphore) error {
+	if l.absent {
+		return l.run(ctx)
+	}
+	if err := places.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer places.Release(1)
+	return l.run(ctx)
 }
 
 // run captures and uploads. What fails because of the source, or because of the
@@ -60,9 +77,7 @@ func (l *lane) run(ctx workflow.Context) error {
 func (l *lane) capture(ctx workflow.Context) (flow.CollectOutput, error) {
 	l.enter(ctx, flow.PhaseCapture, 0)
 	r := l.owner
-	out, err := flow.Collect(l.progress.Service).Run(streaming(ctx, "capture "+string(l.progress.Service)), flow.CollectInput{
-		BackupID: r.in.BackupID, Service: l.progress.Service, Recipient: r.key.Recipient, WorkKeyID: r.key.WorkKeyID,
-	})
+	out, err := l.collect(ctx)
 	if err != nil {
 		return out, err
 	}
@@ -70,6 +85,29 @@ func (l *lane) capture(ctx workflow.Context) (flow.CollectOutput, error) {
 	l.result = out.Result
 	l.progress.Items, l.progress.Bytes = out.Result.Items, out.Part.Size
 	return out, nil
+}
+
+// collect lets a worker capture that has the source. When none takes it up in time, it is
+// tried once more: the time may have passed while there was no worker at all, not even
+// for this workflow.
+func (l *lane) collect(ctx workflow.Context) (out flow.CollectOutput, err error) {
+	r := l.owner
+	service := l.progress.Service
+	in := flow.CollectInput{BackupID: r.in.BackupID, Service: service, Recipient: r.key.Recipient, WorkKeyID: r.key.WorkKeyID}
+	if !l.elsewhere {
+		return flow.Collect(service).Run(streaming(ctx, "capture "+string(service)), in)
+	}
+	wait, tries := r.in.SourceWait, 2
+	if l.absent {
+		wait, tries = min(wait, flow.AbsentSourceWait), 1
+	}
+	for range tries {
+		out, err = flow.Collect(service).Run(onHost(ctx, flow.SourceQueue(r.in.Instance, service), wait, "capture "+string(service)), in)
+		if !notTakenUp(err) {
+			return out, err
+		}
+	}
+	return out, flow.EncodeFault(fault.Newf(fault.NoWorker, "no worker that has a source for %s took up its capture within %s", service, wait*time.Duration(tries)))
 }
 
 func (l *lane) send(ctx workflow.Context, captured flow.CollectOutput) error {
@@ -115,9 +153,12 @@ func (l *lane) enter(ctx workflow.Context, phase flow.Phase, total int64) {
 // spoolGone reports whether capturing again can help: nobody took up the upload on
 // the host that holds the data, or the data is no longer there.
 func spoolGone(err error) bool {
+	return notTakenUp(err) || fault.CodeOf(flow.DecodeFault(err)) == fault.SpoolLost
+}
+
+// notTakenUp reports whether nobody took up an activity within the time that was given
+// for that.
+func notTakenUp(err error) bool {
 	var timeout *temporal.TimeoutError
-	if errors.As(err, &timeout) && timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START {
-		return true
-	}
-	return fault.CodeOf(flow.DecodeFault(err)) == fault.SpoolLost
+	return errors.As(err, &timeout) && timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START
 }

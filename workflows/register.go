@@ -15,6 +15,7 @@ func Register(r worker.WorkflowRegistry) {
 	flow.ChangeCredentials.Register(r, ChangeCredentials)
 	flow.ChangeKey.Register(r, ChangeKey)
 	flow.ChangeSigningKey.Register(r, ChangeSigningKey)
+	flow.ChangeServices.Register(r, ChangeServices)
 	flow.Rewrap.Register(r, Rewrap)
 	flow.Reencrypt.Register(r, Reencrypt)
 	flow.List.Register(r, List)

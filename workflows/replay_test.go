@@ -82,6 +82,8 @@ func TestRecord(t *testing.T) {
 	r.cancelled("v1-backup-cancelled")
 	r.enable("v1-enable", "v1-settings", false)
 	r.enable("v1-enable-refused", "v1-settings-refused", true)
+	r.backup("v3-backup-source-queues", "plain")
+	r.one("v3-diagnose-hosts", flow.Diagnose.Name, flow.DiagnoseInput{Instance: "record", Hosts: []string{"h1"}})
 	r.one("v1-list", flow.List.Name, flow.ListInput{})
 	r.one("v1-verify", flow.Verify.Name, flow.VerifyInput{BackupID: testID})
 	r.one("v1-delete", flow.Delete.Name, flow.DeleteInput{BackupID: testID})
@@ -106,7 +108,9 @@ func (r *recorder) work() {
 	mode := func(id backup.ID) string {
 		return map[byte]string{'1': "partial", '2': "full", '3': "lost", '4': "slow"}[id[0]]
 	}
-	for _, queue := range []string{recordQueue, flow.SpoolQueue("record", "h1")} {
+	for _, queue := range []string{
+		recordQueue, flow.SpoolQueue("record", "h1"), flow.SourceQueue("record", backup.AD), flow.SourceQueue("record", backup.CA),
+	} {
 		w := worker.New(r.client, queue, worker.Options{})
 		Register(w)
 		flow.CheckShare.Register(w, func(context.Context, flow.CheckShareInput) (flow.CheckShareOutput, error) {
@@ -252,6 +256,7 @@ func (r *recorder) changes() {
 	for name, w := range map[string]string{
 		"v1-change-share": flow.ChangeShare.Name, "v1-change-credentials": flow.ChangeCredentials.Name,
 		"v1-change-key": flow.ChangeKey.Name, "v1-change-signing-key": flow.ChangeSigningKey.Name,
+		"v3-change-services": flow.ChangeServices.Name,
 	} {
 		for _, refuse := range []bool{true, false} {
 			days++

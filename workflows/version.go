@@ -10,4 +10,11 @@ package workflows
 //     -update) beside the old ones in testdata, which stay.
 //
 // Time-outs, retries, summaries and current details may change freely: they are
-// not part of what a replay compares. There are no changes yet.
+// not part of what a replay compares.
+
+// Changes of what workflows do, in the order in which they came.
+const (
+	// changeSourceQueues sends the capture of a service to the workers that have its
+	// source; before, any worker took it up.
+	changeSourceQueues = "source-queues"
+)

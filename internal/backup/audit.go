@@ -9,11 +9,12 @@ import (
 // ledger, and whether the backups are those that it tells of. It is good when there is
 // no finding and no backup has one.
 type Audit struct {
-	Entries   int        `json:"entries"`   // of the ledger
-	Head      LedgerHead `json:"head"`      // as read from the share
-	HeadKnown bool       `json:"headKnown"` // it was compared with one that was kept elsewhere
-	Backups   []Verdict  `json:"backups"`   // newest first
-	Findings  []Finding  `json:"findings"`  // of the ledger and of the set as a whole
+	Entries   int        `json:"entries"`          // of the ledger
+	Head      LedgerHead `json:"head"`             // as read from the share
+	HeadKnown bool       `json:"headKnown"`        // it was compared with one that was kept elsewhere
+	Backups   []Verdict  `json:"backups"`          // newest first
+	Findings  []Finding  `json:"findings"`         // of the ledger and of the set as a whole
+	Foreign   Foreign    `json:"foreign,omitzero"` // what is not this product's, outside of the backups' folders; no finding
 }
 
 // Good reports whether nothing is wrong.

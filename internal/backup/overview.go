@@ -19,8 +19,11 @@ type Overview struct {
 	// in runs without a manifest and in backups of earlier versions. Lists have its
 	// numbers only.
 	Consistency *Consistency `json:"consistency,omitempty"`
-	Code        string       `json:"code,omitempty"`    // why the backup as a whole failed
-	Message     string       `json:"message,omitempty"` // the same in words
+	// Foreign is what lay in the backup's folder and was not its own, when it was
+	// published or deleted.
+	Foreign Foreign `json:"foreign,omitzero"`
+	Code    string  `json:"code,omitempty"`    // why the backup as a whole failed
+	Message string  `json:"message,omitempty"` // the same in words
 }
 
 // Overview tells what the manifest says, of a backup that lies at path.

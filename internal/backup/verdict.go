@@ -10,6 +10,8 @@ type Verdict struct {
 	Items    int64     `json:"items"`  // decrypted and checked, 0 without an identity
 	Signer   string    `json:"signer"` // fingerprint of the key that signed it
 	Findings []Finding `json:"findings"`
+	// Foreign is what lies in the folder and is not the backup's. It is no finding.
+	Foreign Foreign `json:"foreign,omitzero"`
 	// Ledger is what the backup was compared with, nil when the ledger was not asked: in
 	// an audit, which has that once for all backups.
 	Ledger *LedgerSeen `json:"ledger,omitempty"`

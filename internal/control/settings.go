@@ -23,6 +23,9 @@ type EnableRequest struct {
 	Recipients  []seal.Recipient
 	ProofDays   int // 0 for [settings.DefaultProofDays]
 	RequestedBy string
+	// Services are what a backup has to contain; empty for what the workers that answer
+	// have sources for.
+	Services []backup.Service
 	// Adopt takes over what another controller left on the share; Signers is a trusted
 	// copy of its allowed_signers, empty to trust the share's own.
 	Adopt   bool
@@ -42,6 +45,11 @@ func (c *Controller) Enable(ctx context.Context, in EnableRequest) (settings.Sum
 	}
 	if err := c.ready(ctx); err != nil {
 		return settings.Summary{}, err
+	}
+	if len(proposal.Services) == 0 {
+		if proposal.Services, err = c.Sources(ctx); err != nil {
+			return settings.Summary{}, err
+		}
 	}
 	revision, err := c.propose(ctx, flow.SettingsProposal{Settings: proposal, First: true})
 	if err != nil {
@@ -76,7 +84,7 @@ func (r EnableRequest) settings() (settings.Settings, error) {
 		return settings.Settings{}, err
 	}
 	s := settings.Settings{
-		Instance: r.Instance, Share: r.Share, ChangedBy: r.RequestedBy, ProofDays: r.ProofDays, Controller: string(controller),
+		Instance: r.Instance, Share: r.Share, ChangedBy: r.RequestedBy, ProofDays: r.ProofDays, Services: inOrder(r.Services), Controller: string(controller),
 		Credential: settings.Credential{Username: r.Username, Password: secret.NewTransfer(r.Password)},
 		Recipients: recipients(r.Recipients), Signing: signing, Kind: settings.KindEnable,
 	}

@@ -102,19 +102,6 @@ func (c *Controller) Delete(ctx context.Context, id, requestedBy string) (backup
 	})
 }
 
-// Diagnose lets a worker check what it depends on.
-func (c *Controller) Diagnose(ctx context.Context, share bool) (flow.DiagnoseOutput, error) {
-	if err := c.ready(ctx); err != nil {
-		return flow.DiagnoseOutput{}, err
-	}
-	request, err := unique()
-	if err != nil {
-		return flow.DiagnoseOutput{}, err
-	}
-	return follow(ctx, c, flow.Diagnose, flow.DiagnoseWorkflowID(c.instance, request), "the diagnosis",
-		flow.DiagnoseInput{Instance: c.instance, Share: share})
-}
-
 func unique() (string, error) {
 	var b [8]byte
 	if _, err := rand.Read(b[:]); err != nil {

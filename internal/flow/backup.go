@@ -13,6 +13,13 @@ var Backup = Workflow[BackupInput, backup.Overview]{"BackupWorkflow"}
 // captured data before the service is captured again elsewhere.
 const DefaultSpoolWait = 10 * time.Minute
 
+// DefaultSourceWait is how long a run waits for a worker that has a service's source.
+// Where none was there when the run began, it is [AbsentSourceWait] at the most.
+const (
+	DefaultSourceWait = 10 * time.Minute
+	AbsentSourceWait  = time.Minute
+)
+
 // BackupInput starts a backup.
 type BackupInput struct {
 	Instance    string        `json:"instance"`
@@ -22,6 +29,9 @@ type BackupInput struct {
 	// IgnoreFreeSpace goes on with less room on the share than a backup is expected to
 	// need, for servers that report less than there is.
 	IgnoreFreeSpace bool `json:"ignoreFreeSpace,omitempty"`
+	// SourceWait is how long a service waits for a worker that has its source;
+	// DefaultSourceWait when zero.
+	SourceWait time.Duration `json:"sourceWait,omitempty"`
 }
 
 // BackupProgress tells how far the running backup is. Bytes within a running
@@ -95,8 +105,15 @@ type CheckShareInput struct {
 // CheckShareOutput pins what the run works with.
 type CheckShareOutput struct {
 	Revision  int64            `json:"revision"`  // of the settings, for the whole run
-	Services  []backup.Service `json:"services"`  // that the worker has a source for
+	Services  []backup.Service `json:"services"`  // that the backup has to contain
 	FreeBytes int64            `json:"freeBytes"` // on the share, 0 when it does not tell
+	// Absent are those of the services that no worker had a source for when the run
+	// began, as far as Temporal knows.
+	Absent []backup.Service `json:"absent,omitempty"`
+	// Shared are those that are captured on the queue of all workers: the worker that
+	// checked has their source, and nobody polls the queue that is only for them, as
+	// workers of earlier versions do not.
+	Shared []backup.Service `json:"shared,omitempty"`
 }
 
 // PrepareKeyInput asks for the backup key.
@@ -184,7 +201,8 @@ type PublishBackupInput struct {
 
 // PublishBackupOutput names the backup's folder.
 type PublishBackupOutput struct {
-	Path string `json:"path"` // relative to the share's path
+	Path    string         `json:"path"`             // relative to the share's path
+	Foreign backup.Foreign `json:"foreign,omitzero"` // what others put into it; left there
 }
 
 // ReleaseSpoolInput asks a host to forget what it captured for a backup. With a

@@ -19,6 +19,22 @@ func instanceOf(workflowID string) string {
 	return instance
 }
 
+// SourceQueue is the task queue that the workers poll which have a source for the
+// service: its capture goes to one of them.
+func SourceQueue(instance string, service backup.Service) string {
+	return Queue(instance) + "-source-" + strings.ToLower(string(service))
+}
+
+// workerIdentity begins what a worker calls itself towards Temporal; its host follows.
+const workerIdentity = "infrabackup-worker@"
+
+// WorkerIdentity is what the worker on a host calls itself towards Temporal, so that
+// each can be asked by itself.
+func WorkerIdentity(host string) string { return workerIdentity + host }
+
+// HostOf is the host of a worker that calls itself so; false for whatever else polls.
+func HostOf(identity string) (string, bool) { return strings.CutPrefix(identity, workerIdentity) }
+
 // BackupWorkflowID is the fixed ID that lets one backup run at a time.
 func BackupWorkflowID(instance string) string { return instance + ":backup" }
 

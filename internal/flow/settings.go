@@ -121,6 +121,7 @@ var (
 	ChangeCredentials = Workflow[ChangeSettingsInput, settings.Summary]{"ChangeCredentialsWorkflow"}
 	ChangeKey         = Workflow[ChangeSettingsInput, settings.Summary]{"ChangeKeyWorkflow"}
 	ChangeSigningKey  = Workflow[ChangeSettingsInput, settings.Summary]{"ChangeSigningKeyWorkflow"}
+	ChangeServices    = Workflow[ChangeSettingsInput, settings.Summary]{"ChangeServicesWorkflow"}
 )
 
 // ChangeSettingsInput starts a change of settings. It holds no secret: the values

@@ -33,7 +33,9 @@ type ListInput struct {
 type ListOutput struct {
 	Backups    []backup.Overview `json:"backups"`
 	Unreadable []backup.Finding  `json:"unreadable"` // folders that are no readable backup
-	More       bool              `json:"more"`       // older ones were left out
+	// Foreign is what else lies in backups/ and concerns none of them.
+	Foreign backup.Foreign `json:"foreign,omitzero"`
+	More    bool           `json:"more"` // older ones were left out
 	// Expected is the newest backup of those that are listed and those that the ledger
 	// tells of, when that was asked for; empty when there is none.
 	Expected backup.ID `json:"expected,omitempty"`
@@ -68,13 +70,25 @@ type Seen struct {
 type DiagnoseInput struct {
 	Instance string `json:"instance"`
 	Share    bool   `json:"share"` // run the share's conformance checks too
+	// Hosts are the hosts of all workers that are to be asked, beside the one that takes
+	// up the diagnosis; at most MaxWorkers.
+	Hosts []string `json:"hosts,omitempty"`
+	// Brief asks only which services a worker has sources for.
+	Brief bool `json:"brief,omitempty"`
 }
+
+// MaxWorkers bounds how many workers of an instance are asked one by one.
+const MaxWorkers = 32
 
 // DiagnoseOutput is the worker's report.
 type DiagnoseOutput struct {
 	Host    string  `json:"host"`
 	Version string  `json:"version"`
 	Checks  []Check `json:"checks"`
+	// Services are those that the worker has sources for.
+	Services []backup.Service `json:"services,omitempty"`
+	// Workers are the reports of the other workers.
+	Workers []DiagnoseOutput `json:"workers,omitempty"`
 }
 
 // Check is one line of a diagnosis.

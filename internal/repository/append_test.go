@@ -332,7 +332,7 @@ func TestLedgerFindings(t *testing.T) {
 		Message: "the entry is of 2026-11-20T08:30:00Z, the one before it of 2026-11-21T08:30:01Z"}, l.Findings[0])
 
 	for i := range maxFindings + 10 {
-		require.NoError(t, os.WriteFile(k.path(backup.LedgerDir, fmt.Sprintf("rubbish-%d", i)), nil, 0o600))
+		require.NoError(t, os.WriteFile(k.path(backup.LedgerDir, fmt.Sprintf("rubbish-%d.entry", i)), nil, 0o600))
 	}
 	l, err = k.repo.ReadLedger(t.Context(), k.signers)
 	require.NoError(t, err)

@@ -30,8 +30,8 @@ type AuditOptions struct {
 
 // Audit checks the set of backups as a whole, without reading their parts: that the
 // ledger is whole and not older than its head, that the backups on the share are those
-// that it tells of, in the state that it tells of, and that nothing else lies beside
-// them. It returns the backups that are there, newest first, for [Repository.Verify] to
+// that it tells of, in the state that it tells of, and that nothing lies beside them that
+// could be taken for one. It returns the backups that are there, newest first, for [Repository.Verify] to
 // look into. What is wrong is a finding; the error is for what kept it from looking. A
 // finding is reported only when further looks confirm it or the share does not hold
 // still for [maxLooks] of them.
@@ -48,6 +48,7 @@ func (l *look) audit(opts AuditOptions) backup.Audit {
 	return backup.Audit{
 		Entries: l.ledger.Entries, Head: l.ledger.Head(), HeadKnown: opts.Head != nil,
 		Backups: []backup.Verdict{}, Findings: append([]backup.Finding{}, l.found.list...),
+		Foreign: l.foreign,
 	}
 }
 

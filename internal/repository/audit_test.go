@@ -294,7 +294,7 @@ func TestAHalfReplacedKeyHidesNothing(t *testing.T) {
 			require.NoError(k.t, os.WriteFile(k.of(b, backup.SumsFile), []byte(forged), 0o600))
 		},
 		backup.SignatureFile: func(k *keeper, b *kept) { require.NoError(k.t, os.Remove(k.of(b, backup.SignatureFile))) },
-		"extra":              func(k *keeper, b *kept) { require.NoError(k.t, os.WriteFile(k.of(b, "extra"), nil, 0o600)) },
+		"extra.age":          func(k *keeper, b *kept) { require.NoError(k.t, os.WriteFile(k.of(b, "extra.age"), nil, 0o600)) },
 		"key.age.next.next": func(k *keeper, b *kept) {
 			require.NoError(k.t, os.WriteFile(k.of(b, "key.age.next.next"), nil, 0o600))
 		},

@@ -12,6 +12,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/foreign"
 )
 
 const (
@@ -129,8 +130,8 @@ func (r *Repository) occupied(why string) error {
 // free makes sure that nothing is there that a controller must have written, unless the
 // ledger says that it was this one.
 func (r *Repository) free(ctx context.Context, controller string) error {
-	backups, err := r.store.List(ctx, r.at(backup.BackupsDir))
-	if err != nil && !missing(err) {
+	backups, _, err := r.folders(ctx)
+	if err != nil {
 		return err
 	}
 	entries, err := r.store.List(ctx, r.at(backup.LedgerDir))
@@ -139,7 +140,7 @@ func (r *Repository) free(ctx context.Context, controller string) error {
 	}
 	newest, files := int64(0), 0
 	for _, entry := range entries {
-		if isLeftover(entry.Name) {
+		if isLeftover(entry.Name) || !foreign.Ledger.Resembles(entry.Name, entry.IsDir) {
 			continue
 		}
 		files++

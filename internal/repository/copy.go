@@ -13,6 +13,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/foreign"
 )
 
 // CopyOptions tell how a copy reports.
@@ -42,6 +43,7 @@ type Copied struct {
 	Entries int              // of the ledger, copied by this call
 	Bytes   int64            // of their files, and of those beside the backups
 	Strange []backup.Finding // entries of backups/ that are no backup's folder and stay behind
+	Foreign backup.Foreign   // what is not the product's and stays behind
 }
 
 // CopyTo copies every finished backup to dst, the oldest first, and then the ledger,
@@ -61,7 +63,7 @@ func (r *Repository) CopyTo(ctx context.Context, dst *Repository, opts CopyOptio
 	if dst.instance != r.instance {
 		return Copied{}, fault.Newf(fault.BackupForeign, "%s is not for backups of instance %s", dst, r.instance)
 	}
-	names, strange, err := r.folders(ctx)
+	names, others, err := r.folders(ctx)
 	if err != nil {
 		return Copied{}, err
 	}
@@ -70,7 +72,7 @@ func (r *Repository) CopyTo(ctx context.Context, dst *Repository, opts CopyOptio
 			return Copied{}, err
 		}
 	}
-	c := &copying{from: r, to: dst, opts: opts, out: Copied{Strange: strange}}
+	c := &copying{from: r, to: dst, opts: opts, out: Copied{Strange: others.strange, Foreign: others.named(r)}}
 	for i, name := range slices.Backward(names) { // names has the newest first
 		c.at = CopyProgress{Number: len(names) - i, Backups: len(names)}
 		if err := c.backup(ctx, name); err != nil {
@@ -159,6 +161,8 @@ func (c *copying) source(ctx context.Context, folder string) (files []backup.Fil
 			delete(missing, entry.Name)
 		case strings.HasSuffix(entry.Name, backup.NextSuffix):
 			return nil, nil, fault.Newf(fault.RewrapUnfinished, "the key of %s is being replaced", c.from.at(folder))
+		case !isBackupFile(entry.Name) && !foreign.Backup.Resembles(entry.Name, entry.IsDir):
+			c.out.Foreign.Add(where)
 		default:
 			return nil, nil, fault.Newf(fault.BackupDamaged, "%s does not belong to the backup", where)
 		}
@@ -210,7 +214,8 @@ func (c *copying) stage(ctx context.Context, folder, staged string, files []back
 			return err
 		}
 	}
-	return c.to.tidy(ctx, staged, wanted)
+	_, err := c.to.tidy(ctx, staged, wanted)
+	return err
 }
 
 // clear removes what an earlier attempt left in staging/ of another state of the
@@ -221,10 +226,10 @@ func (c *copying) clear(ctx context.Context, staged string, wanted map[string]bo
 		return err
 	}
 	for _, entry := range entries {
-		if wanted[entry.Name] {
+		if wanted[entry.Name] || !isOwnFile(entry) {
 			continue
 		}
-		if err := c.to.remove(ctx, c.to.at(staged, entry.Name)); err != nil {
+		if err := c.to.clearPlace(ctx, c.to.at(staged, entry.Name)); err != nil {
 			return err
 		}
 	}

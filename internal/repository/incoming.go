@@ -11,40 +11,76 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/foreign"
+	"infrabackup/internal/share"
 )
 
 // Begin makes the folder of a backup in incoming/ and removes what dead runs left
 // there: one backup of an instance runs at a time, so whatever belongs to another
 // one is nobody's. In staging/ others may be at work meanwhile; what has not changed
-// there for a week is removed too.
+// there for a week is removed too. What cannot be removed, such as a folder that others
+// put something into, stays and keeps nobody from backing up; an audit names it.
 func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
+	if err := r.makeWorkFolder(ctx); err != nil {
+		return err
+	}
 	entries, err := r.store.List(ctx, r.at(backup.IncomingDir))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && fault.CodeOf(err) != fault.LimitExceeded {
 		return err
 	}
 	for _, entry := range entries {
-		name := r.at(backup.IncomingDir, entry.Name)
-		owner, isProbe := strings.CutPrefix(strings.TrimSuffix(entry.Name, probeRenamed), probePrefix)
-		if _, err := backup.ParseID(owner); err != nil || owner == string(id) {
-			continue
-		}
-		if entry.IsDir {
-			err = r.removeFolder(ctx, name)
-		} else if isProbe {
-			err = r.remove(ctx, name)
-		}
-		if err != nil {
+		if err := r.clearWork(ctx, entry, id); err != nil && insurmountable(ctx, err) {
 			return err
 		}
 	}
-	if err := r.store.MkdirAll(ctx, r.incoming(id)); err != nil {
+	if err := r.makeOwnFolder(ctx, id); err != nil {
 		return err
 	}
 	made, err := r.store.Stat(ctx, r.incoming(id))
 	if err != nil {
 		return err
 	}
-	return r.clearStaging(ctx, made.Modified) // now by the share's clock, or earlier when this is repeated
+	// Now is by the share's clock, or earlier when this is repeated.
+	if err := r.clearStaging(ctx, made.Modified); err != nil && insurmountable(ctx, err) {
+		return err
+	}
+	return nil
+}
+
+// clearWork removes an entry of incoming/ that a run other than that of the backup left.
+func (r *Repository) clearWork(ctx context.Context, entry share.Info, id backup.ID) error {
+	name := r.at(backup.IncomingDir, entry.Name)
+	if entry.IsDir {
+		if workOwner(entry.Name) == "" || entry.Name == string(id) {
+			return nil
+		}
+		_, err := r.removeFolder(ctx, name)
+		return err
+	}
+	token, isProbe := strings.CutPrefix(strings.TrimSuffix(entry.Name, probeRenamed), probePrefix)
+	if owner, err := backup.ParseID(token); !isProbe || err != nil || owner == id {
+		return nil
+	}
+	return r.remove(ctx, name)
+}
+
+// insurmountable reports whether an error of clearing up says that nothing else would
+// succeed either: the caller does not want it any more, or the share does not answer.
+func insurmountable(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || fault.CodeOf(err) == fault.ShareUnreachable
+}
+
+// makeOwnFolder makes the folder of a backup in incoming/; a file in its place is set
+// aside.
+func (r *Repository) makeOwnFolder(ctx context.Context, id backup.ID) error {
+	err := r.store.MkdirAll(ctx, r.incoming(id))
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := r.setAside(ctx, r.incoming(id)); err != nil {
+		return err
+	}
+	return r.store.MkdirAll(ctx, r.incoming(id))
 }
 
 func (r *Repository) incoming(id backup.ID, names ...string) string {
@@ -52,9 +88,18 @@ func (r *Repository) incoming(id backup.ID, names ...string) string {
 }
 
 // Put writes a small file of a backup in incoming/ and returns its digest. It may
-// be repeated.
+// be repeated. A folder in its place is set aside.
 func (r *Repository) Put(ctx context.Context, id backup.ID, name string, data []byte) (backup.File, error) {
-	if err := r.write(ctx, r.incoming(id, name), data); err != nil {
+	place := r.incoming(id, name)
+	err := r.write(ctx, place, data)
+	if err != nil && ctx.Err() == nil {
+		if info, statErr := r.store.Stat(ctx, place); statErr == nil && info.IsDir {
+			if err = r.clearPlace(ctx, place); err == nil {
+				err = r.write(ctx, place, data)
+			}
+		}
+	}
+	if err != nil {
 		return backup.File{}, err
 	}
 	return describe(name, data), nil
@@ -91,7 +136,7 @@ func (r *Repository) deliver(ctx context.Context, folder string, file backup.Fil
 	}
 	// Other bytes under this name are an earlier capture's, whose host did not live to
 	// report them.
-	if err := r.remove(ctx, final); err != nil {
+	if err := r.clearPlace(ctx, final); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -158,28 +203,29 @@ func (r *Repository) RemoveIncoming(ctx context.Context, id backup.ID, name stri
 	return r.remove(ctx, r.incoming(id, name))
 }
 
-// Check makes the folder of a backup in incoming/ hold exactly the backup: it reads
+// Check makes sure that the folder of a backup in incoming/ holds the backup: it reads
 // back the given files, takes from SHA256SUMS among them which others must be there,
-// and removes work files. Anything else in the folder is refused.
-func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.File) error {
+// and removes work files. What others put there is returned; it stays, or moves out of
+// the way where it could be taken for a file of the backup.
+func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.File) (backup.Foreign, error) {
 	wanted := map[string]bool{}
 	for _, file := range written {
 		wanted[file.Name] = true
 		same, err := r.holds(ctx, r.incoming(id, file.Name), file, nil)
 		if err != nil {
-			return err
+			return backup.Foreign{}, err
 		}
 		if !same {
-			return fault.Newf(fault.ShareCorrupted, "%s of %s gave back other bytes than were written", file.Name, r)
+			return backup.Foreign{}, fault.Newf(fault.ShareCorrupted, "%s of %s gave back other bytes than were written", file.Name, r)
 		}
 	}
 	data, err := r.read(ctx, r.incoming(id, backup.SumsFile), maxSums)
 	if err != nil {
-		return err
+		return backup.Foreign{}, err
 	}
 	sums, err := backup.DecodeSums(data)
 	if err != nil {
-		return fault.New(fault.ShareCorrupted, "the sums on "+r.String()+" cannot be read again", err)
+		return backup.Foreign{}, fault.New(fault.ShareCorrupted, "the sums on "+r.String()+" cannot be read again", err)
 	}
 	for _, file := range sums {
 		wanted[file.Name] = true
@@ -188,34 +234,59 @@ func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.F
 }
 
 // tidy makes sure that a folder, which is relative to the instance, holds the wanted
-// files and no others, and removes work files. It takes wanted apart.
-func (r *Repository) tidy(ctx context.Context, folder string, wanted map[string]bool) error {
+// files, and of the product's no others: it removes those. It returns what is foreign,
+// and takes wanted apart.
+func (r *Repository) tidy(ctx context.Context, folder string, wanted map[string]bool) (backup.Foreign, error) {
+	var found backup.Foreign
 	entries, err := r.store.List(ctx, r.at(folder))
 	if err != nil {
-		return err
+		return found, err
 	}
 	for _, entry := range entries {
+		name := r.at(folder, entry.Name)
 		switch {
 		case wanted[entry.Name] && !entry.IsDir:
 			delete(wanted, entry.Name)
-		case isWorkFile(entry.Name) && !entry.IsDir:
-			if err := r.remove(ctx, r.at(folder, entry.Name)); err != nil {
-				return err
+		case isOwnFile(entry) && !isSealed(entry.Name):
+			if err := r.clearPlace(ctx, name); err != nil {
+				return found, err
 			}
 		default:
-			return fault.Newf(fault.BackupDamaged, "somebody put %s into %s", entry.Name, r.at(folder))
+			if foreign.Backup.Resembles(entry.Name, entry.IsDir) && r.setAside(ctx, name) == nil {
+				name += " (moved out of the way)"
+			}
+			found.Add(name)
 		}
 	}
-	for name := range wanted {
-		return fault.Newf(fault.BackupDamaged, "%s has vanished from %s", name, r.at(folder))
+	names, err := r.strangers(ctx, folder)
+	if err != nil {
+		return found, err
 	}
-	return nil
+	for _, name := range names {
+		found.Add(r.namedAt(folder, name))
+	}
+	for name := range wanted {
+		return found, fault.Newf(fault.BackupDamaged, "%s has vanished from %s", name, r.at(folder))
+	}
+	return found, nil
+}
+
+// isSealed reports whether the name is that of a file which every backup has: one that is
+// not wanted is no left-over of an attempt.
+func isSealed(name string) bool {
+	switch name {
+	case backup.ManifestFile, backup.KeyFile, backup.CatalogFile, backup.SumsFile, backup.SignatureFile:
+		return true
+	}
+	return false
 }
 
 // isWorkFile reports whether the name is one of a file that only exists while a
 // backup is being made.
 func isWorkFile(name string) bool {
-	return strings.HasSuffix(name, workSuffix) || strings.HasSuffix(name, tempSuffix)
+	whole := wholeName(name)
+	index, isIndex := strings.CutSuffix(whole, workSuffix)
+	return (isIndex || whole != name) && isBackupFile(index)
 }
 
 // Suffixes of work files: lists of items, and uploads that are not complete.
@@ -254,22 +325,25 @@ func (r *Repository) Publish(ctx context.Context, id backup.ID, startedAt time.T
 	return "", renameErr
 }
 
-// Discard removes a backup's work in progress. A missing one is fine.
+// Discard removes a backup's work in progress. A missing one is fine, and what others
+// put there stays.
 func (r *Repository) Discard(ctx context.Context, id backup.ID) error {
-	return r.removeFolder(ctx, r.incoming(id))
+	_, err := r.removeFolder(ctx, r.incoming(id))
+	return err
 }
 
 // Delete removes a finished backup and returns what it was. It first leaves backups/
 // in one step, so that a crash never leaves a backup with files missing;
 // [Repository.Begin] clears away what a crash leaves in incoming/. A backup whose
 // manifest cannot be read is deleted, too. With again set, a missing one is success.
+// What others put into the folder stays in incoming/, and is named in the result.
 // BACKUP_DAMAGED while a second folder has its ID: see [Repository.Removable].
 func (r *Repository) Delete(ctx context.Context, id backup.ID, again bool) (backup.Overview, error) {
 	gone := backup.Overview{BackupID: id, Status: backup.Deleted, Services: []backup.ServiceResult{}}
-	trash := r.incoming(id)
 	names, err := r.ownFolders(ctx, id)
 	if again && fault.CodeOf(err) == fault.BackupNotFound {
-		return gone, r.removeFolder(ctx, trash)
+		gone.Foreign, err = r.removeFolder(ctx, r.incoming(id))
+		return gone, err
 	}
 	if err != nil {
 		return gone, err
@@ -283,14 +357,16 @@ func (r *Repository) Delete(ctx context.Context, id backup.ID, again bool) (back
 	case err == nil:
 		gone = m.Overview(r.at(folder))
 		gone.Status = backup.Deleted
-	case fault.CodeOf(err) != fault.BackupDamaged && !errors.Is(err, fs.ErrNotExist):
+	case !isStrange(err) && !missing(err):
 		return gone, err
 	}
-	if err := r.store.MkdirAll(ctx, path.Dir(trash)); err != nil {
+	if err := r.makeWorkFolder(ctx); err != nil {
 		return gone, err
 	}
-	if err := r.store.Rename(ctx, r.at(folder), trash); err != nil {
+	trash, err := r.throwAway(ctx, folder, id)
+	if err != nil {
 		return gone, err
 	}
-	return gone, r.removeFolder(ctx, trash)
+	gone.Foreign, err = r.removeFolder(ctx, r.at(trash))
+	return gone, err
 }

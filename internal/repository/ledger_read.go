@@ -10,6 +10,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/foreign"
 )
 
 const (
@@ -26,6 +27,8 @@ type Ledger struct {
 	Entries int
 	// Findings are what is wrong with the ledger: LEDGER_DAMAGED all of them.
 	Findings []backup.Finding
+	// Foreign is what else lies in ledger/ and could not be taken for an entry.
+	Foreign backup.Foreign
 
 	head       backup.LedgerHead
 	states     map[backup.ID]*LedgerState
@@ -64,7 +67,8 @@ func (l *Ledger) State(id backup.ID) (LedgerState, bool) {
 
 // ReadLedger reads all entries and checks the chain: that none is missing, that each is
 // written as entries are, follows the one before it and is signed by one of the allowed
-// signers that was in force, and that nothing else lies in ledger/. What is wrong is a finding; entries
+// signers that was in force, and that nothing lies in
+// ledger/ that could be taken for one. What is wrong is a finding; entries
 // with one are not believed. A missing ledger is an empty one. LIMIT_EXCEEDED when
 // there are more files than a ledger has.
 func (r *Repository) ReadLedger(ctx context.Context, allowedSigners []byte) (*Ledger, error) {
@@ -129,11 +133,13 @@ func (c *chain) list(ctx context.Context) ([]int64, error) {
 		switch {
 		case err == nil && !entry.IsDir:
 			places = append(places, sequence)
-		case isLeftover(entry.Name) && !entry.IsDir, isService(entry):
+		case isLeftover(entry.Name) && !entry.IsDir:
 		case strings.Contains(entry.Name, refusedMark):
 			c.found.add(fault.LedgerDamaged, name, "somebody put this in the place of an entry; it was set aside")
-		default:
+		case foreign.Ledger.Resembles(entry.Name, entry.IsDir):
 			c.found.add(fault.LedgerDamaged, name, "this is not an entry of the ledger")
+		default:
+			c.ledger.Foreign.Add(name)
 		}
 	}
 	return places, nil

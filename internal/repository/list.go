@@ -12,6 +12,8 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/foreign"
+	"infrabackup/internal/share"
 )
 
 // parallelReads is how many manifests are read at once: lists are bound by the
@@ -22,6 +24,7 @@ const parallelReads = 8
 type Listing struct {
 	Backups    []backup.Overview
 	Unreadable []backup.Finding // folders that are no readable backup
+	Foreign    backup.Foreign   // what else lies there and concerns no backup
 	More       bool             // older ones were left out
 }
 
@@ -29,13 +32,13 @@ type Listing struct {
 // all). It does not verify them. A folder that cannot be read as a backup is reported,
 // and neither keeps the others from being listed nor counts as one of them.
 func (r *Repository) List(ctx context.Context, limit int) (Listing, error) {
-	folders, strange, err := r.folders(ctx)
+	folders, others, err := r.folders(ctx)
 	if err != nil {
 		return Listing{}, err
 	}
-	var listing Listing
+	listing := Listing{Foreign: others.named(r)}
 	var unreadable findings // bounded: somebody may have put many there
-	unreadable.take(strange...)
+	unreadable.take(others.strange...)
 	for n := limit; len(folders) > 0 && (limit <= 0 || len(listing.Backups) < limit); n = parallelReads {
 		if n <= 0 || n > len(folders) {
 			n = len(folders)
@@ -96,32 +99,46 @@ func (r *Repository) overviews(ctx context.Context, folders []string) (read []ba
 
 // folders returns the names of the folders in backups/, newest first, and what else
 // lies there.
-func (r *Repository) folders(ctx context.Context) ([]string, []backup.Finding, error) {
+func (r *Repository) folders(ctx context.Context) ([]string, others, error) {
 	entries, err := r.store.List(ctx, r.at(backup.BackupsDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
+		return nil, others{}, nil
 	}
 	if err != nil {
-		return nil, nil, err
-	}
-	if len(entries) > maxBackups {
-		return nil, nil, fault.Newf(fault.LimitExceeded, "%s holds %d entries in backups, at most %d are read", r, len(entries), maxBackups)
+		return nil, others{}, err
 	}
 	var names []string
-	var strange []backup.Finding
+	var o others
 	for _, entry := range entries {
-		if isService(entry) {
-			continue
+		switch _, _, err := backup.ParseFolderName(entry.Name); {
+		case err == nil && entry.IsDir:
+			names = append(names, entry.Name)
+		case err == nil || foreign.Backups.Resembles(entry.Name, entry.IsDir):
+			o.strange = append(o.strange, *finding(r.at(backup.BackupsDir, entry.Name), "this is not the folder of a backup"))
+		default:
+			o.foreign = append(o.foreign, entry)
 		}
-		if _, _, err := backup.ParseFolderName(entry.Name); err != nil || !entry.IsDir {
-			strange = append(strange, *finding(r.at(backup.BackupsDir, entry.Name), "this is not the folder of a backup"))
-			continue
-		}
-		names = append(names, entry.Name)
+	}
+	if len(names) > maxBackups {
+		return nil, others{}, fault.Newf(fault.LimitExceeded, "%s holds %d backups, at most %d are read", r, len(names), maxBackups)
 	}
 	slices.Sort(names)
 	slices.Reverse(names)
-	return names, strange, nil
+	return names, o, nil
+}
+
+// others are the entries of backups/ that are no folder of a backup.
+type others struct {
+	strange []backup.Finding // those that could be taken for one
+	foreign []share.Info
+}
+
+// named names those that are foreign.
+func (o others) named(r *Repository) (f backup.Foreign) {
+	for _, entry := range o.foreign {
+		f.Add(r.at(backup.BackupsDir, entry.Name))
+	}
+	return f
 }
 
 // manifest reads and decodes the manifest in folder, which is relative to the

@@ -10,6 +10,8 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/foreign"
+	"infrabackup/internal/share"
 )
 
 // look is one look at everything of an instance but the backups' parts, or at one
@@ -23,6 +25,7 @@ type look struct {
 	offered  []string           // keys that it has beyond that
 	expected *backup.LedgerHead // nil when it is not known
 	found    findings
+	foreign  backup.Foreign       // what is not the product's, outside of the backups' folders
 	folders  []folderFacts        // newest first
 	own      map[backup.ID]string // the backup's own folder, where several have its ID
 	ledger   *Ledger
@@ -48,7 +51,7 @@ func (r *Repository) look(ctx context.Context, opts AuditOptions) (*look, error)
 // when that is named.
 func (r *Repository) lookAt(ctx context.Context, only backup.ID, opts AuditOptions) (*look, error) {
 	l := &look{owner: r, only: only, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
-	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.readBegun, l.checkBeside, l.checkInstance, l.checkStrangers} {
+	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.readBegun, l.checkBeside, l.checkInstance, l.checkStrangers, l.nameWork} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -84,7 +87,7 @@ func (l *look) empty() bool { return len(l.folders) == 0 && len(l.ledger.states)
 func (l *look) path(name string) string { return l.owner.at(backup.BackupsDir, name) }
 
 func (l *look) readFolders(ctx context.Context) error {
-	names, strange, err := l.owner.folders(ctx)
+	names, others, err := l.owner.folders(ctx)
 	if fault.CodeOf(err) == fault.ShareUnsupported {
 		l.found.add(fault.BackupDamaged, l.owner.at(backup.BackupsDir), "%v", err)
 		return nil
@@ -93,7 +96,10 @@ func (l *look) readFolders(ctx context.Context) error {
 		return err
 	}
 	if l.only == "" {
-		l.found.take(strange...)
+		l.found.take(others.strange...)
+		if err := l.judgeForeign(ctx, others.foreign); err != nil {
+			return err
+		}
 	} else {
 		names = slices.DeleteFunc(names, func(name string) bool {
 			id, _, err := backup.ParseFolderName(name)
@@ -111,6 +117,26 @@ func (l *look) readFolders(ctx context.Context) error {
 		})
 	}
 	return group.Wait()
+}
+
+// judgeForeign names what lies beside the backups. A folder that holds a manifest is the
+// copy of a backup, whatever it is called.
+func (l *look) judgeForeign(ctx context.Context, entries []share.Info) error {
+	for _, entry := range entries {
+		where := l.path(entry.Name)
+		if entry.IsDir {
+			_, err := l.owner.store.Stat(ctx, path.Join(where, backup.ManifestFile))
+			if err == nil {
+				l.found.add(fault.BackupDamaged, where, "this holds a backup, and has a name that no backup has")
+				continue
+			}
+			if !missing(err) && !isStrange(err) {
+				return err
+			}
+		}
+		l.foreign.Add(where)
+	}
+	return nil
 }
 
 func (r *Repository) folderFacts(ctx context.Context, name string) (folderFacts, error) {
@@ -173,6 +199,7 @@ func (l *look) readLedger(ctx context.Context) error {
 	}
 	l.ledger = ledger
 	l.found.take(ledger.Findings...)
+	l.foreign.Merge(ledger.Foreign)
 	l.checkSigners()
 	return nil
 }
@@ -221,7 +248,9 @@ func (l *look) checkInstance(ctx context.Context) error {
 		isDir, known := belonging[entry.Name]
 		switch {
 		case isRetiredLedger(entry.Name) && entry.IsDir:
-		case isClaimLeftover(entry.Name) && !entry.IsDir, isService(entry):
+		case isClaimLeftover(entry.Name) && !entry.IsDir:
+		case !known && !foreign.Instance.Resembles(entry.Name, entry.IsDir):
+			l.foreign.Add(l.owner.at(entry.Name))
 		case !known:
 			l.found.add(fault.BackupUnlisted, l.owner.at(entry.Name), "this does not belong into the folder of an instance")
 		case isDir != entry.IsDir:

@@ -36,7 +36,7 @@ const probeSize = 256 << 10
 // folder's name: a probe that is repeated after a crash clears away its own leftovers,
 // and [Repository.Begin] those of other backups.
 func (r *Repository) Probe(ctx context.Context, token string) error {
-	if err := r.store.MkdirAll(ctx, r.at(backup.IncomingDir)); err != nil {
+	if err := r.makeWorkFolder(ctx); err != nil {
 		return err
 	}
 	if err := r.store.MkdirAll(ctx, r.at(backup.BackupsDir)); err != nil {

@@ -95,7 +95,8 @@ func (r *Repository) Reencrypt(ctx context.Context, id backup.ID, old seal.Ident
 	}
 	out, err := e.run(ctx, keyAge, recipients)
 	if err != nil && ctx.Err() == nil {
-		err = errors.Join(err, r.removeFolder(ctx, r.at(e.to)))
+		_, leftErr := r.removeFolder(ctx, r.at(e.to))
+		err = errors.Join(err, leftErr)
 	}
 	return out, err
 }
@@ -111,7 +112,7 @@ type reencryption struct {
 
 func (e *reencryption) run(ctx context.Context, keyAge []byte, recipients []seal.Recipient) (Reencrypted, error) {
 	r := e.from.owner
-	if err := r.removeFolder(ctx, r.at(e.to)); err != nil {
+	if err := r.vacate(ctx, e.to, e.from.manifest.BackupID); err != nil {
 		return Reencrypted{}, err
 	}
 	if err := r.store.MkdirAll(ctx, r.at(e.to)); err != nil {

@@ -21,7 +21,7 @@ import (
 const (
 	maxSums    = 64 << 10
 	maxSmall   = 256 << 10 // signature, key.age, allowed_signers, RECOVERY.txt
-	maxFolder  = 64        // files in a backup's folder
+	maxFolder  = 64        // files in a backup's folder that could be its own
 	maxBackups = 10_000    // folders in backups/
 )
 
@@ -97,25 +97,6 @@ func (r *Repository) remove(ctx context.Context, name string) error {
 		return err
 	}
 	return nil
-}
-
-// removeFolder removes a folder of files. It does not descend: a backup has no
-// folders inside, and what somebody else put there stays and keeps it from being
-// removed.
-func (r *Repository) removeFolder(ctx context.Context, folder string) error {
-	entries, err := r.store.List(ctx, folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if err := r.remove(ctx, path.Join(folder, entry.Name)); err != nil {
-			return err
-		}
-	}
-	return r.remove(ctx, folder)
 }
 
 // counter reports how many bytes went through.

@@ -137,7 +137,8 @@ func TestListPassesOverWhatIsNoBackup(t *testing.T) {
 	listing, err := r.List(ctx, 0)
 	require.NoError(t, err)
 	require.Empty(t, listing.Backups)
-	require.Len(t, listing.Unreadable, 3)
+	require.Len(t, listing.Unreadable, 2)
+	require.Equal(t, backup.Foreign{Count: 1, Names: []string{"local/backups/junk"}}, listing.Foreign)
 	previous, err := r.Newest(ctx)
 	require.NoError(t, err)
 	require.Nil(t, previous)
@@ -151,21 +152,40 @@ func TestListPassesOverWhatIsNoBackup(t *testing.T) {
 	require.NoDirExists(t, damaged)
 }
 
-func TestCheckRefusesWhatDoesNotBelong(t *testing.T) {
-	r, _, _ := testRepository(t)
+func TestCheckNamesWhatDoesNotBelong(t *testing.T) {
+	r, _, folder := testRepository(t)
 	ctx := t.Context()
 	require.NoError(t, r.Begin(ctx, testID))
 	part, err := r.Put(ctx, testID, "ad.tar.zst.age", []byte("part"))
 	require.NoError(t, err)
 	sums, err := r.Put(ctx, testID, backup.SumsFile, backup.EncodeSums([]backup.File{part}))
 	require.NoError(t, err)
-	_, err = r.Put(ctx, testID, "ad.tar.zst.age.index", []byte("work file"))
+	for _, work := range []string{"ad.tar.zst.age.index", "ca.tar.zst.age.1f.part", "nrp.tar.zst.age"} {
+		_, err = r.Put(ctx, testID, work, []byte("of an attempt that failed"))
+		require.NoError(t, err)
+	}
+	found, err := r.Check(ctx, testID, []backup.File{sums})
 	require.NoError(t, err)
-	require.NoError(t, r.Check(ctx, testID, []backup.File{sums}))
-	_, err = r.Put(ctx, testID, "stranger", []byte("x"))
+	require.Zero(t, found)
+	for _, name := range []string{"stranger", "notes (1).txt", "Key.age"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "local", backup.IncomingPath(testID), name), []byte("x"), 0o600))
+	}
+	found, err = r.Check(ctx, testID, []backup.File{sums})
 	require.NoError(t, err)
-	require.ErrorIs(t, r.Check(ctx, testID, []backup.File{sums}), fault.BackupDamaged)
-	require.NoError(t, r.RemoveIncoming(ctx, testID, "stranger"))
+	in := "local/incoming/" + string(testID) + "/"
+	require.Equal(t, backup.Foreign{Count: 3, Names: []string{in + "Key.age (moved out of the way)", in + "stranger", in + "notes (1).txt"}}, found)
+	entries, err := r.store.List(ctx, r.incoming(testID))
+	require.NoError(t, err)
+	require.Equal(t, []string{"Key.age.foreign-1", "SHA256SUMS", "ad.tar.zst.age", "stranger"}, namesOf(entries))
 	require.NoError(t, r.RemoveIncoming(ctx, testID, "ad.tar.zst.age"))
-	require.ErrorIs(t, r.Check(ctx, testID, []backup.File{sums}), fault.BackupDamaged)
+	_, err = r.Check(ctx, testID, []backup.File{sums})
+	require.ErrorIs(t, err, fault.BackupDamaged)
+}
+
+func namesOf(entries []share.Info) []string {
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name)
+	}
+	return names
 }

@@ -83,12 +83,13 @@ func (c *clearing) folder(ctx context.Context, name string) (cleared bool, err e
 	if abandoned, err := c.abandoned(ctx, path.Join(backup.StagingDir, name)); err != nil || !abandoned {
 		return false, err
 	}
-	trash := c.owner.incoming(id)
-	cleared, err = unlessHeld(c.owner.store.Rename(ctx, c.owner.at(backup.StagingDir, name), trash))
+	trash, err := c.owner.throwAway(ctx, path.Join(backup.StagingDir, name), id)
+	cleared, err = unlessHeld(err)
 	if err != nil || !cleared {
 		return false, err
 	}
-	return true, c.owner.removeFolder(ctx, trash)
+	_, err = c.owner.removeFolder(ctx, c.owner.at(trash))
+	return true, err
 }
 
 // needed reports whether a folder may be all that is left of a backup, or become that: a
@@ -159,8 +160,7 @@ func wholeName(name string) string {
 
 // isBackupFile reports whether the name is one that files in a backup's folder have.
 func isBackupFile(name string) bool {
-	switch strings.TrimSuffix(name, backup.NextSuffix) {
-	case backup.ManifestFile, backup.KeyFile, backup.CatalogFile, backup.SumsFile, backup.SignatureFile:
+	if isSealed(strings.TrimSuffix(name, backup.NextSuffix)) {
 		return true
 	}
 	return slices.ContainsFunc(backup.Services(), func(s backup.Service) bool { return backup.PartFile(s) == name })

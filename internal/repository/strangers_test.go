@@ -25,7 +25,8 @@ var oddities = map[string]struct {
 	"newline":       {"a\nb", `a\nb`, touch},
 	"reversed":      {"\u202etxt.exe", `\u202etxt.exe`, touch},
 	"no UTF-8":      {"\xff", `\xff`, touch},
-	"quote":         {`"`, `\"`, touch},
+	"quote":         {`"`, `"`, touch},
+	"invisible":     {"a\u200bb", `a\u200bb`, touch},
 	"folder":        {"New folder", "New folder", func(path string) error { return os.Mkdir(path, 0o700) }},
 	"link":          {"link", "link", func(path string) error { return os.Symlink("/etc", path) }},
 	"dangling link": {"nowhere", "nowhere", func(path string) error { return os.Symlink("nothing", path) }},
@@ -34,40 +35,23 @@ var oddities = map[string]struct {
 
 func touch(path string) error { return os.WriteFile(path, nil, 0o600) }
 
-func TestEveryAddedFileIsFound(t *testing.T) {
+func TestEveryAddedFileIsNamed(t *testing.T) {
 	k := newKeeper(t, 3)
 	b := k.backUp()
 	for name, odd := range oddities {
-		for folder, code := range map[string]fault.Code{
-			"": fault.BackupUnlisted, backup.BackupsDir: fault.BackupDamaged, backup.LedgerDir: fault.LedgerDamaged,
-			backup.BackupsDir + "/" + b.folder: fault.BackupDamaged,
-		} {
+		for _, folder := range []string{"", backup.BackupsDir, backup.LedgerDir, backup.IncomingDir, backup.BackupsDir + "/" + b.folder} {
 			t.Run(name+" in "+folder, func(t *testing.T) {
 				path := filepath.Join(k.path(folder), odd.name)
 				require.NoError(t, odd.put(path))
-				found := all(k.verify(k.options()))
-				require.Len(t, found, 1)
-				require.Equal(t, string(code), found[0].Code)
-				require.Equal(t, k.repo.at(folder)+"/"+odd.printed, found[0].File)
+				audit := k.verify(k.options())
+				require.True(t, audit.Good(), "%+v", audit)
+				require.Equal(t, []string{k.repo.at(folder) + "/" + odd.printed}, foreignIn(audit).Names)
 				require.NoError(t, os.Remove(path))
-				k.requireGood()
+				audit = k.verify(k.options())
+				require.Zero(t, foreignIn(audit))
 			})
 		}
 	}
-}
-
-func TestServiceFoldersAreNoFinding(t *testing.T) {
-	k := newKeeper(t, 3)
-	b := k.backUp()
-	for name := range serviceFolders {
-		for _, folder := range []string{k.path(), k.path(backup.BackupsDir), k.path(backup.LedgerDir), k.of(b)} {
-			require.NoError(t, os.Mkdir(filepath.Join(folder, name), 0o700))
-		}
-	}
-	k.requireGood()
-	require.NoError(t, os.Remove(k.of(b, ".snapshot")))
-	require.NoError(t, touch(k.of(b, ".snapshot")))
-	require.Len(t, all(k.verify(k.options())), 1, "a file is no service folder")
 }
 
 // obstacles are what somebody may put in the place of a file or folder of the product.

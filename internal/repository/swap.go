@@ -66,13 +66,13 @@ func (r *Repository) Swap(ctx context.Context, id backup.ID, opts SwapOptions) (
 	}
 	out := Swapped{Folder: r.at(folder), Sums: opts.Staged}
 	if present.digest == opts.Staged {
-		return out, r.removeFolder(ctx, r.at(s.old))
+		return out, r.vacate(ctx, s.old, s.id)
 	}
 	if err := s.check(ctx, folder, present); err != nil {
 		return Swapped{}, err
 	}
 	// The backup is whole, so what has this name is left from before.
-	if err := r.removeFolder(ctx, r.at(s.old)); err != nil {
+	if err := r.vacate(ctx, s.old, s.id); err != nil {
 		return Swapped{}, err
 	}
 	if err := r.move(ctx, folder, s.old); err != nil {
@@ -125,7 +125,7 @@ func (s *swap) finish(ctx context.Context, folder string) error {
 	if err := s.owner.move(ctx, s.staged, folder); err != nil {
 		return err
 	}
-	return s.owner.removeFolder(ctx, s.owner.at(s.old))
+	return s.owner.vacate(ctx, s.old, s.id)
 }
 
 // check makes sure that the copy is good and that of the present backup, and signs it.
@@ -170,7 +170,8 @@ func (s *swap) check(ctx context.Context, folder string, present signedSums) err
 	if err := r.deliverSmall(ctx, s.staged, backup.SignatureFile, signature); err != nil {
 		return err
 	}
-	return r.tidy(ctx, s.staged, sums.names())
+	_, err = r.tidy(ctx, s.staged, sums.names())
+	return err
 }
 
 // compare makes sure that the copy's manifest states the same facts and names the key

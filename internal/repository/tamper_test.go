@@ -360,24 +360,34 @@ var tamperings = map[string]tampering{
 		wants: wanted(fault.BackupDamaged, "local/"+backup.RecoveryFile),
 	},
 	"a file added to a backup": {
-		do:    func(s *scene) { s.write(s.of(s.live[2], "extra"), nil) },
-		wants: func(s *scene) []want { return []want{{fault.BackupDamaged, s.live[2].folder + "/extra"}} },
+		do:    func(s *scene) { s.write(s.of(s.live[2], "arm.tar.zst.age"), nil) },
+		wants: func(s *scene) []want { return []want{{fault.BackupDamaged, s.live[2].folder + "/arm.tar.zst.age"}} },
 	},
 	"a file added to the backups": {
-		do:    func(s *scene) { s.write(s.path(backup.BackupsDir, "extra"), nil) },
-		wants: wanted(fault.BackupDamaged, "local/backups/extra"),
+		do:    func(s *scene) { s.write(s.path(backup.BackupsDir, s.live[2].folder+".zip"), nil) },
+		wants: func(s *scene) []want { return []want{{fault.BackupDamaged, s.live[2].folder + ".zip"}} },
 	},
 	"a file added to the instance": {
-		do:    func(s *scene) { s.write(s.path("extra"), nil) },
-		wants: wanted(fault.BackupUnlisted, "local/extra"),
+		do:    func(s *scene) { s.write(s.path("Allowed_Signers"), nil) },
+		wants: wanted(fault.BackupUnlisted, "local/Allowed_Signers"),
+	},
+	"a backup copied under another name": {
+		do: func(s *scene) {
+			require.NoError(s.t, os.CopyFS(s.path(backup.BackupsDir, "before-the-move"), os.DirFS(s.of(s.live[2]))))
+		},
+		wants: wanted(fault.BackupDamaged, "local/backups/before-the-move"),
+	},
+	"a file that looks like one of a backup": {
+		do:    func(s *scene) { s.write(s.of(s.live[2], "key\u200b.age"), nil) },
+		wants: func(s *scene) []want { return []want{{fault.BackupDamaged, s.live[2].folder + `/key\u200b.age`}} },
 	},
 	"a folder in a file's place": {
 		do:    func(s *scene) { require.NoError(s.t, os.Mkdir(s.path(backup.ControllerFile), 0o700)) },
 		wants: wanted(fault.BackupDamaged, "local/"+backup.ControllerFile),
 	},
 	"a file added to the ledger": {
-		do:    func(s *scene) { s.write(s.path(backup.LedgerDir, "extra"), nil) },
-		wants: wanted(fault.LedgerDamaged, "local/ledger/extra"),
+		do:    func(s *scene) { s.write(s.path(backup.LedgerDir, "00000099.entry.bak"), nil) },
+		wants: wanted(fault.LedgerDamaged, "local/ledger/00000099.entry.bak"),
 	},
 	"an entry was refused": {
 		do:    func(s *scene) { s.write(s.ledger(3)+".refused-1", nil) },

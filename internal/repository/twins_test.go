@@ -226,7 +226,7 @@ func TestListBoundsWhatIsUnreadable(t *testing.T) {
 	k := newKeeper(t, 3)
 	b := k.backUp()
 	for i := range maxFindings + 20 {
-		require.NoError(t, os.Mkdir(k.path(backup.BackupsDir, "x-"+time.Duration(i).String()), 0o700))
+		require.NoError(t, os.Mkdir(k.path(backup.BackupsDir, b.folder+"-"+time.Duration(i).String()), 0o700))
 	}
 	listing, err := k.repo.List(t.Context(), 1)
 	require.NoError(t, err)

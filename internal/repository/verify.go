@@ -11,6 +11,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/foreign"
 	"infrabackup/internal/seal"
 )
 
@@ -30,7 +31,8 @@ type VerifyOptions struct {
 }
 
 // Verify checks one backup by itself, without the ledger, which [Repository.VerifyOne]
-// asks: its signature, every file's digest, that none is missing and none was added,
+// asks: its signature, every file's digest, that none is missing and none was added that
+// could be taken for one of its own,
 // that manifest, folder and sums agree, and with identities that every item decrypts to
 // what the catalogue says. A backup whose key was being replaced is checked by the sums
 // that are signed, wherever they lie, and has that one finding when all else is well.
@@ -122,29 +124,45 @@ func (v *verification) listFolder(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i, entry := range entries {
+	for _, entry := range entries {
 		switch {
-		case i >= maxFolder:
-			v.find("", "the folder holds more files than a backup has")
-			return nil
-		case isService(entry):
-		case entry.IsDir:
-			v.find(entry.Name, "a folder was added")
-		default:
+		case !entry.IsDir:
 			v.sizes[entry.Name] = entry.Size
 			v.unfinished = v.unfinished || isUnfinished(entry)
+		case isBackupFile(entry.Name) || foreign.Backup.Resembles(entry.Name, true):
+			v.find(entry.Name, "a folder was added")
+		default:
+			v.verdict.Foreign.Add(v.at(entry.Name))
 		}
 	}
-	return v.listStrangers(ctx)
-}
-
-// listStrangers looks for what the store does not list.
-func (v *verification) listStrangers(ctx context.Context) error {
-	found, err := v.owner.strangers(ctx, v.folder)
-	for _, s := range found {
-		v.add(*finding(s.file, "the file does not belong to this backup"))
+	names, err := v.owner.strangers(ctx, v.folder)
+	for _, name := range names {
+		if file := v.owner.namedAt(v.folder, name); isBackupFile(name) || foreign.Backup.Resembles(name, false) {
+			v.add(*finding(file, "the file does not belong to this backup"))
+		} else {
+			v.verdict.Foreign.Add(file)
+		}
 	}
 	return err
+}
+
+// judgeOthers tells the files that are not in the sums apart: those that could be taken
+// for the backup's own are findings.
+func (v *verification) judgeOthers(listed map[string]bool) {
+	found := 0
+	for _, name := range slices.Sorted(maps.Keys(v.sizes)) {
+		switch {
+		case listed[name]:
+		case !isBackupFile(name) && !foreign.Backup.Resembles(name, false):
+			v.verdict.Foreign.Add(v.at(name))
+		case found == maxFolder:
+			v.find("", "the folder holds more files than a backup has")
+			found++
+		case found < maxFolder:
+			v.find(name, "the file does not belong to this backup")
+			found++
+		}
+	}
 }
 
 // small reads a file of the backup. Absence, damage and denial become findings.
@@ -193,11 +211,7 @@ func (v *verification) readFiles(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(v.sizes)) {
-		if !listed[name] {
-			v.find(name, "the file does not belong to this backup")
-		}
-	}
+	v.judgeOthers(listed)
 	return nil
 }
 

@@ -115,6 +115,7 @@ func (l *look) tell(v backup.Verdict, opts AuditOptions) backup.Verdict {
 	audit.Add(v)
 	v = audit.Backups[0]
 	v.Findings = append(v.Findings, audit.Findings...)
+	v.Foreign.Merge(audit.Foreign)
 	v.Ledger = &backup.LedgerSeen{Entries: audit.Entries, Head: audit.Head, HeadKnown: audit.HeadKnown}
 	return v
 }

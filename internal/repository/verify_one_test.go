@@ -62,7 +62,7 @@ func TestVerifyOneAsksTheLedger(t *testing.T) {
 			return []want{{fault.LedgerDamaged, backup.LedgerFile(3)}}
 		}},
 		"a file added to the ledger": {do: tamperings["a file added to the ledger"].do, of: third, wants: func(*scene) []want {
-			return []want{{fault.LedgerDamaged, "local/ledger/extra"}}
+			return []want{{fault.LedgerDamaged, "local/ledger/00000099.entry.bak"}}
 		}},
 		"the list of keys replaced": {do: tamperings["the list of keys replaced"].do, of: third, alone: true, wants: func(*scene) []want {
 			return []want{{fault.BackupForged, "local/" + backup.AllowedSignersFile}}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 )
 
@@ -20,7 +21,8 @@ const (
 	KindCredentials Kind = "credentials"
 	KindKey         Kind = "key"
 	KindSigningKey  Kind = "signing-key"
-	KindProof       Kind = "proof"  // a key's holder answered a challenge
+	KindProof       Kind = "proof" // a key's holder answered a challenge
+	KindServices    Kind = "services"
 	KindReseal      Kind = "reseal" // the settings were encrypted with the newest codec key
 )
 
@@ -32,8 +34,10 @@ type Change struct {
 	Credential *Credential `json:"credential,omitempty"`
 	Recipients []Recipient `json:"recipients,omitempty"`
 	ProofDays  *int        `json:"proofDays,omitempty"`
-	Signing    *Signing    `json:"signing,omitempty"` // without Former
-	By         string      `json:"by"`                // caller's identity, as the caller gave it
+	// Services are all that a backup has to contain from then on.
+	Services []backup.Service `json:"services,omitempty"`
+	Signing  *Signing         `json:"signing,omitempty"` // without Former
+	By       string           `json:"by"`                // caller's identity, as the caller gave it
 	// Adopt takes over what lies on the share, also on the one that is in force.
 	Adopt bool `json:"adopt,omitempty"`
 }
@@ -54,6 +58,9 @@ func (s Settings) With(c Change) (Settings, error) {
 	}
 	if len(c.Recipients) > 0 {
 		next.Recipients = c.Recipients
+	}
+	if len(c.Services) > 0 {
+		next.Services = c.Services
 	}
 	if c.ProofDays != nil {
 		next.ProofDays = *c.ProofDays
@@ -93,6 +100,7 @@ func (s Settings) differences(next Settings) []string {
 		all = append(all, "password: changed")
 	}
 	note("keys", fingerprints(s.Recipients), fingerprints(next.Recipients))
+	note("services", Join(s.Services), Join(next.Services))
 	note("days between proofs", fmt.Sprint(s.Summary().ProofDays), fmt.Sprint(next.Summary().ProofDays))
 	note("signing key", s.Signing.Public, next.Signing.Public)
 	return all

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -44,9 +45,12 @@ type Settings struct {
 	Credential Credential      `json:"credential"`
 	Recipients []Recipient     `json:"recipients"`
 	Signing    Signing         `json:"signing"`
-	ProofDays  int             `json:"proofDays"` // after which an unproven key is warned of, DefaultProofDays when 0
-	ChangedAt  time.Time       `json:"changedAt"`
-	ChangedBy  string          `json:"changedBy"`
+	// Services are what a backup has to contain, in the usual order. Empty in settings of
+	// earlier versions: then it is whatever the workers have sources for.
+	Services  []backup.Service `json:"services,omitempty"`
+	ProofDays int              `json:"proofDays"` // after which an unproven key is warned of, DefaultProofDays when 0
+	ChangedAt time.Time        `json:"changedAt"`
+	ChangedBy string           `json:"changedBy"`
 
 	// Controller is the ID under which this controller writes to the share. It stays
 	// the same for as long as the settings entity lives.
@@ -127,6 +131,9 @@ func (s Settings) Validate() error {
 		}
 		seen[r.Fingerprint] = true
 	}
+	if err := validateServices(s.Services); err != nil {
+		return err
+	}
 	switch {
 	case s.Signing.PrivateKey.IsZero() || s.Signing.Public == "":
 		return fault.Newf(fault.SettingsInvalid, "the signing key is missing")
@@ -136,6 +143,32 @@ func (s Settings) Validate() error {
 		return fault.Newf(fault.SettingsInvalid, "a key is to be proven every 1 to %d days, not %d", maxProofDays, s.ProofDays)
 	}
 	return nil
+}
+
+// validateServices wants services that exist, each once and in the usual order.
+func validateServices(services []backup.Service) error {
+	all := backup.Services()
+	last := -1
+	for _, service := range services {
+		i := slices.Index(all, service)
+		switch {
+		case i < 0:
+			return fault.Newf(fault.SettingsInvalid, "%q is no service; those that exist are %s", service, Join(all))
+		case i <= last:
+			return fault.Newf(fault.SettingsInvalid, "the services are not in the usual order, or one is given twice: %s", Join(services))
+		}
+		last = i
+	}
+	return nil
+}
+
+// Join lists services for people.
+func Join(services []backup.Service) string {
+	names := make([]string, len(services))
+	for i, s := range services {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
 }
 
 func (c Credential) validate() error {

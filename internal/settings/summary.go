@@ -16,6 +16,7 @@ type Summary struct {
 	Share         Share              `json:"share"`
 	Username      string             `json:"username"`
 	Recipients    []RecipientSummary `json:"recipients"`
+	Services      []backup.Service   `json:"services"` // what a backup has to contain, empty when that was never set
 	ProofDays     int                `json:"proofDays"`
 	SigningKey    string             `json:"signingKey"`              // public half, authorized_keys form
 	FormerSigners []string           `json:"formerSigners,omitempty"` // public halves of keys that signed earlier backups
@@ -39,7 +40,7 @@ func (s Settings) Summary() Summary {
 	out := Summary{
 		Revision: s.Revision, Instance: s.Instance, Controller: s.Controller, Share: s.Share, Username: s.Credential.Username,
 		ProofDays: s.ProofDays, SigningKey: s.Signing.Public, FormerSigners: s.Signing.Former,
-		ChangedAt: s.ChangedAt, ChangedBy: s.ChangedBy, Recipients: make([]RecipientSummary, 0, len(s.Recipients)),
+		Services: append([]backup.Service{}, s.Services...), ChangedAt: s.ChangedAt, ChangedBy: s.ChangedBy, Recipients: make([]RecipientSummary, 0, len(s.Recipients)),
 	}
 	if out.ProofDays == 0 {
 		out.ProofDays = DefaultProofDays
@@ -57,6 +58,9 @@ const expiryNotice = 30 * 24 * time.Hour
 // and keys of which nobody has shown for long that they still exist.
 func (s Summary) Warnings(now time.Time) []string {
 	warnings := []string{}
+	if s.Revision > 0 && len(s.Services) == 0 {
+		warnings = append(warnings, "nobody has said what a backup has to contain, so it is what the workers have sources for when it begins; run `infrabackup settings services set`")
+	}
 	for _, r := range s.Recipients {
 		switch {
 		case r.Expires.IsZero():

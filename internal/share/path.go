@@ -25,11 +25,11 @@ func CheckFolder(path string) error {
 		return nil
 	}
 	if len(path) > MaxPath {
-		return fault.Newf(fault.ShareInvalid, "the path %s is longer than %d bytes", printable(path), MaxPath)
+		return fault.Newf(fault.ShareInvalid, "the path %s is longer than %d bytes", shown(path), MaxPath)
 	}
 	for element := range strings.SplitSeq(path, "/") {
 		if !ValidName(element) {
-			return fault.Newf(fault.ShareInvalid, "the path %s has the element %q, which is not portable", printable(path), printable(element))
+			return fault.Newf(fault.ShareInvalid, "the path %s has the element %s, which is not portable", shown(path), shown(element))
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 // Limits of a UNC path, in bytes. A DNS name has at most 253 (RFC 1035), a share
@@ -61,7 +62,7 @@ func ParseUNC(text string) (UNC, error) {
 		return UNC{}, fault.Newf(fault.ShareInvalid, "the share's path is longer than %d bytes", maxUNC)
 	}
 	if isCloudStorage(text) {
-		return UNC{}, fault.Newf(fault.ShareUnsupported, "%s is cloud storage, not a file server's share", printable(text))
+		return UNC{}, fault.Newf(fault.ShareUnsupported, "%s is cloud storage, not a file server's share", shown(text))
 	}
 	separator := `\`
 	switch {
@@ -69,25 +70,25 @@ func ParseUNC(text string) (UNC, error) {
 	case strings.HasPrefix(text, "//"):
 		separator = "/"
 	default:
-		return UNC{}, fault.Newf(fault.ShareInvalid, `%s does not start with \\`, printable(text))
+		return UNC{}, fault.Newf(fault.ShareInvalid, `%s does not start with \\`, shown(text))
 	}
 	elements := strings.Split(strings.TrimSuffix(text[2:], separator), separator)
 	if len(elements) < 2 {
-		return UNC{}, fault.Newf(fault.ShareInvalid, "%s names no share", printable(text))
+		return UNC{}, fault.Newf(fault.ShareInvalid, "%s names no share", shown(text))
 	}
 	unc := UNC{Host: elements[0], Share: elements[1], Path: strings.Join(elements[2:], `\`)}
 	if why := hostFlaw(unc.Host); why != "" {
-		return UNC{}, fault.Newf(fault.ShareInvalid, "the host of %s %s", printable(text), why)
+		return UNC{}, fault.Newf(fault.ShareInvalid, "the host of %s %s", shown(text), why)
 	}
 	if why := shareFlaw(unc.Share); why != "" {
-		return UNC{}, fault.Newf(fault.ShareInvalid, "the share of %s %s", printable(text), why)
+		return UNC{}, fault.Newf(fault.ShareInvalid, "the share of %s %s", shown(text), why)
 	}
 	if len(unc.Path) > maxFolder {
-		return UNC{}, fault.Newf(fault.ShareInvalid, "the folder of %s is longer than %d bytes", printable(text), maxFolder)
+		return UNC{}, fault.Newf(fault.ShareInvalid, "the folder of %s is longer than %d bytes", shown(text), maxFolder)
 	}
 	for _, element := range elements[2:] {
 		if why := elementFlaw(element, maxElement, `"*/:<>?\|`); why != "" {
-			return UNC{}, fault.Newf(fault.ShareInvalid, "the folder %s of %s %s", printable(element), printable(text), why)
+			return UNC{}, fault.Newf(fault.ShareInvalid, "the folder %s of %s %s", shown(element), shown(text), why)
 		}
 	}
 	return unc, nil
@@ -199,17 +200,11 @@ func elementFlaw(name string, limit int, refused string) string {
 	return ""
 }
 
-// printable quotes text for a message: bounded, and without control characters
-// that could rewrite a terminal's line.
-func printable(text string) string {
+// shown is text for a message: bounded, and fit for a terminal.
+func shown(text string) string {
 	const limit = 120
 	if len(text) > limit {
-		text = text[:limit] + "…"
+		text = strings.ToValidUTF8(text[:limit], "") + "…"
 	}
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
+	return printable.Text(text)
 }

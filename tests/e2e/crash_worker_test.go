@@ -107,8 +107,10 @@ func (c workerConfig) serve() error {
 	acts.Register(main)
 	host := worker.New(client, flow.SpoolQueue(c.Instance.Name, c.Host), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 5 * time.Second})
 	acts.RegisterSpool(host)
-	if err := main.Start(); err != nil {
-		return err
+	for _, w := range append(acts.SourceWorkers(client, worker.Options{MaxHeartbeatThrottleInterval: time.Second}), main) {
+		if err := w.Start(); err != nil {
+			return err
+		}
 	}
 	return host.Run(worker.InterruptCh())
 }

@@ -109,13 +109,16 @@ func newIdleController(t *testing.T, sources ...collect.Collector) *controller {
 }
 
 // start starts the worker.
-func (c *controller) start() {
+func (c *controller) start() { c.stop = c.work("host-1", c.spoolDir, c.sources...) }
+
+// work starts a worker on a host of its own, and returns how it is stopped.
+func (c *controller) work(host, spoolDir string, sources ...collect.Collector) (stop func()) {
 	c.t.Helper()
-	spooled, err := spool.Open(c.spoolDir)
+	spooled, err := spool.Open(spoolDir)
 	require.NoError(c.t, err)
 	acts := activities.New(activities.Dependencies{
-		Client: c.client, Instance: c.instance, Host: "host-1", Product: "infrabackup test",
-		Collectors: c.sources, Spool: spooled, Keyring: c.ring,
+		Client: c.client, Instance: c.instance, Host: host, Product: "infrabackup test",
+		Collectors: sources, Spool: spooled, Keyring: c.ring,
 		OpenStore: func(_ context.Context, set settings.Settings) (share.Store, error) {
 			s, err := c.openStore(set)
 			if err != nil {
@@ -125,16 +128,23 @@ func (c *controller) start() {
 		},
 		MakeKey: makeKey, Encrypt: encrypt, Recorder: telemetry.Discard(), Now: time.Now,
 	})
-	main := worker.New(c.client, flow.Queue(c.instance.Name), worker.Options{MaxHeartbeatThrottleInterval: 5 * time.Second})
+	options := worker.Options{Identity: flow.WorkerIdentity(host), MaxHeartbeatThrottleInterval: 5 * time.Second}
+	main := worker.New(c.client, flow.Queue(c.instance.Name), options)
 	workflows.Register(main)
 	acts.Register(main)
-	host := worker.New(c.client, flow.SpoolQueue(c.instance.Name, "host-1"), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 5 * time.Second})
-	acts.RegisterSpool(host)
-	require.NoError(c.t, main.Start())
-	require.NoError(c.t, host.Start())
-	c.stop = sync.OnceFunc(func() {
-		main.Stop()
-		host.Stop()
+	options.DisableWorkflowWorker = true
+	own := worker.New(c.client, flow.SpoolQueue(c.instance.Name, host), options)
+	acts.RegisterSpool(own)
+	all := append(acts.SourceWorkers(c.client, options), own, main)
+	for _, w := range all {
+		require.NoError(c.t, w.Start())
+	}
+	return sync.OnceFunc(func() {
+		var stopped sync.WaitGroup
+		for _, w := range all {
+			stopped.Go(w.Stop)
+		}
+		stopped.Wait()
 		if err := acts.Close(); err != nil {
 			c.t.Errorf("close the activities: %v", err)
 		}

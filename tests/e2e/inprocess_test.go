@@ -223,10 +223,14 @@ func TestEveryChangedFileIsNamed(t *testing.T) {
 		}
 	}
 	t.Run("added", func(t *testing.T) {
-		added := filepath.Join(folder, "extra.txt")
-		require.NoError(t, os.WriteFile(added, []byte("x"), 0o600))
-		require.Len(t, verify(t).Findings, 1)
-		require.NoError(t, os.Remove(added))
+		for name, found := range map[string]int{"extra.tar.zst.age": 1, "extra.txt": 0, ".DS_Store": 0} {
+			added := filepath.Join(folder, name)
+			require.NoError(t, os.WriteFile(added, []byte("x"), 0o600))
+			verdict := verify(t)
+			require.Len(t, verdict.Findings, found, name)
+			require.Equal(t, 1-found, verdict.Foreign.Count, name)
+			require.NoError(t, os.Remove(added))
+		}
 	})
 	for _, name := range []string{backup.RecoveryFile, backup.AllowedSignersFile} {
 		t.Run("beside the backups: "+name, func(t *testing.T) {

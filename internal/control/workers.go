@@ -1,0 +1,154 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/settings"
+)
+
+// Diagnose lets every worker check what it depends on, and one of them the share, and
+// adds whether each service that a backup has to contain is captured by one of them.
+func (c *Controller) Diagnose(ctx context.Context, share bool) (flow.DiagnoseOutput, error) {
+	report, err := c.ask(ctx, flow.DiagnoseInput{Instance: c.instance, Share: share})
+	if err != nil {
+		return report, err
+	}
+	summary, err := c.Summary(ctx)
+	switch {
+	case fault.CodeOf(err) == fault.NotEnabled:
+		return report, nil // which the worker's report says
+	case err != nil:
+		return report, err
+	}
+	report.Checks = append(report.Checks, checkServices(summary.Services, report)...)
+	return report, nil
+}
+
+// ask runs a diagnosis on all workers that Temporal knows.
+func (c *Controller) ask(ctx context.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
+	if err := c.ready(ctx); err != nil {
+		return flow.DiagnoseOutput{}, err
+	}
+	var err error
+	if in.Hosts, err = c.hosts(ctx); err != nil {
+		return flow.DiagnoseOutput{}, err
+	}
+	request, err := unique()
+	if err != nil {
+		return flow.DiagnoseOutput{}, err
+	}
+	return follow(ctx, c, flow.Diagnose, flow.DiagnoseWorkflowID(c.instance, request), "the diagnosis", in)
+}
+
+// hosts returns the hosts of the workers that polled the instance's queue in the last
+// minutes, at most [flow.MaxWorkers], sorted.
+func (c *Controller) hosts(ctx context.Context) ([]string, error) {
+	bounded, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	queue, err := c.client.DescribeTaskQueue(bounded, flow.Queue(c.instance), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	if err != nil {
+		return nil, c.fault(err)
+	}
+	var hosts []string
+	for _, poller := range queue.GetPollers() {
+		if host, ok := flow.HostOf(poller.GetIdentity()); ok && host != "" && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	slices.Sort(hosts)
+	return hosts[:min(len(hosts), flow.MaxWorkers)], nil
+}
+
+// Sources returns the services that the workers have sources for, in the usual order, as
+// the workers themselves say. A worker that does not answer counts for nothing.
+func (c *Controller) Sources(ctx context.Context) ([]backup.Service, error) {
+	report, err := c.ask(ctx, flow.DiagnoseInput{Instance: c.instance, Brief: true})
+	if err != nil {
+		return nil, err
+	}
+	var services []backup.Service
+	for _, service := range backup.Services() {
+		if len(workersWith(service, report)) > 0 {
+			services = append(services, service)
+		}
+	}
+	return services, nil
+}
+
+// workersWith returns the hosts whose worker has a source for a service.
+func workersWith(service backup.Service, report flow.DiagnoseOutput) []string {
+	var hosts []string
+	for _, w := range append([]flow.DiagnoseOutput{report}, report.Workers...) {
+		if slices.Contains(w.Services, service) {
+			hosts = append(hosts, w.Host)
+		}
+	}
+	return hosts
+}
+
+// checkServices compares what a backup has to contain with what the workers have sources
+// for.
+func checkServices(required []backup.Service, report flow.DiagnoseOutput) []flow.Check {
+	var checks []flow.Check
+	for _, service := range backup.Services() {
+		name, hosts := "service "+string(service), workersWith(service, report)
+		switch needed := slices.Contains(required, service); {
+		case needed && len(hosts) == 0:
+			checks = append(checks, flow.Check{
+				Name: name, Code: string(fault.SourceNotConfigured), Remedy: fault.SourceNotConfigured.Remedy(),
+				Message: "a backup has to contain it, and no worker that answers has a source for it",
+			})
+		case needed:
+			checks = append(checks, flow.Check{Name: name, OK: true, Message: "is captured on " + strings.Join(hosts, ", ")})
+		case len(hosts) > 0 && len(required) > 0:
+			checks = append(checks, flow.Check{
+				Name: name, OK: true, Message: "is no part of a backup, though there is a source on " + strings.Join(hosts, ", ") + "; see `infrabackup settings services`",
+			})
+		}
+	}
+	return checks
+}
+
+// Missing returns those services that a backup has to contain and that no worker has a
+// source for, as far as Temporal knows; none where nobody has said what it has to contain.
+func (c *Controller) Missing(ctx context.Context) ([]backup.Service, error) {
+	summary, err := c.Summary(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var missing []backup.Service
+	for _, service := range summary.Services {
+		bounded, cancel := context.WithTimeout(ctx, c.patience)
+		queue, err := c.client.DescribeTaskQueue(bounded, flow.SourceQueue(c.instance, service), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+		cancel()
+		if err != nil {
+			return nil, c.fault(err)
+		}
+		if len(queue.GetPollers()) == 0 {
+			missing = append(missing, service)
+		}
+	}
+	return missing, nil
+}
+
+// ChangeServices changes what a backup has to contain; the services are put in the usual
+// order. SETTINGS_INVALID for one that does not exist.
+func (c *Controller) ChangeServices(ctx context.Context, services []backup.Service, requestedBy string) (settings.Summary, error) {
+	return c.apply(ctx, flow.ChangeServices, "the change of the services", settings.Change{
+		Kind: settings.KindServices, By: requestedBy, Services: inOrder(services),
+	})
+}
+
+// inOrder sorts services as they are usually listed.
+func inOrder(services []backup.Service) []backup.Service {
+	services = slices.Clone(services)
+	slices.SortStableFunc(services, func(a, b backup.Service) int { return a.Order() - b.Order() })
+	return services
+}
