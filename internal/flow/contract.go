@@ -22,7 +22,7 @@ func Contract() []Member {
 	settings := []string{Settings.Name}
 	all := []Member{
 		Backup.member(), Settings.member(), Enable.member(), ChangeShare.member(), ChangeCredentials.member(), ChangeKey.member(),
-		ChangeSigningKey.member(), Rewrap.member(), Reencrypt.member(), List.member(), Verify.member(), VerifyAll.member(),
+		ChangeSigningKey.member(), ChangeServices.member(), Rewrap.member(), Reencrypt.member(), List.member(), Verify.member(), VerifyAll.member(),
 		Delete.member(), Diagnose.member(),
 
 		CheckShare.member(), PrepareKey.member(), UploadPart.member(), SealBackup.member(), PublishBackup.member(),
