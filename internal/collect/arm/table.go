@@ -6,6 +6,7 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
+	"infrabackup/internal/collect/resource/jsondoc"
 )
 
 var (
@@ -113,13 +114,13 @@ func toQuota(id string) (backup.Service, string, bool) {
 // isUsers reports whether a subscription was made from an offer by somebody: the
 // operator's own come from an offer that the stamp does not list.
 func isUsers(document []byte) bool {
-	return !strings.EqualFold(resource.MemberOf(document, "routingResourceManagerType"), "Admin")
+	return !strings.EqualFold(jsondoc.Text(document, "routingResourceManagerType"), "Admin")
 }
 
 // delegatedProviderPath is where the offers of a delegated provider lie. Its document
 // has the ID of the provider's subscription.
 func delegatedProviderPath(parent resource.Resource) string {
 	base, _, _ := strings.Cut(strings.TrimPrefix(resource.IDOf(parent.ID), "/subscriptions/"), "/")
-	provider := resource.MemberOf(parent.Document, "subscriptionId")
+	provider := jsondoc.Text(parent.Document, "subscriptionId")
 	return "/subscriptions/" + base + "/providers/" + plansNamespace + "/delegatedProviders/" + provider
 }

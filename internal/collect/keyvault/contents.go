@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/collect/resource"
+	"infrabackup/internal/collect/resource/queue"
 )
 
 // descend captures what vaults hold. The lists of each are read until they do not
@@ -46,7 +47,7 @@ func look(ctx context.Context, vaults []*vault, round int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var jobs iter.Seq2[job, error] = func(yield func(job, error) bool) {
-		err := resource.InOrder(ctx, resource.Jobs(vaults), (*vault).open, func(o *opened) error {
+		err := queue.InOrder(ctx, queue.Jobs(vaults), (*vault).open, func(o *opened) error {
 			if !o.jobs(ctx, round, yield) {
 				return errEnough
 			}
@@ -56,7 +57,7 @@ func look(ctx context.Context, vaults []*vault, round int) error {
 			yield(job{}, err)
 		}
 	}
-	return resource.InOrder(ctx, jobs, job.begin, func(r *reading) error {
+	return queue.InOrder(ctx, jobs, job.begin, func(r *reading) error {
 		err := r.finish(ctx)
 		if err != nil {
 			cancel()

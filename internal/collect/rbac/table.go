@@ -5,6 +5,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
+	"infrabackup/internal/collect/resource/jsondoc"
 )
 
 var versions = []string{"2015-07-01"}
@@ -49,7 +50,7 @@ func toDefinition(id string) (backup.Service, string, bool) {
 }
 
 func definitionAlias(document []byte) []string {
-	if _, alias, ok := toDefinition(resource.MemberOf(document, "id")); ok {
+	if _, alias, ok := toDefinition(jsondoc.Text(document, "id")); ok {
 		return []string{alias}
 	}
 	return nil

@@ -3,10 +3,7 @@ package resource
 import (
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"infrabackup/internal/azure"
-	"infrabackup/internal/azure/scan"
 )
 
 // PathOf is the form in which an address is asked for, [azure.NormalID]: stamps write one
@@ -52,38 +49,3 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	}
 	return s[len(prefix):], true
 }
-
-// memberOf is a member of an object, by its name or, where there is none of that name,
-// by one in other letters: providers do not agree about them.
-func memberOf(object gjson.Result, name string) gjson.Result {
-	var exact, folded gjson.Result
-	object.ForEach(func(key, value gjson.Result) bool {
-		switch {
-		case key.Str == name:
-			exact = value
-			return false
-		case !folded.Exists() && strings.EqualFold(key.Str, name):
-			folded = value
-		}
-		return true
-	})
-	if exact.Exists() {
-		return exact
-	}
-	return folded
-}
-
-// stringOf is one member of a document, "" when it is no text.
-func stringOf(document []byte, name string) string {
-	if value := gjson.GetBytes(document, name); value.Type == gjson.String {
-		return value.Str
-	}
-	if value := memberOf(gjson.ParseBytes(scan.Trim(document)), name); value.Type == gjson.String {
-		return value.Str
-	}
-	return ""
-}
-
-// MemberOf is a member of a document that is a text, "" when there is none. The letters
-// of its name compare without case where the name itself is not there.
-func MemberOf(document []byte, name string) string { return stringOf(document, name) }

@@ -3,6 +3,7 @@ package resource
 import (
 	"bytes"
 	"context"
+	"infrabackup/internal/collect/resource/queue"
 	"iter"
 	"slices"
 )
@@ -31,7 +32,7 @@ func (w *Walk) readWaiting(ctx context.Context) error {
 	for len(w.waiting) > 0 {
 		lists := w.waiting
 		w.waiting = nil
-		if err := w.inOrder(ctx, Jobs(lists), func(f fetched) error { return w.collection(ctx, f) }); err != nil {
+		if err := w.inOrder(ctx, queue.Jobs(lists), func(f fetched) error { return w.collection(ctx, f) }); err != nil {
 			return err
 		}
 	}
@@ -72,7 +73,7 @@ func (w *Walk) children(m *manager, row *Type, above []Resource) iter.Seq[list] 
 					base = child.Below(r)
 				}
 				l.path = child.collection(PathOf(base))
-				w.ledger.await(l.place())
+				w.ledger.Await(l.place())
 				if !yield(l) {
 					return
 				}

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/resource/ledger"
 	"infrabackup/internal/fault"
 )
 
@@ -64,7 +65,7 @@ func (c *Collector) newWalk(sink collect.Sink) *Walk {
 	w := &Walk{
 		stamp: c.stamp, table: &c.table, sink: sink, now: c.options.Now, seed: maphash.MakeSeed(),
 		parents: map[string][]*Type{}, items: map[key]mark{}, parted: map[*Type][]Resource{},
-		gapIndex: map[[2]string]int{}, ledger: newLedger(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, groups: map[string]string{}, without: c.without,
+		gapIndex: map[[2]string]int{}, ledger: ledger.New(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, groups: map[string]string{}, without: c.without,
 	}
 	for i := range c.table.Types {
 		if row := &c.table.Types[i]; row.Scope == InParent {

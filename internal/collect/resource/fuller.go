@@ -1,16 +1,13 @@
 package resource
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"hash/maphash"
-	"math"
 
 	"infrabackup/internal/azure"
-	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource/jsondoc"
 )
 
 // fuller decides between two documents of one resource: the one that the part has and
@@ -20,7 +17,7 @@ import (
 // more. It reports true when what the part has stays.
 func (w *Walk) fuller(ctx context.Context, t *Type, at key, r Resource) (Resource, bool, error) {
 	known, ok := w.items[at]
-	weight := weightOf(r.Document)
+	weight := jsondoc.Weight(r.Document)
 	sameLook := ok && known.round == w.round
 	if !sameLook {
 		known.most, known.confirmed = weight, false
@@ -48,10 +45,10 @@ func (w *Walk) fuller(ctx context.Context, t *Type, at key, r Resource) (Resourc
 		return r, false, err
 	}
 	best, stays := own, false
-	if weight > weightOf(own.Document) && covers(r.Document, own.Document) {
+	if weight > jsondoc.Weight(own.Document) && jsondoc.Covers(r.Document, own.Document) {
 		best = r
 	}
-	if sameLook && weightOf(best.Document) < known.weight {
+	if sameLook && jsondoc.Weight(best.Document) < known.weight {
 		w.differ(r)
 		stays = true
 	}
@@ -72,72 +69,4 @@ func (w *Walk) managerOf(endpoint azure.Endpoint) *manager {
 		}
 	}
 	return w.managers[0]
-}
-
-// weightOf is how much a document says: the number of its members and elements. It is
-// one pass without recursion.
-func weightOf(document []byte) uint32 {
-	weight, inText := uint64(1), false
-	for i := 0; i < len(document); i++ {
-		switch c := document[i]; {
-		case inText && c == '\\':
-			i++
-		case c == '"':
-			inText = !inText
-		case !inText && (c == ':' || c == ','):
-			weight++
-		}
-	}
-	return uint32(min(weight, math.MaxUint32))
-}
-
-// covers reports whether a document has all that another says, and says it likewise.
-func covers(full, short []byte) bool {
-	a, b := valueOf(full), valueOf(short)
-	if a == nil || b == nil {
-		return false
-	}
-	return has(a, b)
-}
-
-// valueOf decodes a document, nil for one that is none.
-func valueOf(document []byte) any {
-	d := json.NewDecoder(bytes.NewReader(scan.Trim(document)))
-	d.UseNumber()
-	var value any
-	if d.Decode(&value) != nil {
-		return nil
-	}
-	return value
-}
-
-func has(a, b any) bool {
-	switch b := b.(type) {
-	case nil:
-		return true // null says nothing
-	case map[string]any:
-		of, ok := a.(map[string]any)
-		if !ok {
-			return false
-		}
-		for name, value := range b {
-			if other, there := of[name]; value != nil && (!there || !has(other, value)) {
-				return false
-			}
-		}
-		return true
-	case []any:
-		of, ok := a.([]any)
-		if !ok || len(of) < len(b) {
-			return false
-		}
-		for i := range b {
-			if !has(of[i], b[i]) {
-				return false
-			}
-		}
-		return true
-	default:
-		return a == b
-	}
 }

@@ -13,6 +13,8 @@ import (
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource/jsondoc"
+	"infrabackup/internal/collect/resource/queue"
 	"infrabackup/internal/fault"
 )
 
@@ -48,9 +50,9 @@ func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) e
 	if !w.indexed() || len(m.subscriptions) == 0 {
 		return nil
 	}
-	return InOrder(ctx, Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) fetched {
+	return queue.InOrder(ctx, queue.Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) fetched {
 		f := fetched{list: list{manager: m, subscription: s.ID, path: "/subscriptions/" + s.ID + "/resources"}}
-		w.ledger.await(f.place())
+		w.ledger.Await(f.place())
 		version := m.resourcesVersion(s.ID)
 		f.pages = m.client.List(f.path, version, url.Values{"$expand": {"createdTime,changedTime"}})
 		f.page, f.err = f.pages.Next(ctx)
@@ -66,7 +68,7 @@ func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) e
 			}
 			w.Vanished(m.client.Endpoint(), "/subscriptions/"+f.subscription)
 			w.claims = append(w.claims, claim{m, "/subscriptions/" + f.subscription})
-			w.ledger.answered(f.place())
+			w.ledger.Answered(f.place())
 			return nil
 		}
 		err := f.drain(ctx, func(page *azure.Page) error {
@@ -74,7 +76,7 @@ func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) e
 			return w.compare(ctx, m, page, relist)
 		})
 		if err == nil {
-			w.ledger.answered(f.place())
+			w.ledger.Answered(f.place())
 		}
 		return err
 	})
@@ -92,7 +94,7 @@ type entry struct {
 func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist map[*Type]bool) error {
 	var wanted []entry
 	for _, item := range page.Items {
-		e := entry{id: stringOf(item, "id"), typ: stringOf(item, "type")}
+		e := entry{id: jsondoc.Text(item, "id"), typ: jsondoc.Text(item, "type")}
 		if e.typ == "" {
 			e.typ = typeIn(e.id)
 		}
@@ -119,7 +121,7 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 				known.round, known.confirmed, known.most = w.round, false, known.weight
 				w.items[at] = known
 			}
-			changed, err := time.Parse(time.RFC3339, stringOf(item, "changedTime"))
+			changed, err := time.Parse(time.RFC3339, jsondoc.Text(item, "changedTime"))
 			if err != nil && e.row != nil && e.row.tracked() {
 				relist[e.row] = true
 			}

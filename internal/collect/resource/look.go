@@ -10,6 +10,7 @@ import (
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/fault"
 )
 
@@ -210,7 +211,7 @@ func (w *Walk) evidence(ctx context.Context, f fetched) error {
 		kept := *page
 		kept.Items = nil
 		for _, item := range page.Items {
-			if strings.EqualFold(stringOf(item, "type"), f.row.Type) && strings.EqualFold(typeIn(stringOf(item, "id")), f.row.Type) {
+			if strings.EqualFold(jsondoc.Text(item, "type"), f.row.Type) && strings.EqualFold(typeIn(jsondoc.Text(item, "id")), f.row.Type) {
 				kept.Items = append(kept.Items, item)
 			}
 		}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/collect/resource/jsondoc"
+	"infrabackup/internal/collect/resource/queue"
 	"infrabackup/internal/fault"
 )
 
@@ -57,12 +59,12 @@ func (w *Walk) renew(ctx context.Context, m *manager) error {
 		if m.offered[s.ID] != nil {
 			continue
 		}
-		w.ledger.await(m.place(s.ID))
+		w.ledger.Await(m.place(s.ID))
 		if i == 0 || w.checks(checkAllOffers) {
 			lacking = append(lacking, s.ID)
 		}
 	}
-	err = InOrder(ctx, Jobs(lacking), func(id string, ctx context.Context) answered {
+	err = queue.InOrder(ctx, queue.Jobs(lacking), func(id string, ctx context.Context) answered {
 		offers, err := m.client.Offers(ctx, id)
 		return answered{id, offers, err}
 	}, func(a answered) error {
@@ -71,13 +73,13 @@ func (w *Walk) renew(ctx context.Context, m *manager) error {
 				return err
 			}
 			subscriptions = slices.DeleteFunc(subscriptions, func(s azure.Subscription) bool { return s.ID == a.id })
-			w.ledger.answered(m.place(a.id))
+			w.ledger.Answered(m.place(a.id))
 			return nil
 		}
 		if a.err != nil {
 			return a.err
 		}
-		w.ledger.answered(m.place(a.id))
+		w.ledger.Answered(m.place(a.id))
 		if a.offers.Empty() {
 			w.empty("/subscriptions/"+a.id+"/providers", "providers")
 		}
@@ -139,9 +141,9 @@ func (m *manager) names(ctx context.Context, subscription, fullType string, know
 			return nil, err
 		}
 		for _, item := range page.Items {
-			name := stringOf(item, "name")
+			name := jsondoc.Text(item, "name")
 			if name == "" {
-				id := PathOf(stringOf(item, "id"))
+				id := PathOf(jsondoc.Text(item, "id"))
 				name = id[strings.LastIndexByte(id, '/')+1:]
 			}
 			if name == "" {

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource/jsondoc"
 )
 
 // Reference tells where in a document a reference stands.
@@ -94,7 +95,7 @@ func follow(value gjson.Result, path []string, fn func(string)) {
 		}
 	case len(path) > 0:
 		if value.IsObject() {
-			follow(memberOf(value, path[0]), path[1:], fn)
+			follow(jsondoc.Member(value, path[0]), path[1:], fn)
 		}
 	case value.IsArray():
 		value.ForEach(func(_, element gjson.Result) bool {

@@ -48,42 +48,7 @@ func TestPageWithNothingNew(t *testing.T) {
 	}
 	require.Empty(t, r.new)
 	r.turnOver(w, f, 0)
-	require.Len(t, w.ledger.left(), 1)
-	require.Contains(t, w.ledger.left()[0], "page 2")
+	require.Len(t, w.ledger.Left(), 1)
+	require.Contains(t, w.ledger.Left()[0], "page 2")
 	require.Error(t, w.balance())
-}
-
-// TestFullerDocumentCovers compares what documents say.
-func TestFullerDocumentCovers(t *testing.T) {
-	for _, test := range []struct {
-		full, short string
-		want        bool
-	}{
-		{`{"a":1,"b":{"c":[1,2]}}`, `{"b":{"c":[1,2]}}`, true},
-		{`{"a":1,"b":{"c":[1,2]}}`, `{"b":{"c":[1,3]}}`, false},
-		{`{"a":1}`, `{"a":1,"b":null}`, true},
-		{`{"a":1}`, `{"a":1,"b":2}`, false},
-		{`{"a":{}}`, `{"a":[]}`, false},
-		{`{"a":`, `{}`, false},
-	} {
-		require.Equal(t, test.want, covers([]byte(test.full), []byte(test.short)), "%s %s", test.full, test.short)
-	}
-	require.Greater(t, weightOf([]byte(`{"a":"x,y:\"z","b":[1,2]}`)), weightOf([]byte(`{"a":"x,y:\"z,,,,,,"}`)))
-}
-
-// TestLedgerIsSmall enters a stamp's hundred thousand resources with children.
-func TestLedgerIsSmall(t *testing.T) {
-	l := newLedger()
-	for i := range 400_000 {
-		id := fmt.Sprintf("tenant /subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/group/providers/microsoft.compute/disks/%d", i)
-		l.name(id)
-		l.settle(id)
-	}
-	require.Empty(t, l.open)
-	require.Len(t, l.settled, 400_000)
-	l.reopen("tenant /x")
-	require.Equal(t, []string{"tenant /x"}, l.left())
-	l.name("tenant /x")
-	l.settle("tenant /x")
-	require.Empty(t, l.left())
 }

@@ -10,6 +10,7 @@ import (
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource/queue"
 	"infrabackup/internal/fault"
 )
 
@@ -43,8 +44,8 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 				continue
 			}
 			more := true
-			err := InOrder(ctx, Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) based {
-				w.ledger.await(place(m, row, s.ID))
+			err := queue.InOrder(ctx, queue.Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) based {
+				w.ledger.Await(place(m, row, s.ID))
 				paths, err := m.bases(ctx, row, s.ID)
 				return based{s.ID, paths, err}
 			}, func(b based) error {
@@ -52,7 +53,7 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 					if err := m.went(ctx, b.subscription, b.err); err != nil {
 						return err
 					}
-					w.ledger.answered(place(m, row, b.subscription))
+					w.ledger.Answered(place(m, row, b.subscription))
 					return nil // the next look has no such list
 				}
 				if b.err != nil {
@@ -103,7 +104,7 @@ func (s Scope) source() string {
 func (w *Walk) listAt(m *manager, row *Type, subscription, path string) list {
 	l := list{row: row, manager: m, subscription: subscription, path: path}
 	l.version, l.offered = m.choose(row, subscription, "")
-	w.ledger.await(l.place())
+	w.ledger.Await(l.place())
 	return l
 }
 
@@ -191,9 +192,9 @@ func (w *Walk) collection(ctx context.Context, f fetched) error {
 
 // asked settles a list, and the place that it is one of.
 func (w *Walk) asked(l list) {
-	w.ledger.answered(l.place())
+	w.ledger.Answered(l.place())
 	if l.row.Scope != InParent && l.parent == "" {
-		w.ledger.answered(place(l.manager, l.row, l.subscription))
+		w.ledger.Answered(place(l.manager, l.row, l.subscription))
 	}
 }
 
@@ -237,7 +238,7 @@ func (r *reading) turnOver(w *Walk, f fetched, next int) {
 		return
 	}
 	if r.elements > 0 && r.new == 0 {
-		w.ledger.await(fmt.Sprintf("%s page %d (it has nothing new)", f.place(), r.page))
+		w.ledger.Await(fmt.Sprintf("%s page %d (it has nothing new)", f.place(), r.page))
 	}
 	r.page, r.elements, r.new = next, 0, 0
 }

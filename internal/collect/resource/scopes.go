@@ -10,6 +10,7 @@ import (
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/fault"
 )
 
@@ -26,7 +27,7 @@ func (w *Walk) atResources(ctx context.Context, row *Type) error {
 		}
 		for _, s := range m.subscriptions {
 			here := place(m, row, s.ID) + " at resources"
-			w.ledger.await(here)
+			w.ledger.Await(here)
 			if !w.checks(checkResources) {
 				continue
 			}
@@ -50,7 +51,7 @@ func (w *Walk) atResources(ctx context.Context, row *Type) error {
 				}
 				left, skipped = left-asked, skipped+int64(len(page.Items)-asked)
 			}
-			w.ledger.answered(here)
+			w.ledger.Answered(here)
 		}
 	}
 	if skipped > 0 {
@@ -65,7 +66,7 @@ func (w *Walk) atEach(ctx context.Context, m *manager, row *Type, subscription s
 	items := page.Items[:min(len(page.Items), most)]
 	lists := func(yield func(list, error) bool) {
 		for _, item := range items {
-			id := PathOf(stringOf(item, "id"))
+			id := PathOf(jsondoc.Text(item, "id"))
 			if id == "" {
 				yield(list{}, fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id", m.client.Host()))
 				return
@@ -85,11 +86,11 @@ func (w *Walk) atEach(ctx context.Context, m *manager, row *Type, subscription s
 func (w *Walk) unknownChildren(endpoint azure.Endpoint, fullType string) {
 	at := string(endpoint) + " children of " + fullType
 	if w.unknownTypes[fullType] == 0 {
-		w.ledger.await(at)
+		w.ledger.Await(at)
 	}
 	w.unknownTypes[fullType]++
 	if w.checks(checkChildren) {
-		w.ledger.answered(at)
+		w.ledger.Answered(at)
 	}
 }
 
@@ -159,7 +160,7 @@ func (w *Walk) groupsNamed(ctx context.Context) error {
 			return err
 		}
 		if !listed {
-			w.ledger.await(at + " (a resource group that no list names)")
+			w.ledger.Await(at + " (a resource group that no list names)")
 			continue
 		}
 		w.Gap(backup.Gap{Code: GapLate, Object: group, Reason: "The group came when the capture was at its end: what lists of resources name in it was captured, and what only its own lists name was not."})
@@ -181,7 +182,7 @@ func (w *Walk) settleUp(ctx context.Context) error {
 			return err
 		}
 		if there {
-			w.ledger.await(string(c.manager.client.Endpoint()) + " " + c.container + " (said to be gone, and there)")
+			w.ledger.Await(string(c.manager.client.Endpoint()) + " " + c.container + " (said to be gone, and there)")
 		}
 	}
 	return w.balance()

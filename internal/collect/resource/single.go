@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/collect/resource/jsondoc"
 )
 
 // ErrAnswer is in the chain of faults for answers that are not what was asked for.
@@ -30,10 +31,10 @@ func unlike(body []byte, path string, byID bool) error {
 	if !document.IsObject() {
 		return errors.New("it is no object")
 	}
-	id := memberOf(document, "id")
+	id := jsondoc.Member(document, "id")
 	if id.Type != gjson.String || id.Str == "" {
 		switch {
-		case memberOf(document, "error").Exists():
+		case jsondoc.Member(document, "error").Exists():
 			return errors.New("it is an error with the status of a success")
 		case byID:
 			return errors.New("it does not say whose it is")
@@ -64,7 +65,7 @@ func (w *Walk) get(ctx context.Context, m *manager, fullType, id, version string
 	if err != nil {
 		return Resource{}, err
 	}
-	if own := stringOf(answer.Body, "id"); azure.SameID(own, id) {
+	if own := jsondoc.Text(answer.Body, "id"); azure.SameID(own, id) {
 		id = own // in the letters that its creator chose
 	}
 	return Resource{Endpoint: m.client.Endpoint(), Type: fullType, ID: id, Version: version, Document: answer.Body, read: true}, nil

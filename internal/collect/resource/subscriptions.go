@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/fault"
 )
 
@@ -53,8 +54,8 @@ func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager,
 				return err
 			}
 			for _, item := range page.Items {
-				id := strings.ToLower(stringOf(item, "subscriptionId"))
-				state := stringOf(item, "state")
+				id := strings.ToLower(jsondoc.Text(item, "subscriptionId"))
+				state := jsondoc.Text(item, "state")
 				listed[id] = true
 				if id != "" && !visible[id] && !strings.HasPrefix(state, "Delet") {
 					visible[id] = true

@@ -11,6 +11,8 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/resource/jsondoc"
+	"infrabackup/internal/collect/resource/ledger"
 	"infrabackup/internal/fault"
 )
 
@@ -75,7 +77,7 @@ type Walk struct {
 	parted       map[*Type][]Resource // with contents elsewhere, to be descended to
 	gaps         []backup.Gap
 	gapIndex     map[[2]string]int // by code and object
-	ledger       *ledger
+	ledger       *ledger.Ledger
 	lost         map[key]lost      // what a list names and the stamp does not find
 	claims       []claim           // what is said to be gone
 	unknownTypes map[string]int64  // resources of types that no row knows
@@ -167,10 +169,10 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 		w.changed++
 	}
 	if again && known.endpoint != r.Endpoint {
-		w.ledger.reopen(address(known.endpoint, at.id)) // its document is no more in the part
+		w.ledger.Reopen(address(known.endpoint, at.id)) // its document is no more in the part
 	}
 	known.endpoint = r.Endpoint
-	known.sum, known.round, known.weight = sum, w.round, weightOf(r.Document)
+	known.sum, known.round, known.weight = sum, w.round, jsondoc.Weight(r.Document)
 	w.items[at] = known
 	return true, nil
 }
@@ -179,21 +181,21 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 func (w *Walk) captured(r Resource, x Extras) {
 	own := x.Address
 	if own == "" && r.Endpoint != azure.Vault {
-		own = stringOf(r.Document, "id")
+		own = jsondoc.Text(r.Document, "id")
 		if own == "" && !r.read {
 			own = r.ID // of the few types whose documents have no id
 		}
 	}
 	if own != "" {
-		w.ledger.settle(address(r.Endpoint, own))
+		w.ledger.Settle(address(r.Endpoint, own))
 	}
 }
 
 // Named notes that a list of an endpoint has an element.
-func (w *Walk) Named(endpoint azure.Endpoint, id string) { w.ledger.name(address(endpoint, id)) }
+func (w *Walk) Named(endpoint azure.Endpoint, id string) { w.ledger.Name(address(endpoint, id)) }
 
 // Settled notes that what a list named is accounted for by a gap.
-func (w *Walk) Settled(endpoint azure.Endpoint, id string) { w.ledger.settle(address(endpoint, id)) }
+func (w *Walk) Settled(endpoint azure.Endpoint, id string) { w.ledger.Settle(address(endpoint, id)) }
 
 // Gap notes what is missing. Gaps with the same code and object are added up, and
 // reach the sink when the capture ends. Beyond a limit only their number is kept.

@@ -1,0 +1,32 @@
+package resource
+
+import (
+	"slices"
+	"strings"
+
+	"infrabackup/internal/fault"
+)
+
+// balance is the end of every capture: SOURCE_INCOMPLETE when an entry is open.
+func (w *Walk) balance() error {
+	left := w.ledger.Left()
+	for at, m := range w.items {
+		if m.most > m.weight && !m.confirmed && m.round != vanished {
+			left = append(left, string(at.endpoint)+" "+at.id+" as a fuller document")
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	slices.Sort(left)
+	return fault.Newf(fault.SourceIncomplete, "the stamp named %d addresses that were neither captured nor refused: %s", len(left), clipped(shorten(left)))
+}
+
+// clipped keeps a text that the stamp had a part in short.
+func clipped(text string) string {
+	const most = 600
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
