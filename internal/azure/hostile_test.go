@@ -19,6 +19,7 @@ import (
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/fault"
+	"infrabackup/tests/tier"
 )
 
 // drain reads a list to its end and gives its elements.
@@ -365,9 +366,7 @@ func TestMemory(t *testing.T) {
 		}
 		return true
 	})
-	self, err := os.Executable()
-	require.NoError(t, err)
-	child := exec.CommandContext(t.Context(), self, "-test.run=^TestMemory$", "-test.v")
+	child := exec.CommandContext(t.Context(), tier.PlainTests(t), "-test.run=^TestMemory$", "-test.v")
 	child.Env = append(os.Environ(), hostileChild+"="+config.TenantURL, "AZURE_TEST_CA="+string(config.CACertificates), "GOMEMLIMIT=200MiB")
 	out, err := child.CombinedOutput()
 	require.NoError(t, err, "%s", out)

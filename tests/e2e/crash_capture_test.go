@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -46,7 +44,7 @@ func TestKilledDuringLargeCapture(t *testing.T) {
 	t.Parallel()
 	kills, resources := tier.Size(0, 3, 20), tier.Size(0, manyResources/10, manyResources)
 	cloud := newCloud(t, resources, 0)
-	program := plainTests(t)
+	program := tier.PlainTests(t)
 	random := rand.New(rand.NewPCG(7, uint64(kills)))
 	last := lastBlows(random)
 	began, peak, items := time.Now(), int64(0), int64(0)
@@ -70,23 +68,6 @@ func TestKilledDuringLargeCapture(t *testing.T) {
 	t.Logf("%d kills in %s: every run finished, with one result of %d items; a worker needed at most %d MiB",
 		kills, time.Since(began).Round(time.Second), items, peak>>20)
 	tier.Tried(t, "kills of a worker that captures", int64(kills))
-}
-
-// plainTests is this package's tests without the race detector, which takes several
-// times the memory of what it watches.
-func plainTests(t *testing.T) string {
-	t.Helper()
-	info, ok := debug.ReadBuildInfo()
-	require.True(t, ok)
-	if !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		return os.Args[0]
-	}
-	program := filepath.Join(t.TempDir(), "worker.test")
-	cmd := exec.Command("go", "test", "-c", "-o", program, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
 }
 
 // blow is a moment at which a worker is killed: while an activity is running, and
