@@ -102,6 +102,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	flow.ProbeShare.Register(r, measured(a, flow.ProbeShare.Name, a.ProbeShare))
 	flow.CopyBackups.Register(r, measured(a, flow.CopyBackups.Name, a.CopyBackups))
 	flow.SettleChange.Register(r, measured(a, flow.SettleChange.Name, a.SettleChange))
+	flow.RestoreInForce.Register(r, measured(a, flow.RestoreInForce.Name, a.RestoreSettings))
 	flow.ListBackups.Register(r, measured(a, flow.ListBackups.Name, a.ListBackups))
 	flow.VerifyBackup.Register(r, measured(a, flow.VerifyBackup.Name, a.VerifyBackup))
 	flow.AuditShare.Register(r, measured(a, flow.AuditShare.Name, a.AuditShare))

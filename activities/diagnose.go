@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"time"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/conformance"
 )
@@ -20,6 +22,10 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 	if in.Brief {
 		return out, nil
 	}
+	if in.Settings {
+		a.diagnoseSettings(ctx, &out)
+		return out, nil
+	}
 	for _, service := range a.services() {
 		err := a.collectors[service].Check(ctx)
 		out.Checks = append(out.Checks, checked("source "+string(service), "can be read", err))
@@ -27,22 +33,42 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 	out.Checks = append(out.Checks, checked("spool", "is writable: "+a.Spool.String(), a.Spool.Check()))
 	out.Checks = append(out.Checks, a.diagnoseHost(ctx)...)
 	out.Checks = append(out.Checks, a.diagnoseRetention(ctx))
-	s, err := a.settings(ctx, 0)
-	out.Checks = append(out.Checks, checked("settings", fmt.Sprintf("revision %d is in force", s.Revision), err))
-	if err != nil || !in.Share {
+	if !in.Share {
+		s, err := a.settings(ctx, 0)
+		if none := a.none(ctx); err == nil && fault.CodeOf(none) == fault.SettingsReset {
+			err = none
+		}
+		out.Checks = append(out.Checks, checked(flow.CheckOfSettings, fmt.Sprintf("revision %d is in force", s.Revision), err))
 		return out, nil
 	}
-	store, err := a.stores.get(ctx, s)
-	if err != nil {
-		out.Checks = append(out.Checks, checked("share", "", err))
+	store, s := a.diagnoseSettings(ctx, &out)
+	if store == nil {
 		return out, nil
 	}
 	repo := repository.New(store, a.Instance.Name)
 	out.Checks = append(out.Checks, a.diagnoseSpool(ctx, repo))
-	err = repo.Claim(ctx, s.Controller)
+	err := repo.Claim(ctx, s.Controller)
 	out.Checks = append(out.Checks, checked("controller", "writes here alone: "+s.Controller, err))
 	out.Checks = append(out.Checks, a.diagnoseShare(ctx, store)...)
 	return out, nil
+}
+
+// diagnoseSettings checks that there are settings, and that the share tells of no newer
+// ones; it writes nothing. The store is nil when the share cannot be asked.
+func (a *Activities) diagnoseSettings(ctx context.Context, out *flow.DiagnoseOutput) (share.Store, settings.Settings) {
+	s, err := a.settings(ctx, 0)
+	out.Checks = append(out.Checks, checked(flow.CheckOfSettings, fmt.Sprintf("revision %d is in force", s.Revision), err))
+	if err != nil {
+		return nil, s
+	}
+	store, err := a.stores.get(ctx, s)
+	if err != nil {
+		out.Checks = append(out.Checks, checked("share", "", err))
+		return nil, s
+	}
+	err = a.forward(ctx, repository.New(store, a.Instance.Name), s)
+	out.Checks = append(out.Checks, checked(flow.CheckOfAnchor, "the share tells of no newer settings, and has the ledger that they know", err))
+	return store, s
 }
 
 // leftFor is after how long the folder of another host's diagnosis is nobody's.

@@ -19,13 +19,17 @@ type volume struct {
 	items, bytes int64
 }
 
-// measured wraps an activity: it translates its error for Temporal and records how
-// it went.
-func measured[In, Out any](a *Activities, name string, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+// measured wraps an activity: it refuses input that is none, translates its error for
+// Temporal and records how it went.
+func measured[In flow.Input, Out any](a *Activities, name string, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (Out, error) {
 		began := a.Now()
 		ctx, stop := alive(ctx)
-		out, err := fn(ctx, in)
+		var out Out
+		err := in.Check(a.Instance.Name)
+		if err == nil {
+			out, err = fn(ctx, in)
+		}
 		stop()
 		v := volumeOf(in, out)
 		code := fault.CodeOf(err)

@@ -99,10 +99,7 @@ func (b *book) head(ctx context.Context) (backup.LedgerHead, error) {
 // ledgerHead asks the entity for the head of the ledger on the share of s.
 func (a *Activities) ledgerHead(ctx context.Context, s settings.Settings) (backup.LedgerHead, error) {
 	head, err := flow.GetLedger.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), flow.LedgerQuestion{Share: s.Share.Place()})
-	if err != nil {
-		return head, unanswered("the head of the ledger cannot be read", err)
-	}
-	return head, nil
+	return head, a.entityFault(ctx, "the head of the ledger cannot be read", err)
 }
 
 // whole makes sure that a ledger can be relied on: it has no finding, and it reaches
@@ -125,9 +122,13 @@ func (b *book) whole(ctx context.Context, ledger *repository.Ledger) error {
 // advance tells the entity the new head. SETTINGS_CHANGED when another entry came
 // first.
 func (b *book) advance(ctx context.Context, from, to backup.LedgerHead) error {
-	_, err := flow.AdvanceLedger.Send(ctx, b.activities.Client, flow.SettingsWorkflowID(b.activities.Instance.Name),
-		flow.LedgerAdvance{Share: b.settings.Share.Place(), From: from, To: to})
-	return flowError(err)
+	return b.move(ctx, flow.LedgerAdvance{From: from, To: to})
+}
+
+func (b *book) move(ctx context.Context, in flow.LedgerAdvance) error {
+	in.Share = b.settings.Share.Place()
+	_, err := flow.AdvanceLedger.Send(ctx, b.activities.Client, flow.SettingsWorkflowID(b.activities.Instance.Name), in)
+	return b.activities.entityFault(ctx, "the head of the ledger cannot be told", err)
 }
 
 // enter adds an entry to the ledger. It may be repeated: an entry that an earlier
@@ -144,8 +145,14 @@ func (b *book) enter(ctx context.Context, e backup.LedgerEntry) error {
 	e.Controller, e.At = b.settings.Controller, b.activities.Now().UTC()
 	for range maxAppends {
 		own, err := b.append(ctx, e)
-		if err != nil || own {
+		if err != nil {
 			return err
+		}
+		if own && !b.batch {
+			return b.activities.tellShare(ctx, b.repo, b.settings)
+		}
+		if own {
+			return nil
 		}
 	}
 	return fault.Newf(fault.ShareBusy, "the ledger of %s grows faster than an entry can be made", b.repo)
@@ -185,14 +192,16 @@ func (b *book) tell(ctx context.Context) error {
 		return nil
 	}
 	err := b.advance(ctx, b.told, b.last)
-	if fault.CodeOf(err) != fault.SettingsChanged {
+	if fault.CodeOf(err) == fault.SettingsChanged {
+		var now backup.LedgerHead
+		if now, err = b.head(ctx); err == nil && now.Sequence < b.last.Sequence {
+			err = fault.Newf(fault.SettingsChanged, "the head of the ledger went back to entry %d", now.Sequence)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	now, err := b.head(ctx)
-	if err == nil && now.Sequence < b.last.Sequence {
-		err = fault.Newf(fault.SettingsChanged, "the head of the ledger went back to entry %d", now.Sequence)
-	}
-	return err
+	return b.activities.tellShare(ctx, b.repo, b.settings)
 }
 
 // open makes the ledger of a share that comes in force. With adopt, another
@@ -247,6 +256,9 @@ func (b *book) renew(ctx context.Context, head backup.LedgerHead, signers []byte
 	begun := backup.LedgerEntry{
 		Action: backup.LedgerBegun, By: by, Controller: b.settings.Controller, At: b.activities.Now().UTC(),
 	}
+	if err := b.activities.leaveUntold(ctx, b.repo, b.settings); err != nil {
+		return err
+	}
 	if err := b.repo.RetireLedger(ctx, head); err != nil {
 		return err
 	}
@@ -257,7 +269,7 @@ func (b *book) renew(ctx context.Context, head backup.LedgerHead, signers []byte
 	if err != nil {
 		return err
 	}
-	if err := b.advance(ctx, head, next); err != nil {
+	if err := b.move(ctx, flow.LedgerAdvance{From: head, To: next, Anew: true, By: by}); err != nil {
 		return err
 	}
 	trusted, err := b.activities.adoptionSigners(ctx, signers)

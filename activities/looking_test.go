@@ -2,11 +2,14 @@ package activities
 
 import (
 	"context"
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -18,6 +21,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/dir"
@@ -35,10 +39,30 @@ func (e *entity) QueryWorkflow(_ context.Context, _, _, query string, _ ...any) 
 	return answered{payloads}, err
 }
 
+// trusting are settings of an instance that can be used, and trust a key besides their
+// own.
+func trusting(t *testing.T, instance, public string) settings.Settings {
+	t.Helper()
+	text, err := seal.GenerateSigningKey(rand.Reader)
+	require.NoError(t, err)
+	key, err := seal.ParseSigningKey(text)
+	require.NoError(t, err)
+	_, r, err := seal.GenerateIdentity(false, time.Now())
+	require.NoError(t, err)
+	return settings.Settings{
+		Revision: 1, Instance: backup.Instance{Name: instance}, Controller: "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+		Share:      settings.Share{Path: `\\fs.example.test\s`, Transport: settings.Encrypted},
+		Credential: settings.Credential{Username: "u", Password: secret.NewTransfer(secret.New("p"))},
+		Recipients: []settings.Recipient{{Recipient: backup.Recipient{Kind: r.Kind, Fingerprint: r.Fingerprint}, Text: r.Text}},
+		Signing:    settings.Signing{PrivateKey: secret.NewTransfer(text), Public: key.Public(), Former: []string{public}},
+	}
+}
+
 // DescribeWorkflowExecution implements client.Client.
 func (e *entity) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
 		Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: "run-1"}, Type: &commonpb.WorkflowType{Name: flow.Settings.Name},
+		Status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
 	}}, nil
 }
 
@@ -62,13 +86,17 @@ func TestVerifyBackupAsksTheLedger(t *testing.T) {
 	require.NoError(t, err)
 	keys, err := seal.ParseAllowedSigners(list)
 	require.NoError(t, err)
+	s := trusting(t, instance, keys[0])
+	folder := filepath.Join(t.TempDir(), "share")
+	require.NoError(t, os.CopyFS(folder, os.DirFS(frozen)))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, instance, backup.AllowedSignersFile), allowed(s.Signing.Publics()), 0o600))
 	a := New(Dependencies{
 		Instance: backup.Instance{Name: instance},
 		Client: &entity{answers: map[string]any{
-			flow.GetSettings.Name: settings.Settings{Revision: 1, Signing: settings.Signing{Public: keys[0]}},
+			flow.GetSettings.Name: s,
 			flow.GetLedger.Name:   backup.LedgerHead{},
 		}},
-		OpenStore: func(context.Context, settings.Settings) (share.Store, error) { return dir.Open(frozen) },
+		OpenStore: func(context.Context, settings.Settings) (share.Store, error) { return dir.Open(folder) },
 	})
 	t.Cleanup(func() { require.NoError(t, a.Close()) })
 	var suite testsuite.WorkflowTestSuite

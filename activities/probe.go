@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 )
@@ -56,9 +58,42 @@ func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (o
 		out.Dialect, out.Cipher = described.Describe()
 	}
 	if now.Revision == 0 {
-		return out, nil
+		return out, a.state(s, s, in, &out)
 	}
-	return out, a.compare(ctx, store, now, s, in, &out)
+	if err := a.compare(ctx, store, now, s, in, &out); err != nil {
+		return out, err
+	}
+	return out, a.state(now, s, in, &out)
+}
+
+// state signs what was tried, with the key in force.
+func (a *Activities) state(now, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) error {
+	key, err := seal.ParseSigningKey(now.Signing.PrivateKey.String)
+	if err != nil {
+		return err
+	}
+	probe := settings.Probe{Fingerprint: s.Fingerprint(), Adopt: in.Adopt, NewLedger: in.NewLedger, Copy: in.Copy, At: a.Now().UTC()}
+	if out.Probe != nil {
+		probe.Signers = out.Probe.Signers
+	}
+	probe, err = probe.Sign(key)
+	out.Probe = &probe
+	return err
+}
+
+// found returns the keys that are to be trusted with a ledger that begins anew.
+func (a *Activities) found(ctx context.Context, repo *repository.Repository, in flow.ProbeShareInput) ([]string, error) {
+	trusted, err := a.adoptionSigners(ctx, in.Signers)
+	if err == nil && len(trusted) == 0 {
+		trusted, err = repo.AllowedSigners(ctx)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return seal.ParseAllowedSigners(trusted)
 }
 
 func closed(store share.Store) error {
@@ -82,11 +117,27 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 		if err != nil {
 			return share.Space{}, err
 		}
-		out.Adopted = adoption.Backups
+		out.Adopted, out.Probe = adoption.Backups, &settings.Probe{Signers: adoption.Signers}
+	}
+	if in.Adopt && in.NewLedger {
+		signers, err := a.found(ctx, repo, in)
+		if err != nil {
+			return share.Space{}, err
+		}
+		out.Probe = &settings.Probe{Signers: signers}
 	}
 	if !in.Adopt {
 		if err := repo.Claim(ctx, s.Controller); err != nil {
 			return share.Space{}, err
+		}
+		if s.Base > 0 {
+			st, err := a.standing(ctx, repo, s)
+			if err == nil {
+				err = st.check(repo)
+			}
+			if err != nil {
+				return share.Space{}, err
+			}
 		}
 	}
 	return store.Space(ctx)
@@ -104,7 +155,9 @@ func (a *Activities) compare(ctx context.Context, proposed share.Store, now, s s
 		return nil
 	}
 	same, held, err := a.held(ctx, proposed, now)
-	switch {
+	switch code := fault.CodeOf(err); {
+	case code == fault.SettingsReset, code == fault.SettingsRolledBack:
+		return err
 	case err == nil && same && in.Copy:
 		return fault.Newf(fault.SettingsInvalid, "%s and %s are the same folder under two names, so there is nothing to copy", s.Share.Path, now.Share.Path)
 	case err != nil && !in.Copy && ctx.Err() == nil:
@@ -125,7 +178,15 @@ func (a *Activities) held(ctx context.Context, proposed share.Store, now setting
 	if same, err = a.sameFolder(ctx, proposed, store); same || err != nil {
 		return same, 0, err
 	}
-	backups, err = repository.New(store, a.Instance.Name).Count(ctx)
+	repo := repository.New(store, a.Instance.Name)
+	st, err := a.standing(ctx, repo, now)
+	if err == nil {
+		err = st.check(repo)
+	}
+	if err != nil {
+		return false, 0, err
+	}
+	backups, err = repo.Count(ctx)
 	return false, backups, err
 }
 
@@ -133,8 +194,14 @@ func (a *Activities) held(ctx context.Context, proposed share.Store, now setting
 // proposed revision, compares every byte there, and lets the ledger go on. It may be
 // repeated: what is there already is compared and kept.
 func (a *Activities) CopyBackups(ctx context.Context, in flow.CopyBackupsInput) (flow.CopyBackupsOutput, error) {
+	if err := a.probed(ctx, in.Revision, in.Probe, in.Probe != nil && in.Probe.Adopt, in.Probe != nil && in.Probe.NewLedger); err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
 	from, now, err := a.repository(ctx, 0)
 	if err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	if err := a.forward(ctx, from, now); err != nil {
 		return flow.CopyBackupsOutput{}, err
 	}
 	to, next, err := a.repository(ctx, in.Revision)

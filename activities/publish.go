@@ -21,6 +21,9 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 		return flow.PublishBackupOutput{}, err
 	}
 	startHeart(ctx, "", flow.PhaseReadBack, 0)
+	if err := a.forward(ctx, repo, s); err != nil {
+		return flow.PublishBackupOutput{}, err
+	}
 	b, err := a.book(ctx, repo, s)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
@@ -87,6 +90,9 @@ func (a *Activities) DiscardBackup(ctx context.Context, in flow.DiscardBackupInp
 func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (backup.Overview, error) {
 	repo, s, err := a.repository(ctx, 0)
 	if err != nil {
+		return backup.Overview{}, err
+	}
+	if err := a.forward(ctx, repo, s); err != nil {
 		return backup.Overview{}, err
 	}
 	signers, err := a.trusted(ctx, s)

@@ -12,11 +12,13 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/seal"
 )
 
 // ReplaceKeys puts new key files into finished backups and enters each into the
 // ledger. What an earlier attempt has done is found as it should be and passed over.
-// The service cannot open what it writes here.
+// The service cannot open what it writes here: it makes sure that it is a key file for the
+// recipients in force, as far as that can be seen from outside.
 func (a *Activities) ReplaceKeys(ctx context.Context, in flow.RewrapInput) (flow.RewrapOutput, error) {
 	r, err := a.replacing(ctx, in.Revision, in.RequestedBy)
 	if err != nil {
@@ -70,6 +72,7 @@ type replacing struct {
 	book       *book
 	ledger     *repository.Ledger
 	recipients []backup.Recipient
+	to         []seal.Recipient // the same
 	by         string
 
 	mu      sync.Mutex
@@ -86,6 +89,9 @@ func (a *Activities) replacing(ctx context.Context, revision int64, by string) (
 	if s.Revision != revision {
 		return nil, fault.Newf(fault.SettingsChanged, "the key files were made for revision %d, and revision %d is in force", revision, s.Revision)
 	}
+	if err := a.forward(ctx, repo, s); err != nil {
+		return nil, err
+	}
 	b, err := a.book(ctx, repo, s)
 	if err != nil {
 		return nil, err
@@ -100,12 +106,23 @@ func (a *Activities) replacing(ctx context.Context, revision int64, by string) (
 	if err := b.whole(ctx, ledger); err != nil {
 		return nil, err
 	}
-	return &replacing{book: b, ledger: ledger, entered: map[backup.ID]string{}, recipients: s.PublicRecipients(), by: by}, nil
+	r := &replacing{book: b, ledger: ledger, entered: map[backup.ID]string{}, recipients: s.PublicRecipients(), by: by}
+	for _, one := range s.Recipients {
+		to, err := seal.ParseRecipient(one.Text)
+		if err != nil {
+			return nil, err
+		}
+		r.to = append(r.to, to)
+	}
+	return r, nil
 }
 
 // key replaces one. Its entry is made when the new files lie beside the old ones, so
 // that the ledger knows the new state before the share shows any of it.
 func (r *replacing) key(ctx context.Context, key flow.WrappedKey) (flow.ReplacedBackup, error) {
+	if err := seal.CheckKeyFile(key.KeyAge, r.to); err != nil {
+		return flow.ReplacedBackup{}, err
+	}
 	known, _ := r.ledger.State(key.BackupID)
 	folder, err := r.book.repo.Folder(ctx, key.BackupID)
 	if err != nil {

@@ -2,9 +2,9 @@ package activities
 
 import (
 	"context"
-	"errors"
+	"time"
 
-	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -14,30 +14,34 @@ import (
 	"infrabackup/internal/settings"
 )
 
-// settings reads a revision from the entity; 0 is the one in force.
+// settings reads a revision from the entity; 0 is the one in force. What it answers is
+// checked, and not believed: that the settings are this instance's, and that what they say
+// of keys is true of them.
 func (a *Activities) settings(ctx context.Context, revision int64) (settings.Settings, error) {
 	s, err := flow.GetSettings.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), flow.SettingsChoice{Revision: revision})
-	var missing *serviceerror.NotFound
 	switch {
-	case errors.As(err, &missing):
-		return s, fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", a.Instance.Name)
 	case err != nil:
-		return s, unanswered("the settings cannot be read", err)
+		return s, a.entityFault(ctx, "the settings cannot be read", err)
 	case s.Revision == 0 && revision == 0:
-		return s, fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", a.Instance.Name)
+		return s, a.none(ctx)
 	case s.Revision == 0:
 		return s, fault.Newf(fault.RevisionGone, "revision %d of the settings is no longer held", revision)
+	case revision != 0 && s.Revision != revision:
+		return s, fault.Newf(fault.AnswerRefused, "revision %d of the settings was asked for, and revision %d came", revision, s.Revision)
 	}
-	return s, nil
+	return s, s.Check(a.Instance.Name)
 }
 
-// unanswered gives the error of a question to the entity its code: that of an answer which
-// is not believed, else TEMPORAL_UNREACHABLE.
-func unanswered(what string, err error) error {
-	if f, ok := fault.Of(err); ok {
-		return fault.New(f.Code, what, errors.New(f.Message()))
+// none says why nothing is in force: it never was, or the entity was reset to before.
+func (a *Activities) none(ctx context.Context) error {
+	st, err := flow.GetStanding.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), flow.LedgerQuestion{})
+	switch {
+	case err != nil:
+		return a.entityFault(ctx, "the settings cannot be read", err)
+	case st.Reset:
+		return fault.Newf(fault.SettingsReset, "the settings workflow was reset to an earlier event")
 	}
-	return fault.New(fault.TemporalUnreachable, what, err)
+	return fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", a.Instance.Name)
 }
 
 // repository connects to the share with a revision of the settings.
@@ -60,9 +64,16 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	entity := flow.SettingsWorkflowID(a.Instance.Name)
 	if in.Drop {
 		_, err := flow.DropSettings.Send(ctx, a.Client, entity, flow.SettingsDrop{Revision: in.Revision, Code: in.Code, Message: in.Message})
-		return settings.Summary{}, flowError(err)
+		return settings.Summary{}, a.entityFault(ctx, "the proposal cannot be dropped", err)
+	}
+	if err := a.probed(ctx, in.Revision, in.Probe, in.Adopt, in.NewLedger); err != nil {
+		return settings.Summary{}, err
 	}
 	repo, s, err := a.repository(ctx, in.Revision)
+	if err != nil {
+		return settings.Summary{}, err
+	}
+	before, err := a.before(ctx, s)
 	if err != nil {
 		return settings.Summary{}, err
 	}
@@ -73,19 +84,84 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	if err := b.open(ctx, in); err != nil {
 		return settings.Summary{}, err
 	}
-	application := flow.SettingsApplication{Revision: in.Revision}
+	application := flow.SettingsApplication{Revision: in.Revision, Probe: in.Probe}
 	if application.Signers, err = seal.ParseAllowedSigners(b.signers); err != nil {
 		return settings.Summary{}, fault.New(fault.Internal, "the list of signing keys cannot be read", err)
 	}
 	summary, err := flow.ApplySettings.Send(ctx, a.Client, entity, application)
 	if err != nil {
-		return summary, flowError(err)
+		return summary, a.entityFault(ctx, "the settings cannot be put in force", err)
 	}
 	if err := a.introduce(ctx, s); err != nil {
 		return summary, err
 	}
+	if err := a.tellShare(ctx, repo, s); err != nil {
+		return summary, err
+	}
+	a.tellLeft(ctx, before, s)
 	return summary, repo.WriteInstanceFiles(ctx, seal.AllowedSigners(append(summary.FormerSigners, summary.SigningKey)...))
 }
+
+// probed makes sure, before anything of a proposal is used, that it was tried as it is to
+// come in force. What is in force already was.
+func (a *Activities) probed(ctx context.Context, revision int64, probe *settings.Probe, adopt, newLedger bool) error {
+	s, err := a.settings(ctx, revision)
+	if err != nil {
+		return err
+	}
+	key := s.Signing.Public
+	now, err := a.settings(ctx, 0)
+	switch {
+	case fault.CodeOf(err) == fault.NotEnabled:
+	case err != nil:
+		return err
+	case now.Revision == revision:
+		return nil
+	default:
+		key = now.Signing.Public
+	}
+	if err := probe.Covers(s, key); err != nil {
+		return err
+	}
+	if probe.Adopt != adopt || probe.NewLedger != newLedger {
+		return fault.Newf(fault.SettingsUnprobed, "revision %d of the settings was tried in another way than it is to come in force", revision)
+	}
+	return nil
+}
+
+// before returns the settings that a proposal was made from; the zero value when there
+// were none, or they are no longer held.
+func (a *Activities) before(ctx context.Context, next settings.Settings) (settings.Settings, error) {
+	if next.Base == 0 {
+		return settings.Settings{}, nil
+	}
+	s, err := a.settings(ctx, next.Base)
+	if fault.CodeOf(err) == fault.RevisionGone {
+		return settings.Settings{}, nil
+	}
+	return s, err
+}
+
+// tellLeft tells the share that was in force before, when it is another one, that there
+// are newer settings: set back to before the change, they would find nothing wrong there.
+// A share that does not answer is often the reason for moving, so that is no failure.
+func (a *Activities) tellLeft(ctx context.Context, before, next settings.Settings) {
+	if before.Revision == 0 || before.Share.Place() == next.Share.Place() {
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, leftTime)
+	defer cancel()
+	store, err := a.stores.get(bounded, before)
+	if err == nil {
+		err = a.tellShare(bounded, repository.New(store, a.Instance.Name), before)
+	}
+	if err != nil {
+		activity.GetLogger(ctx).Warn("the share that was left was not told of the change", "share", before.Share.Path, "error", err.Error())
+	}
+}
+
+// leftTime bounds how long a share that was left may take to be told so.
+const leftTime = 20 * time.Second
 
 // introduce lets the signing key that was in force before sign the entry that names its
 // successor. It comes after the successor is in force: an entry for a change that is
@@ -107,12 +183,4 @@ func (a *Activities) introduce(ctx context.Context, next settings.Settings) erro
 		return err
 	}
 	return b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerSigner, Key: next.Signing.Public, By: next.ChangedBy})
-}
-
-// flowError gives an error of the Temporal client its code.
-func flowError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return flow.DecodeFault(err)
 }

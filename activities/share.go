@@ -16,8 +16,8 @@ import (
 	"infrabackup/internal/share"
 )
 
-// CheckShare is the pre-flight of a run: it pins the settings, proves that the share
-// takes everything that a backup needs, compares the free space with the size of
+// CheckShare is the pre-flight of a run: it pins the settings, makes sure that they were
+// not set back, proves that the share takes everything that a backup needs, compares the free space with the size of
 // the newest backup, and makes the folder for the work.
 func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (flow.CheckShareOutput, error) {
 	s, err := a.settings(ctx, 0)
@@ -29,10 +29,16 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 		return flow.CheckShareOutput{}, err
 	}
 	repo := repository.New(store, a.Instance.Name)
+	if err := a.forward(ctx, repo, s); err != nil {
+		return flow.CheckShareOutput{}, err
+	}
 	if err := repo.Probe(ctx, string(in.BackupID)); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
 	if err := repo.Claim(ctx, s.Controller); err != nil {
+		return flow.CheckShareOutput{}, err
+	}
+	if err := a.tellShare(ctx, repo, s); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
 	if err := repo.Begin(ctx, in.BackupID); err != nil {

@@ -16,14 +16,15 @@ import (
 const refusedFor = 30 * time.Second
 
 // stores keeps one open connection to the share for each revision of the settings
-// in use, so that the steps of a run log in once.
+// in use, so that the steps of a run log in once. Revisions are told apart by their
+// fingerprints: settings that were set back can have the number of others.
 type stores struct {
 	open func(context.Context, settings.Settings) (share.Store, error)
 	now  func() time.Time
 
 	mu      sync.Mutex
-	current map[int64]*opening
-	refused map[int64]refusal
+	current map[string]*opening
+	refused map[string]refusal
 }
 
 // opening is a store that is open, or is being opened by the first who asked.
@@ -39,20 +40,20 @@ type refusal struct {
 }
 
 func newStores(open func(context.Context, settings.Settings) (share.Store, error), now func() time.Time) *stores {
-	return &stores{open: open, now: now, current: map[int64]*opening{}, refused: map[int64]refusal{}}
+	return &stores{open: open, now: now, current: map[string]*opening{}, refused: map[string]refusal{}}
 }
 
 // get returns the open store of a revision. It is shared and stays open.
 func (s *stores) get(ctx context.Context, set settings.Settings) (share.Store, error) {
 	s.mu.Lock()
-	if r, ok := s.refused[set.Revision]; ok && s.now().Before(r.until) {
+	if r, ok := s.refused[set.Fingerprint()]; ok && s.now().Before(r.until) {
 		s.mu.Unlock()
 		return nil, r.err
 	}
-	o, ok := s.current[set.Revision]
+	o, ok := s.current[set.Fingerprint()]
 	if !ok {
 		o = &opening{ready: make(chan struct{})}
-		s.current[set.Revision] = o
+		s.current[set.Fingerprint()] = o
 	}
 	s.mu.Unlock()
 	if !ok {
@@ -71,10 +72,10 @@ func (s *stores) dial(ctx context.Context, set settings.Settings, o *opening) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o.err != nil {
-		delete(s.current, set.Revision)
+		delete(s.current, set.Fingerprint())
 		switch fault.CodeOf(o.err) {
 		case fault.ShareAuthFailed, fault.ShareAccountLocked, fault.ShareAccountInvalid:
-			s.refused[set.Revision] = refusal{o.err, s.now().Add(refusedFor)}
+			s.refused[set.Fingerprint()] = refusal{o.err, s.now().Add(refusedFor)}
 		}
 	}
 	close(o.ready)

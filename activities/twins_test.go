@@ -34,8 +34,9 @@ func TestDeleteRefusesWhileTwoFoldersHaveTheID(t *testing.T) {
 	a := New(Dependencies{
 		Instance: backup.Instance{Name: instance},
 		Client: &entity{answers: map[string]any{
-			flow.GetSettings.Name: settings.Settings{Revision: 1, Signing: settings.Signing{Public: keys[0]}},
+			flow.GetSettings.Name: trusting(t, instance, keys[0]),
 			flow.GetLedger.Name:   backup.LedgerHead{},
+			flow.GetStanding.Name: flow.SettingsStanding{},
 		}},
 		OpenStore: func(context.Context, settings.Settings) (share.Store, error) { return dir.Open(folder) },
 	})

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
@@ -54,7 +56,7 @@ The backup goes on when this command ends, also when it is interrupted (Ctrl-C) 
 			if !wait {
 				return a.print(started, func(w *tabwriter.Writer) { line(w, started.BackupID) })
 			}
-			return a.follow(ctx, c, started.RunID)
+			return a.follow(ctx, c, started.RunID, started.BackupID)
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "show progress and wait for the end")
@@ -63,23 +65,32 @@ The backup goes on when this command ends, also when it is interrupted (Ctrl-C) 
 	return cmd
 }
 
-// follow shows a run's progress and then its result.
-func (a *app) follow(ctx context.Context, c controller, runID string) error {
+// follow shows a run's progress and then its result, which has to be that of the backup
+// that the run is known to make: the given one, or else the one that its progress names.
+func (a *app) follow(ctx context.Context, c controller, runID string, id backup.ID) error {
 	show := a.newProgress()
-	err := c.Watch(ctx, runID, show.see)
+	err := c.Watch(ctx, runID, func(p flow.Progress) {
+		if id == "" {
+			id = p.BackupID
+		}
+		show.see(p)
+	})
 	show.end()
 	if err != nil {
 		return err
 	}
-	overview, err := c.Wait(ctx, runID)
+	overview, err := c.Wait(ctx, runID, id)
 	if err != nil {
 		return err
 	}
 	// A run's result is bounded and so without the check of references, which is in the
 	// backup's manifest.
+	// That the share has it is not for the run alone to say.
 	if whole, err := c.Show(ctx, string(overview.BackupID)); err == nil {
 		whole.Foreign = overview.Foreign
 		overview = whole
+	} else if fault.CodeOf(err) == fault.BackupNotFound {
+		return fault.New(fault.AnswerRefused, fmt.Sprintf("run %s ended with %s, and the share has no backup %s", runID, overview.Status, overview.BackupID), err)
 	} else {
 		a.say("Warning: the manifest of the finished backup cannot be shown: %s", err.Error())
 	}
@@ -102,7 +113,7 @@ beginning of one, only if it is that backup that runs.`,
 			if err != nil {
 				return err
 			}
-			return a.follow(ctx, c, runID)
+			return a.follow(ctx, c, runID, "")
 		}),
 	}
 }

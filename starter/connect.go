@@ -22,6 +22,8 @@ import (
 type controller interface {
 	Enable(ctx context.Context, in control.EnableRequest) (settings.Summary, error)
 	Summary(ctx context.Context) (settings.Summary, error)
+	Standing(ctx context.Context) error
+	AdoptSettings(ctx context.Context, older bool, requestedBy string) (flow.AdoptSettingsOutput, error)
 	Settings(ctx context.Context) (settings.Settings, error)
 	History(ctx context.Context) (settings.History, error)
 	Reseal(ctx context.Context, requestedBy string) error
@@ -37,7 +39,7 @@ type controller interface {
 	Running(ctx context.Context) (string, error)
 	Progress(ctx context.Context, runID string) (flow.Progress, error)
 	Watch(ctx context.Context, runID string, see func(flow.Progress)) error
-	Wait(ctx context.Context, runID string) (backup.Overview, error)
+	Wait(ctx context.Context, runID string, id backup.ID) (backup.Overview, error)
 	Cancel(ctx context.Context) error
 	List(ctx context.Context, limit int) (flow.ListOutput, error)
 	Show(ctx context.Context, id string) (backup.Overview, error)

@@ -28,7 +28,7 @@ func (s *shelf) Running(context.Context) (string, error) { return "run", nil }
 
 func (s *shelf) Watch(context.Context, string, func(flow.Progress)) error { return nil }
 
-func (s *shelf) Wait(context.Context, string) (backup.Overview, error) {
+func (s *shelf) Wait(context.Context, string, backup.ID) (backup.Overview, error) {
 	result := s.whole
 	result.Consistency = nil
 	return result, nil

@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 )
@@ -18,14 +20,23 @@ import (
 func (a *app) settingsCommand() *cobra.Command {
 	group := &cobra.Command{Use: "settings", Short: "Look at what is in force, and who changed it", Args: noArgs, RunE: needsCommand}
 	group.AddCommand(&cobra.Command{
-		Use:     "show",
-		Short:   "Show the settings in force, without secrets",
+		Use:   "show",
+		Short: "Show the settings in force, without secrets",
+		Long: `Show the settings in force, without secrets. A worker compares them with what the share
+was told: settings that were set back, whose workflow was ended or reset, are an error
+that says so, and what to do. When the share does not answer they are shown with a
+warning, because they were not compared.`,
 		Example: "  infrabackup settings show -o json",
 		Args:    noArgs,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			summary, err := c.Summary(ctx)
 			if err != nil {
 				return err
+			}
+			if err := c.Standing(ctx); control.SetBack(err) {
+				return err
+			} else if err != nil {
+				a.warn([]string{"the settings were not compared with what the share tells of them: " + fault.As(err).Message()})
 			}
 			return a.printSettings(summary)
 		}),
@@ -60,7 +71,40 @@ settings need the old one.`,
 		}),
 	})
 	group.AddCommand(a.settingsServicesCommand())
+	group.AddCommand(a.settingsAdoptCommand())
 	return group
+}
+
+func (a *app) settingsAdoptCommand() *cobra.Command {
+	var older bool
+	cmd := &cobra.Command{
+		Use:   "adopt [--older]",
+		Short: "Go on with the settings after their workflow was ended, reset or set back",
+		Long: `Go on with the newest settings that Temporal still has: after somebody has ended the
+settings workflow or reset it, or has set the settings back in another way. A worker
+compares them with what the share was told, and nothing is taken over that is older.
+
+When Temporal has no settings any more that are as new as those that the share tells of,
+--older goes on with the newest there are. What was changed since is lost: look at
+"settings show", and make the changes again. When Temporal has none at all, enable
+backups anew with "enable --adopt".
+
+Find out first who did it, and keep that person from writing to the Temporal namespace.`,
+		Example: "  infrabackup settings adopt",
+		Args:    cobra.NoArgs,
+		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
+			out, err := c.AdoptSettings(ctx, older, a.caller())
+			if err != nil {
+				return err
+			}
+			if out.Lost > 0 {
+				a.warn([]string{fmt.Sprintf("the share told of revision %d of the settings; what was changed up to it is lost", out.Lost)})
+			}
+			return a.printSettings(out.Settings)
+		}),
+	}
+	cmd.Flags().BoolVar(&older, "older", false, "go on with older settings than the share tells of, when Temporal has no others")
+	return cmd
 }
 
 // settingsDocument is what -o json prints of settings.

@@ -26,6 +26,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/temporal"
@@ -119,9 +120,15 @@ func TestSettingsOfAnEarlierVersionAreConvertedOnce(t *testing.T) {
 	require.NoError(t, old.Start())
 	_, err = before.ExecuteWorkflow(ctx, options, flow.Settings.Name, flow.SettingsState{Instance: instance})
 	require.NoError(t, err)
-	revision, err := flow.ProposeSettings.Send(ctx, before, id, flow.SettingsProposal{Settings: earlierSettings()})
+	revision, err := flow.ProposeSettings.Send(ctx, before, id, flow.SettingsProposal{Settings: earlierSettings(t, instance)})
 	require.NoError(t, err)
-	_, err = flow.ApplySettings.Send(ctx, before, id, flow.SettingsApplication{Revision: revision})
+	proposed, err := flow.GetSettings.Ask(ctx, before, id, flow.SettingsChoice{Revision: revision})
+	require.NoError(t, err)
+	key, err := seal.ParseSigningKey(proposed.Signing.PrivateKey.String)
+	require.NoError(t, err)
+	probe, err := settings.Probe{Fingerprint: proposed.Fingerprint(), At: time.Now().UTC()}.Sign(key)
+	require.NoError(t, err)
+	_, err = flow.ApplySettings.Send(ctx, before, id, flow.SettingsApplication{Revision: revision, Probe: &probe})
 	require.NoError(t, err)
 	old.Stop()
 
@@ -168,12 +175,20 @@ func TestSettingsOfAnEarlierVersionAreConvertedOnce(t *testing.T) {
 	require.ErrorContains(t, started.Get(ctx, nil), string(fault.PayloadOutdated))
 }
 
-func earlierSettings() settings.Settings {
+func earlierSettings(t *testing.T, instance string) settings.Settings {
+	t.Helper()
+	text, err := seal.GenerateSigningKey(rand.Reader)
+	require.NoError(t, err)
+	key, err := seal.ParseSigningKey(text)
+	require.NoError(t, err)
+	_, r, err := seal.GenerateIdentity(false, time.Now())
+	require.NoError(t, err)
 	return settings.Settings{
-		Instance:   backup.Instance{Name: "local", FQDN: "local.azurestack.test", Region: "local"},
+		Instance:   backup.Instance{Name: instance, FQDN: "local.azurestack.test", Region: "local"},
 		Share:      settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted},
 		Credential: settings.Credential{Username: `CORP\backup`, Password: secret.NewTransfer(secret.New("canary"))},
-		Recipients: []settings.Recipient{{Recipient: backup.Recipient{Kind: "x25519", Fingerprint: "SHA256:x"}, Text: "age1x"}},
-		Signing:    settings.Signing{PrivateKey: secret.NewTransfer(secret.New("pem")), Public: "ssh-ed25519 AAAA"},
+		Recipients: []settings.Recipient{{Recipient: backup.Recipient{Kind: r.Kind, Fingerprint: r.Fingerprint}, Text: r.Text}},
+		Signing:    settings.Signing{PrivateKey: secret.NewTransfer(text), Public: key.Public()},
+		Controller: "c0000000-0000-4000-8000-000000000001",
 	}
 }

@@ -58,7 +58,7 @@ type backupRun struct {
 func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
 	r.enter(ctx, backup.Creating, "checking the share")
 	var err error
-	r.share, err = flow.CheckShare.Run(probingRun(ctx), flow.CheckShareInput{BackupID: r.in.BackupID, IgnoreFreeSpace: r.in.IgnoreFreeSpace})
+	r.share, err = flow.CheckShare.Run(probingRun(ctx), flow.CheckShareInput{Instance: r.in.Instance, BackupID: r.in.BackupID, IgnoreFreeSpace: r.in.IgnoreFreeSpace})
 	if err != nil {
 		return backup.Overview{}, err
 	}

@@ -76,20 +76,22 @@ func (c *settingsChange) run(ctx workflow.Context) (settings.Summary, error) {
 func (c *settingsChange) apply(ctx workflow.Context) (settings.Summary, error) {
 	var err error
 	c.probe, err = flow.ProbeShare.Run(probing(ctx, "write, read back, rename, delete"), flow.ProbeShareInput{
-		Revision: c.in.Revision, Adopt: c.in.Adopt, Signers: c.in.Signers, Copy: c.in.Copy, NewLedger: c.in.NewLedger,
+		Instance: c.in.Instance, Revision: c.in.Revision, Adopt: c.in.Adopt, Signers: c.in.Signers, Copy: c.in.Copy, NewLedger: c.in.NewLedger,
 	})
 	if err != nil {
 		return settings.Summary{}, err
 	}
 	if c.in.Copy {
 		c.tell(ctx, "copying %d backups to the new share", c.probe.Held)
-		c.copied, err = flow.CopyBackups.Run(streaming(ctx, "copy the backups and compare them"), flow.CopyBackupsInput{Revision: c.in.Revision})
+		c.copied, err = flow.CopyBackups.Run(streaming(ctx, "copy the backups and compare them"), flow.CopyBackupsInput{
+			Instance: c.in.Instance, Revision: c.in.Revision, Probe: c.probe.Probe,
+		})
 		if err != nil {
 			return settings.Summary{}, err
 		}
 	}
 	return flow.SettleChange.Run(preparing(ctx, "put the "+c.what+" in force"), flow.SettleChangeInput{
-		Revision: c.in.Revision, Adopt: c.in.Adopt, Signers: c.in.Signers, NewLedger: c.in.NewLedger,
+		Instance: c.in.Instance, Revision: c.in.Revision, Adopt: c.in.Adopt, Signers: c.in.Signers, NewLedger: c.in.NewLedger, Probe: c.probe.Probe,
 	})
 }
 
@@ -100,7 +102,7 @@ func (c *settingsChange) drop(ctx workflow.Context, cause error) {
 	defer cancel()
 	f := flow.DecodeFault(cause)
 	_, err := flow.SettleChange.Run(tidying(ctx, "drop the proposal"), flow.SettleChangeInput{
-		Revision: c.in.Revision, Drop: true, Code: string(f.Code), Message: f.Message(),
+		Instance: c.in.Instance, Revision: c.in.Revision, Drop: true, Code: string(f.Code), Message: f.Message(),
 	})
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("the proposal was not dropped", "revision", c.in.Revision, "error", err)

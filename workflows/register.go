@@ -16,6 +16,7 @@ func Register(r worker.WorkflowRegistry) {
 	flow.ChangeKey.Register(r, ChangeKey)
 	flow.ChangeSigningKey.Register(r, ChangeSigningKey)
 	flow.ChangeServices.Register(r, ChangeServices)
+	flow.AdoptSettings.Register(r, AdoptSettings)
 	flow.Rewrap.Register(r, Rewrap)
 	flow.Reencrypt.Register(r, Reencrypt)
 	flow.List.Register(r, List)

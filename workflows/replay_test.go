@@ -22,6 +22,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 )
 
@@ -181,6 +182,19 @@ func (r *recorder) lookers(w worker.Worker) {
 			_, err := flow.DropSettings.Send(ctx, r.client, "record:settings", flow.SettingsDrop{Revision: in.Revision})
 			return settings.Summary{}, err
 		}
+		proposal, err := flow.GetSettings.Ask(ctx, r.client, "record:settings", flow.SettingsChoice{Revision: in.Revision})
+		if err != nil {
+			return settings.Summary{}, err
+		}
+		key, err := seal.ParseSigningKey(proposal.Signing.PrivateKey.String)
+		if err != nil {
+			return settings.Summary{}, err
+		}
+		probe, err := settings.Probe{Fingerprint: proposal.Fingerprint(), At: time.Now().UTC()}.Sign(key)
+		if err != nil {
+			return settings.Summary{}, err
+		}
+		choice.Probe = &probe
 		return flow.ApplySettings.Send(ctx, r.client, "record:settings", choice)
 	})
 	flow.CopyBackups.Register(w, func(context.Context, flow.CopyBackupsInput) (flow.CopyBackupsOutput, error) {
@@ -236,7 +250,9 @@ func (r *recorder) enable(name, entityName string, refuse bool) {
 		ID: entity, TaskQueue: recordQueue, WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 	}, flow.Settings.Name, flow.SettingsState{Instance: "record"})
 	require.NoError(r.t, err)
-	revision, err := flow.ProposeSettings.Send(r.t.Context(), r.client, entity, flow.SettingsProposal{Settings: validSettings()})
+	first := validSettings()
+	first.Instance.Name = "record"
+	revision, err := flow.ProposeSettings.Send(r.t.Context(), r.client, entity, flow.SettingsProposal{Settings: first})
 	require.NoError(r.t, err)
 	r.one(name, flow.Enable.Name, flow.ChangeSettingsInput{Instance: "record", Revision: revision, RequestedBy: "test"})
 	r.save(entityName, r.client.GetWorkflow(r.t.Context(), entity, ""))

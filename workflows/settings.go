@@ -5,6 +5,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/settings"
@@ -23,7 +24,7 @@ const (
 // instance exists. Updates are validated before they are accepted; a change is
 // proposed first and put in force when the share has been probed with it.
 func Settings(ctx workflow.Context, state flow.SettingsState) (struct{}, error) {
-	e := &settingsEntity{state: state}
+	e := &settingsEntity{state: state, reset: state.Reset || flow.WasReset(ctx)}
 	if err := e.handle(ctx); err != nil {
 		return struct{}{}, err
 	}
@@ -37,14 +38,17 @@ func Settings(ctx workflow.Context, state flow.SettingsState) (struct{}, error) 
 	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
 		return struct{}{}, err
 	}
+	e.state.Reset = e.reset
 	return struct{}{}, flow.Settings.ContinueAsNew(ctx, e.state)
 }
 
 // settingsEntity is the entity's state and its handlers: here those of revisions,
-// in settings_memory.go those of what it remembers besides.
+// in settings_memory.go those of what it remembers besides, and in settings_standing.go
+// those that tell how far it is and let it go on.
 type settingsEntity struct {
 	state  flow.SettingsState
 	reseal bool
+	reset  bool // to an earlier event, and nobody has accepted that
 }
 
 func (e *settingsEntity) handle(ctx workflow.Context) error {
@@ -53,6 +57,8 @@ func (e *settingsEntity) handle(ctx workflow.Context) error {
 		func() error { return flow.SummarySettings.Handle(ctx, e.summary) },
 		func() error { return flow.SettingsHistory.Handle(ctx, e.history) },
 		func() error { return flow.GetLedger.Handle(ctx, e.ledger) },
+		func() error { return flow.GetState.Handle(ctx, e.all) },
+		func() error { return flow.GetStanding.Handle(ctx, e.standing) },
 		func() error { return flow.ProposeSettings.Handle(ctx, e.validateProposal, e.propose) },
 		func() error { return flow.ProposeChange.Handle(ctx, e.validateChange, e.proposeChange) },
 		func() error { return flow.ApplySettings.Handle(ctx, e.validateApply, e.apply) },
@@ -61,6 +67,7 @@ func (e *settingsEntity) handle(ctx workflow.Context) error {
 		func() error { return flow.ChallengeKeys.Handle(ctx, e.validateChallenges, e.challenge) },
 		func() error { return flow.ProveKey.Handle(ctx, e.validateProof, e.prove) },
 		func() error { return flow.Reseal.Handle(ctx, e.validateReseal, e.sealAgain) },
+		func() error { return flow.RestoreSettings.Handle(ctx, e.validateRestoration, e.restore) },
 	} {
 		if err := register(); err != nil {
 			return err
@@ -92,7 +99,7 @@ func (e *settingsEntity) get(in flow.SettingsChoice) (settings.Settings, error) 
 func (e *settingsEntity) summary(struct{}) (settings.Summary, error) {
 	s, _ := e.find(0)
 	out := s.Summary()
-	out.Ledger = e.head(s.Share.Place())
+	out.Ledger, out.Reset = e.head(s.Share.Place()), e.reset
 	for i := range out.Recipients {
 		if k := e.key(out.Recipients[i].Fingerprint); k != nil {
 			out.Recipients[i].Since, out.Recipients[i].ProvenAt, out.Recipients[i].ProvenBy = k.Since, k.ProvenAt, k.ProvenBy
@@ -101,11 +108,28 @@ func (e *settingsEntity) summary(struct{}) (settings.Summary, error) {
 	return out, nil
 }
 
+// validateProposal takes settings for an instance that has none in force; those that are
+// in force are changed part by part. Nothing comes with a proposal that whoever is to
+// find it in the history would not see there.
 func (e *settingsEntity) validateProposal(in flow.SettingsProposal) error {
-	if in.First && e.state.Active != 0 {
-		return flow.EncodeFault(fault.Newf(fault.AlreadyEnabled, "instance %s is enabled already", in.Settings.Instance.Name))
+	s := in.Settings
+	if e.state.Active != 0 {
+		return flow.EncodeFault(fault.Newf(fault.AlreadyEnabled, "instance %s is enabled already", e.state.Instance))
 	}
-	return flow.EncodeFault(in.Settings.Validate())
+	if err := e.unlessReset(); err != nil {
+		return err
+	}
+	if err := s.Check(e.state.Instance); err != nil {
+		return flow.EncodeFault(err)
+	}
+	_, err := backup.ParseID(s.Controller)
+	switch {
+	case err != nil:
+		return flow.EncodeFault(fault.New(fault.SettingsInvalid, "the controller has no ID", err))
+	case s.Base != 0 || len(s.Signing.Former) > 0:
+		return flow.EncodeFault(fault.Newf(fault.SettingsInvalid, "first settings bring neither earlier ones nor former signing keys with them"))
+	}
+	return nil
 }
 
 func (e *settingsEntity) propose(ctx workflow.Context, in flow.SettingsProposal) (int64, error) {
@@ -116,6 +140,9 @@ func (e *settingsEntity) validateChange(in settings.Change) error {
 	now, enabled := e.find(0)
 	if !enabled {
 		return flow.EncodeFault(fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", e.state.Instance))
+	}
+	if err := e.unlessReset(); err != nil {
+		return err
 	}
 	next, err := now.With(in)
 	if err == nil {
@@ -148,6 +175,8 @@ func (e *settingsEntity) add(ctx workflow.Context, s settings.Settings, what str
 	return s.Revision
 }
 
+// validateApply lets a revision come in force only as it was tried: with the probe that
+// was made for it, and with the signing keys that the probe found.
 func (e *settingsEntity) validateApply(in flow.SettingsApplication) error {
 	s, ok := e.find(in.Revision)
 	switch {
@@ -158,7 +187,29 @@ func (e *settingsEntity) validateApply(in flow.SettingsApplication) error {
 	case in.Revision != e.state.Active && s.Base != e.state.Active:
 		return flow.EncodeFault(fault.Newf(fault.SettingsChanged, "the change was made to revision %d, and meanwhile revision %d came in force", s.Base, e.state.Active))
 	}
-	return nil
+	if err := e.unlessReset(); err != nil {
+		return err
+	}
+	if in.Revision == e.state.Active { // again: it brings nothing new
+		return flow.EncodeFault((*settings.Probe)(nil).Allows(s, in.Signers))
+	}
+	err := in.Probe.Covers(s, e.tryingKey(s))
+	if err == nil {
+		err = in.Probe.Allows(s, in.Signers)
+	}
+	if err == nil && len(alsoTrusted(s.Signing, in.Signers)) > settings.MaxFormerSigners {
+		err = fault.Newf(fault.SettingsInvalid, "more than %d former signing keys cannot be kept", settings.MaxFormerSigners)
+	}
+	return flow.EncodeFault(err)
+}
+
+// tryingKey is the public half of the key that signs the probe of a proposal: the one in
+// force, since a proposal can bring one of its own.
+func (e *settingsEntity) tryingKey(proposal settings.Settings) string {
+	if now, enabled := e.find(0); enabled {
+		return now.Signing.Public
+	}
+	return proposal.Signing.Public
 }
 
 // apply is idempotent: an activity that sends it again gets the same answer.
@@ -166,7 +217,12 @@ func (e *settingsEntity) apply(ctx workflow.Context, in flow.SettingsApplication
 	e.state.Active = in.Revision
 	for i := range e.state.Revisions {
 		if s := &e.state.Revisions[i]; s.Revision == in.Revision {
+			before := len(s.Signing.Former)
 			s.Signing.Former = alsoTrusted(s.Signing, in.Signers)
+			if added := s.Signing.Former[before:]; len(added) > 0 {
+				now := workflow.Now(ctx).UTC()
+				e.record(settings.Record{At: now, Kind: settings.KindSigners, By: s.ChangedBy, What: settings.DescribeSigners(added), Revision: s.Revision, Outcome: settings.Applied, SettleAt: now})
+			}
 			e.remember(workflow.Now(ctx).UTC(), s.Recipients)
 		}
 	}
@@ -178,7 +234,7 @@ func (e *settingsEntity) apply(ctx workflow.Context, in flow.SettingsApplication
 func alsoTrusted(s settings.Signing, signers []string) []string {
 	former := slices.Clone(s.Former)
 	for _, public := range signers {
-		if public != s.Public && !slices.Contains(former, public) && len(former) < settings.MaxFormerSigners {
+		if public != s.Public && !slices.Contains(former, public) {
 			former = append(former, public)
 		}
 	}

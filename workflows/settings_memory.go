@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -69,19 +70,23 @@ func (e *settingsEntity) head(share string) backup.LedgerHead {
 }
 
 func (e *settingsEntity) validateAdvance(in flow.LedgerAdvance) error {
-	now := e.head(in.Share)
-	switch {
-	case in.Share == "" || in.To == (backup.LedgerHead{}):
-		return flow.EncodeFault(fault.Newf(fault.SettingsInvalid, "the ledger cannot move to nowhere"))
-	case now != in.To && now != in.From:
+	if err := in.Check(); err != nil {
+		return flow.EncodeFault(err)
+	}
+	if now := e.head(in.Share); now != in.To && now != in.From {
 		return flow.EncodeFault(fault.Newf(fault.SettingsChanged, "the head of the ledger is entry %d, not %d", now.Sequence, in.From.Sequence))
 	}
-	return nil
+	return e.unlessReset()
 }
 
 // advance is idempotent, like apply. The share that was used least recently is
-// forgotten when there are too many.
-func (e *settingsEntity) advance(_ workflow.Context, in flow.LedgerAdvance) (backup.LedgerHead, error) {
+// forgotten when there are too many. That a ledger begins anew stands in the history.
+func (e *settingsEntity) advance(ctx workflow.Context, in flow.LedgerAdvance) (backup.LedgerHead, error) {
+	if before := e.head(in.Share); in.Anew && before != in.To && before.Sequence > 0 {
+		now := workflow.Now(ctx).UTC()
+		what := fmt.Sprintf("the ledger on %s was set aside at entry %d, and another one begun", in.Share, before.Sequence)
+		e.record(settings.Record{At: now, Kind: settings.KindLedger, By: in.By, What: what, Outcome: settings.Applied, SettleAt: now})
+	}
 	e.state.Ledgers = slices.DeleteFunc(slices.Clone(e.state.Ledgers), func(l flow.ShareLedger) bool { return l.Share == in.Share })
 	e.state.Ledgers = append(e.state.Ledgers, flow.ShareLedger{Share: in.Share, Head: in.To})
 	if over := len(e.state.Ledgers) - keptLedgers; over > 0 {

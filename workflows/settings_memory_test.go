@@ -23,10 +23,10 @@ type step = func(env *testsuite.TestWorkflowEnvironment)
 // enabled is the state of an entity with settings in force.
 func enabled() flow.SettingsState {
 	s := validSettings()
-	s.Revision, s.Controller = 1, "c0000000-0000-4000-8000-000000000001"
+	s.Revision = 1
 	return flow.SettingsState{
 		Instance: "local", Active: 1, Last: 1, Revisions: []settings.Settings{s}, Controller: s.Controller,
-		Keys: []flow.KeyState{{Fingerprint: "SHA256:x"}},
+		Keys: []flow.KeyState{{Fingerprint: keys().x.Fingerprint}},
 	}
 }
 
@@ -42,8 +42,7 @@ func ask[Out any](t *testing.T, env *testsuite.TestWorkflowEnvironment, query st
 func TestChangesAreOfOnePart(t *testing.T) {
 	newShare := settings.Share{Path: `\\fs2.example.test\b`, Transport: settings.Signed}
 	credential := settings.Credential{Username: `CORP\other`, Password: secret.NewTransfer(secret.New("other password"))}
-	key := settings.Recipient{Recipient: backup.Recipient{Kind: "x25519", Fingerprint: "SHA256:y"}, Text: "age1y"}
-	signing := settings.Signing{PrivateKey: secret.NewTransfer(secret.New("new pem")), Public: "ssh-ed25519 BBBB"}
+	key, signing, former := keys().y, keys().successor, keys().signing.Public
 	days := 7
 	for name, c := range map[string]struct {
 		change settings.Change
@@ -52,17 +51,17 @@ func TestChangesAreOfOnePart(t *testing.T) {
 	}{
 		"share":       {settings.Change{Kind: settings.KindShare, Share: &newShare}, func(s *settings.Settings) { s.Share = newShare }, `share: \\fs.example.test\AzSBackups -> \\fs2.example.test\b; transport: encrypted -> signed`},
 		"credentials": {settings.Change{Kind: settings.KindCredentials, Credential: &credential}, func(s *settings.Settings) { s.Credential = credential }, `account: CORP\backup -> CORP\other; password: changed`},
-		"key":         {settings.Change{Kind: settings.KindKey, Recipients: []settings.Recipient{key}}, func(s *settings.Settings) { s.Recipients = []settings.Recipient{key} }, "keys: SHA256:x -> SHA256:y"},
+		"key":         {settings.Change{Kind: settings.KindKey, Recipients: []settings.Recipient{key}}, func(s *settings.Settings) { s.Recipients = []settings.Recipient{key} }, "keys: " + keys().x.Fingerprint + " -> " + key.Fingerprint},
 		"days":        {settings.Change{Kind: settings.KindKey, ProofDays: &days}, func(s *settings.Settings) { s.ProofDays = 7 }, "days between proofs: 90 -> 7"},
 		"signing key": {settings.Change{Kind: settings.KindSigningKey, Signing: &signing}, func(s *settings.Settings) {
 			s.Signing = signing
-			s.Signing.Former = []string{"ssh-ed25519 AAAA"}
-		}, "signing key: ssh-ed25519 AAAA -> ssh-ed25519 BBBB"},
+			s.Signing.Former = []string{former}
+		}, "signing key: " + former + " -> " + signing.Public},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.change.By = "anna@host"
 			proposed, propose := update(flow.ProposeChange.Name, c.change)
-			_, apply := update(flow.ApplySettings.Name, flow.SettingsApplication{Revision: 2})
+			_, apply := tried(t, 2, keys().signing, nil)
 			entity(t, enabled(), propose,
 				func(env *testsuite.TestWorkflowEnvironment) {
 					require.Equal(t, int64(1), current(t, env, 0).Revision, "a proposal is not in force")
@@ -82,7 +81,7 @@ func TestChangesAreOfOnePart(t *testing.T) {
 					require.Equal(t, settings.Applied, last.Outcome)
 					require.Equal(t, "anna@host", last.By)
 					require.NotContains(t, fmt.Sprint(last), "other password")
-					require.NotContains(t, fmt.Sprint(last), "pem")
+					require.NotContains(t, fmt.Sprint(last), "PRIVATE KEY")
 				})
 			require.Equal(t, int64(2), proposed.value)
 		})
@@ -116,12 +115,12 @@ func TestChangesAreRefused(t *testing.T) {
 // A change that was made from settings which are no longer in force is refused, so that
 // it does not undo the one that came first.
 func TestTheSecondOfTwoChangesIsRefused(t *testing.T) {
-	days, key := 7, settings.Recipient{Recipient: backup.Recipient{Kind: "x25519", Fingerprint: "SHA256:y"}, Text: "age1y"}
+	days, key := 7, keys().y
 	_, first := update(flow.ProposeChange.Name, settings.Change{ProofDays: &days})
 	_, second := update(flow.ProposeChange.Name, settings.Change{Recipients: []settings.Recipient{key}})
-	applied, one := update(flow.ApplySettings.Name, flow.SettingsApplication{Revision: 2})
-	again, oneAgain := update(flow.ApplySettings.Name, flow.SettingsApplication{Revision: 2})
-	late, two := update(flow.ApplySettings.Name, flow.SettingsApplication{Revision: 3})
+	applied, one := tried(t, 2, keys().signing, nil)
+	again, oneAgain := tried(t, 2, keys().signing, nil)
+	late, two := tried(t, 3, keys().signing, nil)
 	_, drop := update(flow.DropSettings.Name, flow.SettingsDrop{Revision: 3, Code: string(fault.SettingsChanged), Message: "too late"})
 	entity(t, enabled(), first, second, one, oneAgain, two, drop, func(env *testsuite.TestWorkflowEnvironment) {
 		require.Equal(t, 7, current(t, env, 0).ProofDays)
@@ -160,7 +159,7 @@ func TestLedgerMovesFromItsHeadOnly(t *testing.T) {
 }
 
 func TestKeysAreProvenOnce(t *testing.T) {
-	_, challenge := update(flow.ChallengeKeys.Name, flow.KeyChallenges{Digests: map[string]string{"SHA256:x": "d1"}})
+	_, challenge := update(flow.ChallengeKeys.Name, flow.KeyChallenges{Digests: map[string]string{keys().x.Fingerprint: "d1"}})
 	unknown, stranger := update(flow.ChallengeKeys.Name, flow.KeyChallenges{Digests: map[string]string{"SHA256:z": "d1"}})
 	wrong, guess := update(flow.ProveKey.Name, flow.KeyProof{Digest: "d2", By: "eve"})
 	empty, nothing := update(flow.ProveKey.Name, flow.KeyProof{By: "eve"})

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"crypto/rand"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,17 +14,68 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 )
+
+// keys are those of all tests, since what is said of keys is computed from them.
+var keys = sync.OnceValue(func() struct {
+	x, y               settings.Recipient
+	signing, successor settings.Signing
+} {
+	recipient := func() settings.Recipient {
+		_, r, err := seal.GenerateIdentity(false, time.Now())
+		if err != nil {
+			panic(err)
+		}
+		return settings.Recipient{Recipient: backup.Recipient{Kind: r.Kind, Fingerprint: r.Fingerprint}, Text: r.Text}
+	}
+	signing := func() settings.Signing {
+		text, err := seal.GenerateSigningKey(rand.Reader)
+		if err != nil {
+			panic(err)
+		}
+		key, err := seal.ParseSigningKey(text)
+		if err != nil {
+			panic(err)
+		}
+		return settings.Signing{PrivateKey: secret.NewTransfer(text), Public: key.Public()}
+	}
+	return struct {
+		x, y               settings.Recipient
+		signing, successor settings.Signing
+	}{recipient(), recipient(), signing(), signing()}
+})
+
+const testController = "c0000000-0000-4000-8000-000000000001"
 
 func validSettings() settings.Settings {
 	return settings.Settings{
 		Instance:   backup.Instance{Name: "local", FQDN: "local.azurestack.test", Region: "local"},
 		Share:      settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted},
 		Credential: settings.Credential{Username: `CORP\backup`, Password: secret.NewTransfer(secret.New("pw"))},
-		Recipients: []settings.Recipient{{Recipient: backup.Recipient{Kind: "x25519", Fingerprint: "SHA256:x"}, Text: "age1x"}},
-		Signing:    settings.Signing{PrivateKey: secret.NewTransfer(secret.New("pem")), Public: "ssh-ed25519 AAAA"},
+		Recipients: []settings.Recipient{keys().x},
+		Signing:    keys().signing, Controller: testController,
+	}
+}
+
+// tried is the application of a revision that was tried: signed with the key of signing,
+// for what the entity holds under that number when the step comes.
+func tried(t *testing.T, revision int64, signing settings.Signing, edit func(*flow.SettingsApplication)) (*outcome, func(env *testsuite.TestWorkflowEnvironment)) {
+	t.Helper()
+	out := &outcome{}
+	return out, func(env *testsuite.TestWorkflowEnvironment) {
+		key, err := seal.ParseSigningKey(signing.PrivateKey.String)
+		require.NoError(t, err)
+		probe := settings.Probe{Fingerprint: current(t, env, revision).Fingerprint(), At: time.Now().UTC()}
+		in := flow.SettingsApplication{Revision: revision, Probe: &probe}
+		if edit != nil {
+			edit(&in) // before it is signed
+		}
+		probe, err = probe.Sign(key)
+		require.NoError(t, err)
+		env.UpdateWorkflow(flow.ApplySettings.Name, "", out, in)
 	}
 }
 
@@ -68,7 +121,7 @@ func current(t *testing.T, env *testsuite.TestWorkflowEnvironment, revision int6
 
 func TestSettingsAreInForceOnlyWhenApplied(t *testing.T) {
 	proposed, propose := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings(), First: true})
-	applied, apply := update(flow.ApplySettings.Name, flow.SettingsApplication{Revision: 1})
+	applied, apply := tried(t, 1, keys().signing, nil)
 	again, second := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings(), First: true})
 	dropped, drop := update(flow.DropSettings.Name, flow.SettingsDrop{Revision: 1})
 	entity(t, flow.SettingsState{Instance: "local"},
@@ -117,8 +170,9 @@ func TestSettingsKeepTheNewestRevisions(t *testing.T) {
 	first.Revision = 1
 	state.Revisions = []settings.Settings{first}
 	var steps []func(env *testsuite.TestWorkflowEnvironment)
-	for range 2 * keptRevisions {
-		_, propose := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings()})
+	for i := range 2 * keptRevisions {
+		days := i + 1
+		_, propose := update(flow.ProposeChange.Name, settings.Change{ProofDays: &days})
 		steps = append(steps, propose)
 	}
 	steps = append(steps, func(env *testsuite.TestWorkflowEnvironment) {
@@ -131,7 +185,7 @@ func TestSettingsKeepTheNewestRevisions(t *testing.T) {
 
 func TestSettingsContinueAsNew(t *testing.T) {
 	_, propose := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings(), First: true})
-	_, apply := update(flow.ApplySettings.Name, flow.SettingsApplication{Revision: 1})
+	_, apply := tried(t, 1, keys().signing, nil)
 	env := entity(t, flow.SettingsState{Instance: "local"}, propose, apply, func(env *testsuite.TestWorkflowEnvironment) {
 		env.SetContinueAsNewSuggested(true)
 		_, wake := update(flow.DropSettings.Name, flow.SettingsDrop{Revision: 99})

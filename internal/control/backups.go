@@ -33,6 +33,9 @@ func (c *Controller) Start(ctx context.Context, requestedBy string, spoolWait ti
 	if _, err := c.Summary(ctx); err != nil {
 		return Started{}, err
 	}
+	if err := c.Standing(ctx); SetBack(err) {
+		return Started{}, err // whatever else keeps a worker from the share, the run finds and waits for
+	}
 	backupID, err := backup.NewID(rand.Reader)
 	if err != nil {
 		return Started{}, err
@@ -60,13 +63,28 @@ func isRunning(info *workflowpb.WorkflowExecutionInfo) bool {
 }
 
 // Wait waits for a run and returns what came of it. An empty run ID is the newest run.
-// BACKUP_NOT_FOUND when there is no such run.
-func (c *Controller) Wait(ctx context.Context, runID string) (backup.Overview, error) {
-	overview, err := flow.Backup.Attach(ctx, c.client, flow.BackupWorkflowID(c.instance), runID).Get(ctx)
+// BACKUP_NOT_FOUND when there is no such run, ANSWER_REFUSED when it is none of this
+// product's, or made another backup than the one that is given; an empty one is any.
+func (c *Controller) Wait(ctx context.Context, runID string, id backup.ID) (backup.Overview, error) {
+	of := watchedRun{id: flow.BackupWorkflowID(c.instance), runID: runID, kind: flow.Backup.Name}
+	overview, err := flow.Backup.Attach(ctx, c.client, of.id, runID).Get(ctx)
 	if err != nil && ctx.Err() != nil {
 		return overview, stoppedWatching()
 	}
-	return overview, c.runFault(err)
+	if err != nil {
+		return overview, c.runFault(err)
+	}
+	if err := c.own(ctx, of); err != nil {
+		return backup.Overview{}, err
+	}
+	err = named(overview.BackupID)
+	if id != "" {
+		err = about(id, overview.BackupID)
+	}
+	if err != nil {
+		return backup.Overview{}, err
+	}
+	return overview, nil
 }
 
 func stoppedWatching() error {
@@ -100,7 +118,7 @@ func (c *Controller) Cancel(ctx context.Context) error {
 		return c.runFault(err)
 	}
 	run := flow.Backup.Attach(ctx, c.client, id, runID)
-	overview, err := result(ctx, c, run, watchedRun{id: id, runID: runID, what: "stopping the backup"})
+	overview, err := result(ctx, c, run, watchedRun{id: id, runID: runID, kind: flow.Backup.Name, what: "stopping the backup"})
 	if err == nil {
 		return fault.Newf(fault.BackupNotFound, "backup %s ended with %s before it could be stopped", overview.BackupID, overview.Status)
 	}

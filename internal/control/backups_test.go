@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -44,13 +45,13 @@ func TestOneBackupAtATime(t *testing.T) {
 	require.Equal(t, winner.RunID, running)
 
 	release()
-	overview, err := s.Wait(ctx, winner.RunID)
+	overview, err := s.Wait(ctx, winner.RunID, "")
 	require.NoError(t, err)
 	require.Equal(t, winner.BackupID, overview.BackupID)
 	require.Equal(t, "op", overview.RequestedBy)
 	_, err = s.Running(ctx)
 	require.ErrorIs(t, err, fault.BackupNotFound)
-	_, err = s.Wait(ctx, "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
+	_, err = s.Wait(ctx, "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", "")
 	require.ErrorIs(t, err, fault.BackupNotFound)
 }
 
@@ -74,7 +75,7 @@ func TestProgress(t *testing.T) {
 	err = s.Watch(watching, started.RunID, func(flow.Progress) { leave() })
 	require.ErrorIs(t, err, fault.Cancelled)
 	require.Contains(t, err.Error(), "goes on")
-	_, err = s.Wait(watching, started.RunID)
+	_, err = s.Wait(watching, started.RunID, "")
 	require.ErrorIs(t, err, fault.Cancelled)
 	_, err = s.Running(t.Context())
 	require.NoError(t, err)
@@ -82,7 +83,7 @@ func TestProgress(t *testing.T) {
 	var last flow.Progress
 	require.NoError(t, s.Watch(t.Context(), started.RunID, func(p flow.Progress) { last = p; release() }))
 	require.NotEmpty(t, last.Services)
-	overview, err := s.Wait(t.Context(), started.RunID)
+	overview, err := s.Wait(t.Context(), started.RunID, "")
 	require.NoError(t, err)
 	require.Equal(t, backup.Succeeded, overview.Status)
 }
@@ -110,7 +111,7 @@ func TestProgressOfRetries(t *testing.T) {
 	require.Regexp(t, `attempt [23] of CollectAD, after SOURCE_UNREACHABLE: dc1 refused the connection`, p.Services[0].Message)
 	require.Equal(t, flow.PhaseCapture, p.Services[0].Phase)
 	require.Empty(t, p.Services[1].Code)
-	_, err = s.Wait(t.Context(), started.RunID)
+	_, err = s.Wait(t.Context(), started.RunID, "")
 	require.NoError(t, err)
 }
 
@@ -136,7 +137,7 @@ func TestWatchOutlivesTheWorker(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.True(t, waited)
-	_, err = s.Wait(t.Context(), started.RunID)
+	_, err = s.Wait(t.Context(), started.RunID, "")
 	require.NoError(t, err)
 }
 
@@ -195,7 +196,7 @@ func TestListAndShow(t *testing.T) {
 	s.collect = func(context.Context, int32) error { return fault.Newf(fault.SourceAuthFailed, "dc1 refused svc") }
 	failed, err := s.Start(ctx, "op", 0)
 	require.NoError(t, err)
-	_, err = s.Wait(ctx, failed.RunID)
+	_, err = s.Wait(ctx, failed.RunID, "")
 	require.ErrorIs(t, err, fault.SourceAuthFailed)
 	reached, _ := s.block(flow.Heartbeat{})
 	running, err := s.Start(ctx, "op", 0)
@@ -274,4 +275,87 @@ func TestVerifyAndDelete(t *testing.T) {
 	cancel()
 	_, err = s.Verify(ctx, id)
 	require.ErrorIs(t, err, fault.Cancelled)
+}
+
+// TestOneUnreadableRunIsOneLine puts a run under the ID of backups that nobody answers for,
+// and one of another type: the list has a line for each, and everything else.
+func TestOneUnreadableRunIsOneLine(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.patience = shortPatience
+	s.enable()
+	s.collect = func(context.Context, int32) error { return fault.Newf(fault.SourceTLS, "refused") }
+	started, err := s.Start(t.Context(), "op", 0)
+	require.NoError(t, err)
+	_, err = s.Wait(t.Context(), started.RunID, started.BackupID)
+	require.ErrorIs(t, err, fault.SourceTLS)
+	id := flow.BackupWorkflowID(s.instance)
+	for _, name := range []string{flow.Backup.Name, "Another"} {
+		run, err := s.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: "elsewhere-" + s.instance}, name)
+		require.NoError(t, err)
+		require.NoError(t, s.client.TerminateWorkflow(t.Context(), id, run.GetRunID(), "x"))
+	}
+	var listed flow.ListOutput
+	require.Eventually(t, func() bool {
+		listed, err = s.List(t.Context(), 0)
+		require.NoError(t, err)
+		return len(listed.Unreadable) == 2 && len(listed.Backups) == 1
+	}, 30*time.Second, 200*time.Millisecond)
+	require.Equal(t, started.BackupID, listed.Backups[0].BackupID)
+	for _, f := range listed.Unreadable {
+		require.Equal(t, string(fault.AnswerRefused), f.Code)
+		require.Contains(t, f.File, "run ")
+	}
+}
+
+// TestAnswersAreComparedWithTheQuestion lets answers be about other backups.
+func TestAnswersAreComparedWithTheQuestion(t *testing.T) {
+	const asked, other = backup.ID("0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"), backup.ID("0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12")
+	require.NoError(t, about(asked, asked))
+	require.ErrorIs(t, about(asked, other), fault.AnswerRefused)
+	require.ErrorIs(t, about(asked, ""), fault.AnswerRefused)
+	require.NoError(t, named(asked))
+	require.ErrorIs(t, named("../x"), fault.AnswerRefused)
+	keys := []flow.WrappedKey{{BackupID: asked}}
+	require.NoError(t, aboutEach(keys, nil))
+	require.NoError(t, aboutEach(keys, []flow.ReplacedBackup{{BackupID: asked}}))
+	require.ErrorIs(t, aboutEach(keys, []flow.ReplacedBackup{{BackupID: other}}), fault.AnswerRefused)
+	require.ErrorIs(t, aboutEach(keys, []flow.ReplacedBackup{{BackupID: asked}, {BackupID: asked}}), fault.AnswerRefused)
+	c := &Controller{instance: "local"}
+	require.NoError(t, c.ours("A", "A", flow.Queue("local"), "id", "run"))
+	require.ErrorIs(t, c.ours("A", "B", flow.Queue("local"), "id", "run"), fault.AnswerRefused)
+	require.ErrorIs(t, c.ours("A", "A", "elsewhere", "id", "run"), fault.AnswerRefused)
+}
+
+// TestAResultOfAnotherBackupIsRefused waits for a run that ends with another backup's ID.
+func TestAResultOfAnotherBackupIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.enable()
+	started, err := s.Start(t.Context(), "op", 0)
+	require.NoError(t, err)
+	_, err = s.Wait(t.Context(), started.RunID, "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12")
+	require.ErrorIs(t, err, fault.AnswerRefused)
+	_, err = s.Wait(t.Context(), started.RunID, started.BackupID)
+	require.NoError(t, err)
+}
+
+// TestASettingsWorkflowThatHasEndedIsNotInForce ends and deletes the settings workflow.
+func TestASettingsWorkflowThatHasEndedIsNotInForce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	_, err := s.Summary(t.Context())
+	require.ErrorIs(t, err, fault.NotEnabled)
+	s.enable()
+	s.terminate(flow.SettingsWorkflowID(s.instance))
+	for name, ask := range map[string]func() error{
+		"show":    func() error { _, err := s.Summary(t.Context()); return err },
+		"secrets": func() error { _, err := s.Settings(t.Context()); return err },
+		"start":   func() error { _, err := s.Start(t.Context(), "op", 0); return err },
+		"change":  func() error { _, err := s.ChangeSigningKey(t.Context(), "op"); return err },
+		"history": func() error { _, err := s.History(t.Context()); return err },
+		"reseal":  func() error { return s.Reseal(t.Context(), "op") },
+	} {
+		t.Run(name, func(t *testing.T) { require.ErrorIs(t, ask(), fault.SettingsStopped) })
+	}
 }

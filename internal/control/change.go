@@ -90,7 +90,7 @@ func (c *Controller) proposeChange(ctx context.Context, wanted settings.Change) 
 	revision, err := answered(ctx, c, func(ctx context.Context) (int64, error) {
 		return flow.ProposeChange.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), wanted)
 	})
-	return revision, c.fault(err)
+	return revision, c.entityFault(ctx, err)
 }
 
 // change runs the workflow that probes a proposal and puts it in force. When another
@@ -105,9 +105,9 @@ func change[Out any](ctx context.Context, c *Controller, w flow.Workflow[flow.Ch
 		_, dropErr := flow.DropSettings.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.SettingsDrop{
 			Revision: in.Revision, Code: string(f.Code), Message: f.Message(),
 		})
-		return none, errors.Join(refused, c.fault(dropErr))
+		return none, errors.Join(refused, c.entityFault(ctx, dropErr))
 	}
-	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), what: what, see: "infrabackup settings history"})
+	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), kind: w.Name, what: what, see: "infrabackup settings history"})
 }
 
 // History returns who changed what of the settings, and what came of it.
@@ -121,7 +121,7 @@ func (c *Controller) History(ctx context.Context) (settings.History, error) {
 	if history.Records == nil {
 		history.Records = []settings.Record{}
 	}
-	return history, c.fault(err)
+	return history, c.entityFault(ctx, err)
 }
 
 // Reseal lets the settings be written anew, encrypted with the codec key that the
@@ -133,5 +133,5 @@ func (c *Controller) Reseal(ctx context.Context, requestedBy string) error {
 	_, err := answered(ctx, c, func(ctx context.Context) (struct{}, error) {
 		return flow.Reseal.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.ResealInput{By: requestedBy})
 	})
-	return c.fault(err)
+	return c.entityFault(ctx, err)
 }

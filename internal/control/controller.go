@@ -181,7 +181,11 @@ func (c *Controller) running(ctx context.Context, err error, code fault.Code, wh
 	if !errors.As(err, &started) {
 		return c.fault(err)
 	}
-	text := fmt.Sprintf("%s of instance %s runs already: run %s", what, c.instance, started.RunId)
+	run := "run " + started.RunId
+	if code == fault.BackupRunning {
+		run = c.runningBackup(ctx, started.RunId)
+	}
+	text := fmt.Sprintf("%s of instance %s runs already: %s", what, c.instance, run)
 	if d, err := c.client.DescribeWorkflowExecution(ctx, id, started.RunId); err == nil {
 		text += ", started at " + d.GetWorkflowExecutionInfo().GetStartTime().AsTime().UTC().Format(time.RFC3339)
 	}

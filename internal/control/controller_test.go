@@ -199,8 +199,16 @@ func TestOtherCodecKey(t *testing.T) {
 	line, err := codec.GenerateKeyLine("other", rand.Reader)
 	require.NoError(t, err)
 	stranger := s.connect(line)
-	_, err = stranger.Summary(t.Context())
-	require.ErrorIs(t, err, fault.CodecKey)
+	stranger.patience = shortPatience
+	for name, ask := range map[string]func() error{
+		"settings": func() error { _, err := stranger.Summary(t.Context()); return err },
+		"list":     func() error { _, err := stranger.List(t.Context(), 1); return err },
+		"doctor":   func() error { _, err := stranger.Diagnose(t.Context(), false); return err },
+		"change":   func() error { _, err := stranger.ChangeSigningKey(t.Context(), "op"); return err },
+		"start":    func() error { _, err := stranger.Start(t.Context(), "op", 0); return err },
+	} {
+		t.Run(name, func(t *testing.T) { require.ErrorIs(t, ask(), fault.CodecKey) })
+	}
 }
 
 func TestFaults(t *testing.T) {

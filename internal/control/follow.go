@@ -15,6 +15,7 @@ import (
 // watchedRun is a workflow whose result somebody waits for.
 type watchedRun struct {
 	id, runID string
+	kind      string // the workflow's type
 	what      string // what goes on when the caller stops waiting, such as "the deletion"
 	see       string // the command that tells later what came of it, empty when there is none
 	// idle says that nothing is lost when a run that no worker ever took up is
@@ -32,12 +33,16 @@ func follow[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In,
 		var none Out
 		return none, c.fault(err)
 	}
-	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), what: what, idle: true})
+	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), kind: w.Name, what: what, idle: true})
 }
 
 // result waits for a run. It ends early, with NO_WORKER or TEMPORAL_UNREACHABLE, when
 // nobody works on the run any more: Temporal itself would wait for ever.
 func result[Out any](ctx context.Context, c *Controller, run flow.Run[Out], of watchedRun) (Out, error) {
+	if err := c.own(ctx, of); err != nil {
+		var none Out
+		return none, err
+	}
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
 	if see, ok := ctx.Value(observerKey{}).(func(flow.ServiceProgress)); ok {

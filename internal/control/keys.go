@@ -23,10 +23,13 @@ func (c *Controller) Rewrap(ctx context.Context, revision int64, keys []flow.Wra
 		out, err := replace(ctx, c, flow.Rewrap, "the replacement of keys", flow.RewrapInput{
 			Instance: c.instance, Revision: revision, RequestedBy: requestedBy, Keys: batch,
 		})
-		done = append(done, out.Backups...)
+		if err == nil {
+			err = aboutEach(batch, out.Backups)
+		}
 		if err != nil {
 			return done, err
 		}
+		done = append(done, out.Backups...)
 	}
 	return done, nil
 }
@@ -37,9 +40,13 @@ func (c *Controller) Swap(ctx context.Context, revision int64, id backup.ID, sta
 	if err := c.ready(ctx); err != nil {
 		return flow.ReplacedBackup{}, err
 	}
-	return replace(ctx, c, flow.Reencrypt, "the replacement of the backup", flow.ReencryptInput{
+	out, err := replace(ctx, c, flow.Reencrypt, "the replacement of the backup", flow.ReencryptInput{
 		Instance: c.instance, Revision: revision, BackupID: id, RequestedBy: requestedBy, Staged: staged,
 	})
+	if err == nil {
+		err = about(id, out.BackupID)
+	}
+	return out, err
 }
 
 // replace runs a workflow that replaces keys; one of them runs at a time.
@@ -50,7 +57,7 @@ func replace[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In
 		var none Out
 		return none, c.running(ctx, err, fault.RewrapRunning, "a replacement of keys", id)
 	}
-	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), what: what})
+	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), kind: w.Name, what: what})
 }
 
 // Challenge is something that only the holder of a key can answer.
@@ -84,7 +91,7 @@ func (c *Controller) Challenges(ctx context.Context, requestedBy string) ([]Chal
 	_, err = answered(ctx, c, func(ctx context.Context) (struct{}, error) {
 		return flow.ChallengeKeys.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.KeyChallenges{Digests: digests, By: requestedBy})
 	})
-	return all, c.fault(err)
+	return all, c.entityFault(ctx, err)
 }
 
 // Prove takes the answer to a challenge and notes that its key was proven.
@@ -96,5 +103,5 @@ func (c *Controller) Prove(ctx context.Context, answer secret.String, requestedB
 	state, err := answered(ctx, c, func(ctx context.Context) (flow.KeyState, error) {
 		return flow.ProveKey.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.KeyProof{Digest: seal.DigestAnswer(answer), By: requestedBy})
 	})
-	return state, c.fault(err)
+	return state, c.entityFault(ctx, err)
 }

@@ -8,6 +8,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"golang.org/x/sync/errgroup"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -28,10 +29,11 @@ func (c *Controller) List(ctx context.Context, limit int) (flow.ListOutput, erro
 	for _, b := range listed.Backups {
 		known[b.BackupID] = true
 	}
-	runs, err := c.runs(ctx)
+	runs, unreadable, err := c.runs(ctx)
 	if err != nil {
 		return listed, err
 	}
+	listed.Unreadable = append(listed.Unreadable, unreadable...)
 	for _, run := range runs {
 		if !known[run.BackupID] {
 			listed.Backups = append(listed.Backups, run)
@@ -58,7 +60,7 @@ func (c *Controller) Show(ctx context.Context, id string) (backup.Overview, erro
 	if fault.CodeOf(err) != fault.BackupNotFound {
 		return backup.Overview{}, err
 	}
-	runs, runsErr := c.runs(ctx)
+	runs, _, runsErr := c.runs(ctx)
 	if runsErr != nil {
 		return backup.Overview{}, runsErr
 	}
@@ -70,31 +72,71 @@ func (c *Controller) Show(ctx context.Context, id string) (backup.Overview, erro
 	return backup.Overview{}, err
 }
 
-// runs returns the backups that Temporal remembers as running or as failed.
-func (c *Controller) runs(ctx context.Context) ([]backup.Overview, error) {
+// runs returns the backups that Temporal remembers as running or as failed, and the runs
+// that cannot be read, which keep nobody from the others.
+func (c *Controller) runs(ctx context.Context) ([]backup.Overview, []backup.Finding, error) {
 	answer, err := c.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: c.namespace, PageSize: maxRuns, Query: fmt.Sprintf("WorkflowId = %q", flow.BackupWorkflowID(c.instance)),
 	})
 	if err != nil {
-		return nil, c.fault(err)
+		return nil, nil, c.fault(err)
+	}
+	var infos []*workflowpb.WorkflowExecutionInfo
+	for _, info := range answer.GetExecutions() {
+		if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED { // those are on the share, or deleted from it
+			infos = append(infos, info)
+		}
+	}
+	overviews, errs := make([]backup.Overview, len(infos)), make([]error, len(infos))
+	bounded, cancel := context.WithTimeout(ctx, runsPatience*c.patience)
+	defer cancel()
+	var group errgroup.Group
+	group.SetLimit(runsAtOnce)
+	for i, info := range infos {
+		group.Go(func() error {
+			overviews[i], errs[i] = c.remembered(bounded, info)
+			return nil
+		})
+	}
+	_ = group.Wait() // each error is its run's
+	if ctx.Err() != nil {
+		return nil, nil, c.fault(ctx.Err())
 	}
 	var all []backup.Overview
-	for _, info := range answer.GetExecutions() {
-		if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-			continue // on the share, or deleted from it
+	var unreadable []backup.Finding
+	for i, info := range infos {
+		if errs[i] == nil {
+			all = append(all, overviews[i])
+			continue
 		}
-		runID := info.GetExecution().GetRunId()
-		p, err := c.progressOf(ctx, runID)
-		switch fault.CodeOf(err) {
-		case "":
-		case fault.NoWorker, fault.TemporalUnreachable, fault.Cancelled:
-			return nil, err // the next one would not be answered either
-		default:
-			continue // its history, or the code that could read it, is gone
-		}
-		all = append(all, overviewOf(p, info, c.failureOf(ctx, info)))
+		f := fault.As(errs[i])
+		execution := info.GetExecution()
+		unreadable = append(unreadable, backup.Finding{
+			Code: string(f.Code), File: "run " + execution.GetRunId() + " of " + execution.GetWorkflowId(), Message: f.Message(),
+		})
 	}
-	return all, nil
+	return all, unreadable, nil
+}
+
+const (
+	runsAtOnce   = 8 // runs that are asked at once
+	runsPatience = 2 // times the patience of one question, for all of them
+)
+
+// remembered reads one run.
+func (c *Controller) remembered(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) (backup.Overview, error) {
+	runID := info.GetExecution().GetRunId()
+	if err := c.ours(flow.Backup.Name, info.GetType().GetName(), info.GetTaskQueue(), info.GetExecution().GetWorkflowId(), runID); err != nil {
+		return backup.Overview{}, err
+	}
+	p, err := c.progressOf(ctx, runID)
+	if err == nil {
+		err = named(p.BackupID)
+	}
+	if err != nil {
+		return backup.Overview{}, err
+	}
+	return overviewOf(p, info, c.failureOf(ctx, info)), nil
 }
 
 // failureOf returns why a run has ended without a backup, nil while it runs.

@@ -125,10 +125,10 @@ func (c *Controller) Summary(ctx context.Context) (settings.Summary, error) {
 	summary, err := answered(ctx, c, func(ctx context.Context) (settings.Summary, error) {
 		return flow.SummarySettings.Ask(ctx, c.client, flow.SettingsWorkflowID(c.instance), struct{}{})
 	})
-	if err == nil && summary.Revision == 0 {
-		err = fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", c.instance)
+	if err != nil {
+		return summary, c.entityFault(ctx, err)
 	}
-	return summary, c.fault(err)
+	return summary, c.inForce(summary)
 }
 
 // Settings returns what is in force with its secrets, for a caller that reads the
@@ -140,8 +140,11 @@ func (c *Controller) Settings(ctx context.Context) (settings.Settings, error) {
 	s, err := answered(ctx, c, func(ctx context.Context) (settings.Settings, error) {
 		return flow.GetSettings.Ask(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.SettingsChoice{})
 	})
-	if err == nil && s.Revision == 0 {
-		err = fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", c.instance)
+	switch {
+	case err != nil:
+		return s, c.entityFault(ctx, err)
+	case s.Revision == 0:
+		return s, fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", c.instance)
 	}
-	return s, c.fault(err)
+	return s, s.Check(c.instance)
 }

@@ -52,8 +52,25 @@ func (c *Controller) read(ctx context.Context, in flow.ListInput) (flow.ListOutp
 		return flow.ListOutput{}, err
 	}
 	out, err := follow(ctx, c, flow.List, flow.ListWorkflowID(c.instance, request), "reading the share", in)
+	if err != nil {
+		return flow.ListOutput{}, err
+	}
 	if out.Backups == nil {
 		out.Backups = []backup.Overview{}
+	}
+	for _, b := range out.Backups {
+		if err := named(b.BackupID); err != nil {
+			return flow.ListOutput{}, err
+		}
+	}
+	if out.Expected != "" {
+		err = named(out.Expected)
+	}
+	if in.BackupID != "" {
+		if len(out.Backups) != 1 {
+			return flow.ListOutput{}, fault.Newf(fault.AnswerRefused, "backup %s was asked for, and %d came", in.BackupID, len(out.Backups))
+		}
+		err = about(in.BackupID, out.Backups[0].BackupID)
 	}
 	return out, err
 }
@@ -74,8 +91,12 @@ func (c *Controller) Verify(ctx context.Context, id string) (backup.Verdict, err
 	if err := c.ready(ctx); err != nil {
 		return backup.Verdict{}, err
 	}
-	return follow(ctx, c, flow.Verify, flow.VerifyWorkflowID(c.instance, backupID), "the verification",
+	verdict, err := follow(ctx, c, flow.Verify, flow.VerifyWorkflowID(c.instance, backupID), "the verification",
 		flow.VerifyInput{Instance: c.instance, BackupID: backupID})
+	if err == nil {
+		err = about(backupID, verdict.BackupID)
+	}
+	return verdict, err
 }
 
 // VerifyAll checks everything that the instance has on the share, without a key.
@@ -97,9 +118,13 @@ func (c *Controller) Delete(ctx context.Context, id, requestedBy string) (backup
 	if err != nil {
 		return backup.Overview{}, err
 	}
-	return follow(ctx, c, flow.Delete, flow.DeleteWorkflowID(c.instance, backupID), "the deletion", flow.DeleteInput{
+	overview, err := follow(ctx, c, flow.Delete, flow.DeleteWorkflowID(c.instance, backupID), "the deletion", flow.DeleteInput{
 		Instance: c.instance, BackupID: backupID, RequestedBy: requestedBy, Seen: flow.Seen{Revision: now.Revision, Ledger: now.Ledger},
 	})
+	if err == nil {
+		err = about(backupID, overview.BackupID)
+	}
+	return overview, err
 }
 
 func unique() (string, error) {

@@ -48,6 +48,13 @@ const (
 	RevisionGone        Code = "SETTINGS_REVISION"    // revision no longer held
 	SettingsChanged     Code = "SETTINGS_CHANGED"     // another change came first
 	InstanceOccupied    Code = "INSTANCE_OCCUPIED"    // another controller writes to the instance's folder
+	SettingsUnprobed    Code = "SETTINGS_UNPROBED"    // to be put in force without the probe that was made for it
+	SettingsStopped     Code = "SETTINGS_STOPPED"     // the settings entity was terminated, cancelled or has failed
+	SettingsGone        Code = "SETTINGS_GONE"        // the settings entity was deleted, or Temporal lost it
+	SettingsReset       Code = "SETTINGS_RESET"       // the settings entity was reset to an earlier event
+	SettingsRolledBack  Code = "SETTINGS_ROLLED_BACK" // the share tells of newer settings, or of a newer ledger head
+	RequestRefused      Code = "REQUEST_REFUSED"      // input of a workflow or activity that this product does not send
+	AnswerRefused       Code = "ANSWER_REFUSED"       // an answer of a workflow that is not one to the question
 	RewrapRunning       Code = "REWRAP_RUNNING"       // keys are being replaced already
 	BackupNotFound      Code = "BACKUP_NOT_FOUND"     // no such backup on the share
 	ItemNotFound        Code = "ITEM_NOT_FOUND"       // no such item or service in the backup
@@ -144,6 +151,13 @@ var table = map[Code]row{
 	RevisionGone:        {final, ExitFailed, http.StatusConflict, "Start again, so that the newest settings are used."},
 	SettingsChanged:     {final, ExitFailed, http.StatusConflict, "Look at `infrabackup settings show`, then make the change again."},
 	InstanceOccupied:    {final, ExitShare, http.StatusConflict, "Stop the other controller; to take its backups over, use `infrabackup enable --adopt`, or `infrabackup share set SHARE --adopt` where backups are enabled already. For another cloud choose another --instance."},
+	SettingsUnprobed:    {final, ExitFailed, http.StatusConflict, "Make the change again; when nobody of yours has made one, find out who can write to the Temporal namespace."},
+	SettingsStopped:     {final, ExitNotEnabled, http.StatusConflict, "Find out who ended the settings workflow, then let it go on with `infrabackup settings adopt`."},
+	SettingsGone:        {final, ExitNotEnabled, http.StatusConflict, "Find out who deleted the settings workflow, then enable backups anew with `infrabackup enable --adopt`."},
+	SettingsReset:       {final, ExitNotEnabled, http.StatusConflict, "Find out who reset the settings workflow, then take the newest settings over with `infrabackup settings adopt`."},
+	SettingsRolledBack:  {final, ExitNotEnabled, http.StatusConflict, "Find out who set the settings back, then take the newest ones over with `infrabackup settings adopt`."},
+	RequestRefused:      {final, ExitFailed, http.StatusBadRequest, "Use the infrabackup of the workers' version; when the request was not yours, find out who can write to the Temporal namespace."},
+	AnswerRefused:       {final, ExitFailed, http.StatusBadGateway, "Look at the run in the Temporal Web UI, and find out who else can write to the Temporal namespace."},
 	RewrapRunning:       {final, ExitAlreadyRunning, http.StatusConflict, "Wait until the running one has ended, then try again."},
 	BackupNotFound:      {final, ExitNotFound, http.StatusNotFound, "See `infrabackup backup list`."},
 	ItemNotFound:        {final, ExitNotFound, http.StatusNotFound, "List what the backup holds with `infrabackup restore extract --list`."},

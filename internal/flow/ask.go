@@ -67,14 +67,15 @@ func fresh[In any](in sealed[In], want stamp, info *workflow.Info) error {
 	return nil
 }
 
-// Ask sends the query to the newest run of a workflow ID.
+// Ask sends the query to the run of a workflow ID that goes on. A [ClosedError] when the
+// newest has ended: Temporal would let a worker answer from the state at its end.
 func (q Query[In, Out]) Ask(ctx context.Context, c client.Client, workflowID string, in In) (Out, error) {
-	return q.AskRun(ctx, c, workflowID, "", in)
+	return again(ctx, c, workflowID, "", true, func(run string) (Out, error) { return q.once(ctx, c, workflowID, "", run, in) })
 }
 
-// AskRun sends the query to one run; empty is the newest.
+// AskRun sends the query to one run, whether it goes on or has ended; empty is the newest.
 func (q Query[In, Out]) AskRun(ctx context.Context, c client.Client, workflowID, runID string, in In) (Out, error) {
-	return again(ctx, c, workflowID, runID, func(run string) (Out, error) { return q.once(ctx, c, workflowID, runID, run, in) })
+	return again(ctx, c, workflowID, runID, false, func(run string) (Out, error) { return q.once(ctx, c, workflowID, runID, run, in) })
 }
 
 func (q Query[In, Out]) once(ctx context.Context, c client.Client, workflowID, runID, run string, in In) (Out, error) {
@@ -103,17 +104,18 @@ func (q Query[In, Out]) once(ctx context.Context, c client.Client, workflowID, r
 }
 
 // again puts a question to the run that is there, and once more when that has handed
-// over to another one meanwhile, which refuses what was not made for it.
-func again[Out any](ctx context.Context, c client.Client, workflowID, runID string, put func(run string) (Out, error)) (Out, error) {
+// over to another one meanwhile, which refuses what was not made for it. With open, a run
+// that has ended is not asked.
+func again[Out any](ctx context.Context, c client.Client, workflowID, runID string, open bool, put func(run string) (Out, error)) (Out, error) {
 	var none Out
-	run, err := runOf(ctx, c, workflowID, runID)
+	run, err := runOf(ctx, c, workflowID, runID, open)
 	for round := 1; err == nil; round++ {
 		out, putErr := put(run)
 		if fault.CodeOf(putErr) != fault.PayloadRefused || round == rounds {
 			return out, putErr
 		}
 		before := run
-		if run, err = runOf(ctx, c, workflowID, runID); err == nil && run == before {
+		if run, err = runOf(ctx, c, workflowID, runID, open); err == nil && run == before {
 			return out, putErr
 		}
 	}
@@ -122,7 +124,8 @@ func again[Out any](ctx context.Context, c client.Client, workflowID, runID stri
 
 // runOf returns the run that messages to a workflow have to be made for.
 // PAYLOAD_REFUSED when a workflow that is none of this product's runs under the ID.
-func runOf(ctx context.Context, c client.Client, workflowID, runID string) (string, error) {
+// With open, a [ClosedError] when the run has ended.
+func runOf(ctx context.Context, c client.Client, workflowID, runID string, open bool) (string, error) {
 	d, err := c.DescribeWorkflowExecution(ctx, workflowID, runID)
 	if err != nil {
 		return "", err
@@ -131,6 +134,9 @@ func runOf(ctx context.Context, c client.Client, workflowID, runID string) (stri
 	if name := info.GetType().GetName(); !isWorkflow(name) {
 		return "", fault.Newf(fault.PayloadRefused, "%s is a workflow of the type %q, which this product does not have",
 			workflowID, backup.Printable(name, maxShownName))
+	}
+	if status := info.GetStatus(); open && status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return "", &ClosedError{workflowID, status}
 	}
 	return info.GetExecution().GetRunId(), nil
 }
@@ -232,7 +238,7 @@ func (u Update[In, Out]) valid(ctx workflow.Context, in sealed[In]) error {
 
 // Send sends the update and waits until it is done.
 func (u Update[In, Out]) Send(ctx context.Context, c client.Client, workflowID string, in In) (Out, error) {
-	return again(ctx, c, workflowID, "", func(run string) (Out, error) { return u.once(ctx, c, workflowID, run, in) })
+	return again(ctx, c, workflowID, "", true, func(run string) (Out, error) { return u.once(ctx, c, workflowID, run, in) })
 }
 
 func (u Update[In, Out]) once(ctx context.Context, c client.Client, workflowID, run string, in In) (Out, error) {

@@ -98,6 +98,7 @@ func Collect(s backup.Service) Activity[CollectInput, CollectOutput] {
 
 // CheckShareInput asks for the pre-flight check of a run.
 type CheckShareInput struct {
+	Instance        string    `json:"instance,omitempty"` // absent in runs of earlier versions
 	BackupID        backup.ID `json:"backupId"`
 	IgnoreFreeSpace bool      `json:"ignoreFreeSpace,omitempty"`
 }

@@ -22,20 +22,21 @@ func Contract() []Member {
 	settings := []string{Settings.Name}
 	all := []Member{
 		Backup.member(), Settings.member(), Enable.member(), ChangeShare.member(), ChangeCredentials.member(), ChangeKey.member(),
-		ChangeSigningKey.member(), ChangeServices.member(), Rewrap.member(), Reencrypt.member(), List.member(), Verify.member(), VerifyAll.member(),
+		ChangeSigningKey.member(), ChangeServices.member(), AdoptSettings.member(), Rewrap.member(), Reencrypt.member(), List.member(), Verify.member(),
+		VerifyAll.member(),
 		Delete.member(), Diagnose.member(),
 
 		CheckShare.member(), PrepareKey.member(), UploadPart.member(), SealBackup.member(), PublishBackup.member(),
-		ReleaseSpool.member(), DiscardBackup.member(), ProbeShare.member(), CopyBackups.member(), SettleChange.member(),
+		ReleaseSpool.member(), DiscardBackup.member(), ProbeShare.member(), CopyBackups.member(), SettleChange.member(), RestoreInForce.member(),
 		ListBackups.member(), VerifyBackup.member(), AuditShare.member(), ReplaceKeys.member(), SwapBackup.member(),
 		DeleteBackup.member(), DiagnoseHost.member(),
 
 		BackupProgress.member(Backup.Name), GetSettings.member(settings...), SummarySettings.member(settings...),
-		SettingsHistory.member(settings...), GetLedger.member(settings...),
+		SettingsHistory.member(settings...), GetLedger.member(settings...), GetState.member(settings...), GetStanding.member(settings...),
 
 		ProposeSettings.member(settings...), ProposeChange.member(settings...), ApplySettings.member(settings...),
 		DropSettings.member(settings...), AdvanceLedger.member(settings...), ChallengeKeys.member(settings...),
-		ProveKey.member(settings...), Reseal.member(settings...),
+		ProveKey.member(settings...), Reseal.member(settings...), RestoreSettings.member(settings...),
 
 		Begin.member(),
 	}

@@ -21,6 +21,9 @@ type SettingsState struct {
 	History    settings.History    `json:"history"`
 	Ledgers    []ShareLedger       `json:"ledgers"` // one for each share that was ever in force
 	Keys       []KeyState          `json:"keys"`    // of all recipients, present and recent
+	// Reset is set when an operator of Temporal has reset the entity to an earlier event,
+	// until somebody takes the settings over as they are.
+	Reset bool `json:"reset,omitempty"`
 }
 
 // ShareLedger is the head of the ledger on one share.
@@ -50,10 +53,13 @@ var (
 	ChallengeKeys   = Update[KeyChallenges, struct{}]{"challenge-keys"}
 	ProveKey        = Update[KeyProof, KeyState]{"prove-key"}
 	Reseal          = Update[ResealInput, struct{}]{"reseal"}
+	RestoreSettings = Update[SettingsRestoration, settings.Summary]{"restore"}
 	GetSettings     = Query[SettingsChoice, settings.Settings]{"settings"}
 	SummarySettings = Query[struct{}, settings.Summary]{"summary"}
 	SettingsHistory = Query[struct{}, settings.History]{"history"}
 	GetLedger       = Query[LedgerQuestion, backup.LedgerHead]{"ledger"}
+	GetState        = Query[struct{}, SettingsState]{"state"} // all of it, for another run to go on with
+	GetStanding     = Query[LedgerQuestion, SettingsStanding]{"standing"}
 )
 
 // SettingsProposal is a complete set of settings that is not in force yet.
@@ -73,7 +79,22 @@ type SettingsApplication struct {
 	// Signers are public keys that signed what lies on the share already; they are
 	// trusted from now on, as former ones.
 	Signers []string `json:"signers,omitempty"`
+	// Probe states that this very revision was tried, and found these signers.
+	Probe *settings.Probe `json:"probe,omitempty"`
 }
+
+// SettingsRestoration puts what is in force in force again, as a revision behind all that
+// the share tells of: settings that were set back, or whose entity was reset, are gone on
+// with because somebody has looked at them.
+type SettingsRestoration struct {
+	Revision int64  `json:"revision"` // in force, as whoever restores it has seen it
+	Above    int64  `json:"above"`    // newest revision that the share tells of
+	By       string `json:"by"`
+	What     string `json:"what"` // for the history
+}
+
+// MaxRevision bounds the number of a revision that somebody else tells of.
+const MaxRevision = 1 << 40
 
 // SettingsDrop forgets a proposal, with the reason.
 type SettingsDrop struct {
@@ -87,12 +108,25 @@ type LedgerQuestion struct {
 	Share string `json:"share"`
 }
 
+// SettingsStanding is how far the entity is: what the share is compared with.
+type SettingsStanding struct {
+	Revision    int64             `json:"revision"`    // in force, 0 before enable
+	Fingerprint string            `json:"fingerprint"` // of that revision, [settings.Settings.Fingerprint]
+	Controller  string            `json:"controller"`
+	Head        backup.LedgerHead `json:"head"` // of the ledger that was asked for
+	Reset       bool              `json:"reset,omitempty"`
+}
+
 // LedgerAdvance moves the head of a share's ledger. It is refused with
 // SETTINGS_CHANGED unless the head is From, or To already.
+//
+// A head moves forward only, unless the ledger was set aside and begins anew.
 type LedgerAdvance struct {
 	Share string            `json:"share"`
 	From  backup.LedgerHead `json:"from"`
 	To    backup.LedgerHead `json:"to"`
+	Anew  bool              `json:"anew,omitempty"`
+	By    string            `json:"by,omitempty"` // who wanted it anew
 }
 
 // KeyChallenges notes the open challenges, by fingerprint of the key: digests of the
@@ -122,7 +156,25 @@ var (
 	ChangeKey         = Workflow[ChangeSettingsInput, settings.Summary]{"ChangeKeyWorkflow"}
 	ChangeSigningKey  = Workflow[ChangeSettingsInput, settings.Summary]{"ChangeSigningKeyWorkflow"}
 	ChangeServices    = Workflow[ChangeSettingsInput, settings.Summary]{"ChangeServicesWorkflow"}
+	AdoptSettings     = Workflow[AdoptSettingsInput, AdoptSettingsOutput]{"AdoptSettingsWorkflow"}
 )
+
+// AdoptSettingsInput asks a worker to compare what is in force with what the share tells
+// of, and to go on with it.
+type AdoptSettingsInput struct {
+	Instance    string `json:"instance"`
+	RequestedBy string `json:"requestedBy"`
+	// Older goes on with settings also when the share tells of newer ones, which are lost.
+	Older bool `json:"older,omitempty"`
+}
+
+// AdoptSettingsOutput is what is in force afterwards.
+type AdoptSettingsOutput struct {
+	Settings settings.Summary `json:"settings"`
+	// Lost is the newest revision that the share told of when it was newer than what
+	// there was to go on with, else 0.
+	Lost int64 `json:"lost,omitempty"`
+}
 
 // ChangeSettingsInput starts a change of settings. It holds no secret: the values
 // are with the entity already.
@@ -155,12 +207,15 @@ var (
 	ProbeShare   = Activity[ProbeShareInput, ProbeShareOutput]{"ProbeShare"}
 	CopyBackups  = Activity[CopyBackupsInput, CopyBackupsOutput]{"CopyBackups"}
 	SettleChange = Activity[SettleChangeInput, settings.Summary]{"SettleChange"}
+	// RestoreInForce is the one step of [AdoptSettings].
+	RestoreInForce = Activity[AdoptSettingsInput, AdoptSettingsOutput]{"RestoreSettings"}
 )
 
 // ProbeShareInput asks for the whole check of proposed settings: everything that a
 // backup needs from the share, that no other controller writes there, and that the
 // keys can be encrypted to.
 type ProbeShareInput struct {
+	Instance string `json:"instance,omitempty"` // absent in runs of earlier versions
 	Revision int64  `json:"revision"`
 	Adopt    bool   `json:"adopt,omitempty"`
 	Signers  []byte `json:"signers,omitempty"`
@@ -182,12 +237,16 @@ type ProbeShareOutput struct {
 	Held   int            `json:"held"`
 	// Adopted is how many backups were found on the share and will be taken over.
 	Adopted int `json:"adopted,omitempty"`
+	// Probe states what was tried; later steps ask for it.
+	Probe *settings.Probe `json:"probe,omitempty"`
 }
 
 // CopyBackupsInput asks for the copy of all backups from the share in force to that of
 // a proposed revision.
 type CopyBackupsInput struct {
-	Revision int64 `json:"revision"`
+	Instance string          `json:"instance,omitempty"` // absent in runs of earlier versions
+	Revision int64           `json:"revision"`
+	Probe    *settings.Probe `json:"probe,omitempty"`
 }
 
 // CopyBackupsOutput tells what was copied and compared.
@@ -198,6 +257,7 @@ type CopyBackupsOutput struct {
 
 // SettleChangeInput puts a proposal in force, or drops it with the reason.
 type SettleChangeInput struct {
+	Instance string `json:"instance,omitempty"` // absent in runs of earlier versions
 	Revision int64  `json:"revision"`
 	Drop     bool   `json:"drop"`
 	Code     string `json:"code,omitempty"`
@@ -206,4 +266,6 @@ type SettleChangeInput struct {
 	Signers  []byte `json:"signers,omitempty"`
 	// NewLedger sets the ledger that is there aside and begins another; with Adopt.
 	NewLedger bool `json:"newLedger,omitempty"`
+	// Probe states that the proposal was tried; a drop needs none.
+	Probe *settings.Probe `json:"probe,omitempty"`
 }

@@ -75,10 +75,19 @@ type DiagnoseInput struct {
 	Hosts []string `json:"hosts,omitempty"`
 	// Brief asks only which services a worker has sources for.
 	Brief bool `json:"brief,omitempty"`
+	// Settings checks the settings alone: whether they are those in force, and what the
+	// share says of that.
+	Settings bool `json:"settings,omitempty"`
 }
 
 // MaxWorkers bounds how many workers of an instance are asked one by one.
 const MaxWorkers = 32
+
+// Names of checks that others look for in a diagnosis.
+const (
+	CheckOfSettings = "settings" // that the entity answers, with settings that can be used
+	CheckOfAnchor   = "anchor"   // that the share does not tell of newer ones
+)
 
 // DiagnoseOutput is the worker's report.
 type DiagnoseOutput struct {

@@ -67,3 +67,12 @@ func (in *KeyProof) Texts() []*string { return []*string{&in.By} }
 
 // Texts returns the free text.
 func (in *ResealInput) Texts() []*string { return []*string{&in.By} }
+
+// Texts returns the free text.
+func (in *AdoptSettingsInput) Texts() []*string { return []*string{&in.RequestedBy} }
+
+// Texts returns the free text.
+func (in *SettingsRestoration) Texts() []*string { return []*string{&in.By, &in.What} }
+
+// Texts returns the free text.
+func (in *LedgerAdvance) Texts() []*string { return []*string{&in.By} }

@@ -28,8 +28,9 @@ const (
 // it records this operation; unless own, the caller calls again with that head.
 //
 // Whatever else lies in the new entry's place is set aside, so that nobody who can
-// write to the share keeps backups from being entered. LIMIT_EXCEEDED when the ledger
-// is full, SHARE_BUSY when others never leave the place alone.
+// write to the share keeps backups from being entered. LEDGER_ROLLED_BACK and
+// LEDGER_DAMAGED when the entry that head names is not on the share, LIMIT_EXCEEDED when
+// the ledger is full, SHARE_BUSY when others never leave the place alone.
 func (r *Repository) AppendLedger(ctx context.Context, head backup.LedgerHead, e backup.LedgerEntry, key *seal.SigningKey, allowedSigners []byte) (next backup.LedgerHead, own bool, err error) {
 	if done, err := r.entered(ctx, head, e); err != nil || done {
 		return head, done, err
@@ -64,22 +65,12 @@ func (r *Repository) AppendLedger(ctx context.Context, head backup.LedgerHead, e
 	return head, false, fault.Newf(fault.ShareBusy, "%s is taken by others again and again", a.place)
 }
 
-// entered reports whether the entry at head records the operation. One that head does
-// not name is no answer: the audit reports it.
+// entered reports whether the entry at head records the operation. The entry has to be
+// there: nothing is appended to a ledger that was cut, or to a head that no entry has.
 func (r *Repository) entered(ctx context.Context, head backup.LedgerHead, e backup.LedgerEntry) (bool, error) {
-	if head.Sequence == 0 {
-		return false, nil
-	}
-	data, err := r.readEntry(ctx, r.entryPath(head.Sequence))
-	if missing(err) {
-		return false, nil
-	}
-	if err != nil {
+	line, err := r.headEntry(ctx, head)
+	if err != nil || line == nil {
 		return false, err
-	}
-	line, _ := splitEntry(data)
-	if headOf(head.Sequence, line) != head {
-		return false, nil
 	}
 	last, err := backup.DecodeLedgerEntry(line)
 	return err == nil && last.SameOperation(e), nil

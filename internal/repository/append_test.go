@@ -172,7 +172,9 @@ func TestAppendSetsAsideWhatIsNoEntry(t *testing.T) {
 		func() { require.NoError(t, os.WriteFile(place, older, 0o600)) },
 		func() { require.NoError(t, os.Mkdir(place, 0o700)) },
 		func() { forger := stranger; forger.enter(forger.operation(3)) },
-		func() { other := *k; other.head.SHA256 = strings.Repeat("0", 64); other.enter(other.operation(3)) },
+		func() {
+			k.forge(backup.LedgerHead{Sequence: k.head.Sequence, SHA256: strings.Repeat("0", 64)}, k.operation(3))
+		},
 	}
 	for i, put := range puts {
 		put()
@@ -216,8 +218,9 @@ func TestAppendPutsBackAnEntryThatItSetAside(t *testing.T) {
 
 func TestAppendRefuses(t *testing.T) {
 	k := newKeeper(t, 1)
-	full := backup.LedgerHead{Sequence: backup.MaxLedgerEntries, SHA256: strings.Repeat("0", 64)}
-	_, _, err := k.repo.AppendLedger(t.Context(), full, k.operation(1), k.key, k.signers)
+	other := newKeeper(t, 2)
+	full := other.forge(backup.LedgerHead{Sequence: backup.MaxLedgerEntries - 1, SHA256: strings.Repeat("0", 64)}, other.operation(0))
+	_, _, err := other.repo.AppendLedger(t.Context(), full, other.operation(1), other.key, other.signers)
 	require.ErrorIs(t, err, fault.LimitExceeded)
 	_, _, err = k.repo.AppendLedger(t.Context(), k.head, k.operation(1), signingKey(t), k.signers)
 	require.ErrorIs(t, err, fault.KeyInvalid)

@@ -51,7 +51,7 @@ func (r *Repository) look(ctx context.Context, opts AuditOptions) (*look, error)
 // when that is named.
 func (r *Repository) lookAt(ctx context.Context, only backup.ID, opts AuditOptions) (*look, error) {
 	l := &look{owner: r, only: only, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
-	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.readBegun, l.checkBeside, l.checkInstance, l.checkStrangers, l.nameWork} {
+	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.readBegun, l.checkBeside, l.checkInstance, l.checkStrangers, l.checkAnchors, l.nameWork} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}

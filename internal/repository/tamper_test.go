@@ -313,9 +313,7 @@ var tamperings = map[string]tampering{
 	"an entry of another chain": {
 		do: func(s *scene) {
 			s.cut(1)
-			other := *s.keeper
-			other.head = backup.LedgerHead{Sequence: s.head.Sequence - 1, SHA256: strings.Repeat("0", 64)}
-			other.enter(other.entry(backup.LedgerCreated, s.live[4]))
+			s.forge(backup.LedgerHead{Sequence: s.head.Sequence - 1, SHA256: strings.Repeat("0", 64)}, s.entry(backup.LedgerCreated, s.live[4]))
 		},
 		wants: func(s *scene) []want { return []want{{fault.LedgerDamaged, backup.LedgerFile(s.head.Sequence)}} },
 	},

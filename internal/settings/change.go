@@ -23,7 +23,10 @@ const (
 	KindSigningKey  Kind = "signing-key"
 	KindProof       Kind = "proof" // a key's holder answered a challenge
 	KindServices    Kind = "services"
-	KindReseal      Kind = "reseal" // the settings were encrypted with the newest codec key
+	KindReseal      Kind = "reseal"   // the settings were encrypted with the newest codec key
+	KindSigners     Kind = "signers"  // signing keys of what was taken over came to be trusted
+	KindLedger      Kind = "ledger"   // a ledger was set aside, and another one begun
+	KindRestored    Kind = "restored" // settings that had been lost or set back were taken over
 )
 
 // Change names the parts of the settings that somebody wants to replace. What is nil
@@ -103,6 +106,17 @@ func (s Settings) differences(next Settings) []string {
 	note("services", Join(s.Services), Join(next.Services))
 	note("days between proofs", fmt.Sprint(s.Summary().ProofDays), fmt.Sprint(next.Summary().ProofDays))
 	note("signing key", s.Signing.Public, next.Signing.Public)
+	// The key that was in force goes on to be trusted, which is no news.
+	for _, public := range next.Signing.Former {
+		if !slices.Contains(s.Signing.Publics(), public) {
+			all = append(all, "signatures count by: "+public)
+		}
+	}
+	for _, public := range s.Signing.Former {
+		if !slices.Contains(next.Signing.Publics(), public) {
+			all = append(all, "signatures count no more by: "+public)
+		}
+	}
 	return all
 }
 

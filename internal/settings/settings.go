@@ -100,8 +100,9 @@ func (s Settings) PublicRecipients() []backup.Recipient {
 }
 
 // Validate checks form, not reality: whether the share answers is found out by
-// probing it. It returns a SETTINGS_INVALID fault, or the share's own code for a
-// malformed or unsupported path.
+// probing it. What can be computed is computed and not believed: kinds and fingerprints
+// of keys, and the public half of the signing key. It returns a SETTINGS_INVALID fault,
+// or the share's own code for a malformed or unsupported path.
 func (s Settings) Validate() error {
 	if err := backup.ValidateInstanceName(s.Instance.Name); err != nil {
 		return fault.New(fault.SettingsInvalid, "the instance's name was refused", err)
@@ -123,8 +124,8 @@ func (s Settings) Validate() error {
 	}
 	seen := map[string]bool{}
 	for _, r := range s.Recipients {
-		if r.Text == "" || r.Fingerprint == "" || len(r.Text) > maxRecipientText {
-			return fault.Newf(fault.SettingsInvalid, "a recipient is empty or too long")
+		if err := r.validate(); err != nil {
+			return err
 		}
 		if seen[r.Fingerprint] {
 			return fault.Newf(fault.SettingsInvalid, "recipient %s is given twice", r.Fingerprint)
@@ -134,15 +135,10 @@ func (s Settings) Validate() error {
 	if err := validateServices(s.Services); err != nil {
 		return err
 	}
-	switch {
-	case s.Signing.PrivateKey.IsZero() || s.Signing.Public == "":
-		return fault.Newf(fault.SettingsInvalid, "the signing key is missing")
-	case len(s.Signing.Former) > MaxFormerSigners:
-		return fault.Newf(fault.SettingsInvalid, "more than %d former signing keys cannot be kept", MaxFormerSigners)
-	case s.ProofDays < 0 || s.ProofDays > maxProofDays:
+	if s.ProofDays < 0 || s.ProofDays > maxProofDays {
 		return fault.Newf(fault.SettingsInvalid, "a key is to be proven every 1 to %d days, not %d", maxProofDays, s.ProofDays)
 	}
-	return nil
+	return s.Signing.validate()
 }
 
 // validateServices wants services that exist, each once and in the usual order.

@@ -23,6 +23,8 @@ type Summary struct {
 	Ledger        backup.LedgerHead  `json:"ledger"`                  // of the share in force
 	ChangedAt     time.Time          `json:"changedAt"`
 	ChangedBy     string             `json:"changedBy"`
+	// Reset says that the settings workflow was reset to an earlier event.
+	Reset bool `json:"reset,omitempty"`
 }
 
 // RecipientSummary is what a person needs to recognise a key, and when its holder was

@@ -1,0 +1,234 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/settings"
+)
+
+// maxAnchorTries bounds how often others may come first.
+const maxAnchorTries = 8
+
+// standing is how far the settings entity and a share are. The share is read first: it is
+// told only what the entity knows already, so an entity that knows less was set back.
+type standing struct {
+	share  repository.Anchors
+	entity flow.SettingsStanding
+}
+
+// standing compares nothing yet. S names the share; trusted are the keys in force.
+func (a *Activities) standing(ctx context.Context, repo *repository.Repository, s settings.Settings) (standing, error) {
+	var out standing
+	signers, err := a.trusted(ctx, s)
+	if fault.CodeOf(err) == fault.NotEnabled { // the first settings are being put in force
+		signers, err = allowed(s.Signing.Publics()), nil
+	}
+	if err != nil {
+		return out, err
+	}
+	if out.share, err = repo.ReadAnchors(ctx, signers); err != nil {
+		return out, err
+	}
+	if out.share.ClaimsMore() {
+		// Settings that were set back to before a change of the signing key do not know the
+		// key that signs now. Their own key has introduced it in the ledger.
+		introduced, err := repo.Introduced(ctx, signers)
+		if err != nil {
+			return out, err
+		}
+		if len(introduced) > 0 {
+			known, err := seal.ParseAllowedSigners(signers)
+			if err != nil {
+				return out, fault.New(fault.Internal, "the list of signing keys cannot be read", err)
+			}
+			if out.share, err = repo.ReadAnchors(ctx, allowed(known, introduced)); err != nil {
+				return out, err
+			}
+		}
+	}
+	out.entity, err = flow.GetStanding.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), flow.LedgerQuestion{Share: s.Share.Place()})
+	if err != nil {
+		return out, a.entityFault(ctx, "the settings cannot be read", err)
+	}
+	return out, nil
+}
+
+// check says in which way the settings were set back. An anchor of another controller is
+// none of this one's: that it may write here is for controller.json and the ledger to say.
+func (s standing) check(repo *repository.Repository) error {
+	if s.entity.Reset {
+		return fault.Newf(fault.SettingsReset, "the settings workflow was reset to an earlier event; revision %d is in force there", s.entity.Revision)
+	}
+	told, now := s.share.Newest, s.entity
+	switch {
+	case told == nil || told.Controller != now.Controller:
+	case told.Revision > now.Revision:
+		return fault.Newf(fault.SettingsRolledBack, "revision %d of the settings is in force, and %s tells of revision %d", now.Revision, repo, told.Revision)
+	case told.Revision == now.Revision && told.Settings != now.Fingerprint:
+		return fault.Newf(fault.SettingsRolledBack, "revision %d of the settings that is in force is another one than %s tells of", now.Revision, repo)
+	case told.Ledger.Sequence > now.Head.Sequence:
+		return fault.Newf(fault.SettingsRolledBack, "the settings know the ledger up to entry %d, and %s tells of entry %d", now.Head.Sequence, repo, told.Ledger.Sequence)
+	case told.Ledger.Sequence == now.Head.Sequence && told.Ledger != now.Head:
+		return fault.Newf(fault.SettingsRolledBack, "entry %d of the ledger is another one than %s tells of", now.Head.Sequence, repo)
+	}
+	return nil
+}
+
+// anchor is what the share is to be told.
+func (s standing) anchor() backup.Anchor {
+	return backup.Anchor{
+		Generation: s.share.Generation + 1, Controller: s.entity.Controller, Revision: s.entity.Revision,
+		Settings: s.entity.Fingerprint, Ledger: s.entity.Head,
+	}
+}
+
+// forward makes sure, before any work is done, that the settings were not set back, and
+// that the ledger which they know is on the share.
+func (a *Activities) forward(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
+	st, err := a.standing(ctx, repo, s)
+	if err != nil {
+		return err
+	}
+	if err := st.check(repo); err != nil {
+		return err
+	}
+	return repo.HoldsHead(ctx, st.entity.Head)
+}
+
+// tellShare tells the share of s how far settings and ledger are, unless it was told. It
+// comes after the entity knows: what a crash in between leaves untold is caught up with
+// by whoever comes next. A share that was never told anything is told here.
+func (a *Activities) tellShare(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
+	return a.tellOf(ctx, repo, s, func(b backup.Anchor) backup.Anchor { return b })
+}
+
+// tellOf is tellShare of something else than the whole.
+func (a *Activities) tellOf(ctx context.Context, repo *repository.Repository, s settings.Settings, of func(backup.Anchor) backup.Anchor) error {
+	for range maxAnchorTries {
+		st, err := a.standing(ctx, repo, s)
+		if err != nil || st.entity.Revision == 0 {
+			return err
+		}
+		if err := st.check(repo); err != nil {
+			return err
+		}
+		told := of(st.anchor())
+		if st.share.Newest != nil && st.share.Newest.Says(told) {
+			return nil
+		}
+		now, err := a.settings(ctx, 0)
+		if err != nil {
+			return err
+		}
+		key, err := seal.ParseSigningKey(now.Signing.PrivateKey.String)
+		if err != nil {
+			return err
+		}
+		told.At = a.Now()
+		if placed, err := repo.WriteAnchor(ctx, told, key); err != nil || placed {
+			return err
+		}
+	}
+	return fault.Newf(fault.ShareBusy, "%s is told of the settings by others again and again", repo)
+}
+
+// leaveUntold lets a share forget how far its ledger is, before the ledger is set aside
+// and begins anew: a crash behind that must not look as if the settings were set back.
+func (a *Activities) leaveUntold(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
+	return a.tellOf(ctx, repo, s, func(b backup.Anchor) backup.Anchor {
+		b.Ledger = backup.LedgerHead{}
+		return b
+	})
+}
+
+// RestoreSettings compares what is in force with what its share tells of, and goes on with
+// it: settings whose entity was reset, or that the share knows newer ones of, come in
+// force again behind all that, when that is asked for. It may be repeated.
+func (a *Activities) RestoreSettings(ctx context.Context, in flow.AdoptSettingsInput) (flow.AdoptSettingsOutput, error) {
+	var out flow.AdoptSettingsOutput
+	repo, s, err := a.repository(ctx, 0)
+	if err != nil {
+		return out, err
+	}
+	if err := repo.Claim(ctx, s.Controller); err != nil {
+		return out, err
+	}
+	st, err := a.standing(ctx, repo, s)
+	if err != nil {
+		return out, err
+	}
+	checked := st.check(repo)
+	behind := st
+	behind.entity.Reset = false
+	lost := behind.check(repo)
+	if lost != nil && !in.Older {
+		return out, lost
+	}
+	if lost != nil {
+		out.Lost = st.share.Newest.Revision
+	}
+	if checked != nil {
+		if err := a.restore(ctx, repo, s, st, in, out.Lost); err != nil {
+			return out, err
+		}
+	}
+	entity := flow.SettingsWorkflowID(a.Instance.Name)
+	if out.Settings, err = flow.SummarySettings.Ask(ctx, a.Client, entity, struct{}{}); err != nil {
+		return out, a.entityFault(ctx, "the settings cannot be read", err)
+	}
+	now, err := a.settings(ctx, 0)
+	if err != nil {
+		return out, err
+	}
+	if err := repo.HoldsHead(ctx, out.Settings.Ledger); err != nil {
+		return out, err
+	}
+	return out, a.tellShare(ctx, repo, now)
+}
+
+// restore puts the settings in force again, and lets the entity know the ledger up to
+// where the share was told that it is, and no less than that.
+func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s settings.Settings, st standing, in flow.AdoptSettingsInput, lost int64) error {
+	entity := flow.SettingsWorkflowID(a.Instance.Name)
+	what := fmt.Sprintf("the settings of revision %d, whose workflow was reset, were taken over", s.Revision)
+	above := int64(0)
+	if st.share.Newest != nil {
+		above = st.share.Newest.Revision
+	}
+	if lost > 0 {
+		what = fmt.Sprintf("the settings of revision %d were taken over, although the share told of revision %d: changes in between are lost", s.Revision, lost)
+	}
+	_, err := flow.RestoreSettings.Send(ctx, a.Client, entity, flow.SettingsRestoration{Revision: s.Revision, Above: above, By: in.RequestedBy, What: what})
+	if err != nil {
+		return a.entityFault(ctx, "the settings cannot be restored", err)
+	}
+	if st.share.Newest == nil || st.share.Newest.Controller != st.entity.Controller || st.share.Newest.Ledger.Sequence <= st.entity.Head.Sequence {
+		return nil
+	}
+	to := st.share.Newest.Ledger
+	if err := repo.HoldsHead(ctx, to); err != nil {
+		return err
+	}
+	_, err = flow.AdvanceLedger.Send(ctx, a.Client, entity, flow.LedgerAdvance{Share: s.Share.Place(), From: st.entity.Head, To: to})
+	return a.entityFault(ctx, "the head of the ledger cannot be told", err)
+}
+
+// entityFault gives an error of a message to the settings entity its code.
+func (a *Activities) entityFault(ctx context.Context, what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if f := flow.EntityFault(ctx, a.Client, a.Instance.Name, err); f != nil {
+		return f
+	}
+	if f := flow.DecodeFault(err); f.Code != fault.Internal {
+		return f
+	}
+	return fault.New(fault.TemporalUnreachable, what, err)
+}

@@ -1,0 +1,241 @@
+package repository
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+)
+
+// Limits of what is read of files that others may have put there.
+const (
+	maxAnchors     = 64 // files with names of anchors that are looked at, the newest
+	maxAnchorLooks = 3  // a file that was listed may have been removed by whoever wrote a newer one
+)
+
+// Anchors is what a share tells of how far settings and ledger are.
+type Anchors struct {
+	Newest     *backup.Anchor // the newest that is signed by a trusted key, nil without one
+	Generation int64          // the highest number that any file has, believed or not
+	Strange    []StrangeAnchor
+}
+
+// StrangeAnchor is a file with the name of an anchor that cannot be believed.
+type StrangeAnchor struct {
+	File string
+	Why  string
+	// Claims is what it says when it is written as anchors are; nobody vouches for that.
+	Claims *backup.Anchor
+}
+
+// ClaimsMore reports whether a file that cannot be believed claims to be newer than those
+// that can, and would be one but for its signature.
+func (a Anchors) ClaimsMore() bool {
+	for _, s := range a.Strange {
+		if s.Claims != nil && (a.Newest == nil || s.Claims.Generation > a.Newest.Generation) {
+			return true
+		}
+	}
+	return false
+}
+
+// ReadAnchors reads what the share was told. Signers are the trusted keys. A share that
+// was never told anything, because it was written by an earlier version, has none.
+func (r *Repository) ReadAnchors(ctx context.Context, signers []byte) (Anchors, error) {
+	var found Anchors
+	for range maxAnchorLooks {
+		generations, err := r.anchorFiles(ctx)
+		if err != nil {
+			return Anchors{}, err
+		}
+		var again bool
+		if found, again, err = r.readAnchors(ctx, generations, signers); err != nil || !again {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// anchorFiles returns the numbers of the files that are there, newest first.
+func (r *Repository) anchorFiles(ctx context.Context) ([]int64, error) {
+	entries, err := r.store.List(ctx, r.at(backup.StagingDir))
+	if missing(err) || isStrange(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var generations []int64
+	for _, entry := range entries { // sorted by name, so by number
+		if n, err := backup.ParseAnchorFile(entry.Name); err == nil { // a folder of this name takes the number, too
+			generations = append([]int64{n}, generations...)
+		}
+	}
+	return generations, nil
+}
+
+func (r *Repository) readAnchors(ctx context.Context, generations []int64, signers []byte) (found Anchors, again bool, err error) {
+	for i, n := range generations {
+		found.Generation = max(found.Generation, n)
+		if i == maxAnchors {
+			break
+		}
+		name := r.anchorPath(n)
+		data, err := r.read(ctx, name, backup.MaxAnchorBytes)
+		switch {
+		case missing(err):
+			again = true
+			continue
+		case isStrange(err):
+			found.Strange = append(found.Strange, StrangeAnchor{File: name, Why: err.Error()})
+			continue
+		case err != nil:
+			return Anchors{}, false, err
+		}
+		a, err := r.parseAnchor(data, n, signers)
+		if err == nil {
+			found.Newest = &a
+			return found, false, nil // what lies behind it is older
+		}
+		s := StrangeAnchor{File: name, Why: err.Error()}
+		if a.Generation != 0 {
+			s.Claims = &a
+		}
+		found.Strange = append(found.Strange, s)
+	}
+	return found, again, nil
+}
+
+func (r *Repository) anchorPath(generation int64) string {
+	return r.at(backup.StagingDir, backup.AnchorFile(generation))
+}
+
+// parseAnchor reads an anchor that others may have written. With an error, it returns
+// what the anchor claims when it is written as anchors of this place are.
+func (r *Repository) parseAnchor(data []byte, generation int64, signers []byte) (backup.Anchor, error) {
+	line, signature := splitEntry(data)
+	a, err := backup.DecodeAnchor(line)
+	switch {
+	case err != nil:
+		return backup.Anchor{}, err
+	case a.Generation != generation:
+		return backup.Anchor{}, fmt.Errorf("this is anchor %d", a.Generation)
+	case a.Instance != r.instance:
+		return backup.Anchor{}, fmt.Errorf("the anchor belongs to instance %s", a.Instance)
+	}
+	signer, err := seal.VerifySignature(line, signature, signers)
+	if err == nil && signer != a.Signer {
+		err = fmt.Errorf("the anchor names the signing key %s, its signature is by %s", a.Signer, signer)
+	}
+	return a, err
+}
+
+// WriteAnchor tells the share how far settings and ledger are, and then removes what it
+// was told before. Generation is one more than [Anchors].Generation; instance and signer
+// are filled in. It reports false when somebody else wrote this generation meanwhile.
+//
+// It may end at any moment: the new file gets its name when it is complete, and the old
+// ones go afterwards, so that there is always one that was meant.
+func (r *Repository) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal.SigningKey) (bool, error) {
+	a.Instance, a.Signer, a.At = r.instance, key.Fingerprint(), a.At.UTC()
+	line, err := a.Encode()
+	if err != nil {
+		return false, fault.New(fault.Internal, "make an anchor", err)
+	}
+	signature, err := key.Sign(line)
+	if err != nil {
+		return false, err
+	}
+	if err := r.store.MkdirAll(ctx, r.at(backup.StagingDir)); err != nil {
+		return false, err
+	}
+	placed, err := r.placeNew(ctx, r.anchorPath(a.Generation), append(line, signature...))
+	if err != nil || !placed {
+		return false, err
+	}
+	return true, r.clearAnchors(ctx, a.Generation)
+}
+
+// clearAnchors removes the anchors before a generation, and what attempts at them left.
+// What is held open by somebody stays until the next one.
+func (r *Repository) clearAnchors(ctx context.Context, before int64) error {
+	entries, err := r.store.List(ctx, r.at(backup.StagingDir))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		name, _, _ := strings.Cut(entry.Name, partMark)
+		n, err := backup.ParseAnchorFile(name)
+		if err != nil || n >= before || entry.IsDir {
+			continue
+		}
+		if _, err := unlessHeld(r.remove(ctx, r.at(backup.StagingDir, entry.Name))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Introduced returns the keys, beyond the trusted ones, that trusted keys introduce in the
+// ledger: those of controllers and settings that are newer than whoever asks.
+func (r *Repository) Introduced(ctx context.Context, trusted []byte) ([]string, error) {
+	onShare, err := r.AllowedSigners(ctx)
+	if missing(err) || isStrange(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := r.readLedger(ctx, trusted, offers(onShare, trusted), backup.LedgerHead{})
+	if err != nil {
+		return nil, err
+	}
+	return ledger.introduced, nil
+}
+
+// HoldsHead makes sure that the entry that the head names is on the share, as it was
+// written. LEDGER_ROLLED_BACK when it is not there, LEDGER_DAMAGED when another one is. The
+// zero head names none.
+func (r *Repository) HoldsHead(ctx context.Context, head backup.LedgerHead) error {
+	_, err := r.headEntry(ctx, head)
+	return err
+}
+
+// headEntry returns the line of the entry that the head names, nil for the zero head.
+func (r *Repository) headEntry(ctx context.Context, head backup.LedgerHead) ([]byte, error) {
+	if head.Sequence == 0 {
+		return nil, nil
+	}
+	name := r.entryPath(head.Sequence)
+	data, err := r.readEntry(ctx, name)
+	if missing(err) {
+		return nil, fault.Newf(fault.LedgerRolledBack, "the ledger of %s had entry %d, which is not there", r, head.Sequence)
+	}
+	if err != nil {
+		return nil, err
+	}
+	line, _ := splitEntry(data)
+	if headOf(head.Sequence, line) != head {
+		return nil, fault.Newf(fault.LedgerDamaged, "%s is not the entry that was written", name)
+	}
+	return line, nil
+}
+
+// checkAnchors looks for anchors that nobody vouches for: whoever put one there cannot
+// hide or feign anything with it, and should be known.
+func (l *look) checkAnchors(ctx context.Context) error {
+	if l.only != "" || len(l.signers) == 0 {
+		return nil
+	}
+	found, err := l.owner.ReadAnchors(ctx, l.signers)
+	if err != nil {
+		return err
+	}
+	for _, s := range found.Strange {
+		l.found.add(fault.BackupForged, s.File, "this tells of settings, and cannot be believed: %s", s.Why)
+	}
+	return nil
+}
