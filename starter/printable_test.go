@@ -66,6 +66,8 @@ func (o *outside) Summary(context.Context) (settings.Summary, error) {
 	return settings.Summary{Username: odd, ChangedBy: odd, Share: settings.Share{Path: odd}}, o.err
 }
 
+func (o *outside) Standing(context.Context) error { return fault.New(fault.ShareUnreachable, odd, nil) }
+
 func (o *outside) Diagnose(context.Context, bool) (flow.DiagnoseOutput, error) {
 	report := flow.DiagnoseOutput{Host: odd, Version: odd, Checks: []flow.Check{{Name: odd, OK: true, Message: odd}, {Name: odd, Message: odd, Code: odd}}}
 	report.Workers = []flow.DiagnoseOutput{report}
