@@ -141,10 +141,10 @@ func (m *manager) names(ctx context.Context, subscription, fullType string, know
 			return nil, err
 		}
 		for _, item := range page.Items {
+			// The address counts; a name is what people see.
 			name := jsondoc.Text(item, "name")
-			if name == "" {
-				id := PathOf(jsondoc.Text(item, "id"))
-				name = id[strings.LastIndexByte(id, '/')+1:]
+			if rest, ok := cutPrefixFold(PathOf(jsondoc.Text(item, "id")), "/subscriptions/"+subscription+path+"/"); ok && rest != "" && !strings.Contains(rest, "/") {
+				name = rest
 			}
 			if name == "" {
 				return nil, fault.Newf(fault.SourceInvalid, "list /subscriptions/%s%s: an element has no name", subscription, path)
