@@ -170,7 +170,7 @@ var table = map[Code]row{
 	ShareInvalid:        {final, ExitUsage, http.StatusBadRequest, `Give a UNC path such as \\fs.example.com\AzSBackups\folder.`},
 	ShareUnsupported:    {final, ExitShare, http.StatusBadRequest, "Use an SMB 3 share on a file server in the trusted network; Azure Files, blobs and DFS paths are not supported."},
 	ShareNameUnresolved: {retry, ExitShare, http.StatusBadGateway, "Make the file server's name resolvable on every worker host."},
-	ShareUnreachable:    {retry, ExitShare, http.StatusBadGateway, "Check that the file server runs and that port 445 is open outbound from every worker host."},
+	ShareUnreachable:    {retry, ExitShare, http.StatusBadGateway, "Check that the file server runs and that port 445 is open outbound from every worker host; when connections end that stood, look into the server's log."},
 	ShareDialect:        {final, ExitShare, http.StatusBadGateway, "Enable SMB 3.0 or later on the file server (3.1.1 is recommended)."},
 	ShareNotEncrypted:   {final, ExitShare, http.StatusBadGateway, "Require SMB encryption on the server or the share (Windows: Set-SmbShare -EncryptData $true; Samba: smb encrypt = required), or choose --transport signed."},
 	ShareGuest:          {final, ExitShare, http.StatusBadGateway, "Give a real account, and switch off guest mapping on the file server."},

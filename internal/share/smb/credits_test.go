@@ -12,14 +12,18 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/share/smb"
+	"infrabackup/tests/tier"
 )
 
 // Whatever number of credits a server grants at most, everything works on the connections
 // that it began with, also when much is asked for at once and after answers that tell
 // errors. Samba ends a connection on which more are spent than it has granted.
 func TestFewCredits(t *testing.T) {
-	for _, credits := range []int{1024, 128, 64, 16} {
-		for _, transport := range []smb.Transport{smb.Encrypted, smb.Signed} {
+	for _, transport := range []smb.Transport{smb.Encrypted, smb.Signed} {
+		for _, credits := range tier.Size([]int{16}, []int{1024, 128, 64, 16}, []int{8192, 1024, 512, 128, 100, 64, 33, 32, 31, 17, 16}) {
+			if transport == smb.Encrypted && credits > 64 && !tier.Soak() {
+				continue // the rule for others
+			}
 			t.Run(fmt.Sprintf("%d %s", credits, transport), func(t *testing.T) {
 				encrypt := "smb encrypt = required"
 				if transport == smb.Signed {

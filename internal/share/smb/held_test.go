@@ -17,6 +17,7 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/share"
+	"infrabackup/tests/tier"
 )
 
 // holder is another client, of Samba's own, that opens a file or folder and keeps it open
@@ -72,10 +73,7 @@ const (
 // heldFor is how long others keep something open: longer than a refusal that has other
 // reasons is waited for, or a minute.
 func heldFor() time.Duration {
-	if os.Getenv("INFRABACKUP_SOAK") != "" {
-		return time.Minute
-	}
-	return 5 * time.Second
+	return tier.Size(5*time.Second, 5*time.Second, time.Minute)
 }
 
 // Whatever another client keeps open for a while, and however: the call waits, and then
