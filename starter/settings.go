@@ -33,9 +33,12 @@ warning, because they were not compared.`,
 			if err != nil {
 				return err
 			}
-			if err := c.Standing(ctx); control.SetBack(err) {
+			switch err := c.Standing(ctx); {
+			case control.SettingsSetBack(err):
 				return err
-			} else if err != nil {
+			case control.SetBack(err): // what is in force is shown all the same: it tells how far the ledger was
+				a.warn([]string{fault.As(err).Message()})
+			case err != nil:
 				a.warn([]string{"the settings were not compared with what the share tells of them: " + fault.As(err).Message()})
 			}
 			return a.printSettings(summary)

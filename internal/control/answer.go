@@ -115,7 +115,17 @@ func (c *Controller) Standing(ctx context.Context) error {
 // not as far as they were.
 func SetBack(err error) bool {
 	switch fault.CodeOf(err) {
-	case fault.SettingsReset, fault.SettingsRolledBack, fault.SettingsStopped, fault.SettingsGone, fault.LedgerRolledBack, fault.LedgerDamaged:
+	case fault.LedgerRolledBack, fault.LedgerDamaged:
+		return true
+	}
+	return SettingsSetBack(err)
+}
+
+// SettingsSetBack reports whether an error says that the settings are not as far as they
+// were.
+func SettingsSetBack(err error) bool {
+	switch fault.CodeOf(err) {
+	case fault.SettingsReset, fault.SettingsRolledBack, fault.SettingsStopped, fault.SettingsGone:
 		return true
 	}
 	return false

@@ -68,7 +68,7 @@ type victimInput struct {
 
 func victimWorkflow(ctx workflow.Context, in victimInput) ([]fault.Code, error) {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: time.Minute, RetryPolicy: &sdk.RetryPolicy{MaximumAttempts: 1},
+		StartToCloseTimeout: 5 * time.Minute, RetryPolicy: &sdk.RetryPolicy{MaximumAttempts: 1},
 	})
 	var codes []fault.Code
 	for range in.Times {

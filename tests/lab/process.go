@@ -153,15 +153,20 @@ func (d *daemon) stop(ctx context.Context, sig syscall.Signal) error {
 }
 
 // poll asks until the answer is yes or ctx ends.
+//
+// It asks ever less often: smbd starts a process for each connection, and on a busy
+// machine would do nothing else.
 func poll(ctx context.Context, done func() bool) error {
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
+	pause := 50 * time.Millisecond
 	for !done() {
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return ctx.Err()
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		pause = min(2*pause, 2*time.Second)
 	}
 	return nil
 }
@@ -169,7 +174,7 @@ func poll(ctx context.Context, done func() bool) error {
 // listening reports whether something accepts connections at address.
 func listening(address string) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
-		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
+		conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address)
 		if err != nil {
 			return err
 		}
