@@ -22,7 +22,7 @@ func (c *Controller) Diagnose(ctx context.Context, share bool) (flow.DiagnoseOut
 	}
 	summary, err := c.Summary(ctx)
 	switch {
-	case fault.CodeOf(err) == fault.NotEnabled:
+	case fault.CodeOf(err) == fault.NotEnabled, SettingsSetBack(err):
 		return report, nil // which the worker's report says
 	case err != nil:
 		return report, err

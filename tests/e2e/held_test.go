@@ -66,7 +66,7 @@ func TestFilesHeldOpenAtEveryStep(t *testing.T) {
 	t.Parallel()
 	lab.Require(t)
 	files, err := lab.StartFileServer(t.Context(), lab.FileServerOptions{
-		Dir: filepath.Join(t.TempDir(), "fs"), Address: "127.0.0.55",
+		Dir: filepath.Join(t.TempDir(), "fs"), Address: "127.0.0.56",
 		Global: map[string]string{"strict rename": "yes"},
 	})
 	require.NoError(t, err)
