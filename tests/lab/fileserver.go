@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const (
@@ -79,7 +80,21 @@ func (f *FileServer) Password() string { return f.options.Password }
 func (f *FileServer) LogFile() string { return filepath.Join(f.options.Dir, "log", "smbd.log") }
 
 // Start starts the server again after [FileServer.Halt] or [FileServer.Kill].
-func (f *FileServer) Start(ctx context.Context) error { return f.server.start(ctx) }
+func (f *FileServer) Start(ctx context.Context) error {
+	const tries, patience = 3, 20 * time.Second
+	var errs []error
+	for range tries {
+		// On a busy machine an smbd that has just begun sometimes never listens.
+		waiting, cancel := context.WithTimeout(ctx, patience)
+		err := f.server.start(waiting)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		errs = append(errs, err, f.server.stop(ctx, syscall.SIGKILL))
+	}
+	return errors.Join(errs...)
+}
 
 // Halt stops the server, and keeps everything for a later Start.
 func (f *FileServer) Halt(ctx context.Context) error { return f.server.stop(ctx, syscall.SIGTERM) }
