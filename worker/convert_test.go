@@ -153,7 +153,7 @@ func TestSettingsOfAnEarlierVersionAreConvertedOnce(t *testing.T) {
 	p.process.args, p.process.stdout = []string{"--config", s.config, "--convert"}, &stdout
 	require.Equal(t, fault.ExitOK, run(p.process))
 	require.Contains(t, stdout.String(), `\\fs.example.test\AzSBackups`)
-	require.Contains(t, stdout.String(), "SHA256:x")
+	require.Contains(t, stdout.String(), proposed.Recipients[0].Fingerprint)
 	stdout.Reset()
 	require.Equal(t, fault.ExitOK, run(p.process))
 	require.Contains(t, stdout.String(), "already")

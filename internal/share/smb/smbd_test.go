@@ -121,7 +121,7 @@ func (s *samba) Start() {
 			return false
 		}
 		return conn.Close() == nil
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 250*time.Millisecond)
 }
 
 // Kill ends the server and all its children at once, as a power failure would.
