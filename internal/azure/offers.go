@@ -23,6 +23,8 @@ var coreVersions = []string{"2019-10-01", "2018-05-01", "2016-06-01", "2016-02-0
 const (
 	maxSubscriptions     = 20_000
 	maxSubscriptionBytes = 16 << 20
+	maxProviders         = 10_000
+	maxVersions          = 1000     // of a type, or places, before more of them are left out
 	maxProviderBytes     = 2 << 20  // one provider with its types
 	maxProvidersBytes    = 24 << 20 // all that is offered to a subscription
 )
@@ -116,7 +118,7 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 	o := &Offers{}
 	err := c.negotiate(func(version string) error {
 		o.types, o.vague = map[string]offer{}, nil
-		size := 0
+		size, providers := 0, 0
 		pages := c.List("/subscriptions/"+subscription+"/providers", version, nil)
 		for {
 			page, err := pages.Next(ctx)
@@ -127,8 +129,10 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 				return err
 			}
 			for _, provider := range page.Items {
-				if size += len(provider); len(provider) > maxProviderBytes || size > maxProvidersBytes {
-					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions/%s/providers: a provider has more than %d bytes, or all have more than %d", c.name, subscription, maxProviderBytes, maxProvidersBytes)
+				size, providers = size+len(provider), providers+1
+				if len(provider) > maxProviderBytes || size > maxProvidersBytes || providers > maxProviders {
+					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions/%s/providers: there are more than %d, one has more than %d bytes, or all have more than %d",
+						c.name, subscription, maxProviders, maxProviderBytes, maxProvidersBytes)
 				}
 				o.add(provider)
 			}
@@ -164,8 +168,12 @@ func (o *Offers) join(found offer) {
 	if !ok {
 		known.name = found.name
 	}
-	known.versions = union(known.versions, found.versions)
-	known.locations = union(known.locations, found.locations)
+	if len(known.versions) < maxVersions {
+		known.versions = union(known.versions, found.versions)
+	}
+	if len(known.locations) < maxVersions {
+		known.locations = union(known.locations, found.locations)
+	}
 	slices.SortFunc(known.versions, newestFirst)
 	o.types[key] = known
 }
@@ -198,21 +206,24 @@ func (o *Offers) Empty() bool { return len(o.types) == 0 }
 // Vague are the namespaces that name none of their types, sorted: what they have cannot
 // be known from here.
 func (o *Offers) Vague() []string {
-	return slices.Sorted(slices.Values(slices.DeleteFunc(slices.Clone(o.vague), func(namespace string) bool {
-		for _, t := range o.types {
-			if of, _, _ := strings.Cut(t.name, "/"); strings.EqualFold(of, namespace) {
-				return true
-			}
-		}
-		return false
-	})))
+	named := map[string]bool{}
+	for fullType := range o.types {
+		namespace, _, _ := strings.Cut(fullType, "/")
+		named[namespace] = true
+	}
+	return slices.Sorted(slices.Values(slices.DeleteFunc(slices.Clone(o.vague), func(namespace string) bool { return named[strings.ToLower(namespace)] })))
 }
 
 // union leaves both alone.
 func union(a, b []string) []string {
 	all := slices.Clone(a)
+	known := make(map[string]bool, len(a)+len(b))
+	for _, text := range a {
+		known[text] = true
+	}
 	for _, text := range b {
-		if !slices.Contains(all, text) {
+		if !known[text] {
+			known[text] = true
 			all = append(all, text)
 		}
 	}
