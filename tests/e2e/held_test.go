@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +27,16 @@ type scanner struct {
 	tree *smb.Tree
 	root string                          // what the server serves, on its disk
 	hold func(path string) time.Duration // how long it keeps a file
-	held []string
+
+	mutex sync.Mutex
+	held  []string
+}
+
+// names are those of the files that were opened.
+func (s *scanner) names() []string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return slices.Clone(s.held)
 }
 
 // look opens what is new until ctx ends.
@@ -46,7 +56,9 @@ func (s *scanner) look(ctx context.Context) {
 				return nil // renamed in the meantime
 			}
 			known[path] = true
+			s.mutex.Lock()
 			s.held = append(s.held, name)
+			s.mutex.Unlock()
 			time.AfterFunc(s.hold(name), func() { _ = file.Close() })
 			return nil
 		})
@@ -98,11 +110,20 @@ func TestFilesHeldOpenAtEveryStep(t *testing.T) {
 		defer close(ended)
 		s.look(ctx)
 	}()
-	id, run := c.begin()
-	c.finished(id, run)
+	// Some names are there for a moment only: one that was missed is waited for in another run.
+	missed := []string{"/probe-", "key.age", ".part", backup.SumsFile + ".sig"}
+	for range 5 {
+		id, run := c.begin()
+		c.finished(id, run)
+		held := s.names()
+		missed = slices.DeleteFunc(missed, func(part string) bool {
+			return slices.ContainsFunc(held, func(name string) bool { return strings.Contains("/"+name, part) })
+		})
+		if len(missed) == 0 {
+			break
+		}
+	}
 	stop()
 	<-ended
-	for _, part := range []string{"/probe-", "key.age", ".part", backup.SumsFile + ".sig"} {
-		require.True(t, slices.ContainsFunc(s.held, func(name string) bool { return strings.Contains("/"+name, part) }), "%s was held: %q", part, s.held)
-	}
+	require.Empty(t, missed, "of %q", s.names())
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 )
 
 const (
@@ -36,7 +35,8 @@ type FileServerOptions struct {
 type FileServer struct {
 	options FileServerOptions
 	server  *daemon
-	added   bool // the address
+	private string // its sockets and accounts, see [FileServer.prepare]
+	added   bool   // the address
 }
 
 // StartFileServer starts one. Stop it, also after an error in between.
@@ -56,7 +56,7 @@ func StartFileServer(ctx context.Context, o FileServerOptions) (*FileServer, err
 	}
 	f := &FileServer{options: o}
 	if err := f.prepare(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, f.Stop(ctx))
 	}
 	if err := f.Start(ctx); err != nil {
 		return nil, errors.Join(err, f.Stop(ctx))
@@ -80,21 +80,7 @@ func (f *FileServer) Password() string { return f.options.Password }
 func (f *FileServer) LogFile() string { return filepath.Join(f.options.Dir, "log", "smbd.log") }
 
 // Start starts the server again after [FileServer.Halt] or [FileServer.Kill].
-func (f *FileServer) Start(ctx context.Context) error {
-	const tries, patience = 3, 20 * time.Second
-	var errs []error
-	for range tries {
-		// On a busy machine an smbd that has just begun sometimes never listens.
-		waiting, cancel := context.WithTimeout(ctx, patience)
-		err := f.server.start(waiting)
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		errs = append(errs, err, f.server.stop(ctx, syscall.SIGKILL))
-	}
-	return errors.Join(errs...)
-}
+func (f *FileServer) Start(ctx context.Context) error { return f.server.start(ctx) }
 
 // Halt stops the server, and keeps everything for a later Start.
 func (f *FileServer) Halt(ctx context.Context) error { return f.server.stop(ctx, syscall.SIGTERM) }
@@ -104,7 +90,13 @@ func (f *FileServer) Kill(ctx context.Context) error { return f.server.stop(ctx,
 
 // Stop stops the server and takes back what it added to the machine.
 func (f *FileServer) Stop(ctx context.Context) error {
-	err := f.Halt(ctx)
+	var err error
+	if f.server != nil {
+		err = f.Halt(ctx)
+	}
+	if f.private != "" {
+		err = errors.Join(err, os.RemoveAll(f.private))
+	}
 	if f.added {
 		_, delErr := run(context.WithoutCancel(ctx), "", "ip", "addr", "del", f.options.Address+"/8", "dev", "lo")
 		err = errors.Join(err, delErr)
@@ -113,11 +105,18 @@ func (f *FileServer) Stop(ctx context.Context) error {
 }
 
 func (f *FileServer) prepare(ctx context.Context) error {
-	for _, sub := range []string{"private", "state", "cache", "lock", "run", "log", "ncalrpc"} {
+	for _, sub := range []string{"state", "cache", "lock", "run", "log"} {
 		if err := os.MkdirAll(filepath.Join(f.options.Dir, sub), 0o755); err != nil {
 			return err
 		}
 	}
+	// The path of a Unix socket has at most 107 bytes (unix(7)), and an smbd whose sockets
+	// are further down ends without a word.
+	private, err := os.MkdirTemp("", "smbd")
+	if err != nil {
+		return err
+	}
+	f.private = private
 	if err := ensureUser(ctx); err != nil {
 		return err
 	}
@@ -149,8 +148,8 @@ func (f *FileServer) config() string {
 		"workgroup": "LAB", "netbios name": "LABFS", "server role": "standalone server", "security": "user", "map to guest": "never",
 		"interfaces": f.options.Address + "/8", "bind interfaces only": "yes", "disable netbios": "yes", "smb ports": "445",
 		"server min protocol": "SMB3_00", "smb encrypt": "required",
-		"private dir": dir + "/private", "state directory": dir + "/state", "cache directory": dir + "/cache", "lock directory": dir + "/lock",
-		"pid directory": dir + "/run", "ncalrpc dir": dir + "/ncalrpc", "passdb backend": "tdbsam:" + dir + "/private/passdb.tdb",
+		"private dir": f.private, "state directory": dir + "/state", "cache directory": dir + "/cache", "lock directory": dir + "/lock",
+		"pid directory": dir + "/run", "ncalrpc dir": f.private + "/ncalrpc", "passdb backend": "tdbsam:" + f.private + "/passdb.tdb",
 		"log file": dir + "/log/smbd.log", "log level": "1 auth_audit:3", "max log size": "0", "load printers": "no", "printcap name": "/dev/null",
 	}
 	share := map[string]string{"path": f.options.ShareDir, "read only": "no", "valid users": shareUser, "create mask": "0600", "directory mask": "0700",

@@ -86,10 +86,17 @@ func (d *daemon) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	var last error
+	ended := false
 	err := poll(ctx, func() bool {
 		last = d.ready(ctx)
-		return last == nil
+		_, alive := d.running()
+		_, written := os.Stat(d.pid)
+		ended = last != nil && written == nil && !alive
+		return last == nil || ended
 	})
+	if ended {
+		err = errors.New("it ended at once")
+	}
 	if err != nil {
 		text, _ := os.ReadFile(d.log) // only to say more
 		return fmt.Errorf("the lab's %s does not answer: %w: %s", d.name, errors.Join(last, err), tail(string(text), 1500))
@@ -115,18 +122,44 @@ func (d *daemon) running() (int, bool) {
 }
 
 // startOf is when a process began, in clock ticks since the machine did (proc(5)),
-// and empty when it is gone.
+// and empty when it ended.
 func startOf(pid int) string {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
-	// The name in parentheses may hold blanks.
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-	if len(fields) < 20 {
+	fields := statOf(strconv.Itoa(pid))
+	if fields == nil {
 		return ""
 	}
 	return fields[19]
+}
+
+// statOf returns the fields of /proc/PID/stat from the state on, and nil for a process that
+// ended: one that nobody waited for yet is still there, in state Z.
+func statOf(pid string) []string {
+	data, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	if err != nil {
+		return nil
+	}
+	// The name in parentheses may hold blanks.
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(fields) < 20 || fields[0] == "Z" {
+		return nil
+	}
+	return fields
+}
+
+// groupAlive reports whether a process of the group runs. One that ended counts for kill(2)
+// until somebody has waited for it, which takes some machines seconds.
+func groupAlive(group int) bool {
+	if errors.Is(syscall.Kill(-group, 0), syscall.ESRCH) {
+		return false
+	}
+	all, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(all, func(dir string) bool {
+		fields := statOf(filepath.Base(dir))
+		return fields != nil && fields[2] == strconv.Itoa(group)
+	})
 }
 
 // stop ends the server and its children; one that does not run is fine.
@@ -140,7 +173,7 @@ func (d *daemon) stop(ctx context.Context, sig syscall.Signal) error {
 	}
 	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	gone := func() bool { return errors.Is(syscall.Kill(-pid, 0), syscall.ESRCH) }
+	gone := func() bool { return !groupAlive(pid) }
 	if poll(waiting, gone) == nil {
 		return nil
 	}

@@ -36,7 +36,7 @@ var meeting = []string{
 }
 
 // together is how many tests of a waiting package run at once.
-const together = 10
+const together = 8
 
 // plan says what a tier runs.
 func plan(tier string, all []string) (streams, error) {
@@ -63,11 +63,10 @@ func plan(tier string, all []string) (streams, error) {
 	case "quick":
 		return streams{{{name: "units", packages: units, flags: []string{"-short", "-timeout=5m"}}}}, nil
 	case "test":
-		return streams{{
-			servers,
-			{name: "races", packages: races, race: true, flags: []string{"-timeout=20m", "-p=1"}},
-			{name: "rest", packages: rest, flags: []string{"-timeout=20m"}},
-		}}, nil
+		return streams{
+			{servers, {name: "rest", packages: rest, flags: []string{"-timeout=20m", "-p=1"}}},
+			{{name: "races", packages: races, race: true, flags: []string{"-timeout=20m", "-p=1"}}},
+		}, nil
 	case "soak":
 		servers.flags[0] = "-timeout=24h"
 		return streams{

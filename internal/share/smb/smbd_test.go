@@ -61,7 +61,12 @@ func needLab(t testing.TB) {
 // "[share]" on, to the share's.
 func startSamba(t testing.TB, folder string, lines ...string) *samba {
 	needLab(t)
-	s := &samba{t: t, dir: t.TempDir(), Folder: folder}
+	// Not t.TempDir, whose path has the name of the test in it: that of a Unix socket has
+	// at most 107 bytes (unix(7)), and an smbd with longer ones ends without a word.
+	dir, err := os.MkdirTemp("", "smbd")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	s := &samba{t: t, dir: dir, Folder: folder}
 	if s.Folder == "" {
 		s.Folder = t.TempDir()
 	}
