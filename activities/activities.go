@@ -107,6 +107,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	flow.VerifyBackup.Register(r, measured(a, flow.VerifyBackup.Name, a.VerifyBackup))
 	flow.AuditShare.Register(r, measured(a, flow.AuditShare.Name, a.AuditShare))
 	flow.ReplaceKeys.Register(r, measured(a, flow.ReplaceKeys.Name, a.ReplaceKeys))
+	flow.MakeChallenges.Register(r, measured(a, flow.MakeChallenges.Name, a.MakeChallenges))
 	flow.SwapBackup.Register(r, measured(a, flow.SwapBackup.Name, a.SwapBackup))
 	flow.DeleteBackup.Register(r, measured(a, flow.DeleteBackup.Name, a.DeleteBackup))
 	flow.DiagnoseHost.Register(r, measured(a, flow.DiagnoseHost.Name, a.DiagnoseHost))

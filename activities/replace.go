@@ -70,6 +70,7 @@ func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (fl
 // replacing replaces keys of backups on the share in force.
 type replacing struct {
 	book       *book
+	revision   int64
 	ledger     *repository.Ledger
 	recipients []backup.Recipient
 	to         []seal.Recipient // the same
@@ -106,7 +107,7 @@ func (a *Activities) replacing(ctx context.Context, revision int64, by string) (
 	if err := b.whole(ctx, ledger); err != nil {
 		return nil, err
 	}
-	r := &replacing{book: b, ledger: ledger, entered: map[backup.ID]string{}, recipients: s.PublicRecipients(), by: by}
+	r := &replacing{book: b, revision: s.Revision, ledger: ledger, entered: map[backup.ID]string{}, recipients: s.PublicRecipients(), by: by}
 	for _, one := range s.Recipients {
 		to, err := seal.ParseRecipient(one.Text)
 		if err != nil {
@@ -131,6 +132,7 @@ func (r *replacing) key(ctx context.Context, key flow.WrappedKey) (flow.Replaced
 	enter := func(sums string) error { return r.enter(ctx, backup.LedgerRewrapped, key.BackupID, folder, sums) }
 	replaced, err := r.book.repo.ReplaceKey(ctx, key.BackupID, key.KeyAge, repository.ReplaceOptions{
 		Key: r.book.key, AllowedSigners: r.book.signers, Sums: known.SumsSHA256, Announce: enter,
+		Prove: func() error { return r.proven(key) },
 	})
 	if err != nil {
 		return flow.ReplacedBackup{}, err

@@ -32,6 +32,7 @@ type controller interface {
 	ChangeKey(ctx context.Context, in control.KeyChange) (settings.Summary, error)
 	ChangeSigningKey(ctx context.Context, requestedBy string) (settings.Summary, error)
 	Rewrap(ctx context.Context, revision int64, keys []flow.WrappedKey, requestedBy string) ([]flow.ReplacedBackup, error)
+	KeyFileChallenges(ctx context.Context, revision int64, ids []backup.ID) ([]flow.KeyFileChallenge, error)
 	Swap(ctx context.Context, revision int64, id backup.ID, staged, requestedBy string) (flow.ReplacedBackup, error)
 	Challenges(ctx context.Context, requestedBy string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, requestedBy string) (flow.KeyState, error)

@@ -23,6 +23,8 @@ func (a *app) keyRewrapCommand() *cobra.Command {
 		Long: `Give every older backup the keys that are in force. Run it where the old private key is:
 this command unwraps each backup's own key with it, wraps that to the keys in force, and
 hands the result to a worker, which signs it. The private key does not leave this machine.
+The worker takes a new key only from somebody who shows that the backup opens for them,
+and only for as many keys of each kind as are in force.
 
 Only key.age and the signed sums change, some KiB a backup; the parts stay as they are.
 Afterwards the old key opens none of them. An interrupted run is simply started again; that
@@ -61,6 +63,7 @@ type rekeying struct {
 	ledger     *repository.Ledger
 	identities []seal.Identity
 	recipients []seal.Recipient
+	owns       map[backup.ID]seal.Identity // of the backups that were opened to wrap their keys anew
 }
 
 func (a *app) rekeying(ctx context.Context, keyFiles []string) (*rekeying, error) {
@@ -164,7 +167,7 @@ func (r *rekeying) rewrap(ctx context.Context) error {
 		}
 		all = append(all, done)
 	}
-	replaced, err := r.door.Rewrap(ctx, r.settings.Revision, keys, r.app.caller())
+	replaced, err := r.hand(ctx, keys)
 	for _, b := range replaced {
 		i := slices.IndexFunc(all, func(d rekeyed) bool { return d.BackupID == b.BackupID })
 		all[i].Result, all[i].Written = resultRewrapped, b.Written
@@ -176,6 +179,57 @@ func (r *rekeying) rewrap(ctx context.Context) error {
 		return err
 	}
 	return r.finish(all, listing.Unreadable)
+}
+
+// hand hands the new keys to a worker, batch by batch, and vouches for each: the worker
+// makes challenges that only the backups' own keys answer.
+func (r *rekeying) hand(ctx context.Context, keys []flow.WrappedKey) ([]flow.ReplacedBackup, error) {
+	var done []flow.ReplacedBackup
+	for batch := range slices.Chunk(keys, flow.RewrapBatch) {
+		if err := r.vouch(ctx, batch); err != nil {
+			return done, err
+		}
+		replaced, err := r.door.Rewrap(ctx, r.settings.Revision, batch, r.app.caller())
+		done = append(done, replaced...)
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// vouch answers the challenges to those of the backups whose keys were opened here.
+func (r *rekeying) vouch(ctx context.Context, batch []flow.WrappedKey) error {
+	var ids []backup.ID
+	for _, key := range batch {
+		if _, opened := r.owns[key.BackupID]; opened {
+			ids = append(ids, key.BackupID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	challenges, err := r.door.KeyFileChallenges(ctx, r.settings.Revision, ids)
+	if err != nil {
+		return err
+	}
+	for i := range batch {
+		at := slices.IndexFunc(challenges, func(c flow.KeyFileChallenge) bool { return c.BackupID == batch[i].BackupID })
+		if at < 0 {
+			continue
+		}
+		statement, err := seal.KeyFileStatement(r.app.instance, batch[i].BackupID, r.settings.Revision, r.settings.PublicRecipients(), batch[i].KeyAge)
+		if err != nil {
+			return err
+		}
+		challenge := challenges[at]
+		if batch[i].Voucher, err = seal.VouchForKeyFile(challenge.Text, r.owns[batch[i].BackupID], statement); err != nil {
+			return err
+		}
+		challenge.Text = nil
+		batch[i].Challenge = &challenge
+	}
+	return nil
 }
 
 // newKey returns the key.age that a backup is to have; nil when nothing is to be done. A
@@ -210,6 +264,10 @@ func (r *rekeying) wrap(ctx context.Context, id backup.ID) ([]byte, error) {
 	if u.own.Public() != u.backup.Manifest().BackupKey {
 		return nil, fault.Newf(fault.BackupForged, "key.age of backup %s holds another key than its parts are encrypted to", id)
 	}
+	if r.owns == nil {
+		r.owns = map[backup.ID]seal.Identity{}
+	}
+	r.owns[id] = u.own
 	return seal.Rewrap(u.keyFile, r.identities, r.recipients)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -104,6 +105,23 @@ func (d door) Summary(context.Context) (settings.Summary, error) {
 	return settings.Summary{Ledger: d.w.head}, nil
 }
 
+// KeyFileChallenges implements controller.
+func (d door) KeyFileChallenges(ctx context.Context, revision int64, ids []backup.ID) ([]flow.KeyFileChallenge, error) {
+	var out []flow.KeyFileChallenge
+	for _, id := range ids {
+		m, err := d.w.repo.SignedManifest(ctx, id, d.w.signers)
+		if err != nil {
+			return nil, err
+		}
+		c := flow.KeyFileChallenge{BackupID: id, Revision: revision}
+		if c.Text, c.Public, err = seal.NewKeyFileChallenge(m.BackupKey, frozenInstance, rand.Reader); err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
 // Rewrap implements controller.
 func (d door) Rewrap(ctx context.Context, _ int64, keys []flow.WrappedKey, _ string) ([]flow.ReplacedBackup, error) {
 	var out []flow.ReplacedBackup
@@ -121,6 +139,13 @@ func (d door) Rewrap(ctx context.Context, _ int64, keys []flow.WrappedKey, _ str
 		}
 		r, err := d.w.repo.ReplaceKey(ctx, key.BackupID, key.KeyAge, repository.ReplaceOptions{
 			Key: d.w.signer, AllowedSigners: d.w.signers, Sums: known.SumsSHA256, Announce: enter,
+			Prove: func() error {
+				statement, err := seal.KeyFileStatement("", key.BackupID, 0, []backup.Recipient{d.w.newer.Recipient}, key.KeyAge)
+				require.NoError(d.w.t, err)
+				require.NotNil(d.w.t, key.Challenge)
+				require.Empty(d.w.t, key.Challenge.Text)
+				return seal.CheckVoucher(key.Challenge.Public, statement, key.Voucher)
+			},
 		})
 		if err != nil {
 			return nil, err

@@ -19,6 +19,7 @@ func Register(r worker.WorkflowRegistry) {
 	flow.AdoptSettings.Register(r, AdoptSettings)
 	flow.Rewrap.Register(r, Rewrap)
 	flow.Reencrypt.Register(r, Reencrypt)
+	flow.ChallengeBackups.Register(r, ChallengeBackups)
 	flow.List.Register(r, List)
 	flow.Verify.Register(r, Verify)
 	flow.VerifyAll.Register(r, VerifyAll)

@@ -20,3 +20,9 @@ func Reencrypt(ctx workflow.Context, in flow.ReencryptInput) (flow.ReplacedBacku
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("replacing backup %s by one encrypted anew, asked for by %s", in.BackupID, in.RequestedBy))
 	return flow.SwapBackup.Run(streaming(ctx, "read back, sign and swap "+string(in.BackupID)), in)
 }
+
+// ChallengeBackups makes challenges to the keys of backups, for whoever is about to wrap
+// them anew.
+func ChallengeBackups(ctx workflow.Context, in flow.ChallengeInput) (flow.ChallengeOutput, error) {
+	return flow.MakeChallenges.Run(looking(ctx, fmt.Sprintf("challenge the keys of %d backups", len(in.Backups))), in)
+}

@@ -34,6 +34,32 @@ func (c *Controller) Rewrap(ctx context.Context, revision int64, keys []flow.Wra
 	return done, nil
 }
 
+// KeyFileChallenges makes challenges to the keys of backups, at most [flow.RewrapBatch],
+// that are to be wrapped to the recipients of a revision. They can be answered for an hour.
+func (c *Controller) KeyFileChallenges(ctx context.Context, revision int64, ids []backup.ID) ([]flow.KeyFileChallenge, error) {
+	if err := c.ready(ctx); err != nil {
+		return nil, err
+	}
+	request, err := unique()
+	if err != nil {
+		return nil, err
+	}
+	out, err := follow(ctx, c, flow.ChallengeBackups, flow.ChallengeWorkflowID(c.instance, request), "the making of challenges",
+		flow.ChallengeInput{Instance: c.instance, Revision: revision, Backups: ids})
+	if err != nil {
+		return nil, err
+	}
+	if len(out.Challenges) != len(ids) {
+		return nil, fault.Newf(fault.AnswerRefused, "%d challenges were asked for, and %d came", len(ids), len(out.Challenges))
+	}
+	for i, challenge := range out.Challenges {
+		if err := about(ids[i], challenge.BackupID); err != nil {
+			return nil, err
+		}
+	}
+	return out.Challenges, nil
+}
+
 // Swap replaces a backup by the one that was encrypted anew into staging/; staged is the
 // digest of its sums.
 func (c *Controller) Swap(ctx context.Context, revision int64, id backup.ID, staged, requestedBy string) (flow.ReplacedBackup, error) {

@@ -121,6 +121,7 @@ const (
 	BackupRolledBack Code = "BACKUP_ROLLED_BACK" // an older state, or a deleted backup, is back
 	BackupForeign    Code = "BACKUP_FOREIGN"     // of another instance
 	RewrapUnfinished Code = "REWRAP_UNFINISHED"  // the key was being replaced
+	RewrapUnproven   Code = "REWRAP_UNPROVEN"    // nobody who can open the backup vouches for its new key file
 	LedgerDamaged    Code = "LEDGER_DAMAGED"     // an entry is missing, changed or forged
 	LedgerRolledBack Code = "LEDGER_ROLLED_BACK" // the newest entries are gone
 	ProofRefused     Code = "PROOF_REFUSED"      // the answer is not that to the challenge
@@ -219,6 +220,7 @@ var table = map[Code]row{
 	BackupRolledBack: {final, ExitDamaged, http.StatusConflict, "Do not restore from it; find out who wrote to the share."},
 	BackupForeign:    {final, ExitDamaged, http.StatusConflict, "Move it to the folder of its own instance."},
 	RewrapUnfinished: {final, ExitDamaged, http.StatusConflict, "Run `infrabackup key rewrap` again; it goes on where it was ended, and removes what lies there without need."},
+	RewrapUnproven:   {final, ExitKeyDoesNotFit, http.StatusForbidden, "Run `infrabackup key rewrap` of the workers' version where a private key is that opens the backup; when nobody of yours did, find out who can write to the Temporal namespace."},
 	LedgerDamaged:    {final, ExitDamaged, http.StatusConflict, "Find out who wrote to the share; backups that are good by themselves still open. When you know the reason, begin a new ledger with `infrabackup share set SHARE --adopt --new-ledger`."},
 	LedgerRolledBack: {final, ExitDamaged, http.StatusConflict, "The share shows an older state: find out who restored it, or why. If it is meant, begin a new ledger with `infrabackup share set SHARE --adopt --new-ledger`."},
 	ProofRefused:     {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Answer the newest challenge, with the key that it was made for (`infrabackup key prove --help`)."},

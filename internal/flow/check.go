@@ -209,6 +209,18 @@ func (in RewrapInput) Check(instance string) error {
 }
 
 // Check implements [Input].
+func (in ChallengeInput) Check(instance string) error {
+	err := first(checkInstance(in.Instance, instance), checkRevision(in.Revision))
+	if len(in.Backups) > RewrapBatch {
+		err = first(err, notSent("%d backups are to be challenged at once, at most %d are taken", len(in.Backups), RewrapBatch))
+	}
+	for _, id := range in.Backups {
+		err = first(err, checkBackup(id))
+	}
+	return err
+}
+
+// Check implements [Input].
 func (in ReencryptInput) Check(instance string) error {
 	err := first(checkInstance(in.Instance, instance), checkRevision(in.Revision), checkBackup(in.BackupID), checkBy(in.RequestedBy))
 	if !digestForm.MatchString(in.Staged) {

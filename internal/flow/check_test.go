@@ -43,6 +43,7 @@ func good(id backup.ID, instance, file string) map[string]Input {
 		"DeleteBackup":    DeleteInput{Instance: instance, BackupID: id},
 		"DiagnoseHost":    DiagnoseInput{Instance: instance},
 		"ReplaceKeys":     RewrapInput{Instance: instance, Revision: 1, Keys: []WrappedKey{{BackupID: id}}},
+		"MakeChallenges":  ChallengeInput{Instance: instance, Revision: 1, Backups: []backup.ID{id}},
 		"SwapBackup":      ReencryptInput{Instance: instance, Revision: 1, BackupID: id, Staged: checkedDigest},
 	}
 }

@@ -22,13 +22,13 @@ func Contract() []Member {
 	settings := []string{Settings.Name}
 	all := []Member{
 		Backup.member(), Settings.member(), Enable.member(), ChangeShare.member(), ChangeCredentials.member(), ChangeKey.member(),
-		ChangeSigningKey.member(), ChangeServices.member(), AdoptSettings.member(), Rewrap.member(), Reencrypt.member(), List.member(), Verify.member(),
+		ChangeSigningKey.member(), ChangeServices.member(), AdoptSettings.member(), Rewrap.member(), Reencrypt.member(), ChallengeBackups.member(), List.member(), Verify.member(),
 		VerifyAll.member(),
 		Delete.member(), Diagnose.member(),
 
 		CheckShare.member(), PrepareKey.member(), UploadPart.member(), SealBackup.member(), PublishBackup.member(),
 		ReleaseSpool.member(), DiscardBackup.member(), ProbeShare.member(), CopyBackups.member(), SettleChange.member(), RestoreInForce.member(),
-		ListBackups.member(), VerifyBackup.member(), AuditShare.member(), ReplaceKeys.member(), SwapBackup.member(),
+		ListBackups.member(), VerifyBackup.member(), AuditShare.member(), ReplaceKeys.member(), SwapBackup.member(), MakeChallenges.member(),
 		DeleteBackup.member(), DiagnoseHost.member(),
 
 		BackupProgress.member(Backup.Name), GetSettings.member(settings...), SummarySettings.member(settings...),

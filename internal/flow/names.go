@@ -56,6 +56,11 @@ func VerifyAllWorkflowID(instance string) string { return instance + ":verify-al
 // ReplaceKeysWorkflowID lets one replacement of keys run at a time.
 func ReplaceKeysWorkflowID(instance string) string { return instance + ":replace-keys" }
 
+// ChallengeWorkflowID is the ID of one making of challenges. Request makes it unique.
+func ChallengeWorkflowID(instance, request string) string {
+	return instance + ":challenge:" + request
+}
+
 // DeleteWorkflowID lets one deletion of a backup run at a time.
 func DeleteWorkflowID(instance string, id backup.ID) string {
 	return instance + ":delete:" + string(id)

@@ -102,6 +102,30 @@ func (l *look) checkSums(ctx context.Context) ([]*backup.Manifest, error) {
 	return signed, nil
 }
 
+// SignedManifest returns the manifest of a backup whose signature is by one of signers; of
+// one whose key is being replaced, too. The codes are those of what is wrong otherwise.
+func (r *Repository) SignedManifest(ctx context.Context, id backup.ID, signers []byte) (*backup.Manifest, error) {
+	folder, err := r.locate(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	v := r.verification(id, folder, VerifyOptions{AllowedSigners: signers})
+	for _, step := range []func(context.Context) error{v.listFolder, v.choosePair, v.readSums, v.checkSignature, v.checkManifestFile, v.checkManifest} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range v.verdict.Findings {
+		if f.Code != string(fault.RewrapUnfinished) {
+			return nil, fault.Newf(fault.Code(f.Code), "%s: %s", f.File, f.Message)
+		}
+	}
+	if v.manifest == nil {
+		return nil, fault.Newf(fault.BackupDamaged, "%s has no manifest that can be read", r.at(folder))
+	}
+	return v.manifest, nil
+}
+
 // checkManifestFile compares the manifest, and nothing else, with the sums.
 func (v *verification) checkManifestFile(ctx context.Context) error {
 	for _, want := range v.sums {

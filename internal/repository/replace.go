@@ -23,6 +23,9 @@ type ReplaceOptions struct {
 	// Sums is the SHA-256 that the present SHA256SUMS has by the ledger. When empty,
 	// an older state of the backup is not told from the newest.
 	Sums string
+	// Prove, when not nil, is called before anything is written for a key.age that neither
+	// the present sums nor those of the ledger have; its error ends the replacement.
+	Prove func() error
 	// Announce, when not nil, is called with the SHA-256 of the new SHA256SUMS when
 	// everything is written and before the first file is replaced; its error ends the
 	// replacement. A caller that records the digest here, and not only afterwards, may
@@ -208,6 +211,12 @@ func (p *replacement) replace(ctx context.Context, base signedSums, keyAge []byt
 		return err
 	}
 	p.out.Sums = describe("", sums).SHA256
+	// What the ledger knows was proven before it was entered.
+	if p.opts.Prove != nil && p.out.Sums != p.opts.Sums {
+		if err := p.opts.Prove(); err != nil {
+			return err
+		}
+	}
 	for i, data := range [][]byte{placeKey: keyAge, placeSignature: signature, placeSums: sums} {
 		if err := p.prepare(ctx, &p.files[i], data); err != nil {
 			return err

@@ -306,11 +306,16 @@ func TestStepsOutOfTheirPlaceAreRefused(t *testing.T) {
 				{BackupID: made, KeyAge: []byte("age-encryption.org/v1\nanything")},
 			}})
 		}, fault.KeyInvalid},
+		"a key file of another key, in place of a backup's": {func(id string) error {
+			_, strange, err := seal.MakeWrappedKey([]string{held.Revisions[0].Recipients[0].Text})
+			require.NoError(t, err)
+			return started(c, flow.Rewrap, id, flow.RewrapInput{Instance: c.instance.Name, Revision: 1, Keys: []flow.WrappedKey{{BackupID: made, KeyAge: strange}}})
+		}, fault.RewrapUnproven},
 		"a backup of another instance": {func(id string) error {
 			return started(c, flow.Backup, id, flow.BackupInput{Instance: "other", BackupID: made})
 		}, fault.RequestRefused},
 	} {
-		require.Equal(t, row.code, code(row.ask(c.instance.Name+":x:"+strings.ReplaceAll(name, " ", "-"))), name)
+		require.Equal(t, row.code, code(row.ask(c.instance.Name+":x:"+strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(name))), name)
 	}
 	require.Equal(t, before, c.tree(), "the share is as it was")
 	require.NoError(t, c.runUnasked())
