@@ -55,6 +55,7 @@ func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (fl
 	known, _ := r.ledger.State(in.BackupID)
 	swapped, err := r.book.repo.Swap(ctx, in.BackupID, repository.SwapOptions{
 		Key: r.book.key, AllowedSigners: r.book.signers, Staged: in.Staged, Sums: known.SumsSHA256,
+		CheckKey: func(keyAge []byte) error { return seal.CheckKeyFile(keyAge, r.to) },
 		Progress: func(_ string, done, total int64) {
 			beat.total.Store(total)
 			beat.bytes.Store(done)

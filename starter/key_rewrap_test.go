@@ -109,12 +109,12 @@ func (d door) Summary(context.Context) (settings.Summary, error) {
 func (d door) KeyFileChallenges(ctx context.Context, revision int64, ids []backup.ID) ([]flow.KeyFileChallenge, error) {
 	var out []flow.KeyFileChallenge
 	for _, id := range ids {
-		m, err := d.w.repo.SignedManifest(ctx, id, d.w.signers)
+		b, err := d.w.repo.Open(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		c := flow.KeyFileChallenge{BackupID: id, Revision: revision}
-		if c.Text, c.Public, err = seal.NewKeyFileChallenge(m.BackupKey, frozenInstance, rand.Reader); err != nil {
+		if c.Text, c.Public, err = seal.NewKeyFileChallenge(b.Manifest().BackupKey, frozenInstance, rand.Reader); err != nil {
 			return nil, err
 		}
 		out = append(out, c)

@@ -187,3 +187,40 @@ func requireSameTree(t *testing.T, want, got string) {
 	}
 	require.Equal(t, read(want), read(got))
 }
+
+// The key of a backup is believed of its signed manifest only, also while the key file is
+// being replaced.
+func TestSignedManifest(t *testing.T) {
+	k := newKeeper(t, 1)
+	b := k.backUp()
+	m, err := k.repo.SignedManifest(t.Context(), b.id, k.signers)
+	require.NoError(t, err)
+	require.Equal(t, b.backupKey.Recipient(), m.BackupKey)
+	keyFile, sums, signature := k.seal(b)
+	for name, data := range map[string][]byte{backup.KeyFile: keyFile, backup.SumsFile: sums, backup.SignatureFile: signature} {
+		require.NoError(t, os.WriteFile(k.of(b, name+backup.NextSuffix), data, 0o600))
+	}
+	for _, taken := range []string{"", backup.KeyFile, backup.SignatureFile, backup.SumsFile} {
+		if taken != "" {
+			require.NoError(t, os.Rename(k.of(b, taken+backup.NextSuffix), k.of(b, taken)))
+		}
+		m, err := k.repo.SignedManifest(t.Context(), b.id, k.signers)
+		require.NoError(t, err, "after %q took its place", taken)
+		require.Equal(t, b.backupKey.Recipient(), m.BackupKey)
+	}
+	_, err = k.repo.SignedManifest(t.Context(), b.id, seal.AllowedSigners(signingKey(t).Public()))
+	require.ErrorIs(t, err, fault.BackupForged)
+	other, err := seal.NewBackupKey()
+	require.NoError(t, err)
+	manifest, err := os.ReadFile(k.of(b, backup.ManifestFile))
+	require.NoError(t, err)
+	changed := strings.Replace(string(manifest), b.backupKey.Recipient(), other.Recipient(), 1)
+	require.NoError(t, os.WriteFile(k.of(b, backup.ManifestFile), []byte(changed), 0o600))
+	_, err = k.repo.SignedManifest(t.Context(), b.id, k.signers)
+	require.ErrorIs(t, err, fault.BackupDamaged)
+	require.NoError(t, os.Remove(k.of(b, backup.ManifestFile)))
+	_, err = k.repo.SignedManifest(t.Context(), b.id, k.signers)
+	require.Error(t, err)
+	_, err = k.repo.SignedManifest(t.Context(), "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", k.signers)
+	require.ErrorIs(t, err, fault.BackupNotFound)
+}

@@ -26,6 +26,9 @@ type SwapOptions struct {
 	// Sums is the SHA-256 that the present SHA256SUMS has by the ledger. When empty,
 	// an older state of the backup is not told from the newest.
 	Sums string
+	// CheckKey, when not nil, is called with the staged key.age before it is signed for; its
+	// error ends the swap.
+	CheckKey func(keyAge []byte) error
 	// Progress, when not nil, is called as staged files are read back.
 	Progress func(file string, done, total int64)
 }
@@ -166,6 +169,15 @@ func (s *swap) check(ctx context.Context, folder string, present signedSums) err
 	}
 	if err := s.readBack(ctx, again, sums); err != nil {
 		return err
+	}
+	if s.opts.CheckKey != nil {
+		keyAge, err := r.read(ctx, r.at(s.staged, backup.KeyFile), maxSmall)
+		if err == nil {
+			err = s.opts.CheckKey(keyAge)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if err := r.deliverSmall(ctx, s.staged, backup.SignatureFile, signature); err != nil {
 		return err
