@@ -103,13 +103,19 @@ func TestSourcesOnSeveralWorkers(t *testing.T) {
 // capture is named.
 func (c *controller) requireDoctor(workers int, lacking []backup.Service) {
 	c.t.Helper()
-	report, err := c.door().Diagnose(c.t.Context(), false)
-	require.NoError(c.t, err)
-	hosts := map[string]bool{report.Host: true}
-	for _, other := range report.Workers {
-		hosts[other.Host] = true
-	}
-	require.Len(c.t, hosts, workers)
+	var report flow.DiagnoseOutput
+	require.Eventually(c.t, func() bool { // a worker that was just started is known a moment later
+		var err error
+		report, err = c.door().Diagnose(c.t.Context(), false)
+		if err != nil {
+			return false
+		}
+		hosts := map[string]bool{report.Host: true}
+		for _, other := range report.Workers {
+			hosts[other.Host] = true
+		}
+		return len(hosts) == workers
+	}, time.Minute, 100*time.Millisecond)
 	var named []backup.Service
 	for _, check := range report.Checks {
 		if service, ok := strings.CutPrefix(check.Name, "service "); ok && !check.OK {
@@ -118,9 +124,10 @@ func (c *controller) requireDoctor(workers int, lacking []backup.Service) {
 		}
 	}
 	require.Equal(c.t, lacking, named)
-	missing, err := c.door().Missing(c.t.Context())
-	require.NoError(c.t, err)
-	require.Equal(c.t, lacking, missing)
+	require.Eventually(c.t, func() bool {
+		missing, err := c.door().Missing(c.t.Context())
+		return err == nil && slices.Equal(lacking, missing)
+	}, time.Minute, 100*time.Millisecond)
 }
 
 // TestServicesAreASetting: what a backup has to contain is in the settings and their
