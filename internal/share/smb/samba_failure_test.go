@@ -259,3 +259,23 @@ func (l *cutLine) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// What is said to be flushed was flushed: the server notes each time that it had a file
+// written to its disk. Nothing else can be told from outside without a power cut.
+func TestCheckpointsAreFlushed(t *testing.T) {
+	server := startSamba(t, "", "[share]", "vfs objects = full_audit", "full_audit:syslog = no", "full_audit:prefix = AUDIT",
+		"full_audit:success = fsync_recv", "full_audit:failure = none")
+	flushes := func() int {
+		log, err := os.ReadFile(filepath.Join(server.dir, "log"))
+		require.NoError(t, err)
+		return bytes.Count(log, []byte("AUDIT|fsync_recv|ok|"))
+	}
+	store := server.open()
+	reported := 0
+	require.NoError(t, store.Upload(t.Context(), "part", pattern{}, 0, 100<<20, func(int64) { reported++ }))
+	require.GreaterOrEqual(t, reported, 2, "a checkpoint within the file, and its end")
+	require.GreaterOrEqual(t, flushes(), reported)
+	before := flushes()
+	require.NoError(t, store.Upload(t.Context(), "small", pattern{}, 0, 100, nil))
+	require.Greater(t, flushes(), before)
+}
