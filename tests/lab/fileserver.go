@@ -105,18 +105,21 @@ func (f *FileServer) Stop(ctx context.Context) error {
 }
 
 func (f *FileServer) prepare(ctx context.Context) error {
-	for _, sub := range []string{"state", "cache", "lock", "run", "log"} {
+	for _, sub := range []string{"state", "cache", "run", "log"} {
 		if err := os.MkdirAll(filepath.Join(f.options.Dir, sub), 0o755); err != nil {
 			return err
 		}
 	}
-	// The path of a Unix socket has at most 107 bytes (unix(7)), and an smbd whose sockets
-	// are further down ends without a word.
+	// The path of a Unix socket has at most 107 bytes (unix(7)), and an smbd whose sockets,
+	// or their locks, are further down ends without a word.
 	private, err := os.MkdirTemp("", "smbd")
 	if err != nil {
 		return err
 	}
 	f.private = private
+	if err := os.Mkdir(filepath.Join(private, "lock"), 0o755); err != nil {
+		return err
+	}
 	if err := ensureUser(ctx); err != nil {
 		return err
 	}
@@ -148,7 +151,7 @@ func (f *FileServer) config() string {
 		"workgroup": "LAB", "netbios name": "LABFS", "server role": "standalone server", "security": "user", "map to guest": "never",
 		"interfaces": f.options.Address + "/8", "bind interfaces only": "yes", "disable netbios": "yes", "smb ports": "445",
 		"server min protocol": "SMB3_00", "smb encrypt": "required",
-		"private dir": f.private, "state directory": dir + "/state", "cache directory": dir + "/cache", "lock directory": dir + "/lock",
+		"private dir": f.private, "state directory": dir + "/state", "cache directory": dir + "/cache", "lock directory": f.private + "/lock",
 		"pid directory": dir + "/run", "ncalrpc dir": f.private + "/ncalrpc", "passdb backend": "tdbsam:" + f.private + "/passdb.tdb",
 		"log file": dir + "/log/smbd.log", "log level": "1 auth_audit:3", "max log size": "0", "load printers": "no", "printcap name": "/dev/null",
 	}

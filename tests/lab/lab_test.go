@@ -57,7 +57,10 @@ cut -c1 index.txt | sort | uniq -c`)
 func TestFileServerStopsAndStarts(t *testing.T) {
 	Require(t)
 	ctx := context.Background()
-	f, err := StartFileServer(ctx, FileServerOptions{Dir: filepath.Join(t.TempDir(), "fs"), Address: "127.0.0.41"})
+	f, err := StartFileServer(ctx, FileServerOptions{
+		Dir:     filepath.Join(t.TempDir(), strings.Repeat("deep", 30)), // deeper than a socket may lie
+		Address: "127.0.0.41",
+	})
 	require.NoError(t, err)
 	require.NoError(t, f.Halt(ctx))
 	require.Error(t, listening("127.0.0.41:445")(ctx))
