@@ -24,7 +24,7 @@ const (
 	maxSubscriptions     = 20_000
 	maxSubscriptionBytes = 16 << 20
 	maxProviders         = 10_000
-	maxVersions          = 1000     // of a type, or places, before more of them are left out
+	maxTexts             = 1000     // versions of a type, or places
 	maxProviderBytes     = 2 << 20  // one provider with its types
 	maxProvidersBytes    = 24 << 20 // all that is offered to a subscription
 )
@@ -103,6 +103,7 @@ func (c *Client) negotiate(fn func(version string) error) error {
 type Offers struct {
 	types map[string]offer // by full type in lower case
 	vague []string         // namespaces that name no type
+	large string           // a type with more than maxTexts versions or places
 }
 
 type offer struct {
@@ -117,7 +118,7 @@ type offer struct {
 func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, error) {
 	o := &Offers{}
 	err := c.negotiate(func(version string) error {
-		o.types, o.vague = map[string]offer{}, nil
+		o.types, o.vague, o.large = map[string]offer{}, nil, ""
 		size, providers := 0, 0
 		pages := c.List("/subscriptions/"+subscription+"/providers", version, nil)
 		for {
@@ -134,7 +135,9 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions/%s/providers: there are more than %d, one has more than %d bytes, or all have more than %d",
 						c.name, subscription, maxProviders, maxProviderBytes, maxProvidersBytes)
 				}
-				o.add(provider)
+				if o.add(provider); o.large != "" {
+					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions/%s/providers: %s has more than %d versions or places", c.name, subscription, brief(o.large), maxTexts)
+				}
 			}
 		}
 	})
@@ -154,7 +157,7 @@ func (o *Offers) add(provider []byte) {
 		}
 		named = true
 		o.join(offer{name: namespace + "/" + short, versions: textsIn(t.Get("apiVersions")), locations: textsIn(t.Get("locations"))})
-		return true
+		return o.large == ""
 	})
 	if !named && namespace != "" && !slices.Contains(o.vague, namespace) {
 		o.vague = append(o.vague, namespace)
@@ -168,11 +171,10 @@ func (o *Offers) join(found offer) {
 	if !ok {
 		known.name = found.name
 	}
-	if len(known.versions) < maxVersions {
-		known.versions = union(known.versions, found.versions)
-	}
-	if len(known.locations) < maxVersions {
-		known.locations = union(known.locations, found.locations)
+	known.versions = union(known.versions, found.versions)
+	known.locations = union(known.locations, found.locations)
+	if max(len(known.versions), len(known.locations)) > maxTexts {
+		o.large = found.name
 	}
 	slices.SortFunc(known.versions, newestFirst)
 	o.types[key] = known

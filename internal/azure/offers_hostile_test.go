@@ -28,9 +28,11 @@ func TestMuchOffered(t *testing.T) {
 		path, answer string
 		code         fault.Code // "" when it is taken
 	}{
-		"versions of a type":       {"/providers", `{"value":[{"namespace":"A","resourceTypes":[{"resourceType":"b","apiVersions":[` + many(150_000, `"v%d"`) + `]}]}]}`, ""},
+		"versions of a type":       {"/providers", `{"value":[{"namespace":"A","resourceTypes":[{"resourceType":"b","apiVersions":[` + many(150_000, `"v%d"`) + `]}]}]}`, fault.LimitExceeded},
+		"places of a type":         {"/providers", `{"value":[{"namespace":"A","resourceTypes":[{"resourceType":"b","locations":[` + many(1001, `"p%d"`) + `]}]}]}`, fault.LimitExceeded},
+		"as many as may be":        {"/providers", `{"value":[{"namespace":"A","resourceTypes":[{"resourceType":"b","locations":[` + many(1000, `"p%d"`) + `]}]}]}`, ""},
 		"types of a provider":      {"/providers", `{"value":[{"namespace":"A","resourceTypes":[` + many(40_000, `{"resourceType":"b%d","apiVersions":["1"]}`) + `]}]}`, ""},
-		"one type again and again": {"/providers", `{"value":[{"namespace":"A","resourceTypes":[` + many(40_000, `{"resourceType":"b","apiVersions":["%d"]}`) + `]}]}`, ""},
+		"one type again and again": {"/providers", `{"value":[{"namespace":"A","resourceTypes":[` + many(40_000, `{"resourceType":"b","apiVersions":["%d"]}`) + `]}]}`, fault.LimitExceeded},
 		"a large provider":         {"/providers", `{"value":[{"namespace":"A","resourceTypes":[` + many(90_000, `{"resourceType":"b%d","apiVersions":["1"]}`) + `]}]}`, fault.LimitExceeded},
 		"providers":                {"/providers", `{"value":[` + many(10_001, `{"namespace":"A%d"}`) + `]}`, fault.LimitExceeded},
 		"subscriptions":            {"/subscriptions", `{"value":[` + many(20_001, `{"subscriptionId":"%d"}`) + `]}`, fault.LimitExceeded},

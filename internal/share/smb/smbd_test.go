@@ -126,7 +126,7 @@ func (s *samba) Start() {
 			return false
 		}
 		return conn.Close() == nil
-	}, time.Minute, 250*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 }
 
 // Kill ends the server and all its children at once, as a power failure would.
