@@ -17,7 +17,8 @@ type group struct {
 	flags    []string
 }
 
-// streams run side by side; the groups of one run after the other.
+// streams run side by side; the groups of one run after the
+// other. Which group is in which stream makes them end at about the same time.
 type streams [][]group
 
 // waiting are the packages whose tests mostly wait for servers, time-outs and worker
@@ -46,7 +47,7 @@ func plan(tier string, all []string) (streams, error) {
 			units = append(units, p)
 		}
 		switch {
-		case slices.Contains(waiting, p):
+		case slices.Contains(waiting, p), slices.Contains(serving, p):
 		case slices.Contains(meeting, p):
 			races = append(races, p)
 		default:
@@ -58,20 +59,20 @@ func plan(tier string, all []string) (streams, error) {
 			return nil, fmt.Errorf("the plan names package %s, which does not exist", p)
 		}
 	}
-	servers := group{name: "servers", packages: waiting, flags: []string{"-timeout=25m", fmt.Sprintf("-parallel=%d", together)}}
+	whole := group{name: "whole", packages: waiting, flags: []string{"-timeout=25m", fmt.Sprintf("-parallel=%d", together)}}
 	switch tier {
 	case "quick":
 		return streams{{{name: "units", packages: units, flags: []string{"-short", "-timeout=5m"}}}}, nil
 	case "test":
 		return streams{
-			{servers, {name: "rest", packages: rest, flags: []string{"-timeout=20m", "-p=1"}}},
-			{{name: "races", packages: races, race: true, flags: []string{"-timeout=20m", "-p=1"}}},
+			{whole, {name: "rest", packages: rest, flags: []string{"-timeout=20m", "-p=1"}}},
+			{{name: "races", packages: races, race: true, flags: []string{"-timeout=20m", "-p=1"}}, {name: "servers", packages: serving, flags: []string{"-timeout=20m", "-p=1"}}},
 		}, nil
 	case "soak":
-		servers.flags[0] = "-timeout=24h"
+		whole.flags[0] = "-timeout=24h"
 		return streams{
-			{servers},
-			{{name: "races", packages: races, race: true, flags: []string{"-timeout=24h", "-p=1"}}, {name: "rest", packages: rest, flags: []string{"-timeout=24h", "-p=1"}}},
+			{whole},
+			{{name: "races", packages: races, race: true, flags: []string{"-timeout=24h", "-p=1"}}, {name: "rest", packages: slices.Concat(serving, rest), flags: []string{"-timeout=24h", "-p=1"}}},
 		}, nil
 	}
 	return nil, fmt.Errorf("there is no tier %q", tier)
