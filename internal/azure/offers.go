@@ -36,10 +36,24 @@ type Subscription struct {
 	Version  string // the api-version that gave it
 }
 
+// bytes is about what is remembered of it.
+func (s Subscription) bytes() int { return len(s.ID) + len(s.Document) + 96 }
+
+// BytesOf is about what is remembered of subscriptions.
+func BytesOf(all []Subscription) int {
+	n := 0
+	for _, s := range all {
+		n += s.bytes()
+	}
+	return n
+}
+
 // Subscriptions lists what the client can see, in the stamp's order.
 func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 	var all []Subscription
+	memory := memoryOf(ctx)
 	err := c.negotiate(func(version string) error {
+		memory.Give(BytesOf(all))
 		all = nil
 		known, size := map[string]bool{}, 0
 		pages := c.List("/subscriptions", version, nil)
@@ -63,11 +77,19 @@ func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 				if size += len(item); len(all) == maxSubscriptions || size > maxSubscriptionBytes {
 					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions: there are more than %d, or they are larger than %d bytes", c.name, maxSubscriptions, maxSubscriptionBytes)
 				}
-				all = append(all, Subscription{ID: id, Document: bytes.Clone(item), Version: version})
+				one := Subscription{ID: id, Document: bytes.Clone(item), Version: version}
+				if err := memory.Take(one.bytes()); err != nil {
+					return err
+				}
+				all = append(all, one)
 			}
 		}
 	})
-	return all, err
+	if err != nil {
+		memory.Give(BytesOf(all))
+		return nil, err
+	}
+	return all, nil
 }
 
 var versionPattern = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}(-preview|-alpha|-beta)?\b`)
@@ -104,6 +126,15 @@ type Offers struct {
 	types map[string]offer // by full type in lower case
 	vague []string         // namespaces that name no type
 	large string           // a type with more than maxTexts versions or places
+	bytes int              // about what is remembered of all this
+}
+
+// Bytes is about what is remembered of it, 0 of nil.
+func (o *Offers) Bytes() int {
+	if o == nil {
+		return 0
+	}
+	return o.bytes
 }
 
 type offer struct {
@@ -112,13 +143,25 @@ type offer struct {
 	locations []string
 }
 
+func (o offer) bytes() int {
+	n := len(o.name) + 160
+	for _, texts := range [][]string{o.versions, o.locations} {
+		for _, text := range texts {
+			n += len(text) + 24
+		}
+	}
+	return n
+}
+
 // Offers asks what is offered to a subscription. Providers that are not registered
 // are among the answer, since what they offer does not depend on that. A provider may
 // name no type, and a type no api-version.
 func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, error) {
 	o := &Offers{}
+	memory, counted := memoryOf(ctx), 0
 	err := c.negotiate(func(version string) error {
-		o.types, o.vague, o.large = map[string]offer{}, nil, ""
+		memory.Give(counted)
+		*o, counted = Offers{types: map[string]offer{}}, 0
 		size, providers := 0, 0
 		pages := c.List("/subscriptions/"+subscription+"/providers", version, nil)
 		for {
@@ -138,10 +181,15 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 				if o.add(provider); o.large != "" {
 					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions/%s/providers: %s has more than %d versions or places", c.name, subscription, brief(o.large), maxTexts)
 				}
+				if err := memory.Take(o.bytes - counted); err != nil {
+					return err
+				}
+				counted = o.bytes
 			}
 		}
 	})
 	if err != nil {
+		memory.Give(counted)
 		return nil, err
 	}
 	return o, nil
@@ -161,6 +209,7 @@ func (o *Offers) add(provider []byte) {
 	})
 	if !named && namespace != "" && !slices.Contains(o.vague, namespace) {
 		o.vague = append(o.vague, namespace)
+		o.bytes += len(namespace) + 32
 	}
 }
 
@@ -168,8 +217,10 @@ func (o *Offers) add(provider []byte) {
 func (o *Offers) join(found offer) {
 	key := strings.ToLower(found.name)
 	known, ok := o.types[key]
+	before := known.bytes()
 	if !ok {
 		known.name = found.name
+		before = -len(key)
 	}
 	known.versions = union(known.versions, found.versions)
 	known.locations = union(known.locations, found.locations)
@@ -178,6 +229,7 @@ func (o *Offers) join(found offer) {
 	}
 	slices.SortFunc(known.versions, newestFirst)
 	o.types[key] = known
+	o.bytes += known.bytes() - before
 }
 
 // Join is what any of several subscriptions is offered. Nil stands for nothing.

@@ -29,6 +29,8 @@ type Stamp struct {
 	admin  *Client
 	ahead  budget // of what all answers hold that wait for their turn
 
+	remembered budget // of what all captures remember
+
 	mu     sync.Mutex
 	pacers map[string]*pacer // by host
 
@@ -44,7 +46,8 @@ func New(c Config) (*Stamp, error) {
 	}
 	transport := newTransport(t)
 	s := &Stamp{
-		target: t, http: newHTTPClient(transport), ahead: budget{left: maxAhead}, pacers: map[string]*pacer{}, vaultAudience: newRemembered(),
+		target: t, http: newHTTPClient(transport), ahead: budget{left: maxAhead}, remembered: budget{left: maxRemembered},
+		pacers: map[string]*pacer{}, vaultAudience: newRemembered(),
 	}
 	s.tokens = &tokens{
 		target: t, client: newHTTPClient(examined{transport, t.authority}), pace: s.pacerOf(t.authority), gate: newGate(), held: map[string]azcore.AccessToken{},

@@ -21,7 +21,7 @@ const (
 	maxOneAhead = 4 << 20
 	// maxChunkBytes and maxChunkElements bound what [Pages.Next] gives at once, but for
 	// single elements that are larger.
-	maxChunkBytes    = 4 << 20
+	maxChunkBytes    = 1 << 20
 	maxChunkElements = 10_000
 	maxRefusalBytes  = 64 << 10 // of an answer that is no success
 )

@@ -21,7 +21,7 @@ import (
 const pageSize = "25"
 
 // maxVersions bounds how many versions of one object are remembered while it is read.
-const maxVersions = 100_000
+const maxVersions = 20_000
 
 // collection is one list of a vault whose elements are captured.
 type collection struct {
@@ -154,6 +154,11 @@ func (v *vault) objects(ctx context.Context, c *collection, l *listing, use func
 			return false, err
 		}
 		v.walk.Named(azure.Vault, v.id+object{collection: c, name: name}.path())
+		if _, known := v.known[c][strings.ToLower(name)]; !known {
+			if err := v.walk.Remember(len(name) + 96); err != nil {
+				return false, err
+			}
+		}
 		return use(object{collection: c, name: name, managed: gjson.GetBytes(item, "managed").Bool(), document: item}), nil
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/fault"
 )
 
 // PathOf is the form in which an address is asked for, [azure.NormalID]: stamps write one
@@ -12,6 +13,13 @@ func PathOf(id string) string { return azure.NormalID(id) }
 
 // IDOf is the form in which addresses are compared, [azure.IDKey].
 func IDOf(id string) string { return azure.IDKey(id) }
+
+// maxAddress bounds an ID, in bytes. Resource managers take addresses of 2 KiB.
+const maxAddress = 8 << 10
+
+func tooLong(id string) error {
+	return fault.Newf(fault.LimitExceeded, "an ID has %d bytes, and may have %d: %.100q…", len(id), maxAddress, id)
+}
 
 // address names a document of an endpoint.
 func address(endpoint azure.Endpoint, id string) string { return string(endpoint) + " " + IDOf(id) }

@@ -3,9 +3,9 @@ package resource
 import (
 	"bytes"
 	"context"
-	"infrabackup/internal/collect/resource/queue"
 	"iter"
-	"slices"
+
+	"infrabackup/internal/collect/resource/queue"
 )
 
 // maxWaiting bounds how many collections below resources wait for the end of a look.
@@ -14,12 +14,19 @@ const maxWaiting = 10_000
 // below notes what lies below resources of a row. It is read when the present lists
 // are, in one queue: page by page, requests would run out at the end of each page.
 func (w *Walk) below(ctx context.Context, m *manager, row *Type, above []Resource) error {
-	w.waiting = slices.AppendSeq(w.waiting, w.children(m, row, above))
+	for l := range w.children(m, row, above) {
+		w.waiting = append(w.waiting, l)
+		w.extra += l.bytes()
+	}
 	if row.Descend != nil {
 		for _, r := range above {
 			r.Document = bytes.Clone(r.Document) // its page need not stay
 			w.parted[row] = append(w.parted[row], r)
+			w.extra += len(r.Document)
 		}
+	}
+	if err := w.weigh(); err != nil {
+		return err
 	}
 	if len(w.waiting) < maxWaiting {
 		return nil
@@ -32,6 +39,9 @@ func (w *Walk) readWaiting(ctx context.Context) error {
 	for len(w.waiting) > 0 {
 		lists := w.waiting
 		w.waiting = nil
+		for _, l := range lists {
+			w.extra -= l.bytes()
+		}
 		if err := w.inOrder(ctx, queue.Jobs(lists), func(f fetched) error { return w.collection(ctx, f) }); err != nil {
 			return err
 		}
@@ -53,6 +63,9 @@ func (w *Walk) descend(ctx context.Context) error {
 		delete(w.parted, row)
 		if err := row.Descend(ctx, w, above); err != nil {
 			return err
+		}
+		for _, r := range above {
+			w.extra -= len(r.Document)
 		}
 	}
 	return nil

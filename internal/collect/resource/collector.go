@@ -47,6 +47,8 @@ func (c *Collector) Service() backup.Service { return c.table.Service }
 func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Capture, error) {
 	capture := collect.Capture{Start: c.options.Now().UTC()}
 	w := c.newWalk(sink)
+	defer w.memory.Release()
+	ctx = azure.WithMemory(ctx, w.memory)
 	if err := w.run(ctx, c.options.Unreadable); err != nil {
 		return capture, err
 	}
@@ -65,7 +67,8 @@ func (c *Collector) newWalk(sink collect.Sink) *Walk {
 	w := &Walk{
 		stamp: c.stamp, table: &c.table, sink: sink, now: c.options.Now, seed: maphash.MakeSeed(),
 		parents: map[string][]*Type{}, items: map[key]mark{}, parted: map[*Type][]Resource{},
-		gapIndex: map[[2]string]int{}, ledger: ledger.New(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, groups: map[string]string{}, without: c.without,
+		gapIndex: map[[2]string]int{}, ledger: ledger.New(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, groups: map[string]string{},
+		without: c.without, memory: c.stamp.NewMemory(),
 	}
 	for i := range c.table.Types {
 		if row := &c.table.Types[i]; row.Scope == InParent {
@@ -134,6 +137,8 @@ func (w *Walk) cursor() map[string]string {
 func (c *Collector) Check(ctx context.Context) error {
 	ctx = azure.WithPatience(ctx, maxCheckWait) // somebody waits for the answer
 	w := c.newWalk(nil)
+	defer w.memory.Release()
+	ctx = azure.WithMemory(ctx, w.memory)
 	if err := w.open(ctx, c.options.Unreadable); err != nil {
 		return err
 	}

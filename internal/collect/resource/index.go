@@ -98,6 +98,9 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 		if e.typ == "" {
 			e.typ = typeIn(e.id)
 		}
+		if len(e.id)+len(e.typ) > maxAddress {
+			return tooLong(e.id)
+		}
 		if e.id == "" || e.typ == "" {
 			return fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id or type", m.client.Host())
 		}
@@ -130,6 +133,9 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 			}
 		}
 		wanted = append(wanted, e)
+	}
+	if err := w.weigh(); err != nil {
+		return err
 	}
 	return w.getAll(ctx, m, wanted)
 }
@@ -227,6 +233,7 @@ func (w *Walk) lose(at key, l lost) {
 	}
 	if _, known := w.lost[at]; !known {
 		w.changed++ // the next look says whether it is named again
+		w.extra += len(l.path) + len(at.id) + 160
 	}
 	l.round = w.round
 	w.lost[at] = l

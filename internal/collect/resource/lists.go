@@ -143,6 +143,9 @@ func (f fetched) documents(page *azure.Page) ([]Resource, error) {
 				return nil, fault.Newf(fault.SourceInvalid, "list %s %s: an element has no id", f.manager.client.Endpoint(), f.path)
 			}
 		}
+		if len(id) > maxAddress {
+			return nil, tooLong(id)
+		}
 		fullType := f.row.Type
 		if own := jsondoc.Text(item, "type"); own != "" && f.row.Scope == InParent && strings.Contains(own, "/") {
 			fullType = own // record sets of a DNS zone are of several types
@@ -151,3 +154,6 @@ func (f fetched) documents(page *azure.Page) ([]Resource, error) {
 	}
 	return all, nil
 }
+
+// bytes is about what is remembered of it while it waits.
+func (l list) bytes() int { return len(l.path) + len(l.parent) + 192 }

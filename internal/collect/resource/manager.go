@@ -18,6 +18,7 @@ import (
 // manager is one resource manager during a capture.
 type manager struct {
 	client        *azure.Client
+	memory        *azure.Memory
 	subscriptions []azure.Subscription
 	// offered is what each subscription is offered: they differ by plans, and a list of
 	// providers can be short. anywhere is what any of them is offered.
@@ -35,7 +36,7 @@ type manager struct {
 // lost its permissions: the stamp answers with an empty list, not with a refusal.
 func (w *Walk) openManager(ctx context.Context, client *azure.Client) (*manager, error) {
 	m := &manager{
-		client: client, groups: map[string][]string{}, locations: map[string][]string{},
+		client: client, memory: w.memory, groups: map[string][]string{}, locations: map[string][]string{},
 		offered: map[string]*azure.Offers{}, anywhere: azure.Join(),
 	}
 	return m, w.renew(ctx, m)
@@ -44,11 +45,15 @@ func (w *Walk) openManager(ctx context.Context, client *azure.Client) (*manager,
 // renew makes a look see subscriptions and groups that came meanwhile, and no longer
 // those that went. A subscription that is gone before its offers were read has none.
 func (w *Walk) renew(ctx context.Context, m *manager) error {
-	clear(m.groups)
+	for subscription := range m.groups {
+		m.forget(subscription)
+	}
 	subscriptions, err := m.client.Subscriptions(ctx)
 	if err != nil {
 		return err
 	}
+	m.memory.Give(azure.BytesOf(m.subscriptions))
+	m.subscriptions = nil
 	type answered struct {
 		id     string
 		offers *azure.Offers
@@ -72,7 +77,12 @@ func (w *Walk) renew(ctx context.Context, m *manager) error {
 			if err := m.went(ctx, a.id, a.err); err != nil {
 				return err
 			}
-			subscriptions = slices.DeleteFunc(subscriptions, func(s azure.Subscription) bool { return s.ID == a.id })
+			here := func(s azure.Subscription) bool { return s.ID == a.id }
+			m.memory.Give(azure.BytesOf(subscriptions))
+			subscriptions = slices.DeleteFunc(subscriptions, here)
+			if err := m.memory.Take(azure.BytesOf(subscriptions)); err != nil {
+				return err
+			}
 			w.ledger.Answered(m.place(a.id))
 			return nil
 		}
@@ -85,6 +95,7 @@ func (w *Walk) renew(ctx context.Context, m *manager) error {
 		}
 		for _, known := range m.offered { // most are offered the same: one copy does
 			if known.Equal(a.offers) {
+				m.memory.Give(a.offers.Bytes())
 				a.offers = known
 				break
 			}
@@ -101,7 +112,11 @@ func (w *Walk) renew(ctx context.Context, m *manager) error {
 		for _, offers := range m.offered {
 			all = append(all, offers)
 		}
+		m.memory.Give(m.anywhere.Bytes())
 		m.anywhere = azure.Join(all...)
+		if err := m.memory.Take(m.anywhere.Bytes()); err != nil {
+			return err
+		}
 		if m.anywhere.Empty() && len(all) > 0 {
 			return fault.Newf(fault.SourceIncomplete, "list %s /subscriptions/%s/providers: no resource type is offered, there or in any other subscription", m.client.Endpoint(), subscriptions[0].ID)
 		}
@@ -124,12 +139,17 @@ func (m *manager) offersOf(subscription string) *azure.Offers {
 }
 
 // names lists a collection of the resource manager's own and returns the names.
-func (m *manager) names(ctx context.Context, subscription, fullType string, known []string, path string) ([]string, error) {
+func (m *manager) names(ctx context.Context, subscription, fullType string, known []string, path string) (names []string, err error) {
+	defer func() {
+		if err != nil {
+			m.memory.Give(bytesOf(names))
+			names = nil
+		}
+	}()
 	version := known[0]
 	if choice, ok := m.anywhere.Choose(fullType, known); ok {
 		version = choice.Version
 	}
-	var names []string
 	seen := map[string]bool{}
 	pages := m.client.List("/subscriptions/"+subscription+path, version, nil)
 	for {
@@ -138,7 +158,7 @@ func (m *manager) names(ctx context.Context, subscription, fullType string, know
 			return names, nil
 		}
 		if err != nil {
-			return nil, err
+			return names, err
 		}
 		for _, item := range page.Items {
 			// The address counts; a name is what people see.
@@ -147,14 +167,26 @@ func (m *manager) names(ctx context.Context, subscription, fullType string, know
 				name = rest
 			}
 			if name == "" {
-				return nil, fault.Newf(fault.SourceInvalid, "list /subscriptions/%s%s: an element has no name", subscription, path)
+				return names, fault.Newf(fault.SourceInvalid, "list /subscriptions/%s%s: an element has no name", subscription, path)
 			}
 			if folded := strings.ToLower(name); !seen[folded] {
+				if err := m.memory.Take(bytesOf([]string{name})); err != nil {
+					return names, err
+				}
 				seen[folded] = true
 				names = append(names, name)
 			}
 		}
 	}
+}
+
+// bytesOf is about what is remembered of names, while they are read as well.
+func bytesOf(names []string) int {
+	n := 0
+	for _, name := range names {
+		n += 2*len(name) + 64
+	}
+	return n
 }
 
 // groupVersions are the api-versions of resource groups that are known.
@@ -184,8 +216,12 @@ func (m *manager) remembered(known map[string][]string, subscription string, ask
 	names, err := ask()
 	if err == nil {
 		m.mu.Lock()
+		defer m.mu.Unlock()
+		if first, twice := known[subscription]; twice { // somebody asked at the same time
+			m.memory.Give(bytesOf(names))
+			return first, nil
+		}
 		known[subscription] = names
-		m.mu.Unlock()
 	}
 	return names, err
 }
@@ -205,6 +241,7 @@ func (m *manager) lists(ctx context.Context, group string) (bool, error) {
 func (m *manager) forget(subscription string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.memory.Give(bytesOf(m.groups[subscription]))
 	delete(m.groups, subscription)
 }
 
@@ -224,6 +261,7 @@ func (w *Walk) hasGroup(ctx context.Context, m *manager, group string) (bool, er
 // hasSubscription asks whether a subscription is there.
 func (m *manager) hasSubscription(ctx context.Context, subscription string) (bool, error) {
 	now, err := m.client.Subscriptions(ctx)
+	m.memory.Give(azure.BytesOf(now))
 	return slices.ContainsFunc(now, func(s azure.Subscription) bool { return s.ID == subscription }), err
 }
 

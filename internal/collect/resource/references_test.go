@@ -39,7 +39,7 @@ func TestReferencesInEverySpelling(t *testing.T) {
 // TestPageWithNothingNew gives the walk a page whose elements were all on an earlier one:
 // the ledger keeps it open.
 func TestPageWithNothingNew(t *testing.T) {
-	w := (&Collector{}).newWalk(nil)
+	w := (&Collector{stamp: &azure.Stamp{}}).newWalk(nil)
 	f := fetched{list: list{row: &Type{}, manager: &manager{client: &azure.Client{}}, path: "/x"}}
 	r := &reading{}
 	for _, page := range []struct{ number, elements, new int }{{1, 2, 2}, {1, 1, 0}, {2, 3, 0}, {2, 0, 0}, {3, 0, 0}} {

@@ -46,8 +46,9 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 			more := true
 			err := queue.InOrder(ctx, queue.Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) based {
 				w.ledger.Await(place(m, row, s.ID))
-				paths, err := m.bases(ctx, row, s.ID)
-				return based{s.ID, paths, err}
+				b, err := m.bases(ctx, row, s.ID)
+				b.err = err
+				return b
 			}, func(b based) error {
 				if gone(b.err) {
 					if err := m.went(ctx, b.subscription, b.err); err != nil {
@@ -59,12 +60,12 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 				if b.err != nil {
 					return b.err
 				}
-				for _, base := range b.paths {
-					if more = yield(w.listAt(m, row, b.subscription, row.collection(base)), nil); !more {
+				for _, name := range b.names {
+					if more = yield(w.listAt(m, row, b.subscription, row.collection(b.base+name)), nil); !more {
 						return errEnough
 					}
 				}
-				if len(b.paths) == 0 && (row.Scope != InLocation || w.checks(checkNowhere)) {
+				if len(b.names) == 0 && (row.Scope != InLocation || w.checks(checkNowhere)) {
 					l := list{row: row, manager: m, subscription: b.subscription, path: "/subscriptions/" + b.subscription + row.Scope.source(), nowhere: true}
 					if more = yield(l, nil); !more {
 						return errEnough
@@ -114,32 +115,27 @@ func (l list) place() string { return string(l.manager.client.Endpoint()) + " li
 // based is where a row's collections of a subscription lie.
 type based struct {
 	subscription string
-	paths        []string
+	base         string   // the beginning of all paths
+	names        []string // their ends
 	err          error
 }
 
 // bases are the paths below which a row's collections of a subscription lie. Where a
 // provider says that it is counts as well as where the subscription says that one can be.
-func (m *manager) bases(ctx context.Context, row *Type, subscription string) ([]string, error) {
-	base := "/subscriptions/" + subscription
-	var names []string
-	var err error
+func (m *manager) bases(ctx context.Context, row *Type, subscription string) (b based, err error) {
+	b = based{subscription: subscription, base: "/subscriptions/" + subscription}
 	switch row.Scope {
 	case InGroup:
-		names, err = m.groupsOf(ctx, subscription)
-		base += "/resourceGroups/"
+		b.names, err = m.groupsOf(ctx, subscription)
+		b.base += "/resourceGroups/"
 	case InLocation:
-		names, err = m.locationsOf(ctx, subscription)
-		names = withPlaces(names, m.offersOf(subscription).Locations(row.Type))
-		base += "/providers/" + row.namespace() + "/locations/"
+		b.names, err = m.locationsOf(ctx, subscription)
+		b.names = withPlaces(b.names, m.offersOf(subscription).Locations(row.Type))
+		b.base += "/providers/" + row.namespace() + "/locations/"
 	default:
-		return []string{base}, nil
+		b.names = []string{""}
 	}
-	all := make([]string, 0, len(names))
-	for _, name := range names {
-		all = append(all, base+name)
-	}
-	return all, err
+	return b, err
 }
 
 // withPlaces adds the regions of a provider to those of a subscription. Providers write
@@ -278,6 +274,9 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 		if added || (w.round > 0 && !f.row.tracked() && !reading.later) {
 			fresh = append(fresh, r)
 		}
+	}
+	if err := w.weigh(); err != nil {
+		return err
 	}
 	return w.below(ctx, f.manager, f.row, fresh)
 }

@@ -86,6 +86,7 @@ func (w *Walk) atEach(ctx context.Context, m *manager, row *Type, subscription s
 func (w *Walk) unknownChildren(endpoint azure.Endpoint, fullType string) {
 	at := string(endpoint) + " children of " + fullType
 	if w.unknownTypes[fullType] == 0 {
+		w.extra += len(fullType) + 64
 		w.ledger.Await(at)
 	}
 	w.unknownTypes[fullType]++
@@ -121,8 +122,9 @@ func (w *Walk) inGroup(endpoint azure.Endpoint, group string) {
 		return
 	}
 	w.lastGroup = at
-	if _, known := w.groups[at]; !known && len(w.groups) < maxItems {
+	if _, known := w.groups[at]; !known {
 		w.groups[at] = group
+		w.extra += len(at) + len(group) + 64
 	}
 }
 

@@ -38,9 +38,6 @@ const (
 	GapChildren          = "CHILDREN_NOT_ASKED"      // what may lie below resources of an unknown type
 )
 
-// maxItems bounds one capture: what is remembered of each item lies in memory.
-const maxItems = 4_000_000
-
 // maxGaps bounds how many gaps are told apart. Further ones are counted by code.
 const maxGaps = 20_000
 
@@ -87,7 +84,29 @@ type Walk struct {
 	round        uint8
 	changed      int64 // items that later looks found new, changed or gone
 	buffer       []byte
+
+	memory *azure.Memory
+	extra  int // bytes that are remembered in the maps and lists above
+	taken  int // bytes that memory knows of
 }
+
+// itemBytes is about what is remembered of an item, besides its ID.
+const itemBytes = 160
+
+// weigh counts what is remembered: LIMIT_EXCEEDED when it is too much. It is called for
+// each part of a page, so that no more than such a part is remembered in excess.
+func (w *Walk) weigh() error {
+	now := w.extra + w.ledger.Bytes()
+	err := w.memory.Take(now - w.taken)
+	if err == nil {
+		w.taken = now
+	}
+	return err
+}
+
+// Remember counts bytes that a collector remembers besides, until the capture ends. It
+// may be called from any goroutine.
+func (w *Walk) Remember(n int) error { return w.memory.Take(n) }
 
 // Stamp is what is captured.
 func (w *Walk) Stamp() *azure.Stamp { return w.stamp }
@@ -148,8 +167,11 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 		w.items[at] = known
 		return false, nil
 	}
-	if !again && len(w.items) == maxItems {
-		return false, fault.Newf(fault.LimitExceeded, "the service has more than %d items", maxItems)
+	if !again {
+		w.extra += len(at.id) + itemBytes
+		if err := w.weigh(); err != nil {
+			return false, err
+		}
 	}
 	known.qualified = w.qualified(at)
 	id = w.ItemID(kind, r.Endpoint, id)
@@ -212,6 +234,7 @@ func (w *Walk) Gap(g backup.Gap) {
 		w.gaps[i].Count += g.Count
 		return
 	}
+	w.extra += len(g.Object) + len(g.Reason) + 160
 	w.gapIndex[at] = len(w.gaps)
 	w.gaps = append(w.gaps, g)
 }

@@ -26,6 +26,27 @@ type Ledger struct {
 	mu      sync.Mutex
 	settled map[digest]struct{}
 	open    map[digest]string
+	text    int // bytes of what is open
+}
+
+// Bytes is about how much memory it takes.
+func (l *Ledger) Bytes() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text + 64*len(l.open) + 32*len(l.settled)
+}
+
+// put and drop are called with mu held.
+func (l *Ledger) put(at digest, what string) {
+	if _, known := l.open[at]; !known {
+		l.open[at] = what
+		l.text += len(what)
+	}
+}
+
+func (l *Ledger) drop(at digest) {
+	l.text -= len(l.open[at])
+	delete(l.open, at)
 }
 
 // New makes an empty ledger.
@@ -39,7 +60,7 @@ func (l *Ledger) Name(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, ok := l.settled[at]; !ok {
-		l.open[at] = what
+		l.put(at, what)
 	}
 }
 
@@ -49,7 +70,7 @@ func (l *Ledger) Settle(what string) {
 	at := digestOf(what)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.open, at)
+	l.drop(at)
 	l.settled[at] = struct{}{}
 }
 
@@ -59,7 +80,7 @@ func (l *Ledger) Await(place string) {
 	at := digestOf(place)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open[at] = place
+	l.put(at, place)
 }
 
 // Answered notes that a place was asked, and that what came is accounted for.
@@ -67,7 +88,7 @@ func (l *Ledger) Answered(place string) {
 	at := digestOf(place)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.open, at)
+	l.drop(at)
 }
 
 // Reopen takes back that something was settled.
@@ -76,7 +97,7 @@ func (l *Ledger) Reopen(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.settled, at)
-	l.open[at] = what
+	l.put(at, what)
 }
 
 // Left are the entries that are open, sorted.
