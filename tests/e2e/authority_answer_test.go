@@ -298,12 +298,19 @@ func (s *stranger) repliesOf(work *errgroup.Group, m flow.Member, said *answers,
 			if err != nil {
 				return err
 			}
-			if m.Kind == flow.KindQuery {
-				_, err = flow.Query[struct{}, json.RawMessage]{Name: m.Name}.Ask(ctx, s.c.client, workflowID, struct{}{})
-			} else {
-				_, err = flow.Update[struct{}, json.RawMessage]{Name: m.Name}.Send(ctx, s.c.client, workflowID, struct{}{})
+			// Temporal may lose a question to a run that has only just begun.
+			for once, again := context.WithTimeout(ctx, 20*time.Second); ; once, again = context.WithTimeout(ctx, 20*time.Second) {
+				if m.Kind == flow.KindQuery {
+					_, err = flow.Query[struct{}, json.RawMessage]{Name: m.Name}.Ask(once, s.c.client, workflowID, struct{}{})
+				} else {
+					_, err = flow.Update[struct{}, json.RawMessage]{Name: m.Name}.Send(once, s.c.client, workflowID, struct{}{})
+				}
+				lost := once.Err() != nil && ctx.Err() == nil
+				again()
+				if !lost {
+					return disbelieved("the answer "+f.name+" to "+m.Name, err)
+				}
 			}
-			return disbelieved("the answer "+f.name+" to "+m.Name, err)
 		})
 	}
 }

@@ -178,31 +178,54 @@ func (s *stranger) asks(m flow.Member, workflowID string, f forgery) error {
 	return nil
 }
 
-// signals starts a workflow with an input that was sealed for it, as somebody who sends
-// an earlier request again does, and gives it every wrong go-ahead.
+// signals gives workflows every wrong go-ahead. A run waits for its own for some seconds;
+// what there was no time for is sent to the next one.
 func (s *stranger) signals(id backup.ID) error {
+	for sent, run := 0, 0; ; run++ {
+		n, all, err := s.signalled(id, run, sent)
+		if err != nil {
+			return err
+		}
+		if n == sent {
+			return fmt.Errorf("the run ended before signal %d of %d could be sent to it", sent, all)
+		}
+		if sent = n; sent == all {
+			return nil
+		}
+	}
+}
+
+// signalled starts a workflow with an input that was sealed for it, as somebody who sends
+// an earlier request again does, and sends it wrong go-aheads, from the given one on,
+// until it ends. It returns how many of all were sent so far.
+func (s *stranger) signalled(id backup.ID, run, sent int) (now, of int, err error) {
 	all := flow.Contract()
 	deletion := all[slices.IndexFunc(all, func(m flow.Member) bool { return m.Name == flow.Delete.Name })]
-	workflowID := s.c.instance.Name + ":x-signalled"
+	workflowID := fmt.Sprintf("%s:x-signalled-%d", s.c.instance.Name, run)
 	at := s.started(deletion, workflowID, id)
 	input := s.copied(at.place, marks{"kind": at.kind, "name": at.name, "way": at.way, "nonce": "n"}, at.body)
-	var runID string
-	var err error
-	if runID, err = s.start(deletion, workflowID, forgery{"an input sealed for an earlier run", []*commonpb.Payload{input}}); err != nil {
-		return err
+	runID, err := s.start(deletion, workflowID, forgery{"an input sealed for an earlier run", []*commonpb.Payload{input}})
+	if err != nil {
+		return sent, 0, err
 	}
 	signal := target{
 		kind: string(flow.KindSignal), name: flow.Begin.Name, way: "input", place: at.place,
 		right: marks{"run": runID, "answers": "another input"}, body: struct{}{},
 	}
-	for _, f := range s.forgeries(signal, 0, 0) {
+	forged := s.forgeries(signal, 0, 0)
+	for _, f := range forged[sent:] {
 		_, err := s.own.WorkflowService().SignalWorkflowExecution(s.t.Context(), &workflowservice.SignalWorkflowExecutionRequest{
 			Namespace: namespace, WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: workflowID, RunId: runID},
 			SignalName: flow.Begin.Name, Input: &commonpb.Payloads{Payloads: f.payloads},
 		})
-		if err != nil {
-			return fmt.Errorf("signal with %s: %w", f.name, err)
+		var ended *serviceerror.NotFound
+		if errors.As(err, &ended) {
+			break
 		}
+		if err != nil {
+			return sent, len(forged), fmt.Errorf("signal with %s: %w", f.name, err)
+		}
+		sent++
 	}
-	return s.ends(deletion, workflowID, runID, "wrong go-aheads")
+	return sent, len(forged), s.ends(deletion, workflowID, runID, "wrong go-aheads")
 }

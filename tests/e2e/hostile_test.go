@@ -70,7 +70,7 @@ func TestHostileStampCostsTheWorkerNoMemory(t *testing.T) {
 	t.Parallel()
 	const below = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers/Microsoft.Compute/disks/"
 	for name, test := range map[string]hostile{
-		"documents of 15 MiB": {fault: stamp.Fault{Kind: stamp.HugeItem, Size: 15, Match: isResource, Times: 120}, whole: true},
+		"documents of 15 MiB": {fault: stamp.Fault{Kind: stamp.HugeItem, Size: 15, Match: isResource, Times: tier.Size(0, 24, 200)}, whole: true},
 		"brackets":            {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: isContent, Body: bytes.Repeat([]byte("["), 32<<20)}},
 		"refusals":            {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusBadRequest, Match: isContent, Body: []byte(`{"error":{"message":"` + strings.Repeat("x", 32<<20) + `"}}`)}},
 		"empty objects":       {fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: isContent, Body: numbered(10_000_000, `{}`)}},
