@@ -88,5 +88,5 @@ clean: ## remove what was built; the lab's cache stays
 	rm -rf bin .lab
 
 .PHONY: mutants
-mutants: ## break the product in many places, one at a time, and see that tests notice
-	go run ./tests/mutants
+mutants: setup ## break the product in many places, one at a time, and see that tests notice
+	$(LAB) go run ./tests/mutants
