@@ -33,7 +33,7 @@
 //
 // # Memory
 //
-// A page of a list is read in parts of 4 MiB, or of one element of up to 16 MiB. What is
+// A page of a list is read in parts of 1 MiB, or of one element of up to 16 MiB. What is
 // read ahead, and has to wait for its turn, holds 16 MiB at most over all requests
 // ([Ahead]); in its turn, each reader holds one document or part.
 //

@@ -48,6 +48,9 @@ func (m *Memory) Give(n int) { _ = m.Take(-n) } // less is never refused
 
 // Release gives everything back.
 func (m *Memory) Release() {
+	if m == nil {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.shared.give(m.held)

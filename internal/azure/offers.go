@@ -24,7 +24,9 @@ const (
 	maxSubscriptions     = 20_000
 	maxSubscriptionBytes = 16 << 20
 	maxProviders         = 10_000
-	maxTexts             = 1000     // versions of a type, or places
+	maxTexts             = 1000    // versions of a type, or places
+	maxText              = 1 << 10 // bytes of the name of a type, of a version or of a place
+	maxSubscriptionID    = 128
 	maxProviderBytes     = 2 << 20  // one provider with its types
 	maxProvidersBytes    = 24 << 20 // all that is offered to a subscription
 )
@@ -69,6 +71,9 @@ func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 				id := strings.ToLower(gjson.GetBytes(item, "subscriptionId").String())
 				if id == "" {
 					return fault.Newf(fault.SourceInvalid, "list %s /subscriptions: an element has no subscriptionId", c.name)
+				}
+				if len(id) > maxSubscriptionID {
+					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions: an ID has %d bytes, and may have %d", c.name, len(id), maxSubscriptionID)
 				}
 				if known[id] {
 					continue
@@ -125,7 +130,7 @@ func (c *Client) negotiate(fn func(version string) error) error {
 type Offers struct {
 	types map[string]offer // by full type in lower case
 	vague []string         // namespaces that name no type
-	large string           // a type with more than maxTexts versions or places
+	large string           // a type with more or longer texts than are taken
 	bytes int              // about what is remembered of all this
 }
 
@@ -179,7 +184,7 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 						c.name, subscription, maxProviders, maxProviderBytes, maxProvidersBytes)
 				}
 				if o.add(provider); o.large != "" {
-					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions/%s/providers: %s has more than %d versions or places", c.name, subscription, brief(o.large), maxTexts)
+					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions/%s/providers: %s has more than %d versions or places, or a name of more than %d bytes", c.name, subscription, brief(o.large), maxTexts, maxText)
 				}
 				if err := memory.Take(o.bytes - counted); err != nil {
 					return err
@@ -224,7 +229,8 @@ func (o *Offers) join(found offer) {
 	}
 	known.versions = union(known.versions, found.versions)
 	known.locations = union(known.locations, found.locations)
-	if max(len(known.versions), len(known.locations)) > maxTexts {
+	long := func(text string) bool { return len(text) > maxText }
+	if max(len(known.versions), len(known.locations)) > maxTexts || long(found.name) || slices.ContainsFunc(found.versions, long) || slices.ContainsFunc(found.locations, long) {
 		o.large = found.name
 	}
 	slices.SortFunc(known.versions, newestFirst)
@@ -291,7 +297,7 @@ func textsIn(list gjson.Result) []string {
 	}
 	list.ForEach(func(_, element gjson.Result) bool {
 		if element.Type == gjson.String && element.Str != "" {
-			all = append(all, element.Str)
+			all = append(all, strings.Clone(element.Str)) // not with the answer that it is a part of
 		}
 		return true
 	})

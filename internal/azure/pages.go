@@ -21,7 +21,7 @@ import (
 // Limits of one list.
 const (
 	MaxPages        = 100_000
-	MaxListElements = 2_000_000
+	MaxListElements = 400_000 // twice of what can be remembered of a stamp
 )
 
 // Page is one answer of a list, or a part of a large one.

@@ -78,6 +78,17 @@ func (s *Stamp) newManager(endpoint Endpoint, base *url.URL) *Client {
 	return c
 }
 
+// maxPacers bounds for how many hosts it is remembered what they allow. Clients keep
+// theirs.
+const maxPacers = 1000
+
+// Remembered is about how many bytes captures remember now; between them, none.
+func (s *Stamp) Remembered() int64 {
+	s.remembered.mu.Lock()
+	defer s.remembered.mu.Unlock()
+	return maxRemembered - s.remembered.left
+}
+
 // pacerOf is the pacer of a host, which all clients of the host share.
 func (s *Stamp) pacerOf(base *url.URL) *pacer {
 	s.mu.Lock()
@@ -85,6 +96,12 @@ func (s *Stamp) pacerOf(base *url.URL) *pacer {
 	host := plainHost(base)
 	p := s.pacers[host]
 	if p == nil {
+		for other := range s.pacers { // what was learned of a vault that is not asked now
+			if len(s.pacers) < maxPacers {
+				break
+			}
+			delete(s.pacers, other)
+		}
 		p = &pacer{clock: wallClock{}, patience: s.target.Patience, backoff: s.target.RetryDelay}
 		s.pacers[host] = p
 	}

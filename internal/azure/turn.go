@@ -22,7 +22,7 @@ const (
 	// maxChunkBytes and maxChunkElements bound what [Pages.Next] gives at once, but for
 	// single elements that are larger.
 	maxChunkBytes    = 1 << 20
-	maxChunkElements = 10_000
+	maxChunkElements = 1000
 	maxRefusalBytes  = 64 << 10 // of an answer that is no success
 )
 

@@ -20,7 +20,7 @@ func (s *Stamp) Vault(uri string) (*Client, error) {
 		return nil, fault.Newf(fault.SourceInvalid, "the vault's address %.200q is not https://host", uri)
 	}
 	label, domain, ok := strings.Cut(plainHost(u), ".")
-	if !ok || label == "" || domain != s.target.vaultDomain {
+	if !ok || label == "" || len(label) > 63 || domain != s.target.vaultDomain {
 		return nil, fault.Newf(fault.SourceInvalid, "the vault's address %.200q is not below %s", uri, s.target.vaultDomain)
 	}
 	base := &url.URL{Scheme: "https", Host: plainHost(u)}

@@ -59,8 +59,11 @@ func numbered(n int, element string) []byte {
 
 // offering are 20 MB of offers, different for each n.
 func offering(n int) []byte {
-	places := strings.TrimSuffix(strings.Repeat(`"a place with a name",`, 900), ",")
-	return numbered(1_000, fmt.Sprintf(`{"namespace":"Contoso.N%%d-%d","resourceTypes":[{"resourceType":"t","apiVersions":["2019-01-01"],"locations":[%s]}]}`, n, places))
+	var places strings.Builder
+	for i := range 900 {
+		fmt.Fprintf(&places, `,"a place with the name %d"`, i)
+	}
+	return numbered(1_000, fmt.Sprintf(`{"namespace":"Contoso.N%%d-%d","resourceTypes":[{"resourceType":"t","apiVersions":["2019-01-01"],"locations":[%s]}]}`, n, places.String()[1:]))
 }
 
 // TestHostileStampCostsTheWorkerNoMemory reads stamps that answer, on every connection

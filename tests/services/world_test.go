@@ -33,6 +33,7 @@ type world struct {
 	stamp      *stamp.Stamp
 	contents   *inventory.Stamp
 	config     azure.Config
+	client     *azure.Stamp
 	collectors map[backup.Service]collect.Collector
 }
 
@@ -103,7 +104,7 @@ func (w *world) open(t testing.TB, unreadable resource.Unreadable) {
 	s, err := azure.New(w.config)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
-	w.collectors = map[backup.Service]collect.Collector{}
+	w.client, w.collectors = s, map[backup.Service]collect.Collector{}
 	for _, c := range controlplane.Collectors(s, resource.Options{Unreadable: unreadable, Now: time.Now}) {
 		w.collectors[c.Service()] = c
 	}
@@ -114,6 +115,7 @@ func (w *world) capture(t testing.TB, service backup.Service) (*collecttest.Reco
 	t.Helper()
 	r := &collecttest.Recorder{}
 	_, err := w.collectors[service].Collect(t.Context(), r)
+	require.Zero(t, w.client.Remembered(), "whatever ends a capture, nothing is remembered of it")
 	return r, err
 }
 

@@ -32,7 +32,7 @@ var waiting = []string{"tests/e2e"}
 var serving = []string{"tests/services", "tests/lab", "tests/lab/stamp", "tests/lab/stamp/conformance", "tests/lab/stamp/inventory"}
 
 // meeting are the packages in which goroutines of the product meet. The race detector
-// costs a factor of four in time, so it watches these, and nothing twice.
+// costs a factor of four in time, so it watches these.
 var meeting = []string{
 	"activities", "internal/collect/resource", "internal/collect/keyvault", "internal/control", "internal/privsep",
 	"internal/share/conformance", "internal/spool", "starter", "worker", "workflows",
@@ -76,19 +76,19 @@ func plan(tier string, all []string) (streams, error) {
 		again = append(again, group{name: "races in " + p, packages: []string{p}, race: true, tests: "^(" + strings.Join(partly[p], "|") + ")", flags: []string{"-timeout=20m"}})
 	}
 	plain := slices.Concat(slices.Sorted(maps.Keys(partly)), serving)
-	whole := group{name: "whole", packages: waiting, flags: []string{"-timeout=25m", fmt.Sprintf("-parallel=%d", together)}}
+	e2e := group{name: "servers", packages: waiting, flags: []string{"-timeout=25m", fmt.Sprintf("-parallel=%d", together)}}
 	switch tier {
 	case "quick":
 		return streams{{{name: "units", packages: units, flags: []string{"-short", "-timeout=5m"}}}}, nil
 	case "test":
 		return streams{
-			{whole, {name: "rest", packages: rest, flags: []string{"-timeout=20m", "-p=1"}}},
+			{e2e, {name: "rest", packages: rest, flags: []string{"-timeout=20m", "-p=1"}}},
 			append([]group{{name: "races", packages: races, race: true, flags: []string{"-timeout=20m", "-p=1"}}, {name: "plain", packages: plain, flags: []string{"-timeout=20m", "-p=1"}}}, again...),
 		}, nil
 	case "soak":
-		whole.flags[0] = "-timeout=24h"
+		e2e.flags[0] = "-timeout=24h"
 		return streams{
-			{whole},
+			{e2e},
 			{
 				{name: "races", packages: slices.Concat(races, slices.Sorted(maps.Keys(partly))), race: true, flags: []string{"-timeout=24h", "-p=1"}},
 				{name: "rest", packages: slices.Concat(serving, rest), flags: []string{"-timeout=24h", "-p=1"}},

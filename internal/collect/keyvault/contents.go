@@ -21,6 +21,9 @@ func descend(ctx context.Context, w *resource.Walk, parents []resource.Resource)
 		if err != nil {
 			return err
 		}
+		if err := w.Remember(len(v.id) + 2000); err != nil {
+			return err
+		}
 		all = append(all, v)
 	}
 	restless := slices.Clone(all)

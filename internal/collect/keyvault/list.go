@@ -187,6 +187,10 @@ func (v *vault) versionsOf(ctx context.Context, o object) ([]version, error) {
 			if len(all) == maxVersions {
 				return false, fault.Newf(fault.LimitExceeded, "vault %s %s has more than %d versions", v.name, o.path(), maxVersions)
 			}
+			// It stands in the ledger, and perhaps in a gap.
+			if err := v.walk.Remember(2*(len(v.id)+len(o.path())+len(own)) + 300); err != nil {
+				return false, err
+			}
 			index[own] = len(all)
 			all = append(all, found)
 			return true, nil

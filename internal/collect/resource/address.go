@@ -17,8 +17,11 @@ func IDOf(id string) string { return azure.IDKey(id) }
 // maxAddress bounds an ID, in bytes. Resource managers take addresses of 2 KiB.
 const maxAddress = 8 << 10
 
-func tooLong(id string) error {
-	return fault.Newf(fault.LimitExceeded, "an ID has %d bytes, and may have %d: %.100q…", len(id), maxAddress, id)
+// maxName bounds a name that becomes a part of addresses.
+const maxName = 1 << 10
+
+func tooLong(text string) error {
+	return fault.Newf(fault.LimitExceeded, "an ID or a name has %d bytes, which is too long: %.100q…", len(text), text)
 }
 
 // address names a document of an endpoint.

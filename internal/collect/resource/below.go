@@ -17,12 +17,15 @@ func (w *Walk) below(ctx context.Context, m *manager, row *Type, above []Resourc
 	for l := range w.children(m, row, above) {
 		w.waiting = append(w.waiting, l)
 		w.extra += l.bytes()
+		if err := w.weigh(); err != nil {
+			return err
+		}
 	}
 	if row.Descend != nil {
 		for _, r := range above {
 			r.Document = bytes.Clone(r.Document) // its page need not stay
 			w.parted[row] = append(w.parted[row], r)
-			w.extra += len(r.Document)
+			w.extra += r.bytes()
 		}
 	}
 	if err := w.weigh(); err != nil {
@@ -39,11 +42,11 @@ func (w *Walk) readWaiting(ctx context.Context) error {
 	for len(w.waiting) > 0 {
 		lists := w.waiting
 		w.waiting = nil
-		for _, l := range lists {
-			w.extra -= l.bytes()
-		}
 		if err := w.inOrder(ctx, queue.Jobs(lists), func(f fetched) error { return w.collection(ctx, f) }); err != nil {
 			return err
+		}
+		for _, l := range lists {
+			w.extra -= l.bytes()
 		}
 	}
 	return nil
@@ -65,7 +68,7 @@ func (w *Walk) descend(ctx context.Context) error {
 			return err
 		}
 		for _, r := range above {
-			w.extra -= len(r.Document)
+			w.extra -= r.bytes()
 		}
 	}
 	return nil

@@ -33,7 +33,7 @@
 // answer of the place. The end of a capture compares: an entry that is open fails it
 // with SOURCE_INCOMPLETE. That is a rule of its own beside the checks that find each
 // kind of short answer; tests leave out one check after the other and see that the rule
-// finds what it would have found. It remembers 16 bytes of each address.
+// finds what it would have found.
 //
 // That one element cannot be read costs that element: it is tried again, and then it is
 // a gap. Lists of a subscription or group that cannot be read fail the service, unless

@@ -67,7 +67,7 @@ func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) e
 				return err
 			}
 			w.Vanished(m.client.Endpoint(), "/subscriptions/"+f.subscription)
-			w.claims = append(w.claims, claim{m, "/subscriptions/" + f.subscription})
+			w.claim(m, "/subscriptions/"+f.subscription)
 			w.ledger.Answered(f.place())
 			return nil
 		}
@@ -93,13 +93,11 @@ type entry struct {
 // compare reads what a page of the list has and the capture has not, or has as it was.
 func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist map[*Type]bool) error {
 	var wanted []entry
+	versions := map[[2]string][]string{} // of types that no row knows, by type and subscription
 	for _, item := range page.Items {
 		e := entry{id: jsondoc.Text(item, "id"), typ: jsondoc.Text(item, "type")}
 		if e.typ == "" {
 			e.typ = typeIn(e.id)
-		}
-		if len(e.id)+len(e.typ) > maxAddress {
-			return tooLong(e.id)
 		}
 		if e.id == "" || e.typ == "" {
 			return fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id or type", m.client.Host())
@@ -107,6 +105,9 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 		e.row = w.rowOf(e.typ, m.client.Endpoint())
 		if e.row == nil && !w.table.owns(e.typ) {
 			continue // another service's
+		}
+		if len(e.id) > maxAddress || len(e.typ) > maxAddress {
+			return tooLong(max(e.id, e.typ))
 		}
 		w.nameElement(Resource{Endpoint: m.client.Endpoint(), ID: e.id})
 		kind := otherKind
@@ -116,7 +117,11 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 		case !w.checks(checkIndexedTypes) && (w.table.derives(e.typ) || byCustom(e.typ)):
 			continue
 		default:
-			e.versions = m.versionsFor(e.typ, subscriptionIn(PathOf(e.id)))
+			of := [2]string{e.typ, subscriptionIn(PathOf(e.id))}
+			if versions[of] == nil {
+				versions[of] = m.versionsFor(of[0], of[1])
+			}
+			e.versions = versions[of]
 		}
 		at := w.keyOf(m.client.Endpoint(), kind, e.id)
 		if known, seen := w.items[at]; seen {
@@ -149,7 +154,7 @@ func (m *manager) versionsFor(fullType, subscription string) []string {
 		}
 	}
 	if siblings := m.anywhere.Siblings(fullType); len(siblings) > 0 {
-		return siblings[:min(len(siblings), 3)]
+		return slices.Clone(siblings[:min(len(siblings), 3)])
 	}
 	return []string{m.resourcesVersion(subscription)}
 }

@@ -77,12 +77,9 @@ func (w *Walk) renew(ctx context.Context, m *manager) error {
 			if err := m.went(ctx, a.id, a.err); err != nil {
 				return err
 			}
-			here := func(s azure.Subscription) bool { return s.ID == a.id }
-			m.memory.Give(azure.BytesOf(subscriptions))
-			subscriptions = slices.DeleteFunc(subscriptions, here)
-			if err := m.memory.Take(azure.BytesOf(subscriptions)); err != nil {
-				return err
-			}
+			before := azure.BytesOf(subscriptions)
+			subscriptions = slices.DeleteFunc(subscriptions, func(s azure.Subscription) bool { return s.ID == a.id })
+			m.memory.Give(before - azure.BytesOf(subscriptions))
 			w.ledger.Answered(m.place(a.id))
 			return nil
 		}
@@ -168,6 +165,9 @@ func (m *manager) names(ctx context.Context, subscription, fullType string, know
 			}
 			if name == "" {
 				return names, fault.Newf(fault.SourceInvalid, "list /subscriptions/%s%s: an element has no name", subscription, path)
+			}
+			if len(name) > maxName {
+				return names, tooLong(name)
 			}
 			if folded := strings.ToLower(name); !seen[folded] {
 				if err := m.memory.Take(bytesOf([]string{name})); err != nil {
@@ -260,8 +260,7 @@ func (w *Walk) hasGroup(ctx context.Context, m *manager, group string) (bool, er
 
 // hasSubscription asks whether a subscription is there.
 func (m *manager) hasSubscription(ctx context.Context, subscription string) (bool, error) {
-	now, err := m.client.Subscriptions(ctx)
-	m.memory.Give(azure.BytesOf(now))
+	now, err := m.client.Subscriptions(azure.WithMemory(ctx, nil)) // which is forgotten at once
 	return slices.ContainsFunc(now, func(s azure.Subscription) bool { return s.ID == subscription }), err
 }
 

@@ -44,7 +44,7 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 		}
 		if !there {
 			w.Vanished(f.manager.client.Endpoint(), container)
-			w.claims = append(w.claims, claim{f.manager, container})
+			w.claim(f.manager, container)
 			w.asked(f.list)
 			return nil
 		}

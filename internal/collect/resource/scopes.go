@@ -190,6 +190,14 @@ func (w *Walk) settleUp(ctx context.Context) error {
 	return w.balance()
 }
 
+// claim notes once that a container is said to be gone.
+func (w *Walk) claim(m *manager, container string) {
+	c := claim{m, container}
+	if !slices.Contains(w.claims, c) {
+		w.claims = append(w.claims, c)
+	}
+}
+
 func (w *Walk) claimed(ctx context.Context, c claim) (bool, error) {
 	if group := groupIn(c.container); group != "" {
 		return w.hasGroup(ctx, c.manager, group)

@@ -38,6 +38,8 @@ func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager,
 		visible[s.ID] = true
 	}
 	var missing []string
+	remembered := 0
+	defer func() { w.memory.Give(remembered) }()
 	for _, s := range admin.subscriptions {
 		visible[s.ID] = true
 		version := userSubscriptionVersions[0]
@@ -55,6 +57,15 @@ func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager,
 			}
 			for _, item := range page.Items {
 				id := strings.ToLower(jsondoc.Text(item, "subscriptionId"))
+				if len(id) > maxName {
+					return tooLong(id)
+				}
+				if !listed[id] {
+					if err := w.memory.Take(len(id) + 160); err != nil {
+						return err
+					}
+					remembered += len(id) + 160
+				}
 				state := jsondoc.Text(item, "state")
 				listed[id] = true
 				if id != "" && !visible[id] && !strings.HasPrefix(state, "Delet") {

@@ -106,6 +106,9 @@ type Resource struct {
 	read     bool // by its ID, not from a list
 }
 
+// bytes is about what is remembered of it while it waits.
+func (r Resource) bytes() int { return len(r.Document) + len(r.ID) + 128 }
+
 // Extras is what a document alone does not say about its item.
 type Extras struct {
 	ID         string // of the item, when it is not the resource's

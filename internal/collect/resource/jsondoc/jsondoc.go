@@ -37,7 +37,7 @@ func Text(of []byte, name string) string {
 		return value.Str
 	}
 	if value := Member(gjson.ParseBytes(scan.Trim(of)), name); value.Type == gjson.String {
-		return value.Str
+		return strings.Clone(value.Str) // not with the document that it is a part of
 	}
 	return ""
 }

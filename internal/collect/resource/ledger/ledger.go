@@ -20,8 +20,8 @@ func digestOf(text string) digest {
 // capture, or is named as a gap. It is kept apart from the code that reads lists and
 // decides about them, so that a mistake there is an entry that stays open here.
 //
-// Of what is settled it remembers 16 bytes, of what is open the text. It may be used
-// from several goroutines.
+// Of what is settled it remembers a digest of 16 bytes, which is about 32 with the map,
+// of what is open the text. It may be used from several goroutines.
 type Ledger struct {
 	mu      sync.Mutex
 	settled map[digest]struct{}
