@@ -219,7 +219,8 @@ func (s *stranger) signalled(id backup.ID, run, sent int) (now, of int, err erro
 			SignalName: flow.Begin.Name, Input: &commonpb.Payloads{Payloads: f.payloads},
 		})
 		var ended *serviceerror.NotFound
-		if errors.As(err, &ended) {
+		var closing *serviceerror.ResourceExhausted
+		if errors.As(err, &ended) || errors.As(err, &closing) {
 			break
 		}
 		if err != nil {

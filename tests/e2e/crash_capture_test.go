@@ -190,7 +190,7 @@ func (s *siege) running() []string {
 // whole waits for the only result and returns the number of its items.
 func (s *siege) whole() int64 {
 	s.t.Helper()
-	verdict, overview := s.onlyResult(s.id, s.run)
+	verdict, overview := s.onlyResult(s.id, s.run, 0)
 	require.Len(s.t, overview.Services, 6)
 	items := int64(0)
 	for _, service := range overview.Services {

@@ -19,22 +19,23 @@ import (
 
 // finished waits for the run and makes sure that there is exactly one result, complete
 // and clean, with everything that the sources of [crashing] give.
-func (c *controller) finished(id backup.ID, run flow.Run[backup.Overview]) {
+// Earlier is how many backups there were before.
+func (c *controller) finished(id backup.ID, run flow.Run[backup.Overview], earlier int) {
 	c.t.Helper()
-	verdict, _ := c.onlyResult(id, run)
+	verdict, _ := c.onlyResult(id, run, earlier)
 	require.Equal(c.t, int64(2001), verdict.Items)
 }
 
-// onlyResult waits for the run and makes sure that there is exactly one backup, which
-// is good, and nothing else.
-func (c *controller) onlyResult(id backup.ID, run flow.Run[backup.Overview]) (backup.Verdict, backup.Overview) {
+// onlyResult waits for the run and makes sure that there is exactly one more backup than
+// earlier, which is good, and nothing else.
+func (c *controller) onlyResult(id backup.ID, run flow.Run[backup.Overview], earlier int) (backup.Verdict, backup.Overview) {
 	c.t.Helper()
 	overview, err := run.Get(c.t.Context())
 	require.NoError(c.t, err)
 	require.Equal(c.t, backup.Succeeded, overview.Status)
 	listing, err := c.repo().List(c.t.Context(), 0)
 	require.NoError(c.t, err)
-	require.Len(c.t, listing.Backups, 1)
+	require.Len(c.t, listing.Backups, earlier+1)
 	require.Empty(c.t, listing.Unreadable)
 	verdict, err := c.repo().Verify(c.t.Context(), id, repository.VerifyOptions{Identities: c.operator})
 	require.NoError(c.t, err)
@@ -59,7 +60,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 				workers := hire(t, config)
 				c.enable()
 				id, run := c.begin()
-				c.finished(id, run)
+				c.finished(id, run, 0)
 				if _, err := os.Stat(config.Once); err == nil {
 					require.Equal(t, int64(2), workers.starts.Load())
 				}
@@ -74,7 +75,7 @@ func TestKilledDuringCapture(t *testing.T) {
 	workers := hire(t, config)
 	c.enable()
 	id, run := c.begin()
-	c.finished(id, run)
+	c.finished(id, run, 0)
 	require.FileExists(t, config.Once)
 	require.Equal(t, int64(2), workers.starts.Load())
 }
@@ -116,5 +117,5 @@ func TestTwoHostsWhenOneStaysAway(t *testing.T) {
 	second := config
 	second.Host, second.SpoolDir = "host-2", filepath.Join(t.TempDir(), "spool")
 	hire(t, second)
-	c.finished(id, run)
+	c.finished(id, run, 0)
 }

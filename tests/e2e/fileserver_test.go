@@ -46,7 +46,7 @@ func TestUploadContinuesWhereItHadFlushed(t *testing.T) {
 	hire(t, config)
 	c.enable()
 	id, run := c.begin()
-	c.finished(id, run)
+	c.finished(id, run, 0)
 	require.FileExists(t, config.Once)
 	out := c.uploads(run, backup.CA)
 	require.Greater(t, out.ResumedFrom, int64(64<<20))
@@ -70,7 +70,7 @@ func TestFileServerAwayForAMinute(t *testing.T) {
 	away := time.NewTimer(time.Minute)
 	<-away.C
 	require.NoError(t, files.Start(t.Context()))
-	c.finished(id, run)
+	c.finished(id, run, 0)
 }
 
 // TestShareFull fills a small disk. The share is left without the partial backup, and
@@ -100,7 +100,7 @@ func TestShareFull(t *testing.T) {
 
 	mount("-o", "remount,size=400m", small)
 	id, run = c.begin()
-	c.finished(id, run)
+	c.finished(id, run, 0)
 }
 
 // TestDamageOnARealShareIsFound reads back through a real file server what somebody
@@ -111,7 +111,7 @@ func TestDamageOnARealShareIsFound(t *testing.T) {
 	hire(t, config)
 	c.enable()
 	id, run := c.begin()
-	c.finished(id, run)
+	c.finished(id, run, 0)
 	overview, err := run.Get(t.Context())
 	require.NoError(t, err)
 	file := filepath.Join(c.shareDir, overview.Path, "ca.tar.zst.age")

@@ -112,9 +112,9 @@ func TestFilesHeldOpenAtEveryStep(t *testing.T) {
 	}()
 	// Some names are there for a moment only: one that was missed is waited for in another run.
 	missed := []string{"/probe-", "key.age", ".part", backup.SumsFile + ".sig"}
-	for range 5 {
+	for earlier := range 5 {
 		id, run := c.begin()
-		c.finished(id, run)
+		c.finished(id, run, earlier)
 		held := s.names()
 		missed = slices.DeleteFunc(missed, func(part string) bool {
 			return slices.ContainsFunc(held, func(name string) bool { return strings.Contains("/"+name, part) })
