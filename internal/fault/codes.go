@@ -195,7 +195,7 @@ var table = map[Code]row{
 
 	SourceNotConfigured: {final, ExitFailed, http.StatusBadRequest, "Add the source to the worker's configuration file."},
 	SourceUnreachable:   {retry, ExitFailed, http.StatusBadGateway, "Check that the source runs and that the worker can reach it."},
-	SourceTLS:           {final, ExitFailed, http.StatusBadGateway, "Put the CA that issued the source's certificate into the worker's configuration."},
+	SourceTLS:           {final, ExitFailed, http.StatusBadGateway, "Compare what is named here: the CA in the source's caFile, the name in its URL with that in its certificate, and the certificate's dates."},
 	SourceAuthFailed:    {final, ExitFailed, http.StatusBadGateway, "Correct the source's credential in the worker's configuration; it is not tried again, so that the account is not locked."},
 	SourceAccessDenied:  {final, ExitFailed, http.StatusBadGateway, "Grant the worker's account the permission named here."},
 	SourceIncomplete:    {retry, ExitFailed, http.StatusBadGateway, "The source ended an answer early; look at its health if it repeats."},
@@ -227,7 +227,7 @@ var table = map[Code]row{
 	FormatUnknown:    {final, ExitDamaged, http.StatusConflict, "Use a version of infrabackup that knows this format."},
 	BackupIncomplete: {final, ExitPartial, http.StatusOK, "See the services' codes, mend their causes and start again."},
 	BackupFailed:     {final, ExitFailed, http.StatusBadGateway, "See the services' codes, mend their causes and start again."},
-	LimitExceeded:    {final, ExitFailed, http.StatusRequestEntityTooLarge, "Split the source, or report the size that you need."},
+	LimitExceeded:    {final, ExitFailed, http.StatusRequestEntityTooLarge, "Make what is named here smaller, or report the size that you need."},
 }
 
 // Known reports whether the table has the code.
