@@ -199,7 +199,6 @@ func TestOtherCodecKey(t *testing.T) {
 	line, err := codec.GenerateKeyLine("other", rand.Reader)
 	require.NoError(t, err)
 	stranger := s.connect(line)
-	stranger.patience = shortPatience
 	for name, ask := range map[string]func() error{
 		"settings": func() error { _, err := stranger.Summary(t.Context()); return err },
 		"list":     func() error { _, err := stranger.List(t.Context(), 1); return err },
