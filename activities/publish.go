@@ -28,9 +28,20 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
-	final, others, err := a.publish(ctx, b, in)
+	final, others, before, err := a.publish(ctx, b, in)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
+	}
+	if before {
+		// An attempt may come weeks after the one that published, and the backup have another
+		// key by then: what the ledger knows of it stays the newest that it says.
+		ledger, err := repo.ReadLedger(ctx, b.signers)
+		if err != nil {
+			return flow.PublishBackupOutput{}, err
+		}
+		if _, known := ledger.State(in.BackupID); known {
+			return flow.PublishBackupOutput{Path: final, Foreign: others}, a.Spool.Release(in.BackupID, "")
+		}
 	}
 	err = b.enter(ctx, backup.LedgerEntry{
 		Action: backup.LedgerCreated, BackupID: in.BackupID, Folder: path.Base(final), SumsSHA256: sumsOf(in.Sealed),
@@ -43,24 +54,25 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	return flow.PublishBackupOutput{Path: final, Foreign: others}, a.Spool.Release(in.BackupID, "")
 }
 
-// publish returns where the backup is, and what others put into its folder.
-func (a *Activities) publish(ctx context.Context, b *book, in flow.PublishBackupInput) (final string, others backup.Foreign, err error) {
-	final, done, err := b.repo.Published(ctx, in.BackupID, in.StartedAt)
-	if err != nil || done {
-		return final, others, err
+// publish returns where the backup is, what others put into its folder, and whether an
+// attempt before has published it.
+func (a *Activities) publish(ctx context.Context, b *book, in flow.PublishBackupInput) (final string, others backup.Foreign, before bool, err error) {
+	final, before, err = b.repo.Published(ctx, in.BackupID, in.StartedAt)
+	if err != nil || before {
+		return final, others, before, err
 	}
 	if err := b.claim(ctx); err != nil {
-		return "", others, err
+		return "", others, false, err
 	}
 	if others, err = b.repo.Check(ctx, in.BackupID, in.Sealed); err != nil {
-		return "", others, err
+		return "", others, false, err
 	}
 	if err := b.repo.WriteInstanceFiles(ctx, b.signers); err != nil {
-		return "", others, err
+		return "", others, false, err
 	}
 	final, err = b.repo.Publish(ctx, in.BackupID, in.StartedAt)
 	others.Moved(path.Join(a.Instance.Name, backup.IncomingPath(in.BackupID)), final)
-	return final, others, err
+	return final, others, false, err
 }
 
 // sumsOf is the digest of SHA256SUMS among what was sealed.

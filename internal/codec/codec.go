@@ -172,6 +172,9 @@ func associated(id, place string) []byte {
 
 func (c *Codec) aead(id string) (cipher.AEAD, error) {
 	key, ok := c.ring.keys[id]
+	if !ok && !keyIDPattern.MatchString(id) { // which anybody can write, of any length
+		return nil, fault.New(fault.CodecKey, "a payload names a codec key that no key file can have", ErrUnknownKey)
+	}
 	if !ok {
 		return nil, fault.New(fault.CodecKey, fmt.Sprintf("codec key %q is not in the key file", id), ErrUnknownKey)
 	}

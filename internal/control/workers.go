@@ -48,7 +48,8 @@ func (c *Controller) ask(ctx context.Context, in flow.DiagnoseInput) (flow.Diagn
 }
 
 // hosts returns the hosts of the workers that polled the instance's queue in the last
-// minutes, at most [flow.MaxWorkers], sorted.
+// minutes, sorted. More than [flow.MaxWorkers] are refused with LIMIT_EXCEEDED: whoever
+// is left out would be missing in what is said of all.
 func (c *Controller) hosts(ctx context.Context) ([]string, error) {
 	bounded, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
@@ -63,7 +64,11 @@ func (c *Controller) hosts(ctx context.Context) ([]string, error) {
 		}
 	}
 	slices.Sort(hosts)
-	return hosts[:min(len(hosts), flow.MaxWorkers)], nil
+	if len(hosts) > flow.MaxWorkers {
+		return nil, fault.Newf(fault.LimitExceeded, "%d hosts poll the queue of instance %s as its workers, and at most %d can be asked; the first is %s",
+			len(hosts), c.instance, flow.MaxWorkers, hosts[0])
+	}
+	return hosts, nil
 }
 
 // Sources returns the services that the workers have sources for, in the usual order, as

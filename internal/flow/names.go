@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"regexp"
 	"strings"
 
 	"infrabackup/internal/backup"
@@ -33,7 +34,13 @@ const workerIdentity = "infrabackup-worker@"
 func WorkerIdentity(host string) string { return workerIdentity + host }
 
 // HostOf is the host of a worker that calls itself so; false for whatever else polls.
-func HostOf(identity string) (string, bool) { return strings.CutPrefix(identity, workerIdentity) }
+func HostOf(identity string) (string, bool) {
+	host, ok := strings.CutPrefix(identity, workerIdentity)
+	return host, ok && hostPattern.MatchString(host)
+}
+
+// hostPattern is what a worker's configuration takes as its host.
+var hostPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 
 // BackupWorkflowID is the fixed ID that lets one backup run at a time.
 func BackupWorkflowID(instance string) string { return instance + ":backup" }

@@ -211,7 +211,9 @@ func (s *stranger) takesSteps(ctx context.Context, said *answers) {
 
 // strangersWorker answers for every workflow with what is said, in clear.
 func (s *stranger) strangersWorker(said *answers) {
-	w := worker.New(s.own, flow.Queue(s.c.instance.Name), worker.Options{})
+	// What is said is made within workflow code, which takes its time on a busy machine; a
+	// task that fails for that is tried again later and later.
+	w := worker.New(s.own, flow.Queue(s.c.instance.Name), worker.Options{DeadlockDetectionTimeout: time.Minute})
 	value := func(a reply) any {
 		if len(a.payloads) == 0 {
 			return nil
