@@ -117,21 +117,34 @@ func (c *Controller) goOn(ctx context.Context, requestedBy string) error {
 	return c.fault(err)
 }
 
+// maxPages bounds among how many runs the settings' own are looked for: strangers can
+// start others under the same ID.
+const maxPages = 20
+
 // settingsRuns returns the runs of the settings workflow that Temporal remembers, the
 // newest first.
 func (c *Controller) settingsRuns(ctx context.Context, newest string) ([]string, error) {
-	answer, err := c.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: c.namespace, PageSize: adoptable, Query: fmt.Sprintf("WorkflowId = %q", flow.SettingsWorkflowID(c.instance)),
-	})
-	if err != nil {
-		return nil, c.fault(err)
+	request := &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: c.namespace, PageSize: 100, Query: fmt.Sprintf("WorkflowId = %q", flow.SettingsWorkflowID(c.instance)),
 	}
 	runs := []string{newest}
-	for _, info := range answer.GetExecutions() {
-		runID := info.GetExecution().GetRunId()
-		gone := info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW // it handed everything over
-		if runID != newest && !gone && c.ours(flow.Settings.Name, info.GetType().GetName(), info.GetTaskQueue(), "", runID) == nil {
-			runs = append(runs, runID)
+	for range maxPages {
+		answer, err := c.client.ListWorkflow(ctx, request)
+		if err != nil {
+			return nil, c.fault(err)
+		}
+		for _, info := range answer.GetExecutions() {
+			runID := info.GetExecution().GetRunId()
+			gone := info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW // it handed everything over
+			if runID != newest && !gone && c.ours(flow.Settings.Name, info.GetType().GetName(), info.GetTaskQueue(), "", runID) == nil {
+				runs = append(runs, runID)
+			}
+			if len(runs) > adoptable {
+				return runs, nil
+			}
+		}
+		if request.NextPageToken = answer.GetNextPageToken(); len(request.NextPageToken) == 0 {
+			break
 		}
 	}
 	return runs, nil

@@ -122,8 +122,16 @@ func (c *Controller) Cancel(ctx context.Context) error {
 	if err == nil {
 		return fault.Newf(fault.BackupNotFound, "backup %s ended with %s before it could be stopped", overview.BackupID, overview.Status)
 	}
-	if fault.CodeOf(err) == fault.Cancelled && ctx.Err() == nil {
-		return nil
+	if fault.CodeOf(err) != fault.Cancelled || ctx.Err() != nil {
+		return err
 	}
-	return err
+	// One that was terminated meanwhile has ended too, and cleaned up nothing.
+	described, describeErr := c.client.DescribeWorkflowExecution(ctx, id, runID)
+	if describeErr != nil {
+		return c.fault(describeErr)
+	}
+	if described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED {
+		return err
+	}
+	return nil
 }
