@@ -222,10 +222,10 @@ func (o *Offers) add(provider []byte) {
 func (o *Offers) join(found offer) {
 	key := strings.ToLower(found.name)
 	known, ok := o.types[key]
-	before := known.bytes()
-	if !ok {
+	if ok {
+		o.bytes -= known.bytes() + len(key)
+	} else {
 		known.name = found.name
-		before = -len(key)
 	}
 	known.versions = union(known.versions, found.versions)
 	known.locations = union(known.locations, found.locations)
@@ -235,7 +235,7 @@ func (o *Offers) join(found offer) {
 	}
 	slices.SortFunc(known.versions, newestFirst)
 	o.types[key] = known
-	o.bytes += known.bytes() - before
+	o.bytes += known.bytes() + len(key)
 }
 
 // Join is what any of several subscriptions is offered. Nil stands for nothing.

@@ -14,7 +14,6 @@ import (
 )
 
 var (
-	hostPattern   = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 	domainPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
 	regionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _-]{0,89}$`)
 )
@@ -72,7 +71,7 @@ func (w *Worker) validateProcess() error {
 		return wrong("codec.keyFile", "missing")
 	case w.Spool.Dir == "":
 		return wrong("spool.dir", "missing")
-	case !hostPattern.MatchString(w.Host):
+	case !backup.IsHost(w.Host):
 		return wrong("host", "want a host name in lower case")
 	case w.Limits.StopTimeout < time.Second || w.Limits.StopTimeout > MaxStopTimeout:
 		return wrong("limits.stopTimeout", "want 1s to %s", MaxStopTimeout)

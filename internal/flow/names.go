@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"regexp"
 	"strings"
 
 	"infrabackup/internal/backup"
@@ -36,11 +35,8 @@ func WorkerIdentity(host string) string { return workerIdentity + host }
 // HostOf is the host of a worker that calls itself so; false for whatever else polls.
 func HostOf(identity string) (string, bool) {
 	host, ok := strings.CutPrefix(identity, workerIdentity)
-	return host, ok && hostPattern.MatchString(host)
+	return host, ok && backup.IsHost(host)
 }
-
-// hostPattern is what a worker's configuration takes as its host.
-var hostPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 
 // BackupWorkflowID is the fixed ID that lets one backup run at a time.
 func BackupWorkflowID(instance string) string { return instance + ":backup" }

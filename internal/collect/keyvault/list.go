@@ -167,6 +167,7 @@ func (v *vault) objects(ctx context.Context, c *collection, l *listing, use func
 // several pages is read again until it has no other versions, since pages may move.
 func (v *vault) versionsOf(ctx context.Context, o object) ([]version, error) {
 	var all []version
+	size := 0
 	index := map[string]int{}
 	for range maxRounds {
 		before := len(all)
@@ -187,8 +188,8 @@ func (v *vault) versionsOf(ctx context.Context, o object) ([]version, error) {
 			if len(all) == maxVersions {
 				return false, fault.Newf(fault.LimitExceeded, "vault %s %s has more than %d versions", v.name, o.path(), maxVersions)
 			}
-			// It stands in the ledger, and perhaps in a gap.
-			if err := v.walk.Remember(2*(len(v.id)+len(o.path())+len(own)) + 300); err != nil {
+			size += 2*(len(v.id)+len(o.path())+len(own)) + 300 // in the ledger, and perhaps in a gap
+			if err := v.remember(o.path(), size); err != nil {
 				return false, err
 			}
 			index[own] = len(all)

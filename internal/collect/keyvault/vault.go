@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tidwall/gjson"
 
@@ -38,6 +39,11 @@ type vault struct {
 	known  map[*collection]map[string]mark // by name
 	hidden map[*collection]bool            // lists that the vault refuses
 
+	// What is remembered of the versions of each object, by path. Objects are read by
+	// several goroutines, and some more than once.
+	mu       sync.Mutex
+	versions map[string]int
+
 	// Of who hands on. It also has the marks of lists that were read to their ends.
 	gaps    map[string][]backup.Gap // by path of the object
 	gapped  []string                // paths with gaps, in the order of their first
@@ -48,6 +54,21 @@ type vault struct {
 type mark struct {
 	sum   uint64
 	round int // that saw it last
+}
+
+// remember counts what is remembered of the versions of an object, however often they are
+// read.
+func (v *vault) remember(path string, size int) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if size <= v.versions[path] {
+		return nil
+	}
+	if err := v.walk.Remember(size - v.versions[path]); err != nil {
+		return err
+	}
+	v.versions[path] = size
+	return nil
 }
 
 // probe reads the beginning of a vault's lists.
@@ -73,6 +94,7 @@ func newVault(w *resource.Walk, parent resource.Resource) (*vault, error) {
 	v := &vault{
 		walk: w, id: id, name: id[strings.LastIndexByte(id, '/')+1:], seed: maphash.MakeSeed(),
 		softDelete: gjson.GetBytes(parent.Document, "properties.enableSoftDelete").Bool(),
+		versions:   map[string]int{},
 		known:      map[*collection]map[string]mark{}, hidden: map[*collection]bool{}, gaps: map[string][]backup.Gap{},
 	}
 	for _, c := range collections {

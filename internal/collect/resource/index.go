@@ -106,8 +106,10 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 		if e.row == nil && !w.table.owns(e.typ) {
 			continue // another service's
 		}
-		if len(e.id) > maxAddress || len(e.typ) > maxAddress {
-			return tooLong(max(e.id, e.typ))
+		for _, text := range []string{e.id, e.typ} {
+			if len(text) > maxAddress {
+				return tooLong(text)
+			}
 		}
 		w.nameElement(Resource{Endpoint: m.client.Endpoint(), ID: e.id})
 		kind := otherKind
