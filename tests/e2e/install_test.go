@@ -98,7 +98,7 @@ mount --bind "$T/state" /var/lib
 mount --bind /usr/bin "$T/programs"
 ln -s "$T"/programs/* "$T/bin/"
 mount --bind "$T/bin" /usr/bin
-echo "127.0.0.31 fs.corp.example.net" >> /etc/hosts
+echo "127.0.0.57 fs.corp.example.net" >> /etc/hosts
 echo "127.0.0.21 dc9.corp.example.net" >> /etc/hosts
 useradd --no-create-home --home-dir "$T/home" --shell /bin/bash opsuser
 install -d -m 0700 -o opsuser "$T/home"
@@ -132,7 +132,7 @@ func TestInstallByTheHandbook(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, domain.Stop(context.WithoutCancel(t.Context()))) })
 	files, err := lab.StartFileServer(t.Context(), lab.FileServerOptions{
-		Dir: in("fs"), Address: "127.0.0.31", Name: "Sicherung", Global: map[string]string{"workgroup": "CORP", "netbios name": "CORPFS"},
+		Dir: in("fs"), Address: "127.0.0.57", Name: "Sicherung", Global: map[string]string{"workgroup": "CORP", "netbios name": "CORPFS"},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, files.Stop(context.WithoutCancel(t.Context()))) })
