@@ -216,7 +216,7 @@ func (b *book) open(ctx context.Context, in flow.SettleChangeInput) error {
 	by := b.settings.ChangedBy
 	switch {
 	case in.Adopt && in.NewLedger:
-		return b.renew(ctx, head, in.Signers, by)
+		return b.renew(ctx, head, in, by)
 	case in.Adopt:
 		trusted, err := b.activities.adoptionSigners(ctx, in.Signers)
 		if err != nil {
@@ -249,10 +249,47 @@ func (b *book) open(ctx context.Context, in flow.SettleChangeInput) error {
 }
 
 // renew sets the ledger aside, takes the folder over and begins a new ledger with the
-// backups that are there and signed. Attempts that are repeated find what the ones
-// before had done: the entity's head is that of the old ledger until the new one has
-// its first entry.
-func (b *book) renew(ctx context.Context, head backup.LedgerHead, signers []byte, by string) error {
+// backups that are there and signed. It may be repeated: the probe names the head of the
+// ledger that goes, so that a later attempt does not set the new one aside.
+func (b *book) renew(ctx context.Context, head backup.LedgerHead, in flow.SettleChangeInput, by string) error {
+	begun, err := b.renewed(ctx, head, in.Probe.Ledger)
+	if err == nil && !begun {
+		err = b.begin(ctx, head, by)
+	}
+	if err != nil {
+		return err
+	}
+	if err := b.repo.TakeOver(ctx, b.settings.Controller); err != nil {
+		return err
+	}
+	trusted, err := b.activities.adoptionSigners(ctx, in.Signers)
+	if err != nil {
+		return err
+	}
+	adoption, err := b.repo.Adopt(ctx, trusted)
+	if err != nil {
+		return err
+	}
+	b.signers = append(b.signers, seal.AllowedSigners(adoption.Signers...)...)
+	return b.adopt(ctx, adoption.Unlisted, by)
+}
+
+// renewed reports whether an earlier attempt has begun the new ledger behind the one
+// whose head was old. SETTINGS_CHANGED when the old one has grown since it was tried.
+func (b *book) renewed(ctx context.Context, head, old backup.LedgerHead) (bool, error) {
+	if head == old {
+		return false, nil
+	}
+	retired, err := b.repo.LedgerRetired(ctx, old)
+	if err == nil && !retired && old != (backup.LedgerHead{}) {
+		err = fault.Newf(fault.SettingsChanged, "the ledger of %s was to be set aside at entry %d, and has %d by now", b.repo, old.Sequence, head.Sequence)
+	}
+	return err == nil, err
+}
+
+// begin sets the ledger that ends with head aside and begins a new one. The entity's head
+// is that of the old ledger until the new one has its first entry.
+func (b *book) begin(ctx context.Context, head backup.LedgerHead, by string) error {
 	begun := backup.LedgerEntry{
 		Action: backup.LedgerBegun, By: by, Controller: b.settings.Controller, At: b.activities.Now().UTC(),
 	}
@@ -269,19 +306,7 @@ func (b *book) renew(ctx context.Context, head backup.LedgerHead, signers []byte
 	if err != nil {
 		return err
 	}
-	if err := b.move(ctx, flow.LedgerAdvance{From: head, To: next, Anew: true, By: by}); err != nil {
-		return err
-	}
-	trusted, err := b.activities.adoptionSigners(ctx, signers)
-	if err != nil {
-		return err
-	}
-	adoption, err := b.repo.Adopt(ctx, trusted)
-	if err != nil {
-		return err
-	}
-	b.signers = append(b.signers, seal.AllowedSigners(adoption.Signers...)...)
-	return b.adopt(ctx, adoption.Unlisted, by)
+	return b.move(ctx, flow.LedgerAdvance{From: head, To: next, Anew: true, By: by})
 }
 
 // adoptionSigners are the keys that are trusted on a share which is to be taken over:

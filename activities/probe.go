@@ -74,7 +74,7 @@ func (a *Activities) state(now, s settings.Settings, in flow.ProbeShareInput, ou
 	}
 	probe := settings.Probe{Fingerprint: s.Fingerprint(), Adopt: in.Adopt, NewLedger: in.NewLedger, Copy: in.Copy, At: a.Now().UTC()}
 	if out.Probe != nil {
-		probe.Signers = out.Probe.Signers
+		probe.Signers, probe.Ledger = out.Probe.Signers, out.Probe.Ledger
 	}
 	probe, err = probe.Sign(key)
 	out.Probe = &probe
@@ -124,7 +124,11 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 		if err != nil {
 			return share.Space{}, err
 		}
-		out.Probe = &settings.Probe{Signers: signers}
+		head, err := a.ledgerHead(ctx, s)
+		if err != nil {
+			return share.Space{}, err
+		}
+		out.Probe = &settings.Probe{Signers: signers, Ledger: head}
 	}
 	if !in.Adopt {
 		if err := repo.Claim(ctx, s.Controller); err != nil {

@@ -118,6 +118,7 @@ func allFindings(audit backup.Audit) []backup.Finding {
 func (a *app) printAudit(audit backup.Audit, unknownSigner bool) error {
 	return a.print(audit, func(w *tabwriter.Writer) {
 		line(w, "Verdict:", verdictOf(allFindings(audit), unknownSigner))
+		line(w, "Begun:", when(audit.Began))
 		line(w, "Ledger:", ledgerSeen(audit.Entries, audit.Head, nil))
 		for _, f := range audit.Findings {
 			line(w, f.Code+":", f.File+": "+f.Message)

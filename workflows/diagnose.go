@@ -6,7 +6,6 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
 
@@ -36,10 +35,7 @@ func Diagnose(ctx workflow.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput,
 			return out, err
 		}
 		if err != nil {
-			f := flow.DecodeFault(err)
-			report = flow.DiagnoseOutput{Host: host, Checks: []flow.Check{{
-				Name: "worker", Code: string(fault.NoWorker), Message: "does not answer: " + f.Message(), Remedy: fault.NoWorker.Remedy(),
-			}}}
+			report = flow.Unanswered(host, flow.DecodeFault(err))
 		}
 		out.Workers = append(out.Workers, report)
 	}

@@ -35,12 +35,14 @@ func VerifyAll(ctx workflow.Context, in flow.AuditInput) (backup.Audit, error) {
 }
 
 func auditOnce(ctx workflow.Context, in flow.AuditInput) (backup.Audit, error) {
+	began := workflow.Now(ctx)
 	workflow.SetCurrentDetails(ctx, "comparing ledger and folders")
 	shared, err := flow.AuditShare.Run(streaming(ctx, "compare ledger and folders"), in)
 	if err != nil {
 		return backup.Audit{}, err
 	}
 	audit := shared.Audit
+	audit.Began = began.UTC()
 	for i, id := range shared.Backups {
 		workflow.SetCurrentDetails(ctx, fmt.Sprintf("verifying backup %d of %d, %s", i+1, len(shared.Backups), id))
 		verdict, err := flow.VerifyBackup.Run(streaming(ctx, "verify "+string(id)), flow.VerifyInput{Instance: in.Instance, BackupID: id, Alone: true})

@@ -3,12 +3,14 @@ package backup
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // Audit is the outcome of checking everything that an instance has on a share: the
 // ledger, and whether the backups are those that it tells of. It is good when there is
 // no finding and no backup has one.
 type Audit struct {
+	Began     time.Time  `json:"began,omitzero"`   // what is newer may not be in it
 	Entries   int        `json:"entries"`          // of the ledger
 	Head      LedgerHead `json:"head"`             // as read from the share
 	HeadKnown bool       `json:"headKnown"`        // it was compared with one that was kept elsewhere

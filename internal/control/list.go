@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
@@ -29,10 +28,11 @@ func (c *Controller) List(ctx context.Context, limit int) (flow.ListOutput, erro
 	for _, b := range listed.Backups {
 		known[b.BackupID] = true
 	}
-	runs, unreadable, err := c.runs(ctx)
+	runs, unreadable, more, err := c.runs(ctx)
 	if err != nil {
 		return listed, err
 	}
+	listed.More = listed.More || more
 	listed.Unreadable = append(listed.Unreadable, unreadable...)
 	for _, run := range runs {
 		if !known[run.BackupID] {
@@ -60,7 +60,7 @@ func (c *Controller) Show(ctx context.Context, id string) (backup.Overview, erro
 	if fault.CodeOf(err) != fault.BackupNotFound {
 		return backup.Overview{}, err
 	}
-	runs, _, runsErr := c.runs(ctx)
+	runs, _, more, runsErr := c.runs(ctx)
 	if runsErr != nil {
 		return backup.Overview{}, runsErr
 	}
@@ -69,24 +69,25 @@ func (c *Controller) Show(ctx context.Context, id string) (backup.Overview, erro
 			return run, nil
 		}
 	}
+	if more {
+		return backup.Overview{}, fault.New(fault.BackupNotFound, fmt.Sprintf(
+			"backup %s is not on the share, and not among the newest %d runs that left none; older ones were not read", backupID, len(runs)), err)
+	}
 	return backup.Overview{}, err
 }
 
-// runs returns the backups that Temporal remembers as running or as failed, and the runs
-// that cannot be read, which keep nobody from the others.
-func (c *Controller) runs(ctx context.Context) ([]backup.Overview, []backup.Finding, error) {
+// runs returns the backups that Temporal remembers as running or as failed, newest first,
+// and the runs that cannot be read, which keep nobody from the others. More says that there
+// are older ones than the newest [maxRuns].
+func (c *Controller) runs(ctx context.Context) (all []backup.Overview, unreadable []backup.Finding, more bool, err error) {
 	answer, err := c.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: c.namespace, PageSize: maxRuns, Query: fmt.Sprintf("WorkflowId = %q", flow.BackupWorkflowID(c.instance)),
+		Namespace: c.namespace, PageSize: maxRuns, // what has completed is on the share, or deleted from it
+		Query: fmt.Sprintf("WorkflowId = %q AND ExecutionStatus != \"Completed\"", flow.BackupWorkflowID(c.instance)),
 	})
 	if err != nil {
-		return nil, nil, c.fault(err)
+		return nil, nil, false, c.fault(err)
 	}
-	var infos []*workflowpb.WorkflowExecutionInfo
-	for _, info := range answer.GetExecutions() {
-		if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED { // those are on the share, or deleted from it
-			infos = append(infos, info)
-		}
-	}
+	infos := answer.GetExecutions()
 	overviews, errs := make([]backup.Overview, len(infos)), make([]error, len(infos))
 	bounded, cancel := context.WithTimeout(ctx, runsPatience*c.patience)
 	defer cancel()
@@ -100,10 +101,8 @@ func (c *Controller) runs(ctx context.Context) ([]backup.Overview, []backup.Find
 	}
 	_ = group.Wait() // each error is its run's
 	if ctx.Err() != nil {
-		return nil, nil, c.fault(ctx.Err())
+		return nil, nil, false, c.fault(ctx.Err())
 	}
-	var all []backup.Overview
-	var unreadable []backup.Finding
 	for i, info := range infos {
 		if errs[i] == nil {
 			all = append(all, overviews[i])
@@ -115,7 +114,7 @@ func (c *Controller) runs(ctx context.Context) ([]backup.Overview, []backup.Find
 			Code: string(f.Code), File: "run " + execution.GetRunId() + " of " + execution.GetWorkflowId(), Message: f.Message(),
 		})
 	}
-	return all, unreadable, nil
+	return all, unreadable, len(infos) == maxRuns && len(answer.GetNextPageToken()) > 0, nil
 }
 
 const (

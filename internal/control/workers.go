@@ -72,11 +72,19 @@ func (c *Controller) hosts(ctx context.Context) ([]string, error) {
 }
 
 // Sources returns the services that the workers have sources for, in the usual order, as
-// the workers themselves say. A worker that does not answer counts for nothing.
+// the workers themselves say. NO_WORKER when one of them does not answer: what only it
+// captures would be left out for good, and nobody told.
 func (c *Controller) Sources(ctx context.Context) ([]backup.Service, error) {
 	report, err := c.ask(ctx, flow.DiagnoseInput{Instance: c.instance, Brief: true})
 	if err != nil {
 		return nil, err
+	}
+	for _, w := range report.Workers {
+		if !w.Answered() {
+			f := fault.Newf(fault.NoWorker, "the worker on %s polls, and does not say which sources it has", w.Host)
+			f.Advice = "Start it again, or wait for some minutes if it was stopped for good; or say yourself which services a backup has to contain."
+			return nil, f
+		}
 	}
 	var services []backup.Service
 	for _, service := range backup.Services() {

@@ -97,7 +97,7 @@ func (q Query[In, Out]) once(ctx context.Context, c client.Client, workflowID, r
 	}
 	want := q.stamp(result)
 	want.Answers = nonce
-	if err := out.checkAnswer(want); err != nil {
+	if err := errors.Join(out.checkAnswer(want), out.ofRun(run, want)); err != nil {
 		return none, err
 	}
 	return out.body, nil
@@ -191,7 +191,17 @@ func (u Update[In, Out]) Handle(ctx workflow.Context, validate func(In) error, f
 		if err := u.valid(ctx, in); err != nil && in.form != outdated {
 			return nil, sealFailure(EncodeFault(err), failed)
 		}
+		if in.form == sealedAs {
+			if err := u.timely(ctx, in); err != nil {
+				return nil, sealFailure(EncodeFault(err), failed)
+			}
+		}
 		failed.Answers = in.stamp.Nonce
+		if in.form == sealedAs {
+			if err := validate(in.body); err != nil {
+				return nil, sealFailure(err, failed)
+			}
+		}
 		out, err := fn(ctx, in.body)
 		switch {
 		case in.form == unsealed:
@@ -204,12 +214,8 @@ func (u Update[In, Out]) Handle(ctx workflow.Context, validate func(In) error, f
 		Validator: func(ctx workflow.Context, in sealed[In]) error {
 			failed := u.stamp(failure)
 			err := u.valid(ctx, in)
-			if now := workflow.Now(ctx); err == nil && in.form == sealedAs && now.Sub(in.stamp.At).Abs() > freshFor {
-				err = fault.Newf(fault.PayloadRefused, "%s was made at %s, and Temporal's clock says %s: are the clocks right?",
-					u.stamp(input), in.stamp.At.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-			}
 			if err == nil {
-				err = untidy(in.body)
+				err = u.timely(ctx, in)
 			}
 			if err != nil {
 				workflow.GetLogger(ctx).Warn("the update is refused", "update", u.Name, "error", err)
@@ -223,6 +229,18 @@ func (u Update[In, Out]) Handle(ctx workflow.Context, validate func(In) error, f
 			return sealFailure(err, failed)
 		},
 	})
+}
+
+// timely reports why an update comes too late, or says what it must not. Both are asked
+// when it is accepted, and again before it is done: whoever answers in a worker's place
+// can accept what no worker has looked at. The answers do not change in between, and
+// later versions may refuse more than this one only behind a version of the workflow.
+func (u Update[In, Out]) timely(ctx workflow.Context, in sealed[In]) error {
+	if now := workflow.Now(ctx); in.form == sealedAs && now.Sub(in.stamp.At).Abs() > freshFor {
+		return fault.Newf(fault.PayloadRefused, "%s was made at %s, and Temporal's clock says %s: are the clocks right?",
+			u.stamp(input), in.stamp.At.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	return untidy(in.body)
 }
 
 // valid reports why an update was not made for this run, or was sent under another ID.
@@ -262,7 +280,7 @@ func (u Update[In, Out]) once(ctx context.Context, c client.Client, workflowID, 
 	}
 	want := u.stamp(result)
 	want.Answers = nonce
-	if err := out.checkAnswer(want); err != nil {
+	if err := errors.Join(out.checkAnswer(want), out.ofRun(run, want)); err != nil {
 		return none, err
 	}
 	return out.body, nil

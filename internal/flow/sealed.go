@@ -163,6 +163,15 @@ func (s sealed[T]) checkAnswer(want stamp) error {
 	return err
 }
 
+// ofRun makes sure that the run that was asked has answered: one that came of it by a
+// reset takes what was made for it, and knows less.
+func (s sealed[T]) ofRun(run string, want stamp) error {
+	if s.form == sealedAs && s.stamp.Run != run {
+		return fault.Newf(fault.PayloadRefused, "%s is that of run %s, and run %s was asked", want, s.stamp.Run, run)
+	}
+	return nil
+}
+
 // answerTo gives an answer the form of its question: what arrived unsealed is answered
 // so.
 func answerTo[In, Out any](question sealed[In], body Out, s stamp) any {

@@ -1,6 +1,11 @@
 package flow
 
-import "infrabackup/internal/backup"
+import (
+	"slices"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
 
 // Workflows that look at the share on behalf of somebody who cannot reach it.
 var (
@@ -98,6 +103,20 @@ type DiagnoseOutput struct {
 	Services []backup.Service `json:"services,omitempty"`
 	// Workers are the reports of the other workers.
 	Workers []DiagnoseOutput `json:"workers,omitempty"`
+}
+
+// Unanswered is the report on a worker that was asked and did not answer.
+func Unanswered(host string, cause *fault.Fault) DiagnoseOutput {
+	return DiagnoseOutput{Host: host, Checks: []Check{{
+		Name: unanswered, Code: string(fault.NoWorker), Message: "does not answer: " + cause.Message(), Remedy: fault.NoWorker.Remedy(),
+	}}}
+}
+
+const unanswered = "worker" // the name of the only check in such a report
+
+// Answered reports whether the worker has made the report itself.
+func (o DiagnoseOutput) Answered() bool {
+	return !slices.ContainsFunc(o.Checks, func(c Check) bool { return c.Name == unanswered && !c.OK })
 }
 
 // Check is one line of a diagnosis.

@@ -326,10 +326,27 @@ func (r *Repository) Publish(ctx context.Context, id backup.ID, startedAt time.T
 }
 
 // Discard removes a backup's work in progress. A missing one is fine, and what others
-// put there stays.
+// put there stays. The folder first loses its name in one step: an attempt to publish
+// that nobody waits for any more finds all of it or nothing, never what is left of it.
 func (r *Repository) Discard(ctx context.Context, id backup.ID) error {
-	_, err := r.removeFolder(ctx, r.incoming(id))
-	return err
+	if _, err := r.throwAway(ctx, backup.IncomingPath(id), id); err != nil && !missing(err) && insurmountable(ctx, err) {
+		return err
+	}
+	entries, err := r.store.List(ctx, r.at(backup.IncomingDir))
+	if missing(err) {
+		return nil
+	}
+	if err != nil && fault.CodeOf(err) != fault.LimitExceeded {
+		return err
+	}
+	for _, entry := range entries { // what an earlier attempt has renamed, too
+		if entry.IsDir && workOwner(entry.Name) == id {
+			if _, err := r.removeFolder(ctx, r.at(backup.IncomingDir, entry.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Delete removes a finished backup and returns what it was. It first leaves backups/

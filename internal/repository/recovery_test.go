@@ -11,6 +11,7 @@ import (
 func TestEveryTextOfTheInstructionsIsKnown(t *testing.T) {
 	require.True(t, knownRecovery(RecoveryText("local"), "local"))
 	require.True(t, knownRecovery(recoveryOf(recoveryText1, "local"), "local"))
+	require.True(t, knownRecovery(recoveryOf(recoveryText2, "local"), "local"))
 	require.False(t, knownRecovery(RecoveryText("other"), "local"))
 	require.False(t, knownRecovery(append(RecoveryText("local"), '\n'), "local"))
 	require.NotContains(t, string(RecoveryText("local")), "@INSTANCE@")

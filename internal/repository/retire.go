@@ -18,14 +18,26 @@ const retiredMark = "-until-"
 // one is not whole, for example because the share was restored from a snapshot. It may
 // be repeated, also when the new ledger has begun.
 func (r *Repository) RetireLedger(ctx context.Context, head backup.LedgerHead) error {
-	aside := r.at(fmt.Sprintf("%s%s%d-%.8s", backup.LedgerDir, retiredMark, head.Sequence, head.SHA256))
-	if _, err := r.store.Stat(ctx, aside); !errors.Is(err, fs.ErrNotExist) {
+	if done, err := r.LedgerRetired(ctx, head); err != nil || done {
 		return err
 	}
-	if err := r.store.Rename(ctx, r.at(backup.LedgerDir), aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := r.store.Rename(ctx, r.at(backup.LedgerDir), r.retired(head)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
+}
+
+// LedgerRetired reports whether the ledger that ended with head was set aside.
+func (r *Repository) LedgerRetired(ctx context.Context, head backup.LedgerHead) (bool, error) {
+	_, err := r.store.Stat(ctx, r.retired(head))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (r *Repository) retired(head backup.LedgerHead) string {
+	return r.at(fmt.Sprintf("%s%s%d-%.8s", backup.LedgerDir, retiredMark, head.Sequence, head.SHA256))
 }
 
 // isRetiredLedger reports whether the name is one that [Repository.RetireLedger] gives.

@@ -244,6 +244,9 @@ func (r *Repository) throwAway(ctx context.Context, folder string, id backup.ID)
 		if n > 0 { // what others left in a folder of this name
 			to += fmt.Sprintf(".%d", n)
 		}
+		if to == folder {
+			continue
+		}
 		if err = r.move(ctx, folder, to); err == nil || !errors.Is(err, fs.ErrExist) {
 			return to, r.inTheWay(ctx, folder, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/seal"
 )
@@ -14,13 +15,15 @@ import (
 // who comes to be trusted with it. It is signed, so that a proposal comes in force only
 // after it was tried, as it was tried.
 type Probe struct {
-	Fingerprint string    `json:"fingerprint"` // of the proposal
-	Adopt       bool      `json:"adopt"`
-	NewLedger   bool      `json:"newLedger"`
-	Copy        bool      `json:"copy"`
-	Signers     []string  `json:"signers,omitempty"` // public keys that signed what is taken over
-	At          time.Time `json:"at"`
-	Signature   []byte    `json:"signature,omitempty"` // of all above
+	Fingerprint string `json:"fingerprint"` // of the proposal
+	Adopt       bool   `json:"adopt"`
+	NewLedger   bool   `json:"newLedger"`
+	Copy        bool   `json:"copy"`
+	// Ledger is the head of the ledger that is set aside, with NewLedger.
+	Ledger    backup.LedgerHead `json:"ledger,omitzero"`
+	Signers   []string          `json:"signers,omitempty"` // public keys that signed what is taken over
+	At        time.Time         `json:"at"`
+	Signature []byte            `json:"signature,omitempty"` // of all above
 }
 
 const maxProbeSigners = MaxFormerSigners + 1

@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"os"
+	"path"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
 	"infrabackup/internal/share/dir"
 	"infrabackup/internal/temporal"
 )
@@ -168,4 +171,53 @@ func (c *controller) openStore(s settings.Settings) (*dir.Store, error) {
 		return nil, fault.Newf(fault.ShareAuthFailed, "%s refused %s", s.Share.Path, s.Credential.Username)
 	}
 	return dir.Open(folder)
+}
+
+// faltering is a store that does not do one rename.
+type faltering struct {
+	share.Store
+	refuses func(to string) bool
+}
+
+// Rename implements share.Store.
+func (f faltering) Rename(ctx context.Context, from, to string) error {
+	if f.refuses(to) {
+		return fault.Newf(fault.ShareUnreachable, "the connection ended")
+	}
+	return f.Store.Rename(ctx, from, to)
+}
+
+// TestANewLedgerBeginsOnce interrupts the step that begins a new ledger when it has begun:
+// the next attempt goes on with it, and does not set it aside like the old one.
+func TestANewLedgerBeginsOnce(t *testing.T) {
+	t.Parallel()
+	c := newIdleController(t, &items{service: backup.AD, records: 1})
+	var armed, refused atomic.Bool
+	c.wrap = func(s share.Store) share.Store {
+		return faltering{s, func(to string) bool {
+			second := path.Base(to) == backup.LedgerFile(2) && path.Base(path.Dir(to)) == backup.LedgerDir
+			return armed.Load() && second && refused.CompareAndSwap(false, true)
+		}}
+	}
+	c.start()
+	t.Cleanup(func() { c.stop() })
+	c.enable()
+	id, run := c.begin()
+	_, err := run.Get(t.Context())
+	require.NoError(t, err)
+
+	armed.Store(true)
+	_, err = c.door().ChangeShare(t.Context(), control.ShareChange{
+		Share: settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted}, Adopt: true, NewLedger: true, RequestedBy: "test",
+	})
+	require.NoError(t, err)
+	require.True(t, refused.Load())
+	folders, err := filepath.Glob(filepath.Join(c.shareDir, c.instance.Name, backup.LedgerDir+"-until-*"))
+	require.NoError(t, err)
+	require.Len(t, folders, 1)
+	audit, err := c.door().VerifyAll(t.Context())
+	require.NoError(t, err)
+	require.True(t, audit.Good(), "%+v", audit.Findings)
+	require.False(t, audit.Began.IsZero())
+	require.Equal(t, id, audit.Backups[0].BackupID)
 }

@@ -1,0 +1,75 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/share"
+)
+
+// watched is a store that lets somebody else act before the first removal.
+type watched struct {
+	share.Store
+	meanwhile func()
+}
+
+// Remove implements share.Store.
+func (w *watched) Remove(ctx context.Context, path string) error {
+	w.meanwhile()
+	return w.Store.Remove(ctx, path)
+}
+
+// TestWhatIsDiscardedIsNotPublished: an attempt to publish that nobody waits for any more
+// goes on while the backup is discarded. It finds nothing; half a backup is never named.
+func TestWhatIsDiscardedIsNotPublished(t *testing.T) {
+	k := newKeeper(t, 1)
+	const id, other = backup.ID("1945dfe4-d16c-4b36-9096-1deceb046647"), backup.ID("2945dfe4-d16c-4b36-9096-1deceb046647")
+	started := time.Unix(1_800_000_000, 0)
+	require.NoError(t, k.repo.Begin(t.Context(), other))
+	require.NoError(t, k.repo.Begin(t.Context(), id))
+	for _, name := range []string{backup.ManifestFile, backup.KeyFile, backup.SumsFile} {
+		_, err := k.repo.Put(t.Context(), id, name, []byte(name))
+		require.NoError(t, err)
+	}
+	late := errors.New("nobody tried")
+	store := &watched{Store: k.repo.store}
+	store.meanwhile = sync.OnceFunc(func() { _, late = New(k.repo.store, k.repo.instance).Publish(t.Context(), id, started) })
+	repo := New(store, k.repo.instance)
+	require.NoError(t, repo.Discard(t.Context(), id))
+	require.ErrorIs(t, late, os.ErrNotExist)
+	require.NoError(t, repo.Discard(t.Context(), id), "it may be repeated")
+	left, err := k.repo.store.List(t.Context(), k.repo.at(backup.IncomingDir))
+	require.NoError(t, err)
+	require.Empty(t, left)
+	_, done, err := k.repo.Published(t.Context(), id, started)
+	require.NoError(t, err)
+	require.False(t, done)
+}
+
+// TestWhatAnAttemptLeftIsDiscarded: an attempt that died between giving the folder
+// another name and removing it leaves nothing to the next one.
+func TestWhatAnAttemptLeftIsDiscarded(t *testing.T) {
+	k := newKeeper(t, 1)
+	const id = backup.ID("1945dfe4-d16c-4b36-9096-1deceb046647")
+	for left := 1; left < 5; left++ {
+		for _, after := range []bool{false, true} {
+			require.NoError(t, k.repo.Begin(t.Context(), id))
+			_, err := k.repo.Put(t.Context(), id, backup.ManifestFile, []byte("{}"))
+			require.NoError(t, err)
+			dying := New(&crashing{Store: k.repo.store, left: left, after: after}, k.repo.instance)
+			_ = dying.Discard(t.Context(), id) // it dies, or has not so many changes to make
+			require.NoError(t, k.repo.Discard(t.Context(), id))
+			entries, err := k.repo.store.List(t.Context(), k.repo.at(backup.IncomingDir))
+			require.NoError(t, err)
+			require.Empty(t, entries, filepath.Join("death", string(rune('0'+left))))
+		}
+	}
+}
