@@ -62,6 +62,14 @@ func (a *Activities) standing(ctx context.Context, repo *repository.Repository, 
 // check says in which way the settings were set back. An anchor of another controller is
 // none of this one's: that it may write here is for controller.json and the ledger to say.
 func (s standing) check(repo *repository.Repository) error {
+	if err := s.checkSettings(repo); err != nil {
+		return err
+	}
+	return s.checkLedger(repo)
+}
+
+// checkSettings is check of the settings alone.
+func (s standing) checkSettings(repo *repository.Repository) error {
 	if s.entity.Reset {
 		return fault.Newf(fault.SettingsReset, "the settings workflow was reset to an earlier event; revision %d is in force there", s.entity.Revision)
 	}
@@ -72,6 +80,15 @@ func (s standing) check(repo *repository.Repository) error {
 		return fault.Newf(fault.SettingsRolledBack, "revision %d of the settings is in force, and %s tells of revision %d", now.Revision, repo, told.Revision)
 	case told.Revision == now.Revision && told.Settings != now.Fingerprint:
 		return fault.Newf(fault.SettingsRolledBack, "revision %d of the settings that is in force is another one than %s tells of", now.Revision, repo)
+	}
+	return nil
+}
+
+// checkLedger is check of the head of the ledger alone.
+func (s standing) checkLedger(repo *repository.Repository) error {
+	told, now := s.share.Newest, s.entity
+	switch {
+	case told == nil || told.Controller != now.Controller:
 	case told.Ledger.Sequence > now.Head.Sequence:
 		return fault.Newf(fault.SettingsRolledBack, "the settings know the ledger up to entry %d, and %s tells of entry %d", now.Head.Sequence, repo, told.Ledger.Sequence)
 	case told.Ledger.Sequence == now.Head.Sequence && told.Ledger != now.Head:
@@ -105,17 +122,17 @@ func (a *Activities) forward(ctx context.Context, repo *repository.Repository, s
 // comes after the entity knows: what a crash in between leaves untold is caught up with
 // by whoever comes next. A share that was never told anything is told here.
 func (a *Activities) tellShare(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
-	return a.tellOf(ctx, repo, s, func(b backup.Anchor) backup.Anchor { return b })
+	return a.tellOf(ctx, repo, s, standing.check, func(b backup.Anchor) backup.Anchor { return b })
 }
 
-// tellOf is tellShare of something else than the whole.
-func (a *Activities) tellOf(ctx context.Context, repo *repository.Repository, s settings.Settings, of func(backup.Anchor) backup.Anchor) error {
+// tellOf is tellShare of something else than the whole, behind another check.
+func (a *Activities) tellOf(ctx context.Context, repo *repository.Repository, s settings.Settings, check func(standing, *repository.Repository) error, of func(backup.Anchor) backup.Anchor) error {
 	for range maxAnchorTries {
 		st, err := a.standing(ctx, repo, s)
 		if err != nil || st.entity.Revision == 0 {
 			return err
 		}
-		if err := st.check(repo); err != nil {
+		if err := check(st, repo); err != nil {
 			return err
 		}
 		told := of(st.anchor())
@@ -139,9 +156,10 @@ func (a *Activities) tellOf(ctx context.Context, repo *repository.Repository, s 
 }
 
 // leaveUntold lets a share forget how far its ledger is, before the ledger is set aside
-// and begins anew: a crash behind that must not look as if the settings were set back.
+// and begins anew: a crash behind that must not look as if the settings were set back. It
+// may tell of a ledger that neither the settings nor the share have any more.
 func (a *Activities) leaveUntold(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
-	return a.tellOf(ctx, repo, s, func(b backup.Anchor) backup.Anchor {
+	return a.tellOf(ctx, repo, s, standing.checkSettings, func(b backup.Anchor) backup.Anchor {
 		b.Ledger = backup.LedgerHead{}
 		return b
 	})
@@ -196,6 +214,13 @@ func (a *Activities) RestoreSettings(ctx context.Context, in flow.AdoptSettingsI
 // where the share was told that it is, and no less than that.
 func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s settings.Settings, st standing, in flow.AdoptSettingsInput, lost int64) error {
 	entity := flow.SettingsWorkflowID(a.Instance.Name)
+	var to backup.LedgerHead // zero when the entity knows the ledger as far
+	if told := st.share.Newest; told != nil && told.Controller == st.entity.Controller && told.Ledger.Sequence > st.entity.Head.Sequence {
+		to = told.Ledger
+		if err := repo.HoldsHead(ctx, to); err != nil { // before anything has changed
+			return err
+		}
+	}
 	what := fmt.Sprintf("the settings of revision %d, whose workflow was reset, were taken over", s.Revision)
 	above := int64(0)
 	if st.share.Newest != nil {
@@ -208,12 +233,8 @@ func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s
 	if err != nil {
 		return a.entityFault(ctx, "the settings cannot be restored", err)
 	}
-	if st.share.Newest == nil || st.share.Newest.Controller != st.entity.Controller || st.share.Newest.Ledger.Sequence <= st.entity.Head.Sequence {
+	if to == (backup.LedgerHead{}) {
 		return nil
-	}
-	to := st.share.Newest.Ledger
-	if err := repo.HoldsHead(ctx, to); err != nil {
-		return err
 	}
 	_, err = flow.AdvanceLedger.Send(ctx, a.Client, entity, flow.LedgerAdvance{Share: s.Share.Place(), From: st.entity.Head, To: to})
 	return a.entityFault(ctx, "the head of the ledger cannot be told", err)

@@ -84,6 +84,9 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	if err := b.open(ctx, in); err != nil {
 		return settings.Summary{}, err
 	}
+	if err := a.followable(ctx, repo, before, s); err != nil {
+		return settings.Summary{}, err
+	}
 	application := flow.SettingsApplication{Revision: in.Revision, Probe: in.Probe}
 	if application.Signers, err = seal.ParseAllowedSigners(b.signers); err != nil {
 		return settings.Summary{}, fault.New(fault.Internal, "the list of signing keys cannot be read", err)
@@ -95,11 +98,31 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	if err := a.introduce(ctx, s); err != nil {
 		return summary, err
 	}
-	if err := a.tellShare(ctx, repo, s); err != nil {
-		return summary, err
-	}
 	a.tellLeft(ctx, before, s)
-	return summary, repo.WriteInstanceFiles(ctx, seal.AllowedSigners(append(summary.FormerSigners, summary.SigningKey)...))
+	err = a.tellShare(ctx, repo, s)
+	if err == nil {
+		err = repo.WriteInstanceFiles(ctx, seal.AllowedSigners(append(summary.FormerSigners, summary.SigningKey)...))
+	}
+	if err != nil && !fault.CodeOf(err).Retryable() {
+		// The change is in force, whatever the share says. The next backup tells it again, and
+		// fails when it cannot.
+		activity.GetLogger(ctx).Warn("the change is in force, and the share was not told of it", "revision", s.Revision, "error", err.Error())
+		err = nil
+	}
+	return summary, err
+}
+
+// followable makes sure, before settings come in force, that what has to follow on the
+// share can be done: else they would be in force, and their change be called refused.
+func (a *Activities) followable(ctx context.Context, repo *repository.Repository, before, next settings.Settings) error {
+	st, err := a.standing(ctx, repo, next)
+	if err == nil && st.entity.Revision != next.Revision {
+		err = st.check(repo)
+	}
+	if err != nil || before.Revision == 0 || before.Signing.Public == next.Signing.Public {
+		return err
+	}
+	return repo.HoldsHead(ctx, st.entity.Head) // for the entry that introduces the new key
 }
 
 // probed makes sure, before anything of a proposal is used, that it was tried as it is to

@@ -54,6 +54,7 @@ func auditOnce(ctx workflow.Context, in flow.AuditInput) (backup.Audit, error) {
 		}
 		audit.Add(verdict)
 	}
+	audit.Fit()
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("%d backups verified, %d entries in the ledger, good: %t", len(audit.Backups), audit.Entries, audit.Good()))
 	return audit, nil
 }

@@ -1,6 +1,8 @@
 package backup
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +29,67 @@ func (a Audit) Good() bool {
 		}
 	}
 	return len(a.Findings) == 0
+}
+
+// MaxAuditBytes is how large an audit may be as JSON, so that whoever carries it takes it.
+const MaxAuditBytes = 3 << 19
+
+// Fit makes an audit small enough, whatever names and how many findings there are. What
+// nobody has to be alarmed at goes first. Of the findings on each backup and on the whole,
+// one of each code stays as long as there is room, and every backup that is bad keeps one:
+// the verdict remains what it was. What is left out is counted.
+func (a *Audit) Fit() {
+	if a.size() <= MaxAuditBytes {
+		return
+	}
+	a.Foreign.Names = []string{}
+	for i := range a.Backups {
+		a.Backups[i].Foreign.Names = []string{}
+	}
+	for keep := 64; a.size() > MaxAuditBytes && keep > 0; keep /= 2 {
+		a.Findings = fewer(a.Findings, 4*keep)
+		for i := range a.Backups {
+			a.Backups[i].Findings = fewer(a.Backups[i].Findings, keep)
+		}
+	}
+	if a.size() <= MaxAuditBytes {
+		return
+	}
+	const short = 120 // bytes of each text of what is left then
+	for _, v := range a.Backups {
+		for j, f := range v.Findings {
+			v.Findings[j].File, v.Findings[j].Message = clip(f.File, short), clip(f.Message, short)
+		}
+	}
+}
+
+// fewer returns at most n findings, the first of each code before others.
+func fewer(findings []Finding, n int) []Finding {
+	if len(findings) <= n {
+		return findings
+	}
+	seen := map[string]bool{}
+	var firsts, others []Finding
+	for _, f := range findings {
+		if seen[f.Code] {
+			others = append(others, f)
+		} else {
+			seen[f.Code] = true
+			firsts = append(firsts, f)
+		}
+	}
+	kept := append(firsts, others...)[:n]
+	kept[n-1].Message = clip(kept[n-1].Message, maxMessage/2) + fmt.Sprintf(" (%d more findings are left out)", len(findings)-n)
+	return kept
+}
+
+// size is the length of the audit as JSON.
+func (a *Audit) size() int {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return MaxAuditBytes + 1 // of a time that JSON cannot hold: whoever carries it says so
+	}
+	return len(text)
 }
 
 // Add enters the verdict on one backup. Findings are sorted to where they belong, and

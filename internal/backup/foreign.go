@@ -3,10 +3,27 @@ package backup
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// MaxForeignNames bounds the names in a [Foreign].
-const MaxForeignNames = 100
+// Limits of what is reported of names that others gave.
+const (
+	MaxForeignNames = 100 // in a [Foreign]
+	maxReportedName = 512 // bytes of one, and of the file of a finding
+)
+
+// clip cuts text to at most limit bytes, between two characters.
+func clip(text string, limit int) string {
+	const mark = "…"
+	if len(text) <= limit {
+		return text
+	}
+	end := limit - len(mark)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + mark
+}
 
 // Foreign are entries in the folders of an instance that are not this product's: what
 // file servers, desktops and people put beside its files. They change nothing of what
@@ -15,7 +32,8 @@ const MaxForeignNames = 100
 type Foreign struct {
 	Count int `json:"count"` // of a folder with more than share.MaxStrangers names that no store can open, at least
 	// Names are the first of them, at most [MaxForeignNames], relative to the share's
-	// path. What a terminal obeys, or nobody sees, is escaped.
+	// path, and cut where they are very long. What a terminal obeys, or nobody sees, is
+	// escaped.
 	Names []string `json:"names"`
 }
 
@@ -23,7 +41,7 @@ type Foreign struct {
 func (f *Foreign) Add(name string) {
 	f.Count++
 	if len(f.Names) < MaxForeignNames {
-		f.Names = append(f.Names, name)
+		f.Names = append(f.Names, clip(name, maxReportedName))
 	}
 }
 
@@ -38,7 +56,7 @@ func (f *Foreign) Moved(from, to string) {
 
 // Merge enters those of another list that are not named already.
 func (f *Foreign) Merge(other Foreign) {
-	for _, name := range other.Names {
+	for _, name := range other.Names { // each was clipped when it came in
 		if !slices.Contains(f.Names, name) {
 			f.Add(name)
 		}

@@ -31,3 +31,12 @@ type Finding struct {
 	File    string `json:"file"` // relative to the share's path
 	Message string `json:"message"`
 }
+
+// maxMessage bounds the words of a finding, in bytes.
+const maxMessage = 1 << 10
+
+// Clip bounds what a finding repeats of names and texts that others gave.
+func (f Finding) Clip() Finding {
+	f.File, f.Message = clip(f.File, maxReportedName), clip(f.Message, maxMessage)
+	return f
+}

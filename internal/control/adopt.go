@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"infrabackup/internal/flow"
 )
 
-// adoptable bounds how many runs of the settings workflow are looked at.
+// adoptable bounds how many runs of the settings workflow that can be read are compared.
 const adoptable = 20
 
 // AdoptSettings lets an instance go on with its settings after their workflow was ended or
@@ -48,8 +49,9 @@ func (c *Controller) AdoptSettings(ctx context.Context, older bool, requestedBy 
 
 // settingsRun is a run of the settings workflow with what it holds.
 type settingsRun struct {
-	runID string
-	state flow.SettingsState
+	runID      string
+	controller string // whose settings are active in it
+	state      flow.SettingsState
 }
 
 // newer reports whether a run is further than another one.
@@ -81,29 +83,18 @@ func (c *Controller) goOn(ctx context.Context, requestedBy string) error {
 	}
 	info := d.GetWorkflowExecutionInfo()
 	now := info.GetExecution().GetRunId()
-	var current, newest settingsRun
-	runs, err := c.settingsRuns(ctx, now)
-	if err != nil {
-		return err
-	}
-	var failed error
-	for _, runID := range runs {
-		r, err := c.settingsOf(ctx, runID)
-		if err != nil {
-			failed = errors.Join(failed, err)
-			continue
-		}
-		if runID == now {
-			current = r
-		}
-		if newest.runID == "" || r.newer(newest) {
-			newest = r
+	var current settingsRun
+	if isRunning(info) && c.ours(flow.Settings.Name, info.GetType().GetName(), info.GetTaskQueue(), id, now) == nil {
+		// What runs is ended only for settings that are newer, so it has to say what it holds.
+		if current, err = c.settingsOf(ctx, now); err != nil && !errors.Is(err, errNoneActive) {
+			return err
 		}
 	}
+	newest, err := c.newestSettings(ctx, current)
 	switch {
-	case newest.runID == "":
-		return errors.Join(fault.Newf(fault.SettingsGone, "no run of the settings workflow of instance %s can be read", c.instance), failed)
-	case isRunning(info) && (newest.runID == now || !newest.newer(current)):
+	case err != nil:
+		return err
+	case current.runID != "" && !newest.newer(current):
 		return nil
 	case isRunning(info):
 		reason := fmt.Sprintf("run %s has newer settings, taken over by %s", newest.runID, requestedBy)
@@ -117,17 +108,55 @@ func (c *Controller) goOn(ctx context.Context, requestedBy string) error {
 	return c.fault(err)
 }
 
+// newestSettings returns the run that is furthest, of those that the same controller has
+// written as current, or as the newest that can be read when current is none. Runs that
+// cannot be read are passed over, and hide none. SETTINGS_GONE when there is none.
+func (c *Controller) newestSettings(ctx context.Context, current settingsRun) (settingsRun, error) {
+	runs, err := c.settingsRuns(ctx)
+	if err != nil {
+		return settingsRun{}, err
+	}
+	newest, read, unread := current, 0, 0
+	var failed error // the first
+	for _, runID := range runs {
+		if runID == current.runID {
+			continue
+		}
+		if read == adoptable || ctx.Err() != nil {
+			break
+		}
+		r, err := c.settingsOf(ctx, runID)
+		if err != nil {
+			unread++
+			failed = cmp.Or(failed, err)
+			continue
+		}
+		read++
+		if newest.runID == "" || r.controller == newest.controller && r.newer(newest) {
+			newest = r
+		}
+	}
+	if ctx.Err() != nil {
+		return settingsRun{}, c.fault(ctx.Err())
+	}
+	if newest.runID == "" {
+		return settingsRun{}, fault.New(fault.SettingsGone,
+			fmt.Sprintf("no run of the settings workflow of instance %s can be read; %d were tried", c.instance, unread), failed)
+	}
+	return newest, nil
+}
+
 // maxPages bounds among how many runs the settings' own are looked for: strangers can
 // start others under the same ID.
 const maxPages = 20
 
 // settingsRuns returns the runs of the settings workflow that Temporal remembers, the
-// newest first.
-func (c *Controller) settingsRuns(ctx context.Context, newest string) ([]string, error) {
+// newest first, and behind them those that failed: the product's own end in other ways.
+func (c *Controller) settingsRuns(ctx context.Context) ([]string, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: c.namespace, PageSize: 100, Query: fmt.Sprintf("WorkflowId = %q", flow.SettingsWorkflowID(c.instance)),
 	}
-	runs := []string{newest}
+	var runs, failed []string
 	for range maxPages {
 		answer, err := c.client.ListWorkflow(ctx, request)
 		if err != nil {
@@ -135,20 +164,24 @@ func (c *Controller) settingsRuns(ctx context.Context, newest string) ([]string,
 		}
 		for _, info := range answer.GetExecutions() {
 			runID := info.GetExecution().GetRunId()
-			gone := info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW // it handed everything over
-			if runID != newest && !gone && c.ours(flow.Settings.Name, info.GetType().GetName(), info.GetTaskQueue(), "", runID) == nil {
+			switch status := info.GetStatus(); {
+			case status == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: // it handed everything over
+			case c.ours(flow.Settings.Name, info.GetType().GetName(), info.GetTaskQueue(), "", runID) != nil:
+			case status == enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:
+				failed = append(failed, runID)
+			default:
 				runs = append(runs, runID)
-			}
-			if len(runs) > adoptable {
-				return runs, nil
 			}
 		}
 		if request.NextPageToken = answer.GetNextPageToken(); len(request.NextPageToken) == 0 {
 			break
 		}
 	}
-	return runs, nil
+	return append(runs, failed...), nil
 }
+
+// errNoneActive says that a run has answered, and that no settings were ever in force in it.
+var errNoneActive = errors.New("nothing was enabled there")
 
 // settingsOf reads all that a run holds, whether it has ended or not, and makes sure that
 // it is this instance's.
@@ -159,14 +192,17 @@ func (c *Controller) settingsOf(ctx context.Context, runID string) (settingsRun,
 	if err != nil {
 		return settingsRun{}, c.fault(err)
 	}
-	if state.Instance != c.instance || state.Active == 0 {
-		return settingsRun{}, fault.Newf(fault.AnswerRefused, "run %s holds no settings that were in force for instance %s", runID, c.instance)
+	if state.Instance != c.instance {
+		return settingsRun{}, fault.Newf(fault.AnswerRefused, "run %s holds settings of an instance %.100q", runID, state.Instance)
+	}
+	if state.Active == 0 {
+		return settingsRun{}, fault.New(fault.AnswerRefused, fmt.Sprintf("run %s holds no settings that were in force", runID), errNoneActive)
 	}
 	for _, s := range state.Revisions {
 		if s.Revision != state.Active {
 			continue
 		}
-		return settingsRun{runID, state}, s.Check(c.instance)
+		return settingsRun{runID, s.Controller, state}, s.Check(c.instance)
 	}
 	return settingsRun{}, fault.Newf(fault.AnswerRefused, "run %s lacks the settings that are in force", runID)
 }

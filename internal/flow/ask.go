@@ -179,29 +179,20 @@ type Update[In, Out any] struct{ Name string }
 
 func (u Update[In, Out]) stamp(w way) stamp { return stamp{Kind: KindUpdate, Name: u.Name, Way: w} }
 
-// Handle makes fn answer for the update, after validate has accepted it. Validate
-// must not change anything. An update counts for the run that it was made for, and once:
-// its nonce is the ID under which Temporal knows it.
+// Handle makes fn answer for the update, after validate has accepted it. Validate must not
+// change anything, and is asked twice: when the update arrives, and before it is done, since
+// whoever answers in a worker's place can accept what no worker has looked at. An update
+// counts for the run that it was made for, and once: its nonce is the ID under which
+// Temporal knows it.
 func (u Update[In, Out]) Handle(ctx workflow.Context, validate func(In) error, fn func(workflow.Context, In) (Out, error)) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, u.Name, func(ctx workflow.Context, in sealed[In]) (any, error) {
-		info := workflow.GetInfo(ctx)
+		if in.form != outdated {
+			if err := u.accept(ctx, in, validate); err != nil {
+				return nil, err
+			}
+		}
 		failed, done := u.stamp(failure), u.stamp(result)
-		done.Run = info.WorkflowExecution.RunID
-		// What was accepted is looked at once more: others than this worker can accept.
-		if err := u.valid(ctx, in); err != nil && in.form != outdated {
-			return nil, sealFailure(EncodeFault(err), failed)
-		}
-		if in.form == sealedAs {
-			if err := u.timely(ctx, in); err != nil {
-				return nil, sealFailure(EncodeFault(err), failed)
-			}
-		}
-		failed.Answers = in.stamp.Nonce
-		if in.form == sealedAs {
-			if err := validate(in.body); err != nil {
-				return nil, sealFailure(err, failed)
-			}
-		}
+		failed.Answers, done.Run = in.stamp.Nonce, workflow.GetInfo(ctx).WorkflowExecution.RunID
 		out, err := fn(ctx, in.body)
 		switch {
 		case in.form == unsealed:
@@ -211,30 +202,31 @@ func (u Update[In, Out]) Handle(ctx workflow.Context, validate func(In) error, f
 		}
 		return answerTo(in, out, done), nil
 	}, workflow.UpdateHandlerOptions{
-		Validator: func(ctx workflow.Context, in sealed[In]) error {
-			failed := u.stamp(failure)
-			err := u.valid(ctx, in)
-			if err == nil {
-				err = u.timely(ctx, in)
-			}
-			if err != nil {
-				workflow.GetLogger(ctx).Warn("the update is refused", "update", u.Name, "error", err)
-				return sealFailure(EncodeFault(err), failed)
-			}
-			failed.Answers = in.stamp.Nonce
-			err = validate(in.body)
-			if in.form == unsealed {
-				return err
-			}
-			return sealFailure(err, failed)
-		},
+		Validator: func(ctx workflow.Context, in sealed[In]) error { return u.accept(ctx, in, validate) },
 	})
 }
 
-// timely reports why an update comes too late, or says what it must not. Both are asked
-// when it is accepted, and again before it is done: whoever answers in a worker's place
-// can accept what no worker has looked at. The answers do not change in between, and
-// later versions may refuse more than this one only behind a version of the workflow.
+// accept returns why an update is not to be done, in the form in which its sender is told.
+// A later version may refuse more than this one only behind a version of the workflow.
+func (u Update[In, Out]) accept(ctx workflow.Context, in sealed[In], validate func(In) error) error {
+	failed := u.stamp(failure)
+	err := u.valid(ctx, in)
+	if err == nil {
+		err = u.timely(ctx, in)
+	}
+	if err != nil {
+		workflow.GetLogger(ctx).Warn("the update is refused", "update", u.Name, "error", err)
+		return sealFailure(EncodeFault(err), failed)
+	}
+	failed.Answers = in.stamp.Nonce
+	err = validate(in.body)
+	if in.form == unsealed {
+		return err
+	}
+	return sealFailure(err, failed)
+}
+
+// timely reports why an update comes too late, or says what it must not.
 func (u Update[In, Out]) timely(ctx workflow.Context, in sealed[In]) error {
 	if now := workflow.Now(ctx); in.form == sealedAs && now.Sub(in.stamp.At).Abs() > freshFor {
 		return fault.Newf(fault.PayloadRefused, "%s was made at %s, and Temporal's clock says %s: are the clocks right?",

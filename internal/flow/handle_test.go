@@ -83,6 +83,36 @@ func TestHandles(t *testing.T) {
 	require.Equal(t, answer{"now new"}, out)
 }
 
+// Others than a worker can accept an update, so what its validation says counts again
+// before it is done.
+func TestAnUpdateIsLookedAtBeforeItIsDone(t *testing.T) {
+	env := (&testsuite.WorkflowTestSuite{}).NewTestWorkflowEnvironment()
+	looked, done := 0, false
+	testWorkflow.Register(env, func(ctx workflow.Context, _ question) (answer, error) {
+		err := testUpdate.Handle(ctx,
+			func(question) error {
+				if looked++; looked > 1 {
+					return errors.New("it has changed")
+				}
+				return nil
+			},
+			func(workflow.Context, question) (answer, error) {
+				done = true
+				return answer{}, nil
+			})
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{}, workflow.Sleep(ctx, time.Minute)
+	})
+	told := &updateCallbacks{}
+	env.RegisterDelayedCallback(func() { env.UpdateWorkflow(testUpdate.Name, "1", told, question{"new"}) }, time.Second)
+	env.ExecuteWorkflow(testWorkflow.Name, question{})
+	require.NoError(t, env.GetWorkflowError())
+	require.ErrorContains(t, told.err, "it has changed")
+	require.False(t, done)
+}
+
 type updateCallbacks struct {
 	result any
 	err    error

@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"infrabackup/internal/backup"
@@ -12,14 +13,19 @@ import (
 
 // Limits of what is read of files that others may have put there.
 const (
-	maxAnchors     = 64 // files with names of anchors that are looked at, the newest
-	maxAnchorLooks = 3  // a file that was listed may have been removed by whoever wrote a newer one
+	maxAnchors     = 256 // files with names of anchors that are looked at, the newest
+	maxAnchorLooks = 3   // a file that was listed may have been removed by whoever wrote a newer one
 )
+
+// maxAnchorStep is how far numbers can be apart that were given one after the other. A file
+// with a number beyond that is nobody's anchor, and takes no number from those that follow:
+// else one file with the highest number would be the last that a share is told.
+const maxAnchorStep = 1 << 20
 
 // Anchors is what a share tells of how far settings and ledger are.
 type Anchors struct {
 	Newest     *backup.Anchor // the newest that is signed by a trusted key, nil without one
-	Generation int64          // the highest number that any file has, believed or not
+	Generation int64          // the highest number that a file can have, believed or not
 	Strange    []StrangeAnchor
 }
 
@@ -78,8 +84,8 @@ func (r *Repository) anchorFiles(ctx context.Context) ([]int64, error) {
 }
 
 func (r *Repository) readAnchors(ctx context.Context, generations []int64, signers []byte) (found Anchors, again bool, err error) {
+	defer func() { found.Generation = highest(generations, found.Newest) }()
 	for i, n := range generations {
-		found.Generation = max(found.Generation, n)
 		if i == maxAnchors {
 			break
 		}
@@ -107,6 +113,21 @@ func (r *Repository) readAnchors(ctx context.Context, generations []int64, signe
 		found.Strange = append(found.Strange, s)
 	}
 	return found, again, nil
+}
+
+// highest is the highest of the numbers that can have been given behind the newest anchor,
+// or from the beginning when there is none.
+func highest(generations []int64, newest *backup.Anchor) int64 {
+	top := int64(0)
+	if newest != nil {
+		top = newest.Generation
+	}
+	for _, n := range slices.Backward(generations) {
+		if n > top && n-top <= maxAnchorStep {
+			top = n
+		}
+	}
+	return top
 }
 
 func (r *Repository) anchorPath(generation int64) string {
@@ -159,8 +180,8 @@ func (r *Repository) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal
 	return true, r.clearAnchors(ctx, a.Generation)
 }
 
-// clearAnchors removes the anchors before a generation, and what attempts at them left.
-// What is held open by somebody stays until the next one.
+// clearAnchors removes the anchors before a generation, what attempts at them left, and
+// what has a number that nobody gave. What is held open by somebody stays until the next one.
 func (r *Repository) clearAnchors(ctx context.Context, before int64) error {
 	entries, err := r.store.List(ctx, r.at(backup.StagingDir))
 	if err != nil {
@@ -169,7 +190,10 @@ func (r *Repository) clearAnchors(ctx context.Context, before int64) error {
 	for _, entry := range entries {
 		name, _, _ := strings.Cut(entry.Name, partMark)
 		n, err := backup.ParseAnchorFile(name)
-		if err != nil || n >= before || entry.IsDir {
+		if err != nil || n >= before && n-before <= maxAnchorStep {
+			continue
+		}
+		if entry.IsDir { // it takes nobody's place, and may hold something
 			continue
 		}
 		if _, err := unlessHeld(r.remove(ctx, r.at(backup.StagingDir, entry.Name))); err != nil {

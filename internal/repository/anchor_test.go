@@ -224,3 +224,35 @@ func TestSignedManifest(t *testing.T) {
 	_, err = k.repo.SignedManifest(t.Context(), "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", k.signers)
 	require.ErrorIs(t, err, fault.BackupNotFound)
 }
+
+// TestNoFileIsTheLastAnchor: a file with the highest number that there is, or many with
+// high ones, keep nobody from telling the share more.
+func TestNoFileIsTheLastAnchor(t *testing.T) {
+	for name, plant := range map[string]func(t *testing.T, k *keeper, place string){
+		"an empty file": func(t *testing.T, _ *keeper, place string) { require.NoError(t, os.WriteFile(place, nil, 0o600)) },
+		"a folder":      func(t *testing.T, _ *keeper, place string) { require.NoError(t, os.Mkdir(place, 0o700)) },
+		"a folder with content": func(t *testing.T, _ *keeper, place string) {
+			require.NoError(t, os.MkdirAll(filepath.Join(place, "x"), 0o700))
+		},
+		"many": func(t *testing.T, k *keeper, place string) {
+			for n := range int64(maxAnchors / 2) {
+				require.NoError(t, os.WriteFile(k.path(backup.StagingDir, backup.AnchorFile(backup.MaxGeneration-n)), nil, 0o600))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKeeper(t, 1)
+			require.NoError(t, k.repo.store.MkdirAll(t.Context(), k.repo.at(backup.StagingDir)))
+			plant(t, k, k.path(backup.StagingDir, backup.AnchorFile(backup.MaxGeneration)))
+			for revision := int64(1); revision < 4; revision++ {
+				k.tell(k.anchors().Generation+1, revision)
+				found := k.anchors()
+				require.EqualValues(t, revision, found.Newest.Revision)
+				require.Equal(t, revision, found.Generation)
+			}
+			if strange := k.anchors().Strange; !strings.HasPrefix(name, "a folder") {
+				require.Empty(t, strange)
+			}
+		})
+	}
+}

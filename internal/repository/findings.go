@@ -34,7 +34,7 @@ func (f *findings) add(code fault.Code, file, format string, args ...any) {
 	if len(f.list) == maxFindings && !strings.HasPrefix(message, leftOut) { // it may come from a list that was cut
 		message = leftOut + message
 	}
-	f.list = append(f.list, backup.Finding{Code: string(code), File: file, Message: message})
+	f.list = append(f.list, backup.Finding{Code: string(code), File: file, Message: message}.Clip())
 }
 
 // take enters findings that were made elsewhere.

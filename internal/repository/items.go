@@ -142,9 +142,9 @@ func (w *itemWalk) file(service backup.Service, path string, body io.Reader) (in
 			return items, fault.Newf(fault.BackupDamaged, "item %s in %s is not what the catalogue says", e.ID, path)
 		}
 		position = e.Offset + e.Length
-		w.v.verdict.Items++
-		if !e.Supersedes {
+		if !e.Supersedes { // counted as the manifest does
 			items++
+			w.v.verdict.Items++
 		}
 		if err := w.advance(); err != nil {
 			return items, err

@@ -107,7 +107,7 @@ func (v *verification) find(name, message string) {
 func (v *verification) add(f backup.Finding) {
 	said := func(g backup.Finding) bool { return g.Code == f.Code && g.File == f.File }
 	if !slices.ContainsFunc(v.verdict.Findings, said) {
-		v.verdict.Findings = append(v.verdict.Findings, f)
+		v.verdict.Findings = append(v.verdict.Findings, f.Clip())
 	}
 }
 
