@@ -3,7 +3,7 @@
 // revision, calls domain code, reports progress and translates faults; it decides
 // nothing that domain code could decide.
 //
-// Activities are idempotent: each may run again after a crash at any point.
-// errors.go is the one place that says what is retried. Start reading at
-// [Activities], then collect.go and upload.go.
+// Activities are idempotent: each may run again after a crash at any point. What is
+// retried stands in the table of package fault; wrap.go is where a fault becomes
+// Temporal's error. Start reading at [Activities], then collect.go and upload.go.
 package activities

@@ -13,7 +13,7 @@ import (
 	"infrabackup/internal/flow"
 )
 
-// volume is implemented by results and inputs that tell what was moved.
+// volume is what a step has moved, as far as its input and result tell.
 type volume struct {
 	service      backup.Service
 	items, bytes int64
