@@ -90,35 +90,40 @@ func (a *Activities) Close() error { return a.stores.close() }
 // Register makes r, which polls the instance's queue, answer for everything that
 // any worker can do.
 func (a *Activities) Register(r worker.ActivityRegistry) {
-	flow.CheckShare.Register(r, measured(a, flow.CheckShare.Name, a.CheckShare))
-	flow.PrepareKey.Register(r, measured(a, flow.PrepareKey.Name, a.PrepareKey))
+	register(r, a, flow.CheckShare, a.CheckShare)
+	register(r, a, flow.PrepareKey, a.PrepareKey)
 	for _, service := range backup.Services() {
-		collect := flow.Collect(service)
-		collect.Register(r, measured(a, collect.Name, a.Collect))
+		register(r, a, flow.Collect(service), a.Collect)
 	}
-	flow.SealBackup.Register(r, measured(a, flow.SealBackup.Name, a.SealBackup))
-	flow.PublishBackup.Register(r, measured(a, flow.PublishBackup.Name, a.PublishBackup))
-	flow.DiscardBackup.Register(r, measured(a, flow.DiscardBackup.Name, a.DiscardBackup))
-	flow.ProbeShare.Register(r, measured(a, flow.ProbeShare.Name, a.ProbeShare))
-	flow.CopyBackups.Register(r, measured(a, flow.CopyBackups.Name, a.CopyBackups))
-	flow.SettleChange.Register(r, measured(a, flow.SettleChange.Name, a.SettleChange))
-	flow.RestoreInForce.Register(r, measured(a, flow.RestoreInForce.Name, a.RestoreSettings))
-	flow.ListBackups.Register(r, measured(a, flow.ListBackups.Name, a.ListBackups))
-	flow.VerifyBackup.Register(r, measured(a, flow.VerifyBackup.Name, a.VerifyBackup))
-	flow.AuditShare.Register(r, measured(a, flow.AuditShare.Name, a.AuditShare))
-	flow.ReplaceKeys.Register(r, measured(a, flow.ReplaceKeys.Name, a.ReplaceKeys))
-	flow.MakeChallenges.Register(r, measured(a, flow.MakeChallenges.Name, a.MakeChallenges))
-	flow.SwapBackup.Register(r, measured(a, flow.SwapBackup.Name, a.SwapBackup))
-	flow.DeleteBackup.Register(r, measured(a, flow.DeleteBackup.Name, a.DeleteBackup))
-	flow.DiagnoseHost.Register(r, measured(a, flow.DiagnoseHost.Name, a.DiagnoseHost))
+	register(r, a, flow.SealBackup, a.SealBackup)
+	register(r, a, flow.PublishBackup, a.PublishBackup)
+	register(r, a, flow.DiscardBackup, a.DiscardBackup)
+	register(r, a, flow.ProbeShare, a.ProbeShare)
+	register(r, a, flow.CopyBackups, a.CopyBackups)
+	register(r, a, flow.SettleChange, a.SettleChange)
+	register(r, a, flow.RestoreInForce, a.RestoreSettings)
+	register(r, a, flow.ListBackups, a.ListBackups)
+	register(r, a, flow.VerifyBackup, a.VerifyBackup)
+	register(r, a, flow.AuditShare, a.AuditShare)
+	register(r, a, flow.ReplaceKeys, a.ReplaceKeys)
+	register(r, a, flow.MakeChallenges, a.MakeChallenges)
+	register(r, a, flow.SwapBackup, a.SwapBackup)
+	register(r, a, flow.DeleteBackup, a.DeleteBackup)
+	register(r, a, flow.DiagnoseHost, a.DiagnoseHost)
 }
 
 // RegisterSpool makes r, which polls this host's spool queue, answer for what only
 // the host of the spool can do.
 func (a *Activities) RegisterSpool(r worker.ActivityRegistry) {
-	flow.UploadPart.Register(r, measured(a, flow.UploadPart.Name, a.UploadPart))
-	flow.ReleaseSpool.Register(r, measured(a, flow.ReleaseSpool.Name, a.ReleaseSpool))
-	flow.DiagnoseHost.Register(r, measured(a, flow.DiagnoseHost.Name, a.DiagnoseHost))
+	register(r, a, flow.UploadPart, a.UploadPart)
+	register(r, a, flow.ReleaseSpool, a.ReleaseSpool)
+	register(r, a, flow.DiagnoseHost, a.DiagnoseHost)
+}
+
+// register makes r answer for one activity of the contract with fn, measured under the
+// activity's name.
+func register[In flow.Input, Out any](r worker.ActivityRegistry, a *Activities, activity flow.Activity[In, Out], fn func(context.Context, In) (Out, error)) {
+	activity.Register(r, measured(a, activity.Name, fn))
 }
 
 // maxSourceActivities bounds the captures of one service that a worker is at: one run
@@ -136,8 +141,7 @@ func (a *Activities) SourceWorkers(c client.Client, options worker.Options) []wo
 	var all []worker.Worker
 	for _, service := range a.services() {
 		w := worker.New(c, flow.SourceQueue(a.Instance.Name, service), options)
-		collect := flow.Collect(service)
-		collect.Register(w, measured(a, collect.Name, a.Collect))
+		register(w, a, flow.Collect(service), a.Collect)
 		all = append(all, w)
 	}
 	return all
