@@ -2,9 +2,11 @@ package activities
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -122,8 +124,8 @@ func (a *Activities) RegisterSpool(r worker.ActivityRegistry) {
 
 // register makes r answer for one activity of the contract with fn, measured under the
 // activity's name.
-func register[In flow.Input, Out any](r worker.ActivityRegistry, a *Activities, activity flow.Activity[In, Out], fn func(context.Context, In) (Out, error)) {
-	activity.Register(r, measured(a, activity.Name, fn))
+func register[In flow.Input, Out any](r worker.ActivityRegistry, a *Activities, known flow.Activity[In, Out], fn func(context.Context, In) (Out, error)) {
+	known.Register(r, measured(a, known.Name, fn))
 }
 
 // maxSourceActivities bounds the captures of one service that a worker is at: one run
@@ -145,4 +147,30 @@ func (a *Activities) SourceWorkers(c client.Client, options worker.Options) []wo
 		all = append(all, w)
 	}
 	return all
+}
+
+// sessioned is implemented by stores that can tell what the connection is like.
+type sessioned interface {
+	// Describe returns dialect and cipher, such as "SMB 3.1.1" and "AES-128-GCM".
+	Describe() (dialect, cipher string)
+}
+
+// closed ends the connection of a store that one activity has opened for itself.
+func closed(store share.Store) error {
+	if err := store.Close(); err != nil {
+		return fmt.Errorf("end the connection to the share: %w", err)
+	}
+	return nil
+}
+
+// attempt is which one of an activity this is, from 1 on.
+func attempt(ctx context.Context) int32 { return activity.GetInfo(ctx).Attempt }
+
+// checked turns the outcome of a check into a line of a diagnosis.
+func checked(name, good string, err error) flow.Check {
+	if err == nil {
+		return flow.Check{Name: name, OK: true, Message: good}
+	}
+	f := fault.As(err)
+	return flow.Check{Name: name, Code: string(f.Code), Message: f.Message(), Remedy: f.Code.Remedy()}
 }

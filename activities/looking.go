@@ -3,8 +3,6 @@ package activities
 import (
 	"context"
 
-	"go.temporal.io/sdk/activity"
-
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
@@ -104,15 +102,4 @@ func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (bac
 	return repo.VerifyOne(ctx, in.BackupID, repository.OneOptions{
 		AuditOptions: repository.AuditOptions{AllowedSigners: signers, Head: &head, Pause: pause}, Progress: progress,
 	})
-}
-
-func attempt(ctx context.Context) int32 { return activity.GetInfo(ctx).Attempt }
-
-// checked turns the outcome of a check into a line of a diagnosis.
-func checked(name, good string, err error) flow.Check {
-	if err == nil {
-		return flow.Check{Name: name, OK: true, Message: good}
-	}
-	f := fault.As(err)
-	return flow.Check{Name: name, Code: string(f.Code), Message: f.Message(), Remedy: f.Code.Remedy()}
 }

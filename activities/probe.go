@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strconv"
 
@@ -15,12 +14,6 @@ import (
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 )
-
-// sessioned is implemented by stores that can tell what the connection is like.
-type sessioned interface {
-	// Describe returns dialect and cipher, such as "SMB 3.1.1" and "AES-128-GCM".
-	Describe() (dialect, cipher string)
-}
 
 // ProbeShare does the whole check with a proposed revision, on a connection of its own
 // that it ends: that the share lies beside other instances' folders and in none, everything
@@ -94,13 +87,6 @@ func (a *Activities) found(ctx context.Context, repo *repository.Repository, in 
 		return nil, err
 	}
 	return seal.ParseAllowedSigners(trusted)
-}
-
-func closed(store share.Store) error {
-	if err := store.Close(); err != nil {
-		return fmt.Errorf("end the connection to the share: %w", err)
-	}
-	return nil
 }
 
 func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) (share.Space, error) {
