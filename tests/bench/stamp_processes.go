@@ -40,20 +40,20 @@ func child(ctx context.Context) (bool, error) {
 	case serveStamp:
 		return true, serve(os.Stdin, os.Stdout)
 	case captureStamp:
-		return true, answer(ctx, captureTask.run)
+		return true, answer(ctx, func(ctx context.Context, t captureTask) (cost, error) { return t.run(ctx) })
 	case readStamp:
-		return true, answer(ctx, readTask.run)
+		return true, answer(ctx, func(ctx context.Context, t readTask) (cost, error) { return t.run(ctx) })
 	}
 	return false, nil
 }
 
 // answer does one task and says what it cost, memory and processor included.
-func answer[Task any](ctx context.Context, do func(Task, context.Context) (cost, error)) error {
+func answer[Task any](ctx context.Context, do func(context.Context, Task) (cost, error)) error {
 	var task Task
 	if err := json.NewDecoder(os.Stdin).Decode(&task); err != nil {
 		return err
 	}
-	one, err := do(task, ctx)
+	one, err := do(ctx, task)
 	if err != nil {
 		return err
 	}

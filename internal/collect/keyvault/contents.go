@@ -50,7 +50,7 @@ func look(ctx context.Context, vaults []*vault, round int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var jobs iter.Seq2[job, error] = func(yield func(job, error) bool) {
-		err := queue.InOrder(ctx, queue.Jobs(vaults), (*vault).open, func(o *opened) error {
+		err := queue.InOrder(ctx, queue.Jobs(vaults), func(ctx context.Context, v *vault) *opened { return v.open(ctx) }, func(o *opened) error {
 			if !o.jobs(ctx, round, yield) {
 				return errEnough
 			}
@@ -60,7 +60,7 @@ func look(ctx context.Context, vaults []*vault, round int) error {
 			yield(job{}, err)
 		}
 	}
-	return queue.InOrder(ctx, jobs, job.begin, func(r *reading) error {
+	return queue.InOrder(ctx, jobs, func(ctx context.Context, j job) *reading { return j.begin(ctx) }, func(r *reading) error {
 		err := r.finish(ctx)
 		if err != nil {
 			cancel()
@@ -83,7 +83,7 @@ func (j job) begin(ctx context.Context) *reading {
 	if j.then != nil {
 		return &reading{v: j.v, then: j.then}
 	}
-	return j.v.read(j.o, ctx)
+	return j.v.read(ctx, j.o)
 }
 
 // opened is a vault with the beginnings of its lists.

@@ -42,7 +42,7 @@ type record struct {
 type refusal struct{ code, path string }
 
 // read reads an object until it is complete or enough is held.
-func (v *vault) read(o object, ctx context.Context) *reading {
+func (v *vault) read(ctx context.Context, o object) *reading {
 	r := &reading{v: v, o: o}
 	r.left = append(r.left, func(ctx context.Context) error { return o.plan(r, ctx) })
 	for r.held < maxHeld && r.next(ctx) {

@@ -50,7 +50,7 @@ func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) e
 	if !w.indexed() || len(m.subscriptions) == 0 {
 		return nil
 	}
-	return queue.InOrder(ctx, queue.Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) fetched {
+	return queue.InOrder(ctx, queue.Jobs(m.subscriptions), func(ctx context.Context, s azure.Subscription) fetched {
 		f := fetched{list: list{manager: m, subscription: s.ID, path: "/subscriptions/" + s.ID + "/resources"}}
 		w.ledger.Await(f.place())
 		version := m.resourcesVersion(s.ID)

@@ -42,7 +42,7 @@ type fetched struct {
 
 // inOrder reads the beginnings of lists, a few at once, and hands them on in order.
 func (w *Walk) inOrder(ctx context.Context, lists iter.Seq2[list, error], use func(fetched) error) error {
-	return queue.InOrder(ctx, lists, func(l list, ctx context.Context) fetched { return w.begin(ctx, l) }, use)
+	return queue.InOrder(ctx, lists, w.begin, use)
 }
 
 // begin reads the first page. What the stamp does not list among its offers is tried

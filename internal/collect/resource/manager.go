@@ -69,7 +69,7 @@ func (w *Walk) renew(ctx context.Context, m *manager) error {
 			lacking = append(lacking, s.ID)
 		}
 	}
-	err = queue.InOrder(ctx, queue.Jobs(lacking), func(id string, ctx context.Context) answered {
+	err = queue.InOrder(ctx, queue.Jobs(lacking), func(ctx context.Context, id string) answered {
 		offers, err := m.client.Offers(ctx, id)
 		return answered{id, offers, err}
 	}, func(a answered) error {

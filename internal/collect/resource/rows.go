@@ -44,7 +44,7 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 				continue
 			}
 			more := true
-			err := queue.InOrder(ctx, queue.Jobs(m.subscriptions), func(s azure.Subscription, ctx context.Context) based {
+			err := queue.InOrder(ctx, queue.Jobs(m.subscriptions), func(ctx context.Context, s azure.Subscription) based {
 				w.ledger.Await(place(m, row, s.ID))
 				b, err := m.bases(ctx, row, s.ID)
 				b.err = err

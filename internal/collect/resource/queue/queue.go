@@ -19,7 +19,7 @@ const (
 // InOrder does jobs, a few at once, and hands on what came of them in the order of the
 // jobs. The first error of jobs or use ends it; ctx has ended for the jobs then, and
 // none goes on when it returns.
-func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], do func(Job, context.Context) Result, use func(Result) error) error {
+func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], do func(context.Context, Job) Result, use func(Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	type place struct {
 		result chan Result
@@ -44,7 +44,7 @@ func InOrder[Job, Result any](ctx context.Context, jobs iter.Seq2[Job, error], d
 			case <-ctx.Done():
 				return
 			}
-			crew.do(func() { result <- do(job, ahead) })
+			crew.do(func() { result <- do(ahead, job) })
 		}
 	})
 	defer func() {

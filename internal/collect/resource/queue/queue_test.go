@@ -39,7 +39,7 @@ func TestInOrder(t *testing.T) {
 	for _, n := range []int{0, 1, readAhead, 1000} {
 		var b busy
 		var got []int
-		err := InOrder(t.Context(), numbers(n, nil), func(i int, _ context.Context) int {
+		err := InOrder(t.Context(), numbers(n, nil), func(_ context.Context, i int) int {
 			b.begin()
 			defer b.end()
 			return i
@@ -58,7 +58,7 @@ func TestInOrder(t *testing.T) {
 func TestInOrderWorksAhead(t *testing.T) {
 	var arrived atomic.Int64
 	all := make(chan struct{})
-	err := InOrder(t.Context(), numbers(readAhead, nil), func(int, context.Context) int {
+	err := InOrder(t.Context(), numbers(readAhead, nil), func(context.Context, int) int {
 		if arrived.Add(1) == readAhead {
 			close(all)
 		}
@@ -89,7 +89,7 @@ func TestInOrderEndsWithTheFirstError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var b busy
 			done := 0
-			err := InOrder(c.ctx, c.jobs, func(i int, ctx context.Context) int {
+			err := InOrder(c.ctx, c.jobs, func(ctx context.Context, i int) int {
 				b.begin()
 				defer b.end()
 				return i
@@ -109,7 +109,7 @@ func TestInOrderWaits(t *testing.T) {
 	failed := errors.New("failed")
 	var ended atomic.Bool
 	second := make(chan struct{})
-	err := InOrder(t.Context(), numbers(2, nil), func(i int, ctx context.Context) int {
+	err := InOrder(t.Context(), numbers(2, nil), func(ctx context.Context, i int) int {
 		if i == 1 {
 			close(second)
 			<-ctx.Done()
