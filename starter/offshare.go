@@ -36,8 +36,8 @@ func resolved(path string) string {
 	}
 	rest := ""
 	for at := path; ; at = filepath.Dir(at) {
-		if real, err := filepath.EvalSymlinks(at); err == nil {
-			return filepath.Join(real, rest)
+		if actual, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(actual, rest)
 		}
 		if at == filepath.Dir(at) {
 			return path

@@ -131,9 +131,9 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 		OnFatalError:                           func(err error) { fatal <- err },
 	}
 	worker.SetStickyWorkflowCacheSize(maxCachedWorkflows)
-	any := worker.New(temporalClient, flow.Queue(c.Instance.Name), options)
-	workflows.Register(any)
-	acts.Register(any)
+	shared := worker.New(temporalClient, flow.Queue(c.Instance.Name), options)
+	workflows.Register(shared)
+	acts.Register(shared)
 
 	options.MaxConcurrentActivityExecutionSize = maxSpoolActivities
 	options.DisableWorkflowWorker = true
@@ -143,7 +143,7 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 
 	var started []worker.Worker
 	defer func() { drain(started, end, c.Limits.StopTimeout) }()
-	for _, w := range append(acts.SourceWorkers(temporalClient, options), own, any) {
+	for _, w := range append(acts.SourceWorkers(temporalClient, options), own, shared) {
 		if err := w.Start(); err != nil {
 			return fault.New(fault.TemporalUnreachable, "the worker cannot poll its task queues", err)
 		}

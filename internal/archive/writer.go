@@ -54,11 +54,11 @@ type Writer struct {
 	paths   pathSet
 	batches map[string]int // number of the last batch of each kind
 
-	kind  string // of the batch that is being filled
-	batch bytes.Buffer
-	items []backup.CatalogEntry // of the batch, offsets relative to it
-	links int                   // aliases and references of items
-	copy  []byte
+	kind   string // of the batch that is being filled
+	batch  bytes.Buffer
+	items  []backup.CatalogEntry // of the batch, offsets relative to it
+	links  int                   // aliases and references of items
+	buffer []byte                // for copying files
 
 	count  int64
 	gaps   gapList
@@ -80,7 +80,7 @@ func NewWriter(w io.Writer, service backup.Service, catalog func(backup.CatalogE
 		service: service, catalog: catalog,
 		frames: frames, tar: tar.NewWriter(frames),
 		paths: pathSet{}, batches: map[string]int{},
-		copy: make([]byte, 256<<10),
+		buffer: make([]byte, 256<<10),
 	}, nil
 }
 
@@ -133,7 +133,7 @@ func (w *Writer) File(item backup.Item, info collect.FileInfo, r io.Reader) erro
 		return w.fail(err)
 	}
 	sum := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(w.tar, sum), onlyReader{io.LimitReader(r, info.Size)}, w.copy)
+	n, err := io.CopyBuffer(io.MultiWriter(w.tar, sum), onlyReader{io.LimitReader(r, info.Size)}, w.buffer)
 	if err != nil {
 		return w.fail(err)
 	}

@@ -125,11 +125,11 @@ func (c *Codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 			out[i] = p
 			continue
 		}
-		clear, err := c.decrypt(p)
+		plain, err := c.decrypt(p)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = clear
+		out[i] = plain
 	}
 	return out, nil
 }

@@ -176,9 +176,9 @@ func TestRotationWithoutDowntime(t *testing.T) {
 			require.NotContains(t, string(raw), "canary", "neither data nor metadata")
 		}
 		for _, host := range hosts {
-			clear, err := host.Decode(sealed)
+			plain, err := host.Decode(sealed)
 			require.NoError(t, err)
-			for i, p := range clear {
+			for i, p := range plain {
 				require.Equal(t, fmt.Sprintf("canary %d", i%len(hosts)), string(p.Data))
 			}
 		}

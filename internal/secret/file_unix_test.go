@@ -44,7 +44,7 @@ func (p place) instead(t *testing.T, put func(path string) error) {
 func TestFileIsExaminedBeforeItIsRead(t *testing.T) {
 	private := File{MaxBytes: 100, Private: true}
 	believed := File{MaxBytes: 100}
-	any := File{MaxBytes: 100, Private: true, AnyOwner: true}
+	anyOwner := File{MaxBytes: 100, Private: true, AnyOwner: true}
 	chmod := func(mode fs.FileMode) func(*testing.T, place) {
 		return func(t *testing.T, p place) { require.NoError(t, os.Chmod(p.file, mode)) }
 	}
@@ -134,8 +134,8 @@ func TestFileIsExaminedBeforeItIsRead(t *testing.T) {
 			require.NoError(t, os.Symlink("file.data", p.file))
 			require.NoError(t, os.Lchown(p.file, someoneElse, -1))
 		}, "the link", true},
-		"another user's file, which root keeps for him": {any, func(t *testing.T, p place) { require.NoError(t, os.Chown(p.file, someoneElse, -1)) }, "", true},
-		"a third user's folder": {any, func(t *testing.T, p place) {
+		"another user's file, which root keeps for him": {anyOwner, func(t *testing.T, p place) { require.NoError(t, os.Chown(p.file, someoneElse, -1)) }, "", true},
+		"a third user's folder": {anyOwner, func(t *testing.T, p place) {
 			require.NoError(t, os.Chown(p.file, someoneElse, -1))
 			require.NoError(t, os.Chown(p.folder, someoneElse+1, -1))
 		}, "the folder", true},

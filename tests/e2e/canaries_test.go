@@ -101,8 +101,8 @@ func (o *operator) decodedHistories(log string) []byte {
 	defer c.Close()
 	var out bytes.Buffer
 	visit := proxy.VisitPayloadsOptions{SkipSearchAttributes: true, Visitor: func(_ *proxy.VisitPayloadsContext, payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
-		clear, err := decode.Decode(payloads)
-		for _, p := range clear {
+		plain, err := decode.Decode(payloads)
+		for _, p := range plain {
 			out.Write(p.GetData())
 			out.WriteByte('\n')
 		}

@@ -23,27 +23,27 @@ func (c *labCA) accepts() bool {
 // TestIndexIsReadAsOpensslReadsIt gives rows in odd shapes to both.
 func TestIndexIsReadAsOpensslReadsIt(t *testing.T) {
 	const good = "V\t300101000000Z\t\t05\tunknown\t/CN=a\n"
-	make := func(status, expiry, revoked, serial string) string {
+	line := func(status, expiry, revoked, serial string) string {
 		return strings.Join([]string{status, expiry, revoked, serial, "unknown", "/CN=a"}, "\t") + "\n"
 	}
 	rows := []string{"", good, "\n", "# comment\n" + good, strings.TrimSuffix(good, "\n") + "\r\n", "V\t300101000000Z\t\t05\tunknown\n", strings.TrimSuffix(good, "\n") + "\tx\n"}
 	for _, serial := range []string{"05", "-05", "5", "-5", "-", "", "00", "-00", "000", "0a", "0g", " 05", "+05", "--05", strings.Repeat("AB", 20), strings.Repeat("AB", 21), "-" + strings.Repeat("FF", 21)} {
-		rows = append(rows, make("V", "300101000000Z", "", serial))
+		rows = append(rows, line("V", "300101000000Z", "", serial))
 	}
 	for _, status := range []string{"V", "E", "R", "S", "X", "VX", "v", "", "Rx"} {
-		rows = append(rows, make(status, "300101000000Z", "", "05"), make(status, "300101000000Z", "250101000000Z", "05"))
+		rows = append(rows, line(status, "300101000000Z", "", "05"), line(status, "300101000000Z", "250101000000Z", "05"))
 	}
 	for _, expiry := range []string{
 		"3001010000Z", "300101000000", "300101000000+0100", "300101000000-0130", "20300101000000Z", "20300101000000.5Z", "20300101000000.Z", "2030010100Z",
 		"203001010000Z", "300132000000Z", "300229000000Z", "280229000000Z", "20300101000000+0100", "", "Z", "500101000000Z", "490101000000Z", "300101000060Z", "300101240000Z", "99991231235959Z",
 	} {
-		rows = append(rows, make("V", expiry, "", "05"))
+		rows = append(rows, line("V", expiry, "", "05"))
 	}
 	for _, reason := range []string{
 		"", ",", ",foo", ",keyCompromise", ",KEYCOMPROMISE", ",superseded,x", ",holdInstruction", ",holdInstruction,1.2.3", ",keyTime", ",keyTime,x",
 		",keyTime,20250101000000Z", ",CAkeyTime,20250101000000Z", ",CACompromise", ",removeFromCRL", ",certificateHold", ",unspecified", ",AACompromise", ",privilegeWithdrawn",
 	} {
-		rows = append(rows, make("R", "300101000000Z", "250101000000Z"+reason, "05"))
+		rows = append(rows, line("R", "300101000000Z", "250101000000Z"+reason, "05"))
 	}
 	lab := newLabCA(t, ecKey)
 	for _, text := range rows {

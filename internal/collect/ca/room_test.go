@@ -90,7 +90,7 @@ func TestSizesAreLookedAtBeforeAnythingIsRead(t *testing.T) {
 // TestThingsThatAreNoFiles are never opened, wherever they lie.
 func TestThingsThatAreNoFiles(t *testing.T) {
 	sound := newLabCA(t, ecKey)
-	for name, make := range map[string]func(lab *labCA){
+	for name, create := range map[string]func(lab *labCA){
 		"FIFO": func(lab *labCA) { require.NoError(t, syscall.Mkfifo(lab.path("fifo"), 0o600)) },
 		"FIFO in place of the index": func(lab *labCA) {
 			lab.remove("index.txt")
@@ -116,7 +116,7 @@ func TestThingsThatAreNoFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			lab := sound.copyTo(t)
-			make(lab)
+			create(lab)
 			_, err := newTestCollector(t, Config{Dir: lab.dir}, time.Now()).Collect(t.Context(), &recorder{})
 			require.NoError(t, err)
 		})

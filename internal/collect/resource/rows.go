@@ -333,7 +333,7 @@ func byCustom(fullType string) bool {
 
 // rowOf finds the tracked row of a type, or else any row that has it.
 func (w *Walk) rowOf(fullType string, endpoint azure.Endpoint) *Type {
-	var any *Type
+	var first *Type
 	for i := range w.table.Types {
 		row := &w.table.Types[i]
 		if !strings.EqualFold(row.Type, fullType) || !row.on(endpoint) {
@@ -342,11 +342,11 @@ func (w *Walk) rowOf(fullType string, endpoint azure.Endpoint) *Type {
 		if row.tracked() {
 			return row
 		}
-		if any == nil {
-			any = row
+		if first == nil {
+			first = row
 		}
 	}
-	return any
+	return first
 }
 
 // knows reports whether any row has the type.

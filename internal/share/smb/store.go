@@ -62,8 +62,8 @@ func open(ctx context.Context, config Config, controls int) (*Store, error) {
 
 func (s *Store) checkRoot(ctx context.Context) error {
 	var info os.FileInfo
-	err := s.withControl(ctx, "cannot open "+s.String(), func(fs *smb2.Share) (err error) {
-		info, err = fs.Stat(s.root) // follows a mount point, which an operator may have chosen
+	err := s.withControl(ctx, "cannot open "+s.String(), func(remote *smb2.Share) (err error) {
+		info, err = remote.Stat(s.root) // follows a mount point, which an operator may have chosen
 		return err
 	})
 	if err == nil && !info.IsDir() {
@@ -202,7 +202,7 @@ func (s *Store) MkdirAll(ctx context.Context, path string) error {
 		// Looking first: a server may deny making what is there already.
 		info, err := s.stat(ctx, what, path[:i])
 		if errors.Is(err, fs.ErrNotExist) {
-			err = s.withControl(ctx, what, func(fs *smb2.Share) error { return fs.Mkdir(s.at(path[:i]), 0o755) })
+			err = s.withControl(ctx, what, func(remote *smb2.Share) error { return remote.Mkdir(s.at(path[:i]), 0o755) })
 			if errors.Is(err, fs.ErrExist) { // somebody else was faster
 				info, err = s.stat(ctx, what, path[:i])
 			} else {
@@ -229,12 +229,12 @@ func (s *Store) Stat(ctx context.Context, path string) (share.Info, error) {
 
 func (s *Store) stat(ctx context.Context, what, path string) (share.Info, error) {
 	var info os.FileInfo
-	err := s.withControl(ctx, what, func(fs *smb2.Share) (err error) {
+	err := s.withControl(ctx, what, func(remote *smb2.Share) (err error) {
 		if path == "" {
-			info, err = fs.Stat(s.root)
+			info, err = remote.Stat(s.root)
 			return err
 		}
-		info, err = fs.Lstat(s.at(path))
+		info, err = remote.Lstat(s.at(path))
 		return err
 	})
 	if err != nil {
@@ -257,8 +257,8 @@ func (s *Store) refuseLink(ctx context.Context, what, path string, info os.FileI
 	}
 	if !info.IsDir() {
 		var notLink *smb2.InvalidResponseError
-		err := s.withControl(ctx, what, func(fs *smb2.Share) error {
-			_, err := fs.Readlink(s.at(path))
+		err := s.withControl(ctx, what, func(remote *smb2.Share) error {
+			_, err := remote.Readlink(s.at(path))
 			if errors.As(err, &notLink) || statusOf(err) != 0 && !isConnectionBroken(err) {
 				return errNoLink
 			}
@@ -324,8 +324,8 @@ func (s *Store) scan(ctx context.Context, path string) (contents, error) {
 		return contents{}, fault.New(fault.SharePathNotFound, what+": it is a file", fs.ErrNotExist)
 	}
 	var found contents
-	err = s.withControl(ctx, what, func(fs *smb2.Share) error {
-		found, err = s.readFolder(fs, path)
+	err = s.withControl(ctx, what, func(remote *smb2.Share) error {
+		found, err = s.readFolder(remote, path)
 		return err
 	})
 	if err != nil {
@@ -348,8 +348,8 @@ func (s *Store) scan(ctx context.Context, path string) (contents, error) {
 // Space implements [share.Store].
 func (s *Store) Space(ctx context.Context) (share.Space, error) {
 	var info smb2.FileFsInfo
-	err := s.withControl(ctx, "cannot ask for the room on "+s.String(), func(fs *smb2.Share) (err error) {
-		info, err = fs.Statfs(s.root)
+	err := s.withControl(ctx, "cannot ask for the room on "+s.String(), func(remote *smb2.Share) (err error) {
+		info, err = remote.Statfs(s.root)
 		return err
 	})
 	if err != nil {

@@ -64,16 +64,16 @@ func parseResourceFilter(text string) (func(*entry) bool, *answer) {
 		return nil, nil
 	}
 	type equality struct{ member, value string }
-	var any []equality
+	var alternatives []equality
 	for _, term := range orWord.Split(text, -1) {
 		m := equalsFilter.FindStringSubmatch(term)
 		if m == nil {
 			return nil, invalidFilter(text)
 		}
-		any = append(any, equality{strings.ToLower(m[1]), strings.ToLower(m[2])})
+		alternatives = append(alternatives, equality{strings.ToLower(m[1]), strings.ToLower(m[2])})
 	}
 	return func(e *entry) bool {
-		for _, q := range any {
+		for _, q := range alternatives {
 			var got string
 			switch q.member {
 			case "resourcetype":
