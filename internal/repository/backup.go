@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
@@ -54,11 +53,11 @@ func (b *Backup) KeyFile(ctx context.Context) ([]byte, error) {
 		return b.signedKeyFile(ctx)
 	}
 	data, err := b.small(ctx, backup.KeyFile)
-	if !errors.Is(err, fs.ErrNotExist) {
+	if !missing(err) {
 		return data, err
 	}
 	next, nextErr := b.small(ctx, backup.KeyFile+backup.NextSuffix)
-	if !errors.Is(nextErr, fs.ErrNotExist) {
+	if !missing(nextErr) {
 		return next, nextErr
 	}
 	return b.small(ctx, backup.KeyFile) // it got its name between the two looks

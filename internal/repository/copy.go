@@ -119,7 +119,7 @@ func (c *copying) backup(ctx context.Context, name string) error {
 	if err == nil && info.IsDir {
 		return c.compare(ctx, folder, files, sealed)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !missing(err) {
 		return err
 	}
 	staged := backup.StagingPath(id)
@@ -274,7 +274,7 @@ func (c *copying) deliver(ctx context.Context, folder string, file backup.File, 
 // destination is always the beginning of the chain.
 func (c *copying) ledger(ctx context.Context) error {
 	entries, err := c.from.store.List(ctx, c.from.at(backup.LedgerDir))
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return nil
 	}
 	if err != nil {
@@ -328,7 +328,7 @@ func (c *copying) entry(ctx context.Context, name string) error {
 func (c *copying) instanceFiles(ctx context.Context) error {
 	for _, name := range []string{backup.AllowedSignersFile, backup.RecoveryFile} {
 		data, err := c.from.read(ctx, c.from.at(name), maxSmall)
-		if errors.Is(err, fs.ErrNotExist) {
+		if missing(err) {
 			continue // the next backup writes it again
 		}
 		if err != nil {

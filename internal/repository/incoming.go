@@ -176,7 +176,7 @@ func (r *Repository) deliver(ctx context.Context, folder string, file backup.Fil
 // holds reports whether the file exists with the wanted bytes.
 func (r *Repository) holds(ctx context.Context, name string, want backup.File, progress func(int64)) (bool, error) {
 	info, err := r.store.Stat(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -299,7 +299,7 @@ const (
 func (r *Repository) Published(ctx context.Context, id backup.ID, startedAt time.Time) (string, bool, error) {
 	final := r.at(backup.BackupPath(id, startedAt))
 	info, err := r.store.Stat(ctx, final)
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return final, false, nil
 	}
 	if err != nil {

@@ -3,8 +3,6 @@ package repository
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io/fs"
 	"path"
 	"slices"
 
@@ -72,7 +70,7 @@ func (r *Repository) overviews(ctx context.Context, folders []string) (read []ba
 			case err == nil:
 				overview := m.Overview(r.at(folder))
 				overviews[i] = &overview
-			case fault.CodeOf(err) == fault.BackupDamaged || errors.Is(err, fs.ErrNotExist):
+			case fault.CodeOf(err) == fault.BackupDamaged || missing(err):
 				findings[i] = &backup.Finding{Code: string(fault.BackupDamaged), File: r.at(folder, backup.ManifestFile), Message: err.Error()}
 			case fault.CodeOf(err) == fault.ShareAccessDenied:
 				found := deniedFinding(r.at(folder, backup.ManifestFile), err) // the folder above was listed
@@ -101,7 +99,7 @@ func (r *Repository) overviews(ctx context.Context, folders []string) (read []ba
 // lies there.
 func (r *Repository) folders(ctx context.Context) ([]string, others, error) {
 	entries, err := r.store.List(ctx, r.at(backup.BackupsDir))
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return nil, others{}, nil
 	}
 	if err != nil {
@@ -210,7 +208,7 @@ func (r *Repository) Newest(ctx context.Context) (*backup.Previous, error) {
 	for _, name := range names {
 		folder := path.Join(backup.BackupsDir, name)
 		m, err := r.manifest(ctx, folder)
-		if fault.CodeOf(err) == fault.BackupDamaged || errors.Is(err, fs.ErrNotExist) {
+		if fault.CodeOf(err) == fault.BackupDamaged || missing(err) {
 			continue
 		}
 		if err != nil {

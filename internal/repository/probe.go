@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -55,7 +54,7 @@ func (r *Repository) Probe(ctx context.Context, token string) error {
 func (r *Repository) clearProbe(ctx context.Context, folders ...string) error {
 	var failures []error
 	for _, folder := range folders {
-		if _, err := r.store.Stat(ctx, folder); errors.Is(err, fs.ErrNotExist) {
+		if _, err := r.store.Stat(ctx, folder); missing(err) {
 			continue
 		}
 		for _, name := range []string{probeFile, probeFinal, strings.ToLower(probeFile), strings.ToLower(probeFinal)} {

@@ -3,8 +3,6 @@ package repository
 import (
 	"context"
 	_ "embed" // the texts
-	"errors"
-	"io/fs"
 	"strings"
 
 	"infrabackup/internal/backup"
@@ -61,7 +59,7 @@ func (r *Repository) recoveryFinding(ctx context.Context) (*backup.Finding, erro
 	where := r.at(backup.RecoveryFile)
 	data, err := r.read(ctx, where, maxSmall)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case missing(err):
 		return finding(where, "the instructions are missing; the next backup writes them again"), nil
 	case isStrange(err):
 		return finding(where, "these are not the instructions: "+err.Error()), nil

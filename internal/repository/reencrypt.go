@@ -8,7 +8,6 @@ import (
 	"errors"
 	"hash"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 
@@ -234,7 +233,7 @@ func contentToken(file backup.File) string { return file.SHA256[:16] }
 
 // missingIsDamage makes damage of a missing file.
 func missingIsDamage(err error) error {
-	if errors.Is(err, fs.ErrNotExist) && fault.CodeOf(err) == fault.SharePathNotFound {
+	if missing(err) && fault.CodeOf(err) == fault.SharePathNotFound {
 		return fault.New(fault.BackupDamaged, "a file of the backup is missing", err)
 	}
 	return err

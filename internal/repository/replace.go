@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -123,7 +122,7 @@ func (p *replacement) load(ctx context.Context) error {
 
 func (p *replacement) read(ctx context.Context, name string) ([]byte, error) {
 	data, err := p.owner.read(ctx, p.at(name), maxSmall)
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return nil, nil
 	}
 	if err == nil && data == nil {

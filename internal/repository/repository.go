@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
-	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -93,7 +91,7 @@ func describe(name string, data []byte) backup.File {
 
 // remove removes a file or folder; a missing one is fine.
 func (r *Repository) remove(ctx context.Context, name string) error {
-	if err := r.store.Remove(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := r.store.Remove(ctx, name); err != nil && !missing(err) {
 		return err
 	}
 	return nil

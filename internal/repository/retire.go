@@ -2,9 +2,7 @@ package repository
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"infrabackup/internal/backup"
@@ -21,7 +19,7 @@ func (r *Repository) RetireLedger(ctx context.Context, head backup.LedgerHead) e
 	if done, err := r.LedgerRetired(ctx, head); err != nil || done {
 		return err
 	}
-	if err := r.store.Rename(ctx, r.at(backup.LedgerDir), r.retired(head)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := r.store.Rename(ctx, r.at(backup.LedgerDir), r.retired(head)); err != nil && !missing(err) {
 		return err
 	}
 	return nil
@@ -30,7 +28,7 @@ func (r *Repository) RetireLedger(ctx context.Context, head backup.LedgerHead) e
 // LedgerRetired reports whether the ledger that ended with head was set aside.
 func (r *Repository) LedgerRetired(ctx context.Context, head backup.LedgerHead) (bool, error) {
 	_, err := r.store.Stat(ctx, r.retired(head))
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return false, nil
 	}
 	return err == nil, err

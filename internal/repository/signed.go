@@ -3,8 +3,6 @@ package repository
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io/fs"
 	"path"
 
 	"infrabackup/internal/backup"
@@ -90,21 +88,21 @@ func (r *Repository) signed(ctx context.Context, folder string, signers []byte) 
 	return checkSums(r.at(folder), sums, signature, signers)
 }
 
-// signedFile reads the sums or their signature; missing is the code when there is
+// signedFile reads the sums or their signature; absent is the code when there is
 // neither the file nor one that is to replace it.
-func (r *Repository) signedFile(ctx context.Context, folder, name string, missing fault.Code) ([]byte, error) {
+func (r *Repository) signedFile(ctx context.Context, folder, name string, absent fault.Code) ([]byte, error) {
 	data, err := r.read(ctx, r.at(folder, name), maxSums)
-	if !errors.Is(err, fs.ErrNotExist) {
+	if !missing(err) {
 		return data, err
 	}
 	_, nextErr := r.store.Stat(ctx, r.at(folder, name+backup.NextSuffix))
 	switch {
 	case nextErr == nil:
 		return nil, fault.Newf(fault.RewrapUnfinished, "the key of %s is being replaced", r.at(folder))
-	case !errors.Is(nextErr, fs.ErrNotExist):
+	case !missing(nextErr):
 		return nil, nextErr
 	}
-	return nil, fault.New(missing, r.at(folder, name)+" is missing", err)
+	return nil, fault.New(absent, r.at(folder, name)+" is missing", err)
 }
 
 // signedManifest reads the manifest in a folder, which is relative to the instance,
@@ -112,7 +110,7 @@ func (r *Repository) signedFile(ctx context.Context, folder, name string, missin
 func (r *Repository) signedManifest(ctx context.Context, folder string, id backup.ID, s signedSums) (*backup.Manifest, error) {
 	where := r.at(folder, backup.ManifestFile)
 	data, err := r.read(ctx, where, backup.MaxManifestBytes)
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return nil, fault.New(fault.BackupDamaged, where+" is missing", err)
 	}
 	if err != nil {

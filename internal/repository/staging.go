@@ -137,7 +137,7 @@ func unlessHeld(err error) (cleared bool, _ error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist):
+	case missing(err), errors.Is(err, fs.ErrExist):
 		return false, nil
 	}
 	switch fault.CodeOf(err) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -99,7 +98,7 @@ type swap struct {
 func (s *swap) resume(ctx context.Context, notFound error) (Swapped, error) {
 	r := s.owner
 	if _, err := r.store.Stat(ctx, r.at(s.old)); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
+		if missing(err) {
 			err = notFound
 		}
 		return Swapped{}, err
@@ -142,7 +141,7 @@ func (s *swap) check(ctx context.Context, folder string, present signedSums) err
 		return err
 	}
 	data, err := r.read(ctx, r.at(s.staged, backup.SumsFile), maxSums)
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return fault.New(fault.BackupNotFound, "nothing is staged that could replace "+r.at(folder), err)
 	}
 	if err != nil {
@@ -272,7 +271,7 @@ func (r *Repository) move(ctx context.Context, from, to string) error {
 	}
 	_, fromErr := r.store.Stat(ctx, r.at(from))
 	info, toErr := r.store.Stat(ctx, r.at(to))
-	if errors.Is(fromErr, fs.ErrNotExist) && toErr == nil && info.IsDir {
+	if missing(fromErr) && toErr == nil && info.IsDir {
 		return nil
 	}
 	return renameErr

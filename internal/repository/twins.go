@@ -2,8 +2,6 @@ package repository
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"path"
 	"slices"
 
@@ -210,7 +208,7 @@ func (r *Repository) openOwnSigned(ctx context.Context, id backup.ID, names []st
 		switch code := fault.CodeOf(err); {
 		case err == nil:
 			return b, nil
-		case code != fault.BackupForged && code != fault.RewrapUnfinished && !isStrange(err) && !errors.Is(err, fs.ErrNotExist):
+		case code != fault.BackupForged && code != fault.RewrapUnfinished && !isStrange(err) && !missing(err):
 			return nil, err
 		}
 	}

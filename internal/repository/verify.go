@@ -3,8 +3,6 @@ package repository
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -172,7 +170,7 @@ func (v *verification) small(ctx context.Context, name string, limit int64) ([]b
 		return nil, nil
 	}
 	data, err := v.owner.read(ctx, v.at(name), limit)
-	if errors.Is(err, fs.ErrNotExist) || fault.CodeOf(err) == fault.BackupDamaged {
+	if missing(err) || fault.CodeOf(err) == fault.BackupDamaged {
 		v.find(name, err.Error())
 		return nil, nil
 	}
@@ -284,7 +282,7 @@ func (v *verification) signers(ctx context.Context) ([]byte, error) {
 		return v.opts.AllowedSigners, nil
 	}
 	signers, err := v.owner.AllowedSigners(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		v.add(*finding(v.owner.at(backup.AllowedSignersFile), "the file is missing, so the signature cannot be checked"))
 		return nil, nil
 	}
@@ -350,7 +348,7 @@ func (v *verification) checkInstanceFiles(ctx context.Context) error {
 	name := v.owner.at(backup.AllowedSignersFile)
 	onShare, err := v.owner.AllowedSigners(ctx)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case missing(err):
 		v.add(*finding(name, "the file is missing; the next backup writes it again"))
 	case err != nil && !isStrange(err):
 		return err
