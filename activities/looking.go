@@ -92,8 +92,8 @@ func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (bac
 		beat.total.Store(total)
 		beat.bytes.Store(done)
 	}
-	if in.Alone {
-		return repo.Verify(ctx, in.BackupID, repository.VerifyOptions{AllowedSigners: signers, SkipInstance: true, Progress: progress})
+	if in.BackupOnly {
+		return repo.Verify(ctx, in.BackupID, repository.VerifyOptions{AllowedSigners: signers, BackupOnly: true, Progress: progress})
 	}
 	head, err := a.ledgerHead(ctx, s)
 	if err != nil {

@@ -102,8 +102,8 @@ func TestVerifyBackupAsksTheLedger(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	env.RegisterActivity(a.VerifyBackup)
-	for alone, want := range map[bool]*backup.LedgerSeen{false: {HeadKnown: true}, true: nil} {
-		value, err := env.ExecuteActivity(a.VerifyBackup, flow.VerifyInput{Instance: instance, BackupID: id, Alone: alone})
+	for only, want := range map[bool]*backup.LedgerSeen{false: {HeadKnown: true}, true: nil} {
+		value, err := env.ExecuteActivity(a.VerifyBackup, flow.VerifyInput{Instance: instance, BackupID: id, BackupOnly: only})
 		require.NoError(t, err)
 		var verdict backup.Verdict
 		require.NoError(t, value.Get(&verdict))

@@ -45,7 +45,7 @@ func auditOnce(ctx workflow.Context, in flow.AuditInput) (backup.Audit, error) {
 	audit.Began = began.UTC()
 	for i, id := range shared.Backups {
 		workflow.SetCurrentDetails(ctx, fmt.Sprintf("verifying backup %d of %d, %s", i+1, len(shared.Backups), id))
-		verdict, err := flow.VerifyBackup.Run(streaming(ctx, "verify "+string(id)), flow.VerifyInput{Instance: in.Instance, BackupID: id, Alone: true})
+		verdict, err := flow.VerifyBackup.Run(streaming(ctx, "verify "+string(id)), flow.VerifyInput{Instance: in.Instance, BackupID: id, BackupOnly: true})
 		if err != nil {
 			if flow.DecodeFault(err).Code == fault.BackupNotFound {
 				continue // deleted since the comparison

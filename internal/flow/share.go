@@ -50,8 +50,9 @@ type ListOutput struct {
 type VerifyInput struct {
 	Instance string    `json:"instance"`
 	BackupID backup.ID `json:"backupId"`
-	// Alone leaves out what concerns the share as a whole, because an audit has told it.
-	Alone bool `json:"alone,omitempty"`
+	// BackupOnly leaves out the ledger and what concerns the share as a whole, because an
+	// audit has told it.
+	BackupOnly bool `json:"alone,omitempty"`
 }
 
 // DeleteInput asks for the removal of a finished backup.

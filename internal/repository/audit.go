@@ -157,7 +157,7 @@ func (r *Repository) verifyEach(ctx context.Context, folders []folderFacts, opts
 		if progress != nil {
 			progress(f.id, i+1, len(folders))
 		}
-		v, err := r.verifyFolder(ctx, f.id, path.Join(backup.BackupsDir, f.name), VerifyOptions{AllowedSigners: opts.AllowedSigners, SkipInstance: true})
+		v, err := r.verifyFolder(ctx, f.id, path.Join(backup.BackupsDir, f.name), VerifyOptions{AllowedSigners: opts.AllowedSigners, BackupOnly: true})
 		if missing(err) {
 			doubtful[f.id], gone = true, true
 			continue

@@ -222,7 +222,7 @@ func TestVerifySkipsTheInstance(t *testing.T) {
 	v, err := k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 2)
-	v, err = k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers, SkipInstance: true})
+	v, err = k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers, BackupOnly: true})
 	require.NoError(t, err)
 	require.Empty(t, v.Findings)
 }

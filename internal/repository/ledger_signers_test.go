@@ -175,7 +175,7 @@ func TestAnOlderTrustedListFollowsRotations(t *testing.T) {
 	require.Len(t, audit.Backups, 3)
 	require.Equal(t, k.key.Fingerprint(), audit.Backups[0].Signer)
 
-	v, err := k.repo.Verify(t.Context(), k.live[2].id, VerifyOptions{AllowedSigners: old, SkipInstance: true})
+	v, err := k.repo.Verify(t.Context(), k.live[2].id, VerifyOptions{AllowedSigners: old, BackupOnly: true})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 1, "one backup alone says nothing of rotations")
 }

@@ -189,7 +189,7 @@ func (r *Repository) verifyOwn(ctx context.Context, id backup.ID, names []string
 			}
 		}
 	}
-	if opts.SkipInstance {
+	if opts.BackupOnly {
 		return chosen, nil // an audit tells of the others
 	}
 	for _, name := range names {

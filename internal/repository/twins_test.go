@@ -76,7 +76,7 @@ func TestASecondFolderOfABackup(t *testing.T) {
 			require.Empty(t, audit.Backups[0].Findings)
 			require.Len(t, audit.Findings, 1)
 
-			alone, err := k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers, SkipInstance: true})
+			alone, err := k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers, BackupOnly: true})
 			require.NoError(t, err)
 			require.Equal(t, own, alone.Path)
 			require.Empty(t, alone.Findings)

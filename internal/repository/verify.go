@@ -21,9 +21,9 @@ type VerifyOptions struct {
 	// Identities, when given, open the backup: then every item is decrypted and
 	// compared with the catalogue too. They are the operator's own.
 	Identities []seal.Identity
-	// SkipInstance leaves out what lies beside the backups, RECOVERY.txt and the share's
+	// BackupOnly leaves out what lies beside the backups, RECOVERY.txt and the share's
 	// list of signing keys, for callers that look at it once for all backups.
-	SkipInstance bool
+	BackupOnly bool
 	// Progress, when not nil, is called as files are read.
 	Progress func(file string, done, total int64)
 }
@@ -332,7 +332,7 @@ func (v *verification) checkManifest(ctx context.Context) error {
 
 // checkInstanceFiles looks at what lies beside the backups.
 func (v *verification) checkInstanceFiles(ctx context.Context) error {
-	if v.opts.SkipInstance {
+	if v.opts.BackupOnly {
 		return nil
 	}
 	found, err := v.owner.recoveryFinding(ctx)

@@ -97,7 +97,7 @@ func (l *look) verify(ctx context.Context, opts OneOptions) (backup.Verdict, err
 	}
 	folder := path.Join(backup.BackupsDir, own)
 	return l.owner.verifyFolder(ctx, l.only, folder, VerifyOptions{
-		AllowedSigners: opts.believing(l).AllowedSigners, Identities: opts.Identities, SkipInstance: true, Progress: opts.Progress,
+		AllowedSigners: opts.believing(l).AllowedSigners, Identities: opts.Identities, BackupOnly: true, Progress: opts.Progress,
 	})
 }
 
