@@ -9,6 +9,12 @@ package workflows
 //  3. Record a history with the new code (go test ./workflows -run TestReplay
 //     -update) beside the old ones in testdata, which stay.
 //
+// The v1, v2 and v3 in the name of a history say which generation of this code recorded
+// it, and are no numbers of [workflow.GetVersion]. v1 is the code before there was any
+// guarded change. v2 came when the settings could be encrypted again, which lets their
+// entity continue as new, and v3 with changeSourceQueues. A new history has the number of
+// the newest generation, and begins the next one when it comes with a new constant.
+//
 // Time-outs, retries, summaries and current details may change freely: they are
 // not part of what a replay compares.
 
