@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,7 +14,7 @@ import (
 
 const (
 	maxFlag  = 8 << 10 // bytes of a flag's value: a post-quantum recipient has about 2 KiB
-	maxShown = 100     // characters of a bad value that a message repeats
+	maxShown = 100     // bytes of a bad value that a message repeats
 )
 
 // checkFlags refuses what is wrong with any command: a text that is empty, as a shell
@@ -112,8 +111,5 @@ func quoted(value string) string { return `"` + shortened(printable.Text(value))
 
 // shortened is the beginning of a long text.
 func shortened(text string) string {
-	if utf8.RuneCountInString(text) <= maxShown {
-		return text
-	}
-	return string([]rune(text)[:maxShown]) + "…"
+	return printable.Clip(text, maxShown)
 }

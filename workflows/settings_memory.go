@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/settings"
 )
 
@@ -38,12 +39,8 @@ func (e *settingsEntity) record(r settings.Record) {
 	}
 }
 
-func clip(s string) string {
-	if len(s) <= maxRecordText {
-		return s
-	}
-	return s[:maxRecordText] + "..."
-}
+// clip keeps a record's text short.
+func clip(s string) string { return printable.Clip(s, maxRecordText) }
 
 // settle notes what came of the change that proposed a revision. The first outcome
 // stays.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/printable"
 )
 
 // Gaps go into the manifest, whose size is bounded: a part may list this much of
@@ -43,17 +44,10 @@ func (l *gapList) add(gap backup.Gap) {
 		}
 	}
 	l.further = append(l.further, backup.Gap{
-		Code: clip(gap.Code, 100), Object: furtherObjects, Reason: clip(gap.Reason, 500), Count: count,
+		Code: printable.Clip(gap.Code, 100), Object: furtherObjects, Reason: printable.Clip(gap.Reason, 500), Count: count,
 	})
 }
 
 func (l *gapList) all() []backup.Gap {
 	return append(l.listed[:len(l.listed):len(l.listed)], l.further...)
-}
-
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return s[:n] + "…"
 }

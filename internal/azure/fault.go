@@ -18,6 +18,7 @@ import (
 
 	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 // ErrNotFound is in the chain of the fault that stands for the answer 404: the
@@ -160,10 +161,7 @@ func wordsOf(body []byte) (code, message string) {
 var refusalLimits = scan.Limits{Depth: 64, Values: 10_000, Bytes: maxRefusalBytes}
 
 func shortened(message string) string {
-	if len(message) > maxWords {
-		message = strings.ToValidUTF8(message[:maxWords], "") + "…"
-	}
-	message = strings.Join(strings.Fields(message), " ")
+	message = strings.Join(strings.Fields(printable.Clip(message, maxWords)), " ")
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return -1

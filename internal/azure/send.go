@@ -7,22 +7,17 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"time"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 // maxTarget bounds the address of a request: servers take less.
 const maxTarget = 64 << 10
 
 // brief is a path for messages.
-func brief(path string) string {
-	if len(path) <= maxWords {
-		return path
-	}
-	return strings.ToValidUTF8(path[:maxWords], "") + "…"
-}
+func brief(path string) string { return printable.Clip(path, maxWords) }
 
 // request is what is sent, as often as it takes.
 type request struct {

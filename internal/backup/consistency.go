@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"infrabackup/internal/printable"
 )
 
 // Limits of a [Consistency].
@@ -195,9 +197,5 @@ func DanglingText(s string) string {
 	if len(s) <= MaxDanglingText {
 		return s
 	}
-	cut := MaxDanglingText - len(more)
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + more
+	return printable.Prefix(s, MaxDanglingText-len(more)) + more
 }

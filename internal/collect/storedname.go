@@ -4,7 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
-	"unicode/utf8"
+
+	"infrabackup/internal/printable"
 )
 
 // Limits of what stands in a part as a file (backup's FORMAT.md, section 6).
@@ -56,10 +57,7 @@ func digestMark(text string) string {
 // clip cuts text to at most n bytes: neither in the middle of a character nor of a
 // percent-encoded byte.
 func clip(text string, n int) string {
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	text = text[:n]
+	text = printable.Prefix(text, n)
 	if at := strings.LastIndexByte(text, '%'); at >= 0 && at > len(text)-3 {
 		text = text[:at]
 	}

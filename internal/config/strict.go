@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"infrabackup/internal/printable"
 )
 
 // maxDepth is far above what the configuration needs.
@@ -173,9 +175,7 @@ func namesOf(t reflect.Type) []string {
 }
 
 func join(path, name string) string {
-	if len(name) > 64 {
-		name = name[:64] + "…"
-	}
+	name = printable.Clip(name, 64)
 	if path == "" {
 		return name
 	}

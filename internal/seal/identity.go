@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/secret"
 )
 
@@ -213,7 +215,7 @@ func pemKey(block *pem.Block) (*rsa.PrivateKey, error) {
 			return nil, invalid(encryptedPEM+"ssh-keygen -p -f a copy of it", nil)
 		}
 	default:
-		return nil, invalid("the key file holds a "+clip(block.Type)+"; only RSA keys can decrypt", nil)
+		return nil, invalid("the key file holds a "+shown(block.Type)+"; only RSA keys can decrypt", nil)
 	}
 	if err != nil {
 		return nil, invalid("the private key is malformed", nil) // the cause might quote it
@@ -225,7 +227,8 @@ func pemKey(block *pem.Block) (*rsa.PrivateKey, error) {
 	return private, nil
 }
 
-func clip(s string) string { return fmt.Sprintf("%.40q", s) }
+// shown is a name from a key file as a message repeats it.
+func shown(s string) string { return strconv.Quote(printable.Clip(s, 40)) }
 
 // GenerateIdentity makes a key for an operator to keep offline: the text of a
 // standard age identity file, and its recipient. Hybrid keys withstand quantum

@@ -76,7 +76,7 @@ func openError(name string, err error) error {
 	case errors.As(err, &noMatch):
 		kinds := make([]string, 0, len(noMatch.StanzaTypes))
 		for _, kind := range noMatch.StanzaTypes[:min(len(noMatch.StanzaTypes), 5)] {
-			kinds = append(kinds, clip(kind))
+			kinds = append(kinds, shown(kind))
 		}
 		return fault.Newf(fault.KeyDoesNotFit, "no key that was given opens %s; it is encrypted to %d recipients (%s)",
 			name, len(noMatch.StanzaTypes), strings.Join(kinds, ", "))

@@ -203,8 +203,5 @@ func elementFlaw(name string, limit int, refused string) string {
 // shown is text for a message: bounded, and fit for a terminal.
 func shown(text string) string {
 	const limit = 120
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "…"
-	}
-	return printable.Text(text)
+	return printable.Text(printable.Clip(text, limit))
 }

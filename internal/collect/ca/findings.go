@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/printable"
 )
 
 // Codes of the gaps that a capture can have. The first group is about what the
@@ -116,12 +117,5 @@ func shorten(text string, limit int) string {
 		}
 		return r
 	}, text)
-	if len(text) <= limit {
-		return text
-	}
-	cut := limit
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
+	return printable.Clip(text, limit)
 }

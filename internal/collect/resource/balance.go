@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 // balance is the end of every capture: SOURCE_INCOMPLETE when an entry is open.
@@ -25,8 +26,5 @@ func (w *Walk) balance() error {
 // clipped keeps a text that the stamp had a part in short.
 func clipped(text string) string {
 	const most = 600
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return strings.Join(strings.Fields(text), " ")
+	return strings.Join(strings.Fields(printable.Clip(text, most)), " ")
 }

@@ -1,0 +1,52 @@
+package printable_test
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/printable"
+)
+
+func TestClip(t *testing.T) {
+	for name, c := range map[string]struct {
+		text   string
+		n      int
+		prefix string
+		clip   string
+	}{
+		"empty":                     {"", 0, "", ""},
+		"fits":                      {"abc", 3, "abc", "abc"},
+		"too long":                  {"abcd", 3, "abc", "abc…"},
+		"two bytes fit":             {"aé", 3, "aé", "aé"},
+		"within two bytes":          {"aéb", 2, "a", "a…"},
+		"behind two bytes":          {"aéb", 3, "aé", "aé…"},
+		"within four bytes":         {"a😀b", 4, "a", "a…"},
+		"nothing fits":              {"😀", 3, "", "…"},
+		"no room":                   {"abc", 0, "", "…"},
+		"less than no room":         {"abc", -1, "", "…"},
+		"continuation bytes alone":  {"\x80\x80\x80", 2, "", "…"},
+		"a byte that is no UTF-8":   {"ab\xffcd", 3, "ab\xff", "ab\xff…"},
+		"the last character is cut": {strings.Repeat("x", 10) + "ü", 11, strings.Repeat("x", 10), strings.Repeat("x", 10) + "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, c.prefix, printable.Prefix(c.text, c.n))
+			require.Equal(t, c.clip, printable.Clip(c.text, c.n))
+		})
+	}
+}
+
+func FuzzClip(f *testing.F) {
+	f.Add("aé😀", 3)
+	f.Fuzz(func(t *testing.T, text string, n int) {
+		prefix := printable.Prefix(text, n)
+		require.True(t, strings.HasPrefix(text, prefix))
+		require.LessOrEqual(t, len(prefix), max(n, 0))
+		if utf8.ValidString(text) {
+			require.True(t, utf8.ValidString(printable.Clip(text, n)))
+			require.True(t, len(prefix) == len(text) || len(prefix) > n-utf8.UTFMax, "more would have fitted")
+		}
+	})
+}
