@@ -97,7 +97,7 @@ func (r *recording) capture(ctx context.Context, collector collect.Collector, in
 	}
 	out.Result = backup.ServiceResult{
 		Service: in.Service, Status: backup.Running, Items: summary.Items, Bytes: out.Part.Size, PlainBytes: summary.PlainBytes,
-		WindowStart: seen.Start.UTC(), WindowEnd: seen.End.UTC(), Cursor: seen.Cursor, Gaps: shorten(summary.Gaps),
+		WindowStart: seen.Start.UTC(), WindowEnd: seen.End.UTC(), Cursor: seen.Cursor, Gaps: backup.BoundGaps(summary.Gaps, maxGaps),
 	}
 	return out, nil
 }
@@ -228,23 +228,4 @@ func (s *sealedFile) abandon() error {
 	file := s.file
 	s.file = nil
 	return s.spool.Classify("close "+s.name, file.Close())
-}
-
-// shorten keeps the list of gaps small enough for a result.
-func shorten(gaps []backup.Gap) []backup.Gap {
-	if len(gaps) <= maxGaps {
-		return append([]backup.Gap{}, gaps...)
-	}
-	kept := append([]backup.Gap{}, gaps[:maxGaps]...)
-	rest := map[string]int{}
-	for _, gap := range gaps[maxGaps:] {
-		i, ok := rest[gap.Code]
-		if !ok {
-			i = len(kept)
-			rest[gap.Code] = i
-			kept = append(kept, backup.Gap{Code: gap.Code, Object: "further objects", Reason: gap.Reason})
-		}
-		kept[i].Count += max(gap.Count, 1)
-	}
-	return kept
 }

@@ -28,6 +28,10 @@ const (
 	// maxSeconds bounds times of files, on both sides of 1970: those beyond become 1970.
 	maxSeconds    = 1 << 55
 	maxBatchLinks = 16 << 10
+	// maxGaps and maxGapBytes bound the gaps that a part lists one by one: they go into
+	// the manifest, whose size is bounded.
+	maxGaps     = 10_000
+	maxGapBytes = 256 << 10
 )
 
 // Summary is what a finished part holds.
@@ -61,7 +65,7 @@ type Writer struct {
 	buffer []byte                // for copying files
 
 	count  int64
-	gaps   gapList
+	gaps   backup.GapList
 	err    error
 	closed bool
 }
@@ -80,6 +84,7 @@ func NewWriter(w io.Writer, service backup.Service, catalog func(backup.CatalogE
 		service: service, catalog: catalog,
 		frames: frames, tar: tar.NewWriter(frames),
 		paths: pathSet{}, batches: map[string]int{},
+		gaps:   backup.GapList{MaxListed: maxGaps, MaxBytes: maxGapBytes},
 		buffer: make([]byte, 256<<10),
 	}, nil
 }
@@ -147,7 +152,7 @@ func (w *Writer) File(item backup.Item, info collect.FileInfo, r io.Reader) erro
 
 // Gap implements [collect.Sink]. Beyond 10,000 gaps, or 256 KiB of them, objects
 // are only counted by code.
-func (w *Writer) Gap(gap backup.Gap) { w.gaps.add(gap) }
+func (w *Writer) Gap(gap backup.Gap) { w.gaps.Add(gap) }
 
 // Close writes what is pending, the end of the archive and the index of frames. It
 // does not close the writer below. After an earlier error it returns that error,
@@ -169,7 +174,7 @@ func (w *Writer) Close() (Summary, error) {
 	if err := w.frames.Close(); err != nil {
 		return Summary{}, w.fail(err)
 	}
-	return Summary{Items: w.count, PlainBytes: w.frames.total, Gaps: w.gaps.all()}, nil
+	return Summary{Items: w.count, PlainBytes: w.frames.total, Gaps: w.gaps.All()}, nil
 }
 
 var errClosed = errors.New("archive: the part is closed")

@@ -67,28 +67,19 @@ const maxObjectBytes = 300
 // findings collects gaps, in the order in which the codes first came up.
 type findings struct {
 	order  []string
-	byCode map[string]*finding
+	byCode map[string]*backup.GapList
 }
 
-type finding struct {
-	named []backup.Gap
-	more  int64
-}
-
-func newFindings() *findings { return &findings{byCode: map[string]*finding{}} }
+func newFindings() *findings { return &findings{byCode: map[string]*backup.GapList{}} }
 
 func (f *findings) add(code, object, format string, args ...any) {
-	entry, ok := f.byCode[code]
+	list, ok := f.byCode[code]
 	if !ok {
-		entry = &finding{}
-		f.byCode[code] = entry
+		list = &backup.GapList{MaxListed: maxNamed}
+		f.byCode[code] = list
 		f.order = append(f.order, code)
 	}
-	if len(entry.named) == maxNamed {
-		entry.more++
-		return
-	}
-	entry.named = append(entry.named, backup.Gap{
+	list.Add(backup.Gap{
 		Code: code, Object: shorten(object, maxObjectBytes), Reason: shorten(fmt.Sprintf(format, args...), 2*maxObjectBytes),
 	})
 }
@@ -96,15 +87,8 @@ func (f *findings) add(code, object, format string, args ...any) {
 // report hands all gaps to sink.
 func (f *findings) report(sink collect.Sink) {
 	for _, code := range f.order {
-		entry := f.byCode[code]
-		for _, gap := range entry.named {
+		for _, gap := range f.byCode[code].All() {
 			sink.Gap(gap)
-		}
-		if entry.more > 0 {
-			sink.Gap(backup.Gap{
-				Code: code, Object: "others of the same kind", Count: entry.more,
-				Reason: fmt.Sprintf("%d more, beyond the %d that are named", entry.more, maxNamed),
-			})
 		}
 	}
 }

@@ -226,7 +226,7 @@ func (w *Walk) Gap(g backup.Gap) {
 	i, ok := w.gapIndex[at]
 	if !ok && len(w.gaps) >= maxGaps {
 		g.Count = max(g.Count, 1)
-		g.Object = "further objects, not listed"
+		g.Object = backup.FurtherObjects
 		at[1] = g.Object
 		i, ok = w.gapIndex[at]
 	}
