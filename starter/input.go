@@ -15,11 +15,11 @@ import (
 	"golang.org/x/term"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
+	"infrabackup/internal/secret/secretfile"
 	"infrabackup/internal/settings"
 )
 
@@ -69,17 +69,17 @@ func (a *app) readPassword(ctx context.Context, file, prompt string) (secret.Str
 	return text, nil
 }
 
-// secretLine reads a secret that stands alone in a file, as [config.ReadSecret] does, or
+// secretLine reads a secret that stands alone in a file, as [secretfile.ReadLine] does, or
 // in what a shell makes of <(command).
 func (a *app) secretLine(ctx context.Context, file string) (secret.String, error) {
 	data, err := secret.File{MaxBytes: maxInput, Private: true, Descriptor: true}.Read(ctx, file)
 	if err != nil && ctx.Err() == nil {
-		return secret.String{}, config.UnreadSecret(err)
+		return secret.String{}, secretfile.Unread(err)
 	}
 	if err != nil {
 		return secret.String{}, inputFault(ctx, "a file with a secret cannot be read", err)
 	}
-	return config.ParseSecret(file, data)
+	return secretfile.ParseLine(file, data)
 }
 
 // inputFault is a fault about what an operator gives, unless it was not waited for.

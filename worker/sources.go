@@ -14,6 +14,7 @@ import (
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
+	"infrabackup/internal/secret/secretfile"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/smb"
 )
@@ -77,9 +78,9 @@ func stampOf(a config.Azure) (*azure.Stamp, error) {
 		}
 	}
 	if a.ClientSecretFile != "" {
-		c.ClientSecret, err = config.ReadSecret(a.ClientSecretFile)
+		c.ClientSecret, err = secretfile.ReadLine(a.ClientSecretFile)
 	} else {
-		c.ClientCertificate, err = config.ReadPrivate(a.ClientCertFile)
+		c.ClientCertificate, err = secretfile.ReadWhole(a.ClientCertFile)
 	}
 	if err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func directoryOf(s config.AD) (*ad.Collector, error) {
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "the file with the CAs of the AD source cannot be read", err)
 	}
-	password, err := config.ReadSecret(s.PasswordFile)
+	password, err := secretfile.ReadLine(s.PasswordFile)
 	if err != nil {
 		return nil, err
 	}

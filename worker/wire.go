@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/collect"
 	"infrabackup/internal/config"
 	"infrabackup/internal/privsep"
+	"infrabackup/internal/secret/secretfile"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/smb"
@@ -88,7 +89,7 @@ func temporalOptions(c config.Temporal, lookup func(string) (string, bool)) (tem
 		o.TLS = temporal.TLS(c.TLS)
 	}
 	if c.APIKeyFile != "" {
-		if o.APIKey, err = config.ReadSecret(c.APIKeyFile); err != nil {
+		if o.APIKey, err = secretfile.ReadLine(c.APIKeyFile); err != nil {
 			return o, err
 		}
 	}

@@ -5,9 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"infrabackup/internal/fault"
-	"infrabackup/internal/secret"
 )
 
 // Azure is the stamp: one source for the services ARM, CRP, SRP, NRP, KeyVault and
@@ -63,21 +60,4 @@ func (a Azure) validate() error {
 		return wrong("sources.azure.unreadableSubscriptions", "want fail or gap")
 	}
 	return nil
-}
-
-// maxCertificateBytes bounds a file with a certificate and its private key.
-const maxCertificateBytes = 256 << 10
-
-// ReadPrivate reads a file that holds a private key, as it is: PEM or PKCS#12. The
-// file must be what [secret.File] takes as private, and at most 256 KiB long. Errors are
-// CONFIG_INVALID faults and never show the content.
-func ReadPrivate(path string) (secret.String, error) {
-	data, err := readOwners(path, maxCertificateBytes)
-	if err != nil {
-		return secret.String{}, err
-	}
-	if len(data) == 0 {
-		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s holds nothing", path)
-	}
-	return secret.New(string(data)), nil
 }

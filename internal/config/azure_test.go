@@ -1,8 +1,6 @@
 package config
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -54,21 +52,4 @@ func TestAzure(t *testing.T) {
 			require.NotContains(t, err.Error(), "canary")
 		})
 	}
-}
-
-func TestReadPrivate(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key.pem")
-	require.NoError(t, os.WriteFile(path, []byte("line\nanother\n"), 0o600))
-	s, err := ReadPrivate(path)
-	require.NoError(t, err)
-	require.Equal(t, "line\nanother\n", s.Reveal())
-	require.NoError(t, os.Chmod(path, 0o640))
-	_, err = ReadPrivate(path)
-	require.ErrorContains(t, err, "chmod 600")
-	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	require.NoError(t, os.Chmod(path, 0o600))
-	_, err = ReadPrivate(path)
-	require.ErrorContains(t, err, "holds nothing")
-	_, err = ReadPrivate(path + "-not-there")
-	require.ErrorIs(t, err, fault.ConfigInvalid)
 }

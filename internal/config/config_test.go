@@ -205,41 +205,6 @@ func TestLoadChecksFiles(t *testing.T) {
 	})
 }
 
-func TestReadSecret(t *testing.T) {
-	write := func(t *testing.T, content string, mode os.FileMode) string {
-		path := filepath.Join(t.TempDir(), "secret")
-		require.NoError(t, os.WriteFile(path, []byte(content), mode))
-		return path
-	}
-	for content, want := range map[string]string{"pa ss": "pa ss", "pass\n": "pass", "pass\r\n": "pass", " pass ": " pass ", "пароль": "пароль"} {
-		got, err := ReadSecret(write(t, content, 0o600))
-		require.NoError(t, err)
-		require.Equal(t, want, got.Reveal())
-	}
-	for name, test := range map[string]struct {
-		content string
-		mode    os.FileMode
-	}{
-		"empty":      {"", 0o600},
-		"blank line": {"\n", 0o600},
-		"two lines":  {"canary\nmore\n", 0o600},
-		"NUL":        {"canary\x00", 0o600},
-		"too long":   {"canary" + strings.Repeat("x", maxSecretBytes), 0o600},
-		"group":      {"canary", 0o640},
-		"others":     {"canary", 0o604},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := ReadSecret(write(t, test.content, test.mode))
-			require.ErrorIs(t, err, fault.ConfigInvalid)
-			require.NotContains(t, err.Error(), "canary")
-		})
-	}
-	_, err := ReadSecret(filepath.Join(t.TempDir(), "none"))
-	require.ErrorIs(t, err, fault.ConfigInvalid)
-	_, err = ReadSecret(os.DevNull)
-	require.EqualError(t, err, "CONFIG_INVALID: "+os.DevNull+" is not a file")
-}
-
 // FuzzDecode: whatever stands in the file, the result is a valid configuration or
 // one line of CONFIG_INVALID.
 func FuzzDecode(f *testing.F) {

@@ -13,10 +13,7 @@ import (
 	"infrabackup/internal/secret"
 )
 
-const (
-	maxFileBytes   = 256 << 10 // of the YAML file
-	maxSecretBytes = 16 << 10  // of a file with a secret; API keys are JWTs of some KiB
-)
+const maxFileBytes = 256 << 10 // of the YAML file
 
 // Load reads, decodes and validates the file and makes sure that the files that
 // it names are there. Relative paths count from the folder of the file. hostname
@@ -180,52 +177,4 @@ func (w *Worker) checkFiles(lines map[string]int) error {
 		}
 	}
 	return nil
-}
-
-// ReadSecret reads a secret that stands alone in a file, without the line end
-// after it and without a byte order mark in front. The file must be what [secret.File]
-// takes as private, at most 16 KiB long, and hold one line. Errors are CONFIG_INVALID
-// faults and never show the content.
-func ReadSecret(path string) (secret.String, error) {
-	data, err := readOwners(path, maxSecretBytes)
-	if err != nil {
-		return secret.String{}, err
-	}
-	return ParseSecret(path, data)
-}
-
-// ParseSecret takes what [ReadSecret] reads from a file of that name.
-func ParseSecret(name string, data []byte) (secret.String, error) {
-	data, err := secret.Text(data)
-	if err != nil {
-		return secret.String{}, fault.New(fault.ConfigInvalid, name+" cannot be used", err)
-	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-	switch {
-	case text == "":
-		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s holds no secret", name)
-	case len(text) > maxSecretBytes:
-		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s is larger than %d bytes", name, maxSecretBytes)
-	case strings.ContainsAny(text, "\x00\r\n"):
-		return secret.String{}, fault.Newf(fault.ConfigInvalid, "%s holds more than one line", name)
-	}
-	return secret.New(text), nil
-}
-
-// UnreadSecret is the CONFIG_INVALID fault for a file with a secret that was not read.
-func UnreadSecret(err error) error {
-	var refusal *secret.Refusal
-	if errors.As(err, &refusal) {
-		return fault.New(fault.ConfigInvalid, refusal.Error(), nil)
-	}
-	return fault.New(fault.ConfigInvalid, "a file with a secret cannot be read", err)
-}
-
-// readOwners reads a file that nobody but its owner may read.
-func readOwners(path string, limit int64) ([]byte, error) {
-	data, err := secret.File{MaxBytes: limit, Private: true}.Read(context.Background(), path) // a regular file does not let it wait
-	if err != nil {
-		return nil, UnreadSecret(err)
-	}
-	return data, nil
 }

@@ -73,6 +73,7 @@ var rules = []rule{
 	{except: []string{"internal/azure", "tests/"}, to: []string{"github.com/Azure/azure-sdk-for-go"}, why: "requests to a stamp are bounded and checked in azure"},
 	{except: []string{"starter"}, to: []string{"github.com/spf13/cobra"}, why: "commands are in starter"},
 	{except: []string{"tests/"}, to: []string{module + "tests/"}, why: "the product does not depend on its tests"},
+	{from: []string{"starter", "internal/secret"}, to: []string{module + "internal/config"}, why: "the configuration file is the worker's"},
 	{from: []string{"internal/backup", "internal/fault", "internal/secret"}, to: []string{module + "internal/share", module + "internal/flow", module + "internal/settings"},
 		why: "the vocabulary imports nothing of the product"},
 }
