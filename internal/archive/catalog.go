@@ -16,6 +16,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/upstream"
 )
 
 // Limits of a catalogue.
@@ -141,10 +142,10 @@ func joinBytes(b []byte, s *string) {
 // it; FORMAT_UNKNOWN for another format. Errors of fn and of r are returned as they
 // are. Fn has seen items by the time that damage further on is found.
 func ReadCatalog(r io.Reader, fn func(backup.CatalogEntry) error) error {
-	src := &source{r: r}
+	src := upstream.NewReader(r)
 	dec, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
-		return src.fault("open the catalogue's zstd stream", err)
+		return readFault(src, "open the catalogue's zstd stream", err)
 	}
 	defer dec.Close()
 	in := bufio.NewReaderSize(dec, maxCatalogLine)
@@ -167,7 +168,7 @@ func ReadCatalog(r io.Reader, fn func(backup.CatalogEntry) error) error {
 			if _, err := in.ReadByte(); err == nil {
 				return fault.New(fault.BackupDamaged, "the catalogue goes on behind its end", nil)
 			} else if err != io.EOF {
-				return src.fault("read the end of the catalogue", err)
+				return readFault(src, "read the end of the catalogue", err)
 			}
 			return nil
 		}
@@ -190,7 +191,7 @@ func ReadCatalog(r io.Reader, fn func(backup.CatalogEntry) error) error {
 	}
 }
 
-func readCatalogHead(in *bufio.Reader, src *source) error {
+func readCatalogHead(in *bufio.Reader, src *upstream.Reader) error {
 	data, err := readLine(in, src)
 	if err != nil {
 		return err
@@ -206,7 +207,7 @@ func readCatalogHead(in *bufio.Reader, src *source) error {
 }
 
 // readLine returns the next line without its end. It is valid until the next call.
-func readLine(in *bufio.Reader, src *source) ([]byte, error) {
+func readLine(in *bufio.Reader, src *upstream.Reader) ([]byte, error) {
 	line, err := in.ReadSlice('\n')
 	switch {
 	case err == nil:
@@ -216,7 +217,7 @@ func readLine(in *bufio.Reader, src *source) ([]byte, error) {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return nil, fault.Newf(fault.BackupDamaged, "the catalogue has a line of more than %d bytes", maxCatalogLine)
 	default:
-		return nil, src.fault("read the catalogue", err)
+		return nil, readFault(src, "read the catalogue", err)
 	}
 }
 
@@ -226,7 +227,7 @@ func decodeStrict(data []byte, v any) error {
 	if err := dec.Decode(v); err != nil {
 		return err
 	}
-	if _, err := dec.Token(); err != io.EOF {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("more than one JSON document")
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/upstream"
 )
 
 // Limits bound what is believed of a part that others may have written.
@@ -51,11 +52,11 @@ const tarBlock = 512
 // the entry. Errors of fn and of r are returned as they are. Memory is bounded
 // whatever r holds.
 func Walk(r io.Reader, limits Limits, fn func(Entry, io.Reader) error) error {
-	src := &source{r: r}
+	src := upstream.NewReader(r)
 	dec, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
-		return src.fault("open the part's zstd stream", err)
+		return readFault(src, "open the part's zstd stream", err)
 	}
 	defer dec.Close()
 	plain := &meter{r: dec, left: limits.TotalBytes}
@@ -67,7 +68,7 @@ func Walk(r io.Reader, limits Limits, fn func(Entry, io.Reader) error) error {
 			break
 		}
 		if err != nil {
-			return src.fault("read the part's archive", err)
+			return readFault(src, "read the part's archive", err)
 		}
 		if count == limits.Entries {
 			return fault.Newf(fault.LimitExceeded, "the part has more than %d files", limits.Entries)
@@ -89,7 +90,7 @@ func Walk(r io.Reader, limits Limits, fn func(Entry, io.Reader) error) error {
 		if err == nil {
 			return fault.New(fault.BackupDamaged, "the part goes on behind the end of its archive", nil)
 		}
-		return src.fault("read the end of the part", err)
+		return readFault(src, "read the end of the part", err)
 	}
 	return nil
 }
@@ -119,26 +120,11 @@ func checkEntry(h *tar.Header, limits Limits) (Entry, error) {
 	return Entry{Path: h.Name, Size: h.Size, Mode: fs.FileMode(h.Mode).Perm(), ModTime: h.ModTime.UTC()}, nil
 }
 
-// source remembers the error of the reader below a decoder, so that a broken
-// connection is not mistaken for a damaged part.
-type source struct {
-	r   io.Reader
-	err error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
-}
-
-// fault says why reading failed: the source's own error, a fault from above it, or
+// readFault says why reading failed: the source's own error, a fault from above it, or
 // damage.
-func (s *source) fault(doing string, err error) error {
-	if s.err != nil {
-		return s.err
+func readFault(src *upstream.Reader, doing string, err error) error {
+	if failed := src.Err(); failed != nil {
+		return failed
 	}
 	if _, ok := fault.Of(err); ok {
 		return err
@@ -175,14 +161,14 @@ func (m *meter) Read(p []byte) (int, error) {
 // body reads one file and reports damage as a fault.
 type body struct {
 	r    io.Reader
-	src  *source
+	src  *upstream.Reader
 	path string
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if err != nil && err != io.EOF {
-		err = b.src.fault("read "+b.path+" from the part", err)
+		err = readFault(b.src, "read "+b.path+" from the part", err)
 	}
 	return n, err
 }

@@ -114,13 +114,15 @@ func TestErrorsOfDiskAndCatalogueComeBackAsTheyAre(t *testing.T) {
 	require.Equal(t, disk, err)
 
 	p := writePart(t)
-	cut := io.MultiReader(bytes.NewReader(p.zst[:len(p.zst)/2]), &failing{err: disk})
-	err = Walk(cut, DefaultLimits(), func(_ Entry, body io.Reader) error {
-		_, err := io.Copy(io.Discard, body)
-		return err
-	})
-	require.ErrorIs(t, err, disk)
-	require.NotErrorIs(t, err, fault.BackupDamaged, "a lost connection is no damage")
+	for _, lost := range []error{disk, fmt.Errorf("the server went away: %w", io.EOF)} {
+		cut := io.MultiReader(bytes.NewReader(p.zst[:len(p.zst)/2]), &failing{err: lost})
+		err = Walk(cut, DefaultLimits(), func(_ Entry, body io.Reader) error {
+			_, err := io.Copy(io.Discard, body)
+			return err
+		})
+		require.ErrorIs(t, err, lost)
+		require.NotErrorIs(t, err, fault.BackupDamaged, "a lost connection is no damage")
+	}
 }
 
 type failing struct{ err error }

@@ -8,6 +8,7 @@ import (
 	"filippo.io/age"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/upstream"
 )
 
 // Encrypt starts an age file on w for one recipient, usually a backup key's. The
@@ -27,10 +28,10 @@ func Encrypt(w io.Writer, recipientText string) (io.WriteCloser, error) {
 // cut short. What was read before an error is authentic, but incomplete. Errors of
 // r are returned as they are.
 func Decrypt(r io.Reader, id Identity) (io.Reader, error) {
-	src := &source{r: r}
+	src := upstream.NewReader(r)
 	plain, err := decrypt(src, []Identity{id})
 	if err != nil {
-		return nil, src.or(openError("the file", err))
+		return nil, src.Or(openError("the file", err))
 	}
 	return &decryptReader{plain: plain, src: src}, nil
 }
@@ -85,38 +86,15 @@ func openError(name string, err error) error {
 	}
 }
 
-// source remembers the error of the reader below age, so that a broken connection
-// is not mistaken for a damaged file.
-type source struct {
-	r   io.Reader
-	err error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
-}
-
-// or returns the source's error, if any, else err.
-func (s *source) or(err error) error {
-	if s.err != nil {
-		return s.err
-	}
-	return err
-}
-
 type decryptReader struct {
 	plain io.Reader
-	src   *source
+	src   *upstream.Reader
 }
 
 func (d *decryptReader) Read(p []byte) (int, error) {
 	n, err := d.plain.Read(p)
 	if err != nil && err != io.EOF {
-		err = d.src.or(fault.New(fault.BackupDamaged, "the encrypted file was changed or cut short", err))
+		err = d.src.Or(fault.New(fault.BackupDamaged, "the encrypted file was changed or cut short", err))
 	}
 	return n, err
 }
