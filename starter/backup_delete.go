@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -52,15 +51,4 @@ incoming/ on the share, and is named.`,
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "really delete, without asking")
 	return cmd
-}
-
-// consent asks on a terminal whether a backup or a key is really to be deleted.
-func (a *app) consent(ctx context.Context, yes bool, id string) error {
-	if yes {
-		return nil
-	}
-	if !a.terminal(a.stdin) {
-		return usage("deleting cannot be undone: add --yes to delete %s", id)
-	}
-	return a.ask(ctx, "Deleting "+id+" cannot be undone.", "yes")
 }

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
-	"infrabackup/internal/fault"
-	"infrabackup/internal/seal"
-	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 )
 
@@ -100,79 +96,4 @@ What a backup has to contain is what the workers that answer have sources for, u
 	keys.register(cmd)
 	adoptFlags.register(cmd, &in.Adopt)
 	return cmd
-}
-
-const (
-	signedWarning    = "Warning: --transport signed sends data in clear over the network; the backups themselves stay encrypted."
-	untrustedSigners = "Note: without --allowed-signers the signing keys that lie on the share are trusted; whoever can write there could have changed them."
-)
-
-// adoptFlags say whom to trust on a share that another controller wrote to.
-type adoptFlags struct{ file string }
-
-func (f *adoptFlags) register(cmd *cobra.Command, adopt *bool) {
-	cmd.Flags().BoolVar(adopt, "adopt", false, "take over the backups that another controller of this instance left on the share")
-	cmd.Flags().StringVar(&f.file, "allowed-signers", "", "with --adopt: trusted copy of the instance's allowed_signers")
-}
-
-func (f *adoptFlags) load(ctx context.Context, adopt bool) ([]byte, error) {
-	switch {
-	case f.file == "":
-		return nil, nil
-	case !adopt:
-		return nil, usage("--allowed-signers belongs to --adopt, which is missing")
-	}
-	return trustedSigners(ctx, f.file)
-}
-
-// recipientFlags are the forms in which an operator gives a public key.
-type recipientFlags struct {
-	recipients, certificates, keyFiles []string
-}
-
-func (k *recipientFlags) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringArrayVar(&k.recipients, "recipient", nil, "age recipient (age1... or ssh-rsa ...); may be repeated")
-	flags.StringArrayVar(&k.certificates, "certificate", nil, "X.509 certificate with an RSA key of 2048 bits or more, PEM or DER; may be repeated")
-	flags.StringArrayVar(&k.keyFiles, "key-file", nil, "file with a base64 symmetric key of 32 bytes or more; only its public half is sent; may be repeated")
-}
-
-// given reports whether any key was given.
-func (k *recipientFlags) given() bool {
-	return len(k.recipients)+len(k.certificates)+len(k.keyFiles) > 0
-}
-
-func (k *recipientFlags) load(ctx context.Context, now time.Time) ([]seal.Recipient, error) {
-	var all []seal.Recipient
-	add := func(r seal.Recipient, err error) error {
-		all = append(all, r)
-		return err
-	}
-	for _, text := range k.recipients {
-		if err := add(seal.ParseRecipient(text)); err != nil {
-			return nil, err
-		}
-	}
-	for _, file := range k.certificates {
-		data, err := read(ctx, "--certificate", file, false)
-		if err != nil {
-			return nil, err
-		}
-		if err := add(seal.RecipientFromCertificate(data, now)); err != nil {
-			return nil, err
-		}
-	}
-	for _, file := range k.keyFiles {
-		data, err := read(ctx, "--key-file", file, true)
-		if err != nil {
-			return nil, err
-		}
-		if err := add(seal.RecipientFromSymmetricKey(secret.New(string(data)))); err != nil {
-			return nil, err
-		}
-	}
-	if len(all) == 0 {
-		return nil, fault.Newf(fault.Usage, "no key is given: use --recipient, --certificate or --key-file; make one with `infrabackup key generate`")
-	}
-	return all, nil
 }

@@ -17,6 +17,9 @@ const (
 	maxShown = 100     // bytes of a bad value that a message repeats
 )
 
+// signedWarning is said where a share is to be used without encryption on the wire.
+const signedWarning = "Warning: --transport signed sends data in clear over the network; the backups themselves stay encrypted."
+
 // checkFlags refuses what is wrong with any command: a text that is empty, as a shell
 // makes it of a variable that is not set, since another place or key would be used than
 // was meant; and values that are too long.

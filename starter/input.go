@@ -158,6 +158,17 @@ func (a *app) ask(ctx context.Context, question, word string) error {
 	return nil
 }
 
+// consent asks on a terminal whether a backup or a key is really to be deleted.
+func (a *app) consent(ctx context.Context, yes bool, id string) error {
+	if yes {
+		return nil
+	}
+	if !a.terminal(a.stdin) {
+		return usage("deleting cannot be undone: add --yes to delete %s", id)
+	}
+	return a.ask(ctx, "Deleting "+id+" cannot be undone.", "yes")
+}
+
 // read reads a file that a flag names and that nobody else may write to, see
 // [secret.File]; with private, nobody else may read it either. What a shell makes of
 // <(command) is good.

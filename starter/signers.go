@@ -20,6 +20,9 @@ const (
 	formerLabel  = "Signed before:"
 )
 
+// untrustedSigners is said where no list of trusted keys is known.
+const untrustedSigners = "Note: without --allowed-signers the signing keys that lie on the share are trusted; whoever can write there could have changed them."
+
 // signersList makes an allowed_signers file of one that may also have signing keys as
 // "settings show" prints them and as ssh-keygen has them in a .pub file: ssh-ed25519, the
 // key, and perhaps its fingerprint, which then has to fit, or a comment.

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/secret"
+)
+
+// recipientFlags are the forms in which an operator gives a public key.
+type recipientFlags struct {
+	recipients, certificates, keyFiles []string
+}
+
+func (k *recipientFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&k.recipients, "recipient", nil, "age recipient (age1... or ssh-rsa ...); may be repeated")
+	flags.StringArrayVar(&k.certificates, "certificate", nil, "X.509 certificate with an RSA key of 2048 bits or more, PEM or DER; may be repeated")
+	flags.StringArrayVar(&k.keyFiles, "key-file", nil, "file with a base64 symmetric key of 32 bytes or more; only its public half is sent; may be repeated")
+}
+
+// given reports whether any key was given.
+func (k *recipientFlags) given() bool {
+	return len(k.recipients)+len(k.certificates)+len(k.keyFiles) > 0
+}
+
+func (k *recipientFlags) load(ctx context.Context, now time.Time) ([]seal.Recipient, error) {
+	var all []seal.Recipient
+	add := func(r seal.Recipient, err error) error {
+		all = append(all, r)
+		return err
+	}
+	for _, text := range k.recipients {
+		if err := add(seal.ParseRecipient(text)); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range k.certificates {
+		data, err := read(ctx, "--certificate", file, false)
+		if err != nil {
+			return nil, err
+		}
+		if err := add(seal.RecipientFromCertificate(data, now)); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range k.keyFiles {
+		data, err := read(ctx, "--key-file", file, true)
+		if err != nil {
+			return nil, err
+		}
+		if err := add(seal.RecipientFromSymmetricKey(secret.New(string(data)))); err != nil {
+			return nil, err
+		}
+	}
+	if len(all) == 0 {
+		return nil, fault.Newf(fault.Usage, "no key is given: use --recipient, --certificate or --key-file; make one with `infrabackup key generate`")
+	}
+	return all, nil
+}
