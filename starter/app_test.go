@@ -94,7 +94,8 @@ func TestWrongUse(t *testing.T) {
 		{"a ledger's head that is none", []string{"backup", "verify", "--all", "--from", dir, "--ledger-head", "7"}, fault.Usage},
 		{"a ledger's head for one", []string{"backup", "verify", "latest", "--ledger-head", "7"}, fault.Usage},
 		{"codec server without a token", []string{"codec-server"}, fault.Usage},
-		{"codec key over a file", []string{"codec-server", "key", "--out", password}, fault.AlreadyExists},
+		{"codec key over a file", []string{"codec-key", "generate", "--out", password}, fault.AlreadyExists},
+		{"first codec key in two places", []string{"codec-key", "generate", "--out", password, "--codec-key-file", password}, fault.Usage},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,7 +119,7 @@ func TestWrongUse(t *testing.T) {
 
 func TestTemporalThatIsNotThere(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "codec.keys")
-	made := call(t, "", nil, "codec-server", "key", "--out", keys)
+	made := call(t, "", nil, "codec-server", "key", "--out", keys) // the former name of codec-key generate
 	require.Zero(t, made.code, made.stderr)
 	out := call(t, "", map[string]string{"INFRABACKUP_CODEC_KEY_FILE": keys, "TEMPORAL_ADDRESS": "127.0.0.1:1"}, "backup", "list", "--timeout", "3s")
 	require.Equal(t, fault.ExitTemporal, out.code, out.stderr)

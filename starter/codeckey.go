@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/codec"
+	"infrabackup/internal/secret"
 )
 
 const rotationHelp = `The codec key encrypts what Temporal keeps; it opens no backup. To replace it while
@@ -40,15 +41,45 @@ type keyRow struct {
 func (a *app) codecKeyCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use:   "codec-key",
-		Short: "Replace the key that encrypts what Temporal keeps",
-		Long:  rotationHelp + "\n\n\"infrabackup codec-server key\" makes the first key file.",
+		Short: "Make and replace the key that encrypts what Temporal keeps",
+		Long:  rotationHelp + "\n\n\"infrabackup codec-key generate\" makes the first key file.",
 		Args:  noArgs,
 		RunE:  needsCommand,
 	}
 	var file string
 	group.PersistentFlags().StringVar(&file, "codec-key-file", "", "codec key file (default: INFRABACKUP_CODEC_KEY_FILE)")
-	group.AddCommand(a.codecKeyListCommand(&file), a.codecKeyAddCommand(&file), a.codecKeyActivateCommand(&file), a.codecKeyRemoveCommand(&file))
+	group.AddCommand(a.codecKeyGenerateCommand(&file), a.codecKeyListCommand(&file), a.codecKeyAddCommand(&file), a.codecKeyActivateCommand(&file), a.codecKeyRemoveCommand(&file))
 	return group
+}
+
+func (a *app) codecKeyGenerateCommand(file *string) *cobra.Command {
+	var out, id string
+	cmd := &cobra.Command{
+		Use:     "generate --out FILE",
+		Short:   "Make the first codec key file, for the workers and the command line",
+		Example: "  infrabackup codec-key generate --out /etc/infrabackup/codec.keys",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			switch {
+			case *file != "":
+				return usage("--codec-key-file names a file that is there; the first one is made where --out says")
+			case out == "":
+				return usage("--out is needed")
+			}
+			key, err := codec.GenerateKeyLine(id, rand.Reader)
+			if err != nil {
+				return err
+			}
+			if err := createNew(out, secret.New(key)); err != nil {
+				return err
+			}
+			a.say("The codec key is in %s. Copy it to every worker host and to where this command runs.", out)
+			return a.printKey(id, out)
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "file for the key; must not exist")
+	cmd.Flags().StringVar(&id, "id", "k1", "name of the key")
+	return cmd
 }
 
 func (a *app) codecKeyListCommand(file *string) *cobra.Command {

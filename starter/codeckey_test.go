@@ -31,7 +31,7 @@ func TestCodecKeyRotation(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(ask("codec-key", "list", "-o", "json")), &rows))
 		return rows
 	}
-	ask("codec-server", "key", "--out", keys)
+	ask("codec-key", "generate", "--out", keys)
 	require.Equal(t, []keyRow{{"k1", true}}, listed())
 
 	var added keyDocument
@@ -54,7 +54,7 @@ func TestCodecKeyRotation(t *testing.T) {
 
 func TestCodecKeyRefusals(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "codec.keys")
-	require.Zero(t, call(t, "", nil, "codec-server", "key", "--out", keys).code)
+	require.Zero(t, call(t, "", nil, "codec-key", "generate", "--out", keys).code)
 	require.NoError(t, codec.AddKey(keys, "k2", strings.NewReader(strings.Repeat("x", 32))))
 	before, err := os.ReadFile(keys)
 	require.NoError(t, err)

@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net"
 	"net/http"
 	"net/url"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/secret"
 )
 
 func (a *app) codecServerCommand() *cobra.Command {
@@ -53,7 +50,9 @@ loopback interface, or behind a proxy that speaks TLS.`,
 	flags.StringVar(&origin, "origin", "http://127.0.0.1:8233", "origin of the Web UI that may call")
 	flags.StringVar(&tokenFile, "token-file", "", "file with the token that callers present")
 	flags.StringVar(&keyFile, "key-file", "", "codec key file (default: INFRABACKUP_CODEC_KEY_FILE)")
-	cmd.AddCommand(a.codecKeyFileCommand())
+	former := a.codecKeyGenerateCommand(new(string))
+	former.Use, former.Hidden = "key --out FILE", true // its name before it came to the others of codec-key
+	cmd.AddCommand(former)
 	return cmd
 }
 
@@ -84,32 +83,4 @@ func (a *app) serveCodec(ctx context.Context, address string, handler http.Handl
 		return fault.New(fault.Internal, "the codec server did not stop in order", err)
 	}
 	return nil
-}
-
-func (a *app) codecKeyFileCommand() *cobra.Command {
-	var out, id string
-	cmd := &cobra.Command{
-		Use:     "key --out FILE",
-		Short:   "Make the first codec key file, for the workers and the command line",
-		Example: "  infrabackup codec-server key --out /etc/infrabackup/codec.keys",
-		Args:    noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if out == "" {
-				return usage("--out is needed")
-			}
-			key, err := codec.GenerateKeyLine(id, rand.Reader)
-			if err != nil {
-				return err
-			}
-			if err := createNew(out, secret.New(key)); err != nil {
-				return err
-			}
-			a.say("The codec key is in %s. Copy it to every worker host and to where this command runs.", out)
-			document := map[string]string{"keyId": id, "keyFile": out}
-			return a.print(document, func(w *tabwriter.Writer) { line(w, id) })
-		},
-	}
-	cmd.Flags().StringVar(&out, "out", "", "file for the key; must not exist")
-	cmd.Flags().StringVar(&id, "id", "k1", "name of the key")
-	return cmd
 }

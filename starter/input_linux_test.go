@@ -114,7 +114,7 @@ func TestIdentityFromAnotherCommand(t *testing.T) {
 func TestOutputsAreMadeExclusively(t *testing.T) {
 	for name, args := range map[string][]string{
 		"operator's key": {"key", "generate", "--out"},
-		"codec key":      {"codec-server", "key", "--out"},
+		"codec key":      {"codec-key", "generate", "--out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

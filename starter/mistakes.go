@@ -59,17 +59,11 @@ func mistyped(root *cobra.Command, args []string) error {
 		if next < 0 {
 			return unknownCommand(root, at, word)
 		}
-		if at = at.Commands()[next]; !at.HasAvailableSubCommands() || at.Name() == "codec-server" && !isCommandOf(at, args[i+1:]) {
+		if at = at.Commands()[next]; !at.HasAvailableSubCommands() {
 			return nil
 		}
 	}
 	return nil
-}
-
-// isCommandOf reports whether the next word is a command of a group that also does
-// something by itself.
-func isCommandOf(cmd *cobra.Command, rest []string) bool {
-	return len(rest) > 0 && slices.Contains(commandNames(cmd), rest[0])
 }
 
 // takesNext reports whether a flag's value is the next word. Only the flags that all

@@ -26,7 +26,7 @@ func TestNothingIsOpenedIntoTheShare(t *testing.T) {
 	for _, args := range [][]string{
 		{"key", "generate", "--out", filepath.Join(instance, "operator.key")},
 		{"key", "generate", "--out", "operator.key"},
-		{"codec-server", "key", "--out", filepath.Join(link, frozenInstance, "backups", "codec.keys")},
+		{"codec-key", "generate", "--out", filepath.Join(link, frozenInstance, "backups", "codec.keys")},
 	} {
 		out := call(t, "", nil, args...)
 		require.Equal(t, fault.ExitUsage, out.code, args)
