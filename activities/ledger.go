@@ -102,23 +102,6 @@ func (a *Activities) ledgerHead(ctx context.Context, s settings.Settings) (backu
 	return head, a.entityFault(ctx, "the head of the ledger cannot be read", err)
 }
 
-// whole makes sure that a ledger can be relied on: it has no finding, and it reaches
-// the head that the entity holds. Whoever cuts it could otherwise hide what it says.
-func (b *book) whole(ctx context.Context, ledger *repository.Ledger) error {
-	if len(ledger.Findings) > 0 {
-		f := ledger.Findings[0]
-		return fault.Newf(fault.LedgerDamaged, "the ledger cannot be relied on: %s: %s", f.File, f.Message)
-	}
-	head, err := b.head(ctx)
-	if err != nil {
-		return err
-	}
-	if now := ledger.Head(); now.Sequence < head.Sequence || now.Sequence == head.Sequence && now != head {
-		return fault.Newf(fault.LedgerRolledBack, "the ledger on %s ends with entry %d, and had %d", b.repo, now.Sequence, head.Sequence)
-	}
-	return nil
-}
-
 // advance tells the entity the new head. SETTINGS_CHANGED when another entry came
 // first.
 func (b *book) advance(ctx context.Context, from, to backup.LedgerHead) error {

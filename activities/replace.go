@@ -105,7 +105,11 @@ func (a *Activities) replacing(ctx context.Context, revision int64, by string) (
 	if err != nil {
 		return nil, err
 	}
-	if err := b.whole(ctx, ledger); err != nil {
+	head, err := b.head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := ledger.CheckIntact(head); err != nil {
 		return nil, err
 	}
 	r := &replacing{book: b, revision: s.Revision, ledger: ledger, entered: map[backup.ID]string{}, recipients: s.PublicRecipients(), by: by}

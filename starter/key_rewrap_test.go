@@ -250,3 +250,29 @@ func TestRevokeAsksNoOldKeyForAnOlderState(t *testing.T) {
 	require.Equal(t, string(fault.BackupRolledBack), done.Code)
 	require.NotContains(t, said, "--identity")
 }
+
+// TestRevokeReliesOnTheLedgerOfItsHead: another entry in the place of the newest hides what
+// that says as well as a cut does.
+func TestRevokeReliesOnTheLedgerOfItsHead(t *testing.T) {
+	for name, row := range map[string]struct {
+		kept func(backup.LedgerHead) backup.LedgerHead
+		want fault.Code
+	}{
+		"the newest entry": {func(h backup.LedgerHead) backup.LedgerHead { return h }, ""},
+		"another one": {func(h backup.LedgerHead) backup.LedgerHead {
+			h.SHA256 = fmt.Sprintf("%064d", 0)
+			return h
+		}, fault.LedgerDamaged},
+		"one that is gone": {func(h backup.LedgerHead) backup.LedgerHead {
+			h.Sequence++
+			return h
+		}, fault.LedgerRolledBack},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newRewrapping(t)
+			run, _ := w.rekeying(t, w.newerKey)
+			w.head = row.kept(w.head)
+			require.Equal(t, row.want, fault.CodeOf(run.reliable(t.Context())))
+		})
+	}
+}

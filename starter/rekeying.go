@@ -71,13 +71,7 @@ func (r *rekeying) reliable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(r.ledger.Findings) > 0 {
-		return fault.Newf(fault.LedgerDamaged, "the ledger cannot be relied on: %s", r.ledger.Findings[0].Message)
-	}
-	if now := r.ledger.Head(); now.Sequence < summary.Ledger.Sequence {
-		return fault.Newf(fault.LedgerRolledBack, "the ledger on the share ends with entry %d, and had %d", now.Sequence, summary.Ledger.Sequence)
-	}
-	return nil
+	return r.ledger.CheckIntact(summary.Ledger)
 }
 
 // rekeyed is what became of one backup.

@@ -56,6 +56,34 @@ func (s LedgerState) Gone() bool { return s.SumsSHA256 == "" }
 // Head names the newest entry on the share, whole or not.
 func (l *Ledger) Head() backup.LedgerHead { return l.head }
 
+// CheckIntact makes sure that the ledger can be relied on: nothing is wrong with it, and it
+// reaches the head that was kept elsewhere, see [Ledger.CheckHead]. Whoever cuts it could
+// otherwise hide what it says. LEDGER_DAMAGED and LEDGER_ROLLED_BACK.
+func (l *Ledger) CheckIntact(head backup.LedgerHead) error {
+	if len(l.Findings) > 0 {
+		f := l.Findings[0]
+		return fault.Newf(fault.LedgerDamaged, "the ledger cannot be relied on: %s: %s", f.File, f.Message)
+	}
+	return l.CheckHead(head)
+}
+
+// CheckHead compares the ledger with the head that was kept elsewhere. Entries beyond that
+// are those whose writer did not live to tell, and have been checked like others.
+// LEDGER_ROLLED_BACK when the ledger ends before, LEDGER_DAMAGED when the entry that the
+// head names is another one, as far as its digest is known: of the newest, and of the one
+// that was watched for. The zero head is that of any ledger.
+func (l *Ledger) CheckHead(head backup.LedgerHead) error {
+	if head.Sequence > l.head.Sequence {
+		return fault.Newf(fault.LedgerRolledBack, "the ledger on the share ends with entry %d, and had %d", l.head.Sequence, head.Sequence)
+	}
+	for _, known := range []backup.LedgerHead{l.head, l.watch} {
+		if head.Sequence > 0 && known.Sequence == head.Sequence && known.SHA256 != head.SHA256 {
+			return fault.Newf(fault.LedgerDamaged, "entry %d is not the one that was written", head.Sequence)
+		}
+	}
+	return nil
+}
+
 // State returns what the ledger says of a backup, and whether it knows it.
 func (l *Ledger) State(id backup.ID) (LedgerState, bool) {
 	s, ok := l.states[id]

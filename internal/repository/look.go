@@ -260,19 +260,12 @@ func (l *look) checkInstance(ctx context.Context) error {
 	return nil
 }
 
-// checkHead compares the ledger with the head that was kept elsewhere. Entries beyond
-// it are those whose writer did not live to tell, and have been checked like others.
+// checkHead compares the ledger with the head that was kept elsewhere.
 func (l *look) checkHead() {
-	if l.expected == nil || l.expected.Sequence == 0 {
+	if l.expected == nil || len(l.signers) == 0 && len(l.ledger.Findings) > 0 { // said already
 		return
 	}
-	want, head := *l.expected, l.ledger.Head()
-	name := l.owner.entryPath(want.Sequence)
-	switch {
-	case len(l.signers) == 0 && len(l.ledger.Findings) > 0: // said already
-	case head.Sequence < want.Sequence:
-		l.found.add(fault.LedgerRolledBack, name, "the ledger on the share ends with entry %d, and had %d", head.Sequence, want.Sequence)
-	case l.ledger.watch.SHA256 != want.SHA256:
-		l.found.add(fault.LedgerDamaged, name, "the entry is not the one that was written")
+	if err := l.ledger.CheckHead(*l.expected); err != nil {
+		l.found.add(fault.CodeOf(err), l.owner.entryPath(l.expected.Sequence), "%s", fault.As(err).Message())
 	}
 }
