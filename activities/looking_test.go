@@ -51,7 +51,7 @@ func trusting(t *testing.T, instance, public string) settings.Settings {
 	require.NoError(t, err)
 	return settings.Settings{
 		Revision: 1, Instance: backup.Instance{Name: instance}, Controller: "7c9e6679-7425-40de-944b-e07fc1f90ae7",
-		Share:      settings.Share{Path: `\\fs.example.test\s`, Transport: settings.Encrypted},
+		Share:      settings.Share{Path: `\\fs.example.test\s`, Transport: share.Encrypted},
 		Credential: settings.Credential{Username: "u", Password: secret.NewTransfer(secret.New("p"))},
 		Recipients: []settings.Recipient{{Recipient: backup.Recipient{Kind: r.Kind, Fingerprint: r.Fingerprint}, Text: r.Text}},
 		Signing:    settings.Signing{PrivateKey: secret.NewTransfer(text), Public: key.Public(), Former: []string{public}},

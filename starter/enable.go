@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/control"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
 )
 
 func (a *app) enableCommand() *cobra.Command {
@@ -60,7 +61,7 @@ What a backup has to contain is what the workers that answer have sources for, u
 			if in.Password, err = a.password(ctx, passwordFile, "Password of "+in.Username); err != nil {
 				return err
 			}
-			in.Instance.Name, in.Share.Transport, in.RequestedBy = a.instance, settings.Transport(transport), a.caller()
+			in.Instance.Name, in.Share.Transport, in.RequestedBy = a.instance, share.Transport(transport), a.caller()
 			c, err := a.controller(ctx)
 			if err != nil {
 				return err
@@ -77,7 +78,7 @@ What a backup has to contain is what the workers that answer have sources for, u
 			if in.Adopt {
 				a.say("Note: this controller signs with a new key, shown below. Give it to whoever checks the share with a list of signers of their own.")
 			}
-			if transport == string(settings.Signed) {
+			if transport == string(share.Signed) {
 				a.say(signedWarning)
 			}
 			return a.printSettings(summary)
@@ -87,7 +88,7 @@ What a backup has to contain is what the workers that answer have sources for, u
 	flags.StringVar(&in.Share.Path, "share", "", `UNC path of the share, such as \\fs.example.com\AzSBackups`)
 	flags.StringVar(&in.Username, "username", "", `account on the share: DOMAIN\user or user@realm`)
 	flags.StringVar(&passwordFile, "password-file", "", "file with the account's password, - for standard input (default: ask)")
-	flags.StringVar(&transport, "transport", string(settings.Encrypted), "protection on the wire: encrypted or signed")
+	flags.StringVar(&transport, "transport", string(share.Encrypted), "protection on the wire: encrypted or signed")
 	flags.StringVar(&in.Instance.FQDN, "fqdn", "", "external domain name of the instance, for the manifest")
 	flags.StringVar(&in.Instance.Region, "region", "", "region of the instance, for the manifest")
 	flags.StringVar(&in.Instance.DeploymentID, "deployment-id", "", "deployment GUID of the instance, for the manifest")

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/control"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
 )
 
 func (a *app) shareCommand() *cobra.Command {
@@ -39,7 +40,7 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 			if _, err := parseUNC(args[0]); err != nil {
 				return err
 			}
-			in.Share = settings.Share{Path: args[0], Transport: settings.Transport(transport)}
+			in.Share = settings.Share{Path: args[0], Transport: share.Transport(transport)}
 			in.RequestedBy = a.caller()
 			var err error
 			if in.Signers, err = adopt.load(ctx, in.Adopt); err != nil {
@@ -66,7 +67,7 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 				a.noteDomain(cmp.Or(in.Username, `\`), err)
 				return err
 			}
-			if transport == string(settings.Signed) {
+			if transport == string(share.Signed) {
 				a.say(signedWarning)
 			}
 			return a.print(out, func(w *tabwriter.Writer) {
@@ -82,7 +83,7 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 	flags := cmd.Flags()
 	flags.StringVar(&in.Username, "username", "", `account on the new share: DOMAIN\user or user@realm (default: the one in force)`)
 	flags.StringVar(&passwordFile, "password-file", "", "file with the account's password, - for standard input (default: ask)")
-	flags.StringVar(&transport, "transport", string(settings.Encrypted), "protection on the wire: encrypted or signed")
+	flags.StringVar(&transport, "transport", string(share.Encrypted), "protection on the wire: encrypted or signed")
 	flags.BoolVar(&in.Copy, "copy", false, "copy the backups to the new share first, and compare them")
 	adopt.register(cmd, &in.Adopt)
 	flags.BoolVar(&in.NewLedger, "new-ledger", false, "with --adopt: set the ledger that is there aside, and begin another with the backups that are there and signed")

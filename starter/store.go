@@ -14,9 +14,9 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/mount"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/seal"
-	"infrabackup/internal/secret"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/dir"
 	"infrabackup/internal/share/smb"
@@ -54,8 +54,8 @@ func (f storeFlags) check() error {
 		return usage("--from and --share exclude each other")
 	case f.share == "" && (f.username != "" || f.passwordFile != "" || f.transport != ""):
 		return usage("--username, --password-file and --transport belong to --share, which is missing")
-	case f.transport != "" && f.transport != string(smb.Encrypted) && f.transport != string(smb.Signed):
-		return usage("--transport %s is neither %s nor %s", quoted(f.transport), smb.Encrypted, smb.Signed)
+	case f.transport != "" && f.transport != string(share.Encrypted) && f.transport != string(share.Signed):
+		return usage("--transport %s is neither %s nor %s", quoted(f.transport), share.Encrypted, share.Signed)
 	}
 	return nil
 }
@@ -164,7 +164,13 @@ func (a *app) openShare(ctx context.Context, f storeFlags) (share.Store, error) 
 	if err != nil {
 		return nil, err
 	}
-	return connect(ctx, unc, f.username, password, cmp.Or(smb.Transport(f.transport), smb.Encrypted))
+	store, err := smb.Open(ctx, smb.Config{
+		UNC: unc, Username: f.username, Password: password, Transport: cmp.Or(share.Transport(f.transport), share.Encrypted),
+	})
+	if err != nil {
+		return nil, err // not a typed nil in the interface
+	}
+	return store, nil
 }
 
 func (a *app) openConfigured(ctx context.Context, o *opened) error {
@@ -176,23 +182,15 @@ func (a *app) openConfigured(ctx context.Context, o *opened) error {
 	if err != nil {
 		return err
 	}
-	unc, err := share.ParseUNC(s.Share.Path)
-	if err != nil {
-		return err
-	}
 	if len(o.signers) == 0 {
 		o.signers = seal.AllowedSigners(s.Signing.Publics()...)
 	}
-	o.store, err = connect(ctx, unc, s.Credential.Username, s.Credential.Password.String, smb.Transport(s.Share.Transport))
-	return err
-}
-
-func connect(ctx context.Context, unc share.UNC, username string, password secret.String, transport smb.Transport) (share.Store, error) {
-	store, err := smb.Open(ctx, smb.Config{UNC: unc, Username: username, Password: password, Transport: transport})
+	store, err := mount.Open(ctx, s)
 	if err != nil {
-		return nil, err // not a typed nil in the interface
+		return err // not a typed nil in the interface
 	}
-	return store, nil
+	o.store = store
+	return nil
 }
 
 // backup opens a backup, and only one that a trusted key signed when the operator says

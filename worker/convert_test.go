@@ -29,6 +29,7 @@ import (
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
 	"infrabackup/internal/temporal"
 	"infrabackup/tests/lab"
 	"infrabackup/workflows"
@@ -185,7 +186,7 @@ func earlierSettings(t *testing.T, instance string) settings.Settings {
 	require.NoError(t, err)
 	return settings.Settings{
 		Instance:   backup.Instance{Name: instance, FQDN: "local.azurestack.test", Region: "local"},
-		Share:      settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted},
+		Share:      settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: share.Encrypted},
 		Credential: settings.Credential{Username: `CORP\backup`, Password: secret.NewTransfer(secret.New("canary"))},
 		Recipients: []settings.Recipient{{Recipient: backup.Recipient{Kind: r.Kind, Fingerprint: r.Fingerprint}, Text: r.Text}},
 		Signing:    settings.Signing{PrivateKey: secret.NewTransfer(text), Public: key.Public()},

@@ -114,7 +114,7 @@ func directoryOf(s config.AD) (*ad.Collector, error) {
 func sysvolOf(host, username string, password secret.String) func(context.Context) (ad.FileSource, error) {
 	return func(ctx context.Context) (ad.FileSource, error) {
 		tree, err := smb.OpenTree(ctx, smb.Config{
-			UNC: share.UNC{Host: host, Share: sysvolShare}, Username: username, Password: password, Transport: smb.Signed,
+			UNC: share.UNC{Host: host, Share: sysvolShare}, Username: username, Password: password, Transport: share.Signed,
 			Patience: sysvolPatience,
 		})
 		if err != nil {

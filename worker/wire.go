@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/config"
+	"infrabackup/internal/mount"
 	"infrabackup/internal/privsep"
 	"infrabackup/internal/secret/secretfile"
 	"infrabackup/internal/settings"
@@ -47,16 +48,7 @@ func dependencies(c *config.Worker, temporalClient client.Client, namespace stri
 
 // openStore connects to the share that the settings name.
 func openStore(ctx context.Context, s settings.Settings) (share.Store, error) {
-	unc, err := share.ParseUNC(s.Share.Path)
-	if err != nil {
-		return nil, err
-	}
-	store, err := smb.Open(ctx, smb.Config{
-		UNC:       unc,
-		Username:  s.Credential.Username,
-		Password:  s.Credential.Password.String,
-		Transport: smb.Transport(s.Share.Transport),
-	})
+	store, err := mount.Open(ctx, s)
 	if err != nil {
 		return nil, err
 	}

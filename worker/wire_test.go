@@ -13,14 +13,7 @@ import (
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/settings"
-	"infrabackup/internal/share/smb"
 )
-
-// The settings' names of the transports and the share client's must not drift apart.
-func TestTransportsAgree(t *testing.T) {
-	require.Equal(t, smb.Encrypted, smb.Transport(settings.Encrypted))
-	require.Equal(t, smb.Signed, smb.Transport(settings.Signed))
-}
 
 func TestOpenStoreRefusesWhatIsNoShare(t *testing.T) {
 	store, err := openStore(t.Context(), settings.Settings{Share: settings.Share{Path: "https://acct.blob.core.windows.net/x"}})

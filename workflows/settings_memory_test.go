@@ -16,6 +16,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
 )
 
 type step = func(env *testsuite.TestWorkflowEnvironment)
@@ -40,7 +41,7 @@ func ask[Out any](t *testing.T, env *testsuite.TestWorkflowEnvironment, query st
 }
 
 func TestChangesAreOfOnePart(t *testing.T) {
-	newShare := settings.Share{Path: `\\fs2.example.test\b`, Transport: settings.Signed}
+	newShare := settings.Share{Path: `\\fs2.example.test\b`, Transport: share.Signed}
 	credential := settings.Credential{Username: `CORP\other`, Password: secret.NewTransfer(secret.New("other password"))}
 	key, signing, former := keys().y, keys().successor, keys().signing.Public
 	days := 7
@@ -89,8 +90,8 @@ func TestChangesAreOfOnePart(t *testing.T) {
 }
 
 func TestChangesAreRefused(t *testing.T) {
-	same := settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted}
-	azure := settings.Share{Path: `\\x.file.core.windows.net\s`, Transport: settings.Encrypted}
+	same := settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: share.Encrypted}
+	azure := settings.Share{Path: `\\x.file.core.windows.net\s`, Transport: share.Encrypted}
 	none := 5000
 	for name, c := range map[string]struct {
 		state  flow.SettingsState

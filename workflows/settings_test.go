@@ -17,6 +17,7 @@ import (
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
 )
 
 // keys are those of all tests, since what is said of keys is computed from them.
@@ -53,7 +54,7 @@ const testController = "c0000000-0000-4000-8000-000000000001"
 func validSettings() settings.Settings {
 	return settings.Settings{
 		Instance:   backup.Instance{Name: "local", FQDN: "local.azurestack.test", Region: "local"},
-		Share:      settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted},
+		Share:      settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: share.Encrypted},
 		Credential: settings.Credential{Username: `CORP\backup`, Password: secret.NewTransfer(secret.New("pw"))},
 		Recipients: []settings.Recipient{keys().x},
 		Signing:    keys().signing, Controller: testController,

@@ -21,6 +21,7 @@ import (
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
 )
 
 func enableRequest(t *testing.T, instance string) EnableRequest {
@@ -29,7 +30,7 @@ func enableRequest(t *testing.T, instance string) EnableRequest {
 	require.NoError(t, err)
 	return EnableRequest{
 		Instance: backup.Instance{Name: instance, FQDN: "local.azurestack.test", Region: "local"},
-		Share:    settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted},
+		Share:    settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: share.Encrypted},
 		Username: `CORP\backup`, Password: secret.New("canary"), Recipients: []seal.Recipient{recipient}, RequestedBy: "op@host",
 	}
 }

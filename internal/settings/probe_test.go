@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/share"
 )
 
 func probeOf(t *testing.T, s Settings, by Signing, signers ...string) *Probe {
@@ -49,7 +50,7 @@ func TestAFingerprintTellsRevisionsApart(t *testing.T) {
 	seen := map[string]string{base.Fingerprint(): "itself"}
 	for name, change := range map[string]func(*Settings){
 		"revision": func(s *Settings) { s.Revision++ }, "base": func(s *Settings) { s.Base++ }, "time": func(s *Settings) { s.ChangedAt = s.ChangedAt.Add(1) },
-		"share": func(s *Settings) { s.Share.Path += "x" }, "transport": func(s *Settings) { s.Share.Transport = Signed },
+		"share": func(s *Settings) { s.Share.Path += "x" }, "transport": func(s *Settings) { s.Share.Transport = share.Signed },
 		"account": func(s *Settings) { s.Credential.Username += "x" }, "key": func(s *Settings) { s.Recipients = []Recipient{recipientOf(otherKey, time.Time{})} },
 		"signing key": func(s *Settings) { s.Signing = signings()[1] }, "controller": func(s *Settings) { s.Controller = "x" },
 	} {

@@ -26,16 +26,6 @@ const (
 	MaxPassword = 512
 )
 
-// Transport says how bytes on the wire to the share are protected.
-type Transport string
-
-const (
-	// Encrypted refuses a server that does not encrypt every command. The default.
-	Encrypted Transport = "encrypted"
-	// Signed accepts signed plain text; the backup's own encryption still holds.
-	Signed Transport = "signed"
-)
-
 // Settings is everything that is needed to back up one instance. A value is
 // immutable: a change makes the next revision.
 type Settings struct {
@@ -63,8 +53,8 @@ type Settings struct {
 
 // Share is the external store.
 type Share struct {
-	Path      string    `json:"path"` // UNC path, such as \\fs.example.com\AzSBackups
-	Transport Transport `json:"transport"`
+	Path      string          `json:"path"` // UNC path, such as \\fs.example.com\AzSBackups
+	Transport share.Transport `json:"transport"`
 }
 
 // Credential is the account on the share.
@@ -110,8 +100,8 @@ func (s Settings) Validate() error {
 	if _, err := share.ParseUNC(s.Share.Path); err != nil {
 		return err
 	}
-	if s.Share.Transport != Encrypted && s.Share.Transport != Signed {
-		return fault.Newf(fault.SettingsInvalid, "transport %q is neither %q nor %q", s.Share.Transport, Encrypted, Signed)
+	if s.Share.Transport != share.Encrypted && s.Share.Transport != share.Signed {
+		return fault.Newf(fault.SettingsInvalid, "transport %q is neither %q nor %q", s.Share.Transport, share.Encrypted, share.Signed)
 	}
 	if err := s.Credential.validate(); err != nil {
 		return err

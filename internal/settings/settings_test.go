@@ -15,13 +15,14 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
+	"infrabackup/internal/share"
 )
 
 func valid() Settings {
 	return Settings{
 		Revision:   3,
 		Instance:   backup.Instance{Name: "local", FQDN: "local.azurestack.test", Region: "local", DeploymentID: "7c5f3c1e-6a0b-4f7e-9d55-0a3c1f5d2b10"},
-		Share:      Share{Path: `\\fs.example.com\AzSBackups`, Transport: Encrypted},
+		Share:      Share{Path: `\\fs.example.com\AzSBackups`, Transport: share.Encrypted},
 		Credential: Credential{Username: `CORP\backup`, Password: secret.NewTransfer(secret.New("canary-пароль\"\\"))},
 		Recipients: []Recipient{recipientOf(testKey, time.Unix(1e9, 0).UTC())},
 		Signing:    signings()[0],

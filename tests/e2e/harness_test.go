@@ -178,7 +178,7 @@ func (c *controller) proposal() settings.Settings {
 	require.NoError(c.t, err)
 	s := settings.Settings{
 		Instance:   c.instance,
-		Share:      settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted},
+		Share:      settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: share.Encrypted},
 		Credential: settings.Credential{Username: `CORP\backup`, Password: secret.NewTransfer(secret.New("canary-share-password"))},
 		Recipients: []settings.Recipient{{
 			Recipient: backup.Recipient{Kind: recipient.Kind, Fingerprint: recipient.Fingerprint}, Text: recipient.Text,

@@ -52,12 +52,12 @@ func TestChangesWhileABackupRuns(t *testing.T) {
 	}{
 		"share": {
 			wrong: func(ctx context.Context, d *control.Controller) error {
-				_, err := d.ChangeShare(ctx, control.ShareChange{Share: settings.Share{Path: `\\nowhere\s`, Transport: settings.Encrypted}, RequestedBy: "test"})
+				_, err := d.ChangeShare(ctx, control.ShareChange{Share: settings.Share{Path: `\\nowhere\s`, Transport: share.Encrypted}, RequestedBy: "test"})
 				return err
 			},
 			code: fault.ShareUnreachable,
 			right: func(ctx context.Context, d *control.Controller) error {
-				_, err := d.ChangeShare(ctx, control.ShareChange{Share: settings.Share{Path: newPath, Transport: settings.Encrypted}, RequestedBy: "test"})
+				_, err := d.ChangeShare(ctx, control.ShareChange{Share: settings.Share{Path: newPath, Transport: share.Encrypted}, RequestedBy: "test"})
 				return err
 			},
 			check: func(t *testing.T, c *controller, during, after backup.Overview) {
@@ -208,7 +208,7 @@ func TestANewLedgerBeginsOnce(t *testing.T) {
 
 	armed.Store(true)
 	_, err = c.door().ChangeShare(t.Context(), control.ShareChange{
-		Share: settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: settings.Encrypted}, Adopt: true, NewLedger: true, RequestedBy: "test",
+		Share: settings.Share{Path: `\\fs.example.test\AzSBackups`, Transport: share.Encrypted}, Adopt: true, NewLedger: true, RequestedBy: "test",
 	})
 	require.NoError(t, err)
 	require.True(t, refused.Load())
