@@ -7,6 +7,10 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"infrabackup/internal/mount"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
 )
 
 func main() {
@@ -26,9 +30,20 @@ type process struct {
 	lookup func(name string) (string, bool)
 	// connect opens the front door and returns how to close it; nil for Temporal's.
 	connect func(context.Context) (controller, func(), error)
+	// mount connects to the share of the settings; nil for that itself.
+	mount func(context.Context, settings.Settings) (share.Store, error)
 	// pause is called before the share is looked at again because something seems
 	// wrong; nil not to wait.
 	pause func(context.Context) error
+}
+
+// mountShare connects to the share of the settings.
+func mountShare(ctx context.Context, s settings.Settings) (share.Store, error) {
+	store, err := mount.Open(ctx, s)
+	if err != nil {
+		return nil, err // not a typed nil in the interface
+	}
+	return store, nil
 }
 
 // lookAgain gives whoever is at work on a backup the time to finish.

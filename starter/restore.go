@@ -23,14 +23,17 @@ import (
 // extractFlags say what is taken out of a backup.
 type extractFlags struct {
 	storeFlags
-	keyFiles []string
-	to       string
-	service  string
-	item     string
-	format   string
-	subtree  bool
-	list     bool
+	keyFiles   []string
+	to         string
+	service    string
+	item       string
+	format     string
+	subtree    bool
+	list       bool
+	unverified bool
 }
+
+const unverifiedWarning = "Warning: with --unverified nobody vouches for what is extracted: whoever can write to the share could have made it."
 
 func (a *app) restoreCommand() *cobra.Command {
 	group := &cobra.Command{Use: "restore", Short: "Take things out of a backup", Args: noArgs, RunE: needsCommand}
@@ -50,15 +53,18 @@ ldapmodify -c, which creates that object again, or with --subtree also what lies
 it, and then the links of and to it; comments in it say what is lost. Existing files are
 never overwritten.
 
-With --allowed-signers nothing is written unless one of these keys signed the backup, and
-what is read has to be what was signed. "backup verify" also tells whether it is in its
-newest state.`,
+Nothing is written unless a key that is trusted signed the backup, and what is read has to
+be what was signed. Trusted are the signing keys in the settings, or those of
+--allowed-signers; with --from or --share and without that list no key is known, and no
+signature is checked. On the worst day, --unverified opens what is left all the same.
+"backup verify" also tells whether a backup is in its newest state.`,
 		Example: `  infrabackup restore extract latest --identity operator.key --to out
   infrabackup restore extract latest --identity operator.key --service AD --format ldif --to out
   infrabackup restore extract latest --identity operator.key --service AD --item 31b2f340-016d-11d2-945f-00c04fb984f9 --subtree --format ldif --to out
   infrabackup restore extract latest --identity operator.key --service CA --list
   infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --to out
-  infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --allowed-signers trusted_signers --to out`,
+  infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --allowed-signers trusted_signers --to out
+  infrabackup restore extract latest --identity operator.key --unverified --to out`,
 		Args:              atMostOneArg("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -79,6 +85,7 @@ newest state.`,
 	flags.StringVar(&f.item, "item", "", "only the item with this ID; needs --service")
 	flags.StringVar(&f.format, "format", "files", "files, or ldif for AD")
 	flags.BoolVar(&f.subtree, "subtree", false, "with --item and --format ldif: everything below the object, too")
+	flags.BoolVar(&f.unverified, "unverified", false, "extract what no trusted key signed, too; what comes out may be forged")
 	flags.BoolVar(&f.list, "list", false, "list the items instead of extracting them")
 	group.AddCommand(cmd)
 	return group
@@ -90,6 +97,8 @@ func (f extractFlags) check() (backup.Service, error) {
 		return "", usage("--identity is needed: the file with the operator's private key")
 	case f.to == "" && !f.list:
 		return "", usage("--to is needed: the folder to extract into")
+	case f.unverified && f.allowedSigners != "":
+		return "", usage("--unverified and --allowed-signers exclude each other")
 	case f.format != "files" && f.format != "ldif":
 		return "", usage("--format %s is neither files nor ldif", quoted(f.format))
 	case f.subtree && (f.item == "" || f.format != "ldif"):
@@ -131,9 +140,12 @@ func (a *app) extract(ctx context.Context, id string, f extractFlags) error {
 	if err != nil {
 		return err
 	}
-	b, err := place.backup(ctx, backupID, f.allowedSigners != "")
+	b, err := place.backup(ctx, backupID, f.unverified)
 	if err != nil {
 		return err
+	}
+	if f.unverified {
+		a.say(unverifiedWarning)
 	}
 	keyFile, err := b.KeyFile(ctx)
 	if err != nil {

@@ -1,15 +1,22 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/dir"
 )
 
 func TestExtractByTrustedSigners(t *testing.T) {
@@ -115,4 +122,86 @@ func TestOneItemByTrustedSigners(t *testing.T) {
 	thawed.change(backup.CatalogFile)
 	out = thawed.extract(t.TempDir(), one...)
 	require.Equal(t, fault.ExitDamaged, out.code, out.stderr)
+}
+
+// office is a controller whose settings name the share and the keys that signed there.
+type office struct {
+	controller
+	signing settings.Signing
+}
+
+// Settings implements controller.
+func (o office) Settings(context.Context) (settings.Settings, error) {
+	return settings.Settings{Signing: o.signing}, nil
+}
+
+// extractConfigured extracts the CA from the share of the settings.
+func (f *frozen) extractConfigured(to string, more ...string) outcome {
+	f.t.Helper()
+	list, err := os.ReadFile(f.trusted())
+	require.NoError(f.t, err)
+	keys, err := seal.ParseAllowedSigners(list)
+	require.NoError(f.t, err)
+	o := office{signing: settings.Signing{Public: keys[0], Former: keys[1:]}}
+	var stdout, stderr bytes.Buffer
+	code := run(context.Background(), process{
+		args:  slices.Concat([]string{"restore", "extract", frozenBackup, "--instance", frozenInstance, "--identity", f.key, "--service", "CA", "--to", to}, more),
+		stdin: &bytes.Buffer{}, stdout: &stdout, stderr: &stderr,
+		lookup:  func(string) (string, bool) { return "", false },
+		connect: func(context.Context) (controller, func(), error) { return o, func() {}, nil },
+		mount:   func(context.Context, settings.Settings) (share.Store, error) { return dir.Open(f.folder) },
+	})
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// TestExtractTrustsTheSettings: whoever knows the settings knows who signs, and need not
+// ask for it.
+func TestExtractTrustsTheSettings(t *testing.T) {
+	for name, row := range map[string]struct {
+		do         func(f *frozen)
+		code       fault.Code
+		unverified fault.Code // with --unverified
+		begun      bool       // something was written before that was seen
+	}{
+		"nothing changed": {do: func(*frozen) {}, begun: true},
+		"signed by a stranger whom the share trusts": {
+			do: func(f *frozen) { f.sign(stranger(f.t)) }, code: fault.BackupForged,
+		},
+		"without a signature": {
+			do:   func(f *frozen) { require.NoError(f.t, os.Remove(filepath.Join(f.backup, backup.SignatureFile))) },
+			code: fault.BackupForged,
+		},
+		"a part that opens and is forged": {do: (*frozen).forge, code: fault.BackupDamaged, begun: true},
+		"a part that is damaged": {
+			do:   func(f *frozen) { f.change(backup.PartFile(backup.CA)) },
+			code: fault.BackupDamaged, unverified: fault.BackupDamaged, begun: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := thaw(t)
+			row.do(f)
+			expect := func(out outcome, code fault.Code) {
+				t.Helper()
+				if code == "" {
+					require.Zero(t, out.code, out.stderr)
+					return
+				}
+				require.Equal(t, code.Exit(), out.code, out.stderr)
+				require.Contains(t, out.stderr, string(code)+": ")
+			}
+			to := filepath.Join(t.TempDir(), "out")
+			out := f.extractConfigured(to)
+			expect(out, row.code)
+			require.NotContains(t, out.stderr, unverifiedWarning)
+			_, err := os.Stat(to)
+			require.Equal(t, row.begun, err == nil)
+
+			out = f.extractConfigured(filepath.Join(t.TempDir(), "out"), "--unverified")
+			expect(out, row.unverified)
+			require.Contains(t, out.stderr, unverifiedWarning)
+		})
+	}
+	f := thaw(t)
+	out := f.extractConfigured(t.TempDir(), "--unverified", "--allowed-signers", f.trusted())
+	require.Equal(t, fault.ExitUsage, out.code, out.stderr)
 }

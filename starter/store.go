@@ -14,7 +14,6 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/mount"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share"
@@ -185,18 +184,18 @@ func (a *app) openConfigured(ctx context.Context, o *opened) error {
 	if len(o.signers) == 0 {
 		o.signers = seal.AllowedSigners(s.Signing.Publics()...)
 	}
-	store, err := mount.Open(ctx, s)
-	if err != nil {
-		return err // not a typed nil in the interface
+	connect := a.mount
+	if connect == nil {
+		connect = mountShare
 	}
-	o.store = store
-	return nil
+	o.store, err = connect(ctx, s)
+	return err
 }
 
-// backup opens a backup, and only one that a trusted key signed when the operator says
-// whom to trust.
-func (o *opened) backup(ctx context.Context, id backup.ID, signed bool) (*repository.Backup, error) {
-	if signed {
+// backup opens a backup, and only one that a trusted key signed wherever it is known whom
+// to trust, unless the operator does not want that.
+func (o *opened) backup(ctx context.Context, id backup.ID, unverified bool) (*repository.Backup, error) {
+	if len(o.signers) > 0 && !unverified {
 		return o.repo.OpenSigned(ctx, id, o.signers)
 	}
 	return o.repo.Open(ctx, id)
