@@ -43,6 +43,8 @@ var meeting = []string{
 // their tests run without the detector, and those that have goroutines meet again with it.
 var partly = map[string][]string{
 	"internal/azure": {"TestTurns", "TestAllowances", "TestOneRefusal", "TestPatience", "TestTokenElsewhere", "TestCredentials", "TestExpiredToken", "TestLists", "TestVaults", "TestListsOfManyShapes"},
+	"internal/collect/ad": {"TestConformance", "TestNamingContextsTogether", "TestOrderDoesNotDependOnSpeed", "TestOneFailureEndsAll", "TestSinkFailsWhileOthersRead", "TestFewerConnections",
+		"TestReadAheadIsBounded", "TestSchemaIsReadOnce", "TestSYSVOLBeside", "TestSYSVOLLarger", "TestSYSVOLAnd", "TestChangesDuringCapture"},
 	"internal/repository": {"TestWorkDuring", "TestAuditReports", "TestTwoAppendAtOnce", "TestListReports", "TestListBounds", "TestAdoptAShare", "TestVerifyAllLists", "TestReplaceKeyInManyBackups",
 		"TestClearingWaits", "TestHugeFiles", "TestManyForeignEntries"},
 	"internal/share/smb": {"TestPool", "TestTree", "TestSmallFiles", "TestClose", "TestStalledServer", "TestCancelStalledTransfer", "TestInterim", "TestForged", "TestSlowTreeSigned", "TestHeldOpen", "TestLoginIsNotRepeatedAtOnce", "TestConformance$"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+	"golang.org/x/sync/errgroup"
 
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
@@ -67,7 +68,7 @@ func (c *Collector) begin(ctx context.Context, sink collect.Sink) (r *reading, e
 	if r.invocation, err = conn.readInvocation(ctx, root); err != nil {
 		return nil, err
 	}
-	if r.names, err = conn.readSchema(ctx, root, c.config.PageSize); err != nil {
+	if r.names, err = c.attributeNames(ctx, conn, root, r.invocation); err != nil {
 		return nil, err
 	}
 	for _, dn := range root.contexts {
@@ -122,13 +123,16 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Cap
 	if err != nil {
 		return capture, err
 	}
-	defer r.conn.close()
 	r.conn.limit = maxMessage // from now on, objects with large links come
-	if err := r.everything(ctx); err != nil {
-		return capture, err
-	}
-	r.conn.close()
-	if err := r.sysvol(ctx); err != nil {
+	group, inner := errgroup.WithContext(ctx)
+	files := r.newPolicyFiles()
+	group.Go(func() error { return files.readAhead(inner) })
+	err = r.write(inner, files)
+	group.Go(func() error { return err }) // the first error counts, whoever has it
+	err = group.Wait()
+	r.close()
+	files.close()
+	if err != nil {
 		return capture, err
 	}
 	// Calls of the sink may have hidden that the time is over.
@@ -139,6 +143,16 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Cap
 	capture.End = c.config.Now().UTC()
 	capture.Cursor = r.cursor
 	return capture, nil
+}
+
+// write writes the directory and then the files. All calls of the sink come from here
+// and from whoever called.
+func (r *reading) write(ctx context.Context, files *policyFiles) error {
+	if err := r.everything(ctx); err != nil {
+		return err
+	}
+	r.close()
+	return files.write(ctx)
 }
 
 // ADCS calls fn once for each object of AD Certificate Services: everything below
@@ -156,7 +170,10 @@ func (c *Collector) ADCS(ctx context.Context, fn func(dn string, document []byte
 		return err
 	}
 	r := newReading(c, conn, root, nil)
-	if r.names, err = conn.readSchema(ctx, root, c.config.PageSize); err != nil {
+	if r.invocation, err = conn.readInvocation(ctx, root); err != nil {
+		return err
+	}
+	if r.names, err = c.attributeNames(ctx, conn, root, r.invocation); err != nil {
 		return err
 	}
 	base := "CN=Public Key Services,CN=Services," + root.configuration
@@ -165,12 +182,6 @@ func (c *Collector) ADCS(ctx context.Context, fn func(dn string, document []byte
 	if err != nil || head == nil {
 		return err
 	}
-	r.emit = func(f *found, _ bool) error {
-		document, err := r.encode(f)
-		if err != nil {
-			return err
-		}
-		return fn(f.record.DN, document)
-	}
+	r.emit = func(o *object, _ bool) error { return fn(o.name, o.document) }
 	return r.readTree(ctx, base, root.configuration, "(objectClass=*)")
 }

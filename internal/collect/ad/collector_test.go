@@ -127,6 +127,8 @@ func TestChangesDuringCapture(t *testing.T) {
 	}
 	rename := func(d *fakeDC) {
 		d.change(ou, func(o *fakeObject) { o.dn = "OU=People," + fakeDomain })
+		d.mu.Lock() // other naming contexts are being read
+		defer d.mu.Unlock()
 		for _, o := range d.objects { // their USNs stay, as in AD
 			o.dn = strings.Replace(o.dn, ",OU=Staff,", ",OU=People,", 1)
 		}

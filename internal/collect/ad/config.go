@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"infrabackup/internal/backup"
@@ -39,7 +40,7 @@ type Config struct {
 	// (RFC 4513, 5.1.2).
 	Password secret.String
 	// OpenSYSVOL connects to the share SYSVOL of the same controller. It is called
-	// once for each capture or check. When nil, group policy files are the gap
+	// until it connects, once for each capture or check. When nil, group policy files are the gap
 	// [SYSVOLNotConfigured].
 	OpenSYSVOL func(ctx context.Context) (FileSource, error)
 	// SYSVOLPatience is how long all of a capture waits to try files and folders of
@@ -60,13 +61,14 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Collector captures the service AD. It keeps no connection between calls and may
-// be used concurrently.
+// Collector captures the service AD. It keeps no connection between calls, only the
+// names of some attributes, and may be used concurrently.
 type Collector struct {
 	config  Config
 	host    string // as in the URL, for texts
 	address string
 	tls     *tls.Config
+	schema  atomic.Pointer[knownSchema] // what is known of it, nil for nothing
 	// rangeStep, when not 0, asks for link values in ranges of this many. Windows
 	// cuts long attributes by itself, Samba only when asked, so that tests set it.
 	rangeStep int

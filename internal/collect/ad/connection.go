@@ -30,6 +30,8 @@ type connection struct {
 	stall time.Duration
 	limit int   // of one message, in bytes
 	id    int64 // of the request that is under way
+	// large, when not nil, is waited for before a large message is read.
+	large func() error
 }
 
 // dial connects, verifies the certificate and logs in once. A refused login is not
@@ -78,7 +80,7 @@ func (l *connection) bind(name, password string) error {
 	if err := l.send(request, nil); err != nil {
 		return err
 	}
-	m, err := l.receive()
+	m, err := l.receive(nil)
 	if err != nil {
 		return err
 	}
@@ -112,9 +114,10 @@ func (l *connection) send(op *ber.Packet, controls []ldap.Control) error {
 	return err
 }
 
-// receive reads the next answer to the request that is under way.
-func (l *connection) receive() (ldapMessage, error) {
-	m, err := readMessage(l.in, l.limit)
+// receive reads the next answer to the request that is under way. Large is as for
+// [readMessage].
+func (l *connection) receive(large func() error) (ldapMessage, error) {
+	m, err := readMessage(l.in, l.limit, large)
 	if err != nil {
 		return m, err
 	}

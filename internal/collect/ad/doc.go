@@ -32,6 +32,18 @@
 // Administrators or Domain Admins is, an ordinary account is not, and Check refuses
 // one that sees no schema, no security descriptors or no deleted objects.
 //
+// # Connections
+//
+// The first three naming contexts, which every controller holds, are read at the same
+// time, each on a connection of its own, and SYSVOL beside them. One goroutine, that of
+// [Collector.Collect], uses the sink: what the others read waits in bounded memory until
+// everything that goes before it was written (together.go, sysvol_early.go). So the order
+// depends neither on who is faster nor on how many connections a controller allows: one
+// is enough. What is large is not read ahead.
+//
+// Which attributes hold names is kept between captures, until the schema changes
+// (schema.go).
+//
 // # Consistency
 //
 // LDAP has no snapshot. A capture pins one controller and notes its invocationId

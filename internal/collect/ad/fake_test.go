@@ -61,6 +61,13 @@ type fakeDC struct {
 	// afterEntry, when not nil, is called after each entry of such a search.
 	afterEntry func(q *fakeQuery, sent int) error
 
+	// onLast, when not nil, is called after the last page of such a search.
+	onLast func(q *fakeQuery)
+
+	onEnd func() // when not nil, called at the end of each connection
+	// onSchema, when not nil, is called when all definitions of attributes are read.
+	onSchema func()
+
 	// onRange, when not nil, is called before each answer to a further range.
 	onRange func()
 
@@ -186,7 +193,12 @@ func (d *fakeDC) collector(t *testing.T) *Collector {
 }
 
 func (d *fakeDC) serve(conn net.Conn) {
-	defer func() { _ = conn.Close() }()
+	defer func() {
+		_ = conn.Close()
+		if d.onEnd != nil {
+			d.onEnd()
+		}
+	}()
 	in := bufio.NewReader(conn)
 	for {
 		packet, err := ber.ReadPacket(in)
@@ -257,6 +269,9 @@ func (d *fakeDC) search(conn net.Conn, id int64, packet *ber.Packet) error {
 			return err
 		}
 	}
+	if d.onSchema != nil && q.filter == "(objectClass=attributeSchema)" && q.page == 0 {
+		d.onSchema()
+	}
 	if d.onRange != nil && slices.ContainsFunc(q.attributes, func(a string) bool { return strings.Contains(a, ";range=") }) {
 		d.onRange()
 	}
@@ -292,11 +307,13 @@ func (d *fakeDC) answer(q *fakeQuery, start int) error {
 	if !q.paged {
 		return send(q.conn, q.id, result(ldap.ApplicationSearchResultDone, 0))
 	}
-	cookie := ""
 	if end < len(entries) {
-		cookie = fmt.Sprintf("from %d", end)
+		return q.done(fmt.Sprintf("from %d", end))
 	}
-	return q.done(cookie)
+	if d.onLast != nil && q.whole() {
+		defer d.onLast(q)
+	}
+	return q.done("")
 }
 
 func (q *fakeQuery) hasMore(end, all int) bool { return q.paged && end < all }
@@ -319,12 +336,14 @@ func (d *fakeDC) find(q *fakeQuery) []*ber.Packet {
 		})}
 	}
 	least := 0
-	if _, number, ok := strings.Cut(strings.Trim(q.filter, "()"), "uSNChanged>="); ok {
+	if _, number, ok := strings.Cut(q.filter, "(uSNChanged>="); ok {
+		number, _, _ = strings.Cut(number, ")")
 		least, _ = strconv.Atoi(number)
 	}
 	var found []*ber.Packet
 	for _, o := range d.objects {
-		if o.usn < least || o.deleted && !q.deleted || !d.inScope(q, o) {
+		named := len(o.attributes["lDAPDisplayName"]) > 0 && strings.Contains(q.filter, "(lDAPDisplayName="+o.attributes["lDAPDisplayName"][0]+")")
+		if o.usn < least && !named || o.deleted && !q.deleted || !d.inScope(q, o) {
 			continue
 		}
 		if q.filter == "(objectClass=attributeSchema)" && o.attributes["lDAPDisplayName"] == nil {
@@ -377,29 +396,4 @@ func (d *fakeDC) entry(q *fakeQuery, o *fakeObject) *ber.Packet {
 		all = append(all, [2]any{name, values})
 	}
 	return entry(extended(o.number, o.dn), all)
-}
-
-// members cuts the values like a controller: at most maxValues, from where asked.
-func (d *fakeDC) members(q *fakeQuery, values []string) [][2]any {
-	var links []string
-	for _, v := range values {
-		number, dn, _ := strings.Cut(v, "|")
-		n, _ := strconv.Atoi(number)
-		links = append(links, extended(n, dn))
-	}
-	if d.maxValues == 0 {
-		return [][2]any{{"member", links}}
-	}
-	from := 0
-	for _, a := range q.attributes {
-		if _, r, err := parseRange(a); err == nil && r != nil {
-			from = r.low
-		}
-	}
-	to := min(from+d.maxValues, len(links))
-	name := fmt.Sprintf("member;range=%d-%d", from, to-1)
-	if to == len(links) {
-		name = fmt.Sprintf("member;range=%d-*", from)
-	}
-	return [][2]any{{"member", []string{}}, {name, links[from:to]}}
 }

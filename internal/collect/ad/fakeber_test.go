@@ -12,6 +12,8 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,4 +93,29 @@ func fakeCertificate(t *testing.T) (tls.Certificate, []byte) {
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// members cuts the values like a controller: at most maxValues, from where asked.
+func (d *fakeDC) members(q *fakeQuery, values []string) [][2]any {
+	var links []string
+	for _, v := range values {
+		number, dn, _ := strings.Cut(v, "|")
+		n, _ := strconv.Atoi(number)
+		links = append(links, extended(n, dn))
+	}
+	if d.maxValues == 0 {
+		return [][2]any{{"member", links}}
+	}
+	from := 0
+	for _, a := range q.attributes {
+		if _, r, err := parseRange(a); err == nil && r != nil {
+			from = r.low
+		}
+	}
+	to := min(from+d.maxValues, len(links))
+	name := fmt.Sprintf("member;range=%d-%d", from, to-1)
+	if to == len(links) {
+		name = fmt.Sprintf("member;range=%d-*", from)
+	}
+	return [][2]any{{"member", []string{}}, {name, links[from:to]}}
 }

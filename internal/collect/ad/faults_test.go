@@ -157,7 +157,7 @@ func TestAnswersThatEndEarly(t *testing.T) {
 			require.ErrorIs(t, err, test.want)
 			require.Equal(t, test.want, fault.CodeOf(err), "%v", err)
 			require.NotContains(t, err.Error(), fakePassword)
-			require.Equal(t, int32(1), d.binds.Load(), "one login for one capture")
+			require.LessOrEqual(t, d.binds.Load(), int32(maxConnections), "one login for one connection")
 		})
 	}
 }

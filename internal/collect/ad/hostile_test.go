@@ -246,7 +246,7 @@ func FuzzMessage(f *testing.F) {
 	f.Add(numbered(1, nested(100)))
 	f.Add(bytes.Repeat([]byte{0x30, 0x80}, 100))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := readMessage(bufio.NewReader(iotest.OneByteReader(bytes.NewReader(data))), 1<<16)
+		m, err := readMessage(bufio.NewReader(iotest.OneByteReader(bytes.NewReader(data))), 1<<16, nil)
 		if err != nil {
 			return
 		}
@@ -286,7 +286,7 @@ func TestRoomIsMadeAsBytesCome(t *testing.T) {
 	head := []byte{tagSequence, 0x84, 0x01, 0xff, 0xff, 0xff}
 	allocated := testing.Benchmark(func(b *testing.B) {
 		for range b.N {
-			_, err := readMessage(bufio.NewReader(bytes.NewReader(head)), maxMessage)
+			_, err := readMessage(bufio.NewReader(bytes.NewReader(head)), maxMessage, nil)
 			require.ErrorIs(b, err, io.ErrUnexpectedEOF)
 		}
 	}).AllocedBytesPerOp()

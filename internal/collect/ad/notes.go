@@ -3,6 +3,7 @@ package ad
 import (
 	"slices"
 	"sort"
+	"strings"
 
 	"infrabackup/internal/backup"
 )
@@ -13,16 +14,43 @@ const maxPolicies = 100_000
 // accountClasses are the classes of objects with secrets that nobody can read.
 var accountClasses = []string{"user", "inetOrgPerson", "trustedDomain", "secret"}
 
+// remarks are what a record says besides, for the gaps.
+type remarks struct {
+	undescribed, account bool
+	policy, version      string // name and version of the group policy that it is
+}
+
+func remarksOf(record *Record) remarks {
+	m := remarks{
+		undescribed: record.Attribute("nTSecurityDescriptor") == nil,
+		account:     !record.Deleted && slices.ContainsFunc(accountClasses, func(class string) bool { return record.has("objectClass", class) }),
+	}
+	if record.has("objectClass", "groupPolicyContainer") {
+		m.policy, m.version = strings.ToUpper(record.Value("cn")), record.Value("versionNumber")
+		if record.Deleted {
+			// The name of a deleted one has more behind the GUID (MS-ADTS 3.1.1.5.5.1.3).
+			m.policy, _, _ = strings.Cut(m.policy, "\n")
+		}
+	}
+	return m
+}
+
 // note counts what becomes a gap in the end.
-func (r *reading) note(record *Record, again bool) {
-	r.notePolicy(record)
+func (r *reading) note(o *object, again bool) {
+	switch {
+	case o.policy == "":
+	case o.deleted:
+		delete(r.policies, o.policy)
+	case len(r.policies) < maxPolicies:
+		r.policies[o.policy] = o.version
+	}
 	if again {
 		return
 	}
-	if record.Attribute("nTSecurityDescriptor") == nil {
+	if o.undescribed {
 		r.undescribed++
 	}
-	if !record.Deleted && slices.ContainsFunc(accountClasses, func(class string) bool { return record.has("objectClass", class) }) {
+	if o.account {
 		r.accounts++
 	}
 }

@@ -14,20 +14,20 @@ const maxRereads = 10
 // readWhole reads one object with all its values, however many requests that
 // takes. The object must not change in between, or the values would not belong
 // together. It returns nil when the object is gone.
-func (r *reading) readWhole(ctx context.Context, guid, namingContext string) (*found, error) {
-	what := "cannot read object " + guid + " from " + r.conn.host
+func (a *asking) readWhole(ctx context.Context, guid, namingContext string) (*found, error) {
+	what := "cannot read object " + guid + " from " + a.conn.host
 	for range maxRereads {
-		e, err := r.conn.readObject(ctx, what, "<GUID="+guid+">", r.attributes(), r.controls...)
+		e, err := a.conn.readObject(ctx, what, "<GUID="+guid+">", a.attributes(), a.controls...)
 		if err != nil || e == nil {
 			return nil, err
 		}
-		f, err := newFound(e, namingContext, r.names)
+		f, err := newFound(e, namingContext, a.names)
 		if err != nil {
 			return nil, err
 		}
 		same := true
 		for _, cut := range f.cut {
-			if same, err = r.readRest(ctx, f, cut); err != nil {
+			if same, err = a.readRest(ctx, f, cut); err != nil {
 				return nil, err
 			}
 			if !same {
@@ -44,7 +44,7 @@ func (r *reading) readWhole(ctx context.Context, guid, namingContext string) (*f
 
 // readRest reads the values of an attribute that are missing. Same is false when
 // the object changed meanwhile.
-func (r *reading) readRest(ctx context.Context, f *found, have valueRange) (same bool, err error) {
+func (a *asking) readRest(ctx context.Context, f *found, have valueRange) (same bool, err error) {
 	what := "cannot read all values of " + have.name + " of " + f.record.DN
 	attribute := f.record.Attribute(have.name)
 	if attribute == nil || have.low != 0 || len(attribute.Values) != have.high+1 {
@@ -52,12 +52,17 @@ func (r *reading) readRest(ctx context.Context, f *found, have valueRange) (same
 	}
 	size := f.record.size()
 	for !have.last {
-		next, high := have.high+1, "*"
-		if r.rangeStep > 0 {
-			high = strconv.Itoa(next + r.rangeStep - 1)
+		if size > maxSmall && a.conn.large != nil {
+			if err := a.conn.large(); err != nil {
+				return false, err
+			}
 		}
-		e, err := r.conn.readObject(ctx, what, "<GUID="+f.record.GUID+">",
-			[]string{"objectGUID", "uSNChanged", fmt.Sprintf("%s;range=%d-%s", have.name, next, high)}, r.controls...)
+		next, high := have.high+1, "*"
+		if a.rangeStep > 0 {
+			high = strconv.Itoa(next + a.rangeStep - 1)
+		}
+		e, err := a.conn.readObject(ctx, what, "<GUID="+f.record.GUID+">",
+			[]string{"objectGUID", "uSNChanged", fmt.Sprintf("%s;range=%d-%s", have.name, next, high)}, a.controls...)
 		if err != nil {
 			return false, err
 		}
@@ -71,7 +76,7 @@ func (r *reading) readRest(ctx context.Context, f *found, have valueRange) (same
 		if got.low != next || !got.last && len(values) != got.high-got.low+1 || len(values) == 0 {
 			return false, fault.Newf(fault.SourceIncomplete, "%s: asked for those from %d, got %d from %d", what, next, len(values), got.low)
 		}
-		more := newAttribute(have.name, values, r.names)
+		more := newAttribute(have.name, values, a.names)
 		if size += appendValues(attribute, more); size > MaxRecordBytes {
 			return false, fault.Newf(fault.LimitExceeded, "%s needs a record of more than %d bytes", f.record.DN, MaxRecordBytes)
 		}

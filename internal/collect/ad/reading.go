@@ -28,17 +28,15 @@ type sighting struct {
 	search uint32 // last search that gave it
 }
 
-// reading is one capture while it lasts.
+// reading is one capture while it lasts. It is used by one goroutine, the one that
+// writes to the sink.
 type reading struct {
-	conn *connection
-	*Collector
+	asking
 	root       *rootDSE // as it was in the beginning
 	invocation string
-	names      nameAttributes
-	controls   []ldap.Control
 	sink       collect.Sink
 	// emit hands on an object; again says that it was handed on before.
-	emit func(f *found, again bool) error
+	emit func(o *object, again bool) error
 
 	seen   map[[16]byte]sighting
 	seed   maphash.Seed
@@ -47,121 +45,188 @@ type reading struct {
 	cursor map[string]string
 
 	accounts, undescribed int64
-	policies              map[string]policy
+	policies              map[string]string // versions of group policies in the directory
 	elsewhere             map[string]bool
 }
 
+var _ receiver = (*reading)(nil)
+
 func newReading(c *Collector, conn *connection, root *rootDSE, sink collect.Sink) *reading {
 	r := &reading{
-		Collector: c, conn: conn, root: root, sink: sink,
-		controls: append(readingControls(), root.deletedControls()...),
-		seen:     map[[16]byte]sighting{}, seed: maphash.MakeSeed(),
-		policies: map[string]policy{}, elsewhere: map[string]bool{},
+		asking: asking{Collector: c, conn: conn, controls: append(readingControls(), root.deletedControls()...)},
+		root:   root, sink: sink,
+		seen: map[[16]byte]sighting{}, seed: maphash.MakeSeed(),
+		policies: map[string]string{}, elsewhere: map[string]bool{},
 	}
 	r.emit = r.record
 	return r
 }
 
-// attributes are what is asked of each object.
-func (r *reading) attributes() []string {
-	if r.rangeStep == 0 {
-		return wholeObject
+// close ends the connection.
+func (r *reading) close() {
+	if r.conn != nil {
+		r.conn.close()
 	}
-	return append(slices.Clone(wholeObject), fmt.Sprintf("member;range=0-%d", r.rangeStep-1))
 }
 
 // readTree reads what a filter finds in a naming context, or below a place in it.
 func (r *reading) readTree(ctx context.Context, base, namingContext, filter string) error {
 	r.search++
+	return r.asking.readTree(ctx, base, namingContext, filter, r)
+}
+
+// listed implements [receiver].
+func (r *reading) listed(guid [16]byte) (fresh bool, err error) { return r.fresh(guid), nil }
+
+// fresh reports whether the current search did not give an object before.
+func (r *reading) fresh(guid [16]byte) bool {
+	s, known := r.seen[guid]
+	return !known || s.search != r.search
+}
+
+// take implements [receiver].
+func (r *reading) take(f *found) (fresh bool, err error) {
+	if cap(r.buffer) > keptBuffer {
+		r.buffer = nil
+	}
+	o, err := newObject(f, slices.Grow(r.buffer[:0], f.record.size()))
+	if err != nil {
+		return false, err
+	}
+	r.buffer = o.document
+	fresh = r.fresh(o.guid)
+	return fresh, r.arrive(o)
+}
+
+// pageEnd implements [receiver].
+func (r *reading) pageEnd(bool) error { return nil }
+
+// arrive remembers an object and hands it on.
+func (r *reading) arrive(o *object) error {
+	_, again := r.seen[o.guid]
+	if !again && len(r.seen) == maxObjects {
+		return fault.Newf(fault.LimitExceeded, "the directory has more than %d objects", maxObjects)
+	}
+	r.seen[o.guid] = sighting{name: r.hash(o.name), search: r.search}
+	return r.emit(o, again)
+}
+
+func (r *reading) hash(dn string) uint64 { return maphash.String(r.seed, dn) }
+
+// record hands an object to the sink.
+func (r *reading) record(o *object, again bool) error {
+	r.note(o, again)
+	return r.sink.Record(backup.Item{
+		Kind: KindObject, ID: o.id, Name: o.name, Supersedes: again, Aliases: o.aliases,
+	}, o.document)
+}
+
+// refer implements [receiver]: it notes a naming context that the controller does not
+// hold. It refers to those that it holds as well.
+func (r *reading) refer(url string) error {
+	dn := referredDN(url)
+	if dn == "" || len(r.elsewhere) == maxContexts {
+		return nil
+	}
+	if !slices.ContainsFunc(r.root.contexts, func(held string) bool { return strings.EqualFold(held, dn) }) {
+		r.elsewhere[dn] = true
+	}
+	return nil
+}
+
+// object is a found object on its way to the sink.
+type object struct {
+	guid     [16]byte
+	id, name string // GUID and distinguished name as text
+	deleted  bool
+	aliases  []string
+	document []byte // its record in JSON
+	remarks
+}
+
+// newObject encodes an object behind the end of buffer.
+func newObject(f *found, buffer []byte) (*object, error) {
+	document := f.record.AppendJSON(buffer)
+	if len(document) > MaxRecordBytes {
+		return nil, fault.Newf(fault.LimitExceeded, "%s needs a record of more than %d bytes", f.record.DN, MaxRecordBytes)
+	}
+	return &object{
+		guid: f.guid, id: f.record.GUID, name: f.record.DN, deleted: f.record.Deleted,
+		aliases: f.record.aliases(), document: document, remarks: remarksOf(&f.record),
+	}, nil
+}
+
+// asking is how objects are asked for, on one connection.
+type asking struct {
+	*Collector
+	conn     *connection
+	names    nameAttributes
+	controls []ldap.Control
+}
+
+// receiver gets what a search finds, in the order in which it comes.
+type receiver interface {
+	// take gets an object with all its values. Fresh says that this search did not give
+	// it before.
+	take(f *found) (fresh bool, err error)
+	// listed gets an object that take will get when the rest of its values was read.
+	listed(guid [16]byte) (fresh bool, err error)
+	// refer gets a place that the server refers to.
+	refer(url string) error
+	// pageEnd is called when all of a page was handed over.
+	pageEnd(last bool) error
+}
+
+// attributes are what is asked of each object.
+func (a *asking) attributes() []string {
+	if a.rangeStep == 0 {
+		return wholeObject
+	}
+	return append(slices.Clone(wholeObject), fmt.Sprintf("member;range=0-%d", a.rangeStep-1))
+}
+
+// readTree reads what a filter finds in a naming context, or below a place in it.
+func (a *asking) readTree(ctx context.Context, base, namingContext, filter string, to receiver) error {
 	var cut []string // objects of this page that have more values
-	return r.conn.run(ctx, search{
-		what: "cannot read " + base + " from " + r.conn.host,
+	return a.conn.run(ctx, search{
+		what: "cannot read " + base + " from " + a.conn.host,
 		base: base, scope: ldap.ScopeWholeSubtree, filter: filter,
-		attributes: r.attributes(), controls: r.controls, pageSize: r.config.PageSize,
-		referral: r.refer,
+		attributes: a.attributes(), controls: a.controls, pageSize: a.config.PageSize,
+		referral: to.refer,
 		entry: func(e *ldapEntry) (bool, error) {
-			f, err := newFound(e, namingContext, r.names)
+			f, err := newFound(e, namingContext, a.names)
 			if err != nil {
 				return false, err
 			}
-			s, known := r.seen[f.guid]
-			fresh := !known || s.search != r.search
 			if len(f.cut) == 0 {
-				return fresh, r.take(f)
+				return to.take(f)
 			}
 			// The rest takes further requests, for which this page must end first. The
 			// object is read anew then, so that large values are not kept until that.
 			if len(cut) < maxPageSize && !slices.Contains(cut, f.record.GUID) {
 				cut = append(cut, f.record.GUID)
 			}
-			return fresh, nil
+			return to.listed(f.guid)
 		},
-		page: func() error {
+		page: func(last bool) error {
 			for _, guid := range cut {
-				if err := r.takeWhole(ctx, guid, namingContext); err != nil {
+				if err := a.takeWhole(ctx, guid, namingContext, to); err != nil {
 					return err
 				}
 			}
 			cut = cut[:0]
-			return nil
+			return to.pageEnd(last)
 		},
 	})
 }
 
 // takeWhole reads one object by its GUID. One that is gone has a higher USN, where
 // it still exists as deleted, and comes in the next round.
-func (r *reading) takeWhole(ctx context.Context, guid, namingContext string) error {
-	f, err := r.readWhole(ctx, guid, namingContext)
+func (a *asking) takeWhole(ctx context.Context, guid, namingContext string, to receiver) error {
+	f, err := a.readWhole(ctx, guid, namingContext)
 	if err != nil || f == nil {
 		return err
 	}
-	return r.take(f)
-}
-
-// take remembers an object and hands it on.
-func (r *reading) take(f *found) error {
-	_, again := r.seen[f.guid]
-	if !again && len(r.seen) == maxObjects {
-		return fault.Newf(fault.LimitExceeded, "the directory has more than %d objects", maxObjects)
-	}
-	r.seen[f.guid] = sighting{name: r.hash(f.record.DN), search: r.search}
-	return r.emit(f, again)
-}
-
-func (r *reading) hash(dn string) uint64 { return maphash.String(r.seed, dn) }
-
-// record hands an object to the sink.
-func (r *reading) record(f *found, again bool) error {
-	r.note(&f.record, again)
-	document, err := r.encode(f)
-	if err != nil {
-		return err
-	}
-	return r.sink.Record(backup.Item{
-		Kind: KindObject, ID: f.record.GUID, Name: f.record.DN, Supersedes: again, Aliases: f.record.aliases(),
-	}, document)
-}
-
-// encode returns the record's JSON, valid until the next call.
-func (r *reading) encode(f *found) ([]byte, error) {
-	if cap(r.buffer) > keptBuffer {
-		r.buffer = nil
-	}
-	r.buffer = f.record.AppendJSON(slices.Grow(r.buffer[:0], f.record.size()))
-	if len(r.buffer) > MaxRecordBytes {
-		return nil, fault.Newf(fault.LimitExceeded, "%s needs a record of more than %d bytes", f.record.DN, MaxRecordBytes)
-	}
-	return r.buffer, nil
-}
-
-// refer notes a naming context that the controller does not hold. It refers to
-// those that it holds as well.
-func (r *reading) refer(url string) {
-	dn := referredDN(url)
-	if dn == "" || len(r.elsewhere) == maxContexts {
-		return
-	}
-	if !slices.ContainsFunc(r.root.contexts, func(held string) bool { return strings.EqualFold(held, dn) }) {
-		r.elsewhere[dn] = true
-	}
+	_, err = to.take(f)
+	return err
 }

@@ -18,7 +18,11 @@ const maxChanged = 200_000
 
 // everything reads all naming contexts, and again what changed meanwhile.
 func (r *reading) everything(ctx context.Context) error {
-	for _, dn := range r.root.contexts {
+	together := min(maxConnections, len(r.root.contexts))
+	if err := r.readTogether(ctx, r.root.contexts[:together]); err != nil {
+		return err
+	}
+	for _, dn := range r.root.contexts[together:] {
 		if err := r.readTree(ctx, dn, dn, "(objectClass=*)"); err != nil {
 			return err
 		}
@@ -40,7 +44,7 @@ func (r *reading) everything(ctx context.Context) error {
 			}
 			return nil
 		}
-		if err := r.readChanged(ctx, covered+1); err != nil {
+		if err := r.readChanged(ctx, now, covered+1); err != nil {
 			return err
 		}
 		covered = now.usn
@@ -71,21 +75,21 @@ func (r *reading) sameController(ctx context.Context, covered uint64) (*rootDSE,
 
 // readChanged reads what has at least the given USN, deleted objects included, and
 // then what lies below, where a name on the way may have changed.
-func (r *reading) readChanged(ctx context.Context, usn uint64) error {
-	names, err := r.conn.readSchema(ctx, r.root, r.config.PageSize)
+func (r *reading) readChanged(ctx context.Context, now *rootDSE, usn uint64) error {
+	names, err := r.attributeNames(ctx, r.conn, now, r.invocation)
 	if err != nil {
 		return err
 	}
 	r.names = names
 	for _, dn := range r.root.contexts {
 		var changed []string
-		r.emit = func(f *found, again bool) error {
-			if again && !f.record.Deleted && f.record.DN != dn {
-				if changed = append(changed, f.record.GUID); len(changed) > maxChanged {
+		r.emit = func(o *object, again bool) error {
+			if again && !o.deleted && o.name != dn {
+				if changed = append(changed, o.id); len(changed) > maxChanged {
 					return fault.Newf(fault.SourceChanging, "more than %d objects of %s changed during the capture", maxChanged, dn)
 				}
 			}
-			return r.record(f, again)
+			return r.record(o, again)
 		}
 		err := r.readTree(ctx, dn, dn, fmt.Sprintf("(uSNChanged>=%d)", usn))
 		r.emit = r.record
@@ -128,9 +132,9 @@ func (r *reading) readRenamed(ctx context.Context, guid, namingContext string) e
 			}
 			return fresh, nil
 		},
-		page: func() error {
+		page: func(bool) error {
 			for _, id := range stale {
-				if err := r.takeWhole(ctx, id, namingContext); err != nil {
+				if err := r.takeWhole(ctx, id, namingContext, r); err != nil {
 					return err
 				}
 			}

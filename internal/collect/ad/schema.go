@@ -2,6 +2,8 @@ package ad
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -16,18 +18,90 @@ const maxSchemaAttributes = 100_000
 // (MS-ADTS 3.1.1.2.2.2): Object(DS-DN), Object(DN-Binary), Object(DN-String).
 var dnSyntaxes = map[string]bool{"2.5.5.1": true, "2.5.5.7": true, "2.5.5.14": true}
 
+// everywhere are attributes with such a syntax that every directory has. Who does not
+// see them sees no schema, and could not tell names from text.
+var everywhere = []string{"distinguishedName", "member"}
+
 // nameAttributes are those whose values the extended DN control changes, by name in
-// lower case. Values of all others are left alone, even those that look alike.
+// lower case. Values of all others are left alone, even those that look alike. They do
+// not change once they are made.
 type nameAttributes map[string]bool
 
-// readSchema finds them.
+// knownSchema is what was found out about a schema, and up to which USN of which
+// database it holds.
+type knownSchema struct {
+	schema, invocation string
+	usn                uint64
+	names              nameAttributes
+}
+
+// attributeNames finds them. Reading some 1,500 definitions costs a controller as much
+// as a third of all the other objects of a small directory, so they are read once, and
+// again only when the schema has changed. Root is what the controller said of itself
+// before, and invocation which database it has.
+func (c *Collector) attributeNames(ctx context.Context, l *connection, root *rootDSE, invocation string) (nameAttributes, error) {
+	known := c.schema.Load()
+	if known != nil && known.schema == root.schema && known.invocation == invocation && known.usn <= root.usn {
+		same, err := l.schemaIsUnchanged(ctx, root, known.usn, c.config.PageSize)
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			c.schema.Store(&knownSchema{schema: root.schema, invocation: invocation, usn: root.usn, names: known.names})
+			return known.names, nil
+		}
+	}
+	names, err := l.readSchema(ctx, root, c.config.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	c.schema.Store(&knownSchema{schema: root.schema, invocation: invocation, usn: root.usn, names: names})
+	return names, nil
+}
+
+// schemaIsUnchanged reports whether nothing of the schema is newer than a USN. The same
+// answer has to show attributes that are always there, because an account that sees no
+// schema any more would see no change either.
+func (l *connection) schemaIsUnchanged(ctx context.Context, root *rootDSE, usn uint64, pageSize int) (bool, error) {
+	filter := fmt.Sprintf("(|(uSNChanged>=%d)", usn+1)
+	for _, name := range everywhere {
+		filter += "(lDAPDisplayName=" + name + ")"
+	}
+	shown, newer := 0, false
+	err := l.eachDefinition(ctx, root, filter+")", "uSNChanged", pageSize, func(_, changed string) {
+		shown++
+		n, err := strconv.ParseUint(changed, 10, 64)
+		newer = newer || err != nil || n > usn
+	})
+	return err == nil && !newer && shown == len(everywhere), err
+}
+
+// readSchema finds the attributes that hold names.
 func (l *connection) readSchema(ctx context.Context, root *rootDSE, pageSize int) (nameAttributes, error) {
-	what := "cannot read the schema from " + l.host
-	known := map[string]bool{}
 	names := nameAttributes{}
-	err := l.run(ctx, search{
-		what: what, base: root.schema, scope: ldap.ScopeSingleLevel, filter: "(objectClass=attributeSchema)",
-		attributes: []string{"lDAPDisplayName", "attributeSyntax"}, pageSize: pageSize,
+	err := l.eachDefinition(ctx, root, "(objectClass=attributeSchema)", "attributeSyntax", pageSize, func(name, syntax string) {
+		if dnSyntaxes[syntax] {
+			names[name] = true
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range everywhere {
+		if !names[strings.ToLower(name)] {
+			return nil, fault.New(fault.SourceAccessDenied, "cannot read the schema from "+l.host+": the account does not see the attributes' definitions", nil)
+		}
+	}
+	return names, nil
+}
+
+// eachDefinition calls fn with the name, in lower case, of each definition in the schema
+// that a filter finds, and with the value of one of its attributes.
+func (l *connection) eachDefinition(ctx context.Context, root *rootDSE, filter, attribute string, pageSize int, fn func(name, value string)) error {
+	known := map[string]bool{}
+	return l.run(ctx, search{
+		what: "cannot read the schema from " + l.host, base: root.schema, scope: ldap.ScopeSingleLevel, filter: filter,
+		attributes: []string{"lDAPDisplayName", attribute}, pageSize: pageSize,
 		entry: func(e *ldapEntry) (bool, error) {
 			name := strings.ToLower(e.text("lDAPDisplayName"))
 			if known[name] {
@@ -36,19 +110,8 @@ func (l *connection) readSchema(ctx context.Context, root *rootDSE, pageSize int
 			if known[name] = true; len(known) > maxSchemaAttributes {
 				return false, fault.Newf(fault.LimitExceeded, "the schema has more than %d attributes", maxSchemaAttributes)
 			}
-			if dnSyntaxes[e.text("attributeSyntax")] {
-				names[name] = true
-			}
+			fn(name, e.text(attribute))
 			return true, nil
 		},
 	})
-	if err != nil {
-		return nil, err
-	}
-	// Every directory has distinguishedName and member: without them the account
-	// sees no schema, and names could not be told from text.
-	if !names["distinguishedname"] || !names["member"] {
-		return nil, fault.New(fault.SourceAccessDenied, what+": the account does not see the attributes' definitions", nil)
-	}
-	return names, nil
 }

@@ -32,10 +32,10 @@ type search struct {
 	// server that repeats itself never ends.
 	entry func(e *ldapEntry) (fresh bool, err error)
 	// referral, when not nil, is called for each place that the server refers to.
-	referral func(url string)
+	referral func(url string) error
 	// page, when not nil, is called after each page, when other requests may be
-	// made.
-	page func() error
+	// made. Last says that no other page follows.
+	page func(last bool) error
 }
 
 // run reads all pages and returns nil only when the last one proved to be the last.
@@ -52,7 +52,7 @@ func (l *connection) run(ctx context.Context, s search) error {
 			return err
 		}
 		if s.page != nil {
-			if err := s.page(); err != nil {
+			if err := s.page(len(page.cookie) == 0); err != nil {
 				return err
 			}
 		}
@@ -127,8 +127,16 @@ func (l *connection) ask(s search, controls []ldap.Control, silence *time.Timer,
 	if err := l.send(request, controls); err != nil {
 		return end, err
 	}
+	var large func() error
+	if l.large != nil {
+		large = func() error {
+			silence.Stop() // it is not the controller that lets us wait
+			defer silence.Reset(l.stall)
+			return l.large()
+		}
+	}
 	for {
-		m, err := l.receive()
+		m, err := l.receive(large)
 		if err != nil {
 			return end, err
 		}
@@ -153,7 +161,9 @@ func (l *connection) ask(s search, controls []ldap.Control, silence *time.Timer,
 				return end, err
 			}
 			if s.referral != nil && url != "" {
-				s.referral(url)
+				if err := s.referral(url); err != nil {
+					return end, &consumerError{err}
+				}
 			}
 		case tagSearchDone:
 			if err := parseResult(m.body); err != nil || !paged {

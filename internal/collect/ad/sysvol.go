@@ -8,14 +8,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
 )
 
@@ -37,12 +38,10 @@ type FileSource interface {
 	Close() error
 }
 
-// policy is a group policy in the directory.
-type policy struct {
-	version string // versionNumber
-	file    string // Version of GPT.INI
-	found   bool   // GPT.INI was read
-	unread  bool   // GPT.INI is there and could not be read
+// gpt is what was seen of a policy's GPT.INI.
+type gpt struct {
+	version string
+	unread  bool // it is there and could not be read
 }
 
 // maxGPT bounds what is read of a GPT.INI to find its version.
@@ -53,22 +52,6 @@ const maxGPT = 64 << 10
 const dfsrPrivate = "DfsrPrivate"
 
 var gptPath = regexp.MustCompile(`(?i)^[^/]+/Policies/(\{[0-9A-F-]{36}\})/GPT\.INI$`)
-
-func (r *reading) notePolicy(record *Record) {
-	if !record.has("objectClass", "groupPolicyContainer") {
-		return
-	}
-	id := strings.ToUpper(record.Value("cn"))
-	if record.Deleted {
-		// The name of a deleted one has more behind the GUID (MS-ADTS 3.1.1.5.5.1.3).
-		id, _, _ = strings.Cut(id, "\n")
-		delete(r.policies, id)
-		return
-	}
-	if len(r.policies) < maxPolicies {
-		r.policies[id] = policy{version: record.Value("versionNumber")}
-	}
-}
 
 func (c *Collector) openSYSVOL(ctx context.Context) (FileSource, error) {
 	files, err := c.config.OpenSYSVOL(ctx)
@@ -85,50 +68,88 @@ func closeSYSVOL(ctx context.Context, files FileSource) error {
 	return nil
 }
 
-// sysvol captures the group policy files.
-func (r *reading) sysvol(ctx context.Context) (err error) {
-	if r.config.OpenSYSVOL == nil {
-		r.sink.Gap(backup.Gap{
+// policyFiles is the capture of SYSVOL.
+type policyFiles struct {
+	*Collector
+	of    *reading // of the directory; not to be used while that is being read
+	files FileSource
+	sink  collect.Sink
+
+	// ahead says that the directory is still being read; see [policyFiles.readAhead].
+	ahead    bool
+	early    early
+	complete bool          // all of SYSVOL is in early
+	ended    chan struct{} // closed when nothing is read ahead any more
+
+	done       map[[16]byte]bool // hashes of the paths that were dealt with
+	patience   time.Duration     // what is left for waiting
+	policies   map[string]gpt
+	count      int64
+	special    int64
+	unreadable int64
+	sinkErr    error // an error of the sink, to be returned as it is
+}
+
+func (r *reading) newPolicyFiles() *policyFiles {
+	return &policyFiles{
+		Collector: r.Collector, of: r, ended: make(chan struct{}),
+		done: map[[16]byte]bool{}, patience: r.config.SYSVOLPatience, policies: map[string]gpt{},
+	}
+}
+
+// write captures the group policy files.
+func (s *policyFiles) write(ctx context.Context) (err error) {
+	select {
+	case <-s.ended:
+	case <-ctx.Done():
+		return explainSYSVOL(ctx, "waiting for SYSVOL of "+s.host, ctx.Err())
+	}
+	s.sink = s.of.sink
+	if s.config.OpenSYSVOL == nil {
+		s.sink.Gap(backup.Gap{
 			Code: SYSVOLNotConfigured, Object: "group policy files and scripts in SYSVOL",
 			Reason: "The worker's configuration does not ask for them.",
 		})
 		return nil
 	}
-	domain := dnsDomain(r.root.domain)
+	domain := dnsDomain(s.of.root.domain)
 	if domain == "" {
-		return fault.Newf(fault.SourceInvalid, "%s is no name of a domain", r.root.domain)
+		return fault.Newf(fault.SourceInvalid, "%s is no name of a domain", s.of.root.domain)
 	}
-	s := &policyFiles{reading: r, done: map[[16]byte]bool{}, patience: r.config.SYSVOLPatience}
-	err = s.again(ctx, 1, func() (err error) {
-		s.files, err = r.openSYSVOL(ctx)
-		return err
-	})
-	if err != nil {
-		return err
+	if s.files == nil {
+		err = s.again(ctx, 1, func() (err error) {
+			s.files, err = s.openSYSVOL(ctx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
 	defer func() {
-		if closeErr := closeSYSVOL(ctx, s.files); err == nil {
+		closeErr := closeSYSVOL(ctx, s.files)
+		s.files = nil
+		if err == nil {
 			err = closeErr
 		}
 	}()
-	// A folder that cannot be listed is listed again, and nothing is captured twice.
-	if err := s.again(ctx, 1, func() error { return s.capture(ctx, domain) }); err != nil {
+	if err := s.early.handOver(s.sink); err != nil {
 		return err
+	}
+	if !s.complete {
+		// A folder that cannot be listed is listed again, and nothing is captured twice.
+		if err := s.again(ctx, 1, func() error { return s.capture(ctx, domain) }); err != nil {
+			return err
+		}
 	}
 	s.report()
 	return nil
 }
 
-// policyFiles is the capture of SYSVOL.
-type policyFiles struct {
-	*reading
-	files      FileSource
-	done       map[[16]byte]bool // hashes of the paths that were dealt with
-	patience   time.Duration     // what is left for waiting
-	count      int64
-	special    int64
-	unreadable int64
-	sinkErr    error // an error of the sink, to be returned as it is
+// close ends the connection of a capture that failed.
+func (s *policyFiles) close() {
+	if s.files != nil {
+		_ = s.files.Close() // the capture has another error
+	}
 }
 
 func (s *policyFiles) capture(ctx context.Context, domain string) error {
@@ -165,6 +186,9 @@ func (s *policyFiles) entry(ctx context.Context, name string, info fs.FileInfo) 
 		s.special++
 		return nil
 	}
+	if s.ahead {
+		return s.fileOnce(ctx, name)
+	}
 	return s.file(ctx, name)
 }
 
@@ -176,10 +200,10 @@ func folderDocument(name string) []byte {
 	return append(appendString([]byte(`{"path":`), name), '}')
 }
 
-func (s *policyFiles) noteVersion(id string, gpt []byte) {
-	if p, ok := s.policies[id]; ok {
-		p.found, p.file = true, gptVersion(gpt)
-		s.policies[id] = p
+// note remembers a GPT.INI, for the comparison with the directory in the end.
+func (s *policyFiles) note(id string, g gpt) {
+	if len(s.policies) < maxPolicies {
+		s.policies[strings.ToUpper(id)] = g
 	}
 }
 
@@ -217,24 +241,20 @@ func (s *policyFiles) report() {
 			Code: SYSVOLNotAFile, Object: "links in SYSVOL", Count: s.special, Reason: "Links are not followed.",
 		})
 	}
-	ids := make([]string, 0, len(s.policies))
-	for id := range s.policies {
-		ids = append(ids, id)
-	}
-	sort.Strings(ids)
-	for _, id := range ids {
-		p := s.policies[id]
+	for _, id := range slices.Sorted(maps.Keys(s.of.policies)) {
+		version := s.of.policies[id]
+		g, found := s.policies[id]
 		switch {
-		case p.unread: // said already
-		case !p.found:
+		case g.unread: // said already
+		case !found:
 			s.sink.Gap(backup.Gap{
 				Code: GPOFilesMissing, Object: "policy " + id,
 				Reason: "The directory has this policy, SYSVOL has no GPT.INI for it.",
 			})
-		case !sameVersion(p.version, p.file):
+		case !sameVersion(version, g.version):
 			s.sink.Gap(backup.Gap{
 				Code: GPOVersionMismatch, Object: "policy " + id,
-				Reason: fmt.Sprintf("The directory has version %.20q, GPT.INI has %.20q: one half is newer.", p.version, p.file),
+				Reason: fmt.Sprintf("The directory has version %.20q, GPT.INI has %.20q: one half is newer.", version, g.version),
 			})
 		}
 	}

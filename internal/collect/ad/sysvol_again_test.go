@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -94,8 +94,8 @@ var (
 const largeFile = "corp.test/scripts/setup.msi"
 
 // capture runs a whole capture of AD with failures in SYSVOL and tells what came of it,
-// how often the directory was asked for a connection, and how often SYSVOL was.
-func captureWithHiccups(t *testing.T, patience time.Duration, fails func(kind, name string, n int) error) (content map[string]string, gaps []backup.Gap, dials, opens int, err error) {
+// how often the domain was read, and how often SYSVOL was.
+func captureWithHiccups(t *testing.T, patience time.Duration, fails func(kind, name string, n int) error) (content map[string]string, gaps []backup.Gap, reads, opens int, err error) {
 	d := newFakeDC(t)
 	d.add("CN="+policyID+",CN=Policies,CN=System,"+fakeDomain, map[string][]string{
 		"objectClass": {"top", "container", "groupPolicyContainer"}, "cn": {policyID}, "versionNumber": {"65537"},
@@ -109,9 +109,12 @@ func captureWithHiccups(t *testing.T, patience time.Duration, fails func(kind, n
 	source := &hiccups{fakeSYSVOL: fakeSYSVOL{files: files}, calls: map[string]int{}, fails: fails}
 	config := d.config()
 	config.SYSVOLPatience = patience
-	config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		dials++
-		return new(net.Dialer).DialContext(ctx, network, address)
+	var readings atomic.Int32
+	d.onSearch = func(q *fakeQuery) (bool, error) {
+		if q.base == fakeDomain && q.page == 0 {
+			readings.Add(1)
+		}
+		return false, nil
 	}
 	config.OpenSYSVOL = func(context.Context) (FileSource, error) {
 		opens++
@@ -128,6 +131,7 @@ func captureWithHiccups(t *testing.T, patience time.Duration, fails func(kind, n
 		content[info.Path] = string(b)
 	}}
 	_, err = c.Collect(t.Context(), sink)
+	reads = int(readings.Load())
 	if err == nil && content["sysvol/"+largeFile] != "" {
 		require.True(t, content["sysvol/"+largeFile] == string(large))
 	}
@@ -136,7 +140,7 @@ func captureWithHiccups(t *testing.T, patience time.Duration, fails func(kind, n
 			gaps = append(gaps, gap)
 		}
 	}
-	return content, gaps, dials, opens, err
+	return content, gaps, reads, opens, err
 }
 
 // Whatever call on SYSVOL fails for a while, and whatever the reason: it is tried again
@@ -151,7 +155,7 @@ func TestSYSVOLIsTriedAgain(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s %d %v", kind, from, fault.CodeOf(reason)), func(t *testing.T) {
 					t.Parallel()
-					content, gaps, dials, _, err := captureWithHiccups(t, 20*time.Second, func(k, name string, n int) error {
+					content, gaps, reads, _, err := captureWithHiccups(t, 20*time.Second, func(k, name string, n int) error {
 						if k == kind && n >= from && n < from+2 && (name == "" || slices.Contains(files, name)) {
 							return reason
 						}
@@ -160,7 +164,7 @@ func TestSYSVOLIsTriedAgain(t *testing.T) {
 					require.NoError(t, err)
 					require.Len(t, content, 4)
 					require.Empty(t, gaps)
-					require.Equal(t, 1, dials)
+					require.Equal(t, 1, reads)
 				})
 			}
 		}
@@ -181,7 +185,7 @@ func TestSYSVOLUnreadableFile(t *testing.T) {
 		for _, file := range []string{"corp.test/scripts/login.cmd", "corp.test/Policies/" + policyID + "/GPT.INI"} {
 			t.Run(name+" "+file, func(t *testing.T) {
 				t.Parallel()
-				content, gaps, dials, _, err := captureWithHiccups(t, 3*time.Second, func(k, name string, _ int) error {
+				content, gaps, reads, _, err := captureWithHiccups(t, 3*time.Second, func(k, name string, _ int) error {
 					if k == "open" && name == file {
 						return c.reason
 					}
@@ -189,7 +193,7 @@ func TestSYSVOLUnreadableFile(t *testing.T) {
 				})
 				require.NoError(t, err)
 				require.Len(t, content, 3)
-				require.Equal(t, 1, dials)
+				require.Equal(t, 1, reads)
 				require.Len(t, gaps, 1, "%v", gaps)
 				require.Equal(t, SYSVOLUnreadable, gaps[0].Code)
 				require.Equal(t, windowsPath(file), gaps[0].Object)
@@ -202,14 +206,14 @@ func TestSYSVOLUnreadableFile(t *testing.T) {
 // The waiting is bounded, and a failure of all of SYSVOL is one.
 func TestSYSVOLFailsInTheEnd(t *testing.T) {
 	for _, kind := range []string{"connect", "walk"} {
-		_, _, dials, _, err := captureWithHiccups(t, 300*time.Millisecond, func(k, _ string, _ int) error {
+		_, _, reads, _, err := captureWithHiccups(t, 300*time.Millisecond, func(k, _ string, _ int) error {
 			if k == kind {
 				return errLost
 			}
 			return nil
 		})
 		require.ErrorIs(t, err, fault.SourceUnreachable)
-		require.Equal(t, 1, dials)
+		require.Equal(t, 1, reads)
 	}
 	_, _, _, opens, err := captureWithHiccups(t, time.Hour, func(k, _ string, _ int) error {
 		if k == "connect" {

@@ -8,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"strings"
 	"time"
 
 	"infrabackup/internal/backup"
@@ -73,10 +72,7 @@ func (s *policyFiles) file(ctx context.Context, name string) error {
 		return err
 	}
 	if m := gptPath.FindStringSubmatch(name); m != nil {
-		if p, ok := s.policies[strings.ToUpper(m[1])]; ok {
-			p.unread = true
-			s.policies[strings.ToUpper(m[1])] = p
-		}
+		s.note(m[1], gpt{unread: true})
 	}
 	if s.unreadable++; s.unreadable <= maxUnreadable {
 		s.sink.Gap(backup.Gap{Code: SYSVOLUnreadable, Object: windowsPath(name), Count: 1, Reason: reason})
@@ -95,6 +91,9 @@ func (s *policyFiles) fileOnce(ctx context.Context, name string) (err error) {
 	defer func() { _ = r.f.Close() }() // only read, and all of it is here by then
 	if r.before, err = f.Stat(); err != nil {
 		return explainSYSVOL(ctx, what, err)
+	}
+	if s.ahead && !s.early.hasRoom(r.before.Size()) {
+		return errFull
 	}
 	var content io.Reader = r
 	var head bytes.Buffer
@@ -124,7 +123,7 @@ func (s *policyFiles) fileOnce(ctx context.Context, name string) (err error) {
 	}
 	s.count++
 	if m := gptPath.FindStringSubmatch(name); m != nil {
-		s.noteVersion(strings.ToUpper(m[1]), head.Bytes())
+		s.note(m[1], gpt{version: gptVersion(head.Bytes())})
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ const (
 	// maxCookie bounds the cookie of a page, which is sent back. RFC 2696 has no limit;
 	// controllers send some hundred bytes.
 	maxCookie = 64 << 10
+	// maxSmall is the size of a message, or of a record, up to which it may be in memory
+	// together with those of other connections. Larger ones are there one at a time.
+	maxSmall = 512 << 10
 	// firstPiece is how much of a message is made room for before it came.
 	firstPiece = 1 << 20
 )
@@ -67,8 +70,9 @@ type ldapMessage struct {
 }
 
 // readMessage reads one message of at most limit bytes. Memory is taken as bytes
-// come, not as a length promises.
-func readMessage(r *bufio.Reader, limit int) (m ldapMessage, err error) {
+// come, not as a length promises. Large, when not nil, is called before a message of
+// more than maxSmall bytes is read.
+func readMessage(r *bufio.Reader, limit int, large func() error) (m ldapMessage, err error) {
 	first, err := r.ReadByte()
 	if err != nil {
 		return m, err
@@ -82,6 +86,11 @@ func readMessage(r *bufio.Reader, limit int) (m ldapMessage, err error) {
 	}
 	if size > uint64(limit) {
 		return m, malformed("a message has %d bytes, at most %d are possible here", size, limit)
+	}
+	if size > maxSmall && large != nil {
+		if err := large(); err != nil {
+			return m, err
+		}
 	}
 	data := make([]byte, min(int(size), firstPiece))
 	if _, err := io.ReadFull(r, data); err != nil {
