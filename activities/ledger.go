@@ -33,6 +33,9 @@ type book struct {
 	last    backup.LedgerHead // as far as this book knows, zero to ask
 	batch   bool              // tell the entity of many entries at once, with [book.tell]
 	told    backup.LedgerHead // the head that the entity knows, within a batch
+
+	looked backup.LedgerHead  // the entry up to which it is known who is gone: see [book.covers]
+	ledger *repository.Ledger // that says so, nil when nobody can be gone there
 }
 
 // book opens the ledger of the share that s names. Trusted are the signing keys of s
@@ -150,9 +153,15 @@ func (b *book) append(ctx context.Context, e backup.LedgerEntry) (own bool, err 
 		}
 		b.told = head
 	}
+	if err := b.covers(ctx, head, e); err != nil {
+		return false, err
+	}
 	next, own, err := b.repo.AppendLedger(ctx, head, e, b.key, b.current)
 	if err != nil {
 		return false, err
+	}
+	if own && head == b.looked {
+		b.looked = next
 	}
 	if next != head && !b.batch {
 		err = b.advance(ctx, head, next)

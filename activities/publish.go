@@ -42,6 +42,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 		if _, known := ledger.State(in.BackupID); known {
 			return flow.PublishBackupOutput{Path: final, Foreign: others}, a.Spool.Release(in.BackupID, "")
 		}
+		b.ledger, b.looked = ledger, ledger.Head()
 	}
 	err = b.enter(ctx, backup.LedgerEntry{
 		Action: backup.LedgerCreated, BackupID: in.BackupID, Folder: path.Base(final), SumsSHA256: sumsOf(in.Sealed),
@@ -62,6 +63,9 @@ func (a *Activities) publish(ctx context.Context, b *book, in flow.PublishBackup
 		return final, others, before, err
 	}
 	if err := b.claim(ctx); err != nil {
+		return "", others, false, err
+	}
+	if b.looked, err = b.head(ctx); err != nil { // nobody deletes what has no name yet
 		return "", others, false, err
 	}
 	if others, err = b.repo.Check(ctx, in.BackupID, in.Sealed); err != nil {

@@ -52,7 +52,10 @@ func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (fl
 		return flow.ReplacedBackup{}, err
 	}
 	beat := startHeart(ctx, "", flow.PhaseReadBack, 0)
-	known, _ := r.ledger.State(in.BackupID)
+	known, err := notGone(ctx, r.book.repo, r.ledger, in.BackupID)
+	if err != nil {
+		return flow.ReplacedBackup{}, err
+	}
 	swapped, err := r.book.repo.Swap(ctx, in.BackupID, repository.SwapOptions{
 		Key: r.book.key, AllowedSigners: r.book.signers, Staged: in.Staged, Sums: known.SumsSHA256,
 		CheckKey: func(keyAge []byte) error { return seal.CheckKeyFile(keyAge, r.to) },
@@ -112,6 +115,7 @@ func (a *Activities) replacing(ctx context.Context, revision int64, by string) (
 	if err := ledger.CheckIntact(head); err != nil {
 		return nil, err
 	}
+	b.ledger, b.looked = ledger, ledger.Head()
 	r := &replacing{book: b, revision: s.Revision, ledger: ledger, entered: map[backup.ID]string{}, recipients: s.PublicRecipients(), by: by}
 	for _, one := range s.Recipients {
 		to, err := seal.ParseRecipient(one.Text)
@@ -129,7 +133,10 @@ func (r *replacing) key(ctx context.Context, key flow.WrappedKey) (flow.Replaced
 	if err := seal.CheckKeyFile(key.KeyAge, r.to); err != nil {
 		return flow.ReplacedBackup{}, err
 	}
-	known, _ := r.ledger.State(key.BackupID)
+	known, err := notGone(ctx, r.book.repo, r.ledger, key.BackupID)
+	if err != nil {
+		return flow.ReplacedBackup{}, err
+	}
 	folder, err := r.book.repo.Folder(ctx, key.BackupID)
 	if err != nil {
 		return flow.ReplacedBackup{}, err

@@ -26,6 +26,9 @@ func (a *Activities) MakeChallenges(ctx context.Context, in flow.ChallengeInput)
 	beat := startHeart(ctx, "", flow.PhaseReadBack, int64(len(in.Backups)))
 	out := flow.ChallengeOutput{Challenges: []flow.KeyFileChallenge{}}
 	for _, id := range in.Backups {
+		if _, err := notGone(ctx, r.book.repo, r.ledger, id); err != nil {
+			return flow.ChallengeOutput{}, err
+		}
 		m, err := r.book.repo.SignedManifest(ctx, id, r.book.signers)
 		if err != nil {
 			return flow.ChallengeOutput{}, err
