@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"strconv"
 
-	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
@@ -178,70 +177,4 @@ func (a *Activities) held(ctx context.Context, proposed share.Store, now setting
 	}
 	backups, err = repo.Count(ctx)
 	return false, backups, err
-}
-
-// CopyBackups copies all finished backups from the share in force to that of a
-// proposed revision, compares every byte there, and lets the ledger go on. It may be
-// repeated: what is there already is compared and kept.
-func (a *Activities) CopyBackups(ctx context.Context, in flow.CopyBackupsInput) (flow.CopyBackupsOutput, error) {
-	if err := a.probed(ctx, in.Revision, in.Probe, in.Probe != nil && in.Probe.Adopt, in.Probe != nil && in.Probe.NewLedger); err != nil {
-		return flow.CopyBackupsOutput{}, err
-	}
-	from, now, err := a.repository(ctx, 0)
-	if err != nil {
-		return flow.CopyBackupsOutput{}, err
-	}
-	if err := a.forward(ctx, from, now); err != nil {
-		return flow.CopyBackupsOutput{}, err
-	}
-	to, next, err := a.repository(ctx, in.Revision)
-	if err != nil {
-		return flow.CopyBackupsOutput{}, err
-	}
-	source, err := a.book(ctx, from, now)
-	if err != nil {
-		return flow.CopyBackupsOutput{}, err
-	}
-	target, err := a.book(ctx, to, next)
-	if err != nil {
-		return flow.CopyBackupsOutput{}, err
-	}
-	return a.copyBackups(ctx, source, target)
-}
-
-func (a *Activities) copyBackups(ctx context.Context, source, target *book) (flow.CopyBackupsOutput, error) {
-	var out flow.CopyBackupsOutput
-	if err := target.claim(ctx); err != nil {
-		return out, err
-	}
-	head, err := source.head(ctx)
-	if err != nil {
-		return out, err
-	}
-	there, err := target.head(ctx)
-	if err != nil {
-		return out, err
-	}
-	beat := startHeart(ctx, "", flow.PhaseUpload, 0)
-	continued := there == (backup.LedgerHead{}) || there == head // else the new share has a ledger of its own
-	copied, err := source.repo.CopyTo(ctx, target.repo, repository.CopyOptions{
-		WithoutLedger: !continued, Until: head.Sequence,
-		Progress: func(p repository.CopyProgress) {
-			beat.items.Store(int64(p.Number))
-			beat.bytes.Store(p.Bytes)
-		},
-	})
-	if err != nil {
-		return out, err
-	}
-	out.Backups, out.Bytes = copied.Backups+copied.Skipped, copied.Bytes
-	if continued {
-		if there != head {
-			err = target.advance(ctx, there, head)
-		}
-		if err != nil {
-			return out, err
-		}
-	}
-	return out, target.adoptRest(ctx, target.settings.ChangedBy)
 }

@@ -87,6 +87,9 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	if err := a.followable(ctx, repo, before, s); err != nil {
 		return settings.Summary{}, err
 	}
+	if err := a.asCopied(ctx, in); err != nil {
+		return settings.Summary{}, err
+	}
 	application := flow.SettingsApplication{Revision: in.Revision, Probe: in.Probe}
 	if application.Signers, err = seal.ParseAllowedSigners(b.signers); err != nil {
 		return settings.Summary{}, fault.New(fault.Internal, "the list of signing keys cannot be read", err)

@@ -80,7 +80,8 @@ func (k *keeping) UpdateWorkflow(_ context.Context, in client.UpdateWorkflowOpti
 		answer = move.To
 	case flow.ApplySettings.Name:
 		k.active = asked[flow.SettingsApplication](in.Args).Revision
-		answer = settings.Summary{Revision: k.active}
+		signing := k.revisions[k.active].Signing
+		answer = settings.Summary{Revision: k.active, SigningKey: signing.Public, FormerSigners: signing.Former}
 	}
 	payloads, err := converter.GetDefaultDataConverter().ToPayloads(answer)
 	return done{nil, payloads}, err
@@ -118,6 +119,7 @@ type shelf struct {
 	key     *seal.SigningKey
 	signers []byte
 	folder  string                        // of the share
+	next    string                        // of any other share
 	wrap    func(share.Store) share.Store // of the share that the activities see
 	repo    *repository.Repository
 	held    []seal.Identity // that open the backup
@@ -133,7 +135,7 @@ func newShelf(t *testing.T) *shelf {
 	held, err := os.ReadFile(filepath.Join(frozen, "operator.key"))
 	require.NoError(t, err)
 	x := &shelf{
-		t: t, s: trusting(t, shelfInstance, keys[0]), folder: filepath.Join(t.TempDir(), "share"),
+		t: t, s: trusting(t, shelfInstance, keys[0]), folder: filepath.Join(t.TempDir(), "share"), next: t.TempDir(),
 		wrap: func(s share.Store) share.Store { return s },
 	}
 	x.held, err = seal.ParseIdentities(held)
@@ -151,8 +153,12 @@ func newShelf(t *testing.T) *shelf {
 	require.NoError(t, err)
 	x.a = New(Dependencies{
 		Instance: backup.Instance{Name: shelfInstance}, Spool: spooled, Now: time.Now, Client: x.entity,
-		OpenStore: func(context.Context, settings.Settings) (share.Store, error) {
-			s, err := dir.Open(x.folder)
+		OpenStore: func(_ context.Context, set settings.Settings) (share.Store, error) {
+			folder := x.folder
+			if set.Share != x.s.Share {
+				folder = x.next
+			}
+			s, err := dir.Open(folder)
 			return x.wrap(s), err
 		},
 	})

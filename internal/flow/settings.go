@@ -253,6 +253,9 @@ type CopyBackupsInput struct {
 type CopyBackupsOutput struct {
 	Backups int   `json:"backups"`
 	Bytes   int64 `json:"bytes"`
+	// Head is where the ledger of the share in force ended when the copy began; absent in
+	// runs of earlier versions.
+	Head *backup.LedgerHead `json:"head,omitempty"`
 }
 
 // SettleChangeInput puts a proposal in force, or drops it with the reason.
@@ -268,4 +271,7 @@ type SettleChangeInput struct {
 	NewLedger bool `json:"newLedger,omitempty"`
 	// Probe states that the proposal was tried; a drop needs none.
 	Probe *settings.Probe `json:"probe,omitempty"`
+	// Copied is where the ledger of the share in force has to end still, because its backups
+	// were copied at that entry.
+	Copied *backup.LedgerHead `json:"copied,omitempty"`
 }

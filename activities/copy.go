@@ -1,0 +1,143 @@
+package activities
+
+import (
+	"context"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
+)
+
+// CopyBackups copies all finished backups from the share in force to that of a
+// proposed revision, compares every byte there, and lets the ledger go on. It may be
+// repeated: what is there already is compared and kept.
+func (a *Activities) CopyBackups(ctx context.Context, in flow.CopyBackupsInput) (flow.CopyBackupsOutput, error) {
+	if err := a.probed(ctx, in.Revision, in.Probe, in.Probe != nil && in.Probe.Adopt, in.Probe != nil && in.Probe.NewLedger); err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	from, now, err := a.repository(ctx, 0)
+	if err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	if err := a.forward(ctx, from, now); err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	to, next, err := a.repository(ctx, in.Revision)
+	if err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	source, err := a.book(ctx, from, now)
+	if err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	target, err := a.book(ctx, to, next)
+	if err != nil {
+		return flow.CopyBackupsOutput{}, err
+	}
+	return a.copyBackups(ctx, source, target)
+}
+
+func (a *Activities) copyBackups(ctx context.Context, source, target *book) (flow.CopyBackupsOutput, error) {
+	var out flow.CopyBackupsOutput
+	if err := target.claim(ctx); err != nil {
+		return out, err
+	}
+	head, err := source.head(ctx)
+	if err != nil {
+		return out, err
+	}
+	there, err := target.head(ctx)
+	if err != nil {
+		return out, err
+	}
+	beat := startHeart(ctx, "", flow.PhaseUpload, 0)
+	continued, err := continues(ctx, source, target, head, there) // else the new share has a ledger of its own
+	if err != nil {
+		return out, err
+	}
+	copied, err := source.repo.CopyTo(ctx, target.repo, repository.CopyOptions{
+		WithoutLedger: !continued, Until: head.Sequence,
+		Progress: func(p repository.CopyProgress) {
+			beat.items.Store(int64(p.Number))
+			beat.bytes.Store(p.Bytes)
+		},
+	})
+	if err != nil {
+		return out, err
+	}
+	out.Head = &head
+	out.Backups, out.Bytes = copied.Backups+copied.Skipped, copied.Bytes
+	if continued {
+		if there != head {
+			err = target.advance(ctx, there, head)
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, target.adoptRest(ctx, target.settings.ChangedBy)
+}
+
+// continues reports whether the ledger that is to be copied up to head goes on where that
+// of the new share ends, with there. An earlier copy has brought backups then that are in
+// a newer state by now, or were deleted: they make room.
+func continues(ctx context.Context, source, target *book, head, there backup.LedgerHead) (bool, error) {
+	if there == (backup.LedgerHead{}) || there == head {
+		return true, nil
+	}
+	err := source.repo.HoldsHead(ctx, there)
+	switch code := fault.CodeOf(err); {
+	case code == fault.LedgerRolledBack || code == fault.LedgerDamaged || there.Sequence > head.Sequence:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	now, err := source.repo.ReadLedger(ctx, source.signers)
+	if err == nil {
+		err = source.whole(ctx, now)
+	}
+	if err != nil {
+		return false, err
+	}
+	then, err := target.repo.ReadLedger(ctx, source.signers)
+	if err == nil {
+		err = target.whole(ctx, then)
+	}
+	if err != nil {
+		return false, err
+	}
+	listing, err := target.repo.List(ctx, 0)
+	if err != nil {
+		return false, err
+	}
+	for _, b := range listing.Backups {
+		older, known := then.State(b.BackupID)
+		if newer, _ := now.State(b.BackupID); !known || newer.SumsSHA256 == older.SumsSHA256 {
+			continue
+		}
+		if _, err := target.repo.Delete(ctx, b.BackupID, true); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// asCopied refuses to leave a share whose ledger went on since its backups were copied:
+// what was deleted there would be back, a key that was replaced would open its backups
+// again, and a new backup would be missing.
+func (a *Activities) asCopied(ctx context.Context, in flow.SettleChangeInput) error {
+	if in.Copied == nil {
+		return nil
+	}
+	now, err := a.settings(ctx, 0)
+	if err != nil || now.Revision == in.Revision { // an attempt before has put it in force
+		return err
+	}
+	head, err := a.ledgerHead(ctx, now)
+	if err == nil && head != *in.Copied {
+		err = fault.Newf(fault.SettingsChanged, "%s was changed while it was copied: its ledger ended with entry %d, and has %d by now; start again",
+			now.Share.Path, in.Copied.Sequence, head.Sequence)
+	}
+	return err
+}
