@@ -40,7 +40,7 @@ func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.Co
 	rec := &recording{spool: a.Spool, beat: beat, encrypt: a.Encrypt}
 	captured, err := rec.capture(ctx, collector, in, workRecipient)
 	if err != nil {
-		return flow.CollectOutput{}, errors.Join(err, a.Spool.Release(in.BackupID, in.Service))
+		return flow.CollectOutput{}, err
 	}
 	captured.Host = a.Host
 	return captured, nil
@@ -89,10 +89,13 @@ func (r *recording) capture(ctx context.Context, collector collect.Collector, in
 	if err := catalog.Close(); err != nil {
 		return out, err
 	}
-	if out.Part, err = part.finish(); err != nil {
+	if out.Part, err = part.flush(); err != nil {
 		return out, err
 	}
-	if out.Index, err = index.finish(); err != nil {
+	if out.Index, err = index.flush(); err != nil {
+		return out, err
+	}
+	if err := errors.Join(part.close(), index.close()); err != nil {
 		return out, err
 	}
 	out.Result = backup.ServiceResult{
@@ -158,6 +161,7 @@ func (e *ended) Read(p []byte) (int, error) {
 
 // sealedFile is a spool file that is encrypted and hashed as it is written.
 type sealedFile struct {
+	id    backup.ID
 	name  string
 	spool *spool.Spool
 	file  *os.File
@@ -172,7 +176,7 @@ func (r *recording) create(ctx context.Context, id backup.ID, name string, encry
 	if err != nil {
 		return nil, err
 	}
-	s := &sealedFile{name: name, spool: r.spool, file: file, sum: sha256.New()}
+	s := &sealedFile{id: id, name: name, spool: r.spool, file: file, sum: sha256.New()}
 	ctx, s.end = context.WithCancel(ctx)
 	s.enc, err = encrypt(ctx, cipherText{s}, recipient)
 	if err != nil {
@@ -200,23 +204,34 @@ func (s *sealedFile) written() int64 { return s.size.Load() }
 
 // finish completes the encryption, makes the file durable and closes it.
 func (s *sealedFile) finish() (backup.File, error) {
+	file, err := s.flush()
+	if err != nil {
+		return backup.File{}, err
+	}
+	return file, s.close()
+}
+
+// flush completes the encryption and makes the file durable.
+func (s *sealedFile) flush() (backup.File, error) {
 	if err := s.enc.Close(); err != nil {
 		return backup.File{}, err
 	}
 	if err := s.file.Sync(); err != nil {
 		return backup.File{}, s.spool.Classify("flush "+s.name, err)
 	}
-	s.end()
-	file := s.file
-	s.file = nil
-	if err := file.Close(); err != nil {
-		return backup.File{}, s.spool.Classify("close "+s.name, err)
-	}
 	return backup.File{Name: s.name, Size: s.written(), SHA256: hex.EncodeToString(s.sum.Sum(nil))}, nil
 }
 
-// abandon gives the encryption up and closes the file of a capture that failed. After
-// finish it does nothing.
+// close keeps the file.
+func (s *sealedFile) close() error {
+	s.end()
+	file := s.file
+	s.file = nil
+	return s.spool.Classify("close "+s.name, file.Close())
+}
+
+// abandon gives the encryption up and removes the file of a capture that failed, unless
+// an attempt that came later has put another in its place. After close it does nothing.
 func (s *sealedFile) abandon() error {
 	if s.file == nil {
 		return nil
@@ -225,7 +240,5 @@ func (s *sealedFile) abandon() error {
 	if s.enc != nil {
 		_ = s.enc.Close() // says that it was given up; afterwards nothing writes any more
 	}
-	file := s.file
-	s.file = nil
-	return s.spool.Classify("close "+s.name, file.Close())
+	return errors.Join(s.spool.Discard(s.id, s.name, s.file), s.close())
 }

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +22,9 @@ import (
 // Spool is an open spool folder. Its methods may be called concurrently for
 // different files.
 type Spool struct {
-	root *os.Root
-	dir  string
+	root  *os.Root
+	dir   string
+	names sync.Mutex // held while a name is given to a file, or taken from it
 }
 
 // Open opens the folder and makes it, for its owner alone, when it is missing.
@@ -133,21 +135,50 @@ func (s *Spool) leftovers() ([]backup.ID, error) {
 	return ids, nil
 }
 
-// Create makes a file of a backup, emptying an earlier one of the same name
-// together with its upload journal.
+// Create makes a file of a backup. An earlier one of the same name loses it, together
+// with its upload journal, and stays as it is for whoever has it open still: an attempt
+// that nobody waits for any more goes on writing to a file of its own.
 func (s *Spool) Create(id backup.ID, name string) (*os.File, error) {
 	where, err := place(id, name)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.remove(where + journalSuffix); err != nil {
+	s.names.Lock()
+	defer s.names.Unlock()
+	if err := errors.Join(s.remove(where+journalSuffix), s.remove(where)); err != nil {
 		return nil, err
 	}
-	file, err := s.root.OpenFile(where, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	file, err := s.root.OpenFile(where, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, s.fail("create "+where, err)
 	}
 	return file, nil
+}
+
+// Discard removes a file that [Spool.Create] made and that is open still, unless another
+// one has its name by now.
+func (s *Spool) Discard(id backup.ID, name string, file *os.File) error {
+	where, err := place(id, name)
+	if err != nil {
+		return err
+	}
+	s.names.Lock()
+	defer s.names.Unlock()
+	there, err := s.root.Lstat(where)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return s.fail("examine "+where, err)
+	}
+	own, err := file.Stat()
+	if err != nil {
+		return s.fail("examine "+where, err)
+	}
+	if !os.SameFile(there, own) {
+		return nil
+	}
+	return s.remove(where)
 }
 
 // Open opens a file of a backup for reading. It must have the size that was

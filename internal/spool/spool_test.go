@@ -82,6 +82,31 @@ func TestJournal(t *testing.T) {
 	require.Zero(t, j, "a new capture has no journal")
 }
 
+// TestALateAttemptHasAFileOfItsOwn: it neither changes nor removes what has the name now.
+func TestALateAttemptHasAFileOfItsOwn(t *testing.T) {
+	s := open(t)
+	require.NoError(t, s.Begin(first))
+	const name = "ad.tar.zst.age"
+	late, err := s.Create(first, name)
+	require.NoError(t, err)
+	put(t, s, first, name, "newer")
+	_, err = late.WriteString("late, and longer")
+	require.NoError(t, err)
+	require.NoError(t, s.Discard(first, name, late))
+	require.NoError(t, late.Close())
+	data, err := os.ReadFile(filepath.Join(s.String(), string(first), name))
+	require.NoError(t, err)
+	require.Equal(t, "newer", string(data))
+
+	own, err := s.Create(first, name)
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, s.Discard(first, name, own))
+	}
+	require.NoError(t, own.Close())
+	require.NoFileExists(t, filepath.Join(s.String(), string(first), name))
+}
+
 func TestReleaseIsIdempotent(t *testing.T) {
 	s := open(t)
 	require.NoError(t, s.Begin(first))
