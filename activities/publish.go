@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -28,55 +29,83 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
-	final, others, before, err := a.publish(ctx, b, in)
+	_, before, err := repo.Published(ctx, in.BackupID, in.StartedAt)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
+	}
+	var others backup.Foreign
+	if !before {
+		if others, err = a.prepare(ctx, b, in); err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return flow.PublishBackupOutput{}, err
+		}
+	}
+	// From here on it is a backup, and is entered, also when nobody waits for it any more.
+	longer, end := outlasting(ctx, enterTime)
+	defer end()
+	out, err := a.enterPublished(longer, b, in, before)
+	if err != nil {
+		return flow.PublishBackupOutput{}, errors.Join(err, ctx.Err())
+	}
+	if !before {
+		others.Moved(path.Join(a.Instance.Name, backup.IncomingPath(in.BackupID)), out.Path)
+		out.Foreign = others
+	}
+	// What SealBackup kept here; other hosts are released by the workflow.
+	return out, a.Spool.Release(in.BackupID, "")
+}
+
+// enterPublished gives the backup its name, unless an attempt before has, and enters it.
+func (a *Activities) enterPublished(ctx context.Context, b *book, in flow.PublishBackupInput, before bool) (out flow.PublishBackupOutput, err error) {
+	if out.Path, err = b.repo.Publish(ctx, in.BackupID, in.StartedAt); err != nil {
+		return out, err
 	}
 	if before {
 		// An attempt may come weeks after the one that published, and the backup have another
 		// key by then: what the ledger knows of it stays the newest that it says.
-		ledger, err := repo.ReadLedger(ctx, b.signers)
+		ledger, err := b.repo.ReadLedger(ctx, b.signers)
 		if err != nil {
-			return flow.PublishBackupOutput{}, err
+			return out, err
 		}
 		if _, known := ledger.State(in.BackupID); known {
-			return flow.PublishBackupOutput{Path: final, Foreign: others}, a.Spool.Release(in.BackupID, "")
+			return out, nil
 		}
 		b.ledger, b.looked = ledger, ledger.Head()
 	}
-	err = b.enter(ctx, backup.LedgerEntry{
-		Action: backup.LedgerCreated, BackupID: in.BackupID, Folder: path.Base(final), SumsSHA256: sumsOf(in.Sealed),
-		Recipients: s.PublicRecipients(), By: in.RequestedBy,
+	return out, b.enter(ctx, backup.LedgerEntry{
+		Action: backup.LedgerCreated, BackupID: in.BackupID, Folder: path.Base(out.Path), SumsSHA256: sumsOf(in.Sealed),
+		Recipients: b.settings.PublicRecipients(), By: in.RequestedBy,
 	})
-	if err != nil {
-		return flow.PublishBackupOutput{}, err
-	}
-	// What SealBackup kept here; other hosts are released by the workflow.
-	return flow.PublishBackupOutput{Path: final, Foreign: others}, a.Spool.Release(in.BackupID, "")
 }
 
-// publish returns where the backup is, what others put into its folder, and whether an
-// attempt before has published it.
-func (a *Activities) publish(ctx context.Context, b *book, in flow.PublishBackupInput) (final string, others backup.Foreign, before bool, err error) {
-	final, before, err = b.repo.Published(ctx, in.BackupID, in.StartedAt)
-	if err != nil || before {
-		return final, others, before, err
+// outlasting returns a context that ends so long after ctx, and not with it.
+func outlasting(ctx context.Context, by time.Duration) (longer context.Context, end func()) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
 	}
+}
+
+// enterTime bounds how long a backup is published and entered after a cancellation.
+const enterTime = time.Minute
+
+// prepare makes sure that the backup can be published, and returns what others put into
+// its folder.
+func (a *Activities) prepare(ctx context.Context, b *book, in flow.PublishBackupInput) (others backup.Foreign, err error) {
 	if err := b.claim(ctx); err != nil {
-		return "", others, false, err
+		return others, err
 	}
 	if b.looked, err = b.head(ctx); err != nil { // nobody deletes what has no name yet
-		return "", others, false, err
+		return others, err
 	}
 	if others, err = b.repo.Check(ctx, in.BackupID, in.Sealed); err != nil {
-		return "", others, false, err
+		return others, err
 	}
-	if err := b.repo.WriteInstanceFiles(ctx, b.signers); err != nil {
-		return "", others, false, err
-	}
-	final, err = b.repo.Publish(ctx, in.BackupID, in.StartedAt)
-	others.Moved(path.Join(a.Instance.Name, backup.IncomingPath(in.BackupID)), final)
-	return final, others, false, err
+	return others, b.repo.WriteInstanceFiles(ctx, b.signers)
 }
 
 // sumsOf is the digest of SHA256SUMS among what was sealed.
@@ -89,13 +118,55 @@ func sumsOf(sealed []backup.File) string {
 	return ""
 }
 
-// DiscardBackup removes a backup's work in progress from the share.
-func (a *Activities) DiscardBackup(ctx context.Context, in flow.DiscardBackupInput) (struct{}, error) {
-	repo, _, err := a.repository(ctx, in.Revision)
+// DiscardBackup removes what a run left on the share that has ended without a backup. A
+// backup that was published, and that the ledger knows, stays, and the caller is told.
+func (a *Activities) DiscardBackup(ctx context.Context, in flow.DiscardBackupInput) (flow.DiscardBackupOutput, error) {
+	var out flow.DiscardBackupOutput
+	repo, s, err := a.repository(ctx, in.Revision)
 	if err != nil {
-		return struct{}{}, err
+		return out, err
 	}
-	return struct{}{}, errors.Join(repo.Discard(ctx, in.BackupID), a.Spool.Release(in.BackupID, ""))
+	if err := errors.Join(repo.Discard(ctx, in.BackupID), a.Spool.Release(in.BackupID, "")); err != nil {
+		return out, err
+	}
+	b, err := a.book(ctx, repo, s)
+	if err != nil {
+		return out, err
+	}
+	out.Published, err = b.unpublish(ctx, in.BackupID)
+	return out, err
+}
+
+// unpublish removes a backup that has its name and that nobody has entered, and returns
+// the path of one that was. Its deletion is entered first, like any other: an attempt to
+// publish that goes on still must not enter it behind that.
+func (b *book) unpublish(ctx context.Context, id backup.ID) (listed string, err error) {
+	folder, err := b.repo.Removable(ctx, id, b.signers)
+	if fault.CodeOf(err) == fault.BackupNotFound {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	ledger, err := b.repo.ReadLedger(ctx, b.signers)
+	if err != nil {
+		return "", err
+	}
+	s, known := ledger.State(id)
+	if known && !s.Gone() {
+		return path.Join(b.activities.Instance.Name, backup.BackupsDir, folder), nil
+	}
+	if !known {
+		var by string
+		if made, err := b.repo.Open(ctx, id); err == nil {
+			by = made.Overview().RequestedBy
+		}
+		if err := b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerDeleted, BackupID: id, Folder: folder, By: by}); err != nil {
+			return "", err
+		}
+	}
+	_, err = b.repo.Delete(ctx, id, true)
+	return "", err
 }
 
 // DeleteBackup enters the deletion into the ledger and removes a finished backup, in

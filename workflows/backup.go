@@ -37,7 +37,12 @@ func Backup(ctx workflow.Context, in flow.BackupInput) (backup.Overview, error) 
 		return overview, nil
 	}
 	run.enter(ctx, backup.Failed, "cleaning up")
-	run.discard(ctx)
+	if published := run.discard(ctx); published != "" {
+		// It was finished before it could be stopped, and nobody had heard of that.
+		run.finished.Path = published
+		run.enter(ctx, run.finished.Status, "done: "+published)
+		return run.finished, nil
+	}
 	run.enter(ctx, backup.Failed, "failed: "+flow.DecodeFault(err).Message())
 	return backup.Overview{}, err
 }
@@ -53,6 +58,8 @@ type backupRun struct {
 	key   flow.PrepareKeyOutput
 	lanes []*lane
 	hosts []string // whose spools hold something of this backup
+
+	finished backup.Overview // once it is sealed: what it is when it is published
 }
 
 func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
@@ -131,6 +138,10 @@ func (r *backupRun) finish(ctx workflow.Context, results []backup.ServiceResult)
 	if err != nil {
 		return backup.Overview{}, err
 	}
+	r.finished = backup.Overview{
+		BackupID: r.in.BackupID, Status: sealed.Status, StartedAt: r.startedAt, FinishedAt: sealed.FinishedAt,
+		TotalBytes: sealed.TotalBytes, RequestedBy: r.in.RequestedBy, Services: results,
+	}
 	r.enter(ctx, backup.Running, "publishing")
 	published, err := flow.PublishBackup.Run(streaming(ctx, "read back and rename"), flow.PublishBackupInput{
 		BackupID: r.in.BackupID, Revision: r.share.Revision, StartedAt: r.startedAt, RequestedBy: r.in.RequestedBy, Sealed: sealed.Sealed,
@@ -138,28 +149,28 @@ func (r *backupRun) finish(ctx workflow.Context, results []backup.ServiceResult)
 	if err != nil {
 		return backup.Overview{}, err
 	}
-	return backup.Overview{
-		BackupID: r.in.BackupID, Status: sealed.Status, StartedAt: r.startedAt, FinishedAt: sealed.FinishedAt,
-		Path: published.Path, TotalBytes: sealed.TotalBytes, RequestedBy: r.in.RequestedBy, Services: results,
-		Foreign: published.Foreign,
-	}, nil
+	overview := r.finished
+	overview.Path, overview.Foreign = published.Path, published.Foreign
+	return overview, nil
 }
 
 // discard removes what the run left on the share and in the spools. It works after
-// a cancellation too, and a failure of it does not hide the run's own.
-func (r *backupRun) discard(ctx workflow.Context) {
+// a cancellation too, and a failure of it does not hide the run's own. It returns the
+// path of a backup that stays, because it was published and is in the ledger.
+func (r *backupRun) discard(ctx workflow.Context) (published string) {
 	if r.share.Revision == 0 {
-		return // the check of the share failed, so nothing was written, and a refused login is not tried again
+		return "" // the check of the share failed, so nothing was written, and a refused login is not tried again
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	_, err := flow.DiscardBackup.Run(tidying(ctx, "remove the partial backup from the share"), flow.DiscardBackupInput{
+	out, err := flow.DiscardBackup.Run(tidying(ctx, "remove the partial backup from the share"), flow.DiscardBackupInput{
 		BackupID: r.in.BackupID, Revision: r.share.Revision,
 	})
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("the partial backup stays on the share until the next run", "error", err)
 	}
 	r.release(ctx)
+	return out.Published
 }
 
 // release empties the spools. A host that is gone is passed over: its spool empties

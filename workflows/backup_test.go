@@ -31,8 +31,11 @@ type stage struct {
 	sealErr  error
 
 	discarded []flow.DiscardBackupInput
-	released  int
-	sealed    flow.SealBackupInput
+
+	publishErr error
+	published  string // what is not discarded
+	released   int
+	sealed     flow.SealBackupInput
 }
 
 func newStage(t *testing.T) *stage {
@@ -67,11 +70,11 @@ func newStage(t *testing.T) *stage {
 		return flow.SealBackupOutput{Status: backup.Overall(in.Services), TotalBytes: 7}, flow.EncodeFault(s.sealErr)
 	})
 	flow.PublishBackup.Register(s.env, func(context.Context, flow.PublishBackupInput) (flow.PublishBackupOutput, error) {
-		return flow.PublishBackupOutput{Path: "local/backups/x"}, nil
+		return flow.PublishBackupOutput{Path: "local/backups/x"}, flow.EncodeFault(s.publishErr)
 	})
-	flow.DiscardBackup.Register(s.env, func(_ context.Context, in flow.DiscardBackupInput) (struct{}, error) {
+	flow.DiscardBackup.Register(s.env, func(_ context.Context, in flow.DiscardBackupInput) (flow.DiscardBackupOutput, error) {
 		s.discarded = append(s.discarded, in)
-		return struct{}{}, nil
+		return flow.DiscardBackupOutput{Published: s.published}, nil
 	})
 	flow.ReleaseSpool.Register(s.env, func(context.Context, flow.ReleaseSpoolInput) (struct{}, error) {
 		s.released++
@@ -241,4 +244,23 @@ func TestBackupProgress(t *testing.T) {
 	require.NotNil(t, err)
 	require.Equal(t, fault.Cancelled, err.Code)
 	require.Len(t, s.discarded, 1)
+}
+
+// TestARunWhoseBackupStaysHasSucceeded: the step that publishes fails, or is cancelled,
+// behind the entry in the ledger.
+func TestARunWhoseBackupStaysHasSucceeded(t *testing.T) {
+	for _, published := range []string{"", "local/backups/x"} {
+		s := newStage(t)
+		s.publishErr, s.published = fault.Newf(fault.ShareAccessDenied, "refused"), published
+		out, err := s.run(t)
+		require.Len(t, s.discarded, 1)
+		if published == "" {
+			require.Equal(t, fault.ShareAccessDenied, err.Code)
+			continue
+		}
+		require.Nil(t, err)
+		require.Equal(t, published, out.Path)
+		require.Equal(t, backup.Succeeded, out.Status)
+		require.EqualValues(t, 7, out.TotalBytes)
+	}
 }

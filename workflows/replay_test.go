@@ -148,7 +148,9 @@ func (r *recorder) work() {
 			return flow.PublishBackupOutput{Path: "p"}, nil
 		})
 		flow.ReleaseSpool.Register(w, func(context.Context, flow.ReleaseSpoolInput) (struct{}, error) { return struct{}{}, nil })
-		flow.DiscardBackup.Register(w, func(context.Context, flow.DiscardBackupInput) (struct{}, error) { return struct{}{}, nil })
+		flow.DiscardBackup.Register(w, func(context.Context, flow.DiscardBackupInput) (flow.DiscardBackupOutput, error) {
+			return flow.DiscardBackupOutput{}, nil
+		})
 		r.lookers(w)
 		require.NoError(r.t, w.Start())
 		r.t.Cleanup(w.Stop)

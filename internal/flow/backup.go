@@ -88,7 +88,7 @@ var (
 	SealBackup    = Activity[SealBackupInput, SealBackupOutput]{"SealBackup"}
 	PublishBackup = Activity[PublishBackupInput, PublishBackupOutput]{"PublishBackup"}
 	ReleaseSpool  = Activity[ReleaseSpoolInput, struct{}]{"ReleaseSpool"}
-	DiscardBackup = Activity[DiscardBackupInput, struct{}]{"DiscardBackup"}
+	DiscardBackup = Activity[DiscardBackupInput, DiscardBackupOutput]{"DiscardBackup"}
 )
 
 // Collect is the activity that captures a service, such as CollectAD.
@@ -217,4 +217,10 @@ type ReleaseSpoolInput struct {
 type DiscardBackupInput struct {
 	BackupID backup.ID `json:"backupId"`
 	Revision int64     `json:"revision"`
+}
+
+// DiscardBackupOutput tells what was not removed.
+type DiscardBackupOutput struct {
+	// Published is the path of the backup when it was finished and is in the ledger: it stays.
+	Published string `json:"published,omitempty"`
 }
