@@ -28,18 +28,22 @@ func tooLong(text string) error {
 func address(endpoint azure.Endpoint, id string) string { return string(endpoint) + " " + IDOf(id) }
 
 // subscriptionIn is the subscription below which an ID lies, "" for none.
-func subscriptionIn(id string) string {
+func subscriptionIn(id string) string { return strings.ToLower(subscriptionOf(id)) }
+
+// subscriptionOf is the same as the ID writes it. Letters in lower case may have more or
+// fewer bytes, so only this one says where in an ID something stands.
+func subscriptionOf(id string) string {
 	rest, ok := cutPrefixFold(id, "/subscriptions/")
 	if !ok {
 		return ""
 	}
 	subscription, _, _ := strings.Cut(rest, "/")
-	return strings.ToLower(subscription)
+	return subscription
 }
 
 // groupIn is the resource group below which an ID lies, as its path; "" for none.
 func groupIn(id string) string {
-	subscription := subscriptionIn(id)
+	subscription := subscriptionOf(id)
 	if subscription == "" {
 		return ""
 	}
@@ -52,6 +56,18 @@ func groupIn(id string) string {
 		return ""
 	}
 	return id[:len("/subscriptions/")+len(subscription)+len("/resourcegroups/")+len(group)]
+}
+
+// lastIndexFold is where prefix begins for the last time, whatever the case of its
+// letters; -1 for nowhere. Prefix has ASCII only, and so has what equals it in as many
+// bytes.
+func lastIndexFold(s, prefix string) int {
+	for i := len(s) - len(prefix); i >= 0; i-- {
+		if s[i] == prefix[0] && strings.EqualFold(s[i:i+len(prefix)], prefix) {
+			return i
+		}
+	}
+	return -1
 }
 
 func cutPrefixFold(s, prefix string) (string, bool) {

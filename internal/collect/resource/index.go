@@ -274,7 +274,7 @@ func compareKeys(a, b key) int {
 // typeIn is the full type that an ID says, "" when it says none.
 func typeIn(id string) string {
 	id = PathOf(id)
-	at := strings.LastIndex(strings.ToLower(id), "/providers/")
+	at := lastIndexFold(id, "/providers/")
 	if at < 0 {
 		return ""
 	}
