@@ -67,7 +67,7 @@ func (c *Collector) newWalk(sink collect.Sink) *Walk {
 	w := &Walk{
 		stamp: c.stamp, table: &c.table, sink: sink, now: c.options.Now, seed: maphash.MakeSeed(),
 		parents: map[string][]*Type{}, items: map[key]mark{}, parted: map[*Type][]Resource{},
-		gapIndex: map[[2]string]int{}, ledger: ledger.New(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, groups: map[string]string{},
+		gapIndex: map[[2]string]int{}, ledger: ledger.New(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, groups: map[string]string{}, userless: map[string]bool{},
 		without: c.without, memory: c.stamp.NewMemory(),
 	}
 	for i := range c.table.Types {
@@ -164,6 +164,8 @@ func (w *Walk) checkRow(ctx context.Context, row *Type, m *manager) error {
 		switch {
 		case f.nowhere, refused(f.err) && (!f.offered || row.Optional):
 			return errEnough
+		case errors.Is(f.err, azure.ErrNotRegistered), refused(f.err) && w.isUserless(f.list):
+			return nil // a capture names it; another subscription may have it
 		case errors.Is(f.err, azure.ErrForbidden):
 			if said, ok := fault.Of(f.err); ok {
 				return fault.New(fault.SourceAccessDenied, said.What+": client "+w.stamp.ClientID()+" needs a role that may read "+row.Type, said.Err)

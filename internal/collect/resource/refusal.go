@@ -54,6 +54,11 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 		w.asked(f.list)
 		return nil
 	}
+	if f.parent == "" && w.isUserless(f.list) {
+		w.refusedList(f)
+		w.asked(f.list)
+		return nil
+	}
 	if f.parent != "" && !f.notOffered() {
 		switch _, err := w.parentOf(ctx, f); {
 		case gone(err):

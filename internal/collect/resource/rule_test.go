@@ -71,6 +71,11 @@ func (s *scene) capture(t *testing.T, table resource.Table, without resource.Che
 	return r, err
 }
 
+func (s *scene) check(t *testing.T, table resource.Table) error {
+	t.Helper()
+	return resource.New(s.source, table, resource.Options{Now: time.Now}).Check(t.Context())
+}
+
 // first is the first document of a type.
 func (s *scene) first(t *testing.T, fullType string) inventory.Document {
 	t.Helper()

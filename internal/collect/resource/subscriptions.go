@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/fault"
@@ -40,40 +41,43 @@ func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager,
 	var missing []string
 	remembered := 0
 	defer func() { w.memory.Give(remembered) }()
-	for _, s := range admin.subscriptions {
-		visible[s.ID] = true
-		version := userSubscriptionVersions[0]
-		if choice, ok := admin.anywhere.Choose(userSubscriptions, userSubscriptionVersions); ok {
-			version = choice.Version
+	note := func(item []byte) error {
+		id := strings.ToLower(jsondoc.Text(item, "subscriptionId"))
+		if len(id) > maxName {
+			return tooLong(id)
 		}
-		pages := admin.client.List("/subscriptions/"+s.ID+"/providers/"+userSubscriptions, version, nil)
-		for {
-			page, err := pages.Next(ctx)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
+		if !listed[id] {
+			if err := w.memory.Take(len(id) + 160); err != nil {
 				return err
 			}
-			for _, item := range page.Items {
-				id := strings.ToLower(jsondoc.Text(item, "subscriptionId"))
-				if len(id) > maxName {
-					return tooLong(id)
-				}
-				if !listed[id] {
-					if err := w.memory.Take(len(id) + 160); err != nil {
-						return err
-					}
-					remembered += len(id) + 160
-				}
-				state := jsondoc.Text(item, "state")
-				listed[id] = true
-				if id != "" && !visible[id] && !strings.HasPrefix(state, "Delet") {
-					visible[id] = true
-					missing = append(missing, id)
-				}
-			}
+			remembered += len(id) + 160
 		}
+		state := jsondoc.Text(item, "state")
+		listed[id] = true
+		if id != "" && !visible[id] && !strings.HasPrefix(state, "Delet") {
+			visible[id] = true
+			missing = append(missing, id)
+		}
+		return nil
+	}
+	var refusal error
+	answered := 0
+	for _, s := range admin.subscriptions {
+		visible[s.ID] = true
+	}
+	for _, s := range admin.subscriptions {
+		switch err := admin.users(ctx, s.ID, note); {
+		case err == nil:
+			answered++
+		case refused(err):
+			refusal = err
+			w.withoutUsers(s.ID, err)
+		default:
+			return err
+		}
+	}
+	if answered == 0 {
+		return refusal
 	}
 	w.unlistedUsers(tenant, listed)
 	if len(missing) == 0 {
@@ -88,6 +92,44 @@ func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager,
 		w.Gap(backup.Gap{Code: GapSubscription, Object: "/subscriptions/" + id, Reason: "The client of the worker has no role there; nothing of it was captured."})
 	}
 	return nil
+}
+
+// users hands on the elements of the operator's list in one of his subscriptions.
+func (m *manager) users(ctx context.Context, subscription string, use func(item []byte) error) error {
+	version := userSubscriptionVersions[0]
+	if choice, ok := m.anywhere.Choose(userSubscriptions, userSubscriptionVersions); ok {
+		version = choice.Version
+	}
+	pages := m.client.List("/subscriptions/"+subscription+"/providers/"+userSubscriptions, version, nil)
+	for {
+		page, err := pages.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, item := range page.Items {
+			if err := use(item); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// withoutUsers names an operator's subscription that refuses the list. Stamps have
+// several, such as those for metering and consumption, and one of them has the users.
+func (w *Walk) withoutUsers(subscription string, refusal error) {
+	w.userless[subscription] = true
+	namespace, _, _ := strings.Cut(userSubscriptions, "/")
+	w.Gap(backup.Gap{Code: GapNotRegistered, Object: "/subscriptions/" + subscription + "/providers/" + namespace,
+		Reason: "This subscription of the operator refused the list of user subscriptions (" + answerOf(refusal) + "), which another one gave; it was not read here."})
+}
+
+// isUserless reports whether a list lies in such a subscription, which has little else of
+// the operator's either.
+func (w *Walk) isUserless(l list) bool {
+	return l.manager.client.Endpoint() == azure.Admin && w.userless[l.subscription]
 }
 
 // userSubscriptions is the type of the operator's list.

@@ -79,6 +79,7 @@ type Walk struct {
 	claims       []claim           // what is said to be gone
 	unknownTypes map[string]int64  // resources of types that no row knows
 	groups       map[string]string // resource groups that something lies in, by address
+	userless     map[string]bool   // operator's subscriptions that refuse the list of users
 	lastGroup    string            // the address that was looked up last
 	without      check
 	round        uint8
