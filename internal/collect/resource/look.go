@@ -11,7 +11,6 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
-	"infrabackup/internal/fault"
 )
 
 // maxLooks bounds how often a service is looked at again.
@@ -187,46 +186,45 @@ func (w *Walk) unknown(ctx context.Context) error {
 	return nil
 }
 
-// tryRow reads a type that no row knows, where the stamp lists it.
+// tryRow reads a type that no row knows, where the stamp lists it. That there is such a
+// list is a guess: what comes of it costs this type and not its service.
 func (w *Walk) tryRow(ctx context.Context, row *Type, m *manager) error {
 	custom := byCustom(row.Type)
 	return w.inOrder(ctx, w.lists(ctx, row, slices.Values([]*manager{m})), func(f fetched) error {
+		err := w.guessed(ctx, f, custom)
 		switch {
-		case custom:
-			return w.evidence(ctx, f)
-		case refused(f.err), errors.Is(f.err, fault.SourceInvalid):
-			w.Gap(backup.Gap{Code: GapTypeUnknown, Object: row.Type, Reason: "The stamp offers it, no row knows it, and it has no list in a subscription."})
-			w.asked(f.list)
-			return nil
+		case custom && refused(err): // as its name says
+		case refused(err), unreadable(err):
+			w.Gap(backup.Gap{Code: GapTypeUnknown, Object: f.row.Type, Count: 1, Reason: "The stamp offers it, no row knows it, and it has no list in a subscription, or one that could not be read as one of resources (" + answerOf(err) + ")."})
+		case err != nil:
+			return err
 		}
-		return w.collection(ctx, f)
+		w.asked(f.list)
+		return nil
 	})
 }
 
-// evidence reads a list of a type whose name says that it holds questions or operations.
-// What it names as resources of the type counts all the same; that it has no list is
-// what the name says.
-func (w *Walk) evidence(ctx context.Context, f fetched) error {
+// guessed reads such a list. Of a type whose name says that it holds questions or
+// operations, what it names as resources of the type counts all the same.
+func (w *Walk) guessed(ctx context.Context, f fetched, custom bool) error {
+	if f.err == nil {
+		w.noteVersion(f)
+	}
+	reading := &reading{seen: map[uint64]uint64{}}
 	err := f.drain(ctx, func(page *azure.Page) error {
 		kept := *page
-		kept.Items = nil
-		for _, item := range page.Items {
-			if strings.EqualFold(jsondoc.Text(item, "type"), f.row.Type) && strings.EqualFold(typeIn(jsondoc.Text(item, "id")), f.row.Type) {
-				kept.Items = append(kept.Items, item)
-			}
+		if custom {
+			kept.Items = slices.DeleteFunc(slices.Clone(page.Items), func(item []byte) bool {
+				return !strings.EqualFold(jsondoc.Text(item, "type"), f.row.Type) || !strings.EqualFold(typeIn(jsondoc.Text(item, "id")), f.row.Type)
+			})
 		}
-		if len(kept.Items) == 0 {
+		if custom && len(kept.Items) == 0 {
 			return nil
 		}
-		return w.page(ctx, f, &kept, &reading{seen: map[uint64]uint64{}})
+		return w.page(ctx, f, &kept, reading)
 	})
-	switch {
-	case refused(err):
-	case unreadable(err):
-		w.Gap(backup.Gap{Code: GapTypeUnknown, Object: f.row.Type, Count: 1, Reason: "The stamp offers it, no row knows it, and its list could not be read."})
-	case err != nil:
-		return err
+	if err == nil && !custom {
+		reading.turnOver(w, f, 0)
 	}
-	w.asked(f.list)
-	return nil
+	return err
 }

@@ -162,6 +162,14 @@ func refused(err error) bool {
 // unreadable reports whether a fault is the stamp's answer about one list, and not the
 // end of the capture.
 func unreadable(err error) bool {
+	if _, sunk := errors.AsType[sinkError](err); sunk {
+		return false
+	}
 	f, ok := fault.Of(err)
 	return ok && slices.Contains([]fault.Code{fault.SourceFailed, fault.SourceInvalid, fault.SourceAccessDenied, fault.SourceIncomplete, fault.SourceInconsistent}, f.Code)
 }
+
+// sinkError is of what takes items, and says nothing about the stamp.
+type sinkError struct{ error }
+
+func (s sinkError) Unwrap() error { return s.error }

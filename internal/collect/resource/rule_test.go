@@ -36,13 +36,13 @@ func elsewhere() []string {
 	return owned
 }
 
-// scene is a small stamp.
+// scene is a small stamp, which may offer more types.
 type scene struct {
 	stamp  *stamp.Stamp
 	source *azure.Stamp
 }
 
-func newScene(t *testing.T) *scene {
+func newScene(t *testing.T, types ...string) *scene {
 	t.Helper()
 	port, err := lab.FreePort()
 	require.NoError(t, err)
@@ -50,6 +50,9 @@ func newScene(t *testing.T) *scene {
 	require.NoError(t, err)
 	versions := stamp.UncommonTypes()
 	versions["Microsoft.Compute/checkpoints"] = []string{"2020-01-01"}
+	for _, fullType := range types {
+		versions[fullType] = []string{"2020-01-01"}
+	}
 	s := &scene{}
 	s.stamp, err = stamp.Start(stamp.Options{Contents: contents, PageSize: 2, Versions: versions, Listen: fmt.Sprintf("127.0.0.1:%d", port)})
 	require.NoError(t, err)

@@ -183,7 +183,7 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 	w.buffer = appendEnvelope(w.buffer[:0], r)
 	err := w.sink.Record(backup.Item{Kind: kind, ID: id, Name: name, Supersedes: again, Aliases: x.Aliases, References: x.References}, w.buffer)
 	if err != nil {
-		return false, err
+		return false, sinkError{err}
 	}
 	if cap(w.buffer) > 4<<20 {
 		w.buffer = nil // one huge document does not stay
