@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -32,6 +33,7 @@ type Client struct {
 	base     *url.URL
 	stamp    *Stamp
 	pace     *pacer
+	given    atomic.Pointer[string] // the address of what it gave last
 	audience func(context.Context) (string, error)
 }
 

@@ -21,6 +21,10 @@ const (
 	maxBackoff = time.Minute
 	// minInterval is a pace that is none.
 	minInterval = 2 * time.Millisecond
+	// maxLocal is how often one address may ask to wait, other than by 429, while others
+	// of its host are answered; maxPassed is how often by 429, which others may have used up.
+	maxLocal  = 4
+	maxPassed = 20
 	// idle is how long nothing was sent when a new burst begins.
 	idle = time.Minute
 )
@@ -29,7 +33,19 @@ const (
 type waitFor struct {
 	ticket ticket
 	wait   time.Duration // 0 when it does not say how long
+	local  bool          // it may be about this address alone: it is not 429
 	err    error         // the fault, if it is not waited for
+	trial  *trial        // of the request; nil when nothing is known of it
+	own    time.Duration // what this request alone has to wait, set by [pacer.refused]
+}
+
+// trial is what is remembered of one request while it is tried.
+type trial struct {
+	target   string
+	refusals int // answers that asked to wait
+	first    int // successes of the host before the first of them
+	last     int // and before the last of them
+	passed   int // refusals since which others succeeded until the next
 }
 
 func (w *waitFor) Error() string { return w.err.Error() }
@@ -75,7 +91,9 @@ type pacer struct {
 	interval time.Duration // between requests, 0 for no pace
 	slot     time.Time     // of the next request, when there is a pace
 	quicker  time.Time     // when the pace grew last
+	grants   int           // counts successes
 	refusals int           // in a row, without a success
+	target   string        // of the first of them
 	since    time.Time     // of the first of them
 	said     error         // the last of them
 }
@@ -136,7 +154,8 @@ func (p *pacer) mayWait(ctx context.Context, began, now time.Time, wait time.Dur
 func (p *pacer) granted(t ticket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.refusals = 0
+	p.refusals, p.target = 0, ""
+	p.grants++
 	if t.burst != p.burst {
 		return
 	}
@@ -155,7 +174,8 @@ func (p *pacer) granted(t ticket) {
 }
 
 // refused notes an answer that asks to wait. It returns the fault when that has gone on
-// for too long; enter waits otherwise.
+// for too long, or when it is about one address while the host answers others; enter
+// waits otherwise, or, while only one address is refused, who asks for that.
 func (p *pacer) refused(ctx context.Context, w *waitFor) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,15 +183,32 @@ func (p *pacer) refused(ctx context.Context, w *waitFor) error {
 	if p.refusals++; p.refusals == 1 {
 		p.since = now
 	}
+	refusals := p.refusals
+	if t := w.trial; t != nil {
+		if p.refusals == 1 {
+			p.target = t.target
+		}
+		if t.refused(p.grants); t.ends(w.local) {
+			return w.err
+		}
+		refusals = max(refusals, t.refusals)
+	}
 	wait := w.wait
 	if wait <= 0 {
-		wait = min(p.backoff<<min(p.refusals-1, 16), maxBackoff)
+		wait = min(p.backoff<<min(refusals-1, 16), maxBackoff)
 	}
-	p.said = w.err
 	if now.Sub(p.since) > p.patience || (p.patience < maxWait && wait > p.patience) {
 		return w.err
 	}
 	wait = min(wait, maxWait)
+	if w.local && w.trial != nil && w.trial.target == p.target { // nobody else is refused
+		if !p.mayWait(ctx, now, now, wait) {
+			return w.err
+		}
+		w.own = wait
+		return nil
+	}
+	p.said = w.err
 	resume := now.Add(wait)
 	if w.ticket.burst == p.burst { // the first to be refused in this burst
 		p.burst++
@@ -184,6 +221,21 @@ func (p *pacer) refused(ctx context.Context, w *waitFor) error {
 		return w.err
 	}
 	return nil
+}
+
+// refused notes an answer that asks to wait, after so many successes of the host.
+func (t *trial) refused(grants int) {
+	if t.refusals++; t.refusals == 1 {
+		t.first = grants
+	} else if grants != t.last {
+		t.passed++
+	}
+	t.last = grants
+}
+
+// ends reports whether it is the address, and not the host, that asks to wait.
+func (t *trial) ends(local bool) bool {
+	return local && t.refusals > maxLocal && t.last != t.first || t.passed >= maxPassed
 }
 
 // learn sets the pace when a burst ended that began at began.

@@ -60,7 +60,7 @@ func (a *allowance) ask() (wait time.Duration, ok bool) {
 func throttledWith(t ticket, wait time.Duration) *waitFor {
 	f := fault.New(fault.SourceThrottled, "read x", &AnswerError{Status: 429})
 	f.RetryAfter = wait
-	return &waitFor{t, wait, f}
+	return &waitFor{ticket: t, wait: wait, err: f}
 }
 
 // TestAllowances: whatever a host allows, requests come through in a time that fits it,
@@ -157,4 +157,61 @@ func TestPatience(t *testing.T) {
 	end()
 	_, err = p.enter(ended, "read y")
 	require.True(t, errors.Is(err, context.Canceled))
+}
+
+// TestOneAddressAsksToWait: an address that asks to wait holds up nobody else, and not
+// itself for hours, while its host answers others.
+func TestOneAddressAsksToWait(t *testing.T) {
+	for name, test := range map[string]struct {
+		local  bool // other than 429
+		others bool // are answered meanwhile
+		most   int  // refusals; 0 for patience's
+	}{"503": {true, true, maxLocal + 1}, "429": {false, true, maxPassed + 1}, "503 of a host": {true, false, 0}, "429 of a host": {false, false, 0}} {
+		clock := &handClock{now: time.Unix(1_700_000_000, 0)}
+		p := &pacer{clock: clock, patience: time.Hour, backoff: time.Second}
+		began, refusals := clock.now, 0
+		of := trial{target: "x"}
+		for {
+			ticket, err := p.enter(t.Context(), "x")
+			require.NoError(t, err)
+			refusals++
+			w := throttledWith(ticket, time.Second)
+			w.local, w.trial = test.local, &of
+			if p.refused(t.Context(), w) != nil {
+				break
+			}
+			if test.local {
+				now := clock.now
+				_, err := p.enter(t.Context(), "y")
+				require.NoError(t, err)
+				require.Equal(t, now, clock.now, "%s: others wait", name)
+				require.Equal(t, time.Second, w.own, name)
+			}
+			require.NoError(t, clock.Sleep(t.Context(), w.own))
+			if test.others {
+				ticket, err := p.enter(t.Context(), "y")
+				require.NoError(t, err)
+				p.granted(ticket)
+			}
+		}
+		if test.most > 0 {
+			require.Equal(t, test.most, refusals, name)
+			require.Less(t, clock.now.Sub(began), 10*time.Minute, name)
+		} else {
+			require.GreaterOrEqual(t, clock.now.Sub(began), time.Hour, name)
+		}
+	}
+
+	// Two addresses in a row are the host.
+	clock := &handClock{now: time.Unix(1_700_000_000, 0)}
+	p := &pacer{clock: clock, patience: time.Hour, backoff: time.Second}
+	for _, target := range []string{"x", "y"} {
+		w := throttledWith(ticket{}, time.Second)
+		w.local, w.trial = true, &trial{target: target}
+		require.NoError(t, p.refused(t.Context(), w))
+	}
+	began := clock.now
+	_, err := p.enter(t.Context(), "z")
+	require.NoError(t, err)
+	require.Equal(t, time.Second, clock.now.Sub(began))
 }

@@ -49,6 +49,7 @@ func (r *reply) date() time.Time {
 // asks to wait for. Read is called anew for each answer.
 func (c *Client) do(ctx context.Context, r request, read func(*reply) error) error {
 	delay := c.stamp.target.RetryDelay
+	trial := trial{target: r.target}
 	for tries := 0; ; {
 		err := c.once(ctx, r, read)
 		var asked *waitFor
@@ -64,8 +65,15 @@ func (c *Client) do(ctx context.Context, r request, read func(*reply) error) err
 				return fmt.Errorf("%s: %w", r.what, ctx.Err())
 			}
 		case errors.As(err, &asked):
+			if asked.local && trial.refusals >= maxLocal {
+				c.askOther(ctx, r)
+			}
+			asked.trial = &trial
 			if err := c.pace.refused(ctx, asked); err != nil {
 				return err
+			}
+			if err := c.pace.clock.Sleep(ctx, asked.own); err != nil {
+				return fmt.Errorf("%s: %w", r.what, err)
 			}
 		case tries >= triesOf(err):
 			return err
@@ -77,6 +85,18 @@ func (c *Client) do(ctx context.Context, r request, read func(*reply) error) err
 			delay = min(2*delay, maxRetryDelay)
 		}
 	}
+}
+
+// askOther asks the host for what it gave before, so that the pacer knows whether it
+// answers anything while one address asks to wait. Often nothing else is asked then: what
+// comes behind it waits.
+func (c *Client) askOther(ctx context.Context, r request) {
+	other := c.given.Load()
+	if other == nil || *other == r.target {
+		return
+	}
+	// A success counts; whatever else comes says nothing.
+	_ = c.once(ctx, request{method: http.MethodGet, target: *other, what: r.what}, func(*reply) error { return nil })
 }
 
 // comes is closed when the turn comes.
@@ -195,11 +215,14 @@ func (c *Client) answered(ctx context.Context, r request, resp *http.Response, b
 		}
 		err := answerFault(r.what, resp, said) // what came of the words is enough
 		if wait, ok := asksToWait(resp); ok {
-			return &waitFor{ticket, wait, err}
+			return &waitFor{ticket: ticket, wait: wait, local: resp.StatusCode != http.StatusTooManyRequests, err: err}
 		}
 		return err
 	}
 	c.pace.granted(ticket)
+	if r.method == http.MethodGet && !r.anonymous {
+		c.given.Store(&r.target)
+	}
 	if turn := turnOf(ctx); turn != nil {
 		b.turn, b.budget = turn, &c.stamp.ahead
 	}
