@@ -68,12 +68,9 @@ func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 				return err
 			}
 			for _, item := range page.Items {
-				id := strings.ToLower(gjson.GetBytes(item, "subscriptionId").String())
-				if id == "" {
-					return fault.Newf(fault.SourceInvalid, "list %s /subscriptions: an element has no subscriptionId", c.name)
-				}
-				if len(id) > maxSubscriptionID {
-					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions: an ID has %d bytes, and may have %d", c.name, len(id), maxSubscriptionID)
+				id, err := SubscriptionID(item, "list "+c.name+" /subscriptions")
+				if err != nil {
+					return err
 				}
 				if known[id] {
 					continue

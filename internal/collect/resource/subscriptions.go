@@ -42,9 +42,9 @@ func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager,
 	remembered := 0
 	defer func() { w.memory.Give(remembered) }()
 	note := func(item []byte) error {
-		id := strings.ToLower(jsondoc.Text(item, "subscriptionId"))
-		if len(id) > maxName {
-			return tooLong(id)
+		id, err := azure.SubscriptionID(item, "list "+string(admin.client.Endpoint())+" "+userSubscriptions)
+		if err != nil {
+			return err
 		}
 		if !listed[id] {
 			if err := w.memory.Take(len(id) + 160); err != nil {
@@ -54,7 +54,7 @@ func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager,
 		}
 		state := jsondoc.Text(item, "state")
 		listed[id] = true
-		if id != "" && !visible[id] && !strings.HasPrefix(state, "Delet") {
+		if !visible[id] && !strings.HasPrefix(state, "Delet") {
 			visible[id] = true
 			missing = append(missing, id)
 		}

@@ -64,3 +64,19 @@ func TestOperatorSubscriptions(t *testing.T) {
 		})
 	}
 }
+
+// TestUserSubscriptionWithoutMember: a user subscription that only its ID names is one
+// that the client has to see.
+func TestUserSubscriptionWithoutMember(t *testing.T) {
+	const list, unseen = "/providers/microsoft.subscriptions.admin/subscriptions", "0ddba11e-1111-4222-8333-444455556666"
+	for element, code := range map[string]fault.Code{
+		`{"id":"/subscriptions/op/providers/Microsoft.Subscriptions.Admin/subscriptions/` + unseen + `","state":"Enabled"}`: fault.SourceAccessDenied,
+		`{"SubscriptionId":"` + unseen + `"}`: fault.SourceAccessDenied,
+		`{"state":"Enabled"}`:                 fault.SourceInvalid,
+	} {
+		s := newScene(t)
+		s.stamp.Inject(at(list, rewriting(func(body string) string { return strings.Replace(body, `"value":[`, `"value":[`+element+`,`, 1) })))
+		_, err := s.capture(t, crp.Table(), 0)
+		require.ErrorIs(t, err, code, element)
+	}
+}
