@@ -1,7 +1,6 @@
 package azure
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -30,69 +29,6 @@ const (
 	maxProviderBytes     = 2 << 20  // one provider with its types
 	maxProvidersBytes    = 24 << 20 // all that is offered to a subscription
 )
-
-// Subscription is one that the client can see.
-type Subscription struct {
-	ID       string // GUID, in lower case
-	Document []byte // as the stamp gave it
-	Version  string // the api-version that gave it
-}
-
-// bytes is about what is remembered of it.
-func (s Subscription) bytes() int { return len(s.ID) + len(s.Document) + 96 }
-
-// BytesOf is about what is remembered of subscriptions.
-func BytesOf(all []Subscription) int {
-	n := 0
-	for _, s := range all {
-		n += s.bytes()
-	}
-	return n
-}
-
-// Subscriptions lists what the client can see, in the stamp's order.
-func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
-	var all []Subscription
-	memory := memoryOf(ctx)
-	err := c.negotiate(func(version string) error {
-		memory.Give(BytesOf(all))
-		all = nil
-		known, size := map[string]bool{}, 0
-		pages := c.List("/subscriptions", version, nil)
-		for {
-			page, err := pages.Next(ctx)
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			for _, item := range page.Items {
-				id, err := SubscriptionID(item, "list "+c.name+" /subscriptions")
-				if err != nil {
-					return err
-				}
-				if known[id] {
-					continue
-				}
-				known[id] = true
-				if size += len(item); len(all) == maxSubscriptions || size > maxSubscriptionBytes {
-					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions: there are more than %d, or they are larger than %d bytes", c.name, maxSubscriptions, maxSubscriptionBytes)
-				}
-				one := Subscription{ID: id, Document: bytes.Clone(item), Version: version}
-				if err := memory.Take(one.bytes()); err != nil {
-					return err
-				}
-				all = append(all, one)
-			}
-		}
-	})
-	if err != nil {
-		memory.Give(BytesOf(all))
-		return nil, err
-	}
-	return all, nil
-}
 
 var versionPattern = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}(-preview|-alpha|-beta)?\b`)
 
@@ -127,6 +63,7 @@ func (c *Client) negotiate(fn func(version string) error) error {
 type Offers struct {
 	types map[string]offer // by full type in lower case
 	vague []string         // namespaces that name no type
+	short []string         // namespaces with types that say no name
 	large string           // a type with more or longer texts than are taken
 	bytes int              // about what is remembered of all this
 }
@@ -180,7 +117,10 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions/%s/providers: there are more than %d, one has more than %d bytes, or all have more than %d",
 						c.name, subscription, maxProviders, maxProviderBytes, maxProvidersBytes)
 				}
-				if o.add(provider); o.large != "" {
+				if err := o.add(provider); err != nil {
+					return fault.New(fault.SourceInvalid, "list "+c.name+" /subscriptions/"+subscription+"/providers", err)
+				}
+				if o.large != "" {
 					return fault.Newf(fault.LimitExceeded, "list %s /subscriptions/%s/providers: %s has more than %d versions or places, or a name of more than %d bytes", c.name, subscription, brief(o.large), maxTexts, maxText)
 				}
 				if err := memory.Take(o.bytes - counted); err != nil {
@@ -197,20 +137,50 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 	return o, nil
 }
 
-// add takes a provider. One that comes twice offers what both say.
-func (o *Offers) add(provider []byte) {
-	namespace, named := gjson.GetBytes(provider, "namespace").String(), false
-	gjson.GetBytes(provider, "resourceTypes").ForEach(func(_, t gjson.Result) bool {
-		short := t.Get("resourceType").String()
-		if namespace == "" || short == "" {
-			return true
+// add takes a provider. One that comes twice offers what both say. A type that cannot be
+// read makes the provider one that does not name all it has.
+func (o *Offers) add(provider []byte) error {
+	object := gjson.ParseBytes(provider)
+	namespace := text(object, "namespace")
+	if id := NormalID(text(object, "id")); namespace == "" {
+		if at := strings.LastIndexByte(id, '/'); at >= len("/providers") && strings.EqualFold(id[at-len("/providers"):at], "/providers") {
+			namespace = id[at+1:]
 		}
-		named = true
-		o.join(offer{name: namespace + "/" + short, versions: textsIn(t.Get("apiVersions")), locations: textsIn(t.Get("locations"))})
-		return o.large == ""
-	})
-	if !named && namespace != "" && !slices.Contains(o.vague, namespace) {
-		o.vague = append(o.vague, namespace)
+	}
+	if namespace == "" {
+		return errors.New("an element has no namespace")
+	}
+	namespace = strings.Clone(namespace) // not with the answer that it is a part of
+	named, unread := false, false
+	if types := Member(object, "resourceTypes"); types.IsArray() {
+		types.ForEach(func(_, t gjson.Result) bool {
+			short := text(t, "resourceType")
+			if short == "" {
+				unread = true
+				return true
+			}
+			named = true
+			o.join(offer{name: namespace + "/" + short, versions: textsIn(Member(t, "apiVersions")), locations: textsIn(Member(t, "locations"))})
+			return o.large == ""
+		})
+	}
+	switch {
+	case unread:
+		o.note(&o.short, namespace)
+	case !named:
+		o.note(&o.vague, namespace)
+	}
+	return nil
+}
+
+// note keeps a namespace once.
+func (o *Offers) note(list *[]string, namespace string) {
+	if len(namespace) > maxText {
+		o.large = namespace
+		return
+	}
+	if !slices.Contains(*list, namespace) {
+		*list = append(*list, namespace)
 		o.bytes += len(namespace) + 32
 	}
 }
@@ -245,14 +215,19 @@ func Join(all ...*Offers) *Offers {
 		for _, key := range slices.Sorted(maps.Keys(o.types)) {
 			joined.join(o.types[key])
 		}
-		joined.vague = union(joined.vague, o.vague)
+		for _, namespace := range o.vague {
+			joined.note(&joined.vague, namespace)
+		}
+		for _, namespace := range o.short {
+			joined.note(&joined.short, namespace)
+		}
 	}
 	return joined
 }
 
 // Equal reports whether two subscriptions are offered the same.
 func (o *Offers) Equal(other *Offers) bool {
-	return slices.Equal(o.vague, other.vague) && maps.EqualFunc(o.types, other.types, func(a, b offer) bool {
+	return slices.Equal(o.vague, other.vague) && slices.Equal(o.short, other.short) && maps.EqualFunc(o.types, other.types, func(a, b offer) bool {
 		return a.name == b.name && slices.Equal(a.versions, b.versions) && slices.Equal(a.locations, b.locations)
 	})
 }
@@ -260,15 +235,18 @@ func (o *Offers) Equal(other *Offers) bool {
 // Empty reports whether nothing is offered, which no stamp means.
 func (o *Offers) Empty() bool { return len(o.types) == 0 }
 
-// Vague are the namespaces that name none of their types, sorted: what they have cannot
-// be known from here.
+// Vague are the namespaces that do not name all of their types, sorted: what they have
+// cannot be known from here.
 func (o *Offers) Vague() []string {
 	named := map[string]bool{}
 	for fullType := range o.types {
 		namespace, _, _ := strings.Cut(fullType, "/")
 		named[namespace] = true
 	}
-	return slices.Sorted(slices.Values(slices.DeleteFunc(slices.Clone(o.vague), func(namespace string) bool { return named[strings.ToLower(namespace)] })))
+	all := slices.DeleteFunc(slices.Clone(o.vague), func(namespace string) bool { return named[strings.ToLower(namespace)] })
+	all = append(all, o.short...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // union leaves both alone.

@@ -35,6 +35,7 @@ func TestMuchOffered(t *testing.T) {
 		"one type again and again": {"/providers", `{"value":[{"namespace":"A","resourceTypes":[` + many(40_000, `{"resourceType":"b","apiVersions":["%d"]}`) + `]}]}`, fault.LimitExceeded},
 		"a large provider":         {"/providers", `{"value":[{"namespace":"A","resourceTypes":[` + many(90_000, `{"resourceType":"b%d","apiVersions":["1"]}`) + `]}]}`, fault.LimitExceeded},
 		"providers":                {"/providers", `{"value":[` + many(10_001, `{"namespace":"A%d"}`) + `]}`, fault.LimitExceeded},
+		"a provider of no name":    {"/providers", `{"value":[{"namespace":"A","resourceTypes":[{"resourceType":"b"}]},{}]}`, fault.SourceInvalid},
 		"subscriptions":            {"/subscriptions", `{"value":[` + many(20_001, `{"subscriptionId":"%d"}`) + `]}`, fault.LimitExceeded},
 		"large subscriptions":      {"/subscriptions", `{"value":[` + many(20, `{"subscriptionId":"%d","x":"`+strings.Repeat("x", 1<<20)+`"}`) + `]}`, fault.LimitExceeded},
 	} {

@@ -8,10 +8,10 @@ import (
 
 func TestChoose(t *testing.T) {
 	o := &Offers{types: map[string]offer{}}
-	o.add([]byte(`{"namespace":"Contoso.Widgets","resourceTypes":[
+	require.NoError(t, o.add([]byte(`{"namespace":"Contoso.Widgets","resourceTypes":[
 		{"resourceType":"gadgets","apiVersions":["2019-07-01","2020-06-01","2017-12-01","2020-06-01-preview"]},
 		{"resourceType":"previews","apiVersions":["2021-01-01-preview","2020-01-01-preview"]},
-		{"resourceType":"empty","apiVersions":[]}]}`))
+		{"resourceType":"empty","apiVersions":[]}]}`)))
 	for name, test := range map[string]struct {
 		fullType string
 		known    []string
@@ -38,12 +38,41 @@ func TestChoose(t *testing.T) {
 	require.Equal(t, []string{"Contoso.Widgets/empty", "Contoso.Widgets/gadgets", "Contoso.Widgets/previews"}, o.Types())
 }
 
+// TestProviders: however a provider writes what it offers, it is known, or known to be
+// vague.
+func TestProviders(t *testing.T) {
+	for name, test := range map[string]struct {
+		provider     string
+		types, vague []string
+	}{
+		"no namespace":            {`{"id":"/subscriptions/s/providers/A.B","resourceTypes":[{"resourceType":"c"}]}`, []string{"A.B/c"}, nil},
+		"a namespace null":        {`{"namespace":null,"id":"/subscriptions/s/Providers/A.B/","resourceTypes":[{"resourceType":"c"}]}`, []string{"A.B/c"}, nil},
+		"in capitals":             {`{"Namespace":"A.B","ResourceTypes":[{"ResourceType":"c","ApiVersions":["1"]}]}`, []string{"A.B/c"}, nil},
+		"a type without name":     {`{"namespace":"A.B","resourceTypes":[{"resourceType":null},{"resourceType":"c"}]}`, []string{"A.B/c"}, []string{"A.B"}},
+		"a type that is a text":   {`{"namespace":"A.B","resourceTypes":["c",{"resourceType":"d"}]}`, []string{"A.B/d"}, []string{"A.B"}},
+		"types that are no array": {`{"namespace":"A.B","resourceTypes":{"resourceType":"c"}}`, nil, []string{"A.B"}},
+		"no types":                {`{"namespace":"A.B"}`, nil, []string{"A.B"}},
+	} {
+		o := &Offers{types: map[string]offer{}}
+		require.NoError(t, o.add([]byte(test.provider)), name)
+		for _, of := range []*Offers{o, Join(o)} {
+			require.ElementsMatch(t, test.types, of.Types(), name)
+			require.ElementsMatch(t, test.vague, of.Vague(), name)
+		}
+	}
+	for _, provider := range []string{`{}`, `{"resourceTypes":[{"resourceType":"c"}]}`, `{"id":"/providers"}`, `{"id":"/subscriptions/s"}`, `"A.B"`, `null`} {
+		require.Error(t, (&Offers{types: map[string]offer{}}).add([]byte(provider)), provider)
+	}
+}
+
 func FuzzOffers(f *testing.F) {
 	f.Add([]byte(`{"namespace":"a","resourceTypes":[{"resourceType":"b","apiVersions":["2020-01-01",1,null]}]}`), "a/b")
 	f.Add([]byte(`{"resourceTypes":{"a":1}}`), "/")
 	f.Fuzz(func(t *testing.T, provider []byte, fullType string) {
 		o := &Offers{types: map[string]offer{}}
-		o.add(provider)
+		if o.add(provider) != nil {
+			require.Empty(t, o.Types())
+		}
 		choice, offered := o.Choose(fullType, []string{"2019-10-01"})
 		if !offered {
 			require.Zero(t, choice)

@@ -164,7 +164,7 @@ func (w *Walk) unknown(ctx context.Context) error {
 		}
 		for _, namespace := range m.anywhere.Vague() {
 			if w.table.owns(namespace + "/") {
-				w.Gap(backup.Gap{Code: GapTypeUnknown, Object: namespace, Reason: "The stamp offers this provider and names none of its types; what no row knows and no list of resources names was not captured."})
+				w.Gap(backup.Gap{Code: GapTypeUnknown, Object: namespace, Reason: "The stamp offers this provider and names none of its types, or not all; what no row knows and no list of resources names was not captured."})
 			}
 		}
 		for _, fullType := range m.anywhere.Types() {
