@@ -81,6 +81,9 @@ var distortions = map[string]distortion{
 	"404, no such type":         refusal(http.StatusNotFound, "InvalidResourceType"),
 	"409, being deleted":        refusal(http.StatusConflict, "Conflict"),
 	"409, not registered":       refusal(http.StatusConflict, "MissingSubscriptionRegistration"),
+	"409, not registered here":  refusal(http.StatusConflict, "MissingRegistrationForLocation"),
+	"400, not registered":       refusal(http.StatusBadRequest, "SubscriptionNotRegistered"),
+	"409, group being deleted":  refusal(http.StatusConflict, "ResourceGroupBeingDeleted"),
 	"ids in other spellings":    rewritten(respelled),
 	"members with a capital at first": rewritten(func(body string) string {
 		return strings.NewReplacer(`"id":`, `"Id":`, `"name":`, `"Name":`).Replace(body)

@@ -48,13 +48,21 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 			w.asked(f.list)
 			return nil
 		}
-	case code == "MissingSubscriptionRegistration":
+	case errors.Is(f.err, azure.ErrNotRegistered):
 		w.Gap(backup.Gap{Code: GapNotRegistered, Object: "/subscriptions/" + subscriptionIn(f.path) + "/providers/" + f.row.namespace(),
 			Reason: "The subscription is not registered for this provider, which refused its lists; they were not read."})
 		w.asked(f.list)
 		return nil
 	}
 	if f.parent == "" && w.isUserless(f.list) {
+		w.refusedList(f)
+		w.asked(f.list)
+		return nil
+	}
+	if f.parent == "" && f.row.Scope == InGroup && errors.Is(f.err, azure.ErrConflict) { // the group is being deleted, for example
+		if !f.again {
+			return w.askAgain(ctx, f.list)
+		}
 		w.refusedList(f)
 		w.asked(f.list)
 		return nil
@@ -69,9 +77,7 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 			return err
 		}
 		if !f.again { // it may have passed meanwhile, as a machine that is being changed
-			again := w.begin(ctx, f.list)
-			again.again = true
-			return w.collection(ctx, again)
+			return w.askAgain(ctx, f.list)
 		}
 	}
 	switch {
@@ -86,6 +92,12 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 	}
 	w.asked(f.list)
 	return nil
+}
+
+// askAgain reads a list that was refused, once more.
+func (w *Walk) askAgain(ctx context.Context, l list) error {
+	l.again = true
+	return w.collection(ctx, w.begin(ctx, l))
 }
 
 func (w *Walk) refusedList(f fetched) {
