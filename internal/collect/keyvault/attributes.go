@@ -19,6 +19,7 @@ const (
 	GapNotExportable = "KEY_NOT_EXPORTABLE"     // the policy keeps the private key in the vault
 	GapBlobRefused   = "BACKUP_BLOB_REFUSED"    // the vault makes no blob of this object
 	GapDeletedHidden = "DELETED_OBJECTS_UNREAD" // the vault keeps deleted objects and does not list them
+	GapNoAddress     = "VAULT_WITHOUT_ADDRESS"  // the vault's resource does not say where it is
 	GapContacts      = "CONTACTS_UNREADABLE"    // reading them needs a permission that changes them
 )
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
 	"infrabackup/internal/collect/resource/queue"
 )
@@ -20,6 +21,11 @@ func descend(ctx context.Context, w *resource.Walk, parents []resource.Resource)
 		v, err := newVault(w, parent)
 		if err != nil {
 			return err
+		}
+		if v == nil {
+			w.Gap(backup.Gap{Code: GapNoAddress, Object: w.ItemID("vault", parent.Endpoint, parent.ID),
+				Reason: "The vault's resource says no address of it, as while it is being made; what it holds was not captured."})
+			continue
 		}
 		if err := w.Remember(len(v.id) + 2000); err != nil {
 			return err
@@ -122,6 +128,9 @@ func (o *opened) jobs(ctx context.Context, round int, yield func(job, error) boo
 		if !v.hidden[c] && !o.list(ctx, c, round, yield) {
 			return false
 		}
+		if v.gone {
+			return true
+		}
 	}
 	return round > 0 || yield(job{v: v, o: object{collection: contacts, name: "contacts"}}, nil)
 }
@@ -136,7 +145,7 @@ func (o *opened) list(ctx context.Context, c *collection, round int, yield func(
 	}
 	known := v.known[c]
 	changed, more := 0, true
-	pages, err := v.objects(ctx, c, l, func(one object) bool {
+	handed, err := v.objects(ctx, c, l, func(one object) bool {
 		name, now := strings.ToLower(one.name), mark{maphash.Bytes(v.seed, one.document), round}
 		before, ok := known[name]
 		known[name] = now
@@ -150,9 +159,20 @@ func (o *opened) list(ctx context.Context, c *collection, round int, yield func(
 	switch {
 	case !more:
 		return false
-	case err != nil && pages == 0 && c.deleted() && unlisted(err):
+	case err != nil && handed == 0 && c.deleted() && unlisted(err):
 		v.hide(c)
 		return true
+	case err != nil && v.mayHaveGone(err):
+		there, asked := v.walk.There(ctx, v.resource)
+		if asked != nil || there {
+			yield(job{}, err)
+			return false
+		}
+		v.gone = true
+		return yield(job{v: v, then: func(context.Context) error {
+			v.walk.Gone("vault", v.resource)
+			return nil
+		}}, nil)
 	case err != nil:
 		yield(job{}, v.denied(err, c.list, c.of))
 		return false

@@ -48,6 +48,9 @@
 //
 // # A vault that changes
 //
+// A vault that does not answer before it named anything has vanished when its resource is
+// not there any more. One whose resource says no address is a gap.
+//
 // When all vaults were read, the lists of those that hold something are read again. What
 // is new or different is read again, three times at most. What a list has no more is
 // asked for by name before it counts as vanished, since a list can skip elements while its

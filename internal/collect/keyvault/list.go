@@ -146,21 +146,24 @@ func (v *vault) list(ctx context.Context, l *listing, id string, use func(item [
 	}
 }
 
-// objects hands on the elements of a collection's list.
-func (v *vault) objects(ctx context.Context, c *collection, l *listing, use func(object) bool) (pages int, err error) {
-	return v.list(ctx, l, c.id, func(item []byte, _ time.Time) (bool, error) {
+// objects hands on the elements of a collection's list, and says how many.
+func (v *vault) objects(ctx context.Context, c *collection, l *listing, use func(object) bool) (handed int, err error) {
+	_, err = v.list(ctx, l, c.id, func(item []byte, _ time.Time) (bool, error) {
 		name, _, err := v.address(c, item)
 		if err != nil {
 			return false, err
 		}
+		v.named = true
 		v.walk.Named(azure.Vault, v.id+object{collection: c, name: name}.path())
 		if _, known := v.known[c][strings.ToLower(name)]; !known {
 			if err := v.walk.Remember(len(name) + 96); err != nil {
 				return false, err
 			}
 		}
+		handed++
 		return use(object{collection: c, name: name, managed: gjson.GetBytes(item, "managed").Bool(), document: item}), nil
 	})
+	return handed, err
 }
 
 // versionsOf are the versions of an object in the order of the vault's list. A list of

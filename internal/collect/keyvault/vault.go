@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
 	"infrabackup/internal/fault"
@@ -29,7 +30,8 @@ const maxRounds = 3
 type vault struct {
 	walk       *resource.Walk
 	client     *azure.Client
-	id         string // of its resource
+	resource   resource.Resource // without its document
+	id         string            // of its resource
 	name       string
 	version    string // of the data plane
 	softDelete bool   // its resource says that it keeps deleted objects
@@ -38,6 +40,8 @@ type vault struct {
 	// Of who reads the lists.
 	known  map[*collection]map[string]mark // by name
 	hidden map[*collection]bool            // lists that the vault refuses
+	named  bool                            // a list named something
+	gone   bool                            // the vault is not there any more
 
 	// What is remembered of the versions of each object, by path. Objects are read by
 	// several goroutines, and some more than once.
@@ -74,7 +78,7 @@ func (v *vault) remember(path string, size int) error {
 // probe reads the beginning of a vault's lists.
 func probe(ctx context.Context, w *resource.Walk, parent resource.Resource) error {
 	v, err := newVault(w, parent)
-	if err != nil {
+	if v == nil {
 		return err
 	}
 	for _, c := range collections {
@@ -88,21 +92,36 @@ func probe(ctx context.Context, w *resource.Walk, parent resource.Resource) erro
 	return nil
 }
 
-// newVault takes a vault from its resource. Nothing is sent yet.
+// newVault takes a vault from its resource, nil when that says no address. Nothing is
+// sent yet.
 func newVault(w *resource.Walk, parent resource.Resource) (*vault, error) {
+	properties := azure.Member(gjson.ParseBytes(scan.Trim(parent.Document)), "properties")
+	uri := strings.TrimSpace(azure.Member(properties, "vaultUri").String())
+	if uri == "" {
+		return nil, nil
+	}
+	client, err := w.Stamp().Vault(uri)
+	if err != nil {
+		return nil, err
+	}
+	parent.Document = nil
 	id := w.ItemID("vault", parent.Endpoint, parent.ID)
 	v := &vault{
-		walk: w, id: id, name: id[strings.LastIndexByte(id, '/')+1:], seed: maphash.MakeSeed(),
-		softDelete: gjson.GetBytes(parent.Document, "properties.enableSoftDelete").Bool(),
+		walk: w, client: client, resource: parent, id: id, name: id[strings.LastIndexByte(id, '/')+1:], seed: maphash.MakeSeed(),
+		softDelete: azure.Member(properties, "enableSoftDelete").Bool(),
 		versions:   map[string]int{},
 		known:      map[*collection]map[string]mark{}, hidden: map[*collection]bool{}, gaps: map[string][]backup.Gap{},
 	}
 	for _, c := range collections {
 		v.known[c] = map[string]mark{}
 	}
-	var err error
-	v.client, err = w.Stamp().Vault(gjson.GetBytes(parent.Document, "properties.vaultUri").String())
-	return v, err
+	return v, nil
+}
+
+// mayHaveGone reports whether an error of a list may be that of a vault that was deleted.
+// One of which something was named already has to give it, or the service fails.
+func (v *vault) mayHaveGone(err error) bool {
+	return !v.named && (errors.Is(err, azure.ErrNotFound) || errors.Is(err, fault.SourceUnreachable))
 }
 
 // start reads the first page of a collection. The first one that is read finds the
