@@ -105,6 +105,15 @@ func (a *Activities) ledgerHead(ctx context.Context, s settings.Settings) (backu
 	return head, a.entityFault(ctx, "the head of the ledger cannot be read", err)
 }
 
+// whole makes sure that a ledger can be relied on, see [repository.Ledger.CheckIntact].
+func (b *book) whole(ctx context.Context, ledger *repository.Ledger) error {
+	head, err := b.head(ctx)
+	if err != nil {
+		return err
+	}
+	return ledger.CheckIntact(head)
+}
+
 // advance tells the entity the new head. SETTINGS_CHANGED when another entry came
 // first.
 func (b *book) advance(ctx context.Context, from, to backup.LedgerHead) error {

@@ -108,11 +108,7 @@ func (a *Activities) replacing(ctx context.Context, revision int64, by string) (
 	if err != nil {
 		return nil, err
 	}
-	head, err := b.head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := ledger.CheckIntact(head); err != nil {
+	if err := b.whole(ctx, ledger); err != nil {
 		return nil, err
 	}
 	b.ledger, b.looked = ledger, ledger.Head()
