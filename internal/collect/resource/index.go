@@ -6,7 +6,6 @@ import (
 	"errors"
 	"iter"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +26,11 @@ func (m *manager) resourcesVersion(subscription string) string {
 		return choice.Version
 	}
 	return resourceVersions[0]
+}
+
+// resources begins the resource manager's own list.
+func (m *manager) resources(ctx context.Context, subscription string, params url.Values) (*azure.Pages, *azure.Page, error) {
+	return m.listKnown(ctx, m.offersOf(subscription), "Microsoft.Resources/resources", resourceVersions, "/subscriptions/"+subscription+"/resources", params)
 }
 
 // indexed reports whether the service has, or may have, what the resource manager
@@ -53,13 +57,8 @@ func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) e
 	return queue.InOrder(ctx, queue.Jobs(m.subscriptions), func(ctx context.Context, s azure.Subscription) fetched {
 		f := fetched{list: list{manager: m, subscription: s.ID, path: "/subscriptions/" + s.ID + "/resources"}}
 		w.ledger.Await(f.place())
-		version := m.resourcesVersion(s.ID)
-		f.pages = m.client.List(f.path, version, url.Values{"$expand": {"createdTime,changedTime"}})
-		f.page, f.err = f.pages.Next(ctx)
-		if errors.Is(f.err, azure.ErrRefused) { // not every resource manager knows what it is asked to add
-			f.pages = m.client.List(f.path, version, nil)
-			f.page, f.err = f.pages.Next(ctx)
-		}
+		// Not every resource manager knows what it is asked to add.
+		f.pages, f.page, f.err = m.resources(ctx, s.ID, url.Values{"$expand": {"createdTime,changedTime"}})
 		return f
 	}, func(f fetched) error {
 		if gone(f.err) {
@@ -287,14 +286,4 @@ func typeIn(id string) string {
 		return ""
 	}
 	return full
-}
-
-var versionPattern = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}(-preview|-alpha|-beta)?\b`)
-
-// versionsNamed are the api-versions that a refusal names, newest first.
-func versionsNamed(err error) []string {
-	named := versionPattern.FindAllString(saidBy(err).Message, 8)
-	slices.Sort(named)
-	slices.Reverse(named)
-	return slices.Compact(named)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -52,23 +51,21 @@ func (w *Walk) begin(ctx context.Context, l list) fetched {
 	if l.nowhere {
 		return fetched{list: l}
 	}
-	f := w.beginWith(ctx, l)
-	if l.offered || !errors.Is(f.err, azure.ErrVersionRefused) {
-		return f
+	first := w.beginWith(ctx, l)
+	if l.offered || !errors.Is(first.err, azure.ErrVersionRefused) {
+		return first
 	}
-	tried := map[string]bool{l.version: true}
-	known := slices.Sorted(slices.Values(l.row.Versions))
-	slices.Reverse(known)
-	for _, version := range append(known, versionsNamed(f.err)...) {
-		if tried[version] {
-			continue
+	f := first
+	err := eachVersion(l.version, l.row.Versions, func(version string) error {
+		if version != l.version {
+			again := l
+			again.version = version
+			f = w.beginWith(ctx, again)
 		}
-		tried[version] = true
-		again := l
-		again.version = version
-		if f := w.beginWith(ctx, again); !errors.Is(f.err, azure.ErrVersionRefused) {
-			return f
-		}
+		return f.err
+	})
+	if errors.Is(err, azure.ErrVersionRefused) {
+		return first
 	}
 	return f
 }

@@ -143,14 +143,9 @@ func (m *manager) names(ctx context.Context, subscription, fullType string, know
 			names = nil
 		}
 	}()
-	version := known[0]
-	if choice, ok := m.anywhere.Choose(fullType, known); ok {
-		version = choice.Version
-	}
 	seen := map[string]bool{}
-	pages := m.client.List("/subscriptions/"+subscription+path, version, nil)
-	for {
-		page, err := pages.Next(ctx)
+	pages, page, err := m.listKnown(ctx, m.anywhere, fullType, known, "/subscriptions/"+subscription+path, nil)
+	for ; ; page, err = pages.Next(ctx) {
 		if errors.Is(err, io.EOF) {
 			return names, nil
 		}
@@ -251,7 +246,10 @@ func (w *Walk) hasGroup(ctx context.Context, m *manager, group string) (bool, er
 	if choice, ok := m.anywhere.Choose("Microsoft.Resources/resourceGroups", groupVersions); ok {
 		version = choice.Version
 	}
-	_, err := w.get(ctx, m, "Microsoft.Resources/resourceGroups", group, version)
+	err := eachVersion(version, groupVersions, func(version string) error {
+		_, err := w.get(ctx, m, "Microsoft.Resources/resourceGroups", group, version)
+		return err
+	})
 	if gone(err) {
 		return false, nil
 	}

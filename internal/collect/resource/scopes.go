@@ -31,9 +31,8 @@ func (w *Walk) atResources(ctx context.Context, row *Type) error {
 			if !w.checks(checkResources) {
 				continue
 			}
-			pages := m.client.List("/subscriptions/"+s.ID+"/resources", m.resourcesVersion(s.ID), nil)
-			for {
-				page, err := pages.Next(ctx)
+			pages, page, err := m.resources(ctx, s.ID, nil)
+			for ; ; page, err = pages.Next(ctx) {
 				if errors.Is(err, io.EOF) {
 					break
 				}

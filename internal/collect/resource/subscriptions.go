@@ -96,13 +96,8 @@ func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager,
 
 // users hands on the elements of the operator's list in one of his subscriptions.
 func (m *manager) users(ctx context.Context, subscription string, use func(item []byte) error) error {
-	version := userSubscriptionVersions[0]
-	if choice, ok := m.anywhere.Choose(userSubscriptions, userSubscriptionVersions); ok {
-		version = choice.Version
-	}
-	pages := m.client.List("/subscriptions/"+subscription+"/providers/"+userSubscriptions, version, nil)
-	for {
-		page, err := pages.Next(ctx)
+	pages, page, err := m.listKnown(ctx, m.anywhere, userSubscriptions, userSubscriptionVersions, "/subscriptions/"+subscription+"/providers/"+userSubscriptions, nil)
+	for ; ; page, err = pages.Next(ctx) {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
