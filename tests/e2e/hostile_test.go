@@ -79,7 +79,7 @@ func TestHostileStampCostsTheWorkerNoMemory(t *testing.T) {
 		"empty objects":       {fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: isContent, Body: numbered(10_000_000, `{}`)}},
 		"IDs of 60 KB":        {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/resources"), Body: numbered(1_000, `{"id":"`+below+strings.Repeat("n", 60_000)+`%d","type":"Microsoft.Compute/disks"}`)}},
 		"IDs of 8 KB":         {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/resources"), Body: numbered(15_000, `{"id":"`+below+strings.Repeat("n", 8_000)+`%d","type":"Microsoft.Compute/disks"}`)}},
-		"a million groups":    {fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/resourcegroups"), Body: numbered(1_000_000, `{"name":"group-with-a-name-of-some-length-%d"}`)}},
+		"a million groups":    {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/resourcegroups"), Body: numbered(1_000_000, `{"name":"group-with-a-name-of-some-length-%d"}`)}},
 		"subscriptions":       {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/subscriptions"), Body: numbered(20_000, `{"subscriptionId":"%08d-0000-0000-0000-000000000000","padding":"`+strings.Repeat("x", 720)+`"}`)}},
 		"offers":              {each: "/providers", fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK}},
 	} {

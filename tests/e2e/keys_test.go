@@ -95,7 +95,7 @@ func TestRewrap(t *testing.T) {
 	into[map[string]any](t, o.enable(nil))
 	var all []backup.Overview
 	parts := map[backup.ID]map[string]string{}
-	count := tier.Size(0, 5, 50)
+	count := tier.Size(0, 3, 50)
 	for range count {
 		b := o.backUp()
 		all = append(all, b)

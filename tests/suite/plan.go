@@ -51,7 +51,7 @@ var partly = map[string][]string{
 }
 
 // together is how many tests of a waiting package run at once.
-const together = 8
+const together = 10
 
 // plan says what a tier runs.
 func plan(tier string, all []string) (streams, error) {
