@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
 	"infrabackup/internal/fault"
@@ -159,8 +160,25 @@ func (r *reading) versions(ctx context.Context) error {
 	case r.o.blob && !r.o.managed:
 		r.await(path + "/backup")
 		r.left = append(r.left, r.backup)
+	case r.o.collection.path == "keys":
+		r.left = append(r.left, r.orphan)
 	}
 	return nil
+}
+
+// orphan asks for the blob of a key that the vault manages, when there is no certificate
+// whose secret has its private half: an outside CA may still have to issue it. The vault
+// may refuse the blob, which is a gap.
+func (r *reading) orphan(ctx context.Context) error {
+	answer, err := r.v.client.Get(ctx, "/certificates/"+r.o.name, r.v.version, nil)
+	switch {
+	case err == nil && gjson.GetBytes(scan.Trim(answer.Body), "cer").String() != "":
+		return nil
+	case err != nil && !errors.Is(err, azure.ErrNotFound) && !errors.Is(err, azure.ErrRefused) && !errors.Is(err, resource.ErrAnswer):
+		return r.v.denied(err, "get", "certificates")
+	}
+	r.await(r.o.path() + "/backup")
+	return r.backup(ctx)
 }
 
 // oneVersion reads a version. The values of disabled secrets are not asked for; other
