@@ -234,5 +234,5 @@ func (c *controller) state(door *control.Controller) string {
 
 // within bounds what a test waits for.
 func within(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.Context(), 5*time.Minute)
+	return context.WithTimeout(t.Context(), 10*time.Minute)
 }

@@ -60,7 +60,7 @@ func (f *found) add(a ldapAttribute, names nameAttributes) error {
 	if err != nil {
 		return fault.New(fault.SourceInvalid, f.record.DN, err)
 	}
-	if cut != nil && !cut.last {
+	if cut != nil && (!cut.last || cut.low != 0) { // the end of the values is no more whole than their beginning
 		cut.name = name
 		f.cut = append(f.cut, *cut)
 	}

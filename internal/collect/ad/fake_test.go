@@ -70,6 +70,8 @@ type fakeDC struct {
 
 	// onRange, when not nil, is called before each answer to a further range.
 	onRange func()
+	// hidden, when not nil, tells which objects nobody gets by their GUID.
+	hidden func(guid string) bool
 
 	listener net.Listener
 	ca       []byte
@@ -274,6 +276,9 @@ func (d *fakeDC) search(conn net.Conn, id int64, packet *ber.Packet) error {
 	}
 	if d.onRange != nil && slices.ContainsFunc(q.attributes, func(a string) bool { return strings.Contains(a, ";range=") }) {
 		d.onRange()
+	}
+	if guid, byGUID := strings.CutPrefix(q.base, "<GUID="); d.hidden != nil && byGUID && d.hidden(strings.TrimSuffix(guid, ">")) {
+		return send(q.conn, q.id, result(ldap.ApplicationSearchResultDone, 0))
 	}
 	return d.answer(q, start)
 }

@@ -22,7 +22,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 		size  = 4096
 		bound = 40 << 20
 	)
-	objects := tier.Size(15_000, 40_000, 400_000)
+	objects := tier.Size(6_000, 40_000, 400_000)
 	d := newFakeDC(t)
 	noise := strings.Repeat("x", size)
 	d.onSearch = func(q *fakeQuery) (bool, error) {

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 const (
@@ -47,6 +48,9 @@ type reading struct {
 	accounts, undescribed int64
 	policies              map[string]string // versions of group policies in the directory
 	elsewhere             map[string]bool
+	// owed are objects that a page had and whose values were to be read by themselves. What
+	// is still owed at the end was neither read nor seen to be deleted.
+	owed map[[16]byte]struct{}
 }
 
 var _ receiver = (*reading)(nil)
@@ -56,7 +60,7 @@ func newReading(c *Collector, conn *connection, root *rootDSE, sink collect.Sink
 		asking: asking{Collector: c, conn: conn, controls: append(readingControls(), root.deletedControls()...)},
 		root:   root, sink: sink,
 		seen: map[[16]byte]sighting{}, seed: maphash.MakeSeed(),
-		policies: map[string]string{}, elsewhere: map[string]bool{},
+		policies: map[string]string{}, elsewhere: map[string]bool{}, owed: map[[16]byte]struct{}{},
 	}
 	r.emit = r.record
 	return r
@@ -76,7 +80,10 @@ func (r *reading) readTree(ctx context.Context, base, namingContext, filter stri
 }
 
 // listed implements [receiver].
-func (r *reading) listed(guid [16]byte) (fresh bool, err error) { return r.fresh(guid), nil }
+func (r *reading) listed(guid [16]byte) (fresh bool, err error) {
+	r.owed[guid] = struct{}{}
+	return r.fresh(guid), nil
+}
 
 // fresh reports whether the current search did not give an object before.
 func (r *reading) fresh(guid [16]byte) bool {
@@ -108,6 +115,7 @@ func (r *reading) arrive(o *object) error {
 		return fault.Newf(fault.LimitExceeded, "the directory has more than %d objects", maxObjects)
 	}
 	r.seen[o.guid] = sighting{name: r.hash(o.name), search: r.search}
+	delete(r.owed, o.guid)
 	return r.emit(o, again)
 }
 
@@ -125,8 +133,11 @@ func (r *reading) record(o *object, again bool) error {
 // hold. It refers to those that it holds as well.
 func (r *reading) refer(url string) error {
 	dn := referredDN(url)
-	if dn == "" || len(r.elsewhere) == maxContexts {
-		return nil
+	if dn == "" {
+		dn = "a place that cannot be told: " + printable.Text(printable.Clip(url, maxDiagnostic))
+	}
+	if len(r.elsewhere) >= maxContexts && !r.elsewhere[dn] {
+		dn = "further places"
 	}
 	if !slices.ContainsFunc(r.root.contexts, func(held string) bool { return strings.EqualFold(held, dn) }) {
 		r.elsewhere[dn] = true
@@ -203,7 +214,10 @@ func (a *asking) readTree(ctx context.Context, base, namingContext, filter strin
 			}
 			// The rest takes further requests, for which this page must end first. The
 			// object is read anew then, so that large values are not kept until that.
-			if len(cut) < maxPageSize && !slices.Contains(cut, f.record.GUID) {
+			if len(cut) == maxPageSize {
+				return false, fault.Newf(fault.SourceInvalid, "%s: a page has more than %d objects", base, maxPageSize)
+			}
+			if !slices.Contains(cut, f.record.GUID) {
 				cut = append(cut, f.record.GUID)
 			}
 			return to.listed(f.guid)

@@ -35,6 +35,9 @@ func (r *reading) everything(ctx context.Context) error {
 		}
 		quiet = now.usn == covered
 		if quiet || rounds == r.config.MaxRounds {
+			if len(r.owed) > 0 {
+				return fault.Newf(fault.SourceIncomplete, "%s listed %d objects that it gives nobody, and does not say that they were deleted", r.conn.host, len(r.owed))
+			}
 			r.cursor = map[string]string{
 				"server": r.root.server, "invocationId": r.invocation,
 				"usnBefore":  strconv.FormatUint(r.root.usn, 10),
@@ -129,6 +132,7 @@ func (r *reading) readRenamed(ctx context.Context, guid, namingContext string) e
 			}
 			if s, known := r.seen[[16]byte(raw)]; fresh && (!known || s.name != r.hash(string(dn))) {
 				stale = append(stale, id)
+				r.owed[[16]byte(raw)] = struct{}{}
 			}
 			return fresh, nil
 		},

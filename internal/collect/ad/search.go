@@ -1,6 +1,7 @@
 package ad
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 // controller sends such pages when a filter matches little in the time it gives to
 // one page.
 const maxEmptyPages = 100
+
+// longReference stands for a reference that is too long to be looked at.
+const longReference = "(a reference that is too long)"
 
 // search is one paged search.
 type search struct {
@@ -160,8 +164,8 @@ func (l *connection) ask(s search, controls []ldap.Control, silence *time.Timer,
 			if err != nil {
 				return end, err
 			}
-			if s.referral != nil && url != "" {
-				if err := s.referral(url); err != nil {
+			if s.referral != nil {
+				if err := s.referral(cmp.Or(url, longReference)); err != nil {
 					return end, &consumerError{err}
 				}
 			}

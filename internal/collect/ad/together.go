@@ -328,6 +328,7 @@ func (r *reading) writeSteps(dn string, steps []step, page *pageEnd) error {
 				page.fresh++
 			}
 			if s.object.document == nil {
+				r.owed[s.object.guid] = struct{}{}
 				continue
 			}
 			if err := r.arrive(s.object); err != nil {
