@@ -86,11 +86,13 @@ func again(activity *workflowpb.PendingActivityInfo, failure *fault.Fault) strin
 }
 
 // Watch calls see about once a second with the run's progress until the run ends or ctx
-// does. A worker or a Temporal server that is away for a while does not end it: see is
-// told as the step.
+// does, and returns as soon as it ends. A worker or a Temporal server that is away for a
+// while does not end it: see is told as the step.
 func (c *Controller) Watch(ctx context.Context, runID string, see func(flow.Progress)) error {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
+	ended, stop := c.end(ctx, runID)
+	defer stop()
 	var last flow.Progress
 	for {
 		p, err := c.Progress(ctx, runID)
@@ -118,7 +120,24 @@ func (c *Controller) Watch(ctx context.Context, runID string, see func(flow.Prog
 		select {
 		case <-ctx.Done():
 			return stoppedWatching()
+		case <-ended:
+			ended = nil // what has ended, the run or the waiting, the next look tells
 		case <-ticker.C:
 		}
+	}
+}
+
+// end returns a channel that is closed when a run ends, or when nobody can wait for that
+// any more, and what ends the waiting.
+func (c *Controller) end(ctx context.Context, runID string) (ended <-chan struct{}, stop func()) {
+	waiting, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = c.client.GetWorkflow(waiting, flow.BackupWorkflowID(c.instance), runID).Get(waiting, nil) // its result is for who asks for it
+	}()
+	return over, func() {
+		cancel()
+		<-over
 	}
 }

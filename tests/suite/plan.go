@@ -50,6 +50,10 @@ var partly = map[string][]string{
 	"internal/share/smb": {"TestPool", "TestTree", "TestSmallFiles", "TestClose", "TestStalledServer", "TestCancelStalledTransfer", "TestInterim", "TestForged", "TestSlowTreeSigned", "TestHeldOpen", "TestLoginIsNotRepeatedAtOnce", "TestConformance$"},
 }
 
+// addressed are packages whose servers have the same addresses in all their tests, so that
+// they run in one stream only.
+var addressed = []string{"internal/collect/ad", "internal/share/smb"}
+
 // together is how many tests of a waiting package run at once.
 const together = 10
 
@@ -84,12 +88,19 @@ func plan(tier string, all []string) (streams, error) {
 		return streams{{{name: "units", packages: units, flags: []string{"-short", "-timeout=5m"}}}}, nil
 	case "test":
 		one := []string{"-timeout=20m", "-p=1"}
-		return streams{
+		streams := streams{
 			{e2e},
 			{{name: "races", packages: races, race: true, flags: one}, {name: "rest", packages: rest, flags: one}},
-			// What runs again comes in the same stream: its servers have the same addresses.
-			append([]group{{name: "plain", packages: plain, flags: one}}, again...),
-		}, nil
+			{{name: "plain", packages: plain, flags: one}},
+		}
+		for _, g := range again {
+			to := 1
+			if slices.Contains(addressed, g.packages[0]) {
+				to = 2
+			}
+			streams[to] = append(streams[to], g)
+		}
+		return streams, nil
 	case "soak":
 		e2e.flags[0] = "-timeout=24h"
 		return streams{

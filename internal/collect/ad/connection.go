@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -24,12 +25,13 @@ var errStalled = errors.New("the domain controller does not answer in time")
 // because what comes is not to be trusted: a general BER parser makes some 150 bytes of
 // every two, and copies what lies deep once for each level.
 type connection struct {
-	raw   net.Conn
-	in    *bufio.Reader
-	host  string
-	stall time.Duration
-	limit int   // of one message, in bytes
-	id    int64 // of the request that is under way
+	ending sync.Mutex // while the connection is being closed
+	raw    net.Conn
+	in     *bufio.Reader
+	host   string
+	stall  time.Duration
+	limit  int   // of one message, in bytes
+	id     int64 // of the request that is under way
 	// large, when not nil, is waited for before a large message is read.
 	large func() error
 }
@@ -148,8 +150,13 @@ func (l *connection) bindTo(ctx context.Context) (release func() bool) {
 }
 
 // cut ends the connection without a word. Nothing is lost by it, so its error says
-// nothing: the directory is only read.
-func (l *connection) cut() { _ = l.raw.Close() }
+// nothing: the directory is only read. When it returns, the connection has ended, also
+// when somebody else had begun to end it.
+func (l *connection) cut() {
+	l.ending.Lock()
+	defer l.ending.Unlock()
+	_ = l.raw.Close()
+}
 
 // close ends the connection.
 func (l *connection) close() { l.cut() }
