@@ -23,6 +23,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
+	"infrabackup/tests/tier"
 )
 
 var testTime = time.Date(2026, 11, 22, 8, 30, 0, 123456789, time.FixedZone("", 3600))
@@ -268,6 +269,7 @@ func TestStockToolsOpenAPart(t *testing.T) {
 
 // TestMemoryStaysFlat writes and walks 256 MiB of zeros and looks at the heap.
 func TestMemoryStaysFlat(t *testing.T) {
+	tier.Weighs(t)
 	const size = 256 << 20
 	pr, pw := io.Pipe()
 	written := make(chan error, 1)

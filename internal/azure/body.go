@@ -19,6 +19,9 @@ type tooLarge int64
 
 func (t tooLarge) Error() string { return fmt.Sprintf("the answer has more than %d bytes", int64(t)) }
 
+// Is makes every size be [ErrTooLarge].
+func (t tooLarge) Is(target error) bool { return target == ErrTooLarge }
+
 // step is how many bytes are held, and how many have a try's time, at once.
 const step = 1 << 20
 

@@ -48,6 +48,10 @@ var ErrConflict = fmt.Errorf("%w: the resource is in a state that does not allow
 // another resource's document. It says nothing about what was asked for.
 var ErrAnswer = errors.New("the answer is not what was asked for")
 
+// ErrTooLarge is in the chain of the fault for an answer that is larger than what is taken
+// of its kind.
+var ErrTooLarge = errors.New("the answer is too large")
+
 // ErrForbidden is in the chain of the fault for the answer 403.
 var ErrForbidden = errors.New("forbidden")
 

@@ -317,6 +317,7 @@ const hostileChild = "AZURE_TEST_HOSTILE"
 // TestMemory has a process of its own read the largest answers that there can be, on as
 // many connections as there are, as collectors do, and looks at how large it got.
 func TestMemory(t *testing.T) {
+	tier.Weighs(t)
 	if os.Getenv(hostileChild) != "" {
 		readHostile(t)
 		return

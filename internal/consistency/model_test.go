@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/tests/tier"
 )
 
 // naive is the check as one would write it with everything in memory.
@@ -126,6 +127,7 @@ func TestAgreesWithTheNaiveCheck(t *testing.T) {
 // TestMemoryOfAMillionItems: a directory of a million objects, of which 5,000 are
 // referred to by 100,000 others, takes no more memory than the references need.
 func TestMemoryOfAMillionItems(t *testing.T) {
+	tier.Weighs(t)
 	const objects, assignments, principals = 1_000_000, 100_000, 5_000
 	each := func(service backup.Service, fn func(backup.CatalogEntry)) error {
 		switch service {

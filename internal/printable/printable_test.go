@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"infrabackup/tests/tier"
 )
 
 func TestText(t *testing.T) {
@@ -52,6 +54,7 @@ func TestText(t *testing.T) {
 
 // Nothing that a terminal obeys or nobody sees gets through, whatever the character.
 func TestTextOfEveryCharacter(t *testing.T) {
+	tier.Weighs(t)
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		got := Text(string(r))
 		require.NotContains(t, got, "\x1b")

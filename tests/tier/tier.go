@@ -28,6 +28,15 @@ func Size[T any](quick, test, soak T) T {
 	}
 }
 
+// Weighs leaves a test that measures memory, or goes through all of something large, out
+// of the quick tier.
+func Weighs(t testing.TB) {
+	t.Helper()
+	if Quick() {
+		t.Skip("not in the quick tier")
+	}
+}
+
 // NeedsServers ends a test that starts or talks to servers when the quick tier runs.
 func NeedsServers(t testing.TB) {
 	t.Helper()

@@ -100,6 +100,7 @@ func hostileAnswers(tag byte) map[string]func() []byte {
 // TestHostileAnswersCostNeitherMemoryNorDepth sends them to a login and to searches.
 // The bound is the garbage collector's: what is reachable has to fit below it.
 func TestHostileAnswersCostNeitherMemoryNorDepth(t *testing.T) {
+	tier.Weighs(t)
 	const bound = 100 << 20
 	places := []struct {
 		name string
@@ -283,6 +284,7 @@ func FuzzMessage(f *testing.F) {
 
 // TestRoomIsMadeAsBytesCome: a length that is only promised takes no memory.
 func TestRoomIsMadeAsBytesCome(t *testing.T) {
+	tier.Weighs(t)
 	head := []byte{tagSequence, 0x84, 0x01, 0xff, 0xff, 0xff}
 	allocated := testing.Benchmark(func(b *testing.B) {
 		for range b.N {

@@ -18,6 +18,7 @@ import (
 // TestMemoryStaysFlat captures 160 MB of objects that the server makes up as it
 // goes, and looks at the heap meanwhile.
 func TestMemoryStaysFlat(t *testing.T) {
+	tier.Weighs(t)
 	const (
 		size  = 4096
 		bound = 40 << 20

@@ -16,6 +16,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/tests/lab/stamp"
 	"infrabackup/tests/lab/stamp/inventory"
+	"infrabackup/tests/tier"
 )
 
 // TestChanges changes a vault when it has been read and is looked at again.
@@ -147,6 +148,7 @@ func TestForeignAddresses(t *testing.T) {
 // TestMemory reads an object that is much larger than what may wait: what is read and
 // not yet handed on stays bounded.
 func TestMemory(t *testing.T) {
+	tier.Weighs(t)
 	const versions, size = 12, 1 << 20
 	w := newWorld(t)
 	w.config.TryTimeout = time.Minute

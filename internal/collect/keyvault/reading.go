@@ -257,6 +257,10 @@ func (r *reading) backup(ctx context.Context) error {
 		r.settle(path + "/backup")
 		r.gap(GapBlobRefused, path, "The vault answered the request for a backup blob, each time, with none; what can be exported was.")
 		return nil
+	case errors.Is(err, azure.ErrTooLarge): // an object is no more than its blob costs
+		r.settle(path + "/backup")
+		r.gap(GapBlobRefused, path, "Its backup blob is larger than the product takes; what can be exported was. Delete old versions.")
+		return nil
 	case errors.Is(err, azure.ErrRefused), errors.Is(err, azure.ErrForbidden) && byState(err):
 		r.settle(path + "/backup")
 		r.gap(GapBlobRefused, path, "The vault makes no backup blob of it, for example because it has too many versions; what can be exported was.")

@@ -112,12 +112,14 @@ func TestRefusals(t *testing.T) {
 		gap    string // path and code
 		code   fault.Code
 	}{
-		"a disabled key that is refused":      {keys("k", disabled), [2]string{"GET", "/keys/k/v1"}, refuse(403, "KeyDisabled"), "keys/k/v1 " + keyvault.GapDisabled, ""},
-		"without a word why":                  {keys("k", disabled), [2]string{"GET", "/keys/k/v1"}, refuse(403, ""), "keys/k/v1 " + keyvault.GapDisabled, ""},
-		"a disabled key without permission":   {keys("k", disabled), [2]string{"GET", "/keys/k/v1"}, refuse(403, "ForbiddenByPolicy"), "", fault.SourceAccessDenied},
-		"an open key that is refused":         {keys("k"), [2]string{"GET", "/keys/k/v1"}, refuse(403, ""), "", fault.SourceAccessDenied},
-		"a blob of a disabled key":            {keys("k", disabled), [2]string{"POST", "/keys/k/backup"}, refuse(403, "KeyDisabled"), "keys/k " + keyvault.GapBlobRefused, ""},
-		"a blob of too many versions":         {keys("k"), [2]string{"POST", "/keys/k/backup"}, refuse(400, ""), "keys/k " + keyvault.GapBlobRefused, ""},
+		"a disabled key that is refused":    {keys("k", disabled), [2]string{"GET", "/keys/k/v1"}, refuse(403, "KeyDisabled"), "keys/k/v1 " + keyvault.GapDisabled, ""},
+		"without a word why":                {keys("k", disabled), [2]string{"GET", "/keys/k/v1"}, refuse(403, ""), "keys/k/v1 " + keyvault.GapDisabled, ""},
+		"a disabled key without permission": {keys("k", disabled), [2]string{"GET", "/keys/k/v1"}, refuse(403, "ForbiddenByPolicy"), "", fault.SourceAccessDenied},
+		"an open key that is refused":       {keys("k"), [2]string{"GET", "/keys/k/v1"}, refuse(403, ""), "", fault.SourceAccessDenied},
+		"a blob of a disabled key":          {keys("k", disabled), [2]string{"POST", "/keys/k/backup"}, refuse(403, "KeyDisabled"), "keys/k " + keyvault.GapBlobRefused, ""},
+		"a blob of too many versions":       {keys("k"), [2]string{"POST", "/keys/k/backup"}, refuse(400, ""), "keys/k " + keyvault.GapBlobRefused, ""},
+		"a blob that is too large": {keys("k"), [2]string{"POST", "/keys/k/backup"},
+			stamp.Fault{Kind: stamp.Instead, Status: 200, Body: []byte(`{"value":"` + strings.Repeat("x", 33<<20) + `"}`)}, "keys/k " + keyvault.GapBlobRefused, ""},
 		"a blob without permission":           {keys("k"), [2]string{"POST", "/keys/k/backup"}, refuse(403, "ForbiddenByPolicy"), "", fault.SourceAccessDenied},
 		"a blob that is refused without why":  {keys("k"), [2]string{"POST", "/keys/k/backup"}, refuse(403, ""), "", fault.SourceAccessDenied},
 		"a version that fails":                {keys("k"), [2]string{"GET", "/keys/k/v1"}, refuse(500, ""), "", fault.SourceFailed},
