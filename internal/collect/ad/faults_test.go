@@ -43,6 +43,14 @@ func TestAnswersThatEndEarly(t *testing.T) {
 				return true, errors.Join(q.done(""), errHangUp)
 			}
 		}, fault.SourceIncomplete},
+		"a naming context without anything": {func(d *fakeDC) {
+			d.onSearch = func(q *fakeQuery) (bool, error) {
+				if q.base != fakeDomain {
+					return false, nil
+				}
+				return true, q.done("")
+			}
+		}, fault.SourceIncomplete},
 		"connection closed in mid-page": {func(d *fakeDC) {
 			d.afterEntry = func(q *fakeQuery, sent int) error {
 				if second(q) && sent == 2 {

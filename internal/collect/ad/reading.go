@@ -51,6 +51,9 @@ type reading struct {
 	// owed are objects that a page had and whose values were to be read by themselves. What
 	// is still owed at the end was neither read nor seen to be deleted.
 	owed map[[16]byte]struct{}
+	// heads are the naming contexts, in lower case, and whether the object of that name, which
+	// every naming context has, was read: an empty one is no answer.
+	heads map[string]bool
 }
 
 var _ receiver = (*reading)(nil)
@@ -60,7 +63,10 @@ func newReading(c *Collector, conn *connection, root *rootDSE, sink collect.Sink
 		asking: asking{Collector: c, conn: conn, controls: append(readingControls(), root.deletedControls()...)},
 		root:   root, sink: sink,
 		seen: map[[16]byte]sighting{}, seed: maphash.MakeSeed(),
-		policies: map[string]string{}, elsewhere: map[string]bool{}, owed: map[[16]byte]struct{}{},
+		policies: map[string]string{}, elsewhere: map[string]bool{}, owed: map[[16]byte]struct{}{}, heads: map[string]bool{},
+	}
+	for _, dn := range root.contexts {
+		r.heads[strings.ToLower(dn)] = false
 	}
 	r.emit = r.record
 	return r
@@ -116,6 +122,9 @@ func (r *reading) arrive(o *object) error {
 	}
 	r.seen[o.guid] = sighting{name: r.hash(o.name), search: r.search}
 	delete(r.owed, o.guid)
+	if _, is := r.heads[strings.ToLower(o.name)]; is {
+		r.heads[strings.ToLower(o.name)] = true
+	}
 	return r.emit(o, again)
 }
 

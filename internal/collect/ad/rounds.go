@@ -35,6 +35,11 @@ func (r *reading) everything(ctx context.Context) error {
 		}
 		quiet = now.usn == covered
 		if quiet || rounds == r.config.MaxRounds {
+			for _, dn := range r.root.contexts {
+				if !r.heads[strings.ToLower(dn)] {
+					return fault.Newf(fault.SourceIncomplete, "%s gave no object of the name %s, which that naming context has", r.conn.host, dn)
+				}
+			}
 			if len(r.owed) > 0 {
 				return fault.Newf(fault.SourceIncomplete, "%s listed %d objects that it gives nobody, and does not say that they were deleted", r.conn.host, len(r.owed))
 			}
