@@ -83,7 +83,10 @@ func (a *Activities) enterPublished(ctx context.Context, b *book, in flow.Publis
 // outlasting returns a context that ends so long after ctx, and not with it.
 func outlasting(ctx context.Context, by time.Duration) (longer context.Context, end func()) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(by, cancel)
+		context.AfterFunc(longer, func() { timer.Stop() })
+	})
 	return longer, func() {
 		stop()
 		cancel()

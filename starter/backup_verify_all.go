@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -91,10 +92,13 @@ func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (audit bac
 	defer opened.close(a)
 	opened.noteTrust(a)
 	verify := func(ctx context.Context, signers []byte) (backup.Audit, error) {
+		began := time.Now()
 		opts := repository.AuditOptions{AllowedSigners: signers, Head: head, Pause: a.pause}
-		return opened.repo.VerifyAll(ctx, opts, func(id backup.ID, n, of int) {
+		audit, err := opened.repo.VerifyAll(ctx, opts, func(id backup.ID, n, of int) {
 			a.say("Verifying %s, %d of %d ...", id, n, of)
 		})
+		audit.Began = began.UTC()
+		return audit, err
 	}
 	if audit, err = verify(ctx, opened.signers); err != nil || audit.Good() {
 		return audit, false, err

@@ -24,10 +24,11 @@
 // Short hiccups (408, 500, 502, 503, 504, broken connections, bodies cut short) are tried
 // again here, within about a minute. What the stamp asks to wait for (429, and the others
 // with a time) is waited for here too, for hours if need be, and nothing that was read is
-// lost: all requests to that host pause (for other answers than 429 when different addresses give them), and when it asks again after a similar number of
-// requests, they are spread over the time in which it allows that many. One address that
-// asks to wait again and again, while its host answers others, is a fault of that address
-// after a few tries. A host that
+// lost: all requests to that host pause (for other answers than 429, when different
+// addresses give them), and when it asks again after a similar number of requests, they are
+// spread over the time in which it allows that many. One address that asks to wait again
+// and again, while its host answers others, is a fault of that address after a few tries. A
+// host that
 // answers nothing else for longer than [Config].Patience is a SOURCE_THROTTLED fault, as
 // is a wait that the caller's context has no time for ([WithPatience]). The headers with
 // which Azure tells how many requests remain are not needed for that: they count per

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"infrabackup/internal/printable"
 )
 
 // Audit is the outcome of checking everything that an instance has on a share: the
@@ -35,9 +37,9 @@ func (a Audit) Good() bool {
 const MaxAuditBytes = 3 << 19
 
 // Fit makes an audit small enough, whatever names and how many findings there are. What
-// nobody has to be alarmed at goes first. Of the findings on each backup and on the whole,
-// one of each code stays as long as there is room, and every backup that is bad keeps one:
-// the verdict remains what it was. What is left out is counted.
+// nobody has to be alarmed at goes first. Of the findings on the whole, one of each code
+// stays, and of those on each backup as long as there is room, in the end one: the verdict
+// remains what it was. What is left out is counted.
 func (a *Audit) Fit() {
 	if a.size() <= MaxAuditBytes {
 		return
@@ -46,31 +48,27 @@ func (a *Audit) Fit() {
 	for i := range a.Backups {
 		a.Backups[i].Foreign.Names = []string{}
 	}
-	for keep := 64; a.size() > MaxAuditBytes && keep > 0; keep /= 2 {
-		a.Findings = fewer(a.Findings, 4*keep)
-		for i := range a.Backups {
-			a.Backups[i].Findings = fewer(a.Backups[i].Findings, keep)
+	whole := *a
+	whole.Backups = slices.Clone(a.Backups)
+	const short = 120 // bytes of each text when nothing else helps
+	for _, step := range []struct{ keep, text int }{{64, maxMessage}, {16, maxMessage}, {4, maxMessage}, {1, maxMessage}, {1, short}} {
+		if a.size() <= MaxAuditBytes {
+			return
 		}
-	}
-	if a.size() <= MaxAuditBytes {
-		return
-	}
-	const short = 120 // bytes of each text of what is left then
-	for _, v := range a.Backups {
-		for j, f := range v.Findings {
-			v.Findings[j].File, v.Findings[j].Message = clip(f.File, short), clip(f.Message, short)
+		a.Findings = fewer(whole.Findings, max(4*step.keep, codesOf(whole.Findings)), step.text)
+		for i, v := range whole.Backups {
+			a.Backups[i].Findings = fewer(v.Findings, step.keep, step.text)
 		}
 	}
 }
 
-// fewer returns at most n findings, the first of each code before others.
-func fewer(findings []Finding, n int) []Finding {
-	if len(findings) <= n {
-		return findings
-	}
+// fewer returns at most n findings with so much of each text, the first of each code
+// before others. The last says how many are left out.
+func fewer(findings []Finding, n, text int) []Finding {
 	seen := map[string]bool{}
-	var firsts, others []Finding
+	firsts, others := []Finding{}, []Finding{}
 	for _, f := range findings {
+		f.File, f.Message = printable.Clip(f.File, text), printable.Clip(f.Message, text)
 		if seen[f.Code] {
 			others = append(others, f)
 		} else {
@@ -78,9 +76,21 @@ func fewer(findings []Finding, n int) []Finding {
 			firsts = append(firsts, f)
 		}
 	}
-	kept := append(firsts, others...)[:n]
-	kept[n-1].Message = clip(kept[n-1].Message, maxMessage/2) + fmt.Sprintf(" (%d more findings are left out)", len(findings)-n)
+	kept := append(firsts, others...)
+	if left := len(kept) - n; left > 0 {
+		kept = kept[:n]
+		kept[n-1].Message += fmt.Sprintf(" (%d more findings are left out)", left)
+	}
 	return kept
+}
+
+// codesOf is how many codes findings have.
+func codesOf(findings []Finding) int {
+	codes := map[string]bool{}
+	for _, f := range findings {
+		codes[f.Code] = true
+	}
+	return len(codes)
 }
 
 // size is the length of the audit as JSON.

@@ -3,7 +3,7 @@
 // share.
 //
 // It does no I/O, knows nothing of Temporal, SMB or encryption, and imports
-// nothing but the standard library. FORMAT.md beside this file specifies the
+// nothing of the product but printable. FORMAT.md beside this file specifies the
 // files; start reading at [Manifest], then layout.go.
 //
 // # Glossary

@@ -3,27 +3,15 @@ package backup
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"infrabackup/internal/printable"
 )
 
 // Limits of what is reported of names that others gave.
 const (
 	MaxForeignNames = 100 // in a [Foreign]
-	maxReportedName = 512 // bytes of one, and of the file of a finding
+	maxReportedName = 512 // bytes of one, and of the file of a finding, without the ellipsis
 )
-
-// clip cuts text to at most limit bytes, between two characters.
-func clip(text string, limit int) string {
-	const mark = "…"
-	if len(text) <= limit {
-		return text
-	}
-	end := limit - len(mark)
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + mark
-}
 
 // Foreign are entries in the folders of an instance that are not this product's: what
 // file servers, desktops and people put beside its files. They change nothing of what
@@ -41,7 +29,7 @@ type Foreign struct {
 func (f *Foreign) Add(name string) {
 	f.Count++
 	if len(f.Names) < MaxForeignNames {
-		f.Names = append(f.Names, clip(name, maxReportedName))
+		f.Names = append(f.Names, printable.Clip(name, maxReportedName))
 	}
 }
 

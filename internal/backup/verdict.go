@@ -1,5 +1,7 @@
 package backup
 
+import "infrabackup/internal/printable"
+
 // Verdict is the outcome of a verification: the backup is good when there is no
 // finding.
 type Verdict struct {
@@ -37,6 +39,6 @@ const maxMessage = 1 << 10
 
 // Clip bounds what a finding repeats of names and texts that others gave.
 func (f Finding) Clip() Finding {
-	f.File, f.Message = clip(f.File, maxReportedName), clip(f.Message, maxMessage)
+	f.File, f.Message = printable.Clip(f.File, maxReportedName), printable.Clip(f.Message, maxMessage)
 	return f
 }

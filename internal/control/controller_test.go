@@ -99,6 +99,24 @@ func TestEnable(t *testing.T) {
 	require.ErrorIs(t, err, fault.AlreadyEnabled)
 }
 
+// TestEnableWaitsForEveryWorker: what only a silent worker captures would be no part of any
+// backup, so nothing is enabled until it answers, or the operator says what a backup holds.
+func TestEnableWaitsForEveryWorker(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.silent = "w2"
+	asked := s.request()
+	asked.Services = nil
+	_, err := s.Enable(t.Context(), asked)
+	require.ErrorIs(t, err, fault.NoWorker)
+	require.ErrorContains(t, err, "the worker on w2")
+	_, err = s.Summary(t.Context())
+	require.ErrorIs(t, err, fault.NotEnabled)
+	asked.Services = []backup.Service{backup.AD}
+	_, err = s.Enable(t.Context(), asked)
+	require.NoError(t, err)
+}
+
 func TestEnableRefusesBeforeAnythingIsSent(t *testing.T) {
 	s := newIdleSite(t)
 	for name, test := range map[string]struct {

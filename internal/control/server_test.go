@@ -50,6 +50,7 @@ type site struct {
 	collect  func(context.Context, int32) error // what CollectAD does in its attempt
 	overview backup.Overview                    // what a backup ends with
 	looks    atomic.Int32                       // how often the share was listed
+	silent   string                             // a worker's host that answers nobody
 }
 
 // newIdleSite makes an instance that no worker serves.
@@ -111,7 +112,11 @@ func (s *site) work() {
 		if in.Share {
 			panic("a defect of the worker")
 		}
-		return flow.DiagnoseOutput{Host: "h", Checks: []flow.Check{{Name: "x", OK: true}}}, nil
+		out := flow.DiagnoseOutput{Host: "h", Checks: []flow.Check{{Name: "x", OK: true}}, Services: []backup.Service{backup.AD}}
+		if s.silent != "" {
+			out.Workers = []flow.DiagnoseOutput{flow.Unanswered(s.silent, fault.As(errors.New("nothing came")))}
+		}
+		return out, nil
 	})
 	require.NoError(s.t, w.Start())
 	s.stop = sync.OnceFunc(w.Stop)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -38,12 +40,14 @@ func TestSettingsOfAnotherControllerDoNotCompete(t *testing.T) {
 	before, running := c.settingsOf(), c.settingsRunning()
 
 	require.Eventually(t, func() bool { // Temporal lists a run moments after it has ended
-		out, err := c.door().AdoptSettings(t.Context(), false, "anna@host")
-		require.NoError(t, err)
-		require.Equal(t, before.Revision, out.Settings.Revision)
-		runs, err := c.door().List(t.Context(), 0)
-		return err == nil && len(runs.Backups) == 1
-	}, 20*time.Second, 200*time.Millisecond)
+		runs, err := c.client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Namespace: namespace, Query: fmt.Sprintf("WorkflowId = %q AND ExecutionStatus = \"Terminated\"", flow.SettingsWorkflowID(c.instance.Name)),
+		})
+		return err == nil && len(runs.GetExecutions()) == 1
+	}, 20*time.Second, 100*time.Millisecond)
+	out, err := c.door().AdoptSettings(t.Context(), false, "anna@host")
+	require.NoError(t, err)
+	require.Equal(t, before.Revision, out.Settings.Revision)
 	require.Equal(t, running, c.settingsRunning(), "the run goes on")
 	require.Equal(t, before, c.settingsOf())
 	require.NoError(t, c.runUnasked())

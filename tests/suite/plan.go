@@ -88,7 +88,7 @@ func plan(tier string, all []string) (streams, error) {
 		return streams{{{name: "units", packages: units, flags: []string{"-short", "-timeout=5m"}}}}, nil
 	case "test":
 		one := []string{"-timeout=20m", "-p=1"}
-		streams := streams{
+		all := streams{
 			{e2e},
 			{{name: "races", packages: races, race: true, flags: one}, {name: "rest", packages: rest, flags: one}},
 			{{name: "plain", packages: plain, flags: one}},
@@ -98,9 +98,9 @@ func plan(tier string, all []string) (streams, error) {
 			if slices.Contains(addressed, g.packages[0]) {
 				to = 2
 			}
-			streams[to] = append(streams[to], g)
+			all[to] = append(all[to], g)
 		}
-		return streams, nil
+		return all, nil
 	case "soak":
 		e2e.flags[0] = "-timeout=24h"
 		return streams{

@@ -22,8 +22,9 @@
 //
 // Each certificate has a key and a secret of its name, which the vault manages. They
 // are captured like others: the secret's value is the certificate with its private key,
-// PKCS#12 or PEM, when the policy lets that out. No blob is asked for of them, but of a
-// key whose certificate was not issued yet, since the vault refuses it, and api-version 2016-10-01 has no backup of certificates either.
+// PKCS#12 or PEM, when the policy lets that out. No blob is asked for of them, since the
+// vault refuses it, and api-version 2016-10-01 has no backup of certificates either; only
+// for a key whose certificate was not issued yet it is tried.
 //
 // A blob holds all versions with their history, can be restored into a vault of the
 // same stamp only, and is of no use without that stamp's Key Vault. Therefore there are
