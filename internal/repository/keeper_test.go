@@ -268,6 +268,7 @@ func (k *keeper) requireGood() {
 	require.True(k.t, audit.Good(), "%+v", audit)
 	require.Len(k.t, audit.Backups, len(k.live))
 	require.Equal(k.t, k.head, audit.Head)
+	require.Zero(k.t, audit.Foreign, "all of it is the product's")
 }
 
 // snapshot copies the instance's folder away, and restore brings the copy back.

@@ -141,13 +141,16 @@ func (l *look) nameIn(ctx context.Context, folder string, own func(share.Info) b
 	return inside, nil
 }
 
-// isWork reports whether an entry of incoming/ or staging/ is the product's.
+// isWork reports whether an entry of incoming/ or staging/ is the product's, by its name.
+// Whether an anchor is to be believed is for [look.checkAnchors] to say.
 func isWork(entry share.Info) bool {
 	if entry.IsDir {
 		return workOwner(entry.Name) != ""
 	}
-	_, err := backup.ParseLedgerFile(wholeName(entry.Name))
-	return err == nil || strings.HasPrefix(entry.Name, probePrefix)
+	placed, _, _ := strings.Cut(entry.Name, partMark)
+	_, notAnchor := backup.ParseAnchorFile(placed)
+	_, notEntry := backup.ParseLedgerFile(wholeName(entry.Name))
+	return notAnchor == nil || notEntry == nil || strings.HasPrefix(entry.Name, probePrefix)
 }
 
 // workOwner is the backup that a folder in incoming/ or staging/ belongs to, empty when

@@ -77,6 +77,7 @@ func (o *operator) good() {
 	audit := into[backup.Audit](o.t, o.run("backup", "verify", "--all", "-o", "json"))
 	require.True(o.t, audit.Good(), "%+v", audit)
 	require.True(o.t, audit.HeadKnown)
+	require.Zero(o.t, audit.Foreign.Count, "%+v", audit.Foreign)
 }
 
 type rekeyedAnswer struct {
