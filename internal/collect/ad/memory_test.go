@@ -34,7 +34,11 @@ func TestMemoryStaysFlat(t *testing.T) {
 		for i := start; i < start+q.size; i++ {
 			guid := []byte(fmt.Sprintf("%016d", i))
 			text, _ := formatGUID(guid)
-			if err := send(q.conn, q.id, entry(fmt.Sprintf("<GUID=%s>;CN=object %d,%s", text, i, fakeDomain), [][2]any{
+			dn := fakeDomain // what the naming context begins with
+			if i > 0 {
+				dn = fmt.Sprintf("CN=object %d,%s", i, fakeDomain)
+			}
+			if err := send(q.conn, q.id, entry(fmt.Sprintf("<GUID=%s>;%s", text, dn), [][2]any{
 				{"objectGUID", []string{string(guid)}}, {"uSNChanged", []string{"1"}}, {"nTSecurityDescriptor", []string{"x"}},
 				{"objectClass", []string{"top", "user"}}, {"info", []string{noise + strconv.Itoa(i)}},
 			})); err != nil {
