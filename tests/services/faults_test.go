@@ -77,7 +77,7 @@ var misbehaviours = map[string]misbehaviour{
 	"an unknown field":               {fault: stamp.Fault{Kind: stamp.UnknownField}, want: wholeIDs},
 	"a duplicate id":                 {fault: stamp.Fault{Kind: stamp.DuplicateID}, want: whole},
 	"a duplicate id once":            {fault: stamp.Fault{Kind: stamp.DuplicateID, Times: 1}, want: whole},
-	"a huge item":                    {fault: stamp.Fault{Kind: stamp.HugeItem, Size: 8}, want: wholeIDs},
+	"a huge item":                    {fault: stamp.Fault{Kind: stamp.HugeItem, Size: 8, Times: 10}, want: wholeIDs}, // RBAC asks at hundreds of scopes
 	"an item beyond all limits":      {fault: stamp.Fault{Kind: stamp.HugeItem, Size: 40}, want: failing(fault.LimitExceeded)},
 	"an expired token":               {fault: stamp.Fault{Kind: stamp.ExpiredToken, Times: 1}, want: whole},
 	"a permission revoked":           {fault: stamp.Fault{Kind: stamp.Forbidden}, want: failing(fault.SourceAccessDenied)},
