@@ -85,7 +85,10 @@ func (o Options) clientOptions() (client.Options, error) {
 		DataConverter:     DataConverter(o.Codec, taking...),
 		FailureConverter:  FailureConverter(o.Codec, taking...),
 		Interceptors:      append(interceptors, &answering{namespace: o.Namespace, failures: FailureConverter(o.Codec, taking...)}),
-		ConnectionOptions: client.ConnectionOptions{GetSystemInfoTimeout: o.ConnectTimeout},
+		ConnectionOptions: client.ConnectionOptions{
+			GetSystemInfoTimeout: o.ConnectTimeout,
+			GrpcCompression:      &client.GrpcCompressionNone{}, // payloads are ciphertext, which nothing compresses
+		},
 	}
 	if !o.TLS.used() {
 		if !o.APIKey.IsZero() {

@@ -44,9 +44,9 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
-// environment makes a process export to the receiver, soon after it has something.
+// environment makes a process export to the receiver, within seconds and when it ends.
 func (r *receiver) environment() []string {
-	return []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.address, "OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_METRIC_EXPORT_INTERVAL=500"}
+	return []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.address, "OTEL_BSP_SCHEDULE_DELAY=500", "OTEL_METRIC_EXPORT_INTERVAL=5000"}
 }
 
 // received is everything that came so far.

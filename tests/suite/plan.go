@@ -34,7 +34,7 @@ var serving = []string{"tests/services", "tests/lab", "tests/lab/stamp", "tests/
 // meeting are the packages in which goroutines of the product meet. The race detector
 // costs a factor of four in time, so it watches these.
 var meeting = []string{
-	"activities", "internal/collect/resource", "internal/collect/keyvault", "internal/control", "internal/privsep",
+	"activities", "internal/collect/resource", "internal/control", "internal/privsep",
 	"internal/share/conformance", "internal/spool", "starter", "worker", "workflows",
 }
 
@@ -45,6 +45,7 @@ var partly = map[string][]string{
 	"internal/azure": {"TestTurns", "TestAllowances", "TestOneRefusal", "TestPatience", "TestTokenElsewhere", "TestCredentials", "TestExpiredToken", "TestLists", "TestVaults", "TestListsOfManyShapes"},
 	"internal/collect/ad": {"TestConformance", "TestNamingContextsTogether", "TestOrderDoesNotDependOnSpeed", "TestOneFailureEndsAll", "TestSinkFailsWhileOthersRead", "TestFewerConnections",
 		"TestReadAheadIsBounded", "TestSchemaIsReadOnce", "TestSYSVOLBeside", "TestSYSVOLLarger", "TestSYSVOLAnd", "TestChangesDuringCapture"},
+	"internal/collect/keyvault": {"TestContents", "TestContract", "TestEveryKind", "TestChanges", "TestVanishingObject", "TestRestlessVault", "TestVaultThatGoes", "TestMissingPermission", "TestCancelled"},
 	"internal/repository": {"TestWorkDuring", "TestAuditReports", "TestTwoAppendAtOnce", "TestListReports", "TestListBounds", "TestAdoptAShare", "TestVerifyAllLists", "TestReplaceKeyInManyBackups",
 		"TestClearingWaits", "TestHugeFiles", "TestManyForeignEntries"},
 	"internal/share/smb": {"TestPool", "TestTree", "TestSmallFiles", "TestClose", "TestStalledServer", "TestCancelStalledTransfer", "TestInterim", "TestForged", "TestSlowTreeSigned", "TestHeldOpen", "TestLoginIsNotRepeatedAtOnce", "TestConformance$"},

@@ -205,7 +205,7 @@ func TestCollectTwoGiBBlob(t *testing.T) {
 // TestCollectManyCertificates makes a CA with many certificates, without openssl
 // for speed, and holds the heap to what is remembered of each.
 func TestCollectManyCertificates(t *testing.T) {
-	count := tier.Size(1_000, 5_000, 50_000)
+	count := tier.Size(1_000, 3_000, 50_000)
 	dir := t.TempDir()
 	now := time.Now().Truncate(time.Second).UTC()
 	ca, key := writeQuickCA(t, dir, now)
