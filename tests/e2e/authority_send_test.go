@@ -160,10 +160,10 @@ func (s *stranger) updates(m flow.Member, workflowID string, f forgery) error {
 }
 
 func (s *stranger) asks(m flow.Member, workflowID string, f forgery) error {
-	ctx, cancel := within(s.t)
-	defer cancel()
 	s.asking.Lock() // Temporal keeps one query waiting for a busy run
 	defer s.asking.Unlock()
+	ctx, cancel := within(s.t)
+	defer cancel()
 	answer, err := s.own.WorkflowService().QueryWorkflow(ctx, &workflowservice.QueryWorkflowRequest{
 		Namespace: namespace, Execution: &commonpb.WorkflowExecution{WorkflowId: workflowID},
 		Query: &querypb.WorkflowQuery{QueryType: m.Name, QueryArgs: &commonpb.Payloads{Payloads: f.payloads}},
