@@ -77,14 +77,14 @@ func (o Options) clientOptions() (client.Options, error) {
 		taking = append(taking, TakeOutdated())
 	}
 	options := client.Options{
-		HostPort:          o.Address,
-		Namespace:         o.Namespace,
-		Identity:          o.Identity,
-		Logger:            NewLogger(o.Logger),
-		MetricsHandler:    o.Telemetry.MetricsHandler(),
-		DataConverter:     DataConverter(o.Codec, taking...),
-		FailureConverter:  FailureConverter(o.Codec, taking...),
-		Interceptors:      append(interceptors, &answering{namespace: o.Namespace, failures: FailureConverter(o.Codec, taking...)}),
+		HostPort:         o.Address,
+		Namespace:        o.Namespace,
+		Identity:         o.Identity,
+		Logger:           NewLogger(o.Logger),
+		MetricsHandler:   o.Telemetry.MetricsHandler(),
+		DataConverter:    DataConverter(o.Codec, taking...),
+		FailureConverter: FailureConverter(o.Codec, taking...),
+		Interceptors:     append(interceptors, &answering{namespace: o.Namespace, failures: FailureConverter(o.Codec, taking...)}),
 		ConnectionOptions: client.ConnectionOptions{
 			GetSystemInfoTimeout: o.ConnectTimeout,
 			GrpcCompression:      &client.GrpcCompressionNone{}, // payloads are ciphertext, which nothing compresses
