@@ -221,6 +221,7 @@ func TestListsOfManyShapes(t *testing.T) {
 // TestLargePage: a page of four elements of 10 MB is read, in parts, also when it was
 // begun ahead of its turn, and when the connection breaks in its middle.
 func TestLargePage(t *testing.T) {
+	tier.Weighs(t)
 	h, config := newHost(t)
 	s := openHost(t, config)
 	var element [4]string

@@ -7,11 +7,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"infrabackup/tests/tier"
 )
 
 // TestOffersKeepNothingOfTheAnswer: a text that is remembered is not kept together with
 // the megabyte in which it came.
 func TestOffersKeepNothingOfTheAnswer(t *testing.T) {
+	tier.Weighs(t)
 	pad := strings.Repeat("x", 1<<20)
 	heap := func() uint64 {
 		var m runtime.MemStats

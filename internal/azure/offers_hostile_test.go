@@ -8,11 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/fault"
+	"infrabackup/tests/tier"
 )
 
 // TestMuchOffered: what is remembered of subscriptions and providers is bounded, and the
 // work does not grow with its square.
 func TestMuchOffered(t *testing.T) {
+	tier.Weighs(t)
 	many := func(n int, format string) string {
 		var b strings.Builder
 		for i := range n {

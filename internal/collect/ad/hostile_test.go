@@ -176,6 +176,7 @@ func watchHeap() func() uint64 {
 // TestTheLargestObjectThatIsTakenIsTaken shows that the limits leave room for a group
 // as large as a message, and what it costs.
 func TestTheLargestObjectThatIsTakenIsTaken(t *testing.T) {
+	tier.Weighs(t)
 	d := newFakeDC(t)
 	values := make([]string, 0, 200_000)
 	for i := range cap(values) {

@@ -155,7 +155,7 @@ func TestSYSVOLIsTriedAgain(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s %d %v", kind, from, fault.CodeOf(reason)), func(t *testing.T) {
 					t.Parallel()
-					content, gaps, reads, _, err := captureWithHiccups(t, 20*time.Second, func(k, name string, n int) error {
+					content, gaps, reads, _, err := captureWithHiccups(t, 2*time.Second, func(k, name string, n int) error {
 						if k == kind && n >= from && n < from+2 && (name == "" || slices.Contains(files, name)) {
 							return reason
 						}

@@ -34,7 +34,7 @@ var passing = map[fault.Code]bool{fault.SourceUnreachable: true, fault.SourceInc
 // whole capture are bounded, and those of one piece by part of that.
 func (s *policyFiles) again(ctx context.Context, part int64, work func() error) error {
 	left := s.config.SYSVOLPatience / time.Duration(part)
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+	for pause := min(firstPause, s.config.SYSVOLPatience/1000); ; pause = min(2*pause, longestPause) {
 		err := work()
 		if err == nil || s.sinkErr != nil || ctx.Err() != nil || !passing[fault.CodeOf(err)] {
 			return err

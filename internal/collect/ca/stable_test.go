@@ -259,6 +259,7 @@ func writePEM(t *testing.T, name, kind string, der []byte) {
 // TestCollectLargeCRL checks a CRL that is larger than other files may be, and
 // notes one that is too large.
 func TestCollectLargeCRL(t *testing.T) {
+	tier.Weighs(t)
 	const count = 50_000
 	dir := t.TempDir()
 	now := time.Now().Truncate(time.Second).UTC()

@@ -7,11 +7,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"infrabackup/tests/tier"
 )
 
 // TestTextKeepsNothingOfTheDocument: an ID in other letters than usual is found by
 // looking at all members, and is remembered for a whole capture.
 func TestTextKeepsNothingOfTheDocument(t *testing.T) {
+	tier.Weighs(t)
 	pad := strings.Repeat("x", 1<<20)
 	heap := func() uint64 {
 		var m runtime.MemStats

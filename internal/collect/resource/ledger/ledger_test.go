@@ -5,10 +5,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"infrabackup/tests/tier"
 )
 
 // TestLedgerIsSmall enters a stamp's hundred thousand resources with children.
 func TestLedgerIsSmall(t *testing.T) {
+	tier.Weighs(t)
 	l := New()
 	for i := range 400_000 {
 		id := fmt.Sprintf("tenant /subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/group/providers/microsoft.compute/disks/%d", i)
