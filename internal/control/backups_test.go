@@ -282,13 +282,13 @@ func TestVerifyAndDelete(t *testing.T) {
 func TestOneUnreadableRunIsOneLine(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.patience = shortPatience
 	s.enable()
 	s.collect = func(context.Context, int32) error { return fault.Newf(fault.SourceTLS, "refused") }
 	started, err := s.Start(t.Context(), "op", 0)
 	require.NoError(t, err)
 	_, err = s.Wait(t.Context(), started.RunID, started.BackupID)
 	require.ErrorIs(t, err, fault.SourceTLS)
+	s.patience = shortPatience
 	id := flow.BackupWorkflowID(s.instance)
 	for _, name := range []string{flow.Backup.Name, "Another"} {
 		run, err := s.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: "elsewhere-" + s.instance}, name)

@@ -223,7 +223,7 @@ func (s *site) list(in flow.ListInput) (flow.ListOutput, error) {
 
 func steps(ctx workflow.Context, attempts int32) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: time.Minute, HeartbeatTimeout: 2 * time.Second, WaitForCancellation: true,
+		StartToCloseTimeout: time.Minute, HeartbeatTimeout: 6 * time.Second, WaitForCancellation: true,
 		RetryPolicy: &sdk.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 1, MaximumAttempts: attempts},
 	})
 }
