@@ -62,11 +62,17 @@ times: ## the slowest tests and packages of the last run
 	@go run ./tests/suite times
 
 .PHONY: lint
-lint: ## gofmt, vet, staticcheck, workflowcheck
+lint: ## gofmt, vet, staticcheck, errcheck, ineffassign, workflowcheck
 	$(FORMATTED)
 	go vet ./...
 	go tool staticcheck ./...
+	go tool errcheck -ignoretests ./activities/... ./internal/... ./starter/... ./worker/... ./workflows/...
+	go tool ineffassign ./...
 	go tool workflowcheck -config .workflowcheck.yaml ./workflows/...
+
+.PHONY: vuln
+vuln: ## govulncheck: known vulnerabilities in what the product calls
+	@go tool govulncheck ./...; rc=$$?; [ $$rc -ne 1 ] || echo 'NOT CHECKED: the database of vulnerabilities is not reachable from here'; [ $$rc -ne 3 ]
 
 .PHONY: check
 check: ## what CI runs: lint and test (under 15 min)

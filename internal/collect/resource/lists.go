@@ -106,7 +106,6 @@ func (f fetched) drain(ctx context.Context, use func(*azure.Page) error) error {
 			}()
 		}
 		err := use(page)
-		page = nil
 		turn.Come()
 		if next == nil {
 			return err

@@ -214,7 +214,7 @@ func (c *converter) isList(file string, schema map[string]any) bool {
 		if err != nil || c.files[where] == nil {
 			return false
 		}
-		file, schema = where, c.files[where].Definitions[def]
+		schema = c.files[where].Definitions[def]
 	}
 	if schema["type"] == "array" {
 		return true
