@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	updatepb "go.temporal.io/api/update/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
@@ -164,10 +166,18 @@ func (s *stranger) asks(m flow.Member, workflowID string, f forgery) error {
 	defer s.asking.Unlock()
 	ctx, cancel := within(s.t)
 	defer cancel()
-	answer, err := s.own.WorkflowService().QueryWorkflow(ctx, &workflowservice.QueryWorkflowRequest{
-		Namespace: namespace, Execution: &commonpb.WorkflowExecution{WorkflowId: workflowID},
-		Query: &querypb.WorkflowQuery{QueryType: m.Name, QueryArgs: &commonpb.Payloads{Payloads: f.payloads}},
-	})
+	// A query that waits for a task which another query or update has ended is never
+	// answered by Temporal: it is asked again.
+	var answer *workflowservice.QueryWorkflowResponse
+	var err error
+	for again := true; again; again = ctx.Err() == nil && serviceerror.ToStatus(err).Code() == codes.DeadlineExceeded {
+		asking, stop := context.WithTimeout(ctx, 30*time.Second)
+		answer, err = s.own.WorkflowService().QueryWorkflow(asking, &workflowservice.QueryWorkflowRequest{
+			Namespace: namespace, Execution: &commonpb.WorkflowExecution{WorkflowId: workflowID},
+			Query: &querypb.WorkflowQuery{QueryType: m.Name, QueryArgs: &commonpb.Payloads{Payloads: f.payloads}},
+		})
+		stop()
+	}
 	var failed *serviceerror.QueryFailed
 	if !errors.As(err, &failed) {
 		return fmt.Errorf("query %s with %s was answered: %v, %v", m.Name, f.name, answer, err)

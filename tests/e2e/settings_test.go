@@ -256,7 +256,9 @@ func TestSnapshotRestored(t *testing.T) {
 	o.refused(o.run("share", "set", o.env["LAB_SHARE"], "--adopt", "-o", "json"), fault.LedgerRolledBack)
 	into[changedShare](t, o.run("share", "set", o.env["LAB_SHARE"], "--adopt", "--new-ledger", "-o", "json"))
 	o.good()
-	require.Len(t, o.listed(), 1)
+	for _, b := range o.listed() { // a run that found what starting could not see in time is in the list, too
+		require.Equal(t, b.BackupID == first.BackupID, b.Status == backup.Succeeded, "%+v", b)
+	}
 	third := o.backUp()
 	o.good()
 	for _, b := range []backup.Overview{first, third} {
