@@ -31,7 +31,7 @@ var mutants = []mutant{
 	{"an entry of the ledger need not follow the one before", "internal/repository/ledger_read.go",
 		"	if c.previous != \"\" && e.Previous != c.previous {", "	if false {", "internal/repository", ""},
 	{"a server's answer needs no signature", "internal/share/smb/guard.go",
-		"	case !h.signed:\n", "	case false:\n", "internal/share/smb", "Signed|Interim|Forged|Frames"},
+		"	case !h.signed:\n", "	case false:\n", "internal/share/smb", "Signed|Unsigned|Interim|Forged|Frames"},
 	{"the second page of a list is not read", "internal/azure/pages.go",
 		"	p.next, p.list, p.cut, p.progress = next, nil,", "	p.next, p.list, p.cut, p.progress = next[:0], nil,", "internal/azure", ""},
 	{"a page that leads back is taken for the end", "internal/azure/pages.go",

@@ -64,7 +64,7 @@ func TestMalformedFrames(t *testing.T) {
 		"encryption flag":      func(p *peer) { p.login(4); p.request(); p.send(change(transform(64), 42, 0)) },
 		"plain answer":         func(p *peer) { p.login(4); p.send(answer(p.request(), cmdCreate, 0, make([]byte, 89))) },
 		"plain interim":        func(p *peer) { p.login(4); p.send(answer(p.request(), cmdCreate, 0x103, refusal)) },
-		"unsigned answer":      func(p *peer) { p.login(0); p.send(answer(p.request(), cmdTreeConnect, 0, make([]byte, 16))) },
+		"unsigned answer":      unsigned,
 		"forged signature": func(p *peer) {
 			p.login(0)
 			p.send(change(answer(p.request(), cmdTreeConnect, 0, []byte{16, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), 16, 9))
@@ -77,6 +77,16 @@ func TestMalformedFrames(t *testing.T) {
 			require.ErrorIs(t, err, fault.ShareProtocol)
 		})
 	}
+}
+
+func unsigned(p *peer) { p.login(0); p.send(answer(p.request(), cmdTreeConnect, 0, make([]byte, 16))) }
+
+// TestUnsignedAnswers: the library refuses such an answer, too, but only where it asked
+// for signatures itself. The guard has to be the one that does.
+func TestUnsignedAnswers(t *testing.T) {
+	_, err := try(t, unsigned)
+	require.ErrorIs(t, err, fault.ShareProtocol)
+	require.ErrorContains(t, err, "an answer without a signature")
 }
 
 // loginWith sends another frame in the same breath as the end of the login, when
