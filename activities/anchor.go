@@ -38,7 +38,7 @@ func (a *Activities) standing(ctx context.Context, repo *repository.Repository, 
 	if out.share.ClaimsMore() {
 		// Settings that were set back to before a change of the signing key do not know the
 		// key that signs now. Their own key has introduced it in the ledger.
-		introduced, err := repo.Introduced(ctx, signers)
+		introduced, err := repo.Ledger().Introduced(ctx, signers)
 		if err != nil {
 			return out, err
 		}
@@ -115,7 +115,7 @@ func (a *Activities) forward(ctx context.Context, repo *repository.Repository, s
 	if err := st.check(repo); err != nil {
 		return err
 	}
-	return repo.HoldsHead(ctx, st.entity.Head)
+	return repo.Ledger().HoldsHead(ctx, st.entity.Head)
 }
 
 // tellShare tells the share of s how far settings and ledger are, unless it was told. It
@@ -204,7 +204,7 @@ func (a *Activities) RestoreSettings(ctx context.Context, in flow.AdoptSettingsI
 	if err != nil {
 		return out, err
 	}
-	if err := repo.HoldsHead(ctx, out.Settings.Ledger); err != nil {
+	if err := repo.Ledger().HoldsHead(ctx, out.Settings.Ledger); err != nil {
 		return out, err
 	}
 	return out, a.tellShare(ctx, repo, now)
@@ -217,7 +217,7 @@ func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s
 	var to backup.LedgerHead // zero when the entity knows the ledger as far
 	if told := st.share.Newest; told != nil && told.Controller == st.entity.Controller && told.Ledger.Sequence > st.entity.Head.Sequence {
 		to = told.Ledger
-		if err := repo.HoldsHead(ctx, to); err != nil { // before anything has changed
+		if err := repo.Ledger().HoldsHead(ctx, to); err != nil { // before anything has changed
 			return err
 		}
 	}

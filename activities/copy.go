@@ -27,27 +27,27 @@ func (a *Activities) CopyBackups(ctx context.Context, in flow.CopyBackupsInput) 
 	if err != nil {
 		return flow.CopyBackupsOutput{}, err
 	}
-	source, err := a.book(ctx, from, now)
+	source, err := a.writer(ctx, from, now)
 	if err != nil {
 		return flow.CopyBackupsOutput{}, err
 	}
-	target, err := a.book(ctx, to, next)
+	target, err := a.writer(ctx, to, next)
 	if err != nil {
 		return flow.CopyBackupsOutput{}, err
 	}
 	return a.copyBackups(ctx, source, target)
 }
 
-func (a *Activities) copyBackups(ctx context.Context, source, target *book) (flow.CopyBackupsOutput, error) {
+func (a *Activities) copyBackups(ctx context.Context, source, target *shareWriter) (flow.CopyBackupsOutput, error) {
 	var out flow.CopyBackupsOutput
-	if err := target.claim(ctx); err != nil {
+	if err := target.Claim(ctx); err != nil {
 		return out, err
 	}
-	head, err := source.head(ctx)
+	head, err := source.Head(ctx)
 	if err != nil {
 		return out, err
 	}
-	there, err := target.head(ctx)
+	there, err := target.Head(ctx)
 	if err != nil {
 		return out, err
 	}
@@ -70,7 +70,7 @@ func (a *Activities) copyBackups(ctx context.Context, source, target *book) (flo
 	out.Backups, out.Bytes = copied.Backups+copied.Skipped, copied.Bytes
 	if continued {
 		if there != head {
-			err = target.advance(ctx, there, head)
+			err = target.Advance(ctx, there, head)
 		}
 		if err != nil {
 			return out, err
@@ -82,27 +82,27 @@ func (a *Activities) copyBackups(ctx context.Context, source, target *book) (flo
 // continues reports whether the ledger that is to be copied up to head goes on where that
 // of the new share ends, with there. An earlier copy has brought backups then that are in
 // a newer state by now, or were deleted: they make room.
-func continues(ctx context.Context, source, target *book, head, there backup.LedgerHead) (bool, error) {
+func continues(ctx context.Context, source, target *shareWriter, head, there backup.LedgerHead) (bool, error) {
 	if there == (backup.LedgerHead{}) || there == head {
 		return true, nil
 	}
-	err := source.repo.HoldsHead(ctx, there)
+	err := source.repo.Ledger().HoldsHead(ctx, there)
 	switch code := fault.CodeOf(err); {
 	case code == fault.LedgerRolledBack || code == fault.LedgerDamaged || there.Sequence > head.Sequence:
 		return false, nil
 	case err != nil:
 		return false, err
 	}
-	now, err := source.repo.ReadLedger(ctx, source.signers)
+	now, err := source.repo.Ledger().Read(ctx, source.Trusted())
 	if err == nil {
-		err = source.whole(ctx, now)
+		err = source.CheckIntact(ctx, now)
 	}
 	if err != nil {
 		return false, err
 	}
-	then, err := target.repo.ReadLedger(ctx, source.signers)
+	then, err := target.repo.Ledger().Read(ctx, source.Trusted())
 	if err == nil {
-		err = target.whole(ctx, then)
+		err = target.CheckIntact(ctx, then)
 	}
 	if err != nil {
 		return false, err

@@ -44,7 +44,7 @@ func TestALateAttemptToPublishEntersNothingOld(t *testing.T) {
 	} {
 		e.At, e.By, e.Controller = time.Unix(1_800_000_000+int64(i), 0), "op", s.Controller
 		var own bool
-		head, own, err = repo.AppendLedger(t.Context(), head, e, key, signers)
+		head, own, err = repo.Ledger().Append(t.Context(), head, e, key, signers)
 		require.NoError(t, err)
 		require.True(t, own)
 	}
@@ -71,7 +71,7 @@ func TestALateAttemptToPublishEntersNothingOld(t *testing.T) {
 	var out flow.PublishBackupOutput
 	require.NoError(t, value.Get(&out))
 	require.Equal(t, name, filepath.Base(out.Path))
-	ledger, err := repo.ReadLedger(t.Context(), signers)
+	ledger, err := repo.Ledger().Read(t.Context(), signers)
 	require.NoError(t, err)
 	state, known := ledger.State(id)
 	require.True(t, known)

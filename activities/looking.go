@@ -65,7 +65,7 @@ func (a *Activities) show(ctx context.Context, repo *repository.Repository, s se
 	if err != nil {
 		return out, err
 	}
-	ledger, err := repo.ReadLedger(ctx, signers)
+	ledger, err := repo.Ledger().Read(ctx, signers)
 	if err != nil {
 		return out, err
 	}

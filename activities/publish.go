@@ -25,7 +25,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	if err := a.forward(ctx, repo, s); err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
-	b, err := a.book(ctx, repo, s)
+	w, err := a.writer(ctx, repo, s)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
@@ -35,7 +35,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	}
 	var others backup.Foreign
 	if !before {
-		if others, err = a.prepare(ctx, b, in); err == nil {
+		if others, err = a.prepare(ctx, w, in); err == nil {
 			err = ctx.Err()
 		}
 		if err != nil {
@@ -45,7 +45,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	// From here on it is a backup, and is entered, also when nobody waits for it any more.
 	longer, end := outlasting(ctx, enterTime)
 	defer end()
-	out, err := a.enterPublished(longer, b, in, before)
+	out, err := a.enterPublished(longer, w, in, before)
 	if err != nil {
 		return flow.PublishBackupOutput{}, errors.Join(err, ctx.Err())
 	}
@@ -58,25 +58,25 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 }
 
 // enterPublished gives the backup its name, unless an attempt before has, and enters it.
-func (a *Activities) enterPublished(ctx context.Context, b *book, in flow.PublishBackupInput, before bool) (out flow.PublishBackupOutput, err error) {
-	if out.Path, err = b.repo.Publish(ctx, in.BackupID, in.StartedAt); err != nil {
+func (a *Activities) enterPublished(ctx context.Context, w *shareWriter, in flow.PublishBackupInput, before bool) (out flow.PublishBackupOutput, err error) {
+	if out.Path, err = w.repo.Publish(ctx, in.BackupID, in.StartedAt); err != nil {
 		return out, err
 	}
 	if before {
 		// An attempt may come weeks after the one that published, and the backup have another
 		// key by then: what the ledger knows of it stays the newest that it says.
-		ledger, err := b.repo.ReadLedger(ctx, b.signers)
+		ledger, err := w.repo.Ledger().Read(ctx, w.Trusted())
 		if err != nil {
 			return out, err
 		}
 		if _, known := ledger.State(in.BackupID); known {
 			return out, nil
 		}
-		b.ledger, b.looked = ledger, ledger.Head()
+		w.Saw(ledger, ledger.Head())
 	}
-	return out, b.enter(ctx, backup.LedgerEntry{
+	return out, w.Append(ctx, backup.LedgerEntry{
 		Action: backup.LedgerCreated, BackupID: in.BackupID, Folder: path.Base(out.Path), SumsSHA256: sumsOf(in.Sealed),
-		Recipients: b.settings.PublicRecipients(), By: in.RequestedBy,
+		Recipients: w.settings.PublicRecipients(), By: in.RequestedBy,
 	})
 }
 
@@ -98,17 +98,19 @@ const enterTime = time.Minute
 
 // prepare makes sure that the backup can be published, and returns what others put into
 // its folder.
-func (a *Activities) prepare(ctx context.Context, b *book, in flow.PublishBackupInput) (others backup.Foreign, err error) {
-	if err := b.claim(ctx); err != nil {
+func (a *Activities) prepare(ctx context.Context, w *shareWriter, in flow.PublishBackupInput) (others backup.Foreign, err error) {
+	if err := w.Claim(ctx); err != nil {
 		return others, err
 	}
-	if b.looked, err = b.head(ctx); err != nil { // nobody deletes what has no name yet
+	head, err := w.Head(ctx)
+	if err != nil {
 		return others, err
 	}
-	if others, err = b.repo.Check(ctx, in.BackupID, in.Sealed); err != nil {
+	w.Saw(nil, head) // nobody deletes what has no name yet
+	if others, err = w.repo.Check(ctx, in.BackupID, in.Sealed); err != nil {
 		return others, err
 	}
-	return others, b.repo.WriteInstanceFiles(ctx, b.signers)
+	return others, w.repo.WriteInstanceFiles(ctx, w.Trusted())
 }
 
 // sumsOf is the digest of SHA256SUMS among what was sealed.
@@ -132,43 +134,43 @@ func (a *Activities) DiscardBackup(ctx context.Context, in flow.DiscardBackupInp
 	if err := errors.Join(repo.Discard(ctx, in.BackupID), a.Spool.Release(in.BackupID, "")); err != nil {
 		return out, err
 	}
-	b, err := a.book(ctx, repo, s)
+	w, err := a.writer(ctx, repo, s)
 	if err != nil {
 		return out, err
 	}
-	out.Published, err = b.unpublish(ctx, in.BackupID)
+	out.Published, err = w.unpublish(ctx, in.BackupID)
 	return out, err
 }
 
 // unpublish removes a backup that has its name and that nobody has entered, and returns
 // the path of one that was. Its deletion is entered first, like any other: an attempt to
 // publish that goes on still must not enter it behind that.
-func (b *book) unpublish(ctx context.Context, id backup.ID) (listed string, err error) {
-	folder, err := b.repo.Removable(ctx, id, b.signers)
+func (w *shareWriter) unpublish(ctx context.Context, id backup.ID) (listed string, err error) {
+	folder, err := w.repo.Removable(ctx, id, w.Trusted())
 	if fault.CodeOf(err) == fault.BackupNotFound {
 		return "", nil
 	}
 	if err != nil {
 		return "", err
 	}
-	ledger, err := b.repo.ReadLedger(ctx, b.signers)
+	ledger, err := w.repo.Ledger().Read(ctx, w.Trusted())
 	if err != nil {
 		return "", err
 	}
 	s, known := ledger.State(id)
 	if known && !s.Gone() {
-		return path.Join(b.activities.Instance.Name, backup.BackupsDir, folder), nil
+		return path.Join(w.activities.Instance.Name, backup.BackupsDir, folder), nil
 	}
 	if !known {
 		var by string
-		if made, err := b.repo.Open(ctx, id); err == nil {
+		if made, err := w.repo.Open(ctx, id); err == nil {
 			by = made.Overview().RequestedBy
 		}
-		if err := b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerDeleted, BackupID: id, Folder: folder, By: by}); err != nil {
+		if err := w.Append(ctx, backup.LedgerEntry{Action: backup.LedgerDeleted, BackupID: id, Folder: folder, By: by}); err != nil {
 			return "", err
 		}
 	}
-	_, err = b.repo.Delete(ctx, id, true)
+	_, err = w.repo.Delete(ctx, id, true)
 	return "", err
 }
 
@@ -196,11 +198,11 @@ func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (bac
 	again := attempt(ctx) > 1
 	switch {
 	case err == nil:
-		b, err := a.book(ctx, repo, s)
+		w, err := a.writer(ctx, repo, s)
 		if err != nil {
 			return backup.Overview{}, err
 		}
-		err = b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerDeleted, BackupID: in.BackupID, Folder: folder, By: in.RequestedBy})
+		err = w.Append(ctx, backup.LedgerEntry{Action: backup.LedgerDeleted, BackupID: in.BackupID, Folder: folder, By: in.RequestedBy})
 		if err != nil {
 			return backup.Overview{}, err
 		}
@@ -221,7 +223,7 @@ func unchanged(ctx context.Context, repo *repository.Repository, revision int64,
 		return fault.Newf(fault.SettingsChanged, "backup %s was to be deleted under revision %d of the settings, and revision %d is in force",
 			in.BackupID, in.Seen.Revision, revision)
 	}
-	ledger, err := repo.ReadLedger(ctx, signers)
+	ledger, err := repo.Ledger().Read(ctx, signers)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
 )
 
@@ -24,7 +25,7 @@ func (a *Activities) ReplaceKeys(ctx context.Context, in flow.RewrapInput) (flow
 	if err != nil {
 		return flow.RewrapOutput{}, err
 	}
-	r.book.batch = true
+	r.share.Batch()
 	beat := startHeart(ctx, "", flow.PhaseUpload, int64(len(in.Keys)))
 	out := flow.RewrapOutput{Backups: make([]flow.ReplacedBackup, len(in.Keys))}
 	group, grouped := errgroup.WithContext(ctx)
@@ -37,7 +38,7 @@ func (a *Activities) ReplaceKeys(ctx context.Context, in flow.RewrapInput) (flow
 		})
 	}
 	err = group.Wait()
-	return out, errors.Join(err, r.book.tell(ctx))
+	return out, errors.Join(err, r.share.SyncHead(ctx))
 }
 
 // parallelReplacements is how many keys are replaced at once: each waits for the share
@@ -52,12 +53,12 @@ func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (fl
 		return flow.ReplacedBackup{}, err
 	}
 	beat := startHeart(ctx, "", flow.PhaseReadBack, 0)
-	known, err := notGone(ctx, r.book.repo, r.ledger, in.BackupID)
+	known, err := ledger.NotGone(ctx, r.share.repo, r.ledger, in.BackupID)
 	if err != nil {
 		return flow.ReplacedBackup{}, err
 	}
-	swapped, err := r.book.repo.Swap(ctx, in.BackupID, repository.SwapOptions{
-		Key: r.book.key, AllowedSigners: r.book.signers, Staged: in.Staged, Sums: known.SumsSHA256,
+	swapped, err := r.share.repo.Swap(ctx, in.BackupID, repository.SwapOptions{
+		Key: r.share.key, AllowedSigners: r.share.Trusted(), Staged: in.Staged, Sums: known.SumsSHA256,
 		CheckKey: func(keyAge []byte) error { return seal.CheckKeyFile(keyAge, r.to) },
 		Progress: func(_ string, done, total int64) {
 			beat.total.Store(total)
@@ -73,9 +74,9 @@ func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (fl
 
 // replacing replaces keys of backups on the share in force.
 type replacing struct {
-	book       *book
+	share      *shareWriter
 	revision   int64
-	ledger     *repository.Ledger
+	ledger     *ledger.Ledger
 	recipients []backup.Recipient
 	to         []seal.Recipient // the same
 	by         string
@@ -97,22 +98,22 @@ func (a *Activities) replacing(ctx context.Context, revision int64, by string) (
 	if err := a.forward(ctx, repo, s); err != nil {
 		return nil, err
 	}
-	b, err := a.book(ctx, repo, s)
+	w, err := a.writer(ctx, repo, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.claim(ctx); err != nil {
+	if err := w.Claim(ctx); err != nil {
 		return nil, err
 	}
-	ledger, err := repo.ReadLedger(ctx, b.signers)
+	known, err := repo.Ledger().Read(ctx, w.Trusted())
 	if err != nil {
 		return nil, err
 	}
-	if err := b.whole(ctx, ledger); err != nil {
+	if err := w.CheckIntact(ctx, known); err != nil {
 		return nil, err
 	}
-	b.ledger, b.looked = ledger, ledger.Head()
-	r := &replacing{book: b, revision: s.Revision, ledger: ledger, entered: map[backup.ID]string{}, recipients: s.PublicRecipients(), by: by}
+	w.Saw(known, known.Head())
+	r := &replacing{share: w, revision: s.Revision, ledger: known, entered: map[backup.ID]string{}, recipients: s.PublicRecipients(), by: by}
 	for _, one := range s.Recipients {
 		to, err := seal.ParseRecipient(one.Text)
 		if err != nil {
@@ -129,17 +130,17 @@ func (r *replacing) key(ctx context.Context, key flow.WrappedKey) (flow.Replaced
 	if err := seal.CheckKeyFile(key.KeyAge, r.to); err != nil {
 		return flow.ReplacedBackup{}, err
 	}
-	known, err := notGone(ctx, r.book.repo, r.ledger, key.BackupID)
+	known, err := ledger.NotGone(ctx, r.share.repo, r.ledger, key.BackupID)
 	if err != nil {
 		return flow.ReplacedBackup{}, err
 	}
-	folder, err := r.book.repo.Folder(ctx, key.BackupID)
+	folder, err := r.share.repo.Folder(ctx, key.BackupID)
 	if err != nil {
 		return flow.ReplacedBackup{}, err
 	}
 	enter := func(sums string) error { return r.enter(ctx, backup.LedgerRewrapped, key.BackupID, folder, sums) }
-	replaced, err := r.book.repo.ReplaceKey(ctx, key.BackupID, key.KeyAge, repository.ReplaceOptions{
-		Key: r.book.key, AllowedSigners: r.book.signers, Sums: known.SumsSHA256, Announce: enter,
+	replaced, err := r.share.repo.ReplaceKey(ctx, key.BackupID, key.KeyAge, repository.ReplaceOptions{
+		Key: r.share.key, AllowedSigners: r.share.Trusted(), Sums: known.SumsSHA256, Announce: enter,
 		Prove: func() error { return r.proven(key) },
 	})
 	if err != nil {
@@ -157,7 +158,7 @@ func (r *replacing) enter(ctx context.Context, action backup.LedgerAction, id ba
 	if known, _ := r.ledger.State(id); known.SumsSHA256 == sums || entered {
 		return nil
 	}
-	err := r.book.enter(ctx, backup.LedgerEntry{
+	err := r.share.Append(ctx, backup.LedgerEntry{
 		Action: action, BackupID: id, Folder: path.Base(folder), SumsSHA256: sums, Recipients: r.recipients, By: r.by,
 	})
 	if err == nil {

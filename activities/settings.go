@@ -77,11 +77,11 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	if err != nil {
 		return settings.Summary{}, err
 	}
-	b, err := a.book(ctx, repo, s)
+	w, err := a.writer(ctx, repo, s)
 	if err != nil {
 		return settings.Summary{}, err
 	}
-	if err := b.open(ctx, in); err != nil {
+	if err := w.open(ctx, in); err != nil {
 		return settings.Summary{}, err
 	}
 	if err := a.followable(ctx, repo, before, s); err != nil {
@@ -91,7 +91,7 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 		return settings.Summary{}, err
 	}
 	application := flow.SettingsApplication{Revision: in.Revision, Probe: in.Probe}
-	if application.Signers, err = seal.ParseAllowedSigners(b.signers); err != nil {
+	if application.Signers, err = seal.ParseAllowedSigners(w.Trusted()); err != nil {
 		return settings.Summary{}, fault.New(fault.Internal, "the list of signing keys cannot be read", err)
 	}
 	summary, err := flow.ApplySettings.Send(ctx, a.Client, entity, application)
@@ -125,7 +125,7 @@ func (a *Activities) followable(ctx context.Context, repo *repository.Repository
 	if err != nil || before.Revision == 0 || before.Signing.Public == next.Signing.Public {
 		return err
 	}
-	return repo.HoldsHead(ctx, st.entity.Head) // for the entry that introduces the new key
+	return repo.Ledger().HoldsHead(ctx, st.entity.Head) // for the entry that introduces the new key
 }
 
 // probed makes sure, before anything of a proposal is used, that it was tried as it is to
@@ -204,9 +204,9 @@ func (a *Activities) introduce(ctx context.Context, next settings.Settings) erro
 	if err != nil {
 		return err
 	}
-	b, err := a.book(ctx, repo, before)
+	w, err := a.writer(ctx, repo, before)
 	if err != nil {
 		return err
 	}
-	return b.enter(ctx, backup.LedgerEntry{Action: backup.LedgerSigner, Key: next.Signing.Public, By: next.ChangedBy})
+	return w.Append(ctx, backup.LedgerEntry{Action: backup.LedgerSigner, Key: next.Signing.Public, By: next.ChangedBy})
 }

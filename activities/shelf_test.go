@@ -21,6 +21,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
@@ -187,7 +188,7 @@ func (x *shelf) enter(e backup.LedgerEntry) {
 	x.entity.mu.Lock()
 	defer x.entity.mu.Unlock()
 	e.At, e.By, e.Controller = time.Now(), "op", x.s.Controller
-	next, own, err := x.repo.AppendLedger(context.Background(), x.entity.heads[x.s.Share.Place()], e, x.key, x.signers)
+	next, own, err := x.repo.Ledger().Append(context.Background(), x.entity.heads[x.s.Share.Place()], e, x.key, x.signers)
 	require.NoError(x.t, err)
 	require.True(x.t, own)
 	x.entity.heads[x.s.Share.Place()] = next
@@ -199,9 +200,9 @@ func (x *shelf) deleted() {
 }
 
 // state is what the ledger says of the backup now.
-func (x *shelf) state() repository.LedgerState {
+func (x *shelf) state() ledger.State {
 	x.t.Helper()
-	ledger, err := x.repo.ReadLedger(x.t.Context(), x.signers)
+	ledger, err := x.repo.Ledger().Read(x.t.Context(), x.signers)
 	require.NoError(x.t, err)
 	require.Empty(x.t, ledger.Findings)
 	s, known := ledger.State(shelfID)

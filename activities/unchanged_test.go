@@ -43,7 +43,7 @@ func TestADeletionCountsForWhatItsCallerSaw(t *testing.T) {
 		if e.Action == backup.LedgerCreated || e.Action == backup.LedgerRewrapped {
 			e.SumsSHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 		}
-		next, own, err := repo.AppendLedger(t.Context(), head, e, key, signers)
+		next, own, err := repo.Ledger().Append(t.Context(), head, e, key, signers)
 		require.NoError(t, err)
 		require.True(t, own)
 		head = next

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
 )
 
@@ -26,10 +27,10 @@ func (a *Activities) MakeChallenges(ctx context.Context, in flow.ChallengeInput)
 	beat := startHeart(ctx, "", flow.PhaseReadBack, int64(len(in.Backups)))
 	out := flow.ChallengeOutput{Challenges: []flow.KeyFileChallenge{}}
 	for _, id := range in.Backups {
-		if _, err := notGone(ctx, r.book.repo, r.ledger, id); err != nil {
+		if _, err := ledger.NotGone(ctx, r.share.repo, r.ledger, id); err != nil {
 			return flow.ChallengeOutput{}, err
 		}
-		m, err := r.book.repo.SignedManifest(ctx, id, r.book.signers)
+		m, err := r.share.repo.SignedManifest(ctx, id, r.share.Trusted())
 		if err != nil {
 			return flow.ChallengeOutput{}, err
 		}
@@ -39,7 +40,7 @@ func (a *Activities) MakeChallenges(ctx context.Context, in flow.ChallengeInput)
 		}
 		statement, err := c.Statement()
 		if err == nil {
-			c.Signature, err = r.book.key.Sign(statement)
+			c.Signature, err = r.share.key.Sign(statement)
 		}
 		if err != nil {
 			return flow.ChallengeOutput{}, err
@@ -65,14 +66,14 @@ func (r *replacing) proven(key flow.WrappedKey) error {
 	if err != nil {
 		return err
 	}
-	if _, err := seal.VerifySignature(statement, c.Signature, seal.AllowedSigners(r.book.key.Public())); err != nil {
+	if _, err := seal.VerifySignature(statement, c.Signature, seal.AllowedSigners(r.share.key.Public())); err != nil {
 		return refuse("the challenge is not this service's", err)
 	}
-	age := r.book.activities.Now().Sub(c.At)
+	age := r.share.activities.Now().Sub(c.At)
 	if c.BackupID != key.BackupID || c.Revision != r.revision || age > challengeLife || age < -challengeLife {
 		return refuse("the challenge was made for something else, or too long ago", nil)
 	}
-	said, err := seal.KeyFileStatement(r.book.activities.Instance.Name, key.BackupID, r.revision, r.recipients, key.KeyAge)
+	said, err := seal.KeyFileStatement(r.share.activities.Instance.Name, key.BackupID, r.revision, r.recipients, key.KeyAge)
 	if err != nil {
 		return err
 	}

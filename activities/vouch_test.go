@@ -40,7 +40,7 @@ func TestANewKeyFileNeedsSomebodyWhoOpensTheBackup(t *testing.T) {
 	strangeRecipient, strangeFile, strangeOwn := opened()
 	recipients := []backup.Recipient{{Kind: operator.Kind, Fingerprint: operator.Fingerprint}}
 	r := &replacing{
-		book:     &book{activities: &Activities{Dependencies: Dependencies{Instance: backup.Instance{Name: "local"}, Now: func() time.Time { return now }}}, key: service},
+		share:    &shareWriter{activities: &Activities{Dependencies: Dependencies{Instance: backup.Instance{Name: "local"}, Now: func() time.Time { return now }}}, key: service},
 		revision: 3, recipients: recipients,
 	}
 	// made is a key file with all that proves it, some of it changed.

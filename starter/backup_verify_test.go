@@ -38,7 +38,7 @@ func TestVerifyOneWithoutAService(t *testing.T) {
 	key := stranger(t)
 	entry := backup.LedgerEntry{Action: backup.LedgerBegun, Controller: frozenBackup, At: time.Now().UTC(), By: "test"}
 	signers := seal.AllowedSigners(key.Public())
-	next, _, err := repository.New(store, frozenInstance).AppendLedger(t.Context(), backup.LedgerHead{}, entry, key, signers)
+	next, _, err := repository.New(store, frozenInstance).Ledger().Append(t.Context(), backup.LedgerHead{}, entry, key, signers)
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
 	f.sign(key)

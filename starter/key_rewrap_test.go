@@ -89,7 +89,7 @@ func (w *rewrapping) enter(action backup.LedgerAction, sums string, recipients [
 		Action: action, Controller: frozenBackup, At: time.Now().UTC(), By: "test", BackupID: frozenBackup,
 		Folder: filepath.Base(w.backup), SumsSHA256: sums, Recipients: recipients,
 	}
-	head, _, err := w.repo.AppendLedger(context.Background(), w.head, entry, w.signer, w.signers)
+	head, _, err := w.repo.Ledger().Append(context.Background(), w.head, entry, w.signer, w.signers)
 	require.NoError(w.t, err)
 	w.head = head
 }
@@ -126,7 +126,7 @@ func (d door) KeyFileChallenges(ctx context.Context, revision int64, ids []backu
 func (d door) Rewrap(ctx context.Context, _ int64, keys []flow.WrappedKey, _ string) ([]flow.ReplacedBackup, error) {
 	var out []flow.ReplacedBackup
 	for _, key := range keys {
-		ledger, err := d.w.repo.ReadLedger(ctx, d.w.signers)
+		ledger, err := d.w.repo.Ledger().Read(ctx, d.w.signers)
 		if err != nil {
 			return nil, err
 		}

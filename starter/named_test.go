@@ -85,7 +85,7 @@ func TestLatestThatIsMissing(t *testing.T) {
 		Action: backup.LedgerCreated, BackupID: otherBackup, Folder: "20261124T195927Z_" + otherBackup, SumsSHA256: strings.Repeat("a", 64),
 		Recipients: []backup.Recipient{{Kind: "x25519", Fingerprint: "f"}}, Controller: frozenBackup, At: time.Now().UTC(), By: "test",
 	}
-	_, _, err = repository.New(store, frozenInstance).AppendLedger(t.Context(), backup.LedgerHead{}, entry, key, seal.AllowedSigners(key.Public()))
+	_, _, err = repository.New(store, frozenInstance).Ledger().Append(t.Context(), backup.LedgerHead{}, entry, key, seal.AllowedSigners(key.Public()))
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
 	out := f.with(f.folder, "backup verify latest")

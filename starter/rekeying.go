@@ -8,6 +8,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 )
@@ -19,7 +20,7 @@ type rekeying struct {
 	settings   settings.Settings
 	place      *opened
 	standing   *repository.Standing
-	ledger     *repository.Ledger
+	ledger     *ledger.Ledger
 	identities []seal.Identity
 	recipients []seal.Recipient
 	owns       map[backup.ID]seal.Identity // of the backups that were opened to wrap their keys anew
@@ -101,7 +102,7 @@ type rekeyedDocument struct {
 }
 
 // inForce reports whether a backup has the keys in force, by the ledger.
-func (r *rekeying) inForce(known repository.LedgerState) bool {
+func (r *rekeying) inForce(known ledger.State) bool {
 	return sameRecipients(known.Recipients, r.settings.PublicRecipients())
 }
 

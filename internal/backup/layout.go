@@ -76,6 +76,10 @@ func ParseFolderName(name string) (ID, time.Time, error) {
 	return id, t, nil
 }
 
+// OldSuffix ends the name of the folder in staging/ with a backup that was replaced by the
+// copy at [StagingPath].
+const OldSuffix = ".old"
+
 // BackupPath is where the finished backup lies.
 func BackupPath(id ID, startedAt time.Time) string {
 	return path.Join(BackupsDir, FolderName(id, startedAt))

@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
 
@@ -67,7 +68,7 @@ func (r *Repository) Adopt(ctx context.Context, trusted []byte) (Adoption, error
 		}
 		a.Unlisted = append(a.Unlisted, Unlisted{BackupID: f.id, Folder: f.name, SumsSHA256: f.sums, Recipients: signed[i].Recipients})
 	}
-	a.Findings = append(a.Findings, l.found.list...)
+	a.Findings = append(a.Findings, l.found.List...)
 	return a, nil
 }
 
@@ -77,12 +78,12 @@ func (l *look) checkSums(ctx context.Context) ([]*backup.Manifest, error) {
 	signed := make([]*backup.Manifest, len(l.folders))
 	wrong := make([][]backup.Finding, len(l.folders))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallelReads)
+	group.SetLimit(folder.ParallelReads)
 	for i, f := range l.folders {
 		group.Go(func() error {
 			v := l.owner.verification(f.id, path.Join(backup.BackupsDir, f.name), VerifyOptions{AllowedSigners: l.signers})
 			for _, step := range []func(context.Context) error{v.listFolder, v.choosePair, v.readSums, v.checkSignature, v.checkManifestFile, v.checkManifest} {
-				if err := step(ctx); err != nil && !missing(err) {
+				if err := step(ctx); err != nil && !folder.IsMissing(err) {
 					return err
 				}
 			}
@@ -97,7 +98,7 @@ func (l *look) checkSums(ctx context.Context) ([]*backup.Manifest, error) {
 		return nil, err
 	}
 	for _, w := range wrong {
-		l.found.take(w...)
+		l.found.Take(w...)
 	}
 	return signed, nil
 }
@@ -105,11 +106,11 @@ func (l *look) checkSums(ctx context.Context) ([]*backup.Manifest, error) {
 // SignedManifest returns the manifest of a backup whose signature is by one of signers; of
 // one whose key is being replaced, too. The codes are those of what is wrong otherwise.
 func (r *Repository) SignedManifest(ctx context.Context, id backup.ID, signers []byte) (*backup.Manifest, error) {
-	folder, err := r.locate(ctx, id)
+	dir, err := r.locate(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	v := r.verification(id, folder, VerifyOptions{AllowedSigners: signers})
+	v := r.verification(id, dir, VerifyOptions{AllowedSigners: signers})
 	for _, step := range []func(context.Context) error{v.listFolder, v.choosePair, v.readSums, v.checkSignature, v.checkManifestFile, v.checkManifest} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -121,7 +122,7 @@ func (r *Repository) SignedManifest(ctx context.Context, id backup.ID, signers [
 		}
 	}
 	if v.manifest == nil {
-		return nil, fault.Newf(fault.BackupDamaged, "%s has no manifest that can be read", r.at(folder))
+		return nil, fault.Newf(fault.BackupDamaged, "%s has no manifest that can be read", r.files.At(dir))
 	}
 	return v.manifest, nil
 }
@@ -140,7 +141,7 @@ func (v *verification) checkManifestFile(ctx context.Context) error {
 func (l *look) refuse() error {
 	var first fault.Code
 	var said []string
-	for _, f := range l.found.list {
+	for _, f := range l.found.List {
 		code := fault.Code(f.Code)
 		if code != fault.BackupForged && code != fault.LedgerDamaged {
 			continue

@@ -8,6 +8,8 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
+	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
 )
 
@@ -67,8 +69,8 @@ func (r *Repository) ReadAnchors(ctx context.Context, signers []byte) (Anchors, 
 
 // anchorFiles returns the numbers of the files that are there, newest first.
 func (r *Repository) anchorFiles(ctx context.Context) ([]int64, error) {
-	entries, err := r.store.List(ctx, r.at(backup.StagingDir))
-	if missing(err) || isStrange(err) {
+	entries, err := r.files.List(ctx, r.files.At(backup.StagingDir))
+	if folder.IsMissing(err) || folder.IsUnusable(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -90,12 +92,12 @@ func (r *Repository) readAnchors(ctx context.Context, generations []int64, signe
 			break
 		}
 		name := r.anchorPath(n)
-		data, err := r.read(ctx, name, backup.MaxAnchorBytes)
+		data, err := r.files.Read(ctx, name, backup.MaxAnchorBytes)
 		switch {
-		case missing(err):
+		case folder.IsMissing(err):
 			again = true
 			continue
-		case isStrange(err):
+		case folder.IsUnusable(err):
 			found.Strange = append(found.Strange, StrangeAnchor{File: name, Why: err.Error()})
 			continue
 		case err != nil:
@@ -131,20 +133,20 @@ func highest(generations []int64, newest *backup.Anchor) int64 {
 }
 
 func (r *Repository) anchorPath(generation int64) string {
-	return r.at(backup.StagingDir, backup.AnchorFile(generation))
+	return r.files.At(backup.StagingDir, backup.AnchorFile(generation))
 }
 
 // parseAnchor reads an anchor that others may have written. With an error, it returns
 // what the anchor claims when it is written as anchors of this place are.
 func (r *Repository) parseAnchor(data []byte, generation int64, signers []byte) (backup.Anchor, error) {
-	line, signature := splitEntry(data)
+	line, signature := ledger.Split(data)
 	a, err := backup.DecodeAnchor(line)
 	switch {
 	case err != nil:
 		return backup.Anchor{}, err
 	case a.Generation != generation:
 		return backup.Anchor{}, fmt.Errorf("this is anchor %d", a.Generation)
-	case a.Instance != r.instance:
+	case a.Instance != r.files.Instance():
 		return backup.Anchor{}, fmt.Errorf("the anchor belongs to instance %s", a.Instance)
 	}
 	signer, err := seal.VerifySignature(line, signature, signers)
@@ -161,7 +163,7 @@ func (r *Repository) parseAnchor(data []byte, generation int64, signers []byte) 
 // It may end at any moment: the new file gets its name when it is complete, and the old
 // ones go afterwards, so that there is always one that was meant.
 func (r *Repository) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal.SigningKey) (bool, error) {
-	a.Instance, a.Signer, a.At = r.instance, key.Fingerprint(), a.At.UTC()
+	a.Instance, a.Signer, a.At = r.files.Instance(), key.Fingerprint(), a.At.UTC()
 	line, err := a.Encode()
 	if err != nil {
 		return false, fault.New(fault.Internal, "make an anchor", err)
@@ -170,10 +172,10 @@ func (r *Repository) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal
 	if err != nil {
 		return false, err
 	}
-	if err := r.store.MkdirAll(ctx, r.at(backup.StagingDir)); err != nil {
+	if err := r.files.MkdirAll(ctx, r.files.At(backup.StagingDir)); err != nil {
 		return false, err
 	}
-	placed, err := r.placeNew(ctx, r.anchorPath(a.Generation), append(line, signature...))
+	placed, err := r.files.CreateExclusive(ctx, r.anchorPath(a.Generation), append(line, signature...))
 	if err != nil || !placed {
 		return false, err
 	}
@@ -183,12 +185,12 @@ func (r *Repository) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal
 // clearAnchors removes the anchors before a generation, what attempts at them left, and
 // what has a number that nobody gave. What is held open by somebody stays until the next one.
 func (r *Repository) clearAnchors(ctx context.Context, before int64) error {
-	entries, err := r.store.List(ctx, r.at(backup.StagingDir))
+	entries, err := r.files.List(ctx, r.files.At(backup.StagingDir))
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		name, _, _ := strings.Cut(entry.Name, partMark)
+		name, _, _ := strings.Cut(entry.Name, folder.TempInfix)
 		n, err := backup.ParseAnchorFile(name)
 		if err != nil || n >= before && n-before <= maxAnchorStep {
 			continue
@@ -196,56 +198,11 @@ func (r *Repository) clearAnchors(ctx context.Context, before int64) error {
 		if entry.IsDir { // it takes nobody's place, and may hold something
 			continue
 		}
-		if _, err := unlessHeld(r.remove(ctx, r.at(backup.StagingDir, entry.Name))); err != nil {
+		if _, err := folder.UnlessHeld(r.files.Remove(ctx, r.files.At(backup.StagingDir, entry.Name))); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// Introduced returns the keys, beyond the trusted ones, that trusted keys introduce in the
-// ledger: those of controllers and settings that are newer than whoever asks.
-func (r *Repository) Introduced(ctx context.Context, trusted []byte) ([]string, error) {
-	onShare, err := r.AllowedSigners(ctx)
-	if missing(err) || isStrange(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := r.readLedger(ctx, trusted, offers(onShare, trusted), backup.LedgerHead{})
-	if err != nil {
-		return nil, err
-	}
-	return ledger.introduced, nil
-}
-
-// HoldsHead makes sure that the entry that the head names is on the share, as it was
-// written. LEDGER_ROLLED_BACK when it is not there, LEDGER_DAMAGED when another one is. The
-// zero head names none.
-func (r *Repository) HoldsHead(ctx context.Context, head backup.LedgerHead) error {
-	_, err := r.headEntry(ctx, head)
-	return err
-}
-
-// headEntry returns the line of the entry that the head names, nil for the zero head.
-func (r *Repository) headEntry(ctx context.Context, head backup.LedgerHead) ([]byte, error) {
-	if head.Sequence == 0 {
-		return nil, nil
-	}
-	name := r.entryPath(head.Sequence)
-	data, err := r.readEntry(ctx, name)
-	if missing(err) {
-		return nil, fault.Newf(fault.LedgerRolledBack, "the ledger of %s had entry %d, which is not there", r, head.Sequence)
-	}
-	if err != nil {
-		return nil, err
-	}
-	line, _ := splitEntry(data)
-	if headOf(head.Sequence, line) != head {
-		return nil, fault.Newf(fault.LedgerDamaged, "%s is not the entry that was written", name)
-	}
-	return line, nil
 }
 
 // checkAnchors looks for anchors that nobody vouches for: whoever put one there cannot
@@ -259,7 +216,7 @@ func (l *look) checkAnchors(ctx context.Context) error {
 		return err
 	}
 	for _, s := range found.Strange {
-		l.found.add(fault.BackupForged, s.File, "this tells of settings, and cannot be believed: %s", s.Why)
+		l.found.Add(fault.BackupForged, s.File, "this tells of settings, and cannot be believed: %s", s.Why)
 	}
 	return nil
 }

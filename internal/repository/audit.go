@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/repository/folder"
 )
 
 // maxLooks is how often the share is looked at before what is wrong is reported:
@@ -47,7 +48,7 @@ func (r *Repository) Audit(ctx context.Context, opts AuditOptions) (backup.Audit
 func (l *look) audit(opts AuditOptions) backup.Audit {
 	return backup.Audit{
 		Entries: l.ledger.Entries, Head: l.ledger.Head(), HeadKnown: opts.Head != nil,
-		Backups: []backup.Verdict{}, Findings: append([]backup.Finding{}, l.found.list...),
+		Backups: []backup.Verdict{}, Findings: append([]backup.Finding{}, l.found.List...),
 		Foreign: l.foreign,
 	}
 }
@@ -68,7 +69,7 @@ func (r *Repository) settled(ctx context.Context, opts AuditOptions) (*look, err
 		if err != nil {
 			return nil, err
 		}
-		if len(l.found.list) == 0 || n == maxLooks || before != nil && l.same(before) {
+		if len(l.found.List) == 0 || n == maxLooks || before != nil && l.same(before) {
 			return l, nil
 		}
 		before = l
@@ -158,7 +159,7 @@ func (r *Repository) verifyEach(ctx context.Context, folders []folderFacts, opts
 			progress(f.id, i+1, len(folders))
 		}
 		v, err := r.verifyFolder(ctx, f.id, path.Join(backup.BackupsDir, f.name), VerifyOptions{AllowedSigners: opts.AllowedSigners, BackupOnly: true})
-		if missing(err) {
+		if folder.IsMissing(err) {
 			doubtful[f.id], gone = true, true
 			continue
 		}

@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"context"
@@ -13,34 +13,36 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/tests/tier"
 )
 
 // step does something to the backups that is no reason for an alarm.
 func (k *keeper) step() {
-	k.t.Helper()
-	some := func() *kept { return k.live[k.random.IntN(len(k.live))] }
-	switch n := k.random.IntN(12); {
-	case len(k.live) == 0 || n < 4 && len(k.live) < 4:
-		k.backUp()
+	k.T.Helper()
+	some := func() *kept { return k.Live[k.Random.IntN(len(k.Live))] }
+	switch n := k.Random.IntN(12); {
+	case len(k.Live) == 0 || n < 4 && len(k.Live) < 4:
+		k.BackUp()
 	case n < 5:
-		b := k.put()
-		k.publish(b)
-		k.enter(k.entry(backup.LedgerAdopted, b))
+		b := k.Put()
+		k.Publish(b)
+		k.Enter(k.Entry(backup.LedgerAdopted, b))
 	case n < 6:
-		k.remove(some(), backup.LedgerDeleted)
+		k.Remove(some(), backup.LedgerDeleted)
 	case n < 8:
-		k.remove(k.live[0], backup.LedgerPruned)
+		k.Remove(k.Live[0], backup.LedgerPruned)
 	case n < 9:
-		k.enter(k.entry(backup.LedgerTakenOver, nil))
+		k.Enter(k.Entry(backup.LedgerTakenOver, nil))
 	case n < 10:
-		k.rotate()
-		require.NoError(k.t, k.repo.WriteInstanceFiles(context.Background(), k.signers))
+		k.Rotate()
+		require.NoError(k.T, k.Repo.WriteInstanceFiles(context.Background(), k.Signers))
 	case n < 11:
-		k.takeOver()
-		require.NoError(k.t, k.repo.WriteInstanceFiles(context.Background(), k.signers))
+		k.TakeOver()
+		require.NoError(k.T, k.Repo.WriteInstanceFiles(context.Background(), k.Signers))
 	default:
-		k.rewrap(some())
+		k.Rewrap(some())
 	}
 }
 
@@ -48,11 +50,11 @@ func TestCleanSetsGiveNoAlarm(t *testing.T) {
 	sets, steps := tier.Size(2, 15, 500), 20
 	for seed := range uint64(sets) {
 		k := newKeeper(t, seed)
-		k.enter(k.entry(backup.LedgerBegun, nil))
-		k.requireGood()
+		k.Enter(k.Entry(backup.LedgerBegun, nil))
+		k.RequireGood()
 		for range steps - 1 {
 			k.step()
-			k.requireGood()
+			k.RequireGood()
 		}
 	}
 	tier.Tried(t, "audits of clean sets", int64(sets*steps))
@@ -60,17 +62,17 @@ func TestCleanSetsGiveNoAlarm(t *testing.T) {
 
 func TestAuditWithoutALedger(t *testing.T) {
 	k := newKeeper(t, 3)
-	k.requireGood() // nothing was ever backed up
-	require.True(t, k.verify(AuditOptions{}).Good())
+	k.RequireGood() // nothing was ever backed up
+	require.True(t, k.Verify(repository.AuditOptions{}).Good())
 	for range 3 {
-		k.publish(k.put())
+		k.Publish(k.Put())
 	}
-	k.requireGood() // of the time before the ledger
+	k.RequireGood() // of the time before the ledger
 
-	unknown := k.options()
+	unknown := k.Options()
 	unknown.Head = nil
-	audit := k.verify(unknown)
-	require.Len(t, all(audit), 1)
+	audit := k.Verify(unknown)
+	require.Len(t, repositorytest.All(audit), 1)
 	require.Equal(t, backup.Finding{Code: string(fault.LedgerDamaged), File: "local/ledger",
 		Message: "there is no ledger, so nobody knows which backups belong here"}, audit.Findings[0])
 	require.Len(t, audit.Backups, 3)
@@ -78,84 +80,84 @@ func TestAuditWithoutALedger(t *testing.T) {
 
 func TestAuditTakesAnAppendThatWasNotTold(t *testing.T) {
 	k := newKeeper(t, 3)
-	k.backUp()
-	opts := k.options()
-	k.backUp()
-	audit := k.verify(opts)
+	k.BackUp()
+	opts := k.Options()
+	k.BackUp()
+	audit := k.Verify(opts)
 	require.True(t, audit.Good(), "%+v", audit)
 	require.True(t, audit.HeadKnown)
-	require.Equal(t, k.head, audit.Head)
+	require.Equal(t, k.Head, audit.Head)
 	require.Equal(t, 2, audit.Entries)
 }
 
 func TestAuditWithTheSharesOwnKeys(t *testing.T) {
 	k := newKeeper(t, 3)
-	k.backUp()
-	k.backUp()
-	require.True(t, k.verify(AuditOptions{}).Good())
-	require.NoError(t, os.Remove(k.path(backup.AllowedSignersFile)))
-	audit := k.verify(AuditOptions{})
-	require.Len(t, audit.Findings, 2, "%+v", all(audit))
-	require.Equal(t, audit.Findings, all(audit), "it is said once and not for every backup")
+	k.BackUp()
+	k.BackUp()
+	require.True(t, k.Verify(repository.AuditOptions{}).Good())
+	require.NoError(t, os.Remove(k.Path(backup.AllowedSignersFile)))
+	audit := k.Verify(repository.AuditOptions{})
+	require.Len(t, audit.Findings, 2, "%+v", repositorytest.All(audit))
+	require.Equal(t, audit.Findings, repositorytest.All(audit), "it is said once and not for every backup")
 	require.Equal(t, "local/allowed_signers", audit.Findings[1].File)
 }
 
 func TestAuditReportsProgressAndFailures(t *testing.T) {
 	k := newKeeper(t, 3)
-	first, second := k.backUp(), k.backUp()
+	first, second := k.BackUp(), k.BackUp()
 	var seen []backup.ID
-	_, err := k.repo.VerifyAll(t.Context(), k.options(), func(id backup.ID, n, of int) {
+	_, err := k.Repo.VerifyAll(t.Context(), k.Options(), func(id backup.ID, n, of int) {
 		seen = append(seen, id)
 		require.Equal(t, len(seen), n)
 		require.Equal(t, 2, of)
 	})
 	require.NoError(t, err)
-	require.Equal(t, []backup.ID{second.id, first.id}, seen)
+	require.Equal(t, []backup.ID{second.ID, first.ID}, seen)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = k.repo.VerifyAll(cancelled, k.options(), nil)
+	_, err = k.Repo.VerifyAll(cancelled, k.Options(), nil)
 	require.ErrorIs(t, err, context.Canceled)
-	require.NoError(t, os.RemoveAll(k.of(first)))
+	require.NoError(t, os.RemoveAll(k.Of(first)))
 	enough := errors.New("enough")
-	opts := k.options()
+	opts := k.Options()
 	opts.Pause = func(context.Context) error { return enough }
-	_, _, err = k.repo.Audit(t.Context(), opts)
+	_, _, err = k.Repo.Audit(t.Context(), opts)
 	require.ErrorIs(t, err, enough)
 	pauses := 0
 	opts.Pause = func(context.Context) error { pauses++; return nil }
-	audit, ids, err := k.repo.Audit(t.Context(), opts)
+	audit, ids, err := k.Repo.Audit(t.Context(), opts)
 	require.NoError(t, err)
 	require.Equal(t, 1, pauses, "a second look saw the same")
-	require.Equal(t, []backup.ID{second.id}, ids)
+	require.Equal(t, []backup.ID{second.ID}, ids)
 	require.Len(t, audit.Findings, 1)
 	require.Equal(t, string(fault.BackupMissing), audit.Findings[0].Code)
-	require.Contains(t, audit.Findings[0].Message, first.id)
+	require.Contains(t, audit.Findings[0].Message, first.ID)
 }
 
 // works are what a controller may be at while somebody else audits: what it does, in
 // the two halves between which the share and the ledger differ.
 var works = map[string]func(k *keeper) (first, second func()){
 	"publish": func(k *keeper) (func(), func()) {
-		b := k.put()
-		return func() { k.publish(b) }, func() { k.enter(k.entry(backup.LedgerCreated, b)) }
+		b := k.Put()
+		return func() { k.Publish(b) }, func() { k.Enter(k.Entry(backup.LedgerCreated, b)) }
 	},
 	"delete": func(k *keeper) (func(), func()) {
-		b := k.live[1]
+		b := k.Live[1]
 		return func() {
-			_, err := k.repo.Delete(context.Background(), b.id, false)
-			require.NoError(k.t, err)
-		}, func() { k.enter(k.entry(backup.LedgerDeleted, b)) }
+			_, err := k.Repo.Delete(context.Background(), b.ID, false)
+			require.NoError(k.T, err)
+		}, func() { k.Enter(k.Entry(backup.LedgerDeleted, b)) }
 	},
 	"delete, entered first": func(k *keeper) (func(), func()) {
-		b := k.live[1]
-		return func() { k.enter(k.entry(backup.LedgerDeleted, b)) }, func() {
-			_, err := k.repo.Delete(context.Background(), b.id, false)
-			require.NoError(k.t, err)
+		b := k.Live[1]
+		return func() { k.Enter(k.Entry(backup.LedgerDeleted, b)) }, func() {
+			_, err := k.Repo.Delete(context.Background(), b.ID, false)
+			require.NoError(k.T, err)
 		}
 	},
 	"rewrap": func(k *keeper) (func(), func()) {
-		b := k.live[1]
-		return func() { k.rewrap(b) }, func() {}
+		b := k.Live[1]
+		return func() { k.Rewrap(b) }, func() {}
 	},
 }
 
@@ -166,15 +168,15 @@ func TestWorkDuringAnAuditIsNoAlarm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			base := newKeeper(t, 5)
 			for range 3 {
-				base.backUp()
+				base.BackUp()
 			}
-			untouched := base.snapshot()
+			untouched := base.Snapshot()
 			for at := 1; ; at += tier.Size(9, 1, 1) {
-				base.restore(untouched)
+				base.Restore(untouched)
 				again := *base
 				k := &again
-				k.live = slices.Clone(base.live)
-				opts := k.options()
+				k.Live = slices.Clone(base.Live)
+				opts := k.Options()
 				first, second := work(k)
 				calls := 0
 				hook := func(string) {
@@ -185,13 +187,13 @@ func TestWorkDuringAnAuditIsNoAlarm(t *testing.T) {
 						second()
 					}
 				}
-				repo := New(&hooked{Store: k.store, list: hook, download: hook}, "local")
+				repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: hook, OnDownload: hook}, "local")
 				audit, err := repo.VerifyAll(t.Context(), opts, nil)
 				require.NoError(t, err)
 				if calls <= at {
 					break // the audit had ended before
 				}
-				require.True(t, audit.Good(), "at call %d of %d: %+v", at, calls, all(audit))
+				require.True(t, audit.Good(), "at call %d of %d: %+v", at, calls, repositorytest.All(audit))
 			}
 		})
 	}
@@ -201,14 +203,14 @@ func TestAnInstanceThatIsGoneWasRolledBack(t *testing.T) {
 	for name, trusted := range map[string]bool{"with keys": true, "without keys": false} {
 		t.Run(name, func(t *testing.T) {
 			k := newKeeper(t, 3)
-			k.backUp()
-			require.NoError(t, os.RemoveAll(k.path()))
-			opts := k.options()
+			k.BackUp()
+			require.NoError(t, os.RemoveAll(k.Path()))
+			opts := k.Options()
 			if !trusted {
 				opts.AllowedSigners = nil
 			}
-			audit := k.verify(opts)
-			require.Len(t, all(audit), 1, "%+v", all(audit))
+			audit := k.Verify(opts)
+			require.Len(t, repositorytest.All(audit), 1, "%+v", repositorytest.All(audit))
 			require.Equal(t, string(fault.LedgerRolledBack), audit.Findings[0].Code)
 		})
 	}
@@ -216,66 +218,54 @@ func TestAnInstanceThatIsGoneWasRolledBack(t *testing.T) {
 
 func TestVerifySkipsTheInstance(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
-	require.NoError(t, os.WriteFile(k.path(backup.RecoveryFile), nil, 0o600))
-	require.NoError(t, os.WriteFile(k.path(backup.AllowedSignersFile), nil, 0o600))
-	v, err := k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers})
+	b := k.BackUp()
+	require.NoError(t, os.WriteFile(k.Path(backup.RecoveryFile), nil, 0o600))
+	require.NoError(t, os.WriteFile(k.Path(backup.AllowedSignersFile), nil, 0o600))
+	v, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 2)
-	v, err = k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers, BackupOnly: true})
+	v, err = k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers, BackupOnly: true})
 	require.NoError(t, err)
 	require.Empty(t, v.Findings)
 }
 
 func TestAnEmptiedSignatureIsFound(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
-	require.NoError(t, os.WriteFile(k.of(b, backup.SignatureFile), nil, 0o600))
-	v, err := k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers})
+	b := k.BackUp()
+	require.NoError(t, os.WriteFile(k.Of(b, backup.SignatureFile), nil, 0o600))
+	v, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 1)
 	require.Equal(t, string(fault.BackupForged), v.Findings[0].Code)
-	require.NoError(t, os.WriteFile(k.path(backup.AllowedSignersFile), nil, 0o600))
-	v, err = k.repo.Verify(t.Context(), b.id, VerifyOptions{})
+	require.NoError(t, os.WriteFile(k.Path(backup.AllowedSignersFile), nil, 0o600))
+	v, err = k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 1, "nobody is allowed to sign")
 }
 
-// halves are the states in which replacing a backup's key can end: what still lies
-// under its new name, and what has its name already.
-var halves = map[string]struct{ next, named []string }{
-	"key written":     {next: []string{backup.KeyFile}},
-	"sums written":    {next: []string{backup.KeyFile, backup.SumsFile}},
-	"all written":     {next: replaced},
-	"key named":       {next: []string{backup.SumsFile, backup.SignatureFile}, named: []string{backup.KeyFile}},
-	"sums named":      {next: []string{backup.SignatureFile}, named: []string{backup.KeyFile, backup.SumsFile}},
-	"signature first": {next: []string{backup.KeyFile, backup.SumsFile}, named: []string{backup.SignatureFile}},
-	"sums first":      {next: []string{backup.KeyFile, backup.SignatureFile}, named: []string{backup.SumsFile}},
-}
-
 func TestAHalfReplacedKeyIsNamed(t *testing.T) {
-	for name, half := range halves {
+	for name, half := range repositorytest.Halves {
 		for _, removed := range []bool{false, true} {
 			k := newKeeper(t, 3)
-			b := k.backUp()
-			keyFile, sums, signature := k.seal(b)
+			b := k.BackUp()
+			keyFile, sums, signature := k.Seal(b)
 			data := map[string][]byte{backup.KeyFile: keyFile, backup.SumsFile: sums, backup.SignatureFile: signature}
-			for _, file := range half.named {
-				require.NoError(t, os.WriteFile(k.of(b, file), data[file], 0o600))
+			for _, file := range half.Named {
+				require.NoError(t, os.WriteFile(k.Of(b, file), data[file], 0o600))
 			}
-			for _, file := range half.next {
-				require.NoError(t, os.WriteFile(k.of(b, file+backup.NextSuffix), data[file], 0o600))
+			for _, file := range half.Next {
+				require.NoError(t, os.WriteFile(k.Of(b, file+backup.NextSuffix), data[file], 0o600))
 			}
-			if removed && len(half.named)+len(half.next) == len(replaced) {
+			if removed && len(half.Named)+len(half.Next) == len(repositorytest.KeyFiles) {
 				// The old file makes room before the new one takes its name.
-				require.NoError(t, os.Remove(k.of(b, half.next[0])))
+				require.NoError(t, os.Remove(k.Of(b, half.Next[0])))
 			}
-			v, err := k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers, Identities: k.ids})
+			v, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers, Identities: k.IDs})
 			require.NoError(t, err, name)
-			require.Equal(t, []backup.Finding{{Code: string(fault.RewrapUnfinished), File: "local/backups/" + b.folder, Message: unfinishedMessage}}, v.Findings, name)
+			require.Equal(t, []backup.Finding{{Code: string(fault.RewrapUnfinished), File: "local/backups/" + b.Folder, Message: repository.UnfinishedMessage}}, v.Findings, name)
 			require.Positive(t, v.Items, name)
-			audit := k.verify(k.options())
-			require.Len(t, all(audit), 1, name)
+			audit := k.Verify(k.Options())
+			require.Len(t, repositorytest.All(audit), 1, name)
 			require.Equal(t, v.Findings, audit.Backups[0].Findings, name)
 		}
 	}
@@ -284,26 +274,26 @@ func TestAHalfReplacedKeyIsNamed(t *testing.T) {
 func TestAHalfReplacedKeyHidesNothing(t *testing.T) {
 	for name, change := range map[string]func(k *keeper, b *kept){
 		backup.PartFile(backup.AD): func(k *keeper, b *kept) {
-			require.NoError(k.t, os.WriteFile(k.of(b, backup.PartFile(backup.AD)), []byte("x"), 0o600))
+			require.NoError(k.T, os.WriteFile(k.Of(b, backup.PartFile(backup.AD)), []byte("x"), 0o600))
 		},
 		backup.KeyFile: func(k *keeper, b *kept) {
-			require.NoError(k.t, os.WriteFile(k.of(b, backup.KeyFile), []byte("x"), 0o600))
+			require.NoError(k.T, os.WriteFile(k.Of(b, backup.KeyFile), []byte("x"), 0o600))
 		},
 		backup.SumsFile: func(k *keeper, b *kept) {
-			forged := strings.Replace(string(b.sums), "a", "b", 1)
-			require.NoError(k.t, os.WriteFile(k.of(b, backup.SumsFile), []byte(forged), 0o600))
+			forged := strings.Replace(string(b.Sums), "a", "b", 1)
+			require.NoError(k.T, os.WriteFile(k.Of(b, backup.SumsFile), []byte(forged), 0o600))
 		},
-		backup.SignatureFile: func(k *keeper, b *kept) { require.NoError(k.t, os.Remove(k.of(b, backup.SignatureFile))) },
-		"extra.age":          func(k *keeper, b *kept) { require.NoError(k.t, os.WriteFile(k.of(b, "extra.age"), nil, 0o600)) },
+		backup.SignatureFile: func(k *keeper, b *kept) { require.NoError(k.T, os.Remove(k.Of(b, backup.SignatureFile))) },
+		"extra.age":          func(k *keeper, b *kept) { require.NoError(k.T, os.WriteFile(k.Of(b, "extra.age"), nil, 0o600)) },
 		"key.age.next.next": func(k *keeper, b *kept) {
-			require.NoError(k.t, os.WriteFile(k.of(b, "key.age.next.next"), nil, 0o600))
+			require.NoError(k.T, os.WriteFile(k.Of(b, "key.age.next.next"), nil, 0o600))
 		},
 	} {
 		k := newKeeper(t, 3)
-		b := k.backUp()
-		require.NoError(t, os.WriteFile(k.of(b, backup.KeyFile+backup.NextSuffix), []byte("y"), 0o600))
+		b := k.BackUp()
+		require.NoError(t, os.WriteFile(k.Of(b, backup.KeyFile+backup.NextSuffix), []byte("y"), 0o600))
 		change(k, b)
-		v, err := k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers})
+		v, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
 		require.NoError(t, err, name)
 		named := false
 		for _, f := range v.Findings {

@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
 
@@ -26,22 +27,22 @@ type Backup struct {
 // Open finds a backup and reads its manifest; it does not verify. BACKUP_NOT_FOUND
 // when there is none, BACKUP_DAMAGED when its manifest cannot be read.
 func (r *Repository) Open(ctx context.Context, id backup.ID) (*Backup, error) {
-	folder, err := r.locate(ctx, id)
+	dir, err := r.locate(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	m, err := r.manifest(ctx, folder)
+	m, err := r.manifest(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Backup{owner: r, folder: folder, manifest: m}, nil
+	return &Backup{owner: r, folder: dir, manifest: m}, nil
 }
 
 // Manifest returns the backup's public facts.
 func (b *Backup) Manifest() *backup.Manifest { return b.manifest }
 
 // Path is the backup's folder relative to the share's path.
-func (b *Backup) Path() string { return b.owner.at(b.folder) }
+func (b *Backup) Path() string { return b.owner.files.At(b.folder) }
 
 // Overview is the backup as lists show it.
 func (b *Backup) Overview() backup.Overview { return b.manifest.Overview(b.Path()) }
@@ -53,18 +54,18 @@ func (b *Backup) KeyFile(ctx context.Context) ([]byte, error) {
 		return b.signedKeyFile(ctx)
 	}
 	data, err := b.small(ctx, backup.KeyFile)
-	if !missing(err) {
+	if !folder.IsMissing(err) {
 		return data, err
 	}
 	next, nextErr := b.small(ctx, backup.KeyFile+backup.NextSuffix)
-	if !missing(nextErr) {
+	if !folder.IsMissing(nextErr) {
 		return next, nextErr
 	}
 	return b.small(ctx, backup.KeyFile) // it got its name between the two looks
 }
 
 func (b *Backup) small(ctx context.Context, name string) ([]byte, error) {
-	return b.owner.read(ctx, b.owner.at(b.folder, name), maxSmall)
+	return b.owner.files.Read(ctx, b.owner.files.At(b.folder, name), folder.MaxSmall)
 }
 
 // Catalog calls fn for every item, in the order of capture. Id is the backup's own
@@ -112,7 +113,7 @@ func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Id
 	if err != nil {
 		return nil, err
 	}
-	file, err := b.owner.store.Open(ctx, b.owner.at(b.folder, result.File))
+	file, err := b.owner.files.Open(ctx, b.owner.files.At(b.folder, result.File))
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func (b *Backup) decrypted(ctx context.Context, name string, id seal.Identity) (
 		if bad := read.end(); bad != nil {
 			err = bad // what cannot be opened is not what was signed
 		}
-		return nil, errors.Join(missingIsDamage(err), stop())
+		return nil, errors.Join(folder.MissingIsDamage(err), stop())
 	}
 	return &stream{Reader: read, stop: stop}, nil
 }
@@ -168,7 +169,7 @@ func (b *Backup) download(ctx context.Context, name string, cipher io.Writer) (*
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, err := b.owner.store.Download(ctx, b.owner.at(b.folder, name), 0, io.MultiWriter(cipher, pw))
+		_, err := b.owner.files.Download(ctx, b.owner.files.At(b.folder, name), 0, io.MultiWriter(cipher, pw))
 		pw.CloseWithError(err) // nil becomes io.EOF
 	}()
 	return pr, func() error {

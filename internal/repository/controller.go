@@ -12,7 +12,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository/foreign"
+	"infrabackup/internal/repository/folder"
 )
 
 const (
@@ -85,7 +85,7 @@ func (r *Repository) TakeOver(ctx context.Context, controller string) error {
 		if found != nil && r.ours(*found, controller) == nil {
 			return nil
 		}
-		if err := r.remove(ctx, r.at(backup.ControllerFile)); err != nil {
+		if err := r.files.Remove(ctx, r.files.At(backup.ControllerFile)); err != nil {
 			return err
 		}
 		if done, err := r.enterClaim(ctx, controller); err != nil || done {
@@ -97,9 +97,9 @@ func (r *Repository) TakeOver(ctx context.Context, controller string) error {
 
 // claimed returns who is entered, nil for nobody.
 func (r *Repository) claimed(ctx context.Context) (*claim, error) {
-	data, err := r.read(ctx, r.at(backup.ControllerFile), maxClaim)
+	data, err := r.files.Read(ctx, r.files.At(backup.ControllerFile), maxClaim)
 	switch {
-	case missing(err):
+	case folder.IsMissing(err):
 		return nil, nil
 	case fault.CodeOf(err) == fault.BackupDamaged:
 		return nil, r.occupied(err.Error())
@@ -114,7 +114,7 @@ func (r *Repository) claimed(ctx context.Context) (*claim, error) {
 }
 
 func (r *Repository) ours(c claim, controller string) error {
-	if c.Instance != r.instance {
+	if c.Instance != r.files.Instance() {
 		return r.occupied("its " + backup.ControllerFile + " is of instance " + c.Instance)
 	}
 	if c.ControllerID != controller {
@@ -134,22 +134,12 @@ func (r *Repository) free(ctx context.Context, controller string) error {
 	if err != nil {
 		return err
 	}
-	entries, err := r.store.List(ctx, r.at(backup.LedgerDir))
-	if err != nil && !missing(err) {
+	found, err := r.Ledger().Trace(ctx)
+	if err != nil {
 		return err
 	}
-	newest, files := int64(0), 0
-	for _, entry := range entries {
-		if isLeftover(entry.Name) || !foreign.Ledger.Resembles(entry.Name, entry.IsDir) {
-			continue
-		}
-		files++
-		if n, err := backup.ParseLedgerFile(entry.Name); err == nil {
-			newest = max(newest, n)
-		}
-	}
-	if newest > 0 {
-		author, err := r.author(ctx, newest)
+	if found.Newest > 0 {
+		author, err := r.Ledger().Author(ctx, found.Newest)
 		if err != nil || author == controller {
 			return err
 		}
@@ -157,25 +147,10 @@ func (r *Repository) free(ctx context.Context, controller string) error {
 			return r.occupied("the ledger's newest entry is by controller " + author)
 		}
 	}
-	if files > 0 || len(backups) > 0 {
-		return r.occupied(fmt.Sprintf("nobody is entered, and it holds %d backups and %d files of a ledger", len(backups), files))
+	if found.Files > 0 || len(backups) > 0 {
+		return r.occupied(fmt.Sprintf("nobody is entered, and it holds %d backups and %d files of a ledger", len(backups), found.Files))
 	}
 	return nil
-}
-
-// author returns the controller that made an entry of the ledger, nobody when it cannot
-// be read. The signature is not looked at, as little as controller.json has one.
-func (r *Repository) author(ctx context.Context, sequence int64) (string, error) {
-	data, err := r.readEntry(ctx, r.entryPath(sequence))
-	if err != nil && !missing(err) {
-		return "", err
-	}
-	line, _ := splitEntry(data)
-	entry, err := backup.DecodeLedgerEntry(line)
-	if err != nil || entry.Sequence != sequence || entry.Instance != r.instance {
-		return "", nil
-	}
-	return entry.Controller, nil
 }
 
 // enterClaim writes controller.json. It reports false when somebody else did
@@ -184,18 +159,18 @@ func (r *Repository) enterClaim(ctx context.Context, controller string) (bool, e
 	if _, err := backup.ParseID(controller); err != nil {
 		return false, fault.New(fault.Internal, "enter the controller", err)
 	}
-	data, err := json.Marshal(claim{ControllerID: controller, Instance: r.instance, Since: r.now().UTC()})
+	data, err := json.Marshal(claim{ControllerID: controller, Instance: r.files.Instance(), Since: r.now().UTC()})
 	if err != nil {
 		return false, fault.New(fault.Internal, "enter the controller", err)
 	}
-	if err := r.store.MkdirAll(ctx, r.at()); err != nil {
+	if err := r.files.MkdirAll(ctx, r.files.At()); err != nil {
 		return false, err
 	}
-	return r.placeNew(ctx, r.at(backup.ControllerFile), append(data, '\n'))
+	return r.files.CreateExclusive(ctx, r.files.At(backup.ControllerFile), append(data, '\n'))
 }
 
 // isClaimLeftover reports whether the name is that of a controller.json that did not
 // get its name.
 func isClaimLeftover(name string) bool {
-	return strings.HasPrefix(name, backup.ControllerFile+partMark)
+	return strings.HasPrefix(name, backup.ControllerFile+folder.TempInfix)
 }

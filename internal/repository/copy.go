@@ -13,6 +13,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/foreign"
 )
 
@@ -60,15 +61,15 @@ type Copied struct {
 // dst is another instance's; LIMIT_EXCEEDED when there are more backups or entries
 // than are read.
 func (r *Repository) CopyTo(ctx context.Context, dst *Repository, opts CopyOptions) (Copied, error) {
-	if dst.instance != r.instance {
-		return Copied{}, fault.Newf(fault.BackupForeign, "%s is not for backups of instance %s", dst, r.instance)
+	if dst.files.Instance() != r.files.Instance() {
+		return Copied{}, fault.Newf(fault.BackupForeign, "%s is not for backups of instance %s", dst, r.files.Instance())
 	}
 	names, others, err := r.folders(ctx)
 	if err != nil {
 		return Copied{}, err
 	}
-	for _, folder := range []string{backup.BackupsDir, backup.StagingDir, backup.LedgerDir} {
-		if err := dst.store.MkdirAll(ctx, dst.at(folder)); err != nil {
+	for _, dir := range []string{backup.BackupsDir, backup.StagingDir, backup.LedgerDir} {
+		if err := dst.files.MkdirAll(ctx, dst.files.At(dir)); err != nil {
 			return Copied{}, err
 		}
 	}
@@ -107,29 +108,29 @@ func (c *copying) progress(file string) {
 func (c *copying) backup(ctx context.Context, name string) error {
 	id, _, err := backup.ParseFolderName(name)
 	if err != nil {
-		return fault.New(fault.Internal, "copy "+c.from.at(backup.BackupsDir, name), err)
+		return fault.New(fault.Internal, "copy "+c.from.files.At(backup.BackupsDir, name), err)
 	}
 	c.at.BackupID = id
-	folder := path.Join(backup.BackupsDir, name)
-	files, sealed, err := c.source(ctx, folder)
+	dir := path.Join(backup.BackupsDir, name)
+	files, sealed, err := c.source(ctx, dir)
 	if err != nil {
 		return err
 	}
-	info, err := c.to.store.Stat(ctx, c.to.at(folder))
+	info, err := c.to.files.Stat(ctx, c.to.files.At(dir))
 	if err == nil && info.IsDir {
-		return c.compare(ctx, folder, files, sealed)
+		return c.compare(ctx, dir, files, sealed)
 	}
-	if err != nil && !missing(err) {
+	if err != nil && !folder.IsMissing(err) {
 		return err
 	}
 	staged := backup.StagingPath(id)
-	if err := c.to.store.MkdirAll(ctx, c.to.at(staged)); err != nil {
+	if err := c.to.files.MkdirAll(ctx, c.to.files.At(staged)); err != nil {
 		return err
 	}
-	if err := c.stage(ctx, folder, staged, files, sealed); err != nil {
+	if err := c.stage(ctx, dir, staged, files, sealed); err != nil {
 		return err
 	}
-	if err := c.to.move(ctx, staged, folder); err != nil {
+	if err := c.to.files.Move(ctx, staged, dir); err != nil {
 		return err
 	}
 	c.out.Backups++
@@ -138,60 +139,60 @@ func (c *copying) backup(ctx context.Context, name string) error {
 
 // source reads the sums of a backup and makes sure that its folder holds their files.
 // Sealed are the sums and their signature.
-func (c *copying) source(ctx context.Context, folder string) (files []backup.File, sealed map[string][]byte, err error) {
+func (c *copying) source(ctx context.Context, dir string) (files []backup.File, sealed map[string][]byte, err error) {
 	sealed = map[string][]byte{}
 	for _, name := range []string{backup.SumsFile, backup.SignatureFile} {
-		if sealed[name], err = c.from.signedFile(ctx, folder, name, fault.BackupDamaged); err != nil {
+		if sealed[name], err = c.from.signedFile(ctx, dir, name, fault.BackupDamaged); err != nil {
 			return nil, nil, err
 		}
 	}
 	files, err = backup.DecodeSums(sealed[backup.SumsFile])
 	if err != nil {
-		return nil, nil, fault.New(fault.BackupDamaged, c.from.at(folder, backup.SumsFile)+" cannot be understood", err)
+		return nil, nil, fault.New(fault.BackupDamaged, c.from.files.At(dir, backup.SumsFile)+" cannot be understood", err)
 	}
-	entries, err := c.from.store.List(ctx, c.from.at(folder))
+	entries, err := c.from.files.List(ctx, c.from.files.At(dir))
 	if err != nil {
 		return nil, nil, err
 	}
 	missing := signedSums{files: files}.names()
 	for _, entry := range entries {
-		where := c.from.at(folder, entry.Name)
+		where := c.from.files.At(dir, entry.Name)
 		switch {
 		case missing[entry.Name] && !entry.IsDir:
 			delete(missing, entry.Name)
 		case strings.HasSuffix(entry.Name, backup.NextSuffix):
-			return nil, nil, fault.Newf(fault.RewrapUnfinished, "the key of %s is being replaced", c.from.at(folder))
-		case !isBackupFile(entry.Name) && !foreign.Backup.Resembles(entry.Name, entry.IsDir):
+			return nil, nil, fault.Newf(fault.RewrapUnfinished, "the key of %s is being replaced", c.from.files.At(dir))
+		case !folder.IsBackupFile(entry.Name) && !foreign.Backup.Resembles(entry.Name, entry.IsDir):
 			c.out.Foreign.Add(where)
 		default:
 			return nil, nil, fault.Newf(fault.BackupDamaged, "%s does not belong to the backup", where)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
-		return nil, nil, fault.Newf(fault.BackupDamaged, "%s is missing", c.from.at(folder, name))
+		return nil, nil, fault.Newf(fault.BackupDamaged, "%s is missing", c.from.files.At(dir, name))
 	}
 	return files, sealed, nil
 }
 
 // compare makes sure that the backup at the destination is the same.
-func (c *copying) compare(ctx context.Context, folder string, files []backup.File, sealed map[string][]byte) error {
+func (c *copying) compare(ctx context.Context, dir string, files []backup.File, sealed map[string][]byte) error {
 	for name, data := range sealed {
-		same, err := c.to.holds(ctx, c.to.at(folder, name), describe(name, data), nil)
+		same, err := c.to.files.Holds(ctx, c.to.files.At(dir, name), folder.Describe(name, data), nil)
 		if err != nil {
 			return err
 		}
 		if !same {
-			return fault.Newf(fault.AlreadyExists, "%s is there with another %s", c.to.at(folder), name)
+			return fault.Newf(fault.AlreadyExists, "%s is there with another %s", c.to.files.At(dir), name)
 		}
 	}
 	for _, file := range files {
-		name := c.to.at(folder, file.Name)
-		got, err := c.to.digest(ctx, name, func(int64) { c.progress(file.Name) })
+		name := c.to.files.At(dir, file.Name)
+		got, err := c.to.files.Digest(ctx, name, func(int64) { c.progress(file.Name) })
 		if err != nil {
-			return missingIsDamage(err)
+			return folder.MissingIsDamage(err)
 		}
 		if got.SHA256 != file.SHA256 {
-			return notAsWritten(name)
+			return folder.NotAsWritten(name)
 		}
 	}
 	c.out.Skipped++
@@ -199,37 +200,37 @@ func (c *copying) compare(ctx context.Context, folder string, files []backup.Fil
 }
 
 // stage makes the folder in staging/ hold exactly the backup.
-func (c *copying) stage(ctx context.Context, folder, staged string, files []backup.File, sealed map[string][]byte) error {
+func (c *copying) stage(ctx context.Context, dir, staged string, files []backup.File, sealed map[string][]byte) error {
 	wanted := signedSums{files: files}.names()
 	if err := c.clear(ctx, staged, wanted); err != nil {
 		return err
 	}
 	for _, file := range files {
-		if err := c.file(ctx, folder, staged, file); err != nil {
+		if err := c.file(ctx, dir, staged, file); err != nil {
 			return err
 		}
 	}
 	for name, data := range sealed {
-		if err := c.deliver(ctx, staged, describe(name, data), bytes.NewReader(data)); err != nil {
+		if err := c.deliver(ctx, staged, folder.Describe(name, data), bytes.NewReader(data)); err != nil {
 			return err
 		}
 	}
-	_, err := c.to.tidy(ctx, staged, wanted)
+	_, err := c.to.files.Tidy(ctx, staged, wanted)
 	return err
 }
 
 // clear removes what an earlier attempt left in staging/ of another state of the
 // backup.
 func (c *copying) clear(ctx context.Context, staged string, wanted map[string]bool) error {
-	entries, err := c.to.store.List(ctx, c.to.at(staged))
+	entries, err := c.to.files.List(ctx, c.to.files.At(staged))
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if wanted[entry.Name] || !isOwnFile(entry) {
+		if wanted[entry.Name] || !folder.IsOwnFile(entry) {
 			continue
 		}
-		if err := c.to.clearPlace(ctx, c.to.at(staged, entry.Name)); err != nil {
+		if err := c.to.files.ClearPlace(ctx, c.to.files.At(staged, entry.Name)); err != nil {
 			return err
 		}
 	}
@@ -238,11 +239,11 @@ func (c *copying) clear(ctx context.Context, staged string, wanted map[string]bo
 
 // file copies a file of a backup. When the destination gives back other bytes than
 // the sums say, it is the source that is asked who changed them.
-func (c *copying) file(ctx context.Context, folder, staged string, file backup.File) (err error) {
-	name := c.from.at(folder, file.Name)
-	src, err := c.from.store.Open(ctx, name)
+func (c *copying) file(ctx context.Context, dir, staged string, file backup.File) (err error) {
+	name := c.from.files.At(dir, file.Name)
+	src, err := c.from.files.Open(ctx, name)
 	if err != nil {
-		return missingIsDamage(err)
+		return folder.MissingIsDamage(err)
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	file.Size = src.Size()
@@ -250,17 +251,17 @@ func (c *copying) file(ctx context.Context, folder, staged string, file backup.F
 	if fault.CodeOf(err) != fault.ShareCorrupted {
 		return err
 	}
-	got, lookErr := c.from.digest(ctx, name, func(int64) { c.progress(file.Name) })
+	got, lookErr := c.from.files.Digest(ctx, name, func(int64) { c.progress(file.Name) })
 	if lookErr == nil && got.SHA256 != file.SHA256 {
-		return notAsWritten(name)
+		return folder.NotAsWritten(name)
 	}
 	return errors.Join(err, lookErr)
 }
 
 // deliver writes one file into a folder at the destination and counts it.
-func (c *copying) deliver(ctx context.Context, folder string, file backup.File, src io.ReaderAt) error {
-	err := c.to.deliver(ctx, folder, file, src, UploadOptions{
-		Token:    contentToken(file),
+func (c *copying) deliver(ctx context.Context, dir string, file backup.File, src io.ReaderAt) error {
+	err := c.to.files.Deliver(ctx, dir, file, src, folder.UploadOptions{
+		Token:    folder.ContentToken(file),
 		Flushed:  func(int64) error { c.progress(file.Name); return nil },
 		ReadBack: func(int64) { c.progress(file.Name) },
 	})
@@ -273,8 +274,8 @@ func (c *copying) deliver(ctx context.Context, folder string, file backup.File, 
 // ledger copies the entries of the ledger in their order, so that what is at the
 // destination is always the beginning of the chain.
 func (c *copying) ledger(ctx context.Context) error {
-	entries, err := c.from.store.List(ctx, c.from.at(backup.LedgerDir))
-	if missing(err) {
+	entries, err := c.from.files.List(ctx, c.from.files.At(backup.LedgerDir))
+	if folder.IsMissing(err) {
 		return nil
 	}
 	if err != nil {
@@ -295,31 +296,31 @@ func (c *copying) ledger(ctx context.Context) error {
 // entry copies one entry by way of staging/, so that no reader of the ledger sees a
 // half. One that is there already is never replaced.
 func (c *copying) entry(ctx context.Context, name string) error {
-	data, err := c.from.read(ctx, c.from.at(backup.LedgerDir, name), backup.MaxLedgerEntryBytes)
+	data, err := c.from.files.Read(ctx, c.from.files.At(backup.LedgerDir, name), backup.MaxLedgerEntryBytes)
 	if err != nil {
 		return err
 	}
-	final, file := c.to.at(backup.LedgerDir, name), describe(name, data)
-	if same, err := c.to.holds(ctx, final, file, nil); err != nil || same {
+	final, file := c.to.files.At(backup.LedgerDir, name), folder.Describe(name, data)
+	if same, err := c.to.files.Holds(ctx, final, file, nil); err != nil || same {
 		return err
 	}
 	if err := c.deliver(ctx, backup.StagingDir, file, bytes.NewReader(data)); err != nil {
 		return err
 	}
-	staged := c.to.at(backup.StagingDir, name)
-	renameErr := c.to.store.Rename(ctx, staged, final)
+	staged := c.to.files.At(backup.StagingDir, name)
+	renameErr := c.to.files.Rename(ctx, staged, final)
 	if renameErr == nil {
 		c.out.Entries++
 		return nil
 	}
-	same, err := c.to.holds(ctx, final, file, nil)
+	same, err := c.to.files.Holds(ctx, final, file, nil)
 	switch {
 	case err == nil && same: // the reply was lost
 		c.out.Entries++
 		return nil
 	case errors.Is(renameErr, fs.ErrExist):
 		exists := fault.New(fault.AlreadyExists, final+" is there and is another entry", renameErr)
-		return errors.Join(exists, c.to.remove(ctx, staged))
+		return errors.Join(exists, c.to.files.Remove(ctx, staged))
 	}
 	return renameErr
 }
@@ -327,14 +328,14 @@ func (c *copying) entry(ctx context.Context, name string) error {
 // instanceFiles copies what lies beside the backups and belongs to them.
 func (c *copying) instanceFiles(ctx context.Context) error {
 	for _, name := range []string{backup.AllowedSignersFile, backup.RecoveryFile} {
-		data, err := c.from.read(ctx, c.from.at(name), maxSmall)
-		if missing(err) {
+		data, err := c.from.files.Read(ctx, c.from.files.At(name), folder.MaxSmall)
+		if folder.IsMissing(err) {
 			continue // the next backup writes it again
 		}
 		if err != nil {
 			return err
 		}
-		if err := c.beside(ctx, describe(name, data), data); err != nil {
+		if err := c.beside(ctx, folder.Describe(name, data), data); err != nil {
 			return err
 		}
 	}
@@ -343,14 +344,14 @@ func (c *copying) instanceFiles(ctx context.Context) error {
 
 // beside writes a file of the instance, unless it is there already.
 func (c *copying) beside(ctx context.Context, file backup.File, data []byte) error {
-	name := c.to.at(file.Name)
-	if same, err := c.to.holds(ctx, name, file, nil); err != nil || same {
+	name := c.to.files.At(file.Name)
+	if same, err := c.to.files.Holds(ctx, name, file, nil); err != nil || same {
 		return err
 	}
-	if err := c.to.write(ctx, name, data); err != nil {
+	if err := c.to.files.Write(ctx, name, data); err != nil {
 		return err
 	}
-	same, err := c.to.holds(ctx, name, file, nil)
+	same, err := c.to.files.Holds(ctx, name, file, nil)
 	if err != nil {
 		return err
 	}

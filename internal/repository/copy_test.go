@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"os"
@@ -11,6 +11,8 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/share/dir"
 )
 
@@ -19,9 +21,9 @@ const secondID = backup.ID("1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
 // moving is a world with two backups and a ledger, and a share to move them to.
 type moving struct {
 	*world
-	to       *Repository
-	toStore  *mortal
-	toLying  *lying
+	to       *repository.Repository
+	toStore  *repositorytest.CrashStore
+	toLying  *repositorytest.LyingStore
 	toFolder string
 	want     map[string]string
 }
@@ -29,12 +31,12 @@ type moving struct {
 func newMoving(t *testing.T) *moving {
 	t.Helper()
 	m := &moving{world: newWorld(t)}
-	m.make(secondID, testStart.Add(time.Hour))
-	m.make(testID, testStart)
+	m.Make(secondID, repositorytest.Start.Add(time.Hour))
+	m.Make(repositorytest.ID, repositorytest.Start)
 	for n := range int64(3) {
 		m.put("ledger/"+backup.LedgerFile(n+1), strings.Repeat("x", int(n)))
 	}
-	m.want = content(t, m.folder)
+	m.want = repositorytest.Content(t, m.Folder)
 	m.put(backup.ControllerFile, "not copied")
 	m.put("ledger/notes.txt", "not copied")
 	m.put("incoming/2b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11/key.age", "not copied")
@@ -44,32 +46,32 @@ func newMoving(t *testing.T) *moving {
 	local, err := dir.Open(root)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, local.Close()) })
-	m.toLying = &lying{Store: local}
-	m.toStore, m.toFolder = &mortal{Store: m.toLying}, filepath.Join(root, "lab")
-	m.to = New(m.toStore, "lab")
+	m.toLying = &repositorytest.LyingStore{Store: local}
+	m.toStore, m.toFolder = &repositorytest.CrashStore{Store: m.toLying, Every: m.Store.Every}, filepath.Join(root, "lab")
+	m.to = repository.New(m.toStore, "lab")
 	return m
 }
 
 // put puts a file into the source's folder.
 func (m *moving) put(name, data string) {
-	m.t.Helper()
-	path := filepath.Join(m.folder, name)
-	require.NoError(m.t, os.MkdirAll(filepath.Dir(path), 0o700))
-	require.NoError(m.t, os.WriteFile(path, []byte(data), 0o600))
+	m.T.Helper()
+	path := filepath.Join(m.Folder, name)
+	require.NoError(m.T, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(m.T, os.WriteFile(path, []byte(data), 0o600))
 }
 
 func (m *moving) there(name string) string {
-	return filepath.Join(m.toFolder, backup.BackupPath(testID, testStart), name)
+	return filepath.Join(m.toFolder, backup.BackupPath(repositorytest.ID, repositorytest.Start), name)
 }
 
 func TestCopyTo(t *testing.T) {
 	m := newMoving(t)
-	source := content(t, m.folder)
-	var seen []CopyProgress
-	got, err := m.CopyTo(t.Context(), m.to, CopyOptions{Progress: func(p CopyProgress) { seen = append(seen, p) }})
+	source := repositorytest.Content(t, m.Folder)
+	var seen []repository.CopyProgress
+	got, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{Progress: func(p repository.CopyProgress) { seen = append(seen, p) }})
 	require.NoError(t, err)
-	require.Equal(t, m.want, content(t, m.toFolder))
-	require.Equal(t, source, content(t, m.folder))
+	require.Equal(t, m.want, repositorytest.Content(t, m.toFolder))
+	require.Equal(t, source, repositorytest.Content(t, m.Folder))
 	total := int64(0)
 	for _, data := range m.want {
 		total += int64(len(data))
@@ -79,30 +81,30 @@ func TestCopyTo(t *testing.T) {
 	require.Equal(t, total, got.Bytes)
 	require.Empty(t, got.Strange)
 	require.Equal(t, []string{"lab/backups/somebody-elses.txt"}, got.Foreign.Names)
-	require.Equal(t, testID, seen[0].BackupID, "the oldest comes first")
+	require.Equal(t, repositorytest.ID, seen[0].BackupID, "the oldest comes first")
 	require.Equal(t, 2, seen[0].Backups)
 	require.Equal(t, 1, seen[0].Number)
-	m.to.verifyWith(t, m.old, m.signers, testID)
-	m.to.verifyWith(t, m.old, m.signers, secondID)
+	repositorytest.VerifyWith(t, m.to, m.Old, m.Signers, repositorytest.ID)
+	repositorytest.VerifyWith(t, m.to, m.Old, m.Signers, secondID)
 
-	m.toStore.written = 0
-	again, err := m.CopyTo(t.Context(), m.to, CopyOptions{})
+	m.toStore.Written = 0
+	again, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 2, again.Skipped)
 	require.Zero(t, again.Backups+again.Entries)
 	require.Zero(t, again.Bytes)
-	require.Zero(t, m.toStore.written)
+	require.Zero(t, m.toStore.Written)
 
-	_, err = m.CopyTo(t.Context(), New(m.toStore, "prod"), CopyOptions{})
+	_, err = m.CopyTo(t.Context(), repository.New(m.toStore, "prod"), repository.CopyOptions{})
 	require.ErrorIs(t, err, fault.BackupForeign)
 }
 
 func TestCopyToDies(t *testing.T) {
 	m := newMoving(t)
-	require.NoError(t, os.RemoveAll(filepath.Join(m.folder, backup.BackupPath(secondID, testStart.Add(time.Hour)))))
-	m.want = without(m.want, "/"+backup.BackupPath(secondID, testStart.Add(time.Hour)))
-	deathsOf(t, m.toStore, []bool{false}, func() { require.NoError(t, os.RemoveAll(m.toFolder)) }, func() error {
-		_, err := m.CopyTo(t.Context(), m.to, CopyOptions{})
+	require.NoError(t, os.RemoveAll(filepath.Join(m.Folder, backup.BackupPath(secondID, repositorytest.Start.Add(time.Hour)))))
+	m.want = repositorytest.Without(m.want, "/"+backup.BackupPath(secondID, repositorytest.Start.Add(time.Hour)))
+	repositorytest.DeathsOf(t, m.toStore, []bool{false}, func() { require.NoError(t, os.RemoveAll(m.toFolder)) }, func() error {
+		_, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
 		return err
 	}, func(t *testing.T) {
 		listing, err := m.to.List(t.Context(), 0)
@@ -110,29 +112,29 @@ func TestCopyToDies(t *testing.T) {
 		require.Empty(t, listing.Unreadable)
 		for _, b := range listing.Backups {
 			listed := backup.BackupPath(b.BackupID, b.StartedAt)
-			require.Equal(t, content(t, filepath.Join(m.folder, listed)), content(t, filepath.Join(m.toFolder, listed)), "what is listed is whole")
+			require.Equal(t, repositorytest.Content(t, filepath.Join(m.Folder, listed)), repositorytest.Content(t, filepath.Join(m.toFolder, listed)), "what is listed is whole")
 		}
-		_, err = m.CopyTo(t.Context(), m.to, CopyOptions{})
+		_, err = m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
 		require.NoError(t, err)
-		require.Equal(t, m.want, content(t, m.toFolder), "and nothing is left")
+		require.Equal(t, m.want, repositorytest.Content(t, m.toFolder), "and nothing is left")
 	})
 }
 
 func TestCopyToTakesOverAnUnfinishedOne(t *testing.T) {
 	m := newMoving(t)
-	stale := filepath.Join(m.toFolder, backup.StagingPath(testID))
+	stale := filepath.Join(m.toFolder, backup.StagingPath(repositorytest.ID))
 	require.NoError(t, os.MkdirAll(stale, 0o700))
 	for _, name := range []string{backup.KeyFile, backup.PartFile(backup.RBAC), backup.KeyFile + ".0123.part"} {
 		require.NoError(t, os.WriteFile(filepath.Join(stale, name), []byte("of an earlier state"), 0o600))
 	}
-	_, err := m.CopyTo(t.Context(), m.to, CopyOptions{})
+	_, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
 	require.NoError(t, err)
-	require.Equal(t, m.want, content(t, m.toFolder))
+	require.Equal(t, m.want, repositorytest.Content(t, m.toFolder))
 }
 
 func TestCopyToRefuses(t *testing.T) {
 	m := newMoving(t)
-	whole := content(t, m.folder)
+	whole := repositorytest.Content(t, m.Folder)
 	ca := backup.PartFile(backup.CA)
 	write := func(path func(string) string, name, data string) func(*testing.T) {
 		return func(t *testing.T) {
@@ -141,7 +143,7 @@ func TestCopyToRefuses(t *testing.T) {
 		}
 	}
 	first := func(t *testing.T) {
-		_, err := m.CopyTo(t.Context(), m.to, CopyOptions{})
+		_, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
 		require.NoError(t, err)
 	}
 	for name, tc := range map[string]struct {
@@ -149,13 +151,13 @@ func TestCopyToRefuses(t *testing.T) {
 		code   fault.Code
 		text   string
 	}{
-		"part changed":     {[]func(*testing.T){write(m.file, ca, "x")}, fault.BackupDamaged, ca},
-		"part missing":     {[]func(*testing.T){func(t *testing.T) { require.NoError(t, os.Remove(m.file(ca))) }}, fault.BackupDamaged, ca},
-		"file added":       {[]func(*testing.T){write(m.file, "more.age", "x")}, fault.BackupDamaged, "more.age"},
-		"no sums":          {[]func(*testing.T){func(t *testing.T) { require.NoError(t, os.Remove(m.file(backup.SumsFile))) }}, fault.BackupDamaged, backup.SumsFile},
-		"sums changed":     {[]func(*testing.T){write(m.file, backup.SumsFile, "x")}, fault.BackupDamaged, backup.SumsFile},
-		"no signature":     {[]func(*testing.T){func(t *testing.T) { require.NoError(t, os.Remove(m.file(backup.SignatureFile))) }}, fault.BackupDamaged, backup.SignatureFile},
-		"rewrap underway":  {[]func(*testing.T){write(m.file, backup.KeyFile+backup.NextSuffix, "x")}, fault.RewrapUnfinished, ""},
+		"part changed":     {[]func(*testing.T){write(m.File, ca, "x")}, fault.BackupDamaged, ca},
+		"part missing":     {[]func(*testing.T){func(t *testing.T) { require.NoError(t, os.Remove(m.File(ca))) }}, fault.BackupDamaged, ca},
+		"file added":       {[]func(*testing.T){write(m.File, "more.age", "x")}, fault.BackupDamaged, "more.age"},
+		"no sums":          {[]func(*testing.T){func(t *testing.T) { require.NoError(t, os.Remove(m.File(backup.SumsFile))) }}, fault.BackupDamaged, backup.SumsFile},
+		"sums changed":     {[]func(*testing.T){write(m.File, backup.SumsFile, "x")}, fault.BackupDamaged, backup.SumsFile},
+		"no signature":     {[]func(*testing.T){func(t *testing.T) { require.NoError(t, os.Remove(m.File(backup.SignatureFile))) }}, fault.BackupDamaged, backup.SignatureFile},
+		"rewrap underway":  {[]func(*testing.T){write(m.File, backup.KeyFile+backup.NextSuffix, "x")}, fault.RewrapUnfinished, ""},
 		"another is there": {[]func(*testing.T){first, write(m.there, backup.SignatureFile, "x")}, fault.AlreadyExists, backup.SignatureFile},
 		"copy was changed": {[]func(*testing.T){first, write(m.there, ca, "x")}, fault.BackupDamaged, ca},
 		"copy lost a file": {[]func(*testing.T){first, func(t *testing.T) { require.NoError(t, os.Remove(m.there(ca))) }}, fault.BackupDamaged, ""},
@@ -163,12 +165,12 @@ func TestCopyToRefuses(t *testing.T) {
 			fault.AlreadyExists, backup.LedgerFile(2)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			restore(t, m.folder, whole)
+			repositorytest.RestoreTree(t, m.Folder, whole)
 			require.NoError(t, os.RemoveAll(m.toFolder))
 			for _, change := range tc.change {
 				change(t)
 			}
-			_, err := m.CopyTo(t.Context(), m.to, CopyOptions{})
+			_, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
 			require.ErrorIs(t, err, tc.code)
 			require.ErrorContains(t, err, tc.text)
 			listing, err := m.to.List(t.Context(), 0)
@@ -176,13 +178,13 @@ func TestCopyToRefuses(t *testing.T) {
 			require.Empty(t, listing.Unreadable, "nothing half-copied is listed")
 		})
 	}
-	restore(t, m.folder, whole)
+	repositorytest.RestoreTree(t, m.Folder, whole)
 	require.NoError(t, os.RemoveAll(m.toFolder))
-	m.toLying.corrupt = true
-	_, err := m.CopyTo(t.Context(), m.to, CopyOptions{})
+	m.toLying.Corrupt = true
+	_, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
 	require.ErrorIs(t, err, fault.ShareCorrupted)
-	m.toLying.corrupt = false
-	_, err = m.CopyTo(t.Context(), m.to, CopyOptions{})
+	m.toLying.Corrupt = false
+	_, err = m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
 	require.NoError(t, err)
-	require.Equal(t, m.want, content(t, m.toFolder))
+	require.Equal(t, m.want, repositorytest.Content(t, m.toFolder))
 }

@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"path"
@@ -8,6 +8,8 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
 )
 
@@ -15,18 +17,18 @@ import (
 // backup, and the others are verified.
 func TestFileThatMayNotBeRead(t *testing.T) {
 	k := newKeeper(t, 3)
-	first, second := k.backUp(), k.backUp()
+	first, second := k.BackUp(), k.BackUp()
 	for _, name := range []string{backup.ManifestFile, backup.KeyFile, backup.CatalogFile, backup.PartFile(backup.AD), backup.SumsFile, backup.SignatureFile} {
 		t.Run(name, func(t *testing.T) {
-			file := k.repo.at(backup.BackupsDir, second.folder, name)
-			repo := New(&refusing{Store: k.store, code: fault.ShareAccessDenied, below: file}, k.repo.instance)
-			require.Len(t, all(k.verify(k.options())), 0)
+			file := k.Repo.Files().At(backup.BackupsDir, second.Folder, name)
+			repo := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareAccessDenied, Below: file}, k.Repo.Files().Instance())
+			require.Len(t, repositorytest.All(k.Verify(k.Options())), 0)
 
-			audit, err := repo.VerifyAll(t.Context(), k.options(), nil)
+			audit, err := repo.VerifyAll(t.Context(), k.Options(), nil)
 			require.NoError(t, err)
 			require.Len(t, audit.Backups, 2)
 			for _, v := range audit.Backups {
-				if v.BackupID == first.id {
+				if v.BackupID == first.ID {
 					require.Empty(t, v.Findings)
 					continue
 				}
@@ -34,8 +36,8 @@ func TestFileThatMayNotBeRead(t *testing.T) {
 			}
 			require.Empty(t, audit.Findings)
 
-			for _, identities := range [][]seal.Identity{nil, k.ids} {
-				v, err := repo.Verify(t.Context(), second.id, VerifyOptions{AllowedSigners: k.signers, Identities: identities})
+			for _, identities := range [][]seal.Identity{nil, k.IDs} {
+				v, err := repo.Verify(t.Context(), second.ID, repository.VerifyOptions{AllowedSigners: k.Signers, Identities: identities})
 				require.NoError(t, err)
 				requireDenied(t, v.Findings, file)
 			}
@@ -54,11 +56,11 @@ func requireDenied(t *testing.T, found []backup.Finding, file string) {
 
 func TestUnfinishedKeyThatMayNotBeRead(t *testing.T) {
 	w := newWorld(t)
-	w.make(testID, testStart)
-	next := w.at(backup.BackupPath(testID, testStart), backup.KeyFile+backup.NextSuffix)
-	require.NoError(t, touch(w.file(path.Base(next))))
-	repo := New(&refusing{Store: w.store, code: fault.ShareAccessDenied, below: next}, "lab")
-	v, err := repo.Verify(t.Context(), testID, VerifyOptions{AllowedSigners: w.signers})
+	w.Make(repositorytest.ID, repositorytest.Start)
+	next := w.Files().At(backup.BackupPath(repositorytest.ID, repositorytest.Start), backup.KeyFile+backup.NextSuffix)
+	require.NoError(t, repositorytest.Touch(w.File(path.Base(next))))
+	repo := repository.New(&repositorytest.RefusingStore{Store: w.Store, Code: fault.ShareAccessDenied, Below: next}, "lab")
+	v, err := repo.Verify(t.Context(), repositorytest.ID, repository.VerifyOptions{AllowedSigners: w.Signers})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 2)
 	require.Equal(t, string(fault.RewrapUnfinished), v.Findings[0].Code)
@@ -68,26 +70,26 @@ func TestUnfinishedKeyThatMayNotBeRead(t *testing.T) {
 // TestFolderThatMayNotBeListed: what is refused as a whole is no finding.
 func TestFolderThatMayNotBeListed(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
-	for _, folder := range []string{"", backup.BackupsDir, path.Join(backup.BackupsDir, b.folder)} {
-		repo := New(&refusing{Store: k.store, code: fault.ShareAccessDenied, below: k.repo.at(folder), closed: true}, k.repo.instance)
-		_, err := repo.VerifyAll(t.Context(), k.options(), nil)
+	b := k.BackUp()
+	for _, folder := range []string{"", backup.BackupsDir, path.Join(backup.BackupsDir, b.Folder)} {
+		repo := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareAccessDenied, Below: k.Repo.Files().At(folder), Closed: true}, k.Repo.Files().Instance())
+		_, err := repo.VerifyAll(t.Context(), k.Options(), nil)
 		require.ErrorIs(t, err, fault.ShareAccessDenied, folder)
-		_, err = repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers})
+		_, err = repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
 		require.ErrorIs(t, err, fault.ShareAccessDenied, folder)
 	}
-	busy := New(&refusing{Store: k.store, code: fault.ShareBusy, below: k.repo.at(backup.BackupsDir, b.folder, backup.KeyFile)}, k.repo.instance)
-	_, err := busy.VerifyAll(t.Context(), k.options(), nil)
+	busy := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareBusy, Below: k.Repo.Files().At(backup.BackupsDir, b.Folder, backup.KeyFile)}, k.Repo.Files().Instance())
+	_, err := busy.VerifyAll(t.Context(), k.Options(), nil)
 	require.ErrorIs(t, err, fault.ShareBusy)
 }
 
 func TestListReportsAManifestThatMayNotBeRead(t *testing.T) {
 	k := newKeeper(t, 3)
-	first, second := k.backUp(), k.backUp()
-	file := k.repo.at(backup.BackupsDir, second.folder, backup.ManifestFile)
-	listing, err := New(&refusing{Store: k.store, code: fault.ShareAccessDenied, below: file}, k.repo.instance).List(t.Context(), 0)
+	first, second := k.BackUp(), k.BackUp()
+	file := k.Repo.Files().At(backup.BackupsDir, second.Folder, backup.ManifestFile)
+	listing, err := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareAccessDenied, Below: file}, k.Repo.Files().Instance()).List(t.Context(), 0)
 	require.NoError(t, err)
 	require.Len(t, listing.Backups, 1)
-	require.Equal(t, first.id, listing.Backups[0].BackupID)
+	require.Equal(t, first.ID, listing.Backups[0].BackupID)
 	requireDenied(t, listing.Unreadable, file)
 }

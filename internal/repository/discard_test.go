@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/share"
 )
 
@@ -32,22 +34,24 @@ func TestWhatIsDiscardedIsNotPublished(t *testing.T) {
 	k := newKeeper(t, 1)
 	const id = backup.ID("1945dfe4-d16c-4b36-9096-1deceb046647")
 	started := time.Unix(1_800_000_000, 0)
-	require.NoError(t, k.repo.Begin(t.Context(), id))
+	require.NoError(t, k.Repo.Begin(t.Context(), id))
 	for _, name := range []string{backup.ManifestFile, backup.KeyFile, backup.SumsFile} {
-		_, err := k.repo.Put(t.Context(), id, name, []byte(name))
+		_, err := k.Repo.Put(t.Context(), id, name, []byte(name))
 		require.NoError(t, err)
 	}
 	late := errors.New("nobody tried")
-	store := &watched{Store: k.repo.store}
-	store.meanwhile = sync.OnceFunc(func() { _, late = New(k.repo.store, k.repo.instance).Publish(t.Context(), id, started) })
-	repo := New(store, k.repo.instance)
+	store := &watched{Store: k.Repo.Files().Store}
+	store.meanwhile = sync.OnceFunc(func() {
+		_, late = repository.New(k.Repo.Files().Store, k.Repo.Files().Instance()).Publish(t.Context(), id, started)
+	})
+	repo := repository.New(store, k.Repo.Files().Instance())
 	require.NoError(t, repo.Discard(t.Context(), id))
 	require.ErrorIs(t, late, os.ErrNotExist)
 	require.NoError(t, repo.Discard(t.Context(), id), "it may be repeated")
-	left, err := k.repo.store.List(t.Context(), k.repo.at(backup.IncomingDir))
+	left, err := k.Repo.Files().List(t.Context(), k.Repo.Files().At(backup.IncomingDir))
 	require.NoError(t, err)
 	require.Empty(t, left)
-	_, done, err := k.repo.Published(t.Context(), id, started)
+	_, done, err := k.Repo.Published(t.Context(), id, started)
 	require.NoError(t, err)
 	require.False(t, done)
 }
@@ -59,13 +63,13 @@ func TestWhatAnAttemptLeftIsDiscarded(t *testing.T) {
 	const id = backup.ID("1945dfe4-d16c-4b36-9096-1deceb046647")
 	for left := 1; left < 5; left++ {
 		for _, after := range []bool{false, true} {
-			require.NoError(t, k.repo.Begin(t.Context(), id))
-			_, err := k.repo.Put(t.Context(), id, backup.ManifestFile, []byte("{}"))
+			require.NoError(t, k.Repo.Begin(t.Context(), id))
+			_, err := k.Repo.Put(t.Context(), id, backup.ManifestFile, []byte("{}"))
 			require.NoError(t, err)
-			dying := New(&crashing{Store: k.repo.store, left: left, after: after}, k.repo.instance)
+			dying := repository.New(&repositorytest.DyingStore{Store: k.Repo.Files().Store, Left: left, After: after}, k.Repo.Files().Instance())
 			_ = dying.Discard(t.Context(), id) // it dies, or has not so many changes to make
-			require.NoError(t, k.repo.Discard(t.Context(), id))
-			entries, err := k.repo.store.List(t.Context(), k.repo.at(backup.IncomingDir))
+			require.NoError(t, k.Repo.Discard(t.Context(), id))
+			entries, err := k.Repo.Files().List(t.Context(), k.Repo.Files().At(backup.IncomingDir))
 			require.NoError(t, err)
 			require.Empty(t, entries, "death at change %d, after it: %t", left, after)
 		}

@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"bytes"
@@ -17,7 +17,10 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/foreign"
+	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/dir"
 )
@@ -32,7 +35,7 @@ func foreignIn(a backup.Audit) backup.Foreign {
 	return f
 }
 
-// file, folder and others make what lies on file servers.
+// file, withFolder and others make what lies on file servers.
 func file(mode os.FileMode) func(string) error {
 	return func(path string) error {
 		if err := os.WriteFile(path, []byte("not ours"), 0o600); err != nil {
@@ -42,7 +45,7 @@ func file(mode os.FileMode) func(string) error {
 	}
 }
 
-func folder(mode os.FileMode, inside ...string) func(string) error {
+func withFolder(mode os.FileMode, inside ...string) func(string) error {
 	return func(path string) error {
 		if err := os.Mkdir(path, 0o700); err != nil {
 			return err
@@ -69,41 +72,41 @@ var foreignKinds = map[string]func(path string) error{
 	"._key.age":                       file(0o644),
 	"Thumbs.db":                       file(0o444),
 	"desktop.ini":                     file(0o400),
-	"@eaDir":                          folder(0o755, "SYNO@.fileindexdb", "a b/c"),
-	"#recycle":                        folder(0o777, "desktop.ini"),
-	"$RECYCLE.BIN":                    folder(0o700),
-	"System Volume Information":       folder(0o000),
-	".snapshot":                       folder(0o555, "hourly.0/manifest.json"),
-	"~snapshot":                       folder(0o555),
-	"lost+found":                      folder(0o000),
+	"@eaDir":                          withFolder(0o755, "SYNO@.fileindexdb", "a b/c"),
+	"#recycle":                        withFolder(0o777, "desktop.ini"),
+	"$RECYCLE.BIN":                    withFolder(0o700),
+	"System Volume Information":       withFolder(0o000),
+	".snapshot":                       withFolder(0o555, "hourly.0/manifest.json"),
+	"~snapshot":                       withFolder(0o555),
+	"lost+found":                      withFolder(0o000),
 	"notes (1).txt":                   file(0o644),
 	"~$x.tmp":                         file(0o600),
 	".~lock.manifest.json#":           file(0o644),
 	"readonly.txt":                    file(0o444),
-	"readonly":                        folder(0o555, "x", "y/z"),
-	"locked":                          folder(0o000, "x"),
+	"readonly":                        withFolder(0o555, "x", "y/z"),
+	"locked":                          withFolder(0o000, "x"),
 	"locked.bin":                      file(0o000),
 	strings.Repeat("l", 200):          file(0o644),
 	strings.Repeat("L", 255):          file(0o644),
-	strings.Repeat("ü", 127):          folder(0o755, "x"),
+	strings.Repeat("ü", 127):          withFolder(0o755, "x"),
 	"ä ö ü.docx":                      file(0o644),
 	"\xff\xfe":                        file(0o644),
 	"\u202etxt.exe":                   file(0o755),
-	"\u2066x\u2069":                   folder(0o755, "x"),
+	"\u2066x\u2069":                   withFolder(0o755, "x"),
 	"a\u200bb":                        file(0o644),
 	"\x1b[2J":                         file(0o644),
 	"new\nline\r\t":                   file(0o644),
 	"\u009b31m":                       file(0o644),
 	"con":                             file(0o644),
-	"AUX.txt":                         folder(0o755),
+	"AUX.txt":                         withFolder(0o755),
 	"dot.":                            file(0o644),
 	"blank ":                          file(0o644),
 	"a:b":                             file(0o644),
 	`a?b*"<>|\`:                       file(0o644),
-	"New folder":                      folder(0o755, "deep/er/and/deeper"),
+	"New folder":                      withFolder(0o755, "deep/er/and/deeper"),
 	"extra":                           file(0o644),
-	"folder":                          folder(0o755),
-	"full":                            folder(0o755, "key.age", "backups/x"),
+	"folder":                          withFolder(0o755),
+	"full":                            withFolder(0o755, "key.age", "backups/x"),
 	"link":                            linkTo("/etc"),
 	"dangling":                        linkTo("nothing"),
 	"pipe":                            func(path string) error { return unix.Mkfifo(path, 0o600) },
@@ -112,7 +115,7 @@ var foreignKinds = map[string]func(path string) error{
 	".fuse_hidden0000000100000001":    file(0o600),
 	"20261122.txt":                    file(0o644),
 	"backup.zip":                      file(0o644),
-	"huge.iso":                        func(path string) error { return sparse(path, 1<<40) },
+	"huge.iso":                        func(path string) error { return repositorytest.Sparse(path, 1<<40) },
 	"RECOVERY.txt.bak":                file(0o644),
 	"SHA256SUMS (conflicted copy).md": file(0o644),
 }
@@ -194,38 +197,38 @@ func (l locking) Upload(ctx context.Context, path string, src io.ReaderAt, from,
 // backUpWith is backUp the way a run does it, with something that happens before its
 // folder is checked.
 func (k *keeper) backUpWith(during func(b *kept)) (*kept, backup.Foreign) {
-	k.t.Helper()
+	k.T.Helper()
 	ctx := context.Background()
-	require.NoError(k.t, k.repo.Probe(ctx, "run"))
-	b := k.put()
+	require.NoError(k.T, k.Repo.Probe(ctx, "run"))
+	b := k.Put()
 	if during != nil {
 		during(b)
 	}
-	signature, err := k.key.Sign(b.sums)
-	require.NoError(k.t, err)
-	written := []backup.File{describe(backup.SumsFile, b.sums), describe(backup.SignatureFile, signature)}
-	others, err := k.repo.Check(ctx, b.id, written)
-	require.NoError(k.t, err)
-	k.publish(b)
-	k.enter(k.entry(backup.LedgerCreated, b))
+	signature, err := k.Key.Sign(b.Sums)
+	require.NoError(k.T, err)
+	written := []backup.File{folder.Describe(backup.SumsFile, b.Sums), folder.Describe(backup.SignatureFile, signature)}
+	others, err := k.Repo.Check(ctx, b.ID, written)
+	require.NoError(k.T, err)
+	k.Publish(b)
+	k.Enter(k.Entry(backup.LedgerCreated, b))
 	return b, others
 }
 
 // requireNamed makes sure that nothing is found and that all is named that lies in a
 // folder.
 func (k *keeper) requireNamed(in string, shown map[string]bool, without ...string) {
-	k.t.Helper()
-	audit := k.verify(k.options())
-	require.True(k.t, audit.Good(), "%+v", all(audit))
-	require.Len(k.t, audit.Backups, len(k.live))
+	k.T.Helper()
+	audit := k.Verify(k.Options())
+	require.True(k.T, audit.Good(), "%+v", repositorytest.All(audit))
+	require.Len(k.T, audit.Backups, len(k.Live))
 	names := map[string]bool{}
 	for _, name := range foreignIn(audit).Names {
 		names[name] = true
-		require.Equal(k.t, printable.Text(name), name)
+		require.Equal(k.T, printable.Text(name), name)
 	}
 	for name := range shown {
 		litter := len(without) > 0 && foreign.IsLitter(name)
-		require.Equal(k.t, !litter, names[strings.TrimSuffix(in, "/")+"/"+name], "%s in %s", name, in)
+		require.Equal(k.T, !litter, names[strings.TrimSuffix(in, "/")+"/"+name], "%s in %s", name, in)
 	}
 }
 
@@ -252,18 +255,18 @@ func TestForeignEntriesStopNothing(t *testing.T) {
 				require.NoError(t, err)
 				t.Cleanup(func() { require.NoError(t, local.Close()) })
 				k := newKeeperIn(t, root, 3)
-				k.repo = New(locking{local}, "local")
+				k.Repo = repository.New(locking{local}, "local")
 				first, _ := k.backUpWith(nil)
 				in := where
 				var shown map[string]bool
 				put := func(b *kept) {
 					switch what {
 					case "the backup":
-						in = backup.BackupsDir + "/" + first.folder
+						in = backup.BackupsDir + "/" + first.Folder
 					case "the run's folder":
-						in = backup.IncomingPath(b.id)
+						in = backup.IncomingPath(b.ID)
 					}
-					shown = putAll(t, k.path(in))
+					shown = putAll(t, k.Path(in))
 				}
 				if when == "before" {
 					put(first)
@@ -278,7 +281,7 @@ func TestForeignEntriesStopNothing(t *testing.T) {
 				}
 				if what == "the run's folder" {
 					require.Equal(t, len(shown), others.Count)
-					in = backup.BackupsDir + "/" + second.folder
+					in = backup.BackupsDir + "/" + second.Folder
 				}
 				if what == "a dead run's folder" && when == "before" {
 					k.requireNamed("local/"+in, shown, "litter") // it was cleared up as far as that goes
@@ -289,25 +292,25 @@ func TestForeignEntriesStopNothing(t *testing.T) {
 				}
 				third, _ := k.backUpWith(nil)
 				for _, b := range []*kept{second, first, third} {
-					gone, err := k.repo.Delete(t.Context(), b.id, false)
+					gone, err := k.Repo.Delete(t.Context(), b.ID, false)
 					require.NoError(t, err)
-					require.NoDirExists(t, k.of(b))
-					k.enter(k.entry(backup.LedgerDeleted, b))
-					k.live = k.live[:0]
+					require.NoDirExists(t, k.Of(b))
+					k.Enter(k.Entry(backup.LedgerDeleted, b))
+					k.Live = k.Live[:0]
 					for _, other := range []*kept{third, first} {
-						if _, err := os.Stat(k.of(other)); err == nil {
-							k.live = append(k.live, other)
+						if _, err := os.Stat(k.Of(other)); err == nil {
+							k.Live = append(k.Live, other)
 						}
 					}
-					inside := in == backup.BackupsDir+"/"+b.folder
+					inside := in == backup.BackupsDir+"/"+b.Folder
 					require.Equal(t, inside, gone.Foreign.Count > 0, "what is left is told: %+v", gone.Foreign)
 					if inside {
-						in = backup.IncomingPath(b.id)
+						in = backup.IncomingPath(b.ID)
 						k.requireNamed("local/"+in, shown, "litter")
 					}
 				}
 				k.backUpWith(nil)
-				require.True(t, k.verify(k.options()).Good())
+				require.True(t, k.Verify(k.Options()).Good())
 			})
 		}
 	}
@@ -317,40 +320,40 @@ func TestForeignEntriesStopNothing(t *testing.T) {
 func TestEachForeignEntryLetsABackupGo(t *testing.T) {
 	k := newKeeper(t, 5)
 	for name, put := range foreignKinds {
-		b := k.backUp()
-		require.NoError(t, put(k.of(b, name)), "%q", name)
-		gone, err := k.repo.Delete(t.Context(), b.id, false)
+		b := k.BackUp()
+		require.NoError(t, put(k.Of(b, name)), "%q", name)
+		gone, err := k.Repo.Delete(t.Context(), b.ID, false)
 		require.NoError(t, err, "%q", name)
-		require.NoDirExists(t, k.of(b))
-		trash := k.path(backup.IncomingPath(b.id))
+		require.NoDirExists(t, k.Of(b))
+		trash := k.Path(backup.IncomingPath(b.ID))
 		if foreign.IsLitter(name) {
 			require.Zero(t, gone.Foreign)
 			require.NoDirExists(t, trash)
 		} else {
-			require.Equal(t, []string{"local/" + backup.IncomingPath(b.id) + "/" + printable.Text(name)}, gone.Foreign.Names)
+			require.Equal(t, []string{"local/" + backup.IncomingPath(b.ID) + "/" + printable.Text(name)}, gone.Foreign.Names)
 			entries, err := os.ReadDir(trash)
 			require.NoError(t, err)
 			require.Len(t, entries, 1, "only what is not ours stays")
 		}
-		k.enter(k.entry(backup.LedgerDeleted, b))
-		k.live = nil
+		k.Enter(k.Entry(backup.LedgerDeleted, b))
+		k.Live = nil
 	}
-	require.True(t, k.verify(k.options()).Good())
+	require.True(t, k.Verify(k.Options()).Good())
 }
 
 // What keeps a folder from being moved is named.
 func TestDeleteSaysWhatIsInTheWay(t *testing.T) {
 	k := newKeeper(t, 5)
-	b := k.backUp()
-	require.NoError(t, file(0o600)(k.of(b, "report\u202e.docx")))
-	require.NoError(t, file(0o600)(k.of(b, "extra")))
+	b := k.BackUp()
+	require.NoError(t, file(0o600)(k.Of(b, "report\u202e.docx")))
+	require.NoError(t, file(0o600)(k.Of(b, "extra")))
 	for code, said := range map[fault.Code]bool{fault.ShareBusy: true, fault.ShareAccessDenied: true, fault.ShareUnreachable: false} {
-		repo := New(&unmoving{Store: k.store, code: code}, "local")
-		_, err := repo.Delete(t.Context(), b.id, false)
+		repo := repository.New(&unmoving{Store: k.Store, code: code}, "local")
+		_, err := repo.Delete(t.Context(), b.ID, false)
 		require.Equal(t, code, fault.CodeOf(err))
 		require.Equal(t, said, strings.Contains(err.Error(), `extra, report\u202e.docx`), "%v", err)
 	}
-	require.True(t, k.verify(k.options()).Good())
+	require.True(t, k.Verify(k.Options()).Good())
 }
 
 // unmoving is a store that renames nothing.
@@ -368,18 +371,18 @@ func (r *unmoving) Rename(_ context.Context, from, to string) error {
 // others are in the way.
 func TestForeignEntriesAreLeftBehindByACopy(t *testing.T) {
 	k := newKeeper(t, 5)
-	b := k.backUp()
-	shown := putAll(t, k.of(b))
+	b := k.BackUp()
+	shown := putAll(t, k.Of(b))
 	other := newKeeper(t, 6)
-	staged := putAll(t, other.path(backup.StagingPath(b.id)))
-	copied, err := k.repo.CopyTo(t.Context(), other.repo, CopyOptions{})
+	staged := putAll(t, other.Path(backup.StagingPath(b.ID)))
+	copied, err := k.Repo.CopyTo(t.Context(), other.Repo, repository.CopyOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 1, copied.Backups)
 	require.NotZero(t, copied.Foreign.Count)
 	require.Equal(t, len(shown), len(staged))
-	other.signers, other.head, other.live = k.signers, k.head, k.live
-	other.requireNamed("local/"+backup.BackupsDir+"/"+b.folder, staged)
-	again, err := k.repo.CopyTo(t.Context(), other.repo, CopyOptions{})
+	other.Signers, other.Head, other.Live = k.Signers, k.Head, k.Live
+	other.requireNamed("local/"+backup.BackupsDir+"/"+b.Folder, staged)
+	again, err := k.Repo.CopyTo(t.Context(), other.Repo, repository.CopyOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 1, again.Skipped)
 }
@@ -388,12 +391,12 @@ func TestForeignEntriesAreLeftBehindByACopy(t *testing.T) {
 func TestForeignEntriesDoNotOccupyAnInstance(t *testing.T) {
 	k := newKeeper(t, 5)
 	for _, in := range []string{"", backup.BackupsDir, backup.LedgerDir, backup.IncomingDir} {
-		putAll(t, k.path(in))
+		putAll(t, k.Path(in))
 	}
-	require.NoError(t, k.repo.Probe(t.Context(), "enable"))
-	require.NoError(t, k.repo.Claim(t.Context(), testController))
-	k.backUp()
-	require.True(t, k.verify(k.options()).Good())
+	require.NoError(t, k.Repo.Probe(t.Context(), "enable"))
+	require.NoError(t, k.Repo.Claim(t.Context(), repositorytest.Controller))
+	k.BackUp()
+	require.True(t, k.Verify(k.Options()).Good())
 }
 
 // TestForeignEntriesInOurPlacesAreSetAside: whatever has the name that a run needs next
@@ -401,40 +404,40 @@ func TestForeignEntriesDoNotOccupyAnInstance(t *testing.T) {
 func TestForeignEntriesInOurPlacesAreSetAside(t *testing.T) {
 	for name, put := range map[string]func(k *keeper) error{
 		"incoming": func(k *keeper) error {
-			if err := os.RemoveAll(k.path(backup.IncomingDir)); err != nil {
+			if err := os.RemoveAll(k.Path(backup.IncomingDir)); err != nil {
 				return err
 			}
-			return file(0o444)(k.path(backup.IncomingDir))
+			return file(0o444)(k.Path(backup.IncomingDir))
 		},
-		"the run's folder": func(k *keeper) error { return file(0o444)(k.path(backup.IncomingPath(testID))) },
+		"the run's folder": func(k *keeper) error { return file(0o444)(k.Path(backup.IncomingPath(repositorytest.ID))) },
 		"the manifest": func(k *keeper) error {
-			if err := os.MkdirAll(k.path(backup.IncomingPath(testID)), 0o700); err != nil {
+			if err := os.MkdirAll(k.Path(backup.IncomingPath(repositorytest.ID)), 0o700); err != nil {
 				return err
 			}
-			return folder(0o755, "x")(k.path(backup.IncomingPath(testID), backup.ManifestFile))
+			return withFolder(0o755, "x")(k.Path(backup.IncomingPath(repositorytest.ID), backup.ManifestFile))
 		},
 		"a part": func(k *keeper) error {
-			if err := os.MkdirAll(k.path(backup.IncomingPath(testID)), 0o700); err != nil {
+			if err := os.MkdirAll(k.Path(backup.IncomingPath(repositorytest.ID)), 0o700); err != nil {
 				return err
 			}
-			return folder(0o755, "x")(k.path(backup.IncomingPath(testID), backup.PartFile(backup.AD)))
+			return withFolder(0o755, "x")(k.Path(backup.IncomingPath(repositorytest.ID), backup.PartFile(backup.AD)))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newKeeper(t, 5)
-			k.backUp()
+			k.BackUp()
 			require.NoError(t, put(k))
 			ctx := t.Context()
-			require.NoError(t, k.repo.Begin(ctx, testID))
-			part := describe(backup.PartFile(backup.AD), []byte("part"))
-			require.NoError(t, k.repo.Upload(ctx, testID, part, bytes.NewReader([]byte("part")), UploadOptions{Token: "t"}))
-			manifest, err := k.repo.Put(ctx, testID, backup.ManifestFile, []byte("{}"))
+			require.NoError(t, k.Repo.Begin(ctx, repositorytest.ID))
+			part := folder.Describe(backup.PartFile(backup.AD), []byte("part"))
+			require.NoError(t, k.Repo.Upload(ctx, repositorytest.ID, part, bytes.NewReader([]byte("part")), repository.UploadOptions{Token: "t"}))
+			manifest, err := k.Repo.Put(ctx, repositorytest.ID, backup.ManifestFile, []byte("{}"))
 			require.NoError(t, err)
-			sums, err := k.repo.Put(ctx, testID, backup.SumsFile, backup.EncodeSums([]backup.File{part, manifest}))
+			sums, err := k.Repo.Put(ctx, repositorytest.ID, backup.SumsFile, backup.EncodeSums([]backup.File{part, manifest}))
 			require.NoError(t, err)
-			_, err = k.repo.Check(ctx, testID, []backup.File{sums})
+			_, err = k.Repo.Check(ctx, repositorytest.ID, []backup.File{sums})
 			require.NoError(t, err)
-			require.True(t, k.verify(k.options()).Good())
+			require.True(t, k.Verify(k.Options()).Good())
 		})
 	}
 }
@@ -442,15 +445,15 @@ func TestForeignEntriesInOurPlacesAreSetAside(t *testing.T) {
 // TestManyForeignEntriesAreCounted: lists stay short, and the number is the whole one.
 func TestManyForeignEntriesAreCounted(t *testing.T) {
 	k := newKeeper(t, 5)
-	b := k.backUp()
+	b := k.BackUp()
 	for i := range 3 * backup.MaxForeignNames {
-		require.NoError(t, touch(k.of(b, fmt.Sprintf("extra-%04d", i))))
+		require.NoError(t, repositorytest.Touch(k.Of(b, fmt.Sprintf("extra-%04d", i))))
 	}
-	audit := k.verify(k.options())
+	audit := k.Verify(k.Options())
 	require.True(t, audit.Good())
 	require.Equal(t, 3*backup.MaxForeignNames, audit.Backups[0].Foreign.Count)
 	require.Len(t, audit.Backups[0].Foreign.Names, backup.MaxForeignNames)
-	gone, err := k.repo.Delete(t.Context(), b.id, false)
+	gone, err := k.Repo.Delete(t.Context(), b.ID, false)
 	require.NoError(t, err)
 	require.Equal(t, 3*backup.MaxForeignNames, gone.Foreign.Count)
 }

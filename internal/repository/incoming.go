@@ -11,7 +11,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository/foreign"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/share"
 )
 
@@ -24,7 +24,7 @@ func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
 	if err := r.makeWorkFolder(ctx); err != nil {
 		return err
 	}
-	entries, err := r.store.List(ctx, r.at(backup.IncomingDir))
+	entries, err := r.files.List(ctx, r.files.At(backup.IncomingDir))
 	if err != nil && fault.CodeOf(err) != fault.LimitExceeded {
 		return err
 	}
@@ -36,7 +36,7 @@ func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
 	if err := r.makeOwnFolder(ctx, id); err != nil {
 		return err
 	}
-	made, err := r.store.Stat(ctx, r.incoming(id))
+	made, err := r.files.Stat(ctx, r.incoming(id))
 	if err != nil {
 		return err
 	}
@@ -49,19 +49,19 @@ func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
 
 // clearWork removes an entry of incoming/ that a run other than that of the backup left.
 func (r *Repository) clearWork(ctx context.Context, entry share.Info, id backup.ID) error {
-	name := r.at(backup.IncomingDir, entry.Name)
+	name := r.files.At(backup.IncomingDir, entry.Name)
 	if entry.IsDir {
-		if workOwner(entry.Name) == "" || entry.Name == string(id) {
+		if folder.WorkOwner(entry.Name) == "" || entry.Name == string(id) {
 			return nil
 		}
-		_, err := r.removeFolder(ctx, name)
+		_, err := r.files.RemoveAll(ctx, name)
 		return err
 	}
 	token, isProbe := strings.CutPrefix(strings.TrimSuffix(entry.Name, probeRenamed), probePrefix)
 	if owner, err := backup.ParseID(token); !isProbe || err != nil || owner == id {
 		return nil
 	}
-	return r.remove(ctx, name)
+	return r.files.Remove(ctx, name)
 }
 
 // insurmountable reports whether an error of clearing up says that nothing else would
@@ -73,134 +73,58 @@ func insurmountable(ctx context.Context, err error) bool {
 // makeOwnFolder makes the folder of a backup in incoming/; a file in its place is set
 // aside.
 func (r *Repository) makeOwnFolder(ctx context.Context, id backup.ID) error {
-	err := r.store.MkdirAll(ctx, r.incoming(id))
+	err := r.files.MkdirAll(ctx, r.incoming(id))
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := r.setAside(ctx, r.incoming(id)); err != nil {
+	if err := r.files.SetAside(ctx, r.incoming(id)); err != nil {
 		return err
 	}
-	return r.store.MkdirAll(ctx, r.incoming(id))
+	return r.files.MkdirAll(ctx, r.incoming(id))
 }
 
 func (r *Repository) incoming(id backup.ID, names ...string) string {
-	return r.at(append([]string{backup.IncomingPath(id)}, names...)...)
+	return r.files.At(append([]string{backup.IncomingPath(id)}, names...)...)
 }
 
 // Put writes a small file of a backup in incoming/ and returns its digest. It may
 // be repeated. A folder in its place is set aside.
 func (r *Repository) Put(ctx context.Context, id backup.ID, name string, data []byte) (backup.File, error) {
 	place := r.incoming(id, name)
-	err := r.write(ctx, place, data)
+	err := r.files.Write(ctx, place, data)
 	if err != nil && ctx.Err() == nil {
-		if info, statErr := r.store.Stat(ctx, place); statErr == nil && info.IsDir {
-			if err = r.clearPlace(ctx, place); err == nil {
-				err = r.write(ctx, place, data)
+		if info, statErr := r.files.Stat(ctx, place); statErr == nil && info.IsDir {
+			if err = r.files.ClearPlace(ctx, place); err == nil {
+				err = r.files.Write(ctx, place, data)
 			}
 		}
 	}
 	if err != nil {
 		return backup.File{}, err
 	}
-	return describe(name, data), nil
+	return folder.Describe(name, data), nil
 }
 
 // UploadOptions tell how an upload goes on and reports.
-type UploadOptions struct {
-	// Token is part of the temporary name, so that late writes of a dead attempt
-	// with other bytes cannot reach this one's file.
-	Token string
-	// From is the offset below which an earlier attempt with the same token has
-	// flushed everything.
-	From int64
-	// Flushed is called with ever larger offsets that are on stable storage.
-	Flushed func(offset int64) error
-	// ReadBack is called with the number of bytes that were read back.
-	ReadBack func(done int64)
-}
+type UploadOptions = folder.UploadOptions
 
 // Upload writes a file of a backup in incoming/ under a temporary name, reads all of
 // it back, compares, and only then gives it its name. When the name is there
 // already with the right bytes, that is success: the reply to an earlier rename was
 // lost.
 func (r *Repository) Upload(ctx context.Context, id backup.ID, file backup.File, src io.ReaderAt, opts UploadOptions) error {
-	return r.deliver(ctx, backup.IncomingPath(id), file, src, opts)
-}
-
-// deliver is [Repository.Upload] into any folder, which is relative to the instance.
-func (r *Repository) deliver(ctx context.Context, folder string, file backup.File, src io.ReaderAt, opts UploadOptions) error {
-	final := r.at(folder, file.Name)
-	temp := r.at(folder, file.Name+"."+opts.Token+tempSuffix)
-	if same, err := r.holds(ctx, final, file, opts.ReadBack); err != nil || same {
-		return err
-	}
-	// Other bytes under this name are an earlier capture's, whose host did not live to
-	// report them.
-	if err := r.clearPlace(ctx, final); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	err := r.store.Upload(ctx, temp, src, opts.From, file.Size, func(offset int64) {
-		if opts.Flushed == nil {
-			return
-		}
-		if err := opts.Flushed(offset); err != nil {
-			cancel(err)
-		}
-	})
-	if err != nil {
-		// The journal's own failure is the cause when it ended the upload.
-		if f, ok := fault.Of(context.Cause(ctx)); ok {
-			return f
-		}
-		return err
-	}
-	same, err := r.holds(ctx, temp, file, opts.ReadBack)
-	if err != nil {
-		return err
-	}
-	if !same {
-		// Nothing that was uploaded can be trusted, so the next attempt begins anew.
-		return errors.Join(fault.Newf(fault.ShareCorrupted, "%s of %s gave back other bytes than were written", file.Name, r), r.remove(ctx, temp))
-	}
-	if err := r.store.Rename(ctx, temp, final); err != nil {
-		if same, lookErr := r.holds(ctx, final, file, nil); lookErr == nil && same {
-			return nil
-		}
-		return err
-	}
-	return nil
-}
-
-// holds reports whether the file exists with the wanted bytes.
-func (r *Repository) holds(ctx context.Context, name string, want backup.File, progress func(int64)) (bool, error) {
-	info, err := r.store.Stat(ctx, name)
-	if missing(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if info.IsDir || info.Size != want.Size {
-		return false, nil
-	}
-	got, err := r.digest(ctx, name, progress)
-	if err != nil {
-		return false, err
-	}
-	return got.SHA256 == want.SHA256 && got.Size == want.Size, nil
+	return r.files.Deliver(ctx, backup.IncomingPath(id), file, src, opts)
 }
 
 // ReadIncoming streams a file of a backup in incoming/.
 func (r *Repository) ReadIncoming(ctx context.Context, id backup.ID, name string, w io.Writer) error {
-	_, err := r.store.Download(ctx, r.incoming(id, name), 0, w)
+	_, err := r.files.Download(ctx, r.incoming(id, name), 0, w)
 	return err
 }
 
 // RemoveIncoming removes a file of a backup in incoming/; a missing one is fine.
 func (r *Repository) RemoveIncoming(ctx context.Context, id backup.ID, name string) error {
-	return r.remove(ctx, r.incoming(id, name))
+	return r.files.Remove(ctx, r.incoming(id, name))
 }
 
 // Check makes sure that the folder of a backup in incoming/ holds the backup: it reads
@@ -211,7 +135,7 @@ func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.F
 	wanted := map[string]bool{}
 	for _, file := range written {
 		wanted[file.Name] = true
-		same, err := r.holds(ctx, r.incoming(id, file.Name), file, nil)
+		same, err := r.files.Holds(ctx, r.incoming(id, file.Name), file, nil)
 		if err != nil {
 			return backup.Foreign{}, err
 		}
@@ -219,7 +143,7 @@ func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.F
 			return backup.Foreign{}, fault.Newf(fault.ShareCorrupted, "%s of %s gave back other bytes than were written", file.Name, r)
 		}
 	}
-	data, err := r.read(ctx, r.incoming(id, backup.SumsFile), maxSums)
+	data, err := r.files.Read(ctx, r.incoming(id, backup.SumsFile), folder.MaxSums)
 	if err != nil {
 		return backup.Foreign{}, err
 	}
@@ -230,76 +154,14 @@ func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.F
 	for _, file := range sums {
 		wanted[file.Name] = true
 	}
-	return r.tidy(ctx, backup.IncomingPath(id), wanted)
+	return r.files.Tidy(ctx, backup.IncomingPath(id), wanted)
 }
-
-// tidy makes sure that a folder, which is relative to the instance, holds the wanted
-// files, and of the product's no others: it removes those. It returns what is foreign,
-// and takes wanted apart.
-func (r *Repository) tidy(ctx context.Context, folder string, wanted map[string]bool) (backup.Foreign, error) {
-	var found backup.Foreign
-	entries, err := r.store.List(ctx, r.at(folder))
-	if err != nil {
-		return found, err
-	}
-	for _, entry := range entries {
-		name := r.at(folder, entry.Name)
-		switch {
-		case wanted[entry.Name] && !entry.IsDir:
-			delete(wanted, entry.Name)
-		case isOwnFile(entry) && !isSealed(entry.Name):
-			if err := r.clearPlace(ctx, name); err != nil {
-				return found, err
-			}
-		default:
-			if foreign.Backup.Resembles(entry.Name, entry.IsDir) && r.setAside(ctx, name) == nil {
-				name += " (moved out of the way)"
-			}
-			found.Add(name)
-		}
-	}
-	names, err := r.strangers(ctx, folder)
-	if err != nil {
-		return found, err
-	}
-	for _, name := range names {
-		found.Add(r.namedAt(folder, name))
-	}
-	for name := range wanted {
-		return found, fault.Newf(fault.BackupDamaged, "%s has vanished from %s", name, r.at(folder))
-	}
-	return found, nil
-}
-
-// isSealed reports whether the name is that of a file which every backup has: one that is
-// not wanted is no left-over of an attempt.
-func isSealed(name string) bool {
-	switch name {
-	case backup.ManifestFile, backup.KeyFile, backup.CatalogFile, backup.SumsFile, backup.SignatureFile:
-		return true
-	}
-	return false
-}
-
-// isWorkFile reports whether the name is one of a file that only exists while a
-// backup is being made.
-func isWorkFile(name string) bool {
-	whole := wholeName(name)
-	index, isIndex := strings.CutSuffix(whole, workSuffix)
-	return (isIndex || whole != name) && isBackupFile(index)
-}
-
-// Suffixes of work files: lists of items, and uploads that are not complete.
-const (
-	workSuffix = ".index"
-	tempSuffix = ".part"
-)
 
 // Published reports whether the backup has its final name, and which.
 func (r *Repository) Published(ctx context.Context, id backup.ID, startedAt time.Time) (string, bool, error) {
-	final := r.at(backup.BackupPath(id, startedAt))
-	info, err := r.store.Stat(ctx, final)
-	if missing(err) {
+	final := r.files.At(backup.BackupPath(id, startedAt))
+	info, err := r.files.Stat(ctx, final)
+	if folder.IsMissing(err) {
 		return final, false, nil
 	}
 	if err != nil {
@@ -315,7 +177,7 @@ func (r *Repository) Publish(ctx context.Context, id backup.ID, startedAt time.T
 	if err != nil || done {
 		return final, err
 	}
-	renameErr := r.store.Rename(ctx, r.incoming(id), final)
+	renameErr := r.files.Rename(ctx, r.incoming(id), final)
 	if renameErr == nil {
 		return final, nil
 	}
@@ -329,19 +191,19 @@ func (r *Repository) Publish(ctx context.Context, id backup.ID, startedAt time.T
 // put there stays. The folder first loses its name in one step: an attempt to publish
 // that nobody waits for any more finds all of it or nothing, never what is left of it.
 func (r *Repository) Discard(ctx context.Context, id backup.ID) error {
-	if _, err := r.throwAway(ctx, backup.IncomingPath(id), id); err != nil && !missing(err) && insurmountable(ctx, err) {
+	if _, err := r.files.ThrowAway(ctx, backup.IncomingPath(id), id); err != nil && !folder.IsMissing(err) && insurmountable(ctx, err) {
 		return err
 	}
-	entries, err := r.store.List(ctx, r.at(backup.IncomingDir))
-	if missing(err) {
+	entries, err := r.files.List(ctx, r.files.At(backup.IncomingDir))
+	if folder.IsMissing(err) {
 		return nil
 	}
 	if err != nil && fault.CodeOf(err) != fault.LimitExceeded {
 		return err
 	}
 	for _, entry := range entries { // what an earlier attempt has renamed, too
-		if entry.IsDir && workOwner(entry.Name) == id {
-			if _, err := r.removeFolder(ctx, r.at(backup.IncomingDir, entry.Name)); err != nil {
+		if entry.IsDir && folder.WorkOwner(entry.Name) == id {
+			if _, err := r.files.RemoveAll(ctx, r.files.At(backup.IncomingDir, entry.Name)); err != nil {
 				return err
 			}
 		}
@@ -359,7 +221,7 @@ func (r *Repository) Delete(ctx context.Context, id backup.ID, again bool) (back
 	gone := backup.Overview{BackupID: id, Status: backup.Deleted, Services: []backup.ServiceResult{}}
 	names, err := r.ownFolders(ctx, id)
 	if again && fault.CodeOf(err) == fault.BackupNotFound {
-		gone.Foreign, err = r.removeFolder(ctx, r.incoming(id))
+		gone.Foreign, err = r.files.RemoveAll(ctx, r.incoming(id))
 		return gone, err
 	}
 	if err != nil {
@@ -368,22 +230,22 @@ func (r *Repository) Delete(ctx context.Context, id backup.ID, again bool) (back
 	if len(names) > 1 {
 		return gone, r.twins(id, names)
 	}
-	folder := path.Join(backup.BackupsDir, names[0])
-	m, err := r.manifest(ctx, folder)
+	dir := path.Join(backup.BackupsDir, names[0])
+	m, err := r.manifest(ctx, dir)
 	switch {
 	case err == nil:
-		gone = m.Overview(r.at(folder))
+		gone = m.Overview(r.files.At(dir))
 		gone.Status = backup.Deleted
-	case !isStrange(err) && !missing(err):
+	case !folder.IsUnusable(err) && !folder.IsMissing(err):
 		return gone, err
 	}
 	if err := r.makeWorkFolder(ctx); err != nil {
 		return gone, err
 	}
-	trash, err := r.throwAway(ctx, folder, id)
+	trash, err := r.files.ThrowAway(ctx, dir, id)
 	if err != nil {
 		return gone, err
 	}
-	gone.Foreign, err = r.removeFolder(ctx, r.at(trash))
+	gone.Foreign, err = r.files.RemoveAll(ctx, r.files.At(trash))
 	return gone, err
 }

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
 
@@ -21,8 +22,8 @@ func (v *verification) checkItems(ctx context.Context) error {
 		return nil
 	}
 	b := &Backup{owner: v.owner, folder: v.folder, manifest: v.manifest}
-	keyFile, err := v.owner.read(ctx, v.at(v.keyName), maxSmall)
-	if missing(err) {
+	keyFile, err := v.owner.files.Read(ctx, v.at(v.keyName), folder.MaxSmall)
+	if folder.IsMissing(err) {
 		return nil // reported already
 	}
 	if err != nil {
@@ -58,7 +59,7 @@ func (v *verification) checkItems(ctx context.Context) error {
 // damage turns damage of a file and its denial into a finding and passes other errors on.
 // A file that was missing from the beginning is reported already.
 func (v *verification) damage(ctx context.Context, name string, err error) error {
-	if _, was := v.sizes[name]; !was && missing(err) {
+	if _, was := v.sizes[name]; !was && folder.IsMissing(err) {
 		return nil
 	}
 	switch fault.CodeOf(err) {

@@ -10,13 +10,10 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/foreign"
 	"infrabackup/internal/share"
 )
-
-// parallelReads is how many manifests are read at once: lists are bound by the
-// share's latency.
-const parallelReads = 8
 
 // Listing is what lies in backups/, newest first.
 type Listing struct {
@@ -35,9 +32,9 @@ func (r *Repository) List(ctx context.Context, limit int) (Listing, error) {
 		return Listing{}, err
 	}
 	listing := Listing{Foreign: others.named(r)}
-	var unreadable findings // bounded: somebody may have put many there
-	unreadable.take(others.strange...)
-	for n := limit; len(folders) > 0 && (limit <= 0 || len(listing.Backups) < limit); n = parallelReads {
+	var unreadable folder.Findings // bounded: somebody may have put many there
+	unreadable.Take(others.strange...)
+	for n := limit; len(folders) > 0 && (limit <= 0 || len(listing.Backups) < limit); n = folder.ParallelReads {
 		if n <= 0 || n > len(folders) {
 			n = len(folders)
 		}
@@ -46,10 +43,10 @@ func (r *Repository) List(ctx context.Context, limit int) (Listing, error) {
 			return Listing{}, err
 		}
 		listing.Backups = append(listing.Backups, read...)
-		unreadable.take(found...)
+		unreadable.Take(found...)
 		folders = folders[n:]
 	}
-	listing.Unreadable, listing.More = unreadable.list, len(folders) > 0
+	listing.Unreadable, listing.More = unreadable.List, len(folders) > 0
 	if limit > 0 && len(listing.Backups) > limit {
 		listing.Backups, listing.More = listing.Backups[:limit], true
 	}
@@ -61,19 +58,19 @@ func (r *Repository) overviews(ctx context.Context, folders []string) (read []ba
 	overviews := make([]*backup.Overview, len(folders))
 	findings := make([]*backup.Finding, len(folders))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallelReads)
+	group.SetLimit(folder.ParallelReads)
 	for i, name := range folders {
 		group.Go(func() error {
-			folder := path.Join(backup.BackupsDir, name)
-			m, err := r.manifest(ctx, folder)
+			dir := path.Join(backup.BackupsDir, name)
+			m, err := r.manifest(ctx, dir)
 			switch {
 			case err == nil:
-				overview := m.Overview(r.at(folder))
+				overview := m.Overview(r.files.At(dir))
 				overviews[i] = &overview
-			case fault.CodeOf(err) == fault.BackupDamaged || missing(err):
-				findings[i] = &backup.Finding{Code: string(fault.BackupDamaged), File: r.at(folder, backup.ManifestFile), Message: err.Error()}
+			case fault.CodeOf(err) == fault.BackupDamaged || folder.IsMissing(err):
+				findings[i] = &backup.Finding{Code: string(fault.BackupDamaged), File: r.files.At(dir, backup.ManifestFile), Message: err.Error()}
 			case fault.CodeOf(err) == fault.ShareAccessDenied:
-				found := deniedFinding(r.at(folder, backup.ManifestFile), err) // the folder above was listed
+				found := folder.Denied(r.files.At(dir, backup.ManifestFile), err) // the folder above was listed
 				findings[i] = &found
 			default:
 				return err // the share, not the backup
@@ -98,8 +95,8 @@ func (r *Repository) overviews(ctx context.Context, folders []string) (read []ba
 // folders returns the names of the folders in backups/, newest first, and what else
 // lies there.
 func (r *Repository) folders(ctx context.Context) ([]string, others, error) {
-	entries, err := r.store.List(ctx, r.at(backup.BackupsDir))
-	if missing(err) {
+	entries, err := r.files.List(ctx, r.files.At(backup.BackupsDir))
+	if folder.IsMissing(err) {
 		return nil, others{}, nil
 	}
 	if err != nil {
@@ -112,7 +109,7 @@ func (r *Repository) folders(ctx context.Context) ([]string, others, error) {
 		case err == nil && entry.IsDir:
 			names = append(names, entry.Name)
 		case err == nil || foreign.Backups.Resembles(entry.Name, entry.IsDir):
-			o.strange = append(o.strange, *finding(r.at(backup.BackupsDir, entry.Name), "this is not the folder of a backup"))
+			o.strange = append(o.strange, *folder.Damaged(r.files.At(backup.BackupsDir, entry.Name), "this is not the folder of a backup"))
 		default:
 			o.foreign = append(o.foreign, entry)
 		}
@@ -134,27 +131,27 @@ type others struct {
 // named names those that are foreign.
 func (o others) named(r *Repository) (f backup.Foreign) {
 	for _, entry := range o.foreign {
-		f.Add(r.at(backup.BackupsDir, entry.Name))
+		f.Add(r.files.At(backup.BackupsDir, entry.Name))
 	}
 	return f
 }
 
 // manifest reads and decodes the manifest in folder, which is relative to the
 // instance, and makes sure that it belongs there.
-func (r *Repository) manifest(ctx context.Context, folder string) (*backup.Manifest, error) {
-	data, err := r.read(ctx, r.at(folder, backup.ManifestFile), backup.MaxManifestBytes)
+func (r *Repository) manifest(ctx context.Context, dir string) (*backup.Manifest, error) {
+	data, err := r.files.Read(ctx, r.files.At(dir, backup.ManifestFile), backup.MaxManifestBytes)
 	if err != nil {
 		return nil, err
 	}
 	m, err := backup.DecodeManifest(bytes.NewReader(data))
 	if err != nil {
-		return nil, fault.New(fault.BackupDamaged, r.at(folder, backup.ManifestFile)+" cannot be understood", err)
+		return nil, fault.New(fault.BackupDamaged, r.files.At(dir, backup.ManifestFile)+" cannot be understood", err)
 	}
-	if backup.FolderName(m.BackupID, m.StartedAt) != path.Base(folder) {
-		return nil, notOfThisFolder(r.at(folder, backup.ManifestFile), m)
+	if backup.FolderName(m.BackupID, m.StartedAt) != path.Base(dir) {
+		return nil, notOfThisFolder(r.files.At(dir, backup.ManifestFile), m)
 	}
-	if m.Instance.Name != r.instance {
-		return nil, fault.Newf(fault.BackupDamaged, "%s belongs to instance %s", r.at(folder, backup.ManifestFile), m.Instance.Name)
+	if m.Instance.Name != r.files.Instance() {
+		return nil, fault.Newf(fault.BackupDamaged, "%s belongs to instance %s", r.files.At(dir, backup.ManifestFile), m.Instance.Name)
 	}
 	return m, nil
 }
@@ -184,12 +181,12 @@ func (r *Repository) locate(ctx context.Context, id backup.ID) (string, error) {
 // is none, BACKUP_DAMAGED when its name does not fit the manifest inside, or when there are
 // several and nothing tells which it is.
 func (r *Repository) Folder(ctx context.Context, id backup.ID) (string, error) {
-	folder, err := r.locate(ctx, id)
+	dir, err := r.locate(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	_, err = r.manifest(ctx, folder)
-	return path.Base(folder), err
+	_, err = r.manifest(ctx, dir)
+	return path.Base(dir), err
 }
 
 // Count returns how many folders of backups there are.
@@ -206,19 +203,19 @@ func (r *Repository) Newest(ctx context.Context) (*backup.Previous, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		folder := path.Join(backup.BackupsDir, name)
-		m, err := r.manifest(ctx, folder)
-		if fault.CodeOf(err) == fault.BackupDamaged || missing(err) {
+		dir := path.Join(backup.BackupsDir, name)
+		m, err := r.manifest(ctx, dir)
+		if fault.CodeOf(err) == fault.BackupDamaged || folder.IsMissing(err) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		data, err := r.read(ctx, r.at(folder, backup.ManifestFile), backup.MaxManifestBytes)
+		data, err := r.files.Read(ctx, r.files.At(dir, backup.ManifestFile), backup.MaxManifestBytes)
 		if err != nil {
 			return nil, err
 		}
-		return &backup.Previous{BackupID: m.BackupID, ManifestSHA256: describe(name, data).SHA256}, nil
+		return &backup.Previous{BackupID: m.BackupID, ManifestSHA256: folder.Describe(name, data).SHA256}, nil
 	}
 	return nil, nil
 }

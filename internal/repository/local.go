@@ -21,8 +21,8 @@ type nameless struct {
 	name string // empty when it has none
 }
 
-func createNameless(folder string) (*nameless, error) {
-	f, err := os.CreateTemp(folder, namelessPrefix)
+func createNameless(dir string) (*nameless, error) {
+	f, err := os.CreateTemp(dir, namelessPrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -44,15 +44,15 @@ func (n *nameless) discard() error {
 // removeLeftovers removes what processes that were killed have left in the folder. Where
 // an open file cannot be removed, those of the living stay for that reason; elsewhere
 // these have no name. What stays, such as another user's file, keeps nobody from working.
-func removeLeftovers(folder string) {
-	entries, err := os.ReadDir(folder)
+func removeLeftovers(dir string) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return // said when the file is made
 	}
 	for _, entry := range entries {
 		digits, ours := strings.CutPrefix(entry.Name(), namelessPrefix)
 		if ours && strings.Trim(digits, "0123456789") == "" && entry.Type().IsRegular() {
-			_ = os.Remove(filepath.Join(folder, entry.Name()))
+			_ = os.Remove(filepath.Join(dir, entry.Name()))
 		}
 	}
 }
@@ -72,10 +72,10 @@ func (w *localWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func localFault(folder string, err error) error {
+func localFault(dir string, err error) error {
 	code := fault.SpoolIO
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		code = fault.SpoolFull
 	}
-	return fault.New(code, "cannot use the folder for temporary files "+folder, err)
+	return fault.New(code, "cannot use the folder for temporary files "+dir, err)
 }

@@ -1,7 +1,6 @@
 package repository
 
 import (
-	"bytes"
 	"context"
 	"path"
 	"slices"
@@ -10,7 +9,9 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/foreign"
+	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/share"
 )
 
@@ -21,14 +22,12 @@ type look struct {
 	only     backup.ID          // the one backup, empty for all
 	signers  []byte             // empty when none are known
 	trusted  bool               // the signers do not come from the share
-	changed  bool               // the share's list of signers is not the trusted one
-	offered  []string           // keys that it has beyond that
 	expected *backup.LedgerHead // nil when it is not known
-	found    findings
+	found    folder.Findings
 	foreign  backup.Foreign       // what is not the product's, outside of the backups' folders
 	folders  []folderFacts        // newest first
 	own      map[backup.ID]string // the backup's own folder, where several have its ID
-	ledger   *Ledger
+	ledger   *ledger.Ledger
 }
 
 // folderFacts is what a look sees of one backup.
@@ -51,7 +50,7 @@ func (r *Repository) look(ctx context.Context, opts AuditOptions) (*look, error)
 // when that is named.
 func (r *Repository) lookAt(ctx context.Context, only backup.ID, opts AuditOptions) (*look, error) {
 	l := &look{owner: r, only: only, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
-	for _, step := range []func(context.Context) error{l.readFolders, l.readSigners, l.readLedger, l.readBegun, l.checkBeside, l.checkInstance, l.checkStrangers, l.checkAnchors, l.nameWork} {
+	for _, step := range []func(context.Context) error{l.readFolders, l.readLedger, l.readBegun, l.checkBeside, l.checkInstance, l.checkStrangers, l.checkAnchors, l.nameWork} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -78,25 +77,25 @@ func (l *look) same(other *look) bool {
 	}
 	now, _ := l.ledger.State(l.only)
 	then, _ := other.ledger.State(l.only)
-	return now.Sequence == then.Sequence && slices.Equal(l.found.list, other.found.list)
+	return now.Sequence == then.Sequence && slices.Equal(l.found.List, other.found.List)
 }
 
 // empty reports whether nothing was ever backed up, as far as the share shows.
-func (l *look) empty() bool { return len(l.folders) == 0 && len(l.ledger.states) == 0 }
+func (l *look) empty() bool { return len(l.folders) == 0 && l.ledger.Empty() }
 
-func (l *look) path(name string) string { return l.owner.at(backup.BackupsDir, name) }
+func (l *look) path(name string) string { return l.owner.files.At(backup.BackupsDir, name) }
 
 func (l *look) readFolders(ctx context.Context) error {
 	names, others, err := l.owner.folders(ctx)
 	if fault.CodeOf(err) == fault.ShareUnsupported {
-		l.found.add(fault.BackupDamaged, l.owner.at(backup.BackupsDir), "%v", err)
+		l.found.Add(fault.BackupDamaged, l.owner.files.At(backup.BackupsDir), "%v", err)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	if l.only == "" {
-		l.found.take(others.strange...)
+		l.found.Take(others.strange...)
 		if err := l.judgeForeign(ctx, others.foreign); err != nil {
 			return err
 		}
@@ -108,7 +107,7 @@ func (l *look) readFolders(ctx context.Context) error {
 	}
 	l.folders = make([]folderFacts, len(names))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallelReads)
+	group.SetLimit(folder.ParallelReads)
 	for i, name := range names {
 		group.Go(func() error {
 			facts, err := l.owner.folderFacts(ctx, name)
@@ -125,12 +124,12 @@ func (l *look) judgeForeign(ctx context.Context, entries []share.Info) error {
 	for _, entry := range entries {
 		where := l.path(entry.Name)
 		if entry.IsDir {
-			_, err := l.owner.store.Stat(ctx, path.Join(where, backup.ManifestFile))
+			_, err := l.owner.files.Stat(ctx, path.Join(where, backup.ManifestFile))
 			if err == nil {
-				l.found.add(fault.BackupDamaged, where, "this holds a backup, and has a name that no backup has")
+				l.found.Add(fault.BackupDamaged, where, "this holds a backup, and has a name that no backup has")
 				continue
 			}
-			if !missing(err) && !isStrange(err) {
+			if !folder.IsMissing(err) && !folder.IsUnusable(err) {
 				return err
 			}
 		}
@@ -145,63 +144,63 @@ func (r *Repository) folderFacts(ctx context.Context, name string) (folderFacts,
 		return folderFacts{}, fault.New(fault.Internal, "look at a backup", err) // folders has checked it
 	}
 	facts := folderFacts{name: name, id: id}
-	folder := path.Join(backup.BackupsDir, name)
-	entries, err := r.store.List(ctx, r.at(folder))
-	if err != nil && !missing(err) {
+	dir := path.Join(backup.BackupsDir, name)
+	entries, err := r.files.List(ctx, r.files.At(dir))
+	if err != nil && !folder.IsMissing(err) {
 		return facts, err
 	}
 	facts.unfinished = slices.ContainsFunc(entries, isUnfinished)
-	sums, err := r.read(ctx, r.at(folder, backup.SumsFile), maxSums)
+	sums, err := r.files.Read(ctx, r.files.At(dir, backup.SumsFile), folder.MaxSums)
 	switch {
 	case err == nil:
-		facts.sums = describe("", sums).SHA256
+		facts.sums = folder.Describe("", sums).SHA256
 	case fault.CodeOf(err) == fault.ShareAccessDenied:
 		facts.denied = true // the folder above it was listed
-	case !missing(err) && !isStrange(err):
+	case !folder.IsMissing(err) && !folder.IsUnusable(err):
 		return facts, err
 	}
 	return facts, nil
 }
 
-// readSigners takes the share's own list when no other is given, and compares the two
-// when one is.
-func (l *look) readSigners(ctx context.Context) error {
-	name := l.owner.at(backup.AllowedSignersFile)
-	onShare, err := l.owner.AllowedSigners(ctx)
-	damaged := isStrange(err)
-	switch {
-	case missing(err):
-	case err != nil && !damaged:
-		return err
-	case l.trusted && !bytes.Equal(onShare, l.signers):
-		l.changed, l.offered = true, offers(onShare, l.signers) // for checkSigners to judge
-	case damaged:
-		l.found.add(fault.BackupDamaged, name, "%v", err)
-	case !l.trusted:
-		l.signers = onShare
-	}
-	return nil
-}
-
+// readLedger takes the share's own list of signing keys when no other is given, compares
+// the two when one is, and reads the ledger.
 func (l *look) readLedger(ctx context.Context) error {
 	watch := backup.LedgerHead{}
 	if l.expected != nil {
 		watch = *l.expected
 	}
-	ledger, err := l.owner.readLedger(ctx, l.signers, l.offered, watch)
-	if fault.CodeOf(err) == fault.ShareUnsupported {
-		l.ledger = &Ledger{states: map[backup.ID]*LedgerState{}}
-		l.found.add(fault.LedgerDamaged, l.owner.at(backup.LedgerDir), "%v", err)
-		return nil
-	}
+	read, err := l.owner.Ledger().ReadWith(ctx, l.signers, l.trusted, watch)
 	if err != nil {
 		return err
 	}
-	l.ledger = ledger
-	l.found.take(ledger.Findings...)
-	l.foreign.Merge(ledger.Foreign)
-	l.checkSigners()
+	l.ledger, l.signers = read.Ledger, read.Signers
+	if read.ListFault != nil {
+		l.found.Add(fault.BackupDamaged, l.owner.files.At(backup.AllowedSignersFile), "%v", read.ListFault)
+	}
+	if read.FolderFault != nil {
+		l.found.Add(fault.LedgerDamaged, l.owner.files.At(backup.LedgerDir), "%v", read.FolderFault)
+		return nil
+	}
+	l.found.Take(read.Ledger.Findings...)
+	l.foreign.Merge(read.Ledger.Foreign)
+	l.checkSigners(read)
 	return nil
+}
+
+// checkSigners judges a list of signing keys on the share that is not the trusted one:
+// whether the ledger introduces all that it has beyond that. If so they count as
+// trusted.
+func (l *look) checkSigners(read ledger.Reading) {
+	if !read.Changed {
+		return
+	}
+	name := l.owner.files.At(backup.AllowedSignersFile)
+	switch {
+	case len(read.Offered) == 0:
+		l.found.Add(fault.BackupForged, name, "the list of signing keys on the share was changed")
+	case len(read.Ledger.Introduced()) < len(read.Offered):
+		l.found.Add(fault.BackupForged, name, "the list of signing keys on the share was changed: it has a key that no trusted key introduced in the ledger; settings show tells whether it is meant")
+	}
 }
 
 // checkBeside looks at the files that lie beside the backups. They come with the first
@@ -215,16 +214,16 @@ func (l *look) checkBeside(ctx context.Context) error {
 		return err
 	}
 	if recovery != nil {
-		l.found.take(*recovery)
+		l.found.Take(*recovery)
 	}
-	name := l.owner.at(backup.AllowedSignersFile)
-	_, err = l.owner.store.Stat(ctx, name)
+	name := l.owner.files.At(backup.AllowedSignersFile)
+	_, err = l.owner.files.Stat(ctx, name)
 	switch {
-	case missing(err) && l.trusted:
-		l.found.add(fault.BackupDamaged, name, "the file is missing; the next backup writes it again")
-	case missing(err):
-		l.found.add(fault.BackupDamaged, name, "the file is missing, so no signature can be checked")
-	case err != nil && !isStrange(err): // those are said where it is read
+	case folder.IsMissing(err) && l.trusted:
+		l.found.Add(fault.BackupDamaged, name, "the file is missing; the next backup writes it again")
+	case folder.IsMissing(err):
+		l.found.Add(fault.BackupDamaged, name, "the file is missing, so no signature can be checked")
+	case err != nil && !folder.IsUnusable(err): // those are said where it is read
 		return err
 	}
 	return nil
@@ -240,21 +239,21 @@ func (l *look) checkInstance(ctx context.Context) error {
 	if l.only != "" {
 		return nil
 	}
-	entries, err := l.owner.store.List(ctx, l.owner.at())
-	if err != nil && !missing(err) {
+	entries, err := l.owner.files.List(ctx, l.owner.files.At())
+	if err != nil && !folder.IsMissing(err) {
 		return err
 	}
 	for _, entry := range entries {
 		isDir, known := belonging[entry.Name]
 		switch {
-		case isRetiredLedger(entry.Name) && entry.IsDir:
+		case ledger.IsArchived(entry.Name) && entry.IsDir:
 		case isClaimLeftover(entry.Name) && !entry.IsDir:
 		case !known && !foreign.Instance.Resembles(entry.Name, entry.IsDir):
-			l.foreign.Add(l.owner.at(entry.Name))
+			l.foreign.Add(l.owner.files.At(entry.Name))
 		case !known:
-			l.found.add(fault.BackupUnlisted, l.owner.at(entry.Name), "this does not belong into the folder of an instance")
+			l.found.Add(fault.BackupUnlisted, l.owner.files.At(entry.Name), "this does not belong into the folder of an instance")
 		case isDir != entry.IsDir:
-			l.found.add(fault.BackupDamaged, l.owner.at(entry.Name), "a file is in the place of a folder, or a folder in that of a file")
+			l.found.Add(fault.BackupDamaged, l.owner.files.At(entry.Name), "a file is in the place of a folder, or a folder in that of a file")
 		}
 	}
 	return nil
@@ -266,6 +265,6 @@ func (l *look) checkHead() {
 		return
 	}
 	if err := l.ledger.CheckHead(*l.expected); err != nil {
-		l.found.add(fault.CodeOf(err), l.owner.entryPath(l.expected.Sequence), "%s", fault.As(err).Message())
+		l.found.Add(fault.CodeOf(err), l.owner.Ledger().EntryPath(l.expected.Sequence), "%s", fault.As(err).Message())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/share"
 )
 
@@ -12,19 +13,19 @@ import (
 // sign is a controller.json that can be understood, or allowed_signers beside backups/.
 // What the account may not look at is no sign.
 func IsInstanceFolder(ctx context.Context, store share.Store) (bool, error) {
-	here := &Repository{store: store} // at the store's own folder instead of one below it
-	data, err := here.read(ctx, backup.ControllerFile, maxClaim)
+	here := &Repository{files: folder.New(store, "")} // at the store's own folder instead of one below it
+	data, err := here.files.Read(ctx, backup.ControllerFile, maxClaim)
 	switch {
 	case err == nil:
 		if _, err := decodeClaim(data); err == nil {
 			return true, nil
 		}
-	case !missing(err) && !isStrange(err):
+	case !folder.IsMissing(err) && !folder.IsUnusable(err):
 		return false, err
 	}
 	for name, isDir := range map[string]bool{backup.AllowedSignersFile: false, backup.BackupsDir: true} {
 		info, err := store.Stat(ctx, name)
-		if missing(err) || isStrange(err) || err == nil && info.IsDir != isDir {
+		if folder.IsMissing(err) || folder.IsUnusable(err) || err == nil && info.IsDir != isDir {
 			return false, nil
 		}
 		if err != nil {

@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"os"
@@ -9,11 +9,13 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/share/dir"
 )
 
 func TestIsInstanceFolder(t *testing.T) {
-	const claimed = `{"controllerId":"` + testController + `","instance":"local","since":"2026-11-22T08:30:00Z"}`
+	const claimed = `{"controllerId":"` + repositorytest.Controller + `","instance":"local","since":"2026-11-22T08:30:00Z"}`
 	for name, c := range map[string]struct {
 		files   map[string]string
 		refuses string
@@ -39,23 +41,23 @@ func TestIsInstanceFolder(t *testing.T) {
 			store, err := dir.Open(folder)
 			require.NoError(t, err)
 			defer func() { require.NoError(t, store.Close()) }()
-			got, err := IsInstanceFolder(t.Context(), &refusing{Store: store, code: fault.ShareAccessDenied, below: c.refuses})
+			got, err := repository.IsInstanceFolder(t.Context(), &repositorytest.RefusingStore{Store: store, Code: fault.ShareAccessDenied, Below: c.refuses})
 			require.NoError(t, err)
 			require.Equal(t, c.want, got)
 		})
 	}
-	_, err := IsInstanceFolder(t.Context(), &crashing{dead: true})
-	require.ErrorIs(t, err, errCrash)
+	_, err := repository.IsInstanceFolder(t.Context(), &repositorytest.DyingStore{Dead: true})
+	require.ErrorIs(t, err, repositorytest.ErrCrash)
 }
 
 // TestInstanceFolderIsKnown: the folder that a backup makes is one.
 func TestInstanceFolderIsKnown(t *testing.T) {
 	k := newKeeper(t, 3)
-	k.backUp()
-	for folder, want := range map[string]bool{k.path(): true, k.folder: false, k.path(backup.BackupsDir): false} {
+	k.BackUp()
+	for folder, want := range map[string]bool{k.Path(): true, k.Folder: false, k.Path(backup.BackupsDir): false} {
 		store, err := dir.Open(folder)
 		require.NoError(t, err)
-		got, err := IsInstanceFolder(t.Context(), store)
+		got, err := repository.IsInstanceFolder(t.Context(), store)
 		require.NoError(t, err)
 		require.Equal(t, want, got, folder)
 		require.NoError(t, store.Close())

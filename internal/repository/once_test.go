@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"os"
@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/repositorytest"
 )
 
 // TestAFindingIsSaidOnce: whatever is wrong with a file is one finding of a code, and
@@ -18,41 +20,41 @@ func TestAFindingIsSaidOnce(t *testing.T) {
 		clean  bool // the parts are not blamed
 	}{
 		"a folder that was emptied": {change: func(t *testing.T, k *keeper, b *kept) {
-			require.NoError(t, os.RemoveAll(k.of(b)))
-			require.NoError(t, os.Mkdir(k.of(b), 0o700))
+			require.NoError(t, os.RemoveAll(k.Of(b)))
+			require.NoError(t, os.Mkdir(k.Of(b), 0o700))
 		}},
 		"sums of 30 MB": {clean: true, change: func(t *testing.T, k *keeper, b *kept) {
-			require.NoError(t, os.WriteFile(k.of(b, backup.SumsFile), make([]byte, 30<<20), 0o600))
+			require.NoError(t, os.WriteFile(k.Of(b, backup.SumsFile), make([]byte, 30<<20), 0o600))
 		}},
 		"sums of 30 MB with a beginning": {clean: true, change: func(t *testing.T, k *keeper, b *kept) {
-			require.NoError(t, os.WriteFile(k.of(b, backup.SumsFile), append(b.sums, make([]byte, 30<<20)...), 0o600))
+			require.NoError(t, os.WriteFile(k.Of(b, backup.SumsFile), append(b.Sums, make([]byte, 30<<20)...), 0o600))
 		}},
 		"sums of nothing": {clean: true, change: func(t *testing.T, k *keeper, b *kept) {
-			require.NoError(t, os.WriteFile(k.of(b, backup.SumsFile), nil, 0o600))
+			require.NoError(t, os.WriteFile(k.Of(b, backup.SumsFile), nil, 0o600))
 		}},
 		"sums of rubbish": {clean: true, change: func(t *testing.T, k *keeper, b *kept) {
-			require.NoError(t, os.WriteFile(k.of(b, backup.SumsFile), []byte("x\n"), 0o600))
+			require.NoError(t, os.WriteFile(k.Of(b, backup.SumsFile), []byte("x\n"), 0o600))
 		}},
 		"sums that are a folder": {clean: true, change: func(t *testing.T, k *keeper, b *kept) {
-			require.NoError(t, os.Remove(k.of(b, backup.SumsFile)))
-			require.NoError(t, os.Mkdir(k.of(b, backup.SumsFile), 0o700))
+			require.NoError(t, os.Remove(k.Of(b, backup.SumsFile)))
+			require.NoError(t, os.Mkdir(k.Of(b, backup.SumsFile), 0o700))
 		}},
 		"no sums": {clean: true, change: func(t *testing.T, k *keeper, b *kept) {
-			require.NoError(t, os.Remove(k.of(b, backup.SumsFile)))
+			require.NoError(t, os.Remove(k.Of(b, backup.SumsFile)))
 		}},
 		"a part that is another": {change: func(t *testing.T, k *keeper, b *kept) {
-			require.NoError(t, os.WriteFile(k.of(b, backup.PartFile(backup.AD)), []byte("x"), 0o600))
+			require.NoError(t, os.WriteFile(k.Of(b, backup.PartFile(backup.AD)), []byte("x"), 0o600))
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newKeeper(t, 3)
-			b := k.backUp()
+			b := k.BackUp()
 			row.change(t, k, b)
-			alone, err := k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers, Identities: k.ids})
+			alone, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers, Identities: k.IDs})
 			require.NoError(t, err)
-			one := k.one(b, k.options())
-			audit := k.verify(k.options())
-			for _, findings := range [][]backup.Finding{alone.Findings, one.Findings, all(audit)} {
+			one := k.One(b, k.Options())
+			audit := k.Verify(k.Options())
+			for _, findings := range [][]backup.Finding{alone.Findings, one.Findings, repositorytest.All(audit)} {
 				require.NotEmpty(t, findings)
 				seen := map[[2]string]bool{}
 				for _, f := range findings {

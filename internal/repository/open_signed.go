@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 )
 
 // OpenSigned is [Repository.Open] for a backup of which nothing is to be used that one
@@ -33,58 +34,49 @@ func (r *Repository) OpenSigned(ctx context.Context, id backup.ID, allowedSigner
 	return r.openSignedIn(ctx, id, path.Join(backup.BackupsDir, names[0]), allowedSigners)
 }
 
-func (r *Repository) openSignedIn(ctx context.Context, id backup.ID, folder string, allowedSigners []byte) (b *Backup, err error) {
+func (r *Repository) openSignedIn(ctx context.Context, id backup.ID, dir string, allowedSigners []byte) (b *Backup, err error) {
 	for n := 1; ; n++ {
-		b, err = r.openSigned(ctx, id, folder, allowedSigners)
+		b, err = r.openSigned(ctx, id, dir, allowedSigners)
 		switch {
 		case err == nil || n == maxLooks:
 			return b, err
 		case fault.CodeOf(err) == fault.BackupForged:
 			// A list from before a rotation lacks the key that follows.
-			if allowedSigners, err = r.believed(ctx, allowedSigners); err != nil {
+			read, err := r.Ledger().ReadWith(ctx, allowedSigners, true, backup.LedgerHead{})
+			if err != nil {
 				return nil, err
 			}
+			allowedSigners = read.Signers
 		case fault.CodeOf(err) != fault.BackupDamaged && fault.CodeOf(err) != fault.RewrapUnfinished:
 			return nil, err
 		}
 	}
 }
 
-// believed adds the keys to a trusted list that its keys introduced in the ledger.
-func (r *Repository) believed(ctx context.Context, trusted []byte) ([]byte, error) {
-	l := &look{owner: r, signers: trusted, trusted: true}
-	for _, step := range []func(context.Context) error{l.readSigners, l.readLedger} {
-		if err := step(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return l.signers, nil
-}
-
-func (r *Repository) openSigned(ctx context.Context, id backup.ID, folder string, allowedSigners []byte) (*Backup, error) {
-	v := r.verification(id, folder, VerifyOptions{AllowedSigners: allowedSigners})
+func (r *Repository) openSigned(ctx context.Context, id backup.ID, dir string, allowedSigners []byte) (*Backup, error) {
+	v := r.verification(id, dir, VerifyOptions{AllowedSigners: allowedSigners})
 	for _, step := range []func(context.Context) error{v.listFolder, v.choosePair} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
-	sums, err := r.signedFile(ctx, folder, v.sumsName, fault.BackupDamaged)
+	sums, err := r.signedFile(ctx, dir, v.sumsName, fault.BackupDamaged)
 	if err != nil {
 		return nil, err
 	}
-	signature, err := r.signedFile(ctx, folder, v.signatureName, fault.BackupForged)
+	signature, err := r.signedFile(ctx, dir, v.signatureName, fault.BackupForged)
 	if err != nil {
 		return nil, err
 	}
-	signed, err := checkSums(r.at(folder), sums, signature, allowedSigners)
+	signed, err := checkSums(r.files.At(dir), sums, signature, allowedSigners)
 	if err != nil {
 		return nil, err
 	}
-	m, err := r.signedManifest(ctx, folder, id, signed)
+	m, err := r.signedManifest(ctx, dir, id, signed)
 	if err != nil {
 		return nil, err
 	}
-	return &Backup{owner: r, folder: folder, manifest: m, signed: &signed}, nil
+	return &Backup{owner: r, folder: dir, manifest: m, signed: &signed}, nil
 }
 
 // signedKeyFile returns the key.age that the sums speak of, which may not have its name
@@ -92,14 +84,14 @@ func (r *Repository) openSigned(ctx context.Context, id backup.ID, folder string
 func (b *Backup) signedKeyFile(ctx context.Context) ([]byte, error) {
 	for _, name := range []string{backup.KeyFile, backup.KeyFile + backup.NextSuffix, backup.KeyFile} {
 		data, err := b.small(ctx, name)
-		if err != nil && !missing(err) {
+		if err != nil && !folder.IsMissing(err) {
 			return nil, err
 		}
-		if err == nil && describe(backup.KeyFile, data).SHA256 == b.signed.of(backup.KeyFile) {
+		if err == nil && folder.Describe(backup.KeyFile, data).SHA256 == b.signed.of(backup.KeyFile) {
 			return data, nil
 		}
 	}
-	return nil, notAsWritten(b.owner.at(b.folder, backup.KeyFile))
+	return nil, folder.NotAsWritten(b.owner.files.At(b.folder, backup.KeyFile))
 }
 
 // vouched hands the bytes of a file on and takes their digest, to compare it with that
@@ -107,24 +99,24 @@ func (b *Backup) signedKeyFile(ctx context.Context) ([]byte, error) {
 type vouched struct {
 	where string
 	want  backup.File
-	*tally
+	*folder.Tally
 }
 
 // vouch begins to watch over a file that is to be read.
 func (b *Backup) vouch(name string) (*vouched, error) {
-	where := b.owner.at(b.folder, name)
+	where := b.owner.files.At(b.folder, name)
 	for _, file := range b.manifest.Files { // which the sums agree with
 		if file.Name == name {
-			return &vouched{where: where, want: file, tally: &tally{sum: sha256.New(), limit: file.Size}}, nil
+			return &vouched{where: where, want: file, Tally: &folder.Tally{Sum: sha256.New(), Limit: file.Size}}, nil
 		}
 	}
-	return nil, fault.Newf(fault.BackupDamaged, "the manifest of %s does not name %s", b.owner.at(b.folder), name)
+	return nil, fault.Newf(fault.BackupDamaged, "the manifest of %s does not name %s", b.owner.files.At(b.folder), name)
 }
 
 // check compares, when all of the file has passed.
 func (v *vouched) check() error {
-	if v.n != v.want.Size || v.digest() != v.want.SHA256 {
-		return notAsWritten(v.where)
+	if v.N != v.want.Size || v.Digest() != v.want.SHA256 {
+		return folder.NotAsWritten(v.where)
 	}
 	return nil
 }

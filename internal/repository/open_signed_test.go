@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"context"
@@ -11,13 +11,15 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
 )
 
 // everything reads all of a backup that allowedSigners signed.
-func (k *keeper) everything(repo *Repository, b *kept, allowedSigners []byte) error {
+func (k *keeper) everything(repo *repository.Repository, b *kept, allowedSigners []byte) error {
 	ctx := context.Background()
-	opened, err := repo.OpenSigned(ctx, b.id, allowedSigners)
+	opened, err := repo.OpenSigned(ctx, b.ID, allowedSigners)
 	if err != nil {
 		return err
 	}
@@ -25,7 +27,7 @@ func (k *keeper) everything(repo *Repository, b *kept, allowedSigners []byte) er
 	if err != nil {
 		return err
 	}
-	own, err := seal.OpenBackupKey(keyFile, k.ids)
+	own, err := seal.OpenBackupKey(keyFile, k.IDs)
 	if err != nil {
 		return err
 	}
@@ -37,87 +39,87 @@ func (k *keeper) everything(repo *Repository, b *kept, allowedSigners []byte) er
 		return err
 	}
 	_, err = io.Copy(io.Discard, part)
-	require.NoError(k.t, part.Close())
+	require.NoError(k.T, part.Close())
 	return err
 }
 
 func TestOpenSignedTakesWhatWasSigned(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
-	require.NoError(t, k.everything(k.repo, b, k.signers))
-	stranger := seal.AllowedSigners(signingKey(t).Public())
-	require.Equal(t, fault.BackupForged, fault.CodeOf(k.everything(k.repo, b, stranger)))
-	require.NoError(t, os.WriteFile(k.path(backup.AllowedSignersFile), stranger, 0o600))
-	require.NoError(t, k.everything(k.repo, b, k.signers), "whom the share trusts does not matter")
-	_, err := k.repo.OpenSigned(t.Context(), testID, k.signers)
+	b := k.BackUp()
+	require.NoError(t, k.everything(k.Repo, b, k.Signers))
+	stranger := seal.AllowedSigners(repositorytest.SigningKey(t).Public())
+	require.Equal(t, fault.BackupForged, fault.CodeOf(k.everything(k.Repo, b, stranger)))
+	require.NoError(t, os.WriteFile(k.Path(backup.AllowedSignersFile), stranger, 0o600))
+	require.NoError(t, k.everything(k.Repo, b, k.Signers), "whom the share trusts does not matter")
+	_, err := k.Repo.OpenSigned(t.Context(), repositorytest.ID, k.Signers)
 	require.Equal(t, fault.BackupNotFound, fault.CodeOf(err))
 }
 
 func TestOpenSignedFindsEveryChange(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
+	b := k.BackUp()
 	for _, file := range []string{backup.ManifestFile, backup.KeyFile, backup.CatalogFile, backup.SumsFile, backup.SignatureFile, backup.PartFile(backup.AD)} {
-		before, err := os.ReadFile(k.of(b, file))
+		before, err := os.ReadFile(k.Of(b, file))
 		require.NoError(t, err)
-		for name, change := range damages {
+		for name, change := range repositorytest.Damages {
 			if change == nil {
-				require.NoError(t, os.Remove(k.of(b, file)))
+				require.NoError(t, os.Remove(k.Of(b, file)))
 			} else {
-				require.NoError(t, os.WriteFile(k.of(b, file), change(slices.Clone(before)), 0o600))
+				require.NoError(t, os.WriteFile(k.Of(b, file), change(slices.Clone(before)), 0o600))
 			}
-			err := k.everything(k.repo, b, k.signers)
+			err := k.everything(k.Repo, b, k.Signers)
 			require.Contains(t, []fault.Code{fault.BackupDamaged, fault.BackupForged}, fault.CodeOf(err), "%s %s: %v", file, name, err)
-			require.NoError(t, os.WriteFile(k.of(b, file), before, 0o600))
+			require.NoError(t, os.WriteFile(k.Of(b, file), before, 0o600))
 		}
 	}
-	require.NoError(t, k.everything(k.repo, b, k.signers))
+	require.NoError(t, k.everything(k.Repo, b, k.Signers))
 }
 
 // TestOpenSignedFollowsRotations: as an audit does, it takes a trusted list from before
 // a new key was introduced, and no key that nobody introduced.
 func TestOpenSignedFollowsRotations(t *testing.T) {
 	k := newKeeper(t, 3)
-	k.backUp()
-	old := k.signers
-	k.rotate()
-	b := k.backUp()
-	require.NoError(t, k.everything(k.repo, b, old))
+	k.BackUp()
+	old := k.Signers
+	k.Rotate()
+	b := k.BackUp()
+	require.NoError(t, k.everything(k.Repo, b, old))
 
 	forger := *k
-	forger.key = signingKey(t)
-	forger.trust(forger.key)
-	forged := forger.put()
-	forger.publish(forged)
-	require.Equal(t, fault.BackupForged, fault.CodeOf(k.everything(k.repo, forged, old)))
+	forger.Key = repositorytest.SigningKey(t)
+	forger.Trust(forger.Key)
+	forged := forger.Put()
+	forger.Publish(forged)
+	require.Equal(t, fault.BackupForged, fault.CodeOf(k.everything(k.Repo, forged, old)))
 }
 
 func TestOpenSignedOfAHalfReplacedKey(t *testing.T) {
-	for name, half := range halves {
+	for name, half := range repositorytest.Halves {
 		k := newKeeper(t, 3)
-		b := k.backUp()
-		keyFile, sums, signature := k.seal(b)
+		b := k.BackUp()
+		keyFile, sums, signature := k.Seal(b)
 		data := map[string][]byte{backup.KeyFile: keyFile, backup.SumsFile: sums, backup.SignatureFile: signature}
-		for _, file := range half.named {
-			require.NoError(t, os.WriteFile(k.of(b, file), data[file], 0o600))
+		for _, file := range half.Named {
+			require.NoError(t, os.WriteFile(k.Of(b, file), data[file], 0o600))
 		}
-		for _, file := range half.next {
-			require.NoError(t, os.WriteFile(k.of(b, file+backup.NextSuffix), data[file], 0o600))
+		for _, file := range half.Next {
+			require.NoError(t, os.WriteFile(k.Of(b, file+backup.NextSuffix), data[file], 0o600))
 		}
-		require.NoError(t, k.everything(k.repo, b, k.signers), name)
+		require.NoError(t, k.everything(k.Repo, b, k.Signers), name)
 	}
 }
 
 // TestOpenSignedWhileTheKeyIsReplaced does a step of the replacement with every call.
 func TestOpenSignedWhileTheKeyIsReplaced(t *testing.T) {
 	base := newKeeper(t, 5)
-	base.backUp()
-	b := base.backUp()
-	untouched := base.snapshot()
+	base.BackUp()
+	b := base.BackUp()
+	untouched := base.Snapshot()
 	for at := 1; ; at++ {
-		base.restore(untouched)
+		base.Restore(untouched)
 		again, one := *base, *b
 		k := &again
-		steps := labours["replace the key"](k, &one)
+		steps := repositorytest.Labours["replace the key"](&k.Fixture, &one)
 		calls := 0
 		hook := func(string) {
 			if calls++; calls >= at && len(steps) > 0 {
@@ -126,9 +128,9 @@ func TestOpenSignedWhileTheKeyIsReplaced(t *testing.T) {
 				step()
 			}
 		}
-		opened, err := New(&hooked{Store: k.store, list: hook, download: hook}, "local").OpenSigned(t.Context(), b.id, k.signers)
+		opened, err := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: hook, OnDownload: hook}, "local").OpenSigned(t.Context(), b.ID, k.Signers)
 		require.NoError(t, err, "at call %d of %d", at, calls)
-		require.Equal(t, b.id, opened.Manifest().BackupID)
+		require.Equal(t, b.ID, opened.Manifest().BackupID)
 		if calls < at {
 			return
 		}

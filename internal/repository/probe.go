@@ -10,6 +10,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 )
 
 // Names of probes in incoming/.
@@ -38,10 +39,10 @@ func (r *Repository) Probe(ctx context.Context, token string) error {
 	if err := r.makeWorkFolder(ctx); err != nil {
 		return err
 	}
-	if err := r.store.MkdirAll(ctx, r.at(backup.BackupsDir)); err != nil {
+	if err := r.files.MkdirAll(ctx, r.files.At(backup.BackupsDir)); err != nil {
 		return err
 	}
-	first := r.at(backup.IncomingDir, probePrefix+token)
+	first := r.files.At(backup.IncomingDir, probePrefix+token)
 	second := first + probeRenamed
 	if err := r.clearProbe(ctx, first, second); err != nil {
 		return err
@@ -53,14 +54,14 @@ func (r *Repository) Probe(ctx context.Context, token string) error {
 // clearProbe removes what a probe has made. Both names are tried, whatever fails.
 func (r *Repository) clearProbe(ctx context.Context, folders ...string) error {
 	var failures []error
-	for _, folder := range folders {
-		if _, err := r.store.Stat(ctx, folder); missing(err) {
+	for _, dir := range folders {
+		if _, err := r.files.Stat(ctx, dir); folder.IsMissing(err) {
 			continue
 		}
 		for _, name := range []string{probeFile, probeFinal, strings.ToLower(probeFile), strings.ToLower(probeFinal)} {
-			failures = append(failures, r.remove(ctx, path.Join(folder, name)))
+			failures = append(failures, r.files.Remove(ctx, path.Join(dir, name)))
 		}
-		failures = append(failures, r.remove(ctx, folder))
+		failures = append(failures, r.files.Remove(ctx, dir))
 	}
 	return errors.Join(failures...)
 }
@@ -70,38 +71,38 @@ func (r *Repository) probe(ctx context.Context, first, second string) error {
 	if _, err := rand.Read(data); err != nil {
 		return fmt.Errorf("draw test bytes: %w", err)
 	}
-	want := describe("probe", data)
-	if err := r.store.MkdirAll(ctx, first); err != nil {
+	want := folder.Describe("probe", data)
+	if err := r.files.MkdirAll(ctx, first); err != nil {
 		return err
 	}
-	if err := r.write(ctx, path.Join(first, probeFile), data); err != nil {
+	if err := r.files.Write(ctx, path.Join(first, probeFile), data); err != nil {
 		return err
 	}
 	if err := r.keepsNames(ctx, first, probeFile); err != nil {
 		return err
 	}
-	if err := r.store.Rename(ctx, path.Join(first, probeFile), path.Join(first, probeFinal)); err != nil {
+	if err := r.files.Rename(ctx, path.Join(first, probeFile), path.Join(first, probeFinal)); err != nil {
 		return err
 	}
-	if err := r.store.Rename(ctx, first, second); err != nil {
+	if err := r.files.Rename(ctx, first, second); err != nil {
 		return err
 	}
 	if err := r.keepsNames(ctx, second, probeFinal); err != nil {
 		return err
 	}
-	got, err := r.digest(ctx, path.Join(second, probeFinal), nil)
+	got, err := r.files.Digest(ctx, path.Join(second, probeFinal), nil)
 	if err != nil {
 		return err
 	}
 	if got.SHA256 != want.SHA256 || got.Size != want.Size {
-		return fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", r.store)
+		return fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", r.files.Store)
 	}
 	return nil
 }
 
 // keepsNames makes sure that a folder lists a file under the name that it was given.
-func (r *Repository) keepsNames(ctx context.Context, folder, name string) error {
-	entries, err := r.store.List(ctx, folder)
+func (r *Repository) keepsNames(ctx context.Context, dir, name string) error {
+	entries, err := r.files.List(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -112,5 +113,5 @@ func (r *Repository) keepsNames(ctx context.Context, folder, name string) error 
 		}
 		others = append(others, entry.Name)
 	}
-	return fault.Newf(fault.ShareNames, "%s lists a file as %q that was named %q", r.store, others, name)
+	return fault.Newf(fault.ShareNames, "%s lists a file as %q that was named %q", r.files.Store, others, name)
 }

@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/share"
 )
 
@@ -30,11 +31,11 @@ func TestProbe(t *testing.T) {
 	for range 2 {
 		require.NoError(t, r.Probe(ctx, "x"))
 	}
-	require.NoError(t, r.store.MkdirAll(ctx, r.at(backup.IncomingDir, probePrefix+"x")))
-	require.NoError(t, r.write(ctx, r.at(backup.IncomingDir, probePrefix+"x", probeFile), nil), "left by one that was interrupted")
+	require.NoError(t, r.Files().MkdirAll(ctx, r.Files().At(backup.IncomingDir, repository.ProbePrefix+"x")))
+	require.NoError(t, r.Files().Write(ctx, r.Files().At(backup.IncomingDir, repository.ProbePrefix+"x", repository.ProbeFile), nil), "left by one that was interrupted")
 	require.NoError(t, r.Probe(ctx, "x"))
-	require.ErrorIs(t, New(lowers{store}, r.instance).Probe(ctx, "x"), fault.ShareNames)
-	left, err := r.store.List(ctx, r.at(backup.IncomingDir))
+	require.ErrorIs(t, repository.New(lowers{store}, r.Files().Instance()).Probe(ctx, "x"), fault.ShareNames)
+	left, err := r.Files().List(ctx, r.Files().At(backup.IncomingDir))
 	require.NoError(t, err)
 	require.Empty(t, left)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/repository/folder"
 )
 
 // What an operator finds on the share on the worst day, without this product at hand.
@@ -31,17 +32,17 @@ func recoveryOf(text, instance string) []byte {
 // rewritten only when they differ.
 func (r *Repository) WriteInstanceFiles(ctx context.Context, allowedSigners []byte) error {
 	for name, data := range map[string][]byte{
-		backup.RecoveryFile:       RecoveryText(r.instance),
+		backup.RecoveryFile:       RecoveryText(r.files.Instance()),
 		backup.AllowedSignersFile: allowedSigners,
 	} {
-		same, err := r.holds(ctx, r.at(name), describe(name, data), nil)
+		same, err := r.files.Holds(ctx, r.files.At(name), folder.Describe(name, data), nil)
 		if err != nil {
 			return err
 		}
 		if same {
 			continue
 		}
-		if err := r.write(ctx, r.at(name), data); err != nil {
+		if err := r.files.Write(ctx, r.files.At(name), data); err != nil {
 			return err
 		}
 	}
@@ -50,23 +51,23 @@ func (r *Repository) WriteInstanceFiles(ctx context.Context, allowedSigners []by
 
 // AllowedSigners reads the public signing keys from the share.
 func (r *Repository) AllowedSigners(ctx context.Context) ([]byte, error) {
-	return r.read(ctx, r.at(backup.AllowedSignersFile), maxSmall)
+	return r.Ledger().AllowedSigners(ctx)
 }
 
 // recoveryFinding compares RECOVERY.txt with the texts that this product writes:
 // instructions are the first thing that an attacker would change.
 func (r *Repository) recoveryFinding(ctx context.Context) (*backup.Finding, error) {
-	where := r.at(backup.RecoveryFile)
-	data, err := r.read(ctx, where, maxSmall)
+	where := r.files.At(backup.RecoveryFile)
+	data, err := r.files.Read(ctx, where, folder.MaxSmall)
 	switch {
-	case missing(err):
-		return finding(where, "the instructions are missing; the next backup writes them again"), nil
-	case isStrange(err):
-		return finding(where, "these are not the instructions: "+err.Error()), nil
+	case folder.IsMissing(err):
+		return folder.Damaged(where, "the instructions are missing; the next backup writes them again"), nil
+	case folder.IsUnusable(err):
+		return folder.Damaged(where, "these are not the instructions: "+err.Error()), nil
 	case err != nil:
 		return nil, err
-	case !knownRecovery(data, r.instance):
-		return finding(where, "the instructions were changed"), nil
+	case !knownRecovery(data, r.files.Instance()):
+		return folder.Damaged(where, "the instructions were changed"), nil
 	}
 	return nil, nil
 }

@@ -1,18 +1,16 @@
 package repository
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"hash"
 	"io"
 	"os"
 	"slices"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
 
@@ -60,18 +58,18 @@ func (r *Repository) Reencrypt(ctx context.Context, id backup.ID, old seal.Ident
 	if opts.Signer == "" {
 		return Reencrypted{}, fault.Newf(fault.Internal, "re-encrypting backup %s: nobody is named who will sign", id)
 	}
-	folder, err := r.locate(ctx, id)
+	dir, err := r.locate(ctx, id)
 	if err != nil {
 		return Reencrypted{}, err
 	}
-	sums, err := r.signed(ctx, folder, opts.AllowedSigners)
+	sums, err := r.signed(ctx, dir, opts.AllowedSigners)
 	if err != nil {
 		return Reencrypted{}, err
 	}
 	if opts.Sums != "" && sums.digest != opts.Sums {
-		return Reencrypted{}, rolledBack(r.at(folder))
+		return Reencrypted{}, rolledBack(r.files.At(dir))
 	}
-	m, err := r.signedManifest(ctx, folder, id, sums)
+	m, err := r.signedManifest(ctx, dir, id, sums)
 	if err != nil {
 		return Reencrypted{}, err
 	}
@@ -89,12 +87,12 @@ func (r *Repository) Reencrypt(ctx context.Context, id backup.ID, old seal.Ident
 	}
 	removeLeftovers(opts.Temp)
 	e := &reencryption{
-		from: &Backup{owner: r, folder: folder, manifest: m}, old: old,
+		from: &Backup{owner: r, folder: dir, manifest: m}, old: old,
 		to: backup.StagingPath(id), recipient: key.Recipient(), opts: opts,
 	}
 	out, err := e.run(ctx, keyAge, recipients)
 	if err != nil && ctx.Err() == nil {
-		_, leftErr := r.removeFolder(ctx, r.at(e.to))
+		_, leftErr := r.files.RemoveAll(ctx, r.files.At(e.to))
 		err = errors.Join(err, leftErr)
 	}
 	return out, err
@@ -111,10 +109,10 @@ type reencryption struct {
 
 func (e *reencryption) run(ctx context.Context, keyAge []byte, recipients []seal.Recipient) (Reencrypted, error) {
 	r := e.from.owner
-	if err := r.vacate(ctx, e.to, e.from.manifest.BackupID); err != nil {
+	if err := r.files.Vacate(ctx, e.to, e.from.manifest.BackupID); err != nil {
 		return Reencrypted{}, err
 	}
-	if err := r.store.MkdirAll(ctx, r.at(e.to)); err != nil {
+	if err := r.files.MkdirAll(ctx, r.files.At(e.to)); err != nil {
 		return Reencrypted{}, err
 	}
 	made := make([]backup.File, 0, len(e.from.manifest.Files)+2)
@@ -128,19 +126,19 @@ func (e *reencryption) run(ctx context.Context, keyAge []byte, recipients []seal
 	m := e.manifest(made, recipients)
 	encoded, err := m.Encode()
 	if err != nil {
-		return Reencrypted{}, fault.New(fault.Internal, "write the manifest of "+r.at(e.to), err)
+		return Reencrypted{}, fault.New(fault.Internal, "write the manifest of "+r.files.At(e.to), err)
 	}
 	for name, data := range map[string][]byte{backup.ManifestFile: encoded, backup.KeyFile: keyAge} {
-		if err := r.deliverSmall(ctx, e.to, name, data); err != nil {
+		if err := r.files.DeliverSmall(ctx, e.to, name, data); err != nil {
 			return Reencrypted{}, err
 		}
-		made = append(made, describe(name, data))
+		made = append(made, folder.Describe(name, data))
 	}
 	sums := backup.EncodeSums(made)
-	if err := r.deliverSmall(ctx, e.to, backup.SumsFile, sums); err != nil {
+	if err := r.files.DeliverSmall(ctx, e.to, backup.SumsFile, sums); err != nil {
 		return Reencrypted{}, err
 	}
-	return Reencrypted{Folder: r.at(e.to), Sums: describe("", sums).SHA256, BackupKey: e.recipient, Bytes: m.TotalBytes}, nil
+	return Reencrypted{Folder: r.files.At(e.to), Sums: folder.Describe("", sums).SHA256, BackupKey: e.recipient, Bytes: m.TotalBytes}, nil
 }
 
 // file encrypts one file anew. It goes by way of a local file, so that nothing that
@@ -160,21 +158,21 @@ func (e *reencryption) file(ctx context.Context, want backup.File) (made backup.
 		return made, err
 	}
 	total := want.Size + made.Size
-	return made, e.from.owner.deliver(ctx, e.to, made, local, UploadOptions{Token: contentToken(made), ReadBack: func(done int64) {
+	return made, e.from.owner.files.Deliver(ctx, e.to, made, local, folder.UploadOptions{Token: folder.ContentToken(made), ReadBack: func(done int64) {
 		e.progress(want.Name, want.Size+done, total)
 	}})
 }
 
 // encrypt decrypts a file of the backup and encrypts it again into local.
 func (e *reencryption) encrypt(ctx context.Context, want backup.File, local *os.File) (backup.File, error) {
-	cipher := &tally{sum: sha256.New(), limit: want.Size, progress: func(done int64) {
+	cipher := &folder.Tally{Sum: sha256.New(), Limit: want.Size, Progress: func(done int64) {
 		e.progress(want.Name, done, 2*want.Size)
 	}}
 	plain, err := e.from.watched(ctx, want.Name, e.old, cipher)
 	if err != nil {
-		return backup.File{}, missingIsDamage(err)
+		return backup.File{}, folder.MissingIsDamage(err)
 	}
-	again := &tally{sum: sha256.New(), limit: -1}
+	again := &folder.Tally{Sum: sha256.New(), Limit: -1}
 	w, err := seal.Encrypt(io.MultiWriter(&localWriter{file: local, folder: e.opts.Temp}, again), e.recipient)
 	if err != nil {
 		return backup.File{}, errors.Join(err, plain.Close())
@@ -184,12 +182,12 @@ func (e *reencryption) encrypt(ctx context.Context, want backup.File, local *os.
 		err = w.Close()
 	}
 	if err != nil {
-		return backup.File{}, missingIsDamage(err)
+		return backup.File{}, folder.MissingIsDamage(err)
 	}
-	if cipher.digest() != want.SHA256 || cipher.n != want.Size {
-		return backup.File{}, notAsWritten(e.from.owner.at(e.from.folder, want.Name))
+	if cipher.Digest() != want.SHA256 || cipher.N != want.Size {
+		return backup.File{}, folder.NotAsWritten(e.from.owner.files.At(e.from.folder, want.Name))
 	}
-	return backup.File{Name: want.Name, Size: again.n, SHA256: again.digest()}, nil
+	return backup.File{Name: want.Name, Size: again.N, SHA256: again.Digest()}, nil
 }
 
 func (e *reencryption) progress(file string, done, total int64) {
@@ -219,45 +217,3 @@ func (e *reencryption) manifest(made []backup.File, recipients []seal.Recipient)
 	}
 	return &m
 }
-
-// deliverSmall writes a small file into a folder, which is relative to the instance,
-// and reads it back.
-func (r *Repository) deliverSmall(ctx context.Context, folder, name string, data []byte) error {
-	file := describe(name, data)
-	return r.deliver(ctx, folder, file, bytes.NewReader(data), UploadOptions{Token: contentToken(file)})
-}
-
-// contentToken is an upload's token that says what is uploaded: a dead attempt with
-// the same token writes the same bytes.
-func contentToken(file backup.File) string { return file.SHA256[:16] }
-
-// missingIsDamage makes damage of a missing file.
-func missingIsDamage(err error) error {
-	if missing(err) && fault.CodeOf(err) == fault.SharePathNotFound {
-		return fault.New(fault.BackupDamaged, "a file of the backup is missing", err)
-	}
-	return err
-}
-
-// tally takes the digest of what passes and refuses more than its limit, unless that
-// is negative.
-type tally struct {
-	sum      hash.Hash
-	n, limit int64
-	progress func(done int64)
-}
-
-// Write implements io.Writer.
-func (t *tally) Write(p []byte) (int, error) {
-	if t.limit >= 0 && t.n+int64(len(p)) > t.limit {
-		return 0, fault.Newf(fault.BackupDamaged, "a file is longer than the %d bytes that the manifest says", t.limit)
-	}
-	n, err := t.sum.Write(p)
-	t.n += int64(n)
-	if t.progress != nil {
-		t.progress(t.n)
-	}
-	return n, err
-}
-
-func (t *tally) digest() string { return hex.EncodeToString(t.sum.Sum(nil)) }

@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"os"
@@ -11,43 +11,46 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/folder"
+	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
 )
 
-func (w *world) reencrypt(t *testing.T, to keys, change ...func(*ReencryptOptions)) (Reencrypted, error) {
+func (w *world) reencrypt(t *testing.T, to keys, change ...func(*repository.ReencryptOptions)) (repository.Reencrypted, error) {
 	t.Helper()
-	id, err := seal.OpenBackupKey(w.keyAge, []seal.Identity{w.old.identity})
+	id, err := seal.OpenBackupKey(w.KeyAge, []seal.Identity{w.Old.Identity})
 	require.NoError(t, err)
 	temp := t.TempDir()
-	opts := ReencryptOptions{AllowedSigners: w.signers, Signer: w.signer.Fingerprint(), Temp: temp}
+	opts := repository.ReencryptOptions{AllowedSigners: w.Signers, Signer: w.Signer.Fingerprint(), Temp: temp}
 	for _, c := range change {
 		c(&opts)
 	}
-	out, err := w.Reencrypt(t.Context(), testID, id, []seal.Recipient{to.recipient}, opts)
+	out, err := w.Reencrypt(t.Context(), repositorytest.ID, id, []seal.Recipient{to.Recipient}, opts)
 	left, readErr := os.ReadDir(temp)
 	require.NoError(t, readErr)
 	require.Empty(t, left, "nothing is left on the local disk")
 	return out, err
 }
 
-func (w *world) swapOptions(staged, sums string) SwapOptions {
-	return SwapOptions{Key: w.signer, AllowedSigners: w.signers, Staged: staged, Sums: sums}
+func (w *world) swapOptions(staged, sums string) repository.SwapOptions {
+	return repository.SwapOptions{Key: w.Signer, AllowedSigners: w.Signers, Staged: staged, Sums: sums}
 }
 
 func (w *world) staged(name string) string {
-	return filepath.Join(w.folder, backup.StagingPath(testID), name)
+	return filepath.Join(w.Folder, backup.StagingPath(repositorytest.ID), name)
 }
 
 // plain decrypts every file of the backup.
 func (w *world) plain(t *testing.T, k keys) map[string]string {
 	t.Helper()
-	id, err := w.open(testID, k)
+	id, err := w.Unlock(repositorytest.ID, k)
 	require.NoError(t, err)
-	b, err := w.Open(t.Context(), testID)
+	b, err := w.Open(t.Context(), repositorytest.ID)
 	require.NoError(t, err)
 	all := map[string]string{}
 	for _, file := range b.Manifest().Files {
-		data, err := os.ReadFile(w.file(file.Name))
+		data, err := os.ReadFile(w.File(file.Name))
 		require.NoError(t, err)
 		r, err := seal.Decrypt(strings.NewReader(string(data)), id)
 		require.NoError(t, err)
@@ -66,13 +69,13 @@ func (w *world) plain(t *testing.T, k keys) map[string]string {
 }
 
 func TestReencryptAndSwap(t *testing.T) {
-	for name, to := range map[string]keys{"X25519": newKeys(t, false), "RSA": rsaKeys(), "hybrid": newKeys(t, true)} {
+	for name, to := range map[string]keys{"X25519": repositorytest.NewKeys(t, false), "RSA": repositorytest.RSAKeys(), "hybrid": repositorytest.NewKeys(t, true)} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.make(testID, testStart)
-			before, ledger, plain, files := w.backup(t), w.sums(), w.plain(t, w.old), content(t, w.folder)
+			w.Make(repositorytest.ID, repositorytest.Start)
+			before, ledger, plain, files := w.backup(t), w.Sums(), w.plain(t, w.Old), repositorytest.Content(t, w.Folder)
 			last := map[string]int64{}
-			staged, err := w.reencrypt(t, to, func(o *ReencryptOptions) {
+			staged, err := w.reencrypt(t, to, func(o *repository.ReencryptOptions) {
 				o.Sums = ledger
 				o.Progress = func(file string, done, total int64) {
 					require.LessOrEqual(t, done, total)
@@ -82,32 +85,32 @@ func TestReencryptAndSwap(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.Len(t, last, 3)
-			require.Equal(t, files, without(content(t, w.folder), "/"+backup.StagingDir), "the backup is as it was")
+			require.Equal(t, files, repositorytest.Without(repositorytest.Content(t, w.Folder), "/"+backup.StagingDir), "the backup is as it was")
 			require.NoFileExists(t, w.staged(backup.SignatureFile))
 			listing, err := w.List(t.Context(), 0)
 			require.NoError(t, err)
 			require.Len(t, listing.Backups, 1)
 
-			got, err := w.Swap(t.Context(), testID, w.swapOptions(staged.Sums, ledger))
+			got, err := w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 			require.NoError(t, err)
-			require.Equal(t, Swapped{Folder: w.at(backup.BackupPath(testID, testStart)), Sums: staged.Sums, Changed: true}, got)
-			require.Equal(t, staged.Sums, w.sums())
-			w.verify(to)
+			require.Equal(t, repository.Swapped{Folder: w.Files().At(backup.BackupPath(repositorytest.ID, repositorytest.Start)), Sums: staged.Sums, Changed: true}, got)
+			require.Equal(t, staged.Sums, w.Sums())
+			w.Verify(to)
 			require.Equal(t, plain, w.plain(t, to))
-			_, err = w.open(testID, w.old)
+			_, err = w.Unlock(repositorytest.ID, w.Old)
 			require.ErrorIs(t, err, fault.KeyDoesNotFit)
 			after := w.backup(t)
 			require.Equal(t, staged.BackupKey, after.BackupKey)
-			require.Equal(t, to.recipient.Kind == seal.KindHybrid, strings.HasPrefix(after.BackupKey, "age1pq1"))
-			require.Equal(t, []backup.Recipient{{Kind: to.recipient.Kind, Fingerprint: to.recipient.Fingerprint}}, after.Recipients)
+			require.Equal(t, to.Recipient.Kind == seal.KindHybrid, strings.HasPrefix(after.BackupKey, "age1pq1"))
+			require.Equal(t, []backup.Recipient{{Kind: to.Recipient.Kind, Fingerprint: to.Recipient.Fingerprint}}, after.Recipients)
 			require.Equal(t, staged.Bytes, after.TotalBytes)
 			require.NotEqual(t, before.BackupKey, after.BackupKey)
 			require.Equal(t, before.FinishedAt, after.FinishedAt)
 
-			again, err := w.Swap(t.Context(), testID, w.swapOptions(staged.Sums, ledger))
+			again, err := w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 			require.NoError(t, err)
-			require.Equal(t, Swapped{Folder: got.Folder, Sums: got.Sums}, again)
-			require.Empty(t, content(t, filepath.Join(w.folder, backup.StagingDir)))
+			require.Equal(t, repository.Swapped{Folder: got.Folder, Sums: got.Sums}, again)
+			require.Empty(t, repositorytest.Content(t, filepath.Join(w.Folder, backup.StagingDir)))
 		})
 	}
 }
@@ -116,10 +119,10 @@ func TestReencryptAndSwap(t *testing.T) {
 // folder for temporary files, at whatever moment.
 func TestReencryptLeavesNothingWhenKilled(t *testing.T) {
 	w := newWorld(t)
-	w.make(testID, testStart)
+	w.Make(repositorytest.ID, repositorytest.Start)
 	looks := 0
 	var seen []os.DirEntry
-	_, err := w.reencrypt(t, newKeys(t, false), func(o *ReencryptOptions) {
+	_, err := w.reencrypt(t, repositorytest.NewKeys(t, false), func(o *repository.ReencryptOptions) {
 		o.Progress = func(string, int64, int64) {
 			there, err := os.ReadDir(o.Temp)
 			assert.NoError(t, err)
@@ -134,17 +137,17 @@ func TestReencryptLeavesNothingWhenKilled(t *testing.T) {
 
 func TestReencryptRemovesWhatTheDeadLeft(t *testing.T) {
 	w := newWorld(t)
-	w.make(testID, testStart)
-	id, err := w.open(testID, w.old)
+	w.Make(repositorytest.ID, repositorytest.Start)
+	id, err := w.Unlock(repositorytest.ID, w.Old)
 	require.NoError(t, err)
 	temp := t.TempDir()
 	others := []string{"infrabackup-reencrypt-notes.txt", "infrabackup-12", "12"}
 	for _, name := range append(others, "infrabackup-reencrypt-1234567", "infrabackup-reencrypt-89") {
-		require.NoError(t, touch(filepath.Join(temp, name)))
+		require.NoError(t, repositorytest.Touch(filepath.Join(temp, name)))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(temp, "infrabackup-reencrypt-5"), 0o700))
-	_, err = w.Reencrypt(t.Context(), testID, id, []seal.Recipient{newKeys(t, false).recipient},
-		ReencryptOptions{AllowedSigners: w.signers, Signer: w.signer.Fingerprint(), Temp: temp})
+	_, err = w.Reencrypt(t.Context(), repositorytest.ID, id, []seal.Recipient{repositorytest.NewKeys(t, false).Recipient},
+		repository.ReencryptOptions{AllowedSigners: w.Signers, Signer: w.Signer.Fingerprint(), Temp: temp})
 	require.NoError(t, err)
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)
@@ -157,31 +160,21 @@ func TestReencryptRemovesWhatTheDeadLeft(t *testing.T) {
 
 func (w *world) backup(t *testing.T) *backup.Manifest {
 	t.Helper()
-	b, err := w.Open(t.Context(), testID)
+	b, err := w.Open(t.Context(), repositorytest.ID)
 	require.NoError(t, err)
 	return b.Manifest()
-}
-
-// without leaves out what lies below a folder.
-func without(files map[string]string, folder string) map[string]string {
-	for name := range files {
-		if strings.HasPrefix(name, folder+"/") {
-			delete(files, name)
-		}
-	}
-	return files
 }
 
 // TestReencryptTrustsNothingUnsigned: nothing of a changed backup reaches staging/.
 func TestReencryptTrustsNothingUnsigned(t *testing.T) {
 	w := newWorld(t)
-	w.make(testID, testStart)
-	whole, to := content(t, w.folder), newKeys(t, false)
+	w.Make(repositorytest.ID, repositorytest.Start)
+	whole, to := repositorytest.Content(t, w.Folder), repositorytest.NewKeys(t, false)
 	damage := func(name string, change func([]byte) []byte) func(*testing.T) {
 		return func(t *testing.T) {
-			data, err := os.ReadFile(w.file(name))
+			data, err := os.ReadFile(w.File(name))
 			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(w.file(name), change(data), 0o600))
+			require.NoError(t, os.WriteFile(w.File(name), change(data), 0o600))
 		}
 	}
 	flip := func(data []byte) []byte { data[len(data)/2] ^= 1; return data }
@@ -190,34 +183,36 @@ func TestReencryptTrustsNothingUnsigned(t *testing.T) {
 	ca := backup.PartFile(backup.CA)
 	for name, tc := range map[string]struct {
 		change  func(*testing.T)
-		options func(*ReencryptOptions)
+		options func(*repository.ReencryptOptions)
 		code    fault.Code
 	}{
 		"part changed":   {change: damage(ca, flip), code: fault.BackupDamaged},
 		"part longer":    {change: damage(ca, longer), code: fault.BackupDamaged},
 		"part shorter":   {change: damage(ca, shorter), code: fault.BackupDamaged},
 		"part exchanged": {change: func(t *testing.T) { w.forgePart(t, ca) }, code: fault.BackupDamaged},
-		"part missing":   {change: func(t *testing.T) { require.NoError(t, os.Remove(w.file(ca))) }, code: fault.BackupDamaged},
+		"part missing":   {change: func(t *testing.T) { require.NoError(t, os.Remove(w.File(ca))) }, code: fault.BackupDamaged},
 		"catalogue":      {change: damage(backup.CatalogFile, flip), code: fault.BackupDamaged},
 		"manifest":       {change: damage(backup.ManifestFile, flip), code: fault.BackupDamaged},
 		"sums":           {change: damage(backup.SumsFile, flip), code: fault.BackupForged},
 		"signature":      {change: damage(backup.SignatureFile, flip), code: fault.BackupForged},
-		"no signature":   {change: func(t *testing.T) { require.NoError(t, os.Remove(w.file(backup.SignatureFile))) }, code: fault.BackupForged},
-		"no sums":        {change: func(t *testing.T) { require.NoError(t, os.Remove(w.file(backup.SumsFile))) }, code: fault.BackupDamaged},
-		"other signers":  {options: func(o *ReencryptOptions) { o.AllowedSigners = []byte(seal.AllowedSignersLine(newSigner(t).Public())) }, code: fault.BackupForged},
-		"another state":  {options: func(o *ReencryptOptions) { o.Sums = "ab" }, code: fault.BackupRolledBack},
-		"no room":        {options: func(o *ReencryptOptions) { o.Temp = filepath.Join(o.Temp, "none") }, code: fault.SpoolIO},
-		"nobody signs":   {options: func(o *ReencryptOptions) { o.Signer = "" }, code: fault.Internal},
+		"no signature":   {change: func(t *testing.T) { require.NoError(t, os.Remove(w.File(backup.SignatureFile))) }, code: fault.BackupForged},
+		"no sums":        {change: func(t *testing.T) { require.NoError(t, os.Remove(w.File(backup.SumsFile))) }, code: fault.BackupDamaged},
+		"other signers": {options: func(o *repository.ReencryptOptions) {
+			o.AllowedSigners = []byte(seal.AllowedSignersLine(repositorytest.SigningKey(t).Public()))
+		}, code: fault.BackupForged},
+		"another state": {options: func(o *repository.ReencryptOptions) { o.Sums = "ab" }, code: fault.BackupRolledBack},
+		"no room":       {options: func(o *repository.ReencryptOptions) { o.Temp = filepath.Join(o.Temp, "none") }, code: fault.SpoolIO},
+		"nobody signs":  {options: func(o *repository.ReencryptOptions) { o.Signer = "" }, code: fault.Internal},
 		"rewrap underway": {change: func(t *testing.T) {
-			require.NoError(t, os.Rename(w.file(backup.SumsFile), w.file(backup.SumsFile+backup.NextSuffix)))
+			require.NoError(t, os.Rename(w.File(backup.SumsFile), w.File(backup.SumsFile+backup.NextSuffix)))
 		}, code: fault.RewrapUnfinished},
 	} {
 		t.Run(name, func(t *testing.T) {
-			restore(t, w.folder, whole)
+			repositorytest.RestoreTree(t, w.Folder, whole)
 			if tc.change != nil {
 				tc.change(t)
 			}
-			_, err := w.reencrypt(t, to, func(o *ReencryptOptions) {
+			_, err := w.reencrypt(t, to, func(o *repository.ReencryptOptions) {
 				if tc.options != nil {
 					tc.options(o)
 				}
@@ -226,28 +221,28 @@ func TestReencryptTrustsNothingUnsigned(t *testing.T) {
 			require.NoDirExists(t, w.staged(""))
 		})
 	}
-	restore(t, w.folder, whole)
-	_, err := w.Reencrypt(t.Context(), testID, to.identity, []seal.Recipient{to.recipient}, ReencryptOptions{AllowedSigners: w.signers, Signer: "x", Temp: t.TempDir()})
+	repositorytest.RestoreTree(t, w.Folder, whole)
+	_, err := w.Reencrypt(t.Context(), repositorytest.ID, to.Identity, []seal.Recipient{to.Recipient}, repository.ReencryptOptions{AllowedSigners: w.Signers, Signer: "x", Temp: t.TempDir()})
 	require.ErrorIs(t, err, fault.KeyDoesNotFit)
-	id, err := w.open(testID, w.old)
+	id, err := w.Unlock(repositorytest.ID, w.Old)
 	require.NoError(t, err)
-	_, err = w.Reencrypt(t.Context(), testID, id, nil, ReencryptOptions{AllowedSigners: w.signers, Signer: "x", Temp: t.TempDir()})
+	_, err = w.Reencrypt(t.Context(), repositorytest.ID, id, nil, repository.ReencryptOptions{AllowedSigners: w.Signers, Signer: "x", Temp: t.TempDir()})
 	require.ErrorIs(t, err, fault.KeyInvalid)
-	_, err = w.Reencrypt(t.Context(), "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", id, nil, ReencryptOptions{Signer: "x"})
+	_, err = w.Reencrypt(t.Context(), "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", id, nil, repository.ReencryptOptions{Signer: "x"})
 	require.ErrorIs(t, err, fault.BackupNotFound)
-	w.lying.corrupt = true
+	w.Lying.Corrupt = true
 	_, err = w.reencrypt(t, to)
 	require.ErrorIs(t, err, fault.ShareCorrupted)
-	w.lying.corrupt = false
+	w.Lying.Corrupt = false
 	require.NoDirExists(t, w.staged(""))
-	w.verify(w.old)
+	w.Verify(w.Old)
 }
 
 // forgePart puts a part there that the backup key opens, since its public half is no
 // secret.
 func (w *world) forgePart(t *testing.T, name string) {
 	t.Helper()
-	size := len(content(t, w.file(name))[""])
+	size := len(repositorytest.Content(t, w.File(name))[""])
 	forged := &strings.Builder{}
 	out, err := seal.Encrypt(forged, w.backup(t).BackupKey)
 	require.NoError(t, err)
@@ -255,66 +250,66 @@ func (w *world) forgePart(t *testing.T, name string) {
 	require.NoError(t, err)
 	require.NoError(t, out.Close())
 	require.Less(t, forged.Len(), size)
-	require.NoError(t, os.WriteFile(w.file(name), []byte(forged.String()), 0o600))
+	require.NoError(t, os.WriteFile(w.File(name), []byte(forged.String()), 0o600))
 }
 
 func TestReencryptDies(t *testing.T) {
 	w := newWorld(t)
-	w.make(testID, testStart)
-	whole, to, ledger := content(t, w.folder), newKeys(t, false), w.sums()
-	deathsOf(t, w.store, []bool{false}, func() { restore(t, w.folder, whole) }, func() error {
+	w.Make(repositorytest.ID, repositorytest.Start)
+	whole, to, ledger := repositorytest.Content(t, w.Folder), repositorytest.NewKeys(t, false), w.Sums()
+	repositorytest.DeathsOf(t, w.Store, []bool{false}, func() { repositorytest.RestoreTree(t, w.Folder, whole) }, func() error {
 		_, err := w.reencrypt(t, to)
 		return err
 	}, func(t *testing.T) {
-		require.Equal(t, whole, without(content(t, w.folder), "/"+backup.StagingDir))
+		require.Equal(t, whole, repositorytest.Without(repositorytest.Content(t, w.Folder), "/"+backup.StagingDir))
 		staged, err := w.reencrypt(t, to)
 		require.NoError(t, err)
-		_, err = w.Swap(t.Context(), testID, w.swapOptions(staged.Sums, ledger))
+		_, err = w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 		require.NoError(t, err)
-		w.verifyWith(t, to, w.signers, testID)
+		repositorytest.VerifyWith(t, w.Repository, to, w.Signers, repositorytest.ID)
 	})
 }
 
 func TestSwapDies(t *testing.T) {
 	w := newWorld(t)
-	w.make(testID, testStart)
-	to, ledger := newKeys(t, false), w.sums()
+	w.Make(repositorytest.ID, repositorytest.Start)
+	to, ledger := repositorytest.NewKeys(t, false), w.Sums()
 	staged, err := w.reencrypt(t, to)
 	require.NoError(t, err)
-	whole := content(t, w.folder)
-	everyDeath(t, w.store, func() { restore(t, w.folder, whole) }, func() error {
-		_, err := w.Swap(t.Context(), testID, w.swapOptions(staged.Sums, ledger))
+	whole := repositorytest.Content(t, w.Folder)
+	repositorytest.EveryDeath(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole) }, func() error {
+		_, err := w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 		return err
 	}, func(t *testing.T) {
-		if id, err := w.open(testID, w.old, to); err == nil {
+		if id, err := w.Unlock(repositorytest.ID, w.Old, to); err == nil {
 			require.NotEmpty(t, id.Public())
 		} else {
 			require.ErrorIs(t, err, fault.BackupNotFound)
 			require.FileExists(t, w.staged(backup.SignatureFile), "it is whole, if not in its place")
 		}
-		got, err := w.Swap(t.Context(), testID, w.swapOptions(staged.Sums, ledger))
+		got, err := w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 		require.NoError(t, err)
 		require.Equal(t, staged.Sums, got.Sums)
-		require.Empty(t, content(t, filepath.Join(w.folder, backup.StagingDir)))
-		w.verifyWith(t, to, w.signers, testID)
-		_, err = w.open(testID, w.old)
+		require.Empty(t, repositorytest.Content(t, filepath.Join(w.Folder, backup.StagingDir)))
+		repositorytest.VerifyWith(t, w.Repository, to, w.Signers, repositorytest.ID)
+		_, err = w.Unlock(repositorytest.ID, w.Old)
 		require.ErrorIs(t, err, fault.KeyDoesNotFit)
 	})
 }
 
 func TestSwapSignsNothingElse(t *testing.T) {
 	w := newWorld(t)
-	w.make(testID, testStart)
-	to, ledger := newKeys(t, false), w.sums()
+	w.Make(repositorytest.ID, repositorytest.Start)
+	to, ledger := repositorytest.NewKeys(t, false), w.Sums()
 	staged, err := w.reencrypt(t, to)
 	require.NoError(t, err)
-	whole := content(t, w.folder)
-	stranger := newSigner(t)
+	whole := repositorytest.Content(t, w.Folder)
+	stranger := repositorytest.SigningKey(t)
 	good := w.swapOptions(staged.Sums, ledger)
 
 	// rewrite changes the staged manifest, and the sums so that they fit.
-	rewrite := func(change func(*backup.Manifest)) func(*testing.T, *SwapOptions) {
-		return func(t *testing.T, opts *SwapOptions) {
+	rewrite := func(change func(*backup.Manifest)) func(*testing.T, *repository.SwapOptions) {
+		return func(t *testing.T, opts *repository.SwapOptions) {
 			f, err := os.Open(w.staged(backup.ManifestFile))
 			require.NoError(t, err)
 			m, err := backup.DecodeManifest(f)
@@ -325,34 +320,36 @@ func TestSwapSignsNothingElse(t *testing.T) {
 			require.NoError(t, err)
 			keyAge, err := os.ReadFile(w.staged(backup.KeyFile))
 			require.NoError(t, err)
-			sums := backup.EncodeSums(append(m.Files, describe(backup.ManifestFile, encoded), describe(backup.KeyFile, keyAge)))
+			sums := backup.EncodeSums(append(m.Files, folder.Describe(backup.ManifestFile, encoded), folder.Describe(backup.KeyFile, keyAge)))
 			require.NoError(t, os.WriteFile(w.staged(backup.ManifestFile), encoded, 0o600))
 			require.NoError(t, os.WriteFile(w.staged(backup.SumsFile), sums, 0o600))
-			opts.Staged = describe("", sums).SHA256
+			opts.Staged = folder.Describe("", sums).SHA256
 		}
 	}
-	write := func(path, data string) func(*testing.T, *SwapOptions) {
-		return func(t *testing.T, _ *SwapOptions) { require.NoError(t, os.WriteFile(path, []byte(data), 0o600)) }
+	write := func(path, data string) func(*testing.T, *repository.SwapOptions) {
+		return func(t *testing.T, _ *repository.SwapOptions) {
+			require.NoError(t, os.WriteFile(path, []byte(data), 0o600))
+		}
 	}
 	for name, tc := range map[string]struct {
-		change func(*testing.T, *SwapOptions)
+		change func(*testing.T, *repository.SwapOptions)
 		code   fault.Code
 	}{
-		"nothing staged": {func(t *testing.T, _ *SwapOptions) { require.NoError(t, os.RemoveAll(w.staged(""))) }, fault.BackupNotFound},
-		"not announced":  {func(_ *testing.T, o *SwapOptions) { o.Staged = "" }, fault.BackupForged},
-		"forged": {func(t *testing.T, _ *SwapOptions) {
-			rewrite(func(m *backup.Manifest) { m.RequestedBy = "mallory" })(t, &SwapOptions{})
+		"nothing staged": {func(t *testing.T, _ *repository.SwapOptions) { require.NoError(t, os.RemoveAll(w.staged(""))) }, fault.BackupNotFound},
+		"not announced":  {func(_ *testing.T, o *repository.SwapOptions) { o.Staged = "" }, fault.BackupForged},
+		"forged": {func(t *testing.T, _ *repository.SwapOptions) {
+			rewrite(func(m *backup.Manifest) { m.RequestedBy = "mallory" })(t, &repository.SwapOptions{})
 		}, fault.BackupForged},
-		"rolled back": {func(_ *testing.T, o *SwapOptions) { o.Sums = ledger[1:] + "0" }, fault.BackupRolledBack},
-		"other signers": {func(_ *testing.T, o *SwapOptions) {
+		"rolled back": {func(_ *testing.T, o *repository.SwapOptions) { o.Sums = ledger[1:] + "0" }, fault.BackupRolledBack},
+		"other signers": {func(_ *testing.T, o *repository.SwapOptions) {
 			o.AllowedSigners = []byte(seal.AllowedSignersLine(stranger.Public()))
 		}, fault.BackupForged},
-		"strange key":       {func(_ *testing.T, o *SwapOptions) { o.Key = stranger }, fault.BackupForged},
-		"backup's sums":     {write(w.file(backup.SumsFile), "x"), fault.BackupForged},
-		"backup's manifest": {write(w.file(backup.ManifestFile), "x"), fault.BackupDamaged},
+		"strange key":       {func(_ *testing.T, o *repository.SwapOptions) { o.Key = stranger }, fault.BackupForged},
+		"backup's sums":     {write(w.File(backup.SumsFile), "x"), fault.BackupForged},
+		"backup's manifest": {write(w.File(backup.ManifestFile), "x"), fault.BackupDamaged},
 		"part changed":      {write(w.staged(backup.PartFile(backup.AD)), "x"), fault.BackupDamaged},
 		"key changed":       {write(w.staged(backup.KeyFile), "x"), fault.BackupDamaged},
-		"part missing": {func(t *testing.T, _ *SwapOptions) {
+		"part missing": {func(t *testing.T, _ *repository.SwapOptions) {
 			require.NoError(t, os.Remove(w.staged(backup.PartFile(backup.AD))))
 		}, fault.BackupDamaged},
 		"another id":       {rewrite(func(m *backup.Manifest) { m.BackupID = "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11" }), fault.BackupDamaged},
@@ -368,41 +365,41 @@ func TestSwapSignsNothingElse(t *testing.T) {
 		"two sizes":        {rewrite(func(m *backup.Manifest) { m.Services[0].Bytes++ }), fault.BackupDamaged},
 	} {
 		t.Run(name, func(t *testing.T) {
-			restore(t, w.folder, whole)
+			repositorytest.RestoreTree(t, w.Folder, whole)
 			opts := good
 			tc.change(t, &opts)
-			tampered := without(content(t, w.folder), "/"+backup.StagingDir)
-			got, err := w.Swap(t.Context(), testID, opts)
+			tampered := repositorytest.Without(repositorytest.Content(t, w.Folder), "/"+backup.StagingDir)
+			got, err := w.Swap(t.Context(), repositorytest.ID, opts)
 			require.ErrorIs(t, err, tc.code)
 			require.False(t, got.Changed)
-			require.Equal(t, tampered, without(content(t, w.folder), "/"+backup.StagingDir), "the backup is as it was")
+			require.Equal(t, tampered, repositorytest.Without(repositorytest.Content(t, w.Folder), "/"+backup.StagingDir), "the backup is as it was")
 		})
 	}
 
 	// What goes wrong between the two renames gives the backup its place back.
 	for name, tc := range map[string]struct {
-		change func(*testing.T, *SwapOptions)
+		change func(*testing.T, *repository.SwapOptions)
 		code   fault.Code
 	}{
 		"copy changed": {write(w.staged(backup.PartFile(backup.AD)), "x"), fault.BackupDamaged},
-		"copy gone":    {func(t *testing.T, _ *SwapOptions) { require.NoError(t, os.RemoveAll(w.staged(""))) }, fault.BackupNotFound},
+		"copy gone":    {func(t *testing.T, _ *repository.SwapOptions) { require.NoError(t, os.RemoveAll(w.staged(""))) }, fault.BackupNotFound},
 	} {
 		t.Run("in between, "+name, func(t *testing.T) {
-			restore(t, w.folder, whole)
-			require.NoError(t, os.Rename(w.file(""), w.staged("")+oldSuffix))
+			repositorytest.RestoreTree(t, w.Folder, whole)
+			require.NoError(t, os.Rename(w.File(""), w.staged("")+backup.OldSuffix))
 			opts := good
 			tc.change(t, &opts)
-			_, err := w.Swap(t.Context(), testID, opts)
+			_, err := w.Swap(t.Context(), repositorytest.ID, opts)
 			require.ErrorIs(t, err, tc.code)
-			w.verifyWith(t, w.old, w.signers, testID)
+			repositorytest.VerifyWith(t, w.Repository, w.Old, w.Signers, repositorytest.ID)
 		})
 	}
-	restore(t, w.folder, whole)
-	w.lying.corrupt = true
-	_, err = w.Swap(t.Context(), testID, good)
+	repositorytest.RestoreTree(t, w.Folder, whole)
+	w.Lying.Corrupt = true
+	_, err = w.Swap(t.Context(), repositorytest.ID, good)
 	require.ErrorIs(t, err, fault.ShareCorrupted)
-	w.lying.corrupt = false
-	w.verify(w.old)
+	w.Lying.Corrupt = false
+	w.Verify(w.Old)
 	_, err = w.Swap(t.Context(), "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", good)
 	require.ErrorIs(t, err, fault.BackupNotFound)
 }

@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
 
@@ -58,12 +59,12 @@ func (r *Repository) ReplaceKey(ctx context.Context, id backup.ID, keyAge []byte
 	if !bytes.HasPrefix(keyAge, []byte(ageHeader)) || len(keyAge) > seal.MaxKeyFile {
 		return Replaced{}, fault.Newf(fault.KeyInvalid, "what is to become key.age of backup %s is no age file of at most %d bytes", id, seal.MaxKeyFile)
 	}
-	folder, err := r.locate(ctx, id)
+	dir, err := r.locate(ctx, id)
 	if err != nil {
 		return Replaced{}, err
 	}
-	p := &replacement{owner: r, folder: folder, key: describe(backup.KeyFile, keyAge), opts: opts}
-	p.out.Folder = r.at(folder)
+	p := &replacement{owner: r, folder: dir, key: folder.Describe(backup.KeyFile, keyAge), opts: opts}
+	p.out.Folder = r.files.At(dir)
 	if err := p.load(ctx); err != nil {
 		return p.out, err
 	}
@@ -98,7 +99,7 @@ const (
 	placeSums
 )
 
-func (p *replacement) at(name string) string { return p.owner.at(p.folder, name) }
+func (p *replacement) at(name string) string { return p.owner.files.At(p.folder, name) }
 
 // load reads the present files and what an interrupted replacement left.
 func (p *replacement) load(ctx context.Context) error {
@@ -121,8 +122,8 @@ func (p *replacement) load(ctx context.Context) error {
 }
 
 func (p *replacement) read(ctx context.Context, name string) ([]byte, error) {
-	data, err := p.owner.read(ctx, p.at(name), maxSmall)
-	if missing(err) {
+	data, err := p.owner.files.Read(ctx, p.at(name), folder.MaxSmall)
+	if folder.IsMissing(err) {
 		return nil, nil
 	}
 	if err == nil && data == nil {
@@ -167,8 +168,8 @@ func (p *replacement) state(pick func(changing) []byte) (signedSums, error) {
 	if err != nil {
 		return signedSums{}, err
 	}
-	if s.of(backup.KeyFile) != describe("", pick(p.files[placeKey])).SHA256 {
-		return signedSums{}, notAsWritten(p.at(backup.KeyFile))
+	if s.of(backup.KeyFile) != folder.Describe("", pick(p.files[placeKey])).SHA256 {
+		return signedSums{}, folder.NotAsWritten(p.at(backup.KeyFile))
 	}
 	if !p.expected(s) {
 		return signedSums{}, rolledBack(p.at(""))
@@ -184,7 +185,7 @@ func (p *replacement) expected(s signedSums) bool {
 		return true
 	}
 	old := p.files[placeSums].now
-	if describe("", old).SHA256 != p.opts.Sums {
+	if folder.Describe("", old).SHA256 != p.opts.Sums {
 		return false
 	}
 	files, err := backup.DecodeSums(old)
@@ -209,7 +210,7 @@ func (p *replacement) replace(ctx context.Context, base signedSums, keyAge []byt
 	if _, err := checkSums(p.at(""), sums, signature, p.opts.AllowedSigners); err != nil {
 		return err
 	}
-	p.out.Sums = describe("", sums).SHA256
+	p.out.Sums = folder.Describe("", sums).SHA256
 	// What the ledger knows was proven before it was entered.
 	if p.opts.Prove != nil && p.out.Sums != p.opts.Sums {
 		if err := p.opts.Prove(); err != nil {
@@ -235,16 +236,16 @@ func (p *replacement) prepare(ctx context.Context, f *changing, data []byte) err
 		return nil // an interrupted attempt's
 	}
 	next := p.at(f.name + backup.NextSuffix)
-	if err := p.owner.write(ctx, next, data); err != nil {
+	if err := p.owner.files.Write(ctx, next, data); err != nil {
 		return err
 	}
 	p.out.Written += int64(len(data))
-	same, err := p.owner.holds(ctx, next, describe(f.name, data), nil)
+	same, err := p.owner.files.Holds(ctx, next, folder.Describe(f.name, data), nil)
 	if err != nil {
 		return err
 	}
 	if !same {
-		return errors.Join(fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", next), p.owner.remove(ctx, next))
+		return errors.Join(fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", next), p.owner.files.Remove(ctx, next))
 	}
 	f.next = data
 	return nil
@@ -259,11 +260,11 @@ func (p *replacement) takePlaces(ctx context.Context) error {
 			continue
 		}
 		p.out.Changed = true
-		if err := p.owner.remove(ctx, p.at(f.name)); err != nil {
+		if err := p.owner.files.Remove(ctx, p.at(f.name)); err != nil {
 			return err
 		}
-		if err := p.owner.store.Rename(ctx, p.at(f.name+backup.NextSuffix), p.at(f.name)); err != nil {
-			same, lookErr := p.owner.holds(ctx, p.at(f.name), describe(f.name, f.next), nil)
+		if err := p.owner.files.Rename(ctx, p.at(f.name+backup.NextSuffix), p.at(f.name)); err != nil {
+			same, lookErr := p.owner.files.Holds(ctx, p.at(f.name), folder.Describe(f.name, f.next), nil)
 			if lookErr != nil || !same {
 				return err
 			}
@@ -280,7 +281,7 @@ func (p *replacement) clear(ctx context.Context) error {
 		if f.next == nil {
 			continue
 		}
-		if err := p.owner.remove(ctx, p.at(f.name+backup.NextSuffix)); err != nil {
+		if err := p.owner.files.Remove(ctx, p.at(f.name+backup.NextSuffix)); err != nil {
 			return err
 		}
 	}

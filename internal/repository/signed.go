@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
 
@@ -28,7 +29,7 @@ func checkSums(where string, sums, signature, signers []byte) (signedSums, error
 	if err != nil {
 		return signedSums{}, fault.New(fault.BackupDamaged, "the sums of "+where+" cannot be understood", err)
 	}
-	s := signedSums{files: files, digest: describe(backup.SumsFile, sums).SHA256}
+	s := signedSums{files: files, digest: folder.Describe(backup.SumsFile, sums).SHA256}
 	for _, name := range []string{backup.ManifestFile, backup.KeyFile} {
 		if s.of(name) == "" {
 			return signedSums{}, fault.Newf(fault.BackupDamaged, "the sums of %s do not name %s", where, name)
@@ -76,56 +77,56 @@ func rolledBack(where string) error {
 
 // signed reads and checks the sums in a folder, which is relative to the instance.
 // A backup whose key is being replaced may be without them: REWRAP_UNFINISHED.
-func (r *Repository) signed(ctx context.Context, folder string, signers []byte) (signedSums, error) {
-	sums, err := r.signedFile(ctx, folder, backup.SumsFile, fault.BackupDamaged)
+func (r *Repository) signed(ctx context.Context, dir string, signers []byte) (signedSums, error) {
+	sums, err := r.signedFile(ctx, dir, backup.SumsFile, fault.BackupDamaged)
 	if err != nil {
 		return signedSums{}, err
 	}
-	signature, err := r.signedFile(ctx, folder, backup.SignatureFile, fault.BackupForged)
+	signature, err := r.signedFile(ctx, dir, backup.SignatureFile, fault.BackupForged)
 	if err != nil {
 		return signedSums{}, err
 	}
-	return checkSums(r.at(folder), sums, signature, signers)
+	return checkSums(r.files.At(dir), sums, signature, signers)
 }
 
 // signedFile reads the sums or their signature; absent is the code when there is
 // neither the file nor one that is to replace it.
-func (r *Repository) signedFile(ctx context.Context, folder, name string, absent fault.Code) ([]byte, error) {
-	data, err := r.read(ctx, r.at(folder, name), maxSums)
-	if !missing(err) {
+func (r *Repository) signedFile(ctx context.Context, dir, name string, absent fault.Code) ([]byte, error) {
+	data, err := r.files.Read(ctx, r.files.At(dir, name), folder.MaxSums)
+	if !folder.IsMissing(err) {
 		return data, err
 	}
-	_, nextErr := r.store.Stat(ctx, r.at(folder, name+backup.NextSuffix))
+	_, nextErr := r.files.Stat(ctx, r.files.At(dir, name+backup.NextSuffix))
 	switch {
 	case nextErr == nil:
-		return nil, fault.Newf(fault.RewrapUnfinished, "the key of %s is being replaced", r.at(folder))
-	case !missing(nextErr):
+		return nil, fault.Newf(fault.RewrapUnfinished, "the key of %s is being replaced", r.files.At(dir))
+	case !folder.IsMissing(nextErr):
 		return nil, nextErr
 	}
-	return nil, fault.New(absent, r.at(folder, name)+" is missing", err)
+	return nil, fault.New(absent, r.files.At(dir, name)+" is missing", err)
 }
 
 // signedManifest reads the manifest in a folder, which is relative to the instance,
 // and makes sure that it is the signed one of the backup and fits the sums.
-func (r *Repository) signedManifest(ctx context.Context, folder string, id backup.ID, s signedSums) (*backup.Manifest, error) {
-	where := r.at(folder, backup.ManifestFile)
-	data, err := r.read(ctx, where, backup.MaxManifestBytes)
-	if missing(err) {
+func (r *Repository) signedManifest(ctx context.Context, dir string, id backup.ID, s signedSums) (*backup.Manifest, error) {
+	where := r.files.At(dir, backup.ManifestFile)
+	data, err := r.files.Read(ctx, where, backup.MaxManifestBytes)
+	if folder.IsMissing(err) {
 		return nil, fault.New(fault.BackupDamaged, where+" is missing", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if describe(backup.ManifestFile, data).SHA256 != s.of(backup.ManifestFile) {
-		return nil, notAsWritten(where)
+	if folder.Describe(backup.ManifestFile, data).SHA256 != s.of(backup.ManifestFile) {
+		return nil, folder.NotAsWritten(where)
 	}
 	m, err := backup.DecodeManifest(bytes.NewReader(data))
 	switch {
 	case err != nil:
 		return nil, fault.New(fault.BackupDamaged, where+" cannot be understood", err)
-	case m.BackupID != id || m.Instance.Name != r.instance:
+	case m.BackupID != id || m.Instance.Name != r.files.Instance():
 		return nil, fault.Newf(fault.BackupDamaged, "%s is the manifest of backup %s of instance %s", where, m.BackupID, m.Instance.Name)
-	case path.Dir(folder) == backup.BackupsDir && backup.FolderName(m.BackupID, m.StartedAt) != path.Base(folder):
+	case path.Dir(dir) == backup.BackupsDir && backup.FolderName(m.BackupID, m.StartedAt) != path.Base(dir):
 		return nil, notOfThisFolder(where, m)
 	case len(m.Files)+2 != len(s.files): // and manifest and key
 		return nil, fault.Newf(fault.BackupDamaged, "%s and the sums name different files", where)
@@ -142,9 +143,4 @@ func (r *Repository) signedManifest(ctx context.Context, folder string, id backu
 func notOfThisFolder(where string, m *backup.Manifest) error {
 	return fault.Newf(fault.BackupDamaged, "%s is the manifest of backup %s of %s, not of this folder",
 		where, m.BackupID, m.StartedAt.UTC().Format("2006-01-02 15:04:05Z"))
-}
-
-// notAsWritten says that a file has another digest than the sums say.
-func notAsWritten(where string) error {
-	return fault.Newf(fault.BackupDamaged, "%s does not hold what was written: its SHA-256 differs", where)
 }

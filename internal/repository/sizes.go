@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
 
@@ -16,14 +17,14 @@ func (v *verification) expectSizes(ctx context.Context) error {
 	if !ok || size > backup.MaxManifestBytes {
 		return nil
 	}
-	data, err := v.owner.read(ctx, v.at(backup.ManifestFile), backup.MaxManifestBytes)
-	if missing(err) || isStrange(err) {
+	data, err := v.owner.files.Read(ctx, v.at(backup.ManifestFile), backup.MaxManifestBytes)
+	if folder.IsMissing(err) || folder.IsUnusable(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if !v.named(describe(backup.ManifestFile, data)) {
+	if !v.named(folder.Describe(backup.ManifestFile, data)) {
 		return nil
 	}
 	m, err := backup.DecodeManifest(bytes.NewReader(data))

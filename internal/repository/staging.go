@@ -2,8 +2,6 @@ package repository
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -11,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/share"
 )
 
@@ -24,8 +23,8 @@ const abandonedAfter = 7 * 24 * time.Hour
 // and so does a backup that is in staging/ only, for [Repository.Swap] or for a person to
 // put back.
 func (r *Repository) clearStaging(ctx context.Context, now time.Time) error {
-	entries, err := r.store.List(ctx, r.at(backup.StagingDir))
-	if missing(err) || isStrange(err) {
+	entries, err := r.files.List(ctx, r.files.At(backup.StagingDir))
+	if folder.IsMissing(err) || folder.IsUnusable(err) {
 		return nil // what is in the place of the folder is for the audit to find
 	}
 	if err != nil {
@@ -40,7 +39,7 @@ func (r *Repository) clearStaging(ctx context.Context, now time.Time) error {
 		switch {
 		case entry.Modified.After(c.before):
 		case entry.IsDir:
-			cleared, err = c.folder(ctx, entry.Name)
+			cleared, err = c.copied(ctx, entry.Name)
 		default:
 			cleared, err = c.file(ctx, entry.Name)
 		}
@@ -63,17 +62,17 @@ type clearing struct {
 
 // file removes a file that was to become an entry of the ledger.
 func (c *clearing) file(ctx context.Context, name string) (cleared bool, err error) {
-	if _, err := backup.ParseLedgerFile(wholeName(name)); err != nil {
+	if _, err := backup.ParseLedgerFile(folder.WholeName(name)); err != nil {
 		return false, nil
 	}
-	return unlessHeld(c.owner.remove(ctx, c.owner.at(backup.StagingDir, name)))
+	return folder.UnlessHeld(c.owner.files.Remove(ctx, c.owner.files.At(backup.StagingDir, name)))
 }
 
-// folder removes the folder of a backup. It leaves staging/ in one step, so that a swap
+// copied removes the folder of a backup. It leaves staging/ in one step, so that a swap
 // that has come to life finds all of it or nothing; [Repository.Begin] clears away what a
 // crash leaves in incoming/.
-func (c *clearing) folder(ctx context.Context, name string) (cleared bool, err error) {
-	id, err := backup.ParseID(strings.TrimSuffix(name, oldSuffix))
+func (c *clearing) copied(ctx context.Context, name string) (cleared bool, err error) {
+	id, err := backup.ParseID(strings.TrimSuffix(name, backup.OldSuffix))
 	if err != nil {
 		return false, nil
 	}
@@ -83,30 +82,30 @@ func (c *clearing) folder(ctx context.Context, name string) (cleared bool, err e
 	if abandoned, err := c.abandoned(ctx, path.Join(backup.StagingDir, name)); err != nil || !abandoned {
 		return false, err
 	}
-	trash, err := c.owner.throwAway(ctx, path.Join(backup.StagingDir, name), id)
-	cleared, err = unlessHeld(err)
+	trash, err := c.owner.files.ThrowAway(ctx, path.Join(backup.StagingDir, name), id)
+	cleared, err = folder.UnlessHeld(err)
 	if err != nil || !cleared {
 		return false, err
 	}
-	_, err = c.owner.removeFolder(ctx, c.owner.at(trash))
+	_, err = c.owner.files.RemoveAll(ctx, c.owner.files.At(trash))
 	return true, err
 }
 
 // needed reports whether a folder may be all that is left of a backup, or become that: a
 // replaced backup whose copy has not taken its place, and the copy then.
 func (c *clearing) needed(ctx context.Context, id backup.ID, name string) (bool, error) {
-	copied, replaced := string(id), string(id)+oldSuffix
+	copied, replaced := string(id), string(id)+backup.OldSuffix
 	if name == replaced && c.there[copied] {
 		return true, nil
 	}
 	if !c.there[replaced] {
 		return false, nil
 	}
-	folder, err := c.owner.locate(ctx, id)
+	dir, err := c.owner.locate(ctx, id)
 	if err == nil {
-		_, err = c.owner.manifest(ctx, folder)
+		_, err = c.owner.manifest(ctx, dir)
 	}
-	if fault.CodeOf(err) == fault.BackupNotFound || isStrange(err) || missing(err) {
+	if fault.CodeOf(err) == fault.BackupNotFound || folder.IsUnusable(err) || folder.IsMissing(err) {
 		return true, nil // what lies there may be somebody else's
 	}
 	return false, err
@@ -114,54 +113,19 @@ func (c *clearing) needed(ctx context.Context, id backup.ID, name string) (bool,
 
 // abandoned reports whether a folder, which is relative to the instance, holds files of a
 // backup only, all of them last written before that time.
-func (c *clearing) abandoned(ctx context.Context, folder string) (bool, error) {
-	strangers, err := c.owner.store.Strangers(ctx, c.owner.at(folder))
+func (c *clearing) abandoned(ctx context.Context, dir string) (bool, error) {
+	strangers, err := c.owner.files.Strangers(ctx, c.owner.files.At(dir))
 	var entries []share.Info
 	if err == nil {
-		entries, err = c.owner.store.List(ctx, c.owner.at(folder))
+		entries, err = c.owner.files.List(ctx, c.owner.files.At(dir))
 	}
-	if missing(err) || isStrange(err) {
+	if folder.IsMissing(err) || folder.IsUnusable(err) {
 		return false, nil
 	}
 	if err != nil || len(strangers) > 0 {
 		return false, err
 	}
 	return !slices.ContainsFunc(entries, func(entry share.Info) bool {
-		return entry.IsDir || entry.Modified.After(c.before) || !isBackupFile(wholeName(entry.Name))
+		return entry.IsDir || entry.Modified.After(c.before) || !folder.IsBackupFile(folder.WholeName(entry.Name))
 	}), nil
-}
-
-// unlessHeld passes over what keeps something from being cleared away now: somebody has
-// it open, or was faster. It is no reason to take no backup.
-func unlessHeld(err error) (cleared bool, _ error) {
-	switch {
-	case err == nil:
-		return true, nil
-	case missing(err), errors.Is(err, fs.ErrExist):
-		return false, nil
-	}
-	switch fault.CodeOf(err) {
-	case fault.ShareBusy, fault.ShareAccessDenied:
-		return false, nil
-	}
-	return false, err
-}
-
-// wholeName is the name that an upload's file gets when it is whole; others stay as they
-// are.
-func wholeName(name string) string {
-	if part, ok := strings.CutSuffix(name, tempSuffix); ok {
-		if dot := strings.LastIndexByte(part, '.'); dot > 0 {
-			return part[:dot]
-		}
-	}
-	return name
-}
-
-// isBackupFile reports whether the name is one that files in a backup's folder have.
-func isBackupFile(name string) bool {
-	if isSealed(strings.TrimSuffix(name, backup.NextSuffix)) {
-		return true
-	}
-	return slices.ContainsFunc(backup.Services(), func(s backup.Service) bool { return backup.PartFile(s) == name })
 }

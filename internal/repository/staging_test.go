@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"maps"
@@ -11,6 +11,8 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/repositorytest"
 )
 
 // otherID is of a backup that is not on the share of a new world.
@@ -18,9 +20,9 @@ const otherID = backup.ID("1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
 
 // age sets the time of everything in staging/ back.
 func (w *world) age(by time.Duration) {
-	w.t.Helper()
+	w.T.Helper()
 	at := time.Now().Add(-by)
-	require.NoError(w.t, filepath.WalkDir(filepath.Join(w.folder, backup.StagingDir), func(path string, _ os.DirEntry, err error) error {
+	require.NoError(w.T, filepath.WalkDir(filepath.Join(w.Folder, backup.StagingDir), func(path string, _ os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -30,14 +32,14 @@ func (w *world) age(by time.Duration) {
 
 // stage puts a file into staging/.
 func (w *world) stage(name string) {
-	w.t.Helper()
-	path := filepath.Join(w.folder, backup.StagingDir, name)
-	require.NoError(w.t, os.MkdirAll(filepath.Dir(path), 0o700))
-	require.NoError(w.t, os.WriteFile(path, []byte(name), 0o600))
+	w.T.Helper()
+	path := filepath.Join(w.Folder, backup.StagingDir, name)
+	require.NoError(w.T, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(w.T, os.WriteFile(path, []byte(name), 0o600))
 }
 
 func TestBeginClearsWhatWasGivenUp(t *testing.T) {
-	const own, other = string(testID), string(otherID)
+	const own, other = string(repositorytest.ID), string(otherID)
 	whole := []string{other + "/" + backup.KeyFile, other + "/" + backup.PartFile(backup.AD), other + "/ca.tar.zst.age.0123456789abcdef.part"}
 	for name, c := range map[string]struct {
 		staged []string
@@ -65,22 +67,22 @@ func TestBeginClearsWhatWasGivenUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.make(testID, testStart)
-			before := content(t, w.folder)
+			w.Make(repositorytest.ID, repositorytest.Start)
+			before := repositorytest.Content(t, w.Folder)
 			for _, file := range c.staged {
 				w.stage(file)
 			}
 			w.age(c.age)
 			if c.fresh != "" {
 				now := time.Now()
-				require.NoError(t, os.Chtimes(filepath.Join(w.folder, backup.StagingDir, c.fresh), now, now))
+				require.NoError(t, os.Chtimes(filepath.Join(w.Folder, backup.StagingDir, c.fresh), now, now))
 			}
 			if c.stays {
-				maps.Copy(before, content(t, w.folder))
+				maps.Copy(before, repositorytest.Content(t, w.Folder))
 			}
 			require.NoError(t, w.Begin(t.Context(), "3b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
-			require.Equal(t, before, content(t, w.folder))
-			left, err := os.ReadDir(filepath.Join(w.folder, backup.StagingDir))
+			require.Equal(t, before, repositorytest.Content(t, w.Folder))
+			left, err := os.ReadDir(filepath.Join(w.Folder, backup.StagingDir))
 			require.NoError(t, err)
 			require.Equal(t, c.stays, len(left) > 0)
 		})
@@ -91,40 +93,40 @@ func TestBeginClearsWhatWasGivenUp(t *testing.T) {
 // there is nothing to swap, and begins again.
 func TestRevokeGoesOnAfterItWasClearedAway(t *testing.T) {
 	w := newWorld(t)
-	w.make(testID, testStart)
-	staged, err := w.reencrypt(t, newKeys(t, false))
+	w.Make(repositorytest.ID, repositorytest.Start)
+	staged, err := w.reencrypt(t, repositorytest.NewKeys(t, false))
 	require.NoError(t, err)
 	require.NoError(t, w.Begin(t.Context(), otherID))
 	require.DirExists(t, w.staged(""), "a revoke is under way")
 	w.age(8 * 24 * time.Hour)
 	require.NoError(t, w.Begin(t.Context(), otherID))
 	require.NoDirExists(t, w.staged(""))
-	_, err = w.Swap(t.Context(), testID, w.swapOptions(staged.Sums, w.sums()))
+	_, err = w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, w.Sums()))
 	require.ErrorIs(t, err, fault.BackupNotFound)
-	w.verify(w.old)
-	to := newKeys(t, true)
+	w.Verify(w.Old)
+	to := repositorytest.NewKeys(t, true)
 	staged, err = w.reencrypt(t, to)
 	require.NoError(t, err)
-	_, err = w.Swap(t.Context(), testID, w.swapOptions(staged.Sums, w.sums()))
+	_, err = w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, w.Sums()))
 	require.NoError(t, err)
-	w.verify(to)
+	w.Verify(to)
 }
 
 // TestClearingMayEndAtAnyMoment: the next backup clears away the rest.
 func TestClearingMayEndAtAnyMoment(t *testing.T) {
 	w := newWorld(t)
-	w.make(testID, testStart)
-	clean := content(t, w.folder)
-	w.stage(string(testID) + "/" + backup.KeyFile)
-	w.stage(string(testID) + "/" + backup.ManifestFile)
-	w.stage(string(testID) + ".old/" + backup.KeyFile)
-	whole := content(t, w.folder)
-	everyDeath(t, w.store, func() { restore(t, w.folder, whole); w.age(8 * 24 * time.Hour) }, func() error {
+	w.Make(repositorytest.ID, repositorytest.Start)
+	clean := repositorytest.Content(t, w.Folder)
+	w.stage(string(repositorytest.ID) + "/" + backup.KeyFile)
+	w.stage(string(repositorytest.ID) + "/" + backup.ManifestFile)
+	w.stage(string(repositorytest.ID) + ".old/" + backup.KeyFile)
+	whole := repositorytest.Content(t, w.Folder)
+	repositorytest.EveryDeath(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole); w.age(8 * 24 * time.Hour) }, func() error {
 		return w.Begin(t.Context(), otherID)
 	}, func(t *testing.T) {
 		w.age(8 * 24 * time.Hour)
 		require.NoError(t, w.Begin(t.Context(), "3b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
-		require.Equal(t, clean, content(t, w.folder))
+		require.Equal(t, clean, repositorytest.Content(t, w.Folder))
 	})
 }
 
@@ -133,11 +135,11 @@ func TestClearingMayEndAtAnyMoment(t *testing.T) {
 func TestClearingWaitsForWhoHasItOpen(t *testing.T) {
 	for _, code := range []fault.Code{fault.ShareBusy, fault.ShareAccessDenied} {
 		w := newWorld(t)
-		w.make(testID, testStart)
+		w.Make(repositorytest.ID, repositorytest.Start)
 		w.stage(string(otherID) + "/" + backup.KeyFile)
 		w.age(8 * 24 * time.Hour)
-		held := New(&refusing{Store: w.store, code: code, below: w.at(backup.StagingDir)}, "lab")
+		held := repository.New(&repositorytest.RefusingStore{Store: w.Store, Code: code, Below: w.Files().At(backup.StagingDir)}, "lab")
 		require.NoError(t, held.Begin(t.Context(), "3b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
-		require.FileExists(t, filepath.Join(w.folder, backup.StagingPath(otherID), backup.KeyFile))
+		require.FileExists(t, filepath.Join(w.Folder, backup.StagingPath(otherID), backup.KeyFile))
 	}
 }

@@ -6,12 +6,14 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
+	"infrabackup/internal/repository/ledger"
 )
 
 // Standing tells how the backups on a share stand to the newest state that the ledger
 // has of them.
 type Standing struct {
-	Ledger *Ledger
+	Ledger *ledger.Ledger
 
 	differ map[string]backup.Finding // by the folder's path
 }
@@ -19,8 +21,8 @@ type Standing struct {
 // Of returns nil for a backup that is in that state, or that the ledger does not know.
 // REWRAP_UNFINISHED, BACKUP_ROLLED_BACK, BACKUP_DAMAGED and SHARE_ACCESS_DENIED are
 // what an audit finds there. Folder is relative to the share's path.
-func (s *Standing) Of(folder string) error {
-	if f, ok := s.differ[folder]; ok {
+func (s *Standing) Of(dir string) error {
+	if f, ok := s.differ[dir]; ok {
 		return fault.Newf(fault.Code(f.Code), "%s: %s", f.File, f.Message)
 	}
 	return nil
@@ -40,8 +42,8 @@ func (r *Repository) Compare(ctx context.Context, allowedSigners []byte) (*Stand
 			return s, nil
 		}
 		if n == maxLooks {
-			maps.DeleteFunc(s.differ, func(folder string, f backup.Finding) bool {
-				return f.Code != string(fault.RewrapUnfinished) && f != before.differ[folder]
+			maps.DeleteFunc(s.differ, func(dir string, f backup.Finding) bool {
+				return f.Code != string(fault.RewrapUnfinished) && f != before.differ[dir]
 			})
 			return s, nil
 		}
@@ -55,7 +57,7 @@ func (r *Repository) compareOnce(ctx context.Context, allowedSigners []byte) (*S
 		return nil, err
 	}
 	var err error
-	if l.ledger, err = r.ReadLedger(ctx, allowedSigners); err != nil {
+	if l.ledger, err = r.Ledger().Read(ctx, allowedSigners); err != nil {
 		return nil, err
 	}
 	if err := l.readBegun(ctx); err != nil {
@@ -67,10 +69,10 @@ func (r *Repository) compareOnce(ctx context.Context, allowedSigners []byte) (*S
 	}
 	s := &Standing{Ledger: l.ledger, differ: map[string]backup.Finding{}}
 	for _, f := range l.folders {
-		l.found = findings{}
+		l.found = folder.Findings{}
 		l.judge(f, there)
-		if len(l.found.list) > 0 && l.found.list[0].Code != string(fault.BackupUnlisted) {
-			s.differ[l.path(f.name)] = l.found.list[0]
+		if len(l.found.List) > 0 && l.found.List[0].Code != string(fault.BackupUnlisted) {
+			s.differ[l.path(f.name)] = l.found.List[0]
 		}
 	}
 	return s, nil
@@ -81,20 +83,20 @@ func (r *Repository) compareOnce(ctx context.Context, allowedSigners []byte) (*S
 // [Repository.ReplaceKey] with it finishes such a replacement, and removes what lies
 // beside a backup that needs none. BACKUP_DAMAGED when the folder does not hold it.
 func (r *Repository) NewestKey(ctx context.Context, id backup.ID, sums string) ([]byte, error) {
-	folder, err := r.locate(ctx, id)
+	dir, err := r.locate(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	want := sums
 	var data []byte
 	for _, name := range []string{backup.SumsFile, backup.KeyFile} {
-		if data, err = r.either(ctx, folder, name, want); err != nil {
+		if data, err = r.either(ctx, dir, name, want); err != nil {
 			return nil, err
 		}
 		if name == backup.SumsFile {
 			files, err := backup.DecodeSums(data)
 			if err != nil {
-				return nil, fault.New(fault.BackupDamaged, "the sums of "+r.at(folder)+" cannot be understood", err)
+				return nil, fault.New(fault.BackupDamaged, "the sums of "+r.files.At(dir)+" cannot be understood", err)
 			}
 			want = signedSums{files: files}.of(backup.KeyFile)
 		}
@@ -103,16 +105,16 @@ func (r *Repository) NewestKey(ctx context.Context, id backup.ID, sums string) (
 }
 
 // either reads a file or its successor, whichever has the digest.
-func (r *Repository) either(ctx context.Context, folder, name, digest string) ([]byte, error) {
+func (r *Repository) either(ctx context.Context, dir, name, digest string) ([]byte, error) {
 	for _, n := range []string{name, name + backup.NextSuffix, name} {
-		data, err := r.read(ctx, r.at(folder, n), maxSmall)
+		data, err := r.files.Read(ctx, r.files.At(dir, n), folder.MaxSmall)
 		switch {
-		case missing(err) || isStrange(err):
+		case folder.IsMissing(err) || folder.IsUnusable(err):
 		case err != nil:
 			return nil, err
-		case describe("", data).SHA256 == digest:
+		case folder.Describe("", data).SHA256 == digest:
 			return data, nil
 		}
 	}
-	return nil, fault.Newf(fault.BackupDamaged, "%s is not in the state that the ledger tells of, and %s of that state is not there", r.at(folder), name)
+	return nil, fault.Newf(fault.BackupDamaged, "%s is not in the state that the ledger tells of, and %s of that state is not there", r.files.At(dir), name)
 }

@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"os"
@@ -11,6 +11,9 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/folder"
+	"infrabackup/internal/repository/repositorytest"
 )
 
 // oddities are what somebody may put where no file of the product lies, and how the
@@ -19,35 +22,33 @@ var oddities = map[string]struct {
 	name, printed string
 	put           func(path string) error
 }{
-	"space":         {"a b", "a b", touch},
-	"umlaut":        {"ä", "ä", touch},
-	"escape":        {"\x1b[2J", `\x1b[2J`, touch},
-	"newline":       {"a\nb", `a\nb`, touch},
-	"reversed":      {"\u202etxt.exe", `\u202etxt.exe`, touch},
-	"no UTF-8":      {"\xff", `\xff`, touch},
-	"quote":         {`"`, `"`, touch},
-	"invisible":     {"a\u200bb", `a\u200bb`, touch},
+	"space":         {"a b", "a b", repositorytest.Touch},
+	"umlaut":        {"ä", "ä", repositorytest.Touch},
+	"escape":        {"\x1b[2J", `\x1b[2J`, repositorytest.Touch},
+	"newline":       {"a\nb", `a\nb`, repositorytest.Touch},
+	"reversed":      {"\u202etxt.exe", `\u202etxt.exe`, repositorytest.Touch},
+	"no UTF-8":      {"\xff", `\xff`, repositorytest.Touch},
+	"quote":         {`"`, `"`, repositorytest.Touch},
+	"invisible":     {"a\u200bb", `a\u200bb`, repositorytest.Touch},
 	"folder":        {"New folder", "New folder", func(path string) error { return os.Mkdir(path, 0o700) }},
 	"link":          {"link", "link", func(path string) error { return os.Symlink("/etc", path) }},
 	"dangling link": {"nowhere", "nowhere", func(path string) error { return os.Symlink("nothing", path) }},
 	"pipe":          {"pipe", "pipe", func(path string) error { return unix.Mkfifo(path, 0o600) }},
 }
 
-func touch(path string) error { return os.WriteFile(path, nil, 0o600) }
-
 func TestEveryAddedFileIsNamed(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
+	b := k.BackUp()
 	for name, odd := range oddities {
-		for _, folder := range []string{"", backup.BackupsDir, backup.LedgerDir, backup.IncomingDir, backup.BackupsDir + "/" + b.folder} {
+		for _, folder := range []string{"", backup.BackupsDir, backup.LedgerDir, backup.IncomingDir, backup.BackupsDir + "/" + b.Folder} {
 			t.Run(name+" in "+folder, func(t *testing.T) {
-				path := filepath.Join(k.path(folder), odd.name)
+				path := filepath.Join(k.Path(folder), odd.name)
 				require.NoError(t, odd.put(path))
-				audit := k.verify(k.options())
+				audit := k.Verify(k.Options())
 				require.True(t, audit.Good(), "%+v", audit)
-				require.Equal(t, []string{k.repo.at(folder) + "/" + odd.printed}, foreignIn(audit).Names)
+				require.Equal(t, []string{k.Repo.Files().At(folder) + "/" + odd.printed}, foreignIn(audit).Names)
 				require.NoError(t, os.Remove(path))
-				audit = k.verify(k.options())
+				audit = k.Verify(k.Options())
 				require.Zero(t, foreignIn(audit))
 			})
 		}
@@ -56,97 +57,90 @@ func TestEveryAddedFileIsNamed(t *testing.T) {
 
 // obstacles are what somebody may put in the place of a file or folder of the product.
 var obstacles = map[string]func(path string) error{
-	"a huge file": func(path string) error { return sparse(path, 1<<30) },
+	"a huge file": func(path string) error { return repositorytest.Sparse(path, 1<<30) },
 	"a folder":    func(path string) error { return os.Mkdir(path, 0o700) },
 	"a link":      func(path string) error { return os.Symlink("/etc/hostname", path) },
 	"a pipe":      func(path string) error { return unix.Mkfifo(path, 0o600) },
-}
-
-func sparse(path string, size int64) error {
-	if err := touch(path); err != nil {
-		return err
-	}
-	return os.Truncate(path, size)
 }
 
 // TestNothingBlindsTheAudit puts something odd in every place of the instance's folder,
 // and damages a part: both must be found.
 func TestNothingBlindsTheAudit(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
-	require.NoError(t, touch(k.of(b, backup.PartFile(backup.AD))))
-	untouched := k.snapshot()
+	b := k.BackUp()
+	require.NoError(t, repositorytest.Touch(k.Of(b, backup.PartFile(backup.AD))))
+	untouched := k.Snapshot()
 	names := []string{
 		backup.RecoveryFile, backup.AllowedSignersFile, backup.LedgerDir,
 		filepath.Join(backup.LedgerDir, backup.LedgerFile(1)),
-		filepath.Join(backup.BackupsDir, b.folder, backup.SumsFile),
+		filepath.Join(backup.BackupsDir, b.Folder, backup.SumsFile),
 	}
 	for _, name := range names {
 		for what, put := range obstacles {
-			for _, opts := range []AuditOptions{k.options(), {}} {
-				require.NoError(t, os.RemoveAll(k.path(name)))
-				require.NoError(t, put(k.path(name)))
-				audit, err := k.repo.VerifyAll(t.Context(), opts, nil)
+			for _, opts := range []repository.AuditOptions{k.Options(), {}} {
+				require.NoError(t, os.RemoveAll(k.Path(name)))
+				require.NoError(t, put(k.Path(name)))
+				audit, err := k.Repo.VerifyAll(t.Context(), opts, nil)
 				require.NoError(t, err, "%s as %s", name, what)
 				require.Len(t, audit.Backups, 1)
 				named := map[string]bool{}
-				for _, f := range all(audit) {
+				for _, f := range repositorytest.All(audit) {
 					named[f.File] = true
 					require.NotContains(t, f.Message, "has 0 bytes")
 				}
 				if name == backup.LedgerDir && what == "a folder" {
-					named[k.repo.at(name)] = !audit.Good() // an empty ledger, whose entries are missed
+					named[k.Repo.Files().At(name)] = !audit.Good() // an empty ledger, whose entries are missed
 				}
-				require.True(t, named[k.repo.at(name)], "%s as %s: %+v", name, what, all(audit))
+				require.True(t, named[k.Repo.Files().At(name)], "%s as %s: %+v", name, what, repositorytest.All(audit))
 				if filepath.Base(name) != backup.SumsFile {
-					require.True(t, named[k.repo.at(backup.BackupsDir, b.folder, backup.PartFile(backup.AD))], "%s as %s", name, what)
+					require.True(t, named[k.Repo.Files().At(backup.BackupsDir, b.Folder, backup.PartFile(backup.AD))], "%s as %s", name, what)
 				}
-				k.restore(untouched)
+				k.Restore(untouched)
 			}
 		}
 	}
 	for what, put := range obstacles {
-		require.NoError(t, os.RemoveAll(k.path(backup.BackupsDir)))
-		require.NoError(t, put(k.path(backup.BackupsDir)))
-		found := all(k.verify(k.options()))
+		require.NoError(t, os.RemoveAll(k.Path(backup.BackupsDir)))
+		require.NoError(t, put(k.Path(backup.BackupsDir)))
+		found := repositorytest.All(k.Verify(k.Options()))
 		require.Equal(t, what != "a folder", found[0].File == "local/backups", what)
 		require.Equal(t, string(fault.BackupMissing), found[len(found)-1].Code, what)
-		k.restore(untouched)
+		k.Restore(untouched)
 	}
-	_, err := k.repo.read(t.Context(), k.repo.at(backup.LedgerDir), maxSmall)
+	_, err := k.Repo.Files().Read(t.Context(), k.Repo.Files().At(backup.LedgerDir), folder.MaxSmall)
 	require.ErrorContains(t, err, "local/ledger is a folder")
 }
 
 // A file that is longer than it can be is reported and not read.
 func TestHugeFilesAreNotRead(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
-	untouched := k.snapshot()
+	b := k.BackUp()
+	untouched := k.Snapshot()
 	for _, name := range []string{
 		backup.ManifestFile, backup.KeyFile, backup.KeyFile + backup.NextSuffix, backup.CatalogFile,
 		backup.SumsFile, backup.SignatureFile, backup.PartFile(backup.AD),
 	} {
-		require.NoError(t, sparse(k.of(b, name), 20<<30))
+		require.NoError(t, repositorytest.Sparse(k.Of(b, name), 20<<30))
 		hook := func(path string) { require.False(t, strings.HasSuffix(path, "/"+name), "%s is read", path) }
-		repo := New(&hooked{Store: k.store, download: hook}, "local")
-		v, err := repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers})
+		repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnDownload: hook}, "local")
+		v, err := repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
 		require.NoError(t, err)
 		require.NotEmpty(t, v.Findings, name)
-		k.restore(untouched)
+		k.Restore(untouched)
 	}
 }
 
 // What a manifest says that the sums do not name is not believed: the parts are read.
 func TestAForgedManifestAccusesNoPart(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
-	b.manifest.Files[0].Size++
-	forged, err := b.manifest.Encode()
+	b := k.BackUp()
+	b.Manifest.Files[0].Size++
+	forged, err := b.Manifest.Encode()
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(k.of(b, backup.ManifestFile), forged, 0o600))
+	require.NoError(t, os.WriteFile(k.Of(b, backup.ManifestFile), forged, 0o600))
 	read := map[string]bool{}
-	repo := New(&hooked{Store: k.store, download: func(path string) { read[filepath.Base(path)] = true }}, "local")
-	v, err := repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers})
+	repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnDownload: func(path string) { read[filepath.Base(path)] = true }}, "local")
+	v, err := repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
 	require.NoError(t, err)
 	require.NotEmpty(t, v.Findings)
 	require.True(t, read[backup.PartFile(backup.AD)])
@@ -155,7 +149,7 @@ func TestAForgedManifestAccusesNoPart(t *testing.T) {
 // The backups are listed as often for many as for few.
 func TestVerifyAllListsTheBackupsOnce(t *testing.T) {
 	k := newKeeper(t, 3)
-	k.backUp()
+	k.BackUp()
 	lists := func() int {
 		n := 0
 		list := func(path string) {
@@ -163,37 +157,37 @@ func TestVerifyAllListsTheBackupsOnce(t *testing.T) {
 				n++
 			}
 		}
-		_, err := New(&hooked{Store: k.store, list: list}, "local").VerifyAll(t.Context(), k.options(), nil)
+		_, err := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: list}, "local").VerifyAll(t.Context(), k.Options(), nil)
 		require.NoError(t, err)
 		return n
 	}
 	require.Equal(t, 1, lists())
 	for range 30 {
-		id, err := backup.NewID(randomBytes{k.random})
+		id, err := backup.NewID(repositorytest.RandomBytes{Rand: k.Random})
 		require.NoError(t, err)
-		require.NoError(t, os.Mkdir(k.path(backup.BackupsDir, backup.FolderName(id, k.clock)), 0o700))
+		require.NoError(t, os.Mkdir(k.Path(backup.BackupsDir, backup.FolderName(id, k.Clock)), 0o700))
 	}
-	require.LessOrEqual(t, lists(), 2*maxLooks)
+	require.LessOrEqual(t, lists(), 2*repository.MaxLooks)
 }
 
 func TestTextsAreSaidOnce(t *testing.T) {
-	var ledger, whole findings
-	for range maxFindings + 10 {
-		ledger.add(fault.LedgerDamaged, strings.Repeat("x", len(ledger.list)+1), "wrong")
+	var ledger, whole folder.Findings
+	for range folder.MaxFindings + 10 {
+		ledger.Add(fault.LedgerDamaged, strings.Repeat("x", len(ledger.List)+1), "wrong")
 	}
-	whole.take(ledger.list...)
-	require.Equal(t, ledger.list, whole.list)
-	require.Len(t, whole.list, maxFindings+1)
-	require.Equal(t, leftOut+"wrong", whole.list[maxFindings].Message)
+	whole.Take(ledger.List...)
+	require.Equal(t, ledger.List, whole.List)
+	require.Len(t, whole.List, folder.MaxFindings+1)
+	require.Equal(t, "this and whatever else is wrong is left out of the list: wrong", whole.List[folder.MaxFindings].Message)
 
 	k := newKeeper(t, 3)
 	for range 6 {
-		k.backUp()
+		k.BackUp()
 	}
-	require.NoError(t, os.Remove(k.path(backup.LedgerDir, backup.LedgerFile(2))))
-	require.NoError(t, os.Remove(k.path(backup.LedgerDir, backup.LedgerFile(4))))
-	require.NoError(t, os.Remove(k.path(backup.LedgerDir, backup.LedgerFile(5))))
-	l, err := k.repo.ReadLedger(t.Context(), k.signers)
+	require.NoError(t, os.Remove(k.Path(backup.LedgerDir, backup.LedgerFile(2))))
+	require.NoError(t, os.Remove(k.Path(backup.LedgerDir, backup.LedgerFile(4))))
+	require.NoError(t, os.Remove(k.Path(backup.LedgerDir, backup.LedgerFile(5))))
+	l, err := k.Repo.Ledger().Read(t.Context(), k.Signers)
 	require.NoError(t, err)
 	require.Len(t, l.Findings, 2)
 	require.Equal(t, "the entry is missing", l.Findings[0].Message)

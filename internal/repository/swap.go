@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
 
@@ -39,9 +40,6 @@ type Swapped struct {
 	Changed bool   // false when an earlier call had finished already
 }
 
-// oldSuffix ends the name of the folder in staging/ with the backup that was replaced.
-const oldSuffix = ".old"
-
 // Swap puts the copy of a backup that [Repository.Reencrypt] made into the place of
 // the backup, and removes that one. The copy is read back and signed before.
 //
@@ -54,34 +52,34 @@ const oldSuffix = ".old"
 // for the present backup the codes of [Repository.ReplaceKey]. The backup is what it
 // was then.
 func (r *Repository) Swap(ctx context.Context, id backup.ID, opts SwapOptions) (Swapped, error) {
-	s := &swap{owner: r, id: id, staged: backup.StagingPath(id), old: backup.StagingPath(id) + oldSuffix, opts: opts}
-	folder, err := r.locate(ctx, id)
+	s := &swap{owner: r, id: id, staged: backup.StagingPath(id), old: backup.StagingPath(id) + backup.OldSuffix, opts: opts}
+	dir, err := r.locate(ctx, id)
 	if fault.CodeOf(err) == fault.BackupNotFound {
 		return s.resume(ctx, err)
 	}
 	if err != nil {
 		return Swapped{}, err
 	}
-	present, err := r.signed(ctx, folder, opts.AllowedSigners)
+	present, err := r.signed(ctx, dir, opts.AllowedSigners)
 	if err != nil {
 		return Swapped{}, err
 	}
-	out := Swapped{Folder: r.at(folder), Sums: opts.Staged}
+	out := Swapped{Folder: r.files.At(dir), Sums: opts.Staged}
 	if present.digest == opts.Staged {
-		return out, r.vacate(ctx, s.old, s.id)
+		return out, r.files.Vacate(ctx, s.old, s.id)
 	}
-	if err := s.check(ctx, folder, present); err != nil {
+	if err := s.check(ctx, dir, present); err != nil {
 		return Swapped{}, err
 	}
 	// The backup is whole, so what has this name is left from before.
-	if err := r.vacate(ctx, s.old, s.id); err != nil {
+	if err := r.files.Vacate(ctx, s.old, s.id); err != nil {
 		return Swapped{}, err
 	}
-	if err := r.move(ctx, folder, s.old); err != nil {
+	if err := r.files.Move(ctx, dir, s.old); err != nil {
 		return Swapped{}, err
 	}
 	out.Changed = true
-	return out, s.finish(ctx, folder)
+	return out, s.finish(ctx, dir)
 }
 
 // swap replaces one backup. Its folders are relative to the instance.
@@ -97,8 +95,8 @@ type swap struct {
 // backup gets its place back.
 func (s *swap) resume(ctx context.Context, notFound error) (Swapped, error) {
 	r := s.owner
-	if _, err := r.store.Stat(ctx, r.at(s.old)); err != nil {
-		if missing(err) {
+	if _, err := r.files.Stat(ctx, r.files.At(s.old)); err != nil {
+		if folder.IsMissing(err) {
 			err = notFound
 		}
 		return Swapped{}, err
@@ -111,51 +109,51 @@ func (s *swap) resume(ctx context.Context, notFound error) (Swapped, error) {
 	if err != nil {
 		return Swapped{}, err
 	}
-	folder := backup.BackupPath(s.id, m.StartedAt)
+	dir := backup.BackupPath(s.id, m.StartedAt)
 	if err := s.check(ctx, s.old, present); err != nil {
 		switch fault.CodeOf(err) {
 		case fault.BackupDamaged, fault.BackupForged, fault.BackupNotFound:
-			err = errors.Join(err, r.move(ctx, s.old, folder))
+			err = errors.Join(err, r.files.Move(ctx, s.old, dir))
 		}
 		return Swapped{}, err
 	}
-	return Swapped{Folder: r.at(folder), Sums: s.opts.Staged, Changed: true}, s.finish(ctx, folder)
+	return Swapped{Folder: r.files.At(dir), Sums: s.opts.Staged, Changed: true}, s.finish(ctx, dir)
 }
 
 // finish gives the copy its place and removes the old backup.
-func (s *swap) finish(ctx context.Context, folder string) error {
-	if err := s.owner.move(ctx, s.staged, folder); err != nil {
+func (s *swap) finish(ctx context.Context, dir string) error {
+	if err := s.owner.files.Move(ctx, s.staged, dir); err != nil {
 		return err
 	}
-	return s.owner.vacate(ctx, s.old, s.id)
+	return s.owner.files.Vacate(ctx, s.old, s.id)
 }
 
 // check makes sure that the copy is good and that of the present backup, and signs it.
-func (s *swap) check(ctx context.Context, folder string, present signedSums) error {
+func (s *swap) check(ctx context.Context, dir string, present signedSums) error {
 	r := s.owner
 	if s.opts.Sums != "" && present.digest != s.opts.Sums {
-		return rolledBack(r.at(folder))
+		return rolledBack(r.files.At(dir))
 	}
-	m, err := r.signedManifest(ctx, folder, s.id, present)
+	m, err := r.signedManifest(ctx, dir, s.id, present)
 	if err != nil {
 		return err
 	}
-	data, err := r.read(ctx, r.at(s.staged, backup.SumsFile), maxSums)
-	if missing(err) {
-		return fault.New(fault.BackupNotFound, "nothing is staged that could replace "+r.at(folder), err)
+	data, err := r.files.Read(ctx, r.files.At(s.staged, backup.SumsFile), folder.MaxSums)
+	if folder.IsMissing(err) {
+		return fault.New(fault.BackupNotFound, "nothing is staged that could replace "+r.files.At(dir), err)
 	}
 	if err != nil {
 		return err
 	}
-	if describe("", data).SHA256 != s.opts.Staged {
-		return fault.Newf(fault.BackupForged, "%s is not what was staged", r.at(s.staged))
+	if folder.Describe("", data).SHA256 != s.opts.Staged {
+		return fault.Newf(fault.BackupForged, "%s is not what was staged", r.files.At(s.staged))
 	}
 	// It is trusted from here, and so is what it names.
 	signature, err := s.opts.Key.Sign(data)
 	if err != nil {
 		return err
 	}
-	sums, err := checkSums(r.at(s.staged), data, signature, s.opts.AllowedSigners)
+	sums, err := checkSums(r.files.At(s.staged), data, signature, s.opts.AllowedSigners)
 	if err != nil {
 		return err
 	}
@@ -170,7 +168,7 @@ func (s *swap) check(ctx context.Context, folder string, present signedSums) err
 		return err
 	}
 	if s.opts.CheckKey != nil {
-		keyAge, err := r.read(ctx, r.at(s.staged, backup.KeyFile), maxSmall)
+		keyAge, err := r.files.Read(ctx, r.files.At(s.staged, backup.KeyFile), folder.MaxSmall)
 		if err == nil {
 			err = s.opts.CheckKey(keyAge)
 		}
@@ -178,17 +176,17 @@ func (s *swap) check(ctx context.Context, folder string, present signedSums) err
 			return err
 		}
 	}
-	if err := r.deliverSmall(ctx, s.staged, backup.SignatureFile, signature); err != nil {
+	if err := r.files.DeliverSmall(ctx, s.staged, backup.SignatureFile, signature); err != nil {
 		return err
 	}
-	_, err = r.tidy(ctx, s.staged, sums.names())
+	_, err = r.files.Tidy(ctx, s.staged, sums.names())
 	return err
 }
 
 // compare makes sure that the copy's manifest states the same facts and names the key
 // that signs.
 func (s *swap) compare(present, copied *backup.Manifest) error {
-	where := s.owner.at(s.staged, backup.ManifestFile)
+	where := s.owner.files.At(s.staged, backup.ManifestFile)
 	if copied.Signer != s.opts.Key.Fingerprint() {
 		return fault.Newf(fault.BackupDamaged, "%s names the signing key %s, not %s", where, copied.Signer, s.opts.Key.Fingerprint())
 	}
@@ -215,7 +213,7 @@ func facts(m *backup.Manifest) ([]byte, error) {
 	c.BackupKey, c.Signer, c.Recipients, c.TotalBytes = "", "", nil, 0
 	c.Files, c.Services = nil, nil
 	for _, file := range m.Files {
-		file.Size, file.SHA256 = 0, describe("", nil).SHA256
+		file.Size, file.SHA256 = 0, folder.Describe("", nil).SHA256
 		c.Files = append(c.Files, file)
 	}
 	for _, service := range m.Services {
@@ -238,41 +236,26 @@ func (s *swap) readBack(ctx context.Context, m *backup.Manifest, sums signedSums
 		total += file.Size
 	}
 	if total != m.TotalBytes {
-		return fault.Newf(fault.BackupDamaged, "%s does not add up its files' sizes", s.owner.at(s.staged, backup.ManifestFile))
+		return fault.Newf(fault.BackupDamaged, "%s does not add up its files' sizes", s.owner.files.At(s.staged, backup.ManifestFile))
 	}
 	for _, service := range m.Services {
 		if service.File != "" && service.Bytes != sizes[service.File] {
-			return fault.Newf(fault.BackupDamaged, "%s states two sizes of %s", s.owner.at(s.staged, backup.ManifestFile), service.File)
+			return fault.Newf(fault.BackupDamaged, "%s states two sizes of %s", s.owner.files.At(s.staged, backup.ManifestFile), service.File)
 		}
 	}
 	for _, file := range sums.files {
-		name := s.owner.at(s.staged, file.Name)
-		got, err := s.owner.digest(ctx, name, func(done int64) {
+		name := s.owner.files.At(s.staged, file.Name)
+		got, err := s.owner.files.Digest(ctx, name, func(done int64) {
 			if s.opts.Progress != nil {
 				s.opts.Progress(file.Name, done, sizes[file.Name])
 			}
 		})
 		if err != nil {
-			return missingIsDamage(err)
+			return folder.MissingIsDamage(err)
 		}
 		if size, listed := sizes[file.Name]; got.SHA256 != file.SHA256 || listed && got.Size != size {
-			return notAsWritten(name)
+			return folder.NotAsWritten(name)
 		}
 	}
 	return nil
-}
-
-// move renames a folder; both are relative to the instance. It looks when the reply
-// is an error, since that may have been lost behind a rename that was done.
-func (r *Repository) move(ctx context.Context, from, to string) error {
-	renameErr := r.store.Rename(ctx, r.at(from), r.at(to))
-	if renameErr == nil {
-		return nil
-	}
-	_, fromErr := r.store.Stat(ctx, r.at(from))
-	info, toErr := r.store.Stat(ctx, r.at(to))
-	if missing(fromErr) && toErr == nil && info.IsDir {
-		return nil
-	}
-	return renameErr
 }

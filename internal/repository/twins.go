@@ -7,13 +7,14 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 )
 
 // Named returns the repository as one who has named a folder in backups/ means it: of
 // the backup with its ID, this is the folder that is opened and verified.
-func (r *Repository) Named(folder string) *Repository {
+func (r *Repository) Named(dir string) *Repository {
 	named := *r
-	named.named = folder
+	named.named = dir
 	return &named
 }
 
@@ -45,7 +46,7 @@ func (r *Repository) fitting(ctx context.Context, names []string) ([]string, err
 		switch {
 		case err == nil:
 			fit = append(fit, name)
-		case !isStrange(err) && !missing(err):
+		case !folder.IsUnusable(err) && !folder.IsMissing(err):
 			return nil, err
 		}
 	}
@@ -55,7 +56,7 @@ func (r *Repository) fitting(ctx context.Context, names []string) ([]string, err
 // twins says that a backup has several folders, and that nothing tells which is its own.
 func (r *Repository) twins(id backup.ID, names []string) error {
 	return fault.Newf(fault.BackupDamaged, "two folders have the ID of backup %s: %s and %s; move the one away that somebody else has put there (backup verify tells which the ledger knows)",
-		id, r.at(backup.BackupsDir, names[0]), r.at(backup.BackupsDir, names[1]))
+		id, r.files.At(backup.BackupsDir, names[0]), r.files.At(backup.BackupsDir, names[1]))
 }
 
 // Removable returns the name of the folder that [Repository.Delete] removes, and refuses
@@ -69,13 +70,13 @@ func (r *Repository) Removable(ctx context.Context, id backup.ID, allowedSigners
 	if len(names) == 1 {
 		return names[0], nil
 	}
-	ledger, err := r.ReadLedger(ctx, allowedSigners)
+	known, err := r.Ledger().Read(ctx, allowedSigners)
 	if err != nil {
 		return "", err
 	}
-	s, known := ledger.State(id)
+	s, listed := known.State(id)
 	own := slices.Index(names, s.Folder)
-	if !known || own < 0 {
+	if !listed || own < 0 {
 		return "", r.twins(id, names)
 	}
 	other := names[0]
@@ -83,7 +84,7 @@ func (r *Repository) Removable(ctx context.Context, id backup.ID, allowedSigners
 		other = names[1]
 	}
 	return "", fault.Newf(fault.BackupDamaged, "two folders have the ID of backup %s: the ledger knows %s; %s has to be moved away first",
-		id, r.at(backup.BackupsDir, s.Folder), r.at(backup.BackupsDir, other))
+		id, r.files.At(backup.BackupsDir, s.Folder), r.files.At(backup.BackupsDir, other))
 }
 
 // Latest returns the newest backup that is to be on the share: the newest of those that
@@ -94,20 +95,18 @@ func (r *Repository) Latest(ctx context.Context, allowedSigners []byte) (backup.
 	if err != nil {
 		return "", err
 	}
-	l := &look{owner: r, signers: allowedSigners, trusted: len(allowedSigners) > 0}
-	for _, step := range []func(context.Context) error{l.readSigners, l.readLedger} {
-		if err := step(ctx); err != nil {
-			return "", err
-		}
+	read, err := r.Ledger().ReadWith(ctx, allowedSigners, len(allowedSigners) > 0, backup.LedgerHead{})
+	if err != nil {
+		return "", err
 	}
 	var newest backup.ID
-	var folder string
+	var dir string
 	if len(listing.Backups) > 0 {
-		newest, folder = listing.Backups[0].BackupID, path.Base(listing.Backups[0].Path)
+		newest, dir = listing.Backups[0].BackupID, path.Base(listing.Backups[0].Path)
 	}
-	for id, s := range l.ledger.states {
-		if !s.Gone() && s.Folder > folder {
-			newest, folder = id, s.Folder
+	for _, id := range read.Ledger.Known() {
+		if s, _ := read.Ledger.State(id); !s.Gone() && s.Folder > dir {
+			newest, dir = id, s.Folder
 		}
 	}
 	if newest == "" {
@@ -137,7 +136,7 @@ func (l *look) chooseOwn(ctx context.Context) error {
 			l.own[f.id] = own
 		}
 		if f.name != l.own[f.id] && (len(l.signers) == 0 || l.ledger.Entries == 0) {
-			l.found.add(fault.BackupDamaged, l.path(f.name), "this is a second folder of backup %s, beside %s", f.id, l.own[f.id])
+			l.found.Add(fault.BackupDamaged, l.path(f.name), "this is a second folder of backup %s, beside %s", f.id, l.own[f.id])
 		}
 	}
 	return nil
@@ -193,8 +192,8 @@ func (r *Repository) verifyOwn(ctx context.Context, id backup.ID, names []string
 		return chosen, nil // an audit tells of the others
 	}
 	for _, name := range names {
-		if where := r.at(backup.BackupsDir, name); where != chosen.Path {
-			chosen.Findings = append(chosen.Findings, *finding(where, "this is a second folder of backup "+string(id)))
+		if where := r.files.At(backup.BackupsDir, name); where != chosen.Path {
+			chosen.Findings = append(chosen.Findings, *folder.Damaged(where, "this is a second folder of backup "+string(id)))
 		}
 	}
 	return chosen, nil
@@ -208,7 +207,7 @@ func (r *Repository) openOwnSigned(ctx context.Context, id backup.ID, names []st
 		switch code := fault.CodeOf(err); {
 		case err == nil:
 			return b, nil
-		case code != fault.BackupForged && code != fault.RewrapUnfinished && !isStrange(err) && !missing(err):
+		case code != fault.BackupForged && code != fault.RewrapUnfinished && !folder.IsUnusable(err) && !folder.IsMissing(err):
 			return nil, err
 		}
 	}

@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"bytes"
@@ -13,128 +13,130 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/folder"
 )
 
 // plant copies a backup's folder to one with a far future time, and returns its name.
 func (k *keeper) plant(b *kept) string {
-	k.t.Helper()
-	name := "20991127T031626Z_" + string(b.id)
-	require.NoError(k.t, os.CopyFS(k.path(backup.BackupsDir, name), os.DirFS(k.of(b))))
+	k.T.Helper()
+	name := "20991127T031626Z_" + string(b.ID)
+	require.NoError(k.T, os.CopyFS(k.Path(backup.BackupsDir, name), os.DirFS(k.Of(b))))
 	return name
 }
 
 // claimTime makes the manifest in a folder name another time, so that it fits its name.
 func (k *keeper) claimTime(folder string) {
-	k.t.Helper()
-	name := k.path(backup.BackupsDir, folder, backup.ManifestFile)
+	k.T.Helper()
+	name := k.Path(backup.BackupsDir, folder, backup.ManifestFile)
 	data, err := os.ReadFile(name)
-	require.NoError(k.t, err)
+	require.NoError(k.T, err)
 	m, err := backup.DecodeManifest(bytes.NewReader(data))
-	require.NoError(k.t, err)
+	require.NoError(k.T, err)
 	_, m.StartedAt, err = backup.ParseFolderName(folder)
-	require.NoError(k.t, err)
+	require.NoError(k.T, err)
 	m.FinishedAt = m.StartedAt.Add(time.Minute)
 	data, err = m.Encode()
-	require.NoError(k.t, err)
-	require.NoError(k.t, os.WriteFile(name, data, 0o600))
+	require.NoError(k.T, err)
+	require.NoError(k.T, os.WriteFile(name, data, 0o600))
 }
 
 func TestASecondFolderOfABackup(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
+	b := k.BackUp()
 	planted := k.plant(b)
-	own := k.repo.at(backup.BackupsDir, b.folder)
+	own := k.Repo.Files().At(backup.BackupsDir, b.Folder)
 	for _, forged := range []bool{false, true} {
 		t.Run(fmt.Sprintf("its manifest fits %t", forged), func(t *testing.T) {
 			if forged {
 				k.claimTime(planted)
 			}
-			opened, err := k.repo.Open(t.Context(), b.id)
+			opened, err := k.Repo.Open(t.Context(), b.ID)
 			if forged {
 				require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
-				require.ErrorContains(t, err, "two folders have the ID of backup "+string(b.id))
+				require.ErrorContains(t, err, "two folders have the ID of backup "+string(b.ID))
 				require.ErrorContains(t, err, planted)
-				require.ErrorContains(t, err, b.folder)
+				require.ErrorContains(t, err, b.Folder)
 			} else {
 				require.NoError(t, err)
 				require.Equal(t, own, opened.Path())
 			}
-			signed, err := k.repo.OpenSigned(t.Context(), b.id, k.signers)
+			signed, err := k.Repo.OpenSigned(t.Context(), b.ID, k.Signers)
 			require.NoError(t, err, "what was signed tells")
 			require.Equal(t, own, signed.Path())
 
-			v := k.one(b, k.options())
+			v := k.One(b, k.Options())
 			require.Equal(t, own, v.Path)
 			require.Positive(t, v.Files)
 			require.Len(t, v.Findings, 1)
 			require.Equal(t, string(fault.BackupUnlisted), v.Findings[0].Code)
-			require.Equal(t, k.repo.at(backup.BackupsDir, planted), v.Findings[0].File)
+			require.Equal(t, k.Repo.Files().At(backup.BackupsDir, planted), v.Findings[0].File)
 
-			audit := k.verify(k.options())
+			audit := k.Verify(k.Options())
 			require.Len(t, audit.Backups, 1)
 			require.Equal(t, own, audit.Backups[0].Path)
 			require.Empty(t, audit.Backups[0].Findings)
 			require.Len(t, audit.Findings, 1)
 
-			alone, err := k.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: k.signers, BackupOnly: true})
+			alone, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers, BackupOnly: true})
 			require.NoError(t, err)
 			require.Equal(t, own, alone.Path)
 			require.Empty(t, alone.Findings)
 
-			_, err = k.repo.Removable(t.Context(), b.id, k.signers)
+			_, err = k.Repo.Removable(t.Context(), b.ID, k.Signers)
 			require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "the ledger knows "+own)
 			require.ErrorContains(t, err, planted+" has to be moved away first")
-			_, err = k.repo.Delete(t.Context(), b.id, false)
+			_, err = k.Repo.Delete(t.Context(), b.ID, false)
 			require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
 
-			named := k.repo.Named(planted)
-			_, err = named.OpenSigned(t.Context(), b.id, k.signers)
+			named := k.Repo.Named(planted)
+			_, err = named.OpenSigned(t.Context(), b.ID, k.Signers)
 			require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
-			v, err = named.VerifyOne(t.Context(), b.id, OneOptions{AuditOptions: k.options()})
+			v, err = named.VerifyOne(t.Context(), b.ID, repository.OneOptions{AuditOptions: k.Options()})
 			require.NoError(t, err)
-			require.Equal(t, k.repo.at(backup.BackupsDir, planted), v.Path)
+			require.Equal(t, k.Repo.Files().At(backup.BackupsDir, planted), v.Path)
 			require.NotEmpty(t, v.Findings)
-			named = k.repo.Named(b.folder)
-			opened, err = named.Open(t.Context(), b.id)
+			named = k.Repo.Named(b.Folder)
+			opened, err = named.Open(t.Context(), b.ID)
 			require.NoError(t, err)
 			require.Equal(t, own, opened.Path())
 		})
 	}
-	require.NoError(t, os.RemoveAll(k.path(backup.BackupsDir, planted)))
-	folder, err := k.repo.Removable(t.Context(), b.id, k.signers)
+	require.NoError(t, os.RemoveAll(k.Path(backup.BackupsDir, planted)))
+	folder, err := k.Repo.Removable(t.Context(), b.ID, k.Signers)
 	require.NoError(t, err)
-	require.Equal(t, b.folder, folder)
-	k.remove(b, backup.LedgerDeleted)
-	require.NoDirExists(t, k.of(b))
+	require.Equal(t, b.Folder, folder)
+	k.Remove(b, backup.LedgerDeleted)
+	require.NoDirExists(t, k.Of(b))
 }
 
 // TestASecondFolderWithoutALedger: nothing but the manifests tells which is the own one.
 func TestASecondFolderWithoutALedger(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.put()
-	k.publish(b)
+	b := k.Put()
+	k.Publish(b)
 	planted := k.plant(b)
-	v := k.one(b, AuditOptions{AllowedSigners: k.signers})
-	require.Equal(t, k.repo.at(backup.BackupsDir, b.folder), v.Path)
+	v := k.One(b, repository.AuditOptions{AllowedSigners: k.Signers})
+	require.Equal(t, k.Repo.Files().At(backup.BackupsDir, b.Folder), v.Path)
 	require.Len(t, v.Findings, 1)
-	require.Equal(t, k.repo.at(backup.BackupsDir, planted), v.Findings[0].File)
-	_, err := k.repo.Removable(t.Context(), b.id, k.signers)
+	require.Equal(t, k.Repo.Files().At(backup.BackupsDir, planted), v.Findings[0].File)
+	_, err := k.Repo.Removable(t.Context(), b.ID, k.Signers)
 	require.ErrorContains(t, err, "two folders have the ID")
 }
 
 // TestAFolderThatIsNotTheBackups: the own one is gone, and another has taken its ID.
 func TestAFolderThatIsNotTheBackups(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
+	b := k.BackUp()
 	k.plant(b)
-	require.NoError(t, os.RemoveAll(k.of(b)))
-	_, err := k.repo.OpenSigned(t.Context(), b.id, k.signers)
+	require.NoError(t, os.RemoveAll(k.Of(b)))
+	_, err := k.Repo.OpenSigned(t.Context(), b.ID, k.Signers)
 	require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "not of this folder")
-	_, err = k.repo.Open(t.Context(), b.id)
+	_, err = k.Repo.Open(t.Context(), b.ID)
 	require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
-	_, err = k.repo.Folder(t.Context(), b.id)
+	_, err = k.Repo.Folder(t.Context(), b.ID)
 	require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "the ledger is not to learn its name: %v", err)
 }
 
@@ -142,13 +144,12 @@ func TestAFolderThatIsNotTheBackups(t *testing.T) {
 // of the backup, which a crash has left in staging/.
 func TestABackupThatIsOnlyStagedIsKept(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
+	b := k.BackUp()
 	k.plant(b)
-	old := k.path(backup.StagingDir, string(b.id)+oldSuffix)
+	old := k.Path(backup.StagingDir, string(b.ID)+backup.OldSuffix)
 	require.NoError(t, os.MkdirAll(filepath.Dir(old), 0o700))
-	require.NoError(t, os.Rename(k.of(b), old))
-	c := &clearing{owner: k.repo, there: map[string]bool{path.Base(old): true}}
-	needed, err := c.needed(t.Context(), b.id, path.Base(old))
+	require.NoError(t, os.Rename(k.Of(b), old))
+	needed, err := k.Repo.Needed(t.Context(), b.ID, path.Base(old), map[string]bool{path.Base(old): true})
 	require.NoError(t, err)
 	require.True(t, needed)
 }
@@ -159,27 +160,27 @@ func TestVerifyOneCannotSayThatNothingIsMissing(t *testing.T) {
 		codes []fault.Code
 	}{
 		"the backup and the ledger deleted": {do: func(k *keeper) {
-			require.NoError(k.t, os.RemoveAll(k.of(k.live[1])))
-			require.NoError(k.t, os.RemoveAll(k.path(backup.LedgerDir)))
+			require.NoError(k.T, os.RemoveAll(k.Of(k.Live[1])))
+			require.NoError(k.T, os.RemoveAll(k.Path(backup.LedgerDir)))
 		}, codes: []fault.Code{fault.LedgerRolledBack}},
 		"the backup and the newest entries deleted": {do: func(k *keeper) {
-			require.NoError(k.t, os.RemoveAll(k.of(k.live[1])))
-			require.NoError(k.t, os.Remove(k.path(backup.LedgerDir, backup.LedgerFile(2))))
+			require.NoError(k.T, os.RemoveAll(k.Of(k.Live[1])))
+			require.NoError(k.T, os.Remove(k.Path(backup.LedgerDir, backup.LedgerFile(2))))
 		}, codes: []fault.Code{fault.LedgerRolledBack}},
 		"everything deleted": {do: func(k *keeper) {
-			require.NoError(k.t, os.RemoveAll(k.path()))
+			require.NoError(k.T, os.RemoveAll(k.Path()))
 		}, codes: []fault.Code{fault.LedgerRolledBack}},
 		"the backup deleted and its entry damaged": {do: func(k *keeper) {
-			require.NoError(k.t, os.RemoveAll(k.of(k.live[1])))
-			require.NoError(k.t, os.WriteFile(k.path(backup.LedgerDir, backup.LedgerFile(2)), []byte("{}\n"), 0o600))
+			require.NoError(k.T, os.RemoveAll(k.Of(k.Live[1])))
+			require.NoError(k.T, os.WriteFile(k.Path(backup.LedgerDir, backup.LedgerFile(2)), []byte("{}\n"), 0o600))
 		}, codes: []fault.Code{fault.LedgerDamaged}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newKeeper(t, 3)
-			k.backUp()
-			b := k.backUp()
+			k.BackUp()
+			b := k.BackUp()
 			row.do(k)
-			v := k.one(b, k.options())
+			v := k.One(b, k.Options())
 			var codes []fault.Code
 			for _, f := range v.Findings {
 				codes = append(codes, fault.Code(f.Code))
@@ -191,45 +192,45 @@ func TestVerifyOneCannotSayThatNothingIsMissing(t *testing.T) {
 
 func TestLatestPassesOverWhatIsNoBackup(t *testing.T) {
 	k := newKeeper(t, 3)
-	old := k.backUp()
-	b := k.backUp()
+	old := k.BackUp()
+	b := k.BackUp()
 	for _, id := range []string{"ffffffff-ffff-4fff-8fff-ffffffffffff", "eeeeeeee-ffff-4fff-8fff-ffffffffffff"} {
-		require.NoError(t, os.Mkdir(k.path(backup.BackupsDir, "20991231T000000Z_"+id), 0o700))
+		require.NoError(t, os.Mkdir(k.Path(backup.BackupsDir, "20991231T000000Z_"+id), 0o700))
 	}
-	listing, err := k.repo.List(t.Context(), 1)
+	listing, err := k.Repo.List(t.Context(), 1)
 	require.NoError(t, err)
 	require.Len(t, listing.Backups, 1)
-	require.Equal(t, b.id, listing.Backups[0].BackupID)
+	require.Equal(t, b.ID, listing.Backups[0].BackupID)
 	require.Len(t, listing.Unreadable, 2)
 	require.True(t, listing.More)
-	latest, err := k.repo.Latest(t.Context(), k.signers)
+	latest, err := k.Repo.Latest(t.Context(), k.Signers)
 	require.NoError(t, err)
-	require.Equal(t, b.id, latest)
+	require.Equal(t, b.ID, latest)
 
-	require.NoError(t, os.RemoveAll(k.of(b)))
-	listing, err = k.repo.List(t.Context(), 1)
+	require.NoError(t, os.RemoveAll(k.Of(b)))
+	listing, err = k.Repo.List(t.Context(), 1)
 	require.NoError(t, err)
-	require.Equal(t, old.id, listing.Backups[0].BackupID)
-	latest, err = k.repo.Latest(t.Context(), k.signers)
+	require.Equal(t, old.ID, listing.Backups[0].BackupID)
+	latest, err = k.Repo.Latest(t.Context(), k.Signers)
 	require.NoError(t, err)
-	require.Equal(t, b.id, latest, "the ledger tells that it is missing")
-	v := k.one(b, k.options())
+	require.Equal(t, b.ID, latest, "the ledger tells that it is missing")
+	v := k.One(b, k.Options())
 	require.Len(t, v.Findings, 1)
 	require.Equal(t, string(fault.BackupMissing), v.Findings[0].Code)
 
-	require.NoError(t, os.RemoveAll(k.path()))
-	_, err = k.repo.Latest(t.Context(), k.signers)
+	require.NoError(t, os.RemoveAll(k.Path()))
+	_, err = k.Repo.Latest(t.Context(), k.Signers)
 	require.Equal(t, fault.BackupNotFound, fault.CodeOf(err), "%v", err)
 }
 
 func TestListBoundsWhatIsUnreadable(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
-	for i := range maxFindings + 20 {
-		require.NoError(t, os.Mkdir(k.path(backup.BackupsDir, b.folder+"-"+time.Duration(i).String()), 0o700))
+	b := k.BackUp()
+	for i := range folder.MaxFindings + 20 {
+		require.NoError(t, os.Mkdir(k.Path(backup.BackupsDir, b.Folder+"-"+time.Duration(i).String()), 0o700))
 	}
-	listing, err := k.repo.List(t.Context(), 1)
+	listing, err := k.Repo.List(t.Context(), 1)
 	require.NoError(t, err)
-	require.Equal(t, b.id, listing.Backups[0].BackupID)
-	require.Len(t, listing.Unreadable, maxFindings+1)
+	require.Equal(t, b.ID, listing.Backups[0].BackupID)
+	require.Len(t, listing.Unreadable, folder.MaxFindings+1)
 }

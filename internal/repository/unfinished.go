@@ -3,10 +3,11 @@ package repository
 import (
 	"context"
 	"path"
-	"slices"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
+	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share"
 )
@@ -31,11 +32,11 @@ func isUnfinished(entry share.Info) bool {
 // state than the ledger says. The ledger is told when all that is new lies there and
 // before any of it takes its place: so old sums are those of a replacement that did not
 // end only when what lies beside them completes the newest state.
-func (f folderFacts) backwards(s LedgerState) bool {
+func (f folderFacts) backwards(s ledger.State) bool {
 	if f.sums == s.SumsSHA256 || f.begun.fits && f.begun.sums == s.SumsSHA256 {
 		return false
 	}
-	return slices.Contains(s.earlier, f.sums) || slices.Contains(s.earlier, f.begun.sums)
+	return s.WasEarlier(f.sums) || s.WasEarlier(f.begun.sums)
 }
 
 // readBegun finds out what the files that are to replace others would make of the
@@ -65,24 +66,24 @@ type begun struct {
 // begun looks at what was begun in a folder, which is relative to the instance. Of a
 // replacement that goes on meanwhile it sees the end: a successor is looked for before
 // the file whose name it takes.
-func (r *Repository) begun(ctx context.Context, folder string, signers []byte) (begun, error) {
+func (r *Repository) begun(ctx context.Context, dir string, signers []byte) (begun, error) {
 	data := map[string][]byte{}
 	for _, name := range replaced {
 		for _, n := range []string{name + backup.NextSuffix, name} {
-			got, err := r.read(ctx, r.at(folder, n), maxSmall)
-			if missing(err) {
+			got, err := r.files.Read(ctx, r.files.At(dir, n), folder.MaxSmall)
+			if folder.IsMissing(err) {
 				continue
 			}
-			if err != nil && !isStrange(err) {
+			if err != nil && !folder.IsUnusable(err) {
 				return begun{}, err
 			}
 			data[name] = got // none of what is strange, so nothing fits
 			break
 		}
 	}
-	b := begun{sums: describe("", data[backup.SumsFile]).SHA256}
-	signed, err := checkSums(r.at(folder), data[backup.SumsFile], data[backup.SignatureFile], signers)
-	b.fits = err == nil && signed.of(backup.KeyFile) == describe("", data[backup.KeyFile]).SHA256
+	b := begun{sums: folder.Describe("", data[backup.SumsFile]).SHA256}
+	signed, err := checkSums(r.files.At(dir), data[backup.SumsFile], data[backup.SignatureFile], signers)
+	b.fits = err == nil && signed.of(backup.KeyFile) == folder.Describe("", data[backup.KeyFile]).SHA256
 	return b, nil
 }
 
@@ -116,15 +117,15 @@ func (v *verification) choosePair(ctx context.Context) error {
 }
 
 func (v *verification) fits(ctx context.Context, sumsName, signatureName string, signers []byte) (bool, error) {
-	sums, err := v.owner.read(ctx, v.at(sumsName), maxSums)
+	sums, err := v.owner.files.Read(ctx, v.at(sumsName), folder.MaxSums)
 	if err == nil {
 		var signature []byte
-		if signature, err = v.owner.read(ctx, v.at(signatureName), maxSmall); err == nil {
+		if signature, err = v.owner.files.Read(ctx, v.at(signatureName), folder.MaxSmall); err == nil {
 			_, err := seal.VerifySignature(sums, signature, signers)
 			return err == nil, nil
 		}
 	}
-	if missing(err) || isStrange(err) {
+	if folder.IsMissing(err) || folder.IsUnusable(err) {
 		return false, nil
 	}
 	return false, err
@@ -144,8 +145,8 @@ func (v *verification) chooseKey(ctx context.Context) error {
 		if want.Name != backup.KeyFile {
 			continue
 		}
-		got, err := v.owner.digest(ctx, v.at(next), nil)
-		if err != nil && !missing(err) {
+		got, err := v.owner.files.Digest(ctx, v.at(next), nil)
+		if err != nil && !folder.IsMissing(err) {
 			return v.denied(ctx, next, err)
 		}
 		if err == nil && got.SHA256 == want.SHA256 {

@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"os"
@@ -9,24 +9,26 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/repositorytest"
 )
 
 // states is a backup whose key was replaced, with the files of the state before.
 func states(t *testing.T) (k *keeper, b *kept, older, newest map[string][]byte) {
 	t.Helper()
 	k = newKeeper(t, 3)
-	b = k.backUp()
+	b = k.BackUp()
 	read := func() map[string][]byte {
 		out := map[string][]byte{}
-		for _, name := range replaced {
-			data, err := os.ReadFile(k.of(b, name))
+		for _, name := range repositorytest.KeyFiles {
+			data, err := os.ReadFile(k.Of(b, name))
 			require.NoError(t, err)
 			out[name] = data
 		}
 		return out
 	}
 	older = read()
-	k.rewrap(b)
+	k.Rewrap(b)
 	return k, b, older, read()
 }
 
@@ -34,7 +36,7 @@ func states(t *testing.T) (k *keeper, b *kept, older, newest map[string][]byte) 
 func put(t *testing.T, k *keeper, b *kept, state map[string][]byte, suffix string, names ...string) {
 	t.Helper()
 	for _, name := range names {
-		require.NoError(t, os.WriteFile(k.of(b, name+suffix), state[name], 0o600))
+		require.NoError(t, os.WriteFile(k.Of(b, name+suffix), state[name], 0o600))
 	}
 }
 
@@ -48,44 +50,44 @@ func TestNothingBesideHidesARollback(t *testing.T) {
 		code   fault.Code
 	}{
 		"an empty key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
-			put(t, k, b, older, "", replaced...)
+			put(t, k, b, older, "", repositorytest.KeyFiles...)
 			put(t, k, b, nil, next, backup.KeyFile)
 		}, fault.BackupRolledBack},
 		"the older key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
-			put(t, k, b, older, "", replaced...)
+			put(t, k, b, older, "", repositorytest.KeyFiles...)
 			put(t, k, b, older, next, backup.KeyFile)
 		}, fault.BackupRolledBack},
 		"the newest sums without their signature": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
-			put(t, k, b, older, "", replaced...)
+			put(t, k, b, older, "", repositorytest.KeyFiles...)
 			put(t, k, b, newest, next, backup.SumsFile, backup.KeyFile)
 		}, fault.BackupRolledBack},
 		"the newest sums without their key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
-			put(t, k, b, older, "", replaced...)
+			put(t, k, b, older, "", repositorytest.KeyFiles...)
 			put(t, k, b, newest, next, backup.SumsFile, backup.SignatureFile)
 		}, fault.BackupRolledBack},
 		"the newest state with a signature of nothing": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
-			put(t, k, b, older, "", replaced...)
-			put(t, k, b, newest, next, replaced...)
+			put(t, k, b, older, "", repositorytest.KeyFiles...)
+			put(t, k, b, newest, next, repositorytest.KeyFiles...)
 			put(t, k, b, nil, next, backup.SignatureFile)
 		}, fault.BackupRolledBack},
 		"older successors, and no sums": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
-			put(t, k, b, older, next, replaced...)
-			require.NoError(t, os.Remove(k.of(b, backup.SumsFile)))
+			put(t, k, b, older, next, repositorytest.KeyFiles...)
+			require.NoError(t, os.Remove(k.Of(b, backup.SumsFile)))
 		}, fault.BackupRolledBack},
 		"older successors of sums that nobody knows": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
-			put(t, k, b, older, next, replaced...)
+			put(t, k, b, older, next, repositorytest.KeyFiles...)
 			put(t, k, b, nil, "", backup.SumsFile)
 		}, fault.BackupRolledBack},
 		"older successors, and another key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
 			put(t, k, b, older, "", backup.KeyFile)
 			put(t, k, b, older, next, backup.SumsFile, backup.SignatureFile)
 			put(t, k, b, nil, next, backup.KeyFile)
-			require.NoError(t, os.Remove(k.of(b, backup.SumsFile)))
+			require.NoError(t, os.Remove(k.Of(b, backup.SumsFile)))
 		}, fault.BackupRolledBack},
 
 		"what is to become the newest state": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
-			put(t, k, b, older, "", replaced...)
-			put(t, k, b, newest, next, replaced...)
+			put(t, k, b, older, "", repositorytest.KeyFiles...)
+			put(t, k, b, newest, next, repositorytest.KeyFiles...)
 		}, fault.RewrapUnfinished},
 		"half of it in its place": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
 			put(t, k, b, older, "", backup.SumsFile, backup.SignatureFile)
@@ -93,10 +95,10 @@ func TestNothingBesideHidesARollback(t *testing.T) {
 		}, fault.RewrapUnfinished},
 		"the sums on their way": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
 			put(t, k, b, newest, next, backup.SumsFile)
-			require.NoError(t, os.Remove(k.of(b, backup.SumsFile)))
+			require.NoError(t, os.Remove(k.Of(b, backup.SumsFile)))
 		}, fault.RewrapUnfinished},
 		"an older state beside the newest": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
-			put(t, k, b, older, next, replaced...)
+			put(t, k, b, older, next, repositorytest.KeyFiles...)
 		}, fault.RewrapUnfinished},
 		"an empty key beside the newest": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
 			put(t, k, b, nil, next, backup.KeyFile)
@@ -106,7 +108,7 @@ func TestNothingBesideHidesARollback(t *testing.T) {
 			k, b, older, newest := states(t)
 			row.change(t, k, b, older, newest)
 			is := func(f backup.Finding) bool { return f.Code == string(fault.BackupRolledBack) }
-			one, every := k.one(b, k.options()).Findings, all(k.verify(k.options()))
+			one, every := k.One(b, k.Options()).Findings, repositorytest.All(k.Verify(k.Options()))
 			require.NotEmpty(t, one)
 			require.Equal(t, row.code == fault.BackupRolledBack, slices.ContainsFunc(one, is), "%+v", one)
 			require.Equal(t, row.code == fault.BackupRolledBack, slices.ContainsFunc(every, is), "%+v", every)
@@ -124,15 +126,15 @@ func TestNothingBesideHidesARollback(t *testing.T) {
 func TestWorkDuringAComparisonIsNoAlarm(t *testing.T) {
 	base := newKeeper(t, 5)
 	for range 2 {
-		base.backUp()
+		base.BackUp()
 	}
-	untouched := base.snapshot()
+	untouched := base.Snapshot()
 	for pace := 1; pace <= 3; pace++ {
 		for at := 1; ; at++ {
-			base.restore(untouched)
-			again, b := *base, *base.live[1]
+			base.Restore(untouched)
+			again, b := *base, *base.Live[1]
 			k := &again
-			steps := labours["replace the key"](k, &b)
+			steps := repositorytest.Labours["replace the key"](&k.Fixture, &b)
 			calls := 0
 			hook := func(string) {
 				calls++
@@ -144,13 +146,13 @@ func TestWorkDuringAComparisonIsNoAlarm(t *testing.T) {
 					}
 				}
 			}
-			repo := New(&hooked{Store: k.store, list: hook, download: hook}, "local")
-			s, err := repo.Compare(t.Context(), k.signers)
+			repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: hook, OnDownload: hook}, "local")
+			s, err := repo.Compare(t.Context(), k.Signers)
 			require.NoError(t, err)
 			if calls < at {
 				break
 			}
-			if err := s.Of(k.repo.at(backup.BackupsDir, b.folder)); err != nil {
+			if err := s.Of(k.Repo.Files().At(backup.BackupsDir, b.Folder)); err != nil {
 				require.Equal(t, fault.RewrapUnfinished, fault.CodeOf(err), "from call %d on, %d at a time: %v", at, pace, err)
 			}
 		}

@@ -9,9 +9,13 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/foreign"
 	"infrabackup/internal/seal"
 )
+
+// maxFolder bounds the files in a backup's folder that could be its own.
+const maxFolder = 64
 
 // VerifyOptions say how deep to look.
 type VerifyOptions struct {
@@ -50,8 +54,8 @@ func (r *Repository) Verify(ctx context.Context, id backup.ID, opts VerifyOption
 
 // verifyFolder is [Repository.Verify] for a backup whose folder, relative to the
 // instance, is known.
-func (r *Repository) verifyFolder(ctx context.Context, id backup.ID, folder string, opts VerifyOptions) (backup.Verdict, error) {
-	v := r.verification(id, folder, opts)
+func (r *Repository) verifyFolder(ctx context.Context, id backup.ID, dir string, opts VerifyOptions) (backup.Verdict, error) {
+	v := r.verification(id, dir, opts)
 	err := v.run(ctx)
 	return v.verdict, err
 }
@@ -75,10 +79,10 @@ type verification struct {
 
 // verification prepares a look at the backup in folder, which is relative to the
 // instance.
-func (r *Repository) verification(id backup.ID, folder string, opts VerifyOptions) *verification {
+func (r *Repository) verification(id backup.ID, dir string, opts VerifyOptions) *verification {
 	return &verification{
-		owner: r, folder: folder, opts: opts, sizes: map[string]int64{}, actual: map[string]backup.File{},
-		verdict: backup.Verdict{BackupID: id, Path: r.at(folder), Findings: []backup.Finding{}},
+		owner: r, folder: dir, opts: opts, sizes: map[string]int64{}, actual: map[string]backup.File{},
+		verdict: backup.Verdict{BackupID: id, Path: r.files.At(dir), Findings: []backup.Finding{}},
 		keyName: backup.KeyFile, sumsName: backup.SumsFile, signatureName: backup.SignatureFile,
 	}
 }
@@ -95,10 +99,10 @@ func (v *verification) run(ctx context.Context) error {
 	return nil
 }
 
-func (v *verification) at(name string) string { return v.owner.at(v.folder, name) }
+func (v *verification) at(name string) string { return v.owner.files.At(v.folder, name) }
 
 func (v *verification) find(name, message string) {
-	v.add(*finding(v.at(name), message))
+	v.add(*folder.Damaged(v.at(name), message))
 }
 
 // add enters a finding, each code and file once: a file is read in more than one step.
@@ -109,16 +113,12 @@ func (v *verification) add(f backup.Finding) {
 	}
 }
 
-func finding(file, message string) *backup.Finding {
-	return &backup.Finding{Code: string(fault.BackupDamaged), File: file, Message: message}
-}
-
 func (v *verification) forged(name, message string) {
 	v.add(backup.Finding{Code: string(fault.BackupForged), File: v.at(name), Message: message})
 }
 
 func (v *verification) listFolder(ctx context.Context) error {
-	entries, err := v.owner.store.List(ctx, v.owner.at(v.folder))
+	entries, err := v.owner.files.List(ctx, v.owner.files.At(v.folder))
 	if err != nil {
 		return err
 	}
@@ -127,16 +127,16 @@ func (v *verification) listFolder(ctx context.Context) error {
 		case !entry.IsDir:
 			v.sizes[entry.Name] = entry.Size
 			v.unfinished = v.unfinished || isUnfinished(entry)
-		case isBackupFile(entry.Name) || foreign.Backup.Resembles(entry.Name, true):
+		case folder.IsBackupFile(entry.Name) || foreign.Backup.Resembles(entry.Name, true):
 			v.find(entry.Name, "a folder was added")
 		default:
 			v.verdict.Foreign.Add(v.at(entry.Name))
 		}
 	}
-	names, err := v.owner.strangers(ctx, v.folder)
+	names, err := v.owner.files.ForeignEntries(ctx, v.folder)
 	for _, name := range names {
-		if file := v.owner.namedAt(v.folder, name); isBackupFile(name) || foreign.Backup.Resembles(name, false) {
-			v.add(*finding(file, "the file does not belong to this backup"))
+		if file := v.owner.files.NamedAt(v.folder, name); folder.IsBackupFile(name) || foreign.Backup.Resembles(name, false) {
+			v.add(*folder.Damaged(file, "the file does not belong to this backup"))
 		} else {
 			v.verdict.Foreign.Add(file)
 		}
@@ -151,7 +151,7 @@ func (v *verification) judgeOthers(listed map[string]bool) {
 	for _, name := range slices.Sorted(maps.Keys(v.sizes)) {
 		switch {
 		case listed[name]:
-		case !isBackupFile(name) && !foreign.Backup.Resembles(name, false):
+		case !folder.IsBackupFile(name) && !foreign.Backup.Resembles(name, false):
 			v.verdict.Foreign.Add(v.at(name))
 		case found == maxFolder:
 			v.find("", "the folder holds more files than a backup has")
@@ -169,8 +169,8 @@ func (v *verification) small(ctx context.Context, name string, limit int64) ([]b
 		v.find(name, "the file is missing")
 		return nil, nil
 	}
-	data, err := v.owner.read(ctx, v.at(name), limit)
-	if missing(err) || fault.CodeOf(err) == fault.BackupDamaged {
+	data, err := v.owner.files.Read(ctx, v.at(name), limit)
+	if folder.IsMissing(err) || fault.CodeOf(err) == fault.BackupDamaged {
 		v.find(name, err.Error())
 		return nil, nil
 	}
@@ -181,7 +181,7 @@ func (v *verification) small(ctx context.Context, name string, limit int64) ([]b
 }
 
 func (v *verification) readSums(ctx context.Context) error {
-	data, err := v.small(ctx, v.sumsName, maxSums)
+	data, err := v.small(ctx, v.sumsName, folder.MaxSums)
 	if err != nil || data == nil {
 		return err
 	}
@@ -227,12 +227,12 @@ func (v *verification) readFile(ctx context.Context, want backup.File) error {
 	if !v.fitting(name, size) {
 		return nil
 	}
-	got, err := v.owner.digest(ctx, v.at(name), func(done int64) {
+	got, err := v.owner.files.Digest(ctx, v.at(name), func(done int64) {
 		if v.opts.Progress != nil {
 			v.opts.Progress(name, done, size)
 		}
 	})
-	if missing(err) {
+	if folder.IsMissing(err) {
 		v.find(name, "the file is missing")
 		return nil
 	}
@@ -251,11 +251,11 @@ func (v *verification) readFile(ctx context.Context, want backup.File) error {
 // checkSignature verifies the sums' signature. When it does not fit, the files tell
 // which side was changed: sums that describe the files are what was signed.
 func (v *verification) checkSignature(ctx context.Context) error {
-	sums, err := v.small(ctx, v.sumsName, maxSums)
+	sums, err := v.small(ctx, v.sumsName, folder.MaxSums)
 	if err != nil || sums == nil {
 		return err
 	}
-	signature, err := v.small(ctx, v.signatureName, maxSmall)
+	signature, err := v.small(ctx, v.signatureName, folder.MaxSmall)
 	if err != nil || signature == nil {
 		return err
 	}
@@ -282,12 +282,12 @@ func (v *verification) signers(ctx context.Context) ([]byte, error) {
 		return v.opts.AllowedSigners, nil
 	}
 	signers, err := v.owner.AllowedSigners(ctx)
-	if missing(err) {
-		v.add(*finding(v.owner.at(backup.AllowedSignersFile), "the file is missing, so the signature cannot be checked"))
+	if folder.IsMissing(err) {
+		v.add(*folder.Damaged(v.owner.files.At(backup.AllowedSignersFile), "the file is missing, so the signature cannot be checked"))
 		return nil, nil
 	}
-	if isStrange(err) {
-		v.add(*finding(v.owner.at(backup.AllowedSignersFile), "no signature can be checked: "+err.Error()))
+	if folder.IsUnusable(err) {
+		v.add(*folder.Damaged(v.owner.files.At(backup.AllowedSignersFile), "no signature can be checked: "+err.Error()))
 		return nil, nil
 	}
 	return signers, err
@@ -307,7 +307,7 @@ func (v *verification) checkManifest(ctx context.Context) error {
 	if m.BackupID != v.verdict.BackupID || backup.FolderName(m.BackupID, m.StartedAt) != path.Base(v.folder) {
 		v.find(backup.ManifestFile, "the manifest belongs to backup "+string(m.BackupID)+", not to this folder")
 	}
-	if m.Instance.Name != v.owner.instance {
+	if m.Instance.Name != v.owner.files.Instance() {
 		v.find(backup.ManifestFile, "the manifest belongs to instance "+m.Instance.Name)
 	}
 	signed := map[string]string{}
@@ -345,12 +345,12 @@ func (v *verification) checkInstanceFiles(ctx context.Context) error {
 	if len(v.opts.AllowedSigners) == 0 {
 		return nil
 	}
-	name := v.owner.at(backup.AllowedSignersFile)
+	name := v.owner.files.At(backup.AllowedSignersFile)
 	onShare, err := v.owner.AllowedSigners(ctx)
 	switch {
-	case missing(err):
-		v.add(*finding(name, "the file is missing; the next backup writes it again"))
-	case err != nil && !isStrange(err):
+	case folder.IsMissing(err):
+		v.add(*folder.Damaged(name, "the file is missing; the next backup writes it again"))
+	case err != nil && !folder.IsUnusable(err):
 		return err
 	case !bytes.Equal(onShare, v.opts.AllowedSigners):
 		v.add(backup.Finding{Code: string(fault.BackupForged), File: name, Message: "the list of signing keys on the share was changed"})

@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
 
@@ -36,7 +37,7 @@ func (r *Repository) VerifyOne(ctx context.Context, id backup.ID, opts OneOption
 	}
 	for round := 1; ; round++ {
 		verdict, err := before.verify(ctx, opts)
-		gone := missing(err) // since it was looked at
+		gone := folder.IsMissing(err) // since it was looked at
 		if err != nil && (!gone || round == maxLooks) {
 			return verdict, err
 		}
@@ -75,7 +76,7 @@ func (r *Repository) settledOn(ctx context.Context, id backup.ID, opts AuditOpti
 }
 
 // good reports whether the look has found nothing.
-func (l *look) good() bool { return len(l.found.list) == 0 }
+func (l *look) good() bool { return len(l.found.List) == 0 }
 
 // verify verifies the one backup that was looked at. One that is missing has nothing
 // that could be read.
@@ -95,8 +96,8 @@ func (l *look) verify(ctx context.Context, opts OneOptions) (backup.Verdict, err
 	if isOf(l.owner.named, l.only) && own != l.owner.named {
 		return backup.Verdict{}, notFound
 	}
-	folder := path.Join(backup.BackupsDir, own)
-	return l.owner.verifyFolder(ctx, l.only, folder, VerifyOptions{
+	dir := path.Join(backup.BackupsDir, own)
+	return l.owner.verifyFolder(ctx, l.only, dir, VerifyOptions{
 		AllowedSigners: opts.believing(l).AllowedSigners, Identities: opts.Identities, BackupOnly: true, Progress: opts.Progress,
 	})
 }
@@ -104,7 +105,7 @@ func (l *look) verify(ctx context.Context, opts OneOptions) (backup.Verdict, err
 // unsure reports whether something is wrong with the ledger, so that what it does not
 // tell of may have been expected.
 func (l *look) unsure() bool {
-	return slices.ContainsFunc(l.found.list, func(f backup.Finding) bool {
+	return slices.ContainsFunc(l.found.List, func(f backup.Finding) bool {
 		return f.Code == string(fault.LedgerDamaged) || f.Code == string(fault.LedgerRolledBack)
 	})
 }

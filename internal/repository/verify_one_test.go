@@ -1,4 +1,4 @@
-package repository
+package repository_test
 
 import (
 	"context"
@@ -11,17 +11,9 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/repositorytest"
 )
-
-// one verifies one backup as a controller does.
-func (k *keeper) one(b *kept, opts AuditOptions) backup.Verdict {
-	k.t.Helper()
-	v, err := k.repo.VerifyOne(context.Background(), b.id, OneOptions{AuditOptions: opts})
-	require.NoError(k.t, err)
-	require.Equal(k.t, b.id, v.BackupID)
-	require.NotNil(k.t, v.Ledger)
-	return v
-}
 
 func TestVerifyOneAsksTheLedger(t *testing.T) {
 	type row struct {
@@ -31,32 +23,32 @@ func TestVerifyOneAsksTheLedger(t *testing.T) {
 		blind bool // it is found with the head only
 		alone bool // Verify, which does not ask the ledger, finds it too
 	}
-	second := func(s *scene) *kept { return s.live[1] }
-	third := func(s *scene) *kept { return s.live[2] }
+	second := func(s *scene) *kept { return s.Live[1] }
+	third := func(s *scene) *kept { return s.Live[2] }
 	for name, row := range map[string]row{
 		"an older state replayed": {do: tamperings["an older state replayed"].do, of: second, wants: func(s *scene) []want {
-			return []want{{fault.BackupRolledBack, s.live[1].folder + "/" + backup.SumsFile}}
+			return []want{{fault.BackupRolledBack, s.Live[1].Folder + "/" + backup.SumsFile}}
 		}},
 		"a deleted backup replayed": {do: tamperings["a deleted backup replayed"].do, of: func(s *scene) *kept { return s.deleted }, wants: func(s *scene) []want {
-			return []want{{fault.BackupRolledBack, s.deleted.folder}}
+			return []want{{fault.BackupRolledBack, s.deleted.Folder}}
 		}},
-		"a backup that was never entered": {do: func(s *scene) { s.publish(s.put()) }, of: func(s *scene) *kept { return s.live[5] }, wants: func(s *scene) []want {
-			return []want{{fault.BackupUnlisted, s.live[5].folder}}
+		"a backup that was never entered": {do: func(s *scene) { s.Publish(s.Put()) }, of: func(s *scene) *kept { return s.Live[5] }, wants: func(s *scene) []want {
+			return []want{{fault.BackupUnlisted, s.Live[5].Folder}}
 		}},
 		"a backup removed": {do: tamperings["a backup deleted"].do, of: third, wants: func(s *scene) []want {
-			return []want{{fault.BackupMissing, s.live[2].folder}}
+			return []want{{fault.BackupMissing, s.Live[2].Folder}}
 		}},
 		"a second folder": {do: tamperings["a backup copied with another time"].do, of: third, alone: true, wants: func(s *scene) []want {
-			return []want{{fault.BackupUnlisted, otherTime(s.live[2])}}
+			return []want{{fault.BackupUnlisted, otherTime(s.Live[2])}}
 		}},
 		"the ledger cut": {do: tamperings["the ledger cut"].do, of: second, blind: true, wants: func(s *scene) []want {
-			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.head.Sequence)}}
+			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}}
 		}},
 		"the ledger deleted": {do: tamperings["the ledger deleted"].do, of: second, blind: true, wants: func(s *scene) []want {
-			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.head.Sequence)}}
+			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}}
 		}},
 		"everything restored from an earlier copy": {do: tamperings["everything restored from an earlier copy"].do, of: second, blind: true, wants: func(s *scene) []want {
-			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.head.Sequence)}}
+			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}}
 		}},
 		"an entry about another backup removed": {do: tamperings["an entry removed"].do, of: third, wants: func(*scene) []want {
 			return []want{{fault.LedgerDamaged, backup.LedgerFile(3)}}
@@ -72,20 +64,20 @@ func TestVerifyOneAsksTheLedger(t *testing.T) {
 			s := newScene(t)
 			row.do(s)
 			b := row.of(s)
-			v := s.one(b, s.options())
+			v := s.One(b, s.Options())
 			require.True(t, v.Ledger.HeadKnown)
 			require.Len(t, v.Findings, len(row.wants(s)), "%+v", v.Findings)
 			for i, w := range row.wants(s) {
 				require.Equal(t, string(w.code), v.Findings[i].Code)
 				require.True(t, strings.HasSuffix(v.Findings[i].File, w.file), v.Findings[i].File)
 			}
-			without := s.options()
+			without := s.Options()
 			without.Head = nil
-			v = s.one(b, without)
+			v = s.One(b, without)
 			require.False(t, v.Ledger.HeadKnown)
 			require.Equal(t, row.blind, len(v.Findings) == 0, "%+v", v.Findings)
 
-			alone, err := s.repo.Verify(t.Context(), b.id, VerifyOptions{AllowedSigners: s.signers})
+			alone, err := s.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: s.Signers})
 			if fault.CodeOf(err) != fault.BackupNotFound {
 				require.NoError(t, err)
 				require.Equal(t, row.alone, len(alone.Findings) > 0, "%+v", alone.Findings)
@@ -98,13 +90,13 @@ func TestVerifyOneAsksTheLedger(t *testing.T) {
 // find: what the audit says of a backup and of the ledger, the one backup's verdict says.
 func TestVerifyOneAgreesWithAnAudit(t *testing.T) {
 	s := newScene(t)
-	untouched := s.snapshot()
+	untouched := s.Snapshot()
 	for name, row := range tamperings {
 		t.Run(name, func(t *testing.T) {
-			defer func(outer testing.TB) { s.t = outer }(s.t)
-			s.t = t
+			defer func(outer testing.TB) { s.T = outer }(s.T)
+			s.T = t
 			row.do(s)
-			audit := s.verify(s.options())
+			audit := s.Verify(s.Options())
 			for _, there := range audit.Backups {
 				wanted := slices.Clone(there.Findings)
 				for _, f := range audit.Findings {
@@ -112,7 +104,7 @@ func TestVerifyOneAgreesWithAnAudit(t *testing.T) {
 						wanted = append(wanted, f)
 					}
 				}
-				v, err := s.repo.VerifyOne(t.Context(), there.BackupID, OneOptions{AuditOptions: s.options()})
+				v, err := s.Repo.VerifyOne(t.Context(), there.BackupID, repository.OneOptions{AuditOptions: s.Options()})
 				require.NoError(t, err)
 				for _, f := range wanted {
 					require.Contains(t, v.Findings, f)
@@ -121,57 +113,57 @@ func TestVerifyOneAgreesWithAnAudit(t *testing.T) {
 					require.Empty(t, v.Findings)
 				}
 			}
-			s.restore(untouched)
+			s.Restore(untouched)
 		})
 	}
-	for _, b := range s.live {
-		require.Empty(t, s.one(b, s.options()).Findings)
+	for _, b := range s.Live {
+		require.Empty(t, s.One(b, s.Options()).Findings)
 	}
 }
 
 func TestVerifyOneOnAShareWithoutALedger(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.put()
-	k.publish(b)
-	v := k.one(b, k.options())
+	b := k.Put()
+	k.Publish(b)
+	v := k.One(b, k.Options())
 	require.Empty(t, v.Findings, "of the time before the ledger")
 	require.Equal(t, &backup.LedgerSeen{HeadKnown: true}, v.Ledger)
 
-	v = k.one(b, AuditOptions{})
+	v = k.One(b, repository.AuditOptions{})
 	require.Empty(t, v.Findings)
 	require.Equal(t, &backup.LedgerSeen{}, v.Ledger)
 
-	require.NoError(t, os.WriteFile(k.of(b, backup.ManifestFile), []byte("{}"), 0o600))
-	require.NotEmpty(t, k.one(b, AuditOptions{}).Findings)
+	require.NoError(t, os.WriteFile(k.Of(b, backup.ManifestFile), []byte("{}"), 0o600))
+	require.NotEmpty(t, k.One(b, repository.AuditOptions{}).Findings)
 }
 
 func TestVerifyOneFollowsRotations(t *testing.T) {
 	k := newKeeper(t, 3)
-	old := k.signers
-	k.backUp()
-	k.rotate()
-	b := k.backUp()
-	opts := k.options()
+	old := k.Signers
+	k.BackUp()
+	k.Rotate()
+	b := k.BackUp()
+	opts := k.Options()
 	opts.AllowedSigners = old
-	v := k.one(b, opts)
+	v := k.One(b, opts)
 	require.Empty(t, v.Findings)
-	require.Equal(t, k.key.Fingerprint(), v.Signer)
-	require.Equal(t, &backup.LedgerSeen{Entries: 3, Head: k.head, HeadKnown: true}, v.Ledger)
+	require.Equal(t, k.Key.Fingerprint(), v.Signer)
+	require.Equal(t, &backup.LedgerSeen{Entries: 3, Head: k.Head, HeadKnown: true}, v.Ledger)
 }
 
 func TestVerifyOneOpensTheBackup(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
+	b := k.BackUp()
 	var seen []string
-	opts := OneOptions{AuditOptions: k.options(), Identities: k.ids, Progress: func(file string, _, _ int64) { seen = append(seen, file) }}
-	v, err := k.repo.VerifyOne(t.Context(), b.id, opts)
+	opts := repository.OneOptions{AuditOptions: k.Options(), Identities: k.IDs, Progress: func(file string, _, _ int64) { seen = append(seen, file) }}
+	v, err := k.Repo.VerifyOne(t.Context(), b.ID, opts)
 	require.NoError(t, err)
 	require.Empty(t, v.Findings)
 	require.Positive(t, v.Items)
 	require.Contains(t, seen, backup.PartFile(backup.AD))
 
-	require.NoError(t, os.Remove(k.of(b, backup.PartFile(backup.AD))))
-	v, err = k.repo.VerifyOne(t.Context(), b.id, opts)
+	require.NoError(t, os.Remove(k.Of(b, backup.PartFile(backup.AD))))
+	v, err = k.Repo.VerifyOne(t.Context(), b.ID, opts)
 	require.NoError(t, err, "what is missing is a finding, and keeps nobody from looking")
 	require.Len(t, v.Findings, 1)
 	require.Equal(t, string(fault.BackupDamaged), v.Findings[0].Code)
@@ -179,106 +171,56 @@ func TestVerifyOneOpensTheBackup(t *testing.T) {
 
 func TestVerifyOneOfABackupThatIsNotThere(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
-	k.backUp()
-	k.remove(b, backup.LedgerDeleted)
-	for _, id := range []backup.ID{b.id, testID} {
-		_, err := k.repo.VerifyOne(t.Context(), id, OneOptions{AuditOptions: k.options()})
+	b := k.BackUp()
+	k.BackUp()
+	k.Remove(b, backup.LedgerDeleted)
+	for _, id := range []backup.ID{b.ID, repositorytest.ID} {
+		_, err := k.Repo.VerifyOne(t.Context(), id, repository.OneOptions{AuditOptions: k.Options()})
 		require.Equal(t, fault.BackupNotFound, fault.CodeOf(err), "%v", err)
 	}
 }
 
 func TestVerifyOnePausesBeforeItSaysWhatIsWrong(t *testing.T) {
 	k := newKeeper(t, 3)
-	b := k.backUp()
+	b := k.BackUp()
 	pauses := 0
-	opts := k.options()
+	opts := k.Options()
 	opts.Pause = func(context.Context) error { pauses++; return nil }
-	require.Empty(t, k.one(b, opts).Findings)
+	require.Empty(t, k.One(b, opts).Findings)
 	require.Zero(t, pauses)
 
-	late := k.put()
-	k.publish(late)
-	require.Len(t, k.one(late, opts).Findings, 1)
-	require.Equal(t, maxLooks-1, pauses)
+	late := k.Put()
+	k.Publish(late)
+	require.Len(t, k.One(late, opts).Findings, 1)
+	require.Equal(t, repository.MaxLooks-1, pauses)
 
-	opts.Pause = func(context.Context) error { k.enter(k.entry(backup.LedgerCreated, late)); return nil }
-	require.Empty(t, k.one(late, opts).Findings, "its entry came a moment later")
+	opts.Pause = func(context.Context) error { k.Enter(k.Entry(backup.LedgerCreated, late)); return nil }
+	require.Empty(t, k.One(late, opts).Findings, "its entry came a moment later")
 
-	require.NoError(t, os.RemoveAll(k.of(late)))
+	require.NoError(t, os.RemoveAll(k.Of(late)))
 	cancelled, cancel := context.WithCancel(t.Context())
 	opts.Pause = func(ctx context.Context) error { cancel(); return ctx.Err() }
-	_, err := k.repo.VerifyOne(cancelled, late.id, OneOptions{AuditOptions: opts})
+	_, err := k.Repo.VerifyOne(cancelled, late.ID, repository.OneOptions{AuditOptions: opts})
 	require.ErrorIs(t, err, context.Canceled)
-}
-
-// labours are what a controller may be at with a backup while it is verified, step by
-// step.
-var labours = map[string]func(k *keeper, b *kept) []func(){
-	"publish": func(k *keeper, b *kept) []func() {
-		k.remove(b, backup.LedgerDeleted)
-		again := k.put()
-		b.id, b.folder = again.id, again.folder
-		return []func(){func() { k.publish(again) }, func() { k.enter(k.entry(backup.LedgerCreated, again)) }}
-	},
-	"delete": func(k *keeper, b *kept) []func() {
-		return []func(){func() { k.enter(k.entry(backup.LedgerDeleted, b)) }, func() {
-			_, err := k.repo.Delete(context.Background(), b.id, false)
-			require.NoError(k.t, err)
-		}}
-	},
-	"replace the key": func(k *keeper, b *kept) []func() {
-		keyFile, sums, signature := k.seal(b)
-		data := map[string][]byte{backup.KeyFile: keyFile, backup.SignatureFile: signature, backup.SumsFile: sums}
-		var write, name []func()
-		for _, file := range []string{backup.KeyFile, backup.SignatureFile, backup.SumsFile} {
-			next := k.of(b, file+backup.NextSuffix)
-			write = append(write, func() { require.NoError(k.t, os.WriteFile(next, data[file], 0o600)) })
-			name = append(name, func() { require.NoError(k.t, os.Remove(k.of(b, file))) }, func() { require.NoError(k.t, os.Rename(next, k.of(b, file))) })
-		}
-		announce := func() { b.sums = sums; k.enter(k.entry(backup.LedgerRewrapped, b)) }
-		return append(append(write, announce), name...)
-	},
-	"exchange it for one that is encrypted anew": func(k *keeper, b *kept) []func() {
-		staged, old := k.of(b)+".new", k.of(b)+".old"
-		staged, old = strings.Replace(staged, backup.BackupsDir, backup.StagingDir, 1), strings.Replace(old, backup.BackupsDir, backup.StagingDir, 1)
-		require.NoError(k.t, os.CopyFS(staged, os.DirFS(k.of(b))))
-		keyFile, sums, signature := k.seal(b)
-		for name, data := range map[string][]byte{backup.KeyFile: keyFile, backup.SumsFile: sums, backup.SignatureFile: signature} {
-			require.NoError(k.t, os.WriteFile(staged+"/"+name, data, 0o600))
-		}
-		return []func(){
-			func() { require.NoError(k.t, os.Rename(k.of(b), old)) },
-			func() { require.NoError(k.t, os.Rename(staged, k.of(b))) },
-			func() { b.sums = sums; k.enter(k.entry(backup.LedgerReencrypted, b)) },
-		}
-	},
-	"keep a share busy with other backups": func(k *keeper, _ *kept) []func() {
-		var steps []func()
-		for range 40 {
-			steps = append(steps, func() { k.enter(k.entry(backup.LedgerTakenOver, nil)) })
-		}
-		return steps
-	},
 }
 
 // TestWorkDuringAVerificationIsNoAlarm begins the work at each call that a verification
 // makes, does a step with every further one, and ends it while the verification pauses.
 func TestWorkDuringAVerificationIsNoAlarm(t *testing.T) {
-	for name, labour := range labours {
+	for name, labour := range repositorytest.Labours {
 		t.Run(name, func(t *testing.T) {
 			base := newKeeper(t, 5)
 			for range 2 {
-				base.backUp()
+				base.BackUp()
 			}
-			untouched := base.snapshot()
+			untouched := base.Snapshot()
 			for at := 1; ; at++ {
-				base.restore(untouched)
-				again, b := *base, *base.live[1]
+				base.Restore(untouched)
+				again, b := *base, *base.Live[1]
 				k := &again
-				k.live = []*kept{base.live[0], &b}
-				steps := labour(k, &b)
-				opts := k.options()
+				k.Live = []*kept{base.Live[0], &b}
+				steps := labour(&k.Fixture, &b)
+				opts := k.Options()
 				next := func() {
 					if len(steps) > 0 {
 						step := steps[0]
@@ -299,8 +241,8 @@ func TestWorkDuringAVerificationIsNoAlarm(t *testing.T) {
 					}
 					return nil
 				}
-				repo := New(&hooked{Store: k.store, list: hook, download: hook}, "local")
-				v, err := repo.VerifyOne(t.Context(), b.id, OneOptions{AuditOptions: opts})
+				repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: hook, OnDownload: hook}, "local")
+				v, err := repo.VerifyOne(t.Context(), b.ID, repository.OneOptions{AuditOptions: opts})
 				if calls < at && paused == 0 {
 					break // it had ended before
 				}

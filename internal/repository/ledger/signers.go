@@ -1,4 +1,4 @@
-package repository
+package ledger
 
 import (
 	"slices"
@@ -34,7 +34,7 @@ func (c *chain) signer(name string, e backup.LedgerEntry) bool {
 	old, retired := c.keys.retired[e.Signer]
 	switch {
 	case retired && e.At.After(old.at.Add(RetiredSigning)):
-		c.found.add(fault.LedgerDamaged, name, "signed by a key that entry %d replaced", old.sequence)
+		c.found.Add(fault.LedgerDamaged, name, "signed by a key that entry %d replaced", old.sequence)
 		return false
 	case retired:
 	case e.Action == backup.LedgerTakenOver:
@@ -101,21 +101,4 @@ func offers(onShare, trusted []byte) []string {
 		}
 	}
 	return slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(had, key) })
-}
-
-// checkSigners judges a list of signing keys on the share that is not the trusted one:
-// whether the ledger introduces all that it has beyond that. If so they count as
-// trusted.
-func (l *look) checkSigners() {
-	if !l.changed {
-		return
-	}
-	name := l.owner.at(backup.AllowedSignersFile)
-	switch {
-	case len(l.offered) == 0:
-		l.found.add(fault.BackupForged, name, "the list of signing keys on the share was changed")
-	case len(l.ledger.introduced) < len(l.offered):
-		l.found.add(fault.BackupForged, name, "the list of signing keys on the share was changed: it has a key that no trusted key introduced in the ledger; settings show tells whether it is meant")
-	}
-	l.signers = withSigners(l.signers, l.ledger.introduced)
 }

@@ -1,4 +1,4 @@
-package repository
+package ledger
 
 import (
 	"strings"
@@ -33,5 +33,33 @@ func TestCheckIntact(t *testing.T) {
 		"something is wrong, and it was cut": {Ledger{head: head(2, "a"), Findings: []backup.Finding{{File: "f", Message: "m"}}}, head(3, "a"), fault.LedgerDamaged},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, fault.CodeOf(c.ledger.CheckIntact(c.head))) })
+	}
+}
+
+const testID = backup.ID("0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
+
+// Whoever a backup key was ever wrapped to may know it, until there is another one.
+func TestExposedKeysAreRemembered(t *testing.T) {
+	recipients := func(names ...string) (all []backup.Recipient) {
+		for _, name := range names {
+			all = append(all, backup.Recipient{Kind: "x25519", Fingerprint: name})
+		}
+		return all
+	}
+	l := &Ledger{states: map[backup.ID]*State{}}
+	for _, step := range []struct {
+		action     backup.LedgerAction
+		recipients []string
+		want       []string
+	}{
+		{backup.LedgerCreated, []string{"a", "b"}, []string{"a", "b"}},
+		{backup.LedgerRewrapped, []string{"c"}, []string{"a", "b", "c"}},
+		{backup.LedgerRewrapped, []string{"b", "d"}, []string{"a", "b", "c", "d"}},
+		{backup.LedgerReencrypted, []string{"d"}, []string{"d"}},
+		{backup.LedgerDeleted, nil, []string{"d"}},
+	} {
+		l.take(backup.LedgerEntry{Action: step.action, BackupID: testID, Recipients: recipients(step.recipients...), SumsSHA256: "x"})
+		s, _ := l.State(testID)
+		require.Equal(t, step.want, s.Exposed, step.action)
 	}
 }

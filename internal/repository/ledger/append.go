@@ -1,4 +1,4 @@
-package repository
+package ledger
 
 import (
 	"context"
@@ -8,16 +8,17 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
 
 // Limits of one append.
 const (
-	maxAppendLooks = 8   // at the place of the new entry, which others may take
+	maxAppendTries = 8   // at the place of the new entry, which others may take
 	maxRefused     = 100 // files set aside from one place
 )
 
-// AppendLedger enters what was done to the backups behind head, which is the newest
+// Append enters what was done to the backups behind head, which is the newest
 // entry as the caller keeps it, and returns the new head for the caller to keep. Time,
 // controller, action and who asked are the entry's own; sequence, previous, instance
 // and signer are filled in. AllowedSigners are the trusted keys, key's among them.
@@ -31,21 +32,21 @@ const (
 // write to the share keeps backups from being entered. LEDGER_ROLLED_BACK and
 // LEDGER_DAMAGED when the entry that head names is not on the share, LIMIT_EXCEEDED when
 // the ledger is full, SHARE_BUSY when others never leave the place alone.
-func (r *Repository) AppendLedger(ctx context.Context, head backup.LedgerHead, e backup.LedgerEntry, key *seal.SigningKey, allowedSigners []byte) (next backup.LedgerHead, own bool, err error) {
-	if done, err := r.entered(ctx, head, e); err != nil || done {
+func (d *Dir) Append(ctx context.Context, head backup.LedgerHead, e backup.LedgerEntry, key *seal.SigningKey, allowedSigners []byte) (next backup.LedgerHead, own bool, err error) {
+	if done, err := d.recorded(ctx, head, e); err != nil || done {
 		return head, done, err
 	}
 	if head.Sequence >= backup.MaxLedgerEntries {
-		return head, false, fault.Newf(fault.LimitExceeded, "the ledger of %s is full: it has %d entries", r, head.Sequence)
+		return head, false, fault.Newf(fault.LimitExceeded, "the ledger of %s is full: it has %d entries", d.files, head.Sequence)
 	}
 	e.Sequence, e.Previous, e.At = head.Sequence+1, head.SHA256, e.At.UTC()
-	e.Instance, e.Signer = r.instance, key.Fingerprint()
+	e.Instance, e.Signer = d.files.Instance(), key.Fingerprint()
 	data, err := signEntry(e, key, allowedSigners)
 	if err != nil {
 		return head, false, err
 	}
-	a := &appending{owner: r, head: head, data: data, signers: allowedSigners, place: r.entryPath(e.Sequence)}
-	for range maxAppendLooks {
+	a := &appending{dir: d, head: head, data: data, signers: allowedSigners, place: d.EntryPath(e.Sequence)}
+	for range maxAppendTries {
 		found, err := a.look(ctx)
 		if err != nil {
 			return head, false, err
@@ -58,17 +59,17 @@ func (r *Repository) AppendLedger(ctx context.Context, head backup.LedgerHead, e
 			return head, false, err
 		}
 		if written {
-			line, _ := splitEntry(data)
+			line, _ := Split(data)
 			return headOf(e.Sequence, line), true, nil
 		}
 	}
 	return head, false, fault.Newf(fault.ShareBusy, "%s is taken by others again and again", a.place)
 }
 
-// entered reports whether the entry at head records the operation. The entry has to be
+// recorded reports whether the entry at head records the operation. The entry has to be
 // there: nothing is appended to a ledger that was cut, or to a head that no entry has.
-func (r *Repository) entered(ctx context.Context, head backup.LedgerHead, e backup.LedgerEntry) (bool, error) {
-	line, err := r.headEntry(ctx, head)
+func (d *Dir) recorded(ctx context.Context, head backup.LedgerHead, e backup.LedgerEntry) (bool, error) {
+	line, err := d.headEntry(ctx, head)
 	if err != nil || line == nil {
 		return false, err
 	}
@@ -95,7 +96,7 @@ func signEntry(e backup.LedgerEntry, key *seal.SigningKey, allowedSigners []byte
 
 // appending is one entry on its way to its place.
 type appending struct {
-	owner   *Repository
+	dir     *Dir
 	head    backup.LedgerHead
 	data    []byte
 	signers []byte
@@ -106,7 +107,7 @@ type appending struct {
 // no entry behind head is set aside first.
 func (a *appending) look(ctx context.Context) (*link, error) {
 	found, err := a.read(ctx, a.place)
-	if missing(err) {
+	if folder.IsMissing(err) {
 		return nil, nil
 	}
 	if err != nil || found != nil {
@@ -117,11 +118,11 @@ func (a *appending) look(ctx context.Context) (*link, error) {
 
 // read returns the entry in a file, nil when it is none that follows head.
 func (a *appending) read(ctx context.Context, name string) (*link, error) {
-	data, err := a.owner.readEntry(ctx, name)
+	data, err := a.dir.readEntry(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	l, err := a.owner.parseEntry(data, a.signers)
+	l, err := a.dir.parseEntry(data, a.signers)
 	if err != nil || !l.follows(a.head) {
 		return nil, nil
 	}
@@ -132,12 +133,12 @@ func (a *appending) read(ctx context.Context, name string) (*link, error) {
 // report.
 func (a *appending) setAside(ctx context.Context) error {
 	for n := range maxRefused {
-		refused := a.place + refusedMark + strconv.Itoa(n+1)
-		err := a.owner.store.Rename(ctx, a.place, refused)
+		refused := a.place + refusedInfix + strconv.Itoa(n+1)
+		err := a.dir.files.Rename(ctx, a.place, refused)
 		switch {
 		case errors.Is(err, fs.ErrExist):
 			continue
-		case missing(err):
+		case folder.IsMissing(err):
 			return nil // somebody else was faster
 		case err != nil:
 			return err
@@ -148,7 +149,7 @@ func (a *appending) setAside(ctx context.Context) error {
 		if found == nil || err != nil {
 			return err
 		}
-		return a.owner.store.Rename(ctx, refused, a.place)
+		return a.dir.files.Rename(ctx, refused, a.place)
 	}
 	return fault.Newf(fault.LedgerDamaged, "%d files were put in the place of %s", maxRefused, a.place)
 }
@@ -156,8 +157,8 @@ func (a *appending) setAside(ctx context.Context) error {
 // write puts the entry in its place. It reports false when somebody else did
 // meanwhile.
 func (a *appending) write(ctx context.Context) (bool, error) {
-	if err := a.owner.store.MkdirAll(ctx, a.owner.at(backup.LedgerDir)); err != nil {
+	if err := a.dir.files.MkdirAll(ctx, a.dir.files.At(backup.LedgerDir)); err != nil {
 		return false, err
 	}
-	return a.owner.placeNew(ctx, a.place, a.data)
+	return a.dir.files.CreateExclusive(ctx, a.place, a.data)
 }

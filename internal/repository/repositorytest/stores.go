@@ -1,0 +1,212 @@
+package repositorytest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/share"
+)
+
+// ErrCrash is what a dying store says.
+var ErrCrash = errors.New("the host died")
+
+// DyingStore is a store whose n-th change of the share fails, before or after it was
+// done, and all calls after it.
+type DyingStore struct {
+	share.Store
+	Left  int  // changes that are still done
+	After bool // the last one is done, and its reply lost
+	Dead  bool
+}
+
+func (c *DyingStore) change(do func() error) error {
+	if c.Dead {
+		return ErrCrash
+	}
+	if c.Left--; c.Left > 0 {
+		return do()
+	}
+	c.Dead = true
+	if c.After {
+		return errors.Join(do(), ErrCrash)
+	}
+	return ErrCrash
+}
+
+func (c *DyingStore) alive() error {
+	if c.Dead {
+		return ErrCrash
+	}
+	return nil
+}
+
+// Upload implements share.Store.
+func (c *DyingStore) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
+	return c.change(func() error { return c.Store.Upload(ctx, path, src, from, size, flushed) })
+}
+
+// Rename implements share.Store.
+func (c *DyingStore) Rename(ctx context.Context, from, to string) error {
+	return c.change(func() error { return c.Store.Rename(ctx, from, to) })
+}
+
+// Remove implements share.Store.
+func (c *DyingStore) Remove(ctx context.Context, path string) error {
+	return c.change(func() error { return c.Store.Remove(ctx, path) })
+}
+
+// MkdirAll implements share.Store.
+func (c *DyingStore) MkdirAll(ctx context.Context, path string) error {
+	return c.change(func() error { return c.Store.MkdirAll(ctx, path) })
+}
+
+// Stat implements share.Store.
+func (c *DyingStore) Stat(ctx context.Context, path string) (share.Info, error) {
+	if err := c.alive(); err != nil {
+		return share.Info{}, err
+	}
+	return c.Store.Stat(ctx, path)
+}
+
+// List implements share.Store.
+func (c *DyingStore) List(ctx context.Context, path string) ([]share.Info, error) {
+	if err := c.alive(); err != nil {
+		return nil, err
+	}
+	return c.Store.List(ctx, path)
+}
+
+// Strangers implements share.Store.
+func (c *DyingStore) Strangers(ctx context.Context, path string) ([]string, error) {
+	if err := c.alive(); err != nil {
+		return nil, err
+	}
+	return c.Store.Strangers(ctx, path)
+}
+
+// Download implements share.Store.
+func (c *DyingStore) Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error) {
+	if err := c.alive(); err != nil {
+		return 0, err
+	}
+	return c.Store.Download(ctx, path, offset, w)
+}
+
+// HookStore is a store that calls back before it lists, reads or renames.
+type HookStore struct {
+	share.Store
+	mu         sync.Mutex
+	OnList     func(path string)
+	OnDownload func(path string)
+	OnRename   func(from, to string)
+}
+
+func (h *HookStore) call(hook func(string), path string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if hook != nil {
+		hook(path)
+	}
+}
+
+// List implements share.Store.
+func (h *HookStore) List(ctx context.Context, path string) ([]share.Info, error) {
+	h.call(h.OnList, path)
+	return h.Store.List(ctx, path)
+}
+
+// Download implements share.Store.
+func (h *HookStore) Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error) {
+	h.call(h.OnDownload, path)
+	return h.Store.Download(ctx, path, offset, w)
+}
+
+// Rename implements share.Store.
+func (h *HookStore) Rename(ctx context.Context, from, to string) error {
+	if h.OnRename != nil {
+		h.OnRename(from, to)
+	}
+	return h.Store.Rename(ctx, from, to)
+}
+
+// RefusingStore is a store that refuses to read files and to rename anything below a folder,
+// which it lists unless it is closed.
+type RefusingStore struct {
+	share.Store
+	Code   fault.Code
+	Below  string // or one file
+	Closed bool
+}
+
+func (r *RefusingStore) refuse(path string) error {
+	if path == r.Below || strings.HasPrefix(path, r.Below+"/") {
+		return fault.New(r.Code, "cannot open "+path, nil)
+	}
+	return nil
+}
+
+// Download implements share.Store.
+func (r *RefusingStore) Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error) {
+	if err := r.refuse(path); err != nil {
+		return 0, err
+	}
+	return r.Store.Download(ctx, path, offset, w)
+}
+
+// Open implements share.Store.
+func (r *RefusingStore) Open(ctx context.Context, path string) (share.File, error) {
+	if err := r.refuse(path); err != nil {
+		return nil, err
+	}
+	return r.Store.Open(ctx, path)
+}
+
+// Rename implements share.Store.
+func (r *RefusingStore) Rename(ctx context.Context, from, to string) error {
+	if err := r.refuse(from); err != nil {
+		return err
+	}
+	return r.Store.Rename(ctx, from, to)
+}
+
+// List implements share.Store.
+func (r *RefusingStore) List(ctx context.Context, path string) ([]share.Info, error) {
+	if err := r.refuse(path); err != nil && r.Closed {
+		return nil, err
+	}
+	return r.Store.List(ctx, path)
+}
+
+// LyingStore is a store that does not do what it says.
+type LyingStore struct {
+	share.Store
+	Corrupt   bool // stores a flipped bit
+	LoseReply bool // renames, and then reports a failure
+}
+
+// Upload implements share.Store.
+func (l *LyingStore) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
+	if l.Corrupt && size > 0 {
+		data := make([]byte, size)
+		if _, err := src.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		data[size/2] ^= 1
+		src = bytes.NewReader(data)
+	}
+	return l.Store.Upload(ctx, path, src, from, size, flushed)
+}
+
+// Rename implements share.Store.
+func (l *LyingStore) Rename(ctx context.Context, from, to string) error {
+	err := l.Store.Rename(ctx, from, to)
+	if err == nil && l.LoseReply {
+		return fault.Newf(fault.ShareUnreachable, "the reply was lost")
+	}
+	return err
+}
