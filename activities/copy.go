@@ -6,7 +6,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/mirror"
 )
 
 // CopyBackups copies all finished backups from the share in force to that of a
@@ -56,9 +56,9 @@ func (a *Activities) copyBackups(ctx context.Context, source, target *shareWrite
 	if err != nil {
 		return out, err
 	}
-	copied, err := source.repo.CopyTo(ctx, target.repo, repository.CopyOptions{
+	copied, err := mirror.Copy(ctx, source.repo, target.repo, mirror.Options{
 		WithoutLedger: !continued, Until: head.Sequence,
-		Progress: func(p repository.CopyProgress) {
+		Progress: func(p mirror.Progress) {
 			beat.items.Store(int64(p.Number))
 			beat.bytes.Store(p.Bytes)
 		},

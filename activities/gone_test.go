@@ -11,7 +11,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/rekey"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share"
 )
@@ -56,7 +56,7 @@ func (x *shelf) rewrap() flow.RewrapInput {
 func (x *shelf) reencrypt() flow.ReencryptInput {
 	x.t.Helper()
 	_, own := x.own()
-	staged, err := x.repo.Reencrypt(x.t.Context(), shelfID, own, x.to(), repository.ReencryptOptions{
+	staged, err := rekey.Reencrypt(x.t.Context(), x.repo, shelfID, own, x.to(), rekey.ReencryptOptions{
 		AllowedSigners: x.signers, Signer: x.key.Fingerprint(), Temp: x.t.TempDir(),
 	})
 	require.NoError(x.t, err)

@@ -11,8 +11,8 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/ledger"
+	"infrabackup/internal/repository/rekey"
 	"infrabackup/internal/seal"
 )
 
@@ -57,7 +57,7 @@ func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (fl
 	if err != nil {
 		return flow.ReplacedBackup{}, err
 	}
-	swapped, err := r.share.repo.Swap(ctx, in.BackupID, repository.SwapOptions{
+	swapped, err := rekey.Swap(ctx, r.share.repo, in.BackupID, rekey.SwapOptions{
 		Key: r.share.key, AllowedSigners: r.share.Trusted(), Staged: in.Staged, Sums: known.SumsSHA256,
 		CheckKey: func(keyAge []byte) error { return seal.CheckKeyFile(keyAge, r.to) },
 		Progress: func(_ string, done, total int64) {
@@ -139,8 +139,8 @@ func (r *replacing) key(ctx context.Context, key flow.WrappedKey) (flow.Replaced
 		return flow.ReplacedBackup{}, err
 	}
 	enter := func(sums string) error { return r.enter(ctx, backup.LedgerRewrapped, key.BackupID, folder, sums) }
-	replaced, err := r.share.repo.ReplaceKey(ctx, key.BackupID, key.KeyAge, repository.ReplaceOptions{
-		Key: r.share.key, AllowedSigners: r.share.Trusted(), Sums: known.SumsSHA256, Announce: enter,
+	replaced, err := rekey.ReplaceKey(ctx, r.share.repo, key.BackupID, key.KeyAge, rekey.ReplaceOptions{
+		Key: r.share.key, AllowedSigners: r.share.Trusted(), Sums: known.SumsSHA256, OnStaged: enter,
 		Prove: func() error { return r.proven(key) },
 	})
 	if err != nil {

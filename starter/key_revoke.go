@@ -10,7 +10,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/rekey"
 	"infrabackup/internal/seal"
 )
 
@@ -129,7 +129,7 @@ func (r *rekeying) reencrypt(ctx context.Context, id backup.ID, temp string) (in
 		return 0, err
 	}
 	known, _ := r.ledger.State(id)
-	staged, err := r.place.repo.Reencrypt(ctx, id, u.own, r.recipients, repository.ReencryptOptions{
+	staged, err := rekey.Reencrypt(ctx, r.place.repo, id, u.own, r.recipients, rekey.ReencryptOptions{
 		AllowedSigners: r.place.signers, Sums: known.SumsSHA256, Temp: temp, Signer: signing.Fingerprint(), // the worker signs
 	})
 	if err != nil {

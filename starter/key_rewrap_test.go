@@ -18,6 +18,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/rekey"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share/dir"
@@ -137,8 +138,8 @@ func (d door) Rewrap(ctx context.Context, _ int64, keys []flow.WrappedKey, _ str
 			}
 			return nil
 		}
-		r, err := d.w.repo.ReplaceKey(ctx, key.BackupID, key.KeyAge, repository.ReplaceOptions{
-			Key: d.w.signer, AllowedSigners: d.w.signers, Sums: known.SumsSHA256, Announce: enter,
+		r, err := rekey.ReplaceKey(ctx, d.w.repo, key.BackupID, key.KeyAge, rekey.ReplaceOptions{
+			Key: d.w.signer, AllowedSigners: d.w.signers, Sums: known.SumsSHA256, OnStaged: enter,
 			Prove: func() error {
 				statement, err := seal.KeyFileStatement("", key.BackupID, 0, []backup.Recipient{d.w.newer.Recipient}, key.KeyAge)
 				require.NoError(d.w.t, err)

@@ -54,7 +54,7 @@ func (r *Repository) Adopt(ctx context.Context, trusted []byte) (Adoption, error
 	if len(keys) == 0 && !l.empty() {
 		return Adoption{}, fault.Newf(fault.BackupForged, "no signing key is known for %s: give a copy of %s", r, backup.AllowedSignersFile)
 	}
-	signed, err := l.checkSums(ctx)
+	signed, err := l.signedManifests(ctx)
 	if err != nil {
 		return Adoption{}, err
 	}
@@ -72,9 +72,9 @@ func (r *Repository) Adopt(ctx context.Context, trusted []byte) (Adoption, error
 	return a, nil
 }
 
-// checkSums checks the signature of every backup's sums and, of those that are good,
+// signedManifests checks the signature of every backup's sums and, of those that are good,
 // returns the manifest.
-func (l *look) checkSums(ctx context.Context) ([]*backup.Manifest, error) {
+func (l *look) signedManifests(ctx context.Context) ([]*backup.Manifest, error) {
 	signed := make([]*backup.Manifest, len(l.folders))
 	wrong := make([][]backup.Finding, len(l.folders))
 	group, ctx := errgroup.WithContext(ctx)
@@ -106,7 +106,7 @@ func (l *look) checkSums(ctx context.Context) ([]*backup.Manifest, error) {
 // SignedManifest returns the manifest of a backup whose signature is by one of signers; of
 // one whose key is being replaced, too. The codes are those of what is wrong otherwise.
 func (r *Repository) SignedManifest(ctx context.Context, id backup.ID, signers []byte) (*backup.Manifest, error) {
-	dir, err := r.locate(ctx, id)
+	dir, err := r.Locate(ctx, id)
 	if err != nil {
 		return nil, err
 	}

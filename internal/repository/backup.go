@@ -21,13 +21,13 @@ type Backup struct {
 	owner    *Repository
 	folder   string // relative to the instance
 	manifest *backup.Manifest
-	signed   *signedSums // that everything is compared with, nil to rely on age alone
+	signed   *Sums // that everything is compared with, nil to rely on age alone
 }
 
 // Open finds a backup and reads its manifest; it does not verify. BACKUP_NOT_FOUND
 // when there is none, BACKUP_DAMAGED when its manifest cannot be read.
 func (r *Repository) Open(ctx context.Context, id backup.ID) (*Backup, error) {
-	dir, err := r.locate(ctx, id)
+	dir, err := r.Locate(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,13 @@ func (r *Repository) Open(ctx context.Context, id backup.ID) (*Backup, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Backup{owner: r, folder: dir, manifest: m}, nil
+	return r.OpenIn(dir, m), nil
+}
+
+// OpenIn is the backup in a folder, which is relative to the instance, with a manifest that
+// the caller has read there.
+func (r *Repository) OpenIn(dir string, m *backup.Manifest) *Backup {
+	return &Backup{owner: r, folder: dir, manifest: m}
 }
 
 // Manifest returns the backup's public facts.
@@ -53,19 +59,7 @@ func (b *Backup) KeyFile(ctx context.Context) ([]byte, error) {
 	if b.signed != nil {
 		return b.signedKeyFile(ctx)
 	}
-	data, err := b.small(ctx, backup.KeyFile)
-	if !folder.IsMissing(err) {
-		return data, err
-	}
-	next, nextErr := b.small(ctx, backup.KeyFile+backup.NextSuffix)
-	if !folder.IsMissing(nextErr) {
-		return next, nextErr
-	}
-	return b.small(ctx, backup.KeyFile) // it got its name between the two looks
-}
-
-func (b *Backup) small(ctx context.Context, name string) ([]byte, error) {
-	return b.owner.files.Read(ctx, b.owner.files.At(b.folder, name), folder.MaxSmall)
+	return b.owner.firstOf(ctx, b.folder, backup.KeyFile, placedFirst, folder.IsMissing, func([]byte) bool { return true })
 }
 
 // Catalog calls fn for every item, in the order of capture. Id is the backup's own
@@ -134,14 +128,14 @@ func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Id
 // decrypted streams a file of the backup through age.
 func (b *Backup) decrypted(ctx context.Context, name string, id seal.Identity) (io.ReadCloser, error) {
 	if b.signed == nil {
-		return b.watched(ctx, name, id, io.Discard)
+		return b.Watched(ctx, name, id, io.Discard)
 	}
-	file, err := b.vouch(name)
+	file, err := b.verified(name)
 	if err != nil {
 		return nil, err
 	}
 	pipe, stop := b.download(ctx, name, file)
-	read := &vouchedReader{cipher: pipe, file: file}
+	read := &verifiedReader{cipher: pipe, file: file}
 	if read.plain, err = seal.Decrypt(pipe, id); err != nil {
 		if bad := read.end(); bad != nil {
 			err = bad // what cannot be opened is not what was signed
@@ -151,8 +145,8 @@ func (b *Backup) decrypted(ctx context.Context, name string, id seal.Identity) (
 	return &stream{Reader: read, stop: stop}, nil
 }
 
-// watched is decrypted, and hands every byte to cipher before it is decrypted.
-func (b *Backup) watched(ctx context.Context, name string, id seal.Identity, cipher io.Writer) (io.ReadCloser, error) {
+// Watched streams a decrypted file of the backup, and hands every byte to cipher before it is decrypted.
+func (b *Backup) Watched(ctx context.Context, name string, id seal.Identity, cipher io.Writer) (io.ReadCloser, error) {
 	pipe, stop := b.download(ctx, name, cipher)
 	plain, err := seal.Decrypt(pipe, id)
 	if err != nil {

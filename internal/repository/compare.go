@@ -57,7 +57,7 @@ func (l *look) judge(f folderFacts, there map[string]bool) {
 		l.found.Add(fault.BackupUnlisted, dir, "this is a second folder of backup %s, which the ledger has as %s", f.id, s.Folder)
 	case s.Folder != f.name:
 		l.found.Add(fault.BackupDamaged, dir, "the folder was renamed: the ledger has backup %s as %s", f.id, s.Folder)
-	case f.unfinished && !f.backwards(s):
+	case f.unfinished && !f.isRolledBack(s):
 		l.found.Add(fault.RewrapUnfinished, dir, unfinishedMessage)
 	case f.sums == s.SumsSHA256:
 	case f.unfinished:

@@ -130,7 +130,7 @@ func (r *Repository) occupied(why string) error {
 // free makes sure that nothing is there that a controller must have written, unless the
 // ledger says that it was this one.
 func (r *Repository) free(ctx context.Context, controller string) error {
-	backups, _, err := r.folders(ctx)
+	backups, _, err := r.Folders(ctx)
 	if err != nil {
 		return err
 	}
@@ -171,6 +171,6 @@ func (r *Repository) enterClaim(ctx context.Context, controller string) (bool, e
 
 // isClaimLeftover reports whether the name is that of a controller.json that did not
 // get its name.
-func isClaimLeftover(name string) bool {
+func IsClaimLeftover(name string) bool {
 	return strings.HasPrefix(name, backup.ControllerFile+folder.TempInfix)
 }

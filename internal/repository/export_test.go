@@ -15,7 +15,6 @@ const (
 	ProbePrefix       = probePrefix
 	ProbeFile         = probeFile
 	UnfinishedMessage = unfinishedMessage
-	AgeHeader         = ageHeader
 )
 
 // SetNow lets the repository believe that it is another time.

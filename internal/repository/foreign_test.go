@@ -20,6 +20,7 @@ import (
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/foreign"
+	"infrabackup/internal/repository/mirror"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/dir"
@@ -375,14 +376,14 @@ func TestForeignEntriesAreLeftBehindByACopy(t *testing.T) {
 	shown := putAll(t, k.Of(b))
 	other := newKeeper(t, 6)
 	staged := putAll(t, other.Path(backup.StagingPath(b.ID)))
-	copied, err := k.Repo.CopyTo(t.Context(), other.Repo, repository.CopyOptions{})
+	copied, err := mirror.Copy(t.Context(), k.Repo, other.Repo, mirror.Options{})
 	require.NoError(t, err)
 	require.Equal(t, 1, copied.Backups)
 	require.NotZero(t, copied.Foreign.Count)
 	require.Equal(t, len(shown), len(staged))
 	other.Signers, other.Head, other.Live = k.Signers, k.Head, k.Live
 	other.requireNamed("local/"+backup.BackupsDir+"/"+b.Folder, staged)
-	again, err := k.Repo.CopyTo(t.Context(), other.Repo, repository.CopyOptions{})
+	again, err := mirror.Copy(t.Context(), k.Repo, other.Repo, mirror.Options{})
 	require.NoError(t, err)
 	require.Equal(t, 1, again.Skipped)
 }

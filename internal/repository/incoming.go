@@ -219,7 +219,7 @@ func (r *Repository) Discard(ctx context.Context, id backup.ID) error {
 // BACKUP_DAMAGED while a second folder has its ID: see [Repository.Removable].
 func (r *Repository) Delete(ctx context.Context, id backup.ID, again bool) (backup.Overview, error) {
 	gone := backup.Overview{BackupID: id, Status: backup.Deleted, Services: []backup.ServiceResult{}}
-	names, err := r.ownFolders(ctx, id)
+	names, err := r.FoldersOf(ctx, id)
 	if again && fault.CodeOf(err) == fault.BackupNotFound {
 		gone.Foreign, err = r.files.RemoveAll(ctx, r.incoming(id))
 		return gone, err

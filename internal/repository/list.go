@@ -18,7 +18,7 @@ import (
 // Listing is what lies in backups/, newest first.
 type Listing struct {
 	Backups    []backup.Overview
-	Unreadable []backup.Finding // folders that are no readable backup
+	Unreadable []backup.Finding // Folders that are no readable backup
 	Foreign    backup.Foreign   // what else lies there and concerns no backup
 	More       bool             // older ones were left out
 }
@@ -27,13 +27,13 @@ type Listing struct {
 // all). It does not verify them. A folder that cannot be read as a backup is reported,
 // and neither keeps the others from being listed nor counts as one of them.
 func (r *Repository) List(ctx context.Context, limit int) (Listing, error) {
-	folders, others, err := r.folders(ctx)
+	folders, others, err := r.Folders(ctx)
 	if err != nil {
 		return Listing{}, err
 	}
-	listing := Listing{Foreign: others.named(r)}
+	listing := Listing{Foreign: r.NameOthers(others)}
 	var unreadable folder.Findings // bounded: somebody may have put many there
-	unreadable.Take(others.strange...)
+	unreadable.Take(others.Strange...)
 	for n := limit; len(folders) > 0 && (limit <= 0 || len(listing.Backups) < limit); n = folder.ParallelReads {
 		if n <= 0 || n > len(folders) {
 			n = len(folders)
@@ -92,45 +92,45 @@ func (r *Repository) overviews(ctx context.Context, folders []string) (read []ba
 	return read, unreadable, nil
 }
 
-// folders returns the names of the folders in backups/, newest first, and what else
+// Folders returns the names of the folders in backups/, newest first, and what else
 // lies there.
-func (r *Repository) folders(ctx context.Context) ([]string, others, error) {
+func (r *Repository) Folders(ctx context.Context) ([]string, Others, error) {
 	entries, err := r.files.List(ctx, r.files.At(backup.BackupsDir))
 	if folder.IsMissing(err) {
-		return nil, others{}, nil
+		return nil, Others{}, nil
 	}
 	if err != nil {
-		return nil, others{}, err
+		return nil, Others{}, err
 	}
 	var names []string
-	var o others
+	var o Others
 	for _, entry := range entries {
 		switch _, _, err := backup.ParseFolderName(entry.Name); {
 		case err == nil && entry.IsDir:
 			names = append(names, entry.Name)
 		case err == nil || foreign.Backups.Resembles(entry.Name, entry.IsDir):
-			o.strange = append(o.strange, *folder.Damaged(r.files.At(backup.BackupsDir, entry.Name), "this is not the folder of a backup"))
+			o.Strange = append(o.Strange, *folder.Damaged(r.files.At(backup.BackupsDir, entry.Name), "this is not the folder of a backup"))
 		default:
-			o.foreign = append(o.foreign, entry)
+			o.Foreign = append(o.Foreign, entry)
 		}
 	}
 	if len(names) > maxBackups {
-		return nil, others{}, fault.Newf(fault.LimitExceeded, "%s holds %d backups, at most %d are read", r, len(names), maxBackups)
+		return nil, Others{}, fault.Newf(fault.LimitExceeded, "%s holds %d backups, at most %d are read", r, len(names), maxBackups)
 	}
 	slices.Sort(names)
 	slices.Reverse(names)
 	return names, o, nil
 }
 
-// others are the entries of backups/ that are no folder of a backup.
-type others struct {
-	strange []backup.Finding // those that could be taken for one
-	foreign []share.Info
+// Others are the entries of backups/ that are no folder of a backup.
+type Others struct {
+	Strange []backup.Finding // those that could be taken for one
+	Foreign []share.Info
 }
 
-// named names those that are foreign.
-func (o others) named(r *Repository) (f backup.Foreign) {
-	for _, entry := range o.foreign {
+// NameOthers names those that are foreign.
+func (r *Repository) NameOthers(o Others) (f backup.Foreign) {
+	for _, entry := range o.Foreign {
 		f.Add(r.files.At(backup.BackupsDir, entry.Name))
 	}
 	return f
@@ -156,16 +156,16 @@ func (r *Repository) manifest(ctx context.Context, dir string) (*backup.Manifest
 	return m, nil
 }
 
-// locate finds the folder of a backup, relative to the instance. Where several have its
+// Locate finds the folder of a backup, relative to the instance. Where several have its
 // ID, it is the only one whose name fits the manifest inside; BACKUP_DAMAGED when that
 // does not tell.
-func (r *Repository) locate(ctx context.Context, id backup.ID) (string, error) {
-	names, err := r.ownFolders(ctx, id)
+func (r *Repository) Locate(ctx context.Context, id backup.ID) (string, error) {
+	names, err := r.FoldersOf(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	if len(names) > 1 {
-		fit, err := r.fitting(ctx, names)
+		fit, err := r.Matching(ctx, names)
 		if err != nil {
 			return "", err
 		}
@@ -181,7 +181,7 @@ func (r *Repository) locate(ctx context.Context, id backup.ID) (string, error) {
 // is none, BACKUP_DAMAGED when its name does not fit the manifest inside, or when there are
 // several and nothing tells which it is.
 func (r *Repository) Folder(ctx context.Context, id backup.ID) (string, error) {
-	dir, err := r.locate(ctx, id)
+	dir, err := r.Locate(ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -191,14 +191,14 @@ func (r *Repository) Folder(ctx context.Context, id backup.ID) (string, error) {
 
 // Count returns how many folders of backups there are.
 func (r *Repository) Count(ctx context.Context) (int, error) {
-	names, _, err := r.folders(ctx)
+	names, _, err := r.Folders(ctx)
 	return len(names), err
 }
 
 // Newest returns the newest backup's ID and its manifest's digest, nil when there
 // is none. Unreadable ones are passed over.
 func (r *Repository) Newest(ctx context.Context) (*backup.Previous, error) {
-	names, _, err := r.folders(ctx)
+	names, _, err := r.Folders(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -34,10 +34,10 @@ type look struct {
 type folderFacts struct {
 	name       string
 	id         backup.ID
-	sums       string // digest of SHA256SUMS, empty when it cannot be read
-	denied     bool   // the account may not read that
-	unfinished bool   // its key was being replaced
-	begun      begun  // what finishing that would make of it, where that matters
+	sums       string  // digest of SHA256SUMS, empty when it cannot be read
+	denied     bool    // the account may not read that
+	unfinished bool    // its key was being replaced
+	pending    Pending // what finishing that would make of it, where that matters
 }
 
 // look looks once. Folders are looked at before the ledger: what is published between
@@ -50,7 +50,7 @@ func (r *Repository) look(ctx context.Context, opts AuditOptions) (*look, error)
 // when that is named.
 func (r *Repository) lookAt(ctx context.Context, only backup.ID, opts AuditOptions) (*look, error) {
 	l := &look{owner: r, only: only, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
-	for _, step := range []func(context.Context) error{l.readFolders, l.readLedger, l.readBegun, l.checkBeside, l.checkInstance, l.checkStrangers, l.checkAnchors, l.nameWork} {
+	for _, step := range []func(context.Context) error{l.readFolders, l.readLedger, l.readPending, l.checkBeside, l.checkInstance, l.checkStrangers, l.checkAnchors, l.nameWork} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -86,7 +86,7 @@ func (l *look) empty() bool { return len(l.folders) == 0 && l.ledger.Empty() }
 func (l *look) path(name string) string { return l.owner.files.At(backup.BackupsDir, name) }
 
 func (l *look) readFolders(ctx context.Context) error {
-	names, others, err := l.owner.folders(ctx)
+	names, others, err := l.owner.Folders(ctx)
 	if fault.CodeOf(err) == fault.ShareUnsupported {
 		l.found.Add(fault.BackupDamaged, l.owner.files.At(backup.BackupsDir), "%v", err)
 		return nil
@@ -95,8 +95,8 @@ func (l *look) readFolders(ctx context.Context) error {
 		return err
 	}
 	if l.only == "" {
-		l.found.Take(others.strange...)
-		if err := l.judgeForeign(ctx, others.foreign); err != nil {
+		l.found.Take(others.Strange...)
+		if err := l.judgeForeign(ctx, others.Foreign); err != nil {
 			return err
 		}
 	} else {
@@ -149,7 +149,7 @@ func (r *Repository) folderFacts(ctx context.Context, name string) (folderFacts,
 	if err != nil && !folder.IsMissing(err) {
 		return facts, err
 	}
-	facts.unfinished = slices.ContainsFunc(entries, isUnfinished)
+	facts.unfinished = slices.ContainsFunc(entries, IsPending)
 	sums, err := r.files.Read(ctx, r.files.At(dir, backup.SumsFile), folder.MaxSums)
 	switch {
 	case err == nil:
@@ -209,7 +209,7 @@ func (l *look) checkBeside(ctx context.Context) error {
 	if l.empty() {
 		return nil
 	}
-	recovery, err := l.owner.recoveryFinding(ctx)
+	recovery, err := l.owner.CheckRecovery(ctx)
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func (l *look) checkInstance(ctx context.Context) error {
 		isDir, known := belonging[entry.Name]
 		switch {
 		case ledger.IsArchived(entry.Name) && entry.IsDir:
-		case isClaimLeftover(entry.Name) && !entry.IsDir:
+		case IsClaimLeftover(entry.Name) && !entry.IsDir:
 		case !known && !foreign.Instance.Resembles(entry.Name, entry.IsDir):
 			l.foreign.Add(l.owner.files.At(entry.Name))
 		case !known:

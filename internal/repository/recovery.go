@@ -54,9 +54,9 @@ func (r *Repository) AllowedSigners(ctx context.Context) ([]byte, error) {
 	return r.Ledger().AllowedSigners(ctx)
 }
 
-// recoveryFinding compares RECOVERY.txt with the texts that this product writes:
+// CheckRecovery compares RECOVERY.txt with the texts that this product writes:
 // instructions are the first thing that an attacker would change.
-func (r *Repository) recoveryFinding(ctx context.Context) (*backup.Finding, error) {
+func (r *Repository) CheckRecovery(ctx context.Context) (*backup.Finding, error) {
 	where := r.files.At(backup.RecoveryFile)
 	data, err := r.files.Read(ctx, where, folder.MaxSmall)
 	switch {

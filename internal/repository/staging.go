@@ -101,7 +101,7 @@ func (c *clearing) needed(ctx context.Context, id backup.ID, name string) (bool,
 	if !c.there[replaced] {
 		return false, nil
 	}
-	dir, err := c.owner.locate(ctx, id)
+	dir, err := c.owner.Locate(ctx, id)
 	if err == nil {
 		_, err = c.owner.manifest(ctx, dir)
 	}

@@ -18,18 +18,6 @@ import (
 // otherID is of a backup that is not on the share of a new world.
 const otherID = backup.ID("1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
 
-// age sets the time of everything in staging/ back.
-func (w *world) age(by time.Duration) {
-	w.T.Helper()
-	at := time.Now().Add(-by)
-	require.NoError(w.T, filepath.WalkDir(filepath.Join(w.Folder, backup.StagingDir), func(path string, _ os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Chtimes(path, at, at)
-	}))
-}
-
 // stage puts a file into staging/.
 func (w *world) stage(name string) {
 	w.T.Helper()
@@ -72,7 +60,7 @@ func TestBeginClearsWhatWasGivenUp(t *testing.T) {
 			for _, file := range c.staged {
 				w.stage(file)
 			}
-			w.age(c.age)
+			w.Age(c.age)
 			if c.fresh != "" {
 				now := time.Now()
 				require.NoError(t, os.Chtimes(filepath.Join(w.Folder, backup.StagingDir, c.fresh), now, now))
@@ -89,29 +77,6 @@ func TestBeginClearsWhatWasGivenUp(t *testing.T) {
 	}
 }
 
-// TestRevokeGoesOnAfterItWasClearedAway: who comes back after a long time is told that
-// there is nothing to swap, and begins again.
-func TestRevokeGoesOnAfterItWasClearedAway(t *testing.T) {
-	w := newWorld(t)
-	w.Make(repositorytest.ID, repositorytest.Start)
-	staged, err := w.reencrypt(t, repositorytest.NewKeys(t, false))
-	require.NoError(t, err)
-	require.NoError(t, w.Begin(t.Context(), otherID))
-	require.DirExists(t, w.staged(""), "a revoke is under way")
-	w.age(8 * 24 * time.Hour)
-	require.NoError(t, w.Begin(t.Context(), otherID))
-	require.NoDirExists(t, w.staged(""))
-	_, err = w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, w.Sums()))
-	require.ErrorIs(t, err, fault.BackupNotFound)
-	w.Verify(w.Old)
-	to := repositorytest.NewKeys(t, true)
-	staged, err = w.reencrypt(t, to)
-	require.NoError(t, err)
-	_, err = w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, w.Sums()))
-	require.NoError(t, err)
-	w.Verify(to)
-}
-
 // TestClearingMayEndAtAnyMoment: the next backup clears away the rest.
 func TestClearingMayEndAtAnyMoment(t *testing.T) {
 	w := newWorld(t)
@@ -121,10 +86,10 @@ func TestClearingMayEndAtAnyMoment(t *testing.T) {
 	w.stage(string(repositorytest.ID) + "/" + backup.ManifestFile)
 	w.stage(string(repositorytest.ID) + ".old/" + backup.KeyFile)
 	whole := repositorytest.Content(t, w.Folder)
-	repositorytest.EveryDeath(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole); w.age(8 * 24 * time.Hour) }, func() error {
+	repositorytest.EveryDeath(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole); w.Age(8 * 24 * time.Hour) }, func() error {
 		return w.Begin(t.Context(), otherID)
 	}, func(t *testing.T) {
-		w.age(8 * 24 * time.Hour)
+		w.Age(8 * 24 * time.Hour)
 		require.NoError(t, w.Begin(t.Context(), "3b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
 		require.Equal(t, clean, repositorytest.Content(t, w.Folder))
 	})
@@ -137,7 +102,7 @@ func TestClearingWaitsForWhoHasItOpen(t *testing.T) {
 		w := newWorld(t)
 		w.Make(repositorytest.ID, repositorytest.Start)
 		w.stage(string(otherID) + "/" + backup.KeyFile)
-		w.age(8 * 24 * time.Hour)
+		w.Age(8 * 24 * time.Hour)
 		held := repository.New(&repositorytest.RefusingStore{Store: w.Store, Code: code, Below: w.Files().At(backup.StagingDir)}, "lab")
 		require.NoError(t, held.Begin(t.Context(), "3b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
 		require.FileExists(t, filepath.Join(w.Folder, backup.StagingPath(otherID), backup.KeyFile))

@@ -60,7 +60,7 @@ func (r *Repository) compareOnce(ctx context.Context, allowedSigners []byte) (*S
 	if l.ledger, err = r.Ledger().Read(ctx, allowedSigners); err != nil {
 		return nil, err
 	}
-	if err := l.readBegun(ctx); err != nil {
+	if err := l.readPending(ctx); err != nil {
 		return nil, err
 	}
 	there := map[string]bool{}
@@ -76,45 +76,4 @@ func (r *Repository) compareOnce(ctx context.Context, allowedSigners []byte) (*S
 		}
 	}
 	return s, nil
-}
-
-// NewestKey returns the key.age of the state of a backup that has a SHA256SUMS with that
-// digest: both may still have the names under which a replacement of the key wrote them.
-// [Repository.ReplaceKey] with it finishes such a replacement, and removes what lies
-// beside a backup that needs none. BACKUP_DAMAGED when the folder does not hold it.
-func (r *Repository) NewestKey(ctx context.Context, id backup.ID, sums string) ([]byte, error) {
-	dir, err := r.locate(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	want := sums
-	var data []byte
-	for _, name := range []string{backup.SumsFile, backup.KeyFile} {
-		if data, err = r.either(ctx, dir, name, want); err != nil {
-			return nil, err
-		}
-		if name == backup.SumsFile {
-			files, err := backup.DecodeSums(data)
-			if err != nil {
-				return nil, fault.New(fault.BackupDamaged, "the sums of "+r.files.At(dir)+" cannot be understood", err)
-			}
-			want = signedSums{files: files}.of(backup.KeyFile)
-		}
-	}
-	return data, nil
-}
-
-// either reads a file or its successor, whichever has the digest.
-func (r *Repository) either(ctx context.Context, dir, name, digest string) ([]byte, error) {
-	for _, n := range []string{name, name + backup.NextSuffix, name} {
-		data, err := r.files.Read(ctx, r.files.At(dir, n), folder.MaxSmall)
-		switch {
-		case folder.IsMissing(err) || folder.IsUnusable(err):
-		case err != nil:
-			return nil, err
-		case folder.Describe("", data).SHA256 == digest:
-			return data, nil
-		}
-	}
-	return nil, fault.Newf(fault.BackupDamaged, "%s is not in the state that the ledger tells of, and %s of that state is not there", r.files.At(dir), name)
 }

@@ -18,28 +18,29 @@ func (r *Repository) Named(dir string) *Repository {
 	return &named
 }
 
-// ownFolders returns the names of the folders that have a backup's ID, newest first: one,
+// FoldersOf returns the names of the folders that have a backup's ID, newest first: one,
 // unless somebody has put another there. Of a backup whose folder was named, it is that
 // one.
-func (r *Repository) ownFolders(ctx context.Context, id backup.ID) ([]string, error) {
-	names, _, err := r.folders(ctx)
+func (r *Repository) FoldersOf(ctx context.Context, id backup.ID) ([]string, error) {
+	names, _, err := r.Folders(ctx)
 	if err != nil {
 		return nil, err
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !isOf(name, id) || isOf(r.named, id) && name != r.named })
+	names = slices.DeleteFunc(names, func(name string) bool { return !IsOf(name, id) || IsOf(r.named, id) && name != r.named })
 	if len(names) == 0 {
 		return nil, fault.Newf(fault.BackupNotFound, "%s holds no backup %s", r, id)
 	}
 	return names, nil
 }
 
-func isOf(name string, id backup.ID) bool {
+// IsOf reports whether a folder in backups/ has the ID of a backup.
+func IsOf(name string, id backup.ID) bool {
 	found, _, err := backup.ParseFolderName(name)
 	return err == nil && found == id
 }
 
-// fitting returns those of several folders whose name fits the manifest inside.
-func (r *Repository) fitting(ctx context.Context, names []string) ([]string, error) {
+// Matching returns those of several folders whose name fits the manifest inside.
+func (r *Repository) Matching(ctx context.Context, names []string) ([]string, error) {
 	var fit []string
 	for _, name := range names {
 		_, err := r.manifest(ctx, path.Join(backup.BackupsDir, name))
@@ -63,7 +64,7 @@ func (r *Repository) twins(id backup.ID, names []string) error {
 // while another one has the backup's ID. BACKUP_DAMAGED then, and the message says which
 // of the two is not the one that the ledger knows.
 func (r *Repository) Removable(ctx context.Context, id backup.ID, allowedSigners []byte) (string, error) {
-	names, err := r.ownFolders(ctx, id)
+	names, err := r.FoldersOf(ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -149,7 +150,7 @@ func (l *look) ownOf(ctx context.Context, id backup.ID, names []string) (string,
 	if s, known := l.ledger.State(id); known && slices.Contains(names, s.Folder) {
 		return s.Folder, nil
 	}
-	fit, err := l.owner.fitting(ctx, names)
+	fit, err := l.owner.Matching(ctx, names)
 	if err != nil {
 		return "", err
 	}
@@ -168,7 +169,7 @@ func (l *look) isOwn(f folderFacts) bool {
 // verifyOwn verifies the one of several folders that is the backup's own. Where their
 // manifests do not tell, what was signed does: it fits one folder only.
 func (r *Repository) verifyOwn(ctx context.Context, id backup.ID, names []string, opts VerifyOptions) (backup.Verdict, error) {
-	candidates, err := r.fitting(ctx, names)
+	candidates, err := r.Matching(ctx, names)
 	if err != nil {
 		return backup.Verdict{}, err
 	}

@@ -42,7 +42,7 @@ type VerifyOptions struct {
 // is for what kept it from looking, such as a share that does not answer or an identity
 // that does not fit.
 func (r *Repository) Verify(ctx context.Context, id backup.ID, opts VerifyOptions) (backup.Verdict, error) {
-	names, err := r.ownFolders(ctx, id)
+	names, err := r.FoldersOf(ctx, id)
 	if err != nil {
 		return backup.Verdict{}, err
 	}
@@ -126,7 +126,7 @@ func (v *verification) listFolder(ctx context.Context) error {
 		switch {
 		case !entry.IsDir:
 			v.sizes[entry.Name] = entry.Size
-			v.unfinished = v.unfinished || isUnfinished(entry)
+			v.unfinished = v.unfinished || IsPending(entry)
 		case folder.IsBackupFile(entry.Name) || foreign.Backup.Resembles(entry.Name, true):
 			v.find(entry.Name, "a folder was added")
 		default:
@@ -199,7 +199,7 @@ func (v *verification) readFiles(ctx context.Context) error {
 	}
 	listed := map[string]bool{backup.SumsFile: true, backup.SignatureFile: true}
 	if v.unfinished {
-		for _, name := range replaced {
+		for _, name := range KeyFiles {
 			listed[name], listed[name+backup.NextSuffix] = true, true
 		}
 	}
@@ -335,7 +335,7 @@ func (v *verification) checkInstanceFiles(ctx context.Context) error {
 	if v.opts.BackupOnly {
 		return nil
 	}
-	found, err := v.owner.recoveryFinding(ctx)
+	found, err := v.owner.CheckRecovery(ctx)
 	if err != nil {
 		return err
 	}

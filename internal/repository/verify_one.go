@@ -93,7 +93,7 @@ func (l *look) verify(ctx context.Context, opts OneOptions) (backup.Verdict, err
 		return backup.Verdict{}, notFound
 	}
 	own := l.backups()[0].name
-	if isOf(l.owner.named, l.only) && own != l.owner.named {
+	if IsOf(l.owner.named, l.only) && own != l.owner.named {
 		return backup.Verdict{}, notFound
 	}
 	dir := path.Join(backup.BackupsDir, own)

@@ -46,8 +46,9 @@ var partly = map[string][]string{
 	"internal/collect/ad": {"TestConformance", "TestNamingContextsTogether", "TestOrderDoesNotDependOnSpeed", "TestOneFailureEndsAll", "TestSinkFailsWhileOthersRead", "TestFewerConnections",
 		"TestReadAheadIsBounded", "TestSchemaIsReadOnce", "TestSYSVOLBeside", "TestSYSVOLLarger", "TestSYSVOLAnd", "TestChangesDuringCapture"},
 	"internal/collect/keyvault": {"TestContents", "TestContract", "TestEveryKind", "TestChanges", "TestVanishingObject", "TestRestlessVault", "TestVaultThatGoes", "TestMissingPermission", "TestCancelled"},
-	"internal/repository": {"TestWorkDuring", "TestAuditReports", "TestListReports", "TestListBounds", "TestAdoptAShare", "TestVerifyAllLists", "TestReplaceKeyInManyBackups",
+	"internal/repository": {"TestWorkDuring", "TestAuditReports", "TestListReports", "TestListBounds", "TestAdoptAShare", "TestVerifyAllLists",
 		"TestClearingWaits", "TestHugeFiles", "TestManyForeignEntries"},
+	"internal/repository/rekey":  {"TestReplaceKeyInManyBackups"},
 	"internal/repository/ledger": {"TestTwoAppendAtOnce", "TestWriters"},
 	"internal/share/smb":         {"TestPool", "TestTree", "TestSmallFiles", "TestClose", "TestStalledServer", "TestCancelStalledTransfer", "TestInterim", "TestForged", "TestSlowTreeSigned", "TestHeldOpen", "TestLoginIsNotRepeatedAtOnce", "TestConformance$"},
 }

@@ -260,3 +260,15 @@ func Without(files map[string]string, folder string) map[string]string {
 	}
 	return files
 }
+
+// Age sets the time of everything in staging/ back.
+func (w *RekeyFixture) Age(by time.Duration) {
+	w.T.Helper()
+	at := time.Now().Add(-by)
+	require.NoError(w.T, filepath.WalkDir(filepath.Join(w.Folder, backup.StagingDir), func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chtimes(path, at, at)
+	}))
+}

@@ -1,4 +1,4 @@
-package repository
+package rekey
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
@@ -19,7 +20,7 @@ type SwapOptions struct {
 	Key *seal.SigningKey
 	// AllowedSigners are the trusted public signing keys, never the share's own file.
 	AllowedSigners []byte
-	// Staged is the SHA-256 of the staged SHA256SUMS, as [Repository.Reencrypt]
+	// Staged is the SHA-256 of the staged SHA256SUMS, as [Reencrypt]
 	// returned it. It comes another way than over the share: who can write there could
 	// otherwise have anything signed.
 	Staged string
@@ -40,7 +41,7 @@ type Swapped struct {
 	Changed bool   // false when an earlier call had finished already
 }
 
-// Swap puts the copy of a backup that [Repository.Reencrypt] made into the place of
+// Swap puts the copy of a backup that [Reencrypt] made into the place of
 // the backup, and removes that one. The copy is read back and signed before.
 //
 // It may end at any moment, and a repeated call goes on. For a moment, or until then
@@ -49,33 +50,33 @@ type Swapped struct {
 //
 // BACKUP_NOT_FOUND when nothing is staged, BACKUP_FORGED when what is staged is not
 // opts.Staged, BACKUP_DAMAGED when it is incomplete or not a copy of the backup, and
-// for the present backup the codes of [Repository.ReplaceKey]. The backup is what it
+// for the present backup the codes of [ReplaceKey]. The backup is what it
 // was then.
-func (r *Repository) Swap(ctx context.Context, id backup.ID, opts SwapOptions) (Swapped, error) {
-	s := &swap{owner: r, id: id, staged: backup.StagingPath(id), old: backup.StagingPath(id) + backup.OldSuffix, opts: opts}
-	dir, err := r.locate(ctx, id)
+func Swap(ctx context.Context, repo *repository.Repository, id backup.ID, opts SwapOptions) (Swapped, error) {
+	s := &swap{repo: repo, files: repo.Files(), id: id, staged: backup.StagingPath(id), old: backup.StagingPath(id) + backup.OldSuffix, opts: opts}
+	dir, err := repo.Locate(ctx, id)
 	if fault.CodeOf(err) == fault.BackupNotFound {
 		return s.resume(ctx, err)
 	}
 	if err != nil {
 		return Swapped{}, err
 	}
-	present, err := r.signed(ctx, dir, opts.AllowedSigners)
+	present, err := repo.SignedSums(ctx, dir, opts.AllowedSigners)
 	if err != nil {
 		return Swapped{}, err
 	}
-	out := Swapped{Folder: r.files.At(dir), Sums: opts.Staged}
-	if present.digest == opts.Staged {
-		return out, r.files.Vacate(ctx, s.old, s.id)
+	out := Swapped{Folder: repo.Files().At(dir), Sums: opts.Staged}
+	if present.Digest == opts.Staged {
+		return out, repo.Files().Vacate(ctx, s.old, s.id)
 	}
 	if err := s.check(ctx, dir, present); err != nil {
 		return Swapped{}, err
 	}
 	// The backup is whole, so what has this name is left from before.
-	if err := r.files.Vacate(ctx, s.old, s.id); err != nil {
+	if err := repo.Files().Vacate(ctx, s.old, s.id); err != nil {
 		return Swapped{}, err
 	}
-	if err := r.files.Move(ctx, dir, s.old); err != nil {
+	if err := repo.Files().Move(ctx, dir, s.old); err != nil {
 		return Swapped{}, err
 	}
 	out.Changed = true
@@ -84,7 +85,8 @@ func (r *Repository) Swap(ctx context.Context, id backup.ID, opts SwapOptions) (
 
 // swap replaces one backup. Its folders are relative to the instance.
 type swap struct {
-	owner       *Repository
+	repo        *repository.Repository
+	files       *folder.Folder
 	id          backup.ID
 	staged, old string
 	opts        SwapOptions
@@ -94,18 +96,18 @@ type swap struct {
 // NotFound is the error when that is not so. When the copy is not good any more, the
 // backup gets its place back.
 func (s *swap) resume(ctx context.Context, notFound error) (Swapped, error) {
-	r := s.owner
-	if _, err := r.files.Stat(ctx, r.files.At(s.old)); err != nil {
+	repo := s.repo
+	if _, err := repo.Files().Stat(ctx, repo.Files().At(s.old)); err != nil {
 		if folder.IsMissing(err) {
 			err = notFound
 		}
 		return Swapped{}, err
 	}
-	present, err := r.signed(ctx, s.old, s.opts.AllowedSigners)
+	present, err := repo.SignedSums(ctx, s.old, s.opts.AllowedSigners)
 	if err != nil {
 		return Swapped{}, err
 	}
-	m, err := r.signedManifest(ctx, s.old, s.id, present)
+	m, err := repo.ManifestIn(ctx, s.old, s.id, present)
 	if err != nil {
 		return Swapped{}, err
 	}
@@ -113,51 +115,51 @@ func (s *swap) resume(ctx context.Context, notFound error) (Swapped, error) {
 	if err := s.check(ctx, s.old, present); err != nil {
 		switch fault.CodeOf(err) {
 		case fault.BackupDamaged, fault.BackupForged, fault.BackupNotFound:
-			err = errors.Join(err, r.files.Move(ctx, s.old, dir))
+			err = errors.Join(err, repo.Files().Move(ctx, s.old, dir))
 		}
 		return Swapped{}, err
 	}
-	return Swapped{Folder: r.files.At(dir), Sums: s.opts.Staged, Changed: true}, s.finish(ctx, dir)
+	return Swapped{Folder: repo.Files().At(dir), Sums: s.opts.Staged, Changed: true}, s.finish(ctx, dir)
 }
 
 // finish gives the copy its place and removes the old backup.
 func (s *swap) finish(ctx context.Context, dir string) error {
-	if err := s.owner.files.Move(ctx, s.staged, dir); err != nil {
+	if err := s.files.Move(ctx, s.staged, dir); err != nil {
 		return err
 	}
-	return s.owner.files.Vacate(ctx, s.old, s.id)
+	return s.files.Vacate(ctx, s.old, s.id)
 }
 
 // check makes sure that the copy is good and that of the present backup, and signs it.
-func (s *swap) check(ctx context.Context, dir string, present signedSums) error {
-	r := s.owner
-	if s.opts.Sums != "" && present.digest != s.opts.Sums {
-		return rolledBack(r.files.At(dir))
+func (s *swap) check(ctx context.Context, dir string, present repository.Sums) error {
+	repo := s.repo
+	if s.opts.Sums != "" && present.Digest != s.opts.Sums {
+		return repository.RolledBack(repo.Files().At(dir))
 	}
-	m, err := r.signedManifest(ctx, dir, s.id, present)
+	m, err := repo.ManifestIn(ctx, dir, s.id, present)
 	if err != nil {
 		return err
 	}
-	data, err := r.files.Read(ctx, r.files.At(s.staged, backup.SumsFile), folder.MaxSums)
+	data, err := repo.Files().Read(ctx, repo.Files().At(s.staged, backup.SumsFile), folder.MaxSums)
 	if folder.IsMissing(err) {
-		return fault.New(fault.BackupNotFound, "nothing is staged that could replace "+r.files.At(dir), err)
+		return fault.New(fault.BackupNotFound, "nothing is staged that could replace "+repo.Files().At(dir), err)
 	}
 	if err != nil {
 		return err
 	}
 	if folder.Describe("", data).SHA256 != s.opts.Staged {
-		return fault.Newf(fault.BackupForged, "%s is not what was staged", r.files.At(s.staged))
+		return fault.Newf(fault.BackupForged, "%s is not what was staged", repo.Files().At(s.staged))
 	}
 	// It is trusted from here, and so is what it names.
 	signature, err := s.opts.Key.Sign(data)
 	if err != nil {
 		return err
 	}
-	sums, err := checkSums(r.files.At(s.staged), data, signature, s.opts.AllowedSigners)
+	sums, err := repository.CheckSums(repo.Files().At(s.staged), data, signature, s.opts.AllowedSigners)
 	if err != nil {
 		return err
 	}
-	again, err := r.signedManifest(ctx, s.staged, s.id, sums)
+	again, err := repo.ManifestIn(ctx, s.staged, s.id, sums)
 	if err != nil {
 		return err
 	}
@@ -168,7 +170,7 @@ func (s *swap) check(ctx context.Context, dir string, present signedSums) error 
 		return err
 	}
 	if s.opts.CheckKey != nil {
-		keyAge, err := r.files.Read(ctx, r.files.At(s.staged, backup.KeyFile), folder.MaxSmall)
+		keyAge, err := repo.Files().Read(ctx, repo.Files().At(s.staged, backup.KeyFile), folder.MaxSmall)
 		if err == nil {
 			err = s.opts.CheckKey(keyAge)
 		}
@@ -176,17 +178,17 @@ func (s *swap) check(ctx context.Context, dir string, present signedSums) error 
 			return err
 		}
 	}
-	if err := r.files.DeliverSmall(ctx, s.staged, backup.SignatureFile, signature); err != nil {
+	if err := repo.Files().DeliverSmall(ctx, s.staged, backup.SignatureFile, signature); err != nil {
 		return err
 	}
-	_, err = r.files.Tidy(ctx, s.staged, sums.names())
+	_, err = repo.Files().Tidy(ctx, s.staged, sums.Names())
 	return err
 }
 
 // compare makes sure that the copy's manifest states the same facts and names the key
 // that signs.
 func (s *swap) compare(present, copied *backup.Manifest) error {
-	where := s.owner.files.At(s.staged, backup.ManifestFile)
+	where := s.files.At(s.staged, backup.ManifestFile)
 	if copied.Signer != s.opts.Key.Fingerprint() {
 		return fault.Newf(fault.BackupDamaged, "%s names the signing key %s, not %s", where, copied.Signer, s.opts.Key.Fingerprint())
 	}
@@ -228,7 +230,7 @@ func facts(m *backup.Manifest) ([]byte, error) {
 }
 
 // readBack compares every staged file with the sums and the manifest.
-func (s *swap) readBack(ctx context.Context, m *backup.Manifest, sums signedSums) error {
+func (s *swap) readBack(ctx context.Context, m *backup.Manifest, sums repository.Sums) error {
 	sizes := map[string]int64{}
 	total := int64(0)
 	for _, file := range m.Files {
@@ -236,16 +238,16 @@ func (s *swap) readBack(ctx context.Context, m *backup.Manifest, sums signedSums
 		total += file.Size
 	}
 	if total != m.TotalBytes {
-		return fault.Newf(fault.BackupDamaged, "%s does not add up its files' sizes", s.owner.files.At(s.staged, backup.ManifestFile))
+		return fault.Newf(fault.BackupDamaged, "%s does not add up its files' sizes", s.files.At(s.staged, backup.ManifestFile))
 	}
 	for _, service := range m.Services {
 		if service.File != "" && service.Bytes != sizes[service.File] {
-			return fault.Newf(fault.BackupDamaged, "%s states two sizes of %s", s.owner.files.At(s.staged, backup.ManifestFile), service.File)
+			return fault.Newf(fault.BackupDamaged, "%s states two sizes of %s", s.files.At(s.staged, backup.ManifestFile), service.File)
 		}
 	}
-	for _, file := range sums.files {
-		name := s.owner.files.At(s.staged, file.Name)
-		got, err := s.owner.files.Digest(ctx, name, func(done int64) {
+	for _, file := range sums.Files {
+		name := s.files.At(s.staged, file.Name)
+		got, err := s.files.Digest(ctx, name, func(done int64) {
 			if s.opts.Progress != nil {
 				s.opts.Progress(file.Name, done, sizes[file.Name])
 			}

@@ -1,40 +1,41 @@
-package repository_test
+package rekey_test
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
+	"infrabackup/internal/repository/rekey"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
 )
 
-func (w *world) reencrypt(t *testing.T, to keys, change ...func(*repository.ReencryptOptions)) (repository.Reencrypted, error) {
+func (w *world) reencrypt(t *testing.T, to keys, change ...func(*rekey.ReencryptOptions)) (rekey.Reencrypted, error) {
 	t.Helper()
 	id, err := seal.OpenBackupKey(w.KeyAge, []seal.Identity{w.Old.Identity})
 	require.NoError(t, err)
 	temp := t.TempDir()
-	opts := repository.ReencryptOptions{AllowedSigners: w.Signers, Signer: w.Signer.Fingerprint(), Temp: temp}
+	opts := rekey.ReencryptOptions{AllowedSigners: w.Signers, Signer: w.Signer.Fingerprint(), Temp: temp}
 	for _, c := range change {
 		c(&opts)
 	}
-	out, err := w.Reencrypt(t.Context(), repositorytest.ID, id, []seal.Recipient{to.Recipient}, opts)
+	out, err := rekey.Reencrypt(t.Context(), w.Repository, repositorytest.ID, id, []seal.Recipient{to.Recipient}, opts)
 	left, readErr := os.ReadDir(temp)
 	require.NoError(t, readErr)
 	require.Empty(t, left, "nothing is left on the local disk")
 	return out, err
 }
 
-func (w *world) swapOptions(staged, sums string) repository.SwapOptions {
-	return repository.SwapOptions{Key: w.Signer, AllowedSigners: w.Signers, Staged: staged, Sums: sums}
+func (w *world) swapOptions(staged, sums string) rekey.SwapOptions {
+	return rekey.SwapOptions{Key: w.Signer, AllowedSigners: w.Signers, Staged: staged, Sums: sums}
 }
 
 func (w *world) staged(name string) string {
@@ -75,7 +76,7 @@ func TestReencryptAndSwap(t *testing.T) {
 			w.Make(repositorytest.ID, repositorytest.Start)
 			before, ledger, plain, files := w.backup(t), w.Sums(), w.plain(t, w.Old), repositorytest.Content(t, w.Folder)
 			last := map[string]int64{}
-			staged, err := w.reencrypt(t, to, func(o *repository.ReencryptOptions) {
+			staged, err := w.reencrypt(t, to, func(o *rekey.ReencryptOptions) {
 				o.Sums = ledger
 				o.Progress = func(file string, done, total int64) {
 					require.LessOrEqual(t, done, total)
@@ -91,9 +92,9 @@ func TestReencryptAndSwap(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, listing.Backups, 1)
 
-			got, err := w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, ledger))
+			got, err := rekey.Swap(t.Context(), w.Repository, repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 			require.NoError(t, err)
-			require.Equal(t, repository.Swapped{Folder: w.Files().At(backup.BackupPath(repositorytest.ID, repositorytest.Start)), Sums: staged.Sums, Changed: true}, got)
+			require.Equal(t, rekey.Swapped{Folder: w.Files().At(backup.BackupPath(repositorytest.ID, repositorytest.Start)), Sums: staged.Sums, Changed: true}, got)
 			require.Equal(t, staged.Sums, w.Sums())
 			w.Verify(to)
 			require.Equal(t, plain, w.plain(t, to))
@@ -107,9 +108,9 @@ func TestReencryptAndSwap(t *testing.T) {
 			require.NotEqual(t, before.BackupKey, after.BackupKey)
 			require.Equal(t, before.FinishedAt, after.FinishedAt)
 
-			again, err := w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, ledger))
+			again, err := rekey.Swap(t.Context(), w.Repository, repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 			require.NoError(t, err)
-			require.Equal(t, repository.Swapped{Folder: got.Folder, Sums: got.Sums}, again)
+			require.Equal(t, rekey.Swapped{Folder: got.Folder, Sums: got.Sums}, again)
 			require.Empty(t, repositorytest.Content(t, filepath.Join(w.Folder, backup.StagingDir)))
 		})
 	}
@@ -122,7 +123,7 @@ func TestReencryptLeavesNothingWhenKilled(t *testing.T) {
 	w.Make(repositorytest.ID, repositorytest.Start)
 	looks := 0
 	var seen []os.DirEntry
-	_, err := w.reencrypt(t, repositorytest.NewKeys(t, false), func(o *repository.ReencryptOptions) {
+	_, err := w.reencrypt(t, repositorytest.NewKeys(t, false), func(o *rekey.ReencryptOptions) {
 		o.Progress = func(string, int64, int64) {
 			there, err := os.ReadDir(o.Temp)
 			assert.NoError(t, err)
@@ -146,8 +147,8 @@ func TestReencryptRemovesWhatTheDeadLeft(t *testing.T) {
 		require.NoError(t, repositorytest.Touch(filepath.Join(temp, name)))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(temp, "infrabackup-reencrypt-5"), 0o700))
-	_, err = w.Reencrypt(t.Context(), repositorytest.ID, id, []seal.Recipient{repositorytest.NewKeys(t, false).Recipient},
-		repository.ReencryptOptions{AllowedSigners: w.Signers, Signer: w.Signer.Fingerprint(), Temp: temp})
+	_, err = rekey.Reencrypt(t.Context(), w.Repository, repositorytest.ID, id, []seal.Recipient{repositorytest.NewKeys(t, false).Recipient},
+		rekey.ReencryptOptions{AllowedSigners: w.Signers, Signer: w.Signer.Fingerprint(), Temp: temp})
 	require.NoError(t, err)
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)
@@ -183,7 +184,7 @@ func TestReencryptTrustsNothingUnsigned(t *testing.T) {
 	ca := backup.PartFile(backup.CA)
 	for name, tc := range map[string]struct {
 		change  func(*testing.T)
-		options func(*repository.ReencryptOptions)
+		options func(*rekey.ReencryptOptions)
 		code    fault.Code
 	}{
 		"part changed":   {change: damage(ca, flip), code: fault.BackupDamaged},
@@ -197,12 +198,12 @@ func TestReencryptTrustsNothingUnsigned(t *testing.T) {
 		"signature":      {change: damage(backup.SignatureFile, flip), code: fault.BackupForged},
 		"no signature":   {change: func(t *testing.T) { require.NoError(t, os.Remove(w.File(backup.SignatureFile))) }, code: fault.BackupForged},
 		"no sums":        {change: func(t *testing.T) { require.NoError(t, os.Remove(w.File(backup.SumsFile))) }, code: fault.BackupDamaged},
-		"other signers": {options: func(o *repository.ReencryptOptions) {
+		"other signers": {options: func(o *rekey.ReencryptOptions) {
 			o.AllowedSigners = []byte(seal.AllowedSignersLine(repositorytest.SigningKey(t).Public()))
 		}, code: fault.BackupForged},
-		"another state": {options: func(o *repository.ReencryptOptions) { o.Sums = "ab" }, code: fault.BackupRolledBack},
-		"no room":       {options: func(o *repository.ReencryptOptions) { o.Temp = filepath.Join(o.Temp, "none") }, code: fault.SpoolIO},
-		"nobody signs":  {options: func(o *repository.ReencryptOptions) { o.Signer = "" }, code: fault.Internal},
+		"another state": {options: func(o *rekey.ReencryptOptions) { o.Sums = "ab" }, code: fault.BackupRolledBack},
+		"no room":       {options: func(o *rekey.ReencryptOptions) { o.Temp = filepath.Join(o.Temp, "none") }, code: fault.SpoolIO},
+		"nobody signs":  {options: func(o *rekey.ReencryptOptions) { o.Signer = "" }, code: fault.Internal},
 		"rewrap underway": {change: func(t *testing.T) {
 			require.NoError(t, os.Rename(w.File(backup.SumsFile), w.File(backup.SumsFile+backup.NextSuffix)))
 		}, code: fault.RewrapUnfinished},
@@ -212,7 +213,7 @@ func TestReencryptTrustsNothingUnsigned(t *testing.T) {
 			if tc.change != nil {
 				tc.change(t)
 			}
-			_, err := w.reencrypt(t, to, func(o *repository.ReencryptOptions) {
+			_, err := w.reencrypt(t, to, func(o *rekey.ReencryptOptions) {
 				if tc.options != nil {
 					tc.options(o)
 				}
@@ -222,13 +223,13 @@ func TestReencryptTrustsNothingUnsigned(t *testing.T) {
 		})
 	}
 	repositorytest.RestoreTree(t, w.Folder, whole)
-	_, err := w.Reencrypt(t.Context(), repositorytest.ID, to.Identity, []seal.Recipient{to.Recipient}, repository.ReencryptOptions{AllowedSigners: w.Signers, Signer: "x", Temp: t.TempDir()})
+	_, err := rekey.Reencrypt(t.Context(), w.Repository, repositorytest.ID, to.Identity, []seal.Recipient{to.Recipient}, rekey.ReencryptOptions{AllowedSigners: w.Signers, Signer: "x", Temp: t.TempDir()})
 	require.ErrorIs(t, err, fault.KeyDoesNotFit)
 	id, err := w.Unlock(repositorytest.ID, w.Old)
 	require.NoError(t, err)
-	_, err = w.Reencrypt(t.Context(), repositorytest.ID, id, nil, repository.ReencryptOptions{AllowedSigners: w.Signers, Signer: "x", Temp: t.TempDir()})
+	_, err = rekey.Reencrypt(t.Context(), w.Repository, repositorytest.ID, id, nil, rekey.ReencryptOptions{AllowedSigners: w.Signers, Signer: "x", Temp: t.TempDir()})
 	require.ErrorIs(t, err, fault.KeyInvalid)
-	_, err = w.Reencrypt(t.Context(), "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", id, nil, repository.ReencryptOptions{Signer: "x"})
+	_, err = rekey.Reencrypt(t.Context(), w.Repository, "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", id, nil, rekey.ReencryptOptions{Signer: "x"})
 	require.ErrorIs(t, err, fault.BackupNotFound)
 	w.Lying.Corrupt = true
 	_, err = w.reencrypt(t, to)
@@ -264,7 +265,7 @@ func TestReencryptDies(t *testing.T) {
 		require.Equal(t, whole, repositorytest.Without(repositorytest.Content(t, w.Folder), "/"+backup.StagingDir))
 		staged, err := w.reencrypt(t, to)
 		require.NoError(t, err)
-		_, err = w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, ledger))
+		_, err = rekey.Swap(t.Context(), w.Repository, repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 		require.NoError(t, err)
 		repositorytest.VerifyWith(t, w.Repository, to, w.Signers, repositorytest.ID)
 	})
@@ -278,7 +279,7 @@ func TestSwapDies(t *testing.T) {
 	require.NoError(t, err)
 	whole := repositorytest.Content(t, w.Folder)
 	repositorytest.EveryDeath(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole) }, func() error {
-		_, err := w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, ledger))
+		_, err := rekey.Swap(t.Context(), w.Repository, repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 		return err
 	}, func(t *testing.T) {
 		if id, err := w.Unlock(repositorytest.ID, w.Old, to); err == nil {
@@ -287,7 +288,7 @@ func TestSwapDies(t *testing.T) {
 			require.ErrorIs(t, err, fault.BackupNotFound)
 			require.FileExists(t, w.staged(backup.SignatureFile), "it is whole, if not in its place")
 		}
-		got, err := w.Swap(t.Context(), repositorytest.ID, w.swapOptions(staged.Sums, ledger))
+		got, err := rekey.Swap(t.Context(), w.Repository, repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 		require.NoError(t, err)
 		require.Equal(t, staged.Sums, got.Sums)
 		require.Empty(t, repositorytest.Content(t, filepath.Join(w.Folder, backup.StagingDir)))
@@ -308,8 +309,8 @@ func TestSwapSignsNothingElse(t *testing.T) {
 	good := w.swapOptions(staged.Sums, ledger)
 
 	// rewrite changes the staged manifest, and the sums so that they fit.
-	rewrite := func(change func(*backup.Manifest)) func(*testing.T, *repository.SwapOptions) {
-		return func(t *testing.T, opts *repository.SwapOptions) {
+	rewrite := func(change func(*backup.Manifest)) func(*testing.T, *rekey.SwapOptions) {
+		return func(t *testing.T, opts *rekey.SwapOptions) {
 			f, err := os.Open(w.staged(backup.ManifestFile))
 			require.NoError(t, err)
 			m, err := backup.DecodeManifest(f)
@@ -326,30 +327,30 @@ func TestSwapSignsNothingElse(t *testing.T) {
 			opts.Staged = folder.Describe("", sums).SHA256
 		}
 	}
-	write := func(path, data string) func(*testing.T, *repository.SwapOptions) {
-		return func(t *testing.T, _ *repository.SwapOptions) {
+	write := func(path, data string) func(*testing.T, *rekey.SwapOptions) {
+		return func(t *testing.T, _ *rekey.SwapOptions) {
 			require.NoError(t, os.WriteFile(path, []byte(data), 0o600))
 		}
 	}
 	for name, tc := range map[string]struct {
-		change func(*testing.T, *repository.SwapOptions)
+		change func(*testing.T, *rekey.SwapOptions)
 		code   fault.Code
 	}{
-		"nothing staged": {func(t *testing.T, _ *repository.SwapOptions) { require.NoError(t, os.RemoveAll(w.staged(""))) }, fault.BackupNotFound},
-		"not announced":  {func(_ *testing.T, o *repository.SwapOptions) { o.Staged = "" }, fault.BackupForged},
-		"forged": {func(t *testing.T, _ *repository.SwapOptions) {
-			rewrite(func(m *backup.Manifest) { m.RequestedBy = "mallory" })(t, &repository.SwapOptions{})
+		"nothing staged": {func(t *testing.T, _ *rekey.SwapOptions) { require.NoError(t, os.RemoveAll(w.staged(""))) }, fault.BackupNotFound},
+		"not announced":  {func(_ *testing.T, o *rekey.SwapOptions) { o.Staged = "" }, fault.BackupForged},
+		"forged": {func(t *testing.T, _ *rekey.SwapOptions) {
+			rewrite(func(m *backup.Manifest) { m.RequestedBy = "mallory" })(t, &rekey.SwapOptions{})
 		}, fault.BackupForged},
-		"rolled back": {func(_ *testing.T, o *repository.SwapOptions) { o.Sums = ledger[1:] + "0" }, fault.BackupRolledBack},
-		"other signers": {func(_ *testing.T, o *repository.SwapOptions) {
+		"rolled back": {func(_ *testing.T, o *rekey.SwapOptions) { o.Sums = ledger[1:] + "0" }, fault.BackupRolledBack},
+		"other signers": {func(_ *testing.T, o *rekey.SwapOptions) {
 			o.AllowedSigners = []byte(seal.AllowedSignersLine(stranger.Public()))
 		}, fault.BackupForged},
-		"strange key":       {func(_ *testing.T, o *repository.SwapOptions) { o.Key = stranger }, fault.BackupForged},
+		"strange key":       {func(_ *testing.T, o *rekey.SwapOptions) { o.Key = stranger }, fault.BackupForged},
 		"backup's sums":     {write(w.File(backup.SumsFile), "x"), fault.BackupForged},
 		"backup's manifest": {write(w.File(backup.ManifestFile), "x"), fault.BackupDamaged},
 		"part changed":      {write(w.staged(backup.PartFile(backup.AD)), "x"), fault.BackupDamaged},
 		"key changed":       {write(w.staged(backup.KeyFile), "x"), fault.BackupDamaged},
-		"part missing": {func(t *testing.T, _ *repository.SwapOptions) {
+		"part missing": {func(t *testing.T, _ *rekey.SwapOptions) {
 			require.NoError(t, os.Remove(w.staged(backup.PartFile(backup.AD))))
 		}, fault.BackupDamaged},
 		"another id":       {rewrite(func(m *backup.Manifest) { m.BackupID = "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11" }), fault.BackupDamaged},
@@ -369,7 +370,7 @@ func TestSwapSignsNothingElse(t *testing.T) {
 			opts := good
 			tc.change(t, &opts)
 			tampered := repositorytest.Without(repositorytest.Content(t, w.Folder), "/"+backup.StagingDir)
-			got, err := w.Swap(t.Context(), repositorytest.ID, opts)
+			got, err := rekey.Swap(t.Context(), w.Repository, repositorytest.ID, opts)
 			require.ErrorIs(t, err, tc.code)
 			require.False(t, got.Changed)
 			require.Equal(t, tampered, repositorytest.Without(repositorytest.Content(t, w.Folder), "/"+backup.StagingDir), "the backup is as it was")
@@ -378,28 +379,51 @@ func TestSwapSignsNothingElse(t *testing.T) {
 
 	// What goes wrong between the two renames gives the backup its place back.
 	for name, tc := range map[string]struct {
-		change func(*testing.T, *repository.SwapOptions)
+		change func(*testing.T, *rekey.SwapOptions)
 		code   fault.Code
 	}{
 		"copy changed": {write(w.staged(backup.PartFile(backup.AD)), "x"), fault.BackupDamaged},
-		"copy gone":    {func(t *testing.T, _ *repository.SwapOptions) { require.NoError(t, os.RemoveAll(w.staged(""))) }, fault.BackupNotFound},
+		"copy gone":    {func(t *testing.T, _ *rekey.SwapOptions) { require.NoError(t, os.RemoveAll(w.staged(""))) }, fault.BackupNotFound},
 	} {
 		t.Run("in between, "+name, func(t *testing.T) {
 			repositorytest.RestoreTree(t, w.Folder, whole)
 			require.NoError(t, os.Rename(w.File(""), w.staged("")+backup.OldSuffix))
 			opts := good
 			tc.change(t, &opts)
-			_, err := w.Swap(t.Context(), repositorytest.ID, opts)
+			_, err := rekey.Swap(t.Context(), w.Repository, repositorytest.ID, opts)
 			require.ErrorIs(t, err, tc.code)
 			repositorytest.VerifyWith(t, w.Repository, w.Old, w.Signers, repositorytest.ID)
 		})
 	}
 	repositorytest.RestoreTree(t, w.Folder, whole)
 	w.Lying.Corrupt = true
-	_, err = w.Swap(t.Context(), repositorytest.ID, good)
+	_, err = rekey.Swap(t.Context(), w.Repository, repositorytest.ID, good)
 	require.ErrorIs(t, err, fault.ShareCorrupted)
 	w.Lying.Corrupt = false
 	w.Verify(w.Old)
-	_, err = w.Swap(t.Context(), "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", good)
+	_, err = rekey.Swap(t.Context(), w.Repository, "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", good)
 	require.ErrorIs(t, err, fault.BackupNotFound)
+}
+
+// TestRevokeGoesOnAfterItWasClearedAway: who comes back after a long time is told that
+// there is nothing to swap, and begins again.
+func TestRevokeGoesOnAfterItWasClearedAway(t *testing.T) {
+	w := newWorld(t)
+	w.Make(repositorytest.ID, repositorytest.Start)
+	staged, err := w.reencrypt(t, repositorytest.NewKeys(t, false))
+	require.NoError(t, err)
+	require.NoError(t, w.Begin(t.Context(), "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
+	require.DirExists(t, w.staged(""), "a revoke is under way")
+	w.Age(8 * 24 * time.Hour)
+	require.NoError(t, w.Begin(t.Context(), "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"))
+	require.NoDirExists(t, w.staged(""))
+	_, err = rekey.Swap(t.Context(), w.Repository, repositorytest.ID, w.swapOptions(staged.Sums, w.Sums()))
+	require.ErrorIs(t, err, fault.BackupNotFound)
+	w.Verify(w.Old)
+	to := repositorytest.NewKeys(t, true)
+	staged, err = w.reencrypt(t, to)
+	require.NoError(t, err)
+	_, err = rekey.Swap(t.Context(), w.Repository, repositorytest.ID, w.swapOptions(staged.Sums, w.Sums()))
+	require.NoError(t, err)
+	w.Verify(to)
 }

@@ -1,4 +1,4 @@
-package repository_test
+package rekey_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/rekey"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
 )
@@ -20,8 +20,8 @@ import (
 // changed are the files that a replacement of the key changes.
 var changed = []string{backup.KeyFile, backup.SumsFile, backup.SignatureFile}
 
-func (w *world) options(sums string) repository.ReplaceOptions {
-	return repository.ReplaceOptions{Key: w.Signer, AllowedSigners: w.Signers, Sums: sums}
+func (w *world) options(sums string) rekey.ReplaceOptions {
+	return rekey.ReplaceOptions{Key: w.Signer, AllowedSigners: w.Signers, Sums: sums}
 }
 
 func TestReplaceKey(t *testing.T) {
@@ -40,9 +40,9 @@ func TestReplaceKey(t *testing.T) {
 			before := repositorytest.Content(t, w.Folder, changed...)
 			keyAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, append(tc.others, tc.to.Recipient)...)
 			w.Store.Written = 0
-			got, err := w.ReplaceKey(t.Context(), repositorytest.ID, keyAge, w.options(w.Sums()))
+			got, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, keyAge, w.options(w.Sums()))
 			require.NoError(t, err)
-			require.Equal(t, repository.Replaced{Folder: w.Files().At(backup.BackupPath(repositorytest.ID, repositorytest.Start)), Sums: w.Sums(), Written: w.Store.Written, Changed: true}, got)
+			require.Equal(t, rekey.Replaced{Folder: w.Files().At(backup.BackupPath(repositorytest.ID, repositorytest.Start)), Sums: w.Sums(), Written: w.Store.Written, Changed: true}, got)
 			require.LessOrEqual(t, got.Written, int64(16<<10))
 			require.Equal(t, before, repositorytest.Content(t, w.Folder, changed...))
 			w.Verify(tc.to)
@@ -50,9 +50,9 @@ func TestReplaceKey(t *testing.T) {
 			require.ErrorIs(t, err, fault.KeyDoesNotFit)
 
 			calls := w.Store.Calls
-			again, err := w.ReplaceKey(t.Context(), repositorytest.ID, keyAge, w.options("ab"))
+			again, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, keyAge, w.options("ab"))
 			require.NoError(t, err, "whoever lost the reply asks again with the same key.age")
-			require.Equal(t, repository.Replaced{Folder: got.Folder, Sums: got.Sums}, again)
+			require.Equal(t, rekey.Replaced{Folder: got.Folder, Sums: got.Sums}, again)
 			require.Equal(t, calls, w.Store.Calls)
 		})
 	}
@@ -66,7 +66,7 @@ func TestReplaceKeyInManyBackups(t *testing.T) {
 		w.Make(id, repositorytest.Start.Add(time.Duration(i)*time.Hour))
 		keyAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, to[0].Recipient, to[1].Recipient)
 		w.Store.Written = 0
-		got, err := w.ReplaceKey(t.Context(), id, keyAge, w.options(""))
+		got, err := rekey.ReplaceKey(t.Context(), w.Repository, id, keyAge, w.options(""))
 		require.NoError(t, err)
 		require.Equal(t, w.Store.Written, got.Written)
 		require.LessOrEqual(t, got.Written, int64(16<<10))
@@ -92,8 +92,8 @@ func TestReplaceKeyDies(t *testing.T) {
 
 	repositorytest.EveryDeath(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole); recorded = ledger }, func() error {
 		opts := w.options(ledger)
-		opts.Announce = record
-		_, err := w.ReplaceKey(t.Context(), repositorytest.ID, firstAge, opts)
+		opts.OnStaged = record
+		_, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, firstAge, opts)
 		return err
 	}, func(t *testing.T) {
 		_, err := w.Unlock(repositorytest.ID, w.Old, first)
@@ -101,15 +101,15 @@ func TestReplaceKeyDies(t *testing.T) {
 		crashed := repositorytest.Content(t, w.Folder)
 
 		t.Run("repeated", func(t *testing.T) {
-			got, err := w.ReplaceKey(t.Context(), repositorytest.ID, firstAge, w.options(ledger))
+			got, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, firstAge, w.options(ledger))
 			require.NoError(t, err)
 			require.Equal(t, w.Sums(), got.Sums)
 			w.done(t, parts, first, w.Old)
 		})
-		for name, opts := range map[string]repository.ReplaceOptions{"recorded": w.options(recorded), "without a ledger": w.options("")} {
+		for name, opts := range map[string]rekey.ReplaceOptions{"recorded": w.options(recorded), "without a ledger": w.options("")} {
 			t.Run("another key, "+name, func(t *testing.T) {
 				repositorytest.RestoreTree(t, w.Folder, crashed)
-				got, err := w.ReplaceKey(t.Context(), repositorytest.ID, secondAge, opts)
+				got, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, secondAge, opts)
 				require.NoError(t, err)
 				require.True(t, got.Changed)
 				require.Equal(t, w.Sums(), got.Sums)
@@ -139,16 +139,16 @@ func TestReplaceKeyDiesTwice(t *testing.T) {
 		repositorytest.DeathsOf(t, w.Store, []bool{false}, func() {
 			repositorytest.RestoreTree(t, w.Folder, whole)
 			w.Store.Kill(at, repositorytest.After, false)
-			_, err := w.ReplaceKey(t.Context(), repositorytest.ID, firstAge, w.options(""))
+			_, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, firstAge, w.options(""))
 			require.ErrorIs(t, err, repositorytest.ErrDead)
 			w.Store.Revive()
 		}, func() error {
-			_, err := w.ReplaceKey(t.Context(), repositorytest.ID, secondAge, w.options(""))
+			_, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, secondAge, w.options(""))
 			return err
 		}, func(t *testing.T) {
 			_, err := w.Unlock(repositorytest.ID, w.Old, first, second)
 			require.NoError(t, err)
-			_, err = w.ReplaceKey(t.Context(), repositorytest.ID, secondAge, w.options(""))
+			_, err = rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, secondAge, w.options(""))
 			require.NoError(t, err)
 			w.done(t, parts, second, first)
 		})
@@ -162,14 +162,14 @@ func TestReplaceKeyIsNotAnnouncedInVain(t *testing.T) {
 	keyAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, to.Recipient)
 	stop := errors.New("the ledger cannot be written")
 	opts := w.options(w.Sums())
-	opts.Announce = func(string) error { return stop }
-	_, err := w.ReplaceKey(t.Context(), repositorytest.ID, keyAge, opts)
+	opts.OnStaged = func(string) error { return stop }
+	_, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, keyAge, opts)
 	require.ErrorIs(t, err, stop)
 	id, err := w.Unlock(repositorytest.ID, w.Old)
 	require.NoError(t, err)
 	require.NotEmpty(t, id.Public())
-	opts.Announce = nil
-	got, err := w.ReplaceKey(t.Context(), repositorytest.ID, keyAge, opts)
+	opts.OnStaged = nil
+	got, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, keyAge, opts)
 	require.NoError(t, err)
 	require.Zero(t, got.Written, "all was there")
 	w.Verify(to)
@@ -181,12 +181,12 @@ func TestReplaceKeyOnAStoreThatLies(t *testing.T) {
 	to := repositorytest.NewKeys(t, false)
 	keyAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, to.Recipient)
 	w.Lying.Corrupt = true
-	_, err := w.ReplaceKey(t.Context(), repositorytest.ID, keyAge, w.options(w.Sums()))
+	_, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, keyAge, w.options(w.Sums()))
 	require.ErrorIs(t, err, fault.ShareCorrupted)
 	w.Lying.Corrupt = false
 	w.Verify(w.Old)
 	w.Lying.LoseReply = true
-	_, err = w.ReplaceKey(t.Context(), repositorytest.ID, keyAge, w.options(w.Sums()))
+	_, err = rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, keyAge, w.options(w.Sums()))
 	require.NoError(t, err)
 	w.Verify(to)
 }
@@ -198,7 +198,7 @@ func TestReplaceKeyLaundersNothing(t *testing.T) {
 	w.Make(repositorytest.ID, repositorytest.Start)
 	first := repositorytest.NewKeys(t, false)
 	oldest := repositorytest.Content(t, w.Folder)
-	_, err := w.ReplaceKey(t.Context(), repositorytest.ID, repositorytest.Rewrapped(t, w.KeyAge, w.Old, first.Recipient), w.options(w.Sums()))
+	_, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, repositorytest.Rewrapped(t, w.KeyAge, w.Old, first.Recipient), w.options(w.Sums()))
 	require.NoError(t, err)
 	ledger, whole := w.Sums(), repositorytest.Content(t, w.Folder)
 	keyAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, repositorytest.NewKeys(t, false).Recipient)
@@ -255,7 +255,7 @@ func TestReplaceKeyLaundersNothing(t *testing.T) {
 			repositorytest.RestoreTree(t, w.Folder, whole)
 			tc.change(t)
 			tampered := repositorytest.Content(t, w.Folder)
-			got, err := w.ReplaceKey(t.Context(), repositorytest.ID, keyAge, w.options(ledger))
+			got, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, keyAge, w.options(ledger))
 			require.ErrorIs(t, err, tc.code)
 			require.False(t, got.Changed)
 			require.Equal(t, tampered, repositorytest.Content(t, w.Folder), "nothing was written")
@@ -264,13 +264,13 @@ func TestReplaceKeyLaundersNothing(t *testing.T) {
 	repositorytest.RestoreTree(t, w.Folder, whole)
 	opts := w.options(ledger)
 	opts.Key = stranger
-	_, err = w.ReplaceKey(t.Context(), repositorytest.ID, keyAge, opts)
+	_, err = rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, keyAge, opts)
 	require.ErrorIs(t, err, fault.BackupForged, "nobody would trust the new signature")
-	for _, data := range [][]byte{nil, []byte("hello"), append([]byte(repository.AgeHeader), make([]byte, seal.MaxKeyFile)...)} {
-		_, err = w.ReplaceKey(t.Context(), repositorytest.ID, data, w.options(ledger))
+	for _, data := range [][]byte{nil, []byte("hello"), append([]byte(rekey.AgeHeader), make([]byte, seal.MaxKeyFile)...)} {
+		_, err = rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, data, w.options(ledger))
 		require.ErrorIs(t, err, fault.KeyInvalid)
 	}
-	_, err = w.ReplaceKey(t.Context(), "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", keyAge, w.options(ledger))
+	_, err = rekey.ReplaceKey(t.Context(), w.Repository, "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", keyAge, w.options(ledger))
 	require.ErrorIs(t, err, fault.BackupNotFound)
 	require.Equal(t, whole, repositorytest.Content(t, w.Folder))
 }
@@ -281,7 +281,7 @@ func TestReplaceKeyRemovesWhatLiesBeside(t *testing.T) {
 	w := newWorld(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	require.NoError(t, os.WriteFile(w.File(backup.KeyFile+backup.NextSuffix), []byte("half of a"), 0o600))
-	got, err := w.ReplaceKey(t.Context(), repositorytest.ID, w.KeyAge, w.options(w.Sums()))
+	got, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, w.KeyAge, w.options(w.Sums()))
 	require.NoError(t, err)
 	require.False(t, got.Changed)
 	w.Verify(w.Old)

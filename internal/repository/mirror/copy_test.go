@@ -1,4 +1,4 @@
-package repository_test
+package mirror_test
 
 import (
 	"os"
@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/mirror"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/share/dir"
 )
@@ -67,8 +68,8 @@ func (m *moving) there(name string) string {
 func TestCopyTo(t *testing.T) {
 	m := newMoving(t)
 	source := repositorytest.Content(t, m.Folder)
-	var seen []repository.CopyProgress
-	got, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{Progress: func(p repository.CopyProgress) { seen = append(seen, p) }})
+	var seen []mirror.Progress
+	got, err := mirror.Copy(t.Context(), m.Repository, m.to, mirror.Options{Progress: func(p mirror.Progress) { seen = append(seen, p) }})
 	require.NoError(t, err)
 	require.Equal(t, m.want, repositorytest.Content(t, m.toFolder))
 	require.Equal(t, source, repositorytest.Content(t, m.Folder))
@@ -88,14 +89,14 @@ func TestCopyTo(t *testing.T) {
 	repositorytest.VerifyWith(t, m.to, m.Old, m.Signers, secondID)
 
 	m.toStore.Written = 0
-	again, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
+	again, err := mirror.Copy(t.Context(), m.Repository, m.to, mirror.Options{})
 	require.NoError(t, err)
 	require.Equal(t, 2, again.Skipped)
 	require.Zero(t, again.Backups+again.Entries)
 	require.Zero(t, again.Bytes)
 	require.Zero(t, m.toStore.Written)
 
-	_, err = m.CopyTo(t.Context(), repository.New(m.toStore, "prod"), repository.CopyOptions{})
+	_, err = mirror.Copy(t.Context(), m.Repository, repository.New(m.toStore, "prod"), mirror.Options{})
 	require.ErrorIs(t, err, fault.BackupForeign)
 }
 
@@ -104,7 +105,7 @@ func TestCopyToDies(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Join(m.Folder, backup.BackupPath(secondID, repositorytest.Start.Add(time.Hour)))))
 	m.want = repositorytest.Without(m.want, "/"+backup.BackupPath(secondID, repositorytest.Start.Add(time.Hour)))
 	repositorytest.DeathsOf(t, m.toStore, []bool{false}, func() { require.NoError(t, os.RemoveAll(m.toFolder)) }, func() error {
-		_, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
+		_, err := mirror.Copy(t.Context(), m.Repository, m.to, mirror.Options{})
 		return err
 	}, func(t *testing.T) {
 		listing, err := m.to.List(t.Context(), 0)
@@ -114,7 +115,7 @@ func TestCopyToDies(t *testing.T) {
 			listed := backup.BackupPath(b.BackupID, b.StartedAt)
 			require.Equal(t, repositorytest.Content(t, filepath.Join(m.Folder, listed)), repositorytest.Content(t, filepath.Join(m.toFolder, listed)), "what is listed is whole")
 		}
-		_, err = m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
+		_, err = mirror.Copy(t.Context(), m.Repository, m.to, mirror.Options{})
 		require.NoError(t, err)
 		require.Equal(t, m.want, repositorytest.Content(t, m.toFolder), "and nothing is left")
 	})
@@ -127,7 +128,7 @@ func TestCopyToTakesOverAnUnfinishedOne(t *testing.T) {
 	for _, name := range []string{backup.KeyFile, backup.PartFile(backup.RBAC), backup.KeyFile + ".0123.part"} {
 		require.NoError(t, os.WriteFile(filepath.Join(stale, name), []byte("of an earlier state"), 0o600))
 	}
-	_, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
+	_, err := mirror.Copy(t.Context(), m.Repository, m.to, mirror.Options{})
 	require.NoError(t, err)
 	require.Equal(t, m.want, repositorytest.Content(t, m.toFolder))
 }
@@ -143,7 +144,7 @@ func TestCopyToRefuses(t *testing.T) {
 		}
 	}
 	first := func(t *testing.T) {
-		_, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
+		_, err := mirror.Copy(t.Context(), m.Repository, m.to, mirror.Options{})
 		require.NoError(t, err)
 	}
 	for name, tc := range map[string]struct {
@@ -170,7 +171,7 @@ func TestCopyToRefuses(t *testing.T) {
 			for _, change := range tc.change {
 				change(t)
 			}
-			_, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
+			_, err := mirror.Copy(t.Context(), m.Repository, m.to, mirror.Options{})
 			require.ErrorIs(t, err, tc.code)
 			require.ErrorContains(t, err, tc.text)
 			listing, err := m.to.List(t.Context(), 0)
@@ -181,10 +182,10 @@ func TestCopyToRefuses(t *testing.T) {
 	repositorytest.RestoreTree(t, m.Folder, whole)
 	require.NoError(t, os.RemoveAll(m.toFolder))
 	m.toLying.Corrupt = true
-	_, err := m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
+	_, err := mirror.Copy(t.Context(), m.Repository, m.to, mirror.Options{})
 	require.ErrorIs(t, err, fault.ShareCorrupted)
 	m.toLying.Corrupt = false
-	_, err = m.CopyTo(t.Context(), m.to, repository.CopyOptions{})
+	_, err = mirror.Copy(t.Context(), m.Repository, m.to, mirror.Options{})
 	require.NoError(t, err)
 	require.Equal(t, m.want, repositorytest.Content(t, m.toFolder))
 }

@@ -1,4 +1,4 @@
-package repository
+package mirror
 
 import (
 	"bytes"
@@ -13,12 +13,13 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/foreign"
 )
 
-// CopyOptions tell how a copy reports.
-type CopyOptions struct {
+// Options tell how a copy reports.
+type Options struct {
 	// WithoutLedger leaves the ledger behind: the destination has one of its own.
 	WithoutLedger bool
 	// Until is the last entry of the ledger that is copied, 0 for all: others may be
@@ -26,11 +27,11 @@ type CopyOptions struct {
 	Until int64
 	// Progress, when not nil, is called as bytes reach the other store and are read
 	// back from there. Calls do not overlap.
-	Progress func(CopyProgress)
+	Progress func(Progress)
 }
 
-// CopyProgress says how far a copy is.
-type CopyProgress struct {
+// Progress says how far a copy is.
+type Progress struct {
 	Number, Backups int       // this is backup n of m; both are 0 behind the last one
 	BackupID        backup.ID // empty behind the last one
 	File            string
@@ -47,40 +48,40 @@ type Copied struct {
 	Foreign backup.Foreign   // what is not the product's and stays behind
 }
 
-// CopyTo copies every finished backup to dst, the oldest first, and then the ledger,
+// Copy copies every finished backup to another share, the oldest first, and then the ledger,
 // allowed_signers and RECOVERY.txt. Files stay as they are; each is read back at its
 // destination and compared with the backup's sums, and a backup gets its place with
 // one rename. What is there already, file for file, is left alone, so a call that was
 // interrupted is repeated. Nothing at the source is changed, and controller.json and
 // unfinished work are not copied. It does not look at signatures: see
-// [Repository.Verify].
+// package audit.
 //
 // BACKUP_DAMAGED names the file when a backup is not what its sums say, at either
 // end; REWRAP_UNFINISHED when a backup's key is being replaced; ALREADY_EXISTS when
 // another state of a backup or of the ledger is at the destination; BACKUP_FOREIGN when
-// dst is another instance's; LIMIT_EXCEEDED when there are more backups or entries
+// to is another instance's; LIMIT_EXCEEDED when there are more backups or entries
 // than are read.
-func (r *Repository) CopyTo(ctx context.Context, dst *Repository, opts CopyOptions) (Copied, error) {
-	if dst.files.Instance() != r.files.Instance() {
-		return Copied{}, fault.Newf(fault.BackupForeign, "%s is not for backups of instance %s", dst, r.files.Instance())
+func Copy(ctx context.Context, from, to *repository.Repository, opts Options) (Copied, error) {
+	if to.Files().Instance() != from.Files().Instance() {
+		return Copied{}, fault.Newf(fault.BackupForeign, "%s is not for backups of instance %s", to, from.Files().Instance())
 	}
-	names, others, err := r.folders(ctx)
+	names, others, err := from.Folders(ctx)
 	if err != nil {
 		return Copied{}, err
 	}
 	for _, dir := range []string{backup.BackupsDir, backup.StagingDir, backup.LedgerDir} {
-		if err := dst.files.MkdirAll(ctx, dst.files.At(dir)); err != nil {
+		if err := to.Files().MkdirAll(ctx, to.Files().At(dir)); err != nil {
 			return Copied{}, err
 		}
 	}
-	c := &copying{from: r, to: dst, opts: opts, out: Copied{Strange: others.strange, Foreign: others.named(r)}}
+	c := &copying{from: from, to: to, opts: opts, out: Copied{Strange: others.Strange, Foreign: from.NameOthers(others)}}
 	for i, name := range slices.Backward(names) { // names has the newest first
-		c.at = CopyProgress{Number: len(names) - i, Backups: len(names)}
+		c.at = Progress{Number: len(names) - i, Backups: len(names)}
 		if err := c.backup(ctx, name); err != nil {
 			return c.out, err
 		}
 	}
-	c.at = CopyProgress{}
+	c.at = Progress{}
 	if !opts.WithoutLedger {
 		if err := c.ledger(ctx); err != nil {
 			return c.out, err
@@ -91,9 +92,9 @@ func (r *Repository) CopyTo(ctx context.Context, dst *Repository, opts CopyOptio
 
 // copying copies one repository to another.
 type copying struct {
-	from, to *Repository
-	opts     CopyOptions
-	at       CopyProgress
+	from, to *repository.Repository
+	opts     Options
+	at       Progress
 	out      Copied
 }
 
@@ -108,7 +109,7 @@ func (c *copying) progress(file string) {
 func (c *copying) backup(ctx context.Context, name string) error {
 	id, _, err := backup.ParseFolderName(name)
 	if err != nil {
-		return fault.New(fault.Internal, "copy "+c.from.files.At(backup.BackupsDir, name), err)
+		return fault.New(fault.Internal, "copy "+c.from.Files().At(backup.BackupsDir, name), err)
 	}
 	c.at.BackupID = id
 	dir := path.Join(backup.BackupsDir, name)
@@ -116,7 +117,7 @@ func (c *copying) backup(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	info, err := c.to.files.Stat(ctx, c.to.files.At(dir))
+	info, err := c.to.Files().Stat(ctx, c.to.Files().At(dir))
 	if err == nil && info.IsDir {
 		return c.compare(ctx, dir, files, sealed)
 	}
@@ -124,13 +125,13 @@ func (c *copying) backup(ctx context.Context, name string) error {
 		return err
 	}
 	staged := backup.StagingPath(id)
-	if err := c.to.files.MkdirAll(ctx, c.to.files.At(staged)); err != nil {
+	if err := c.to.Files().MkdirAll(ctx, c.to.Files().At(staged)); err != nil {
 		return err
 	}
 	if err := c.stage(ctx, dir, staged, files, sealed); err != nil {
 		return err
 	}
-	if err := c.to.files.Move(ctx, staged, dir); err != nil {
+	if err := c.to.Files().Move(ctx, staged, dir); err != nil {
 		return err
 	}
 	c.out.Backups++
@@ -142,26 +143,26 @@ func (c *copying) backup(ctx context.Context, name string) error {
 func (c *copying) source(ctx context.Context, dir string) (files []backup.File, sealed map[string][]byte, err error) {
 	sealed = map[string][]byte{}
 	for _, name := range []string{backup.SumsFile, backup.SignatureFile} {
-		if sealed[name], err = c.from.signedFile(ctx, dir, name, fault.BackupDamaged); err != nil {
+		if sealed[name], err = c.from.SumsFile(ctx, dir, name, fault.BackupDamaged); err != nil {
 			return nil, nil, err
 		}
 	}
 	files, err = backup.DecodeSums(sealed[backup.SumsFile])
 	if err != nil {
-		return nil, nil, fault.New(fault.BackupDamaged, c.from.files.At(dir, backup.SumsFile)+" cannot be understood", err)
+		return nil, nil, fault.New(fault.BackupDamaged, c.from.Files().At(dir, backup.SumsFile)+" cannot be understood", err)
 	}
-	entries, err := c.from.files.List(ctx, c.from.files.At(dir))
+	entries, err := c.from.Files().List(ctx, c.from.Files().At(dir))
 	if err != nil {
 		return nil, nil, err
 	}
-	missing := signedSums{files: files}.names()
+	missing := repository.Sums{Files: files}.Names()
 	for _, entry := range entries {
-		where := c.from.files.At(dir, entry.Name)
+		where := c.from.Files().At(dir, entry.Name)
 		switch {
 		case missing[entry.Name] && !entry.IsDir:
 			delete(missing, entry.Name)
 		case strings.HasSuffix(entry.Name, backup.NextSuffix):
-			return nil, nil, fault.Newf(fault.RewrapUnfinished, "the key of %s is being replaced", c.from.files.At(dir))
+			return nil, nil, fault.Newf(fault.RewrapUnfinished, "the key of %s is being replaced", c.from.Files().At(dir))
 		case !folder.IsBackupFile(entry.Name) && !foreign.Backup.Resembles(entry.Name, entry.IsDir):
 			c.out.Foreign.Add(where)
 		default:
@@ -169,7 +170,7 @@ func (c *copying) source(ctx context.Context, dir string) (files []backup.File, 
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
-		return nil, nil, fault.Newf(fault.BackupDamaged, "%s is missing", c.from.files.At(dir, name))
+		return nil, nil, fault.Newf(fault.BackupDamaged, "%s is missing", c.from.Files().At(dir, name))
 	}
 	return files, sealed, nil
 }
@@ -177,17 +178,17 @@ func (c *copying) source(ctx context.Context, dir string) (files []backup.File, 
 // compare makes sure that the backup at the destination is the same.
 func (c *copying) compare(ctx context.Context, dir string, files []backup.File, sealed map[string][]byte) error {
 	for name, data := range sealed {
-		same, err := c.to.files.Holds(ctx, c.to.files.At(dir, name), folder.Describe(name, data), nil)
+		same, err := c.to.Files().Holds(ctx, c.to.Files().At(dir, name), folder.Describe(name, data), nil)
 		if err != nil {
 			return err
 		}
 		if !same {
-			return fault.Newf(fault.AlreadyExists, "%s is there with another %s", c.to.files.At(dir), name)
+			return fault.Newf(fault.AlreadyExists, "%s is there with another %s", c.to.Files().At(dir), name)
 		}
 	}
 	for _, file := range files {
-		name := c.to.files.At(dir, file.Name)
-		got, err := c.to.files.Digest(ctx, name, func(int64) { c.progress(file.Name) })
+		name := c.to.Files().At(dir, file.Name)
+		got, err := c.to.Files().Digest(ctx, name, func(int64) { c.progress(file.Name) })
 		if err != nil {
 			return folder.MissingIsDamage(err)
 		}
@@ -201,7 +202,7 @@ func (c *copying) compare(ctx context.Context, dir string, files []backup.File, 
 
 // stage makes the folder in staging/ hold exactly the backup.
 func (c *copying) stage(ctx context.Context, dir, staged string, files []backup.File, sealed map[string][]byte) error {
-	wanted := signedSums{files: files}.names()
+	wanted := repository.Sums{Files: files}.Names()
 	if err := c.clear(ctx, staged, wanted); err != nil {
 		return err
 	}
@@ -215,14 +216,14 @@ func (c *copying) stage(ctx context.Context, dir, staged string, files []backup.
 			return err
 		}
 	}
-	_, err := c.to.files.Tidy(ctx, staged, wanted)
+	_, err := c.to.Files().Tidy(ctx, staged, wanted)
 	return err
 }
 
 // clear removes what an earlier attempt left in staging/ of another state of the
 // backup.
 func (c *copying) clear(ctx context.Context, staged string, wanted map[string]bool) error {
-	entries, err := c.to.files.List(ctx, c.to.files.At(staged))
+	entries, err := c.to.Files().List(ctx, c.to.Files().At(staged))
 	if err != nil {
 		return err
 	}
@@ -230,7 +231,7 @@ func (c *copying) clear(ctx context.Context, staged string, wanted map[string]bo
 		if wanted[entry.Name] || !folder.IsOwnFile(entry) {
 			continue
 		}
-		if err := c.to.files.ClearPlace(ctx, c.to.files.At(staged, entry.Name)); err != nil {
+		if err := c.to.Files().ClearPlace(ctx, c.to.Files().At(staged, entry.Name)); err != nil {
 			return err
 		}
 	}
@@ -240,8 +241,8 @@ func (c *copying) clear(ctx context.Context, staged string, wanted map[string]bo
 // file copies a file of a backup. When the destination gives back other bytes than
 // the sums say, it is the source that is asked who changed them.
 func (c *copying) file(ctx context.Context, dir, staged string, file backup.File) (err error) {
-	name := c.from.files.At(dir, file.Name)
-	src, err := c.from.files.Open(ctx, name)
+	name := c.from.Files().At(dir, file.Name)
+	src, err := c.from.Files().Open(ctx, name)
 	if err != nil {
 		return folder.MissingIsDamage(err)
 	}
@@ -251,7 +252,7 @@ func (c *copying) file(ctx context.Context, dir, staged string, file backup.File
 	if fault.CodeOf(err) != fault.ShareCorrupted {
 		return err
 	}
-	got, lookErr := c.from.files.Digest(ctx, name, func(int64) { c.progress(file.Name) })
+	got, lookErr := c.from.Files().Digest(ctx, name, func(int64) { c.progress(file.Name) })
 	if lookErr == nil && got.SHA256 != file.SHA256 {
 		return folder.NotAsWritten(name)
 	}
@@ -260,7 +261,7 @@ func (c *copying) file(ctx context.Context, dir, staged string, file backup.File
 
 // deliver writes one file into a folder at the destination and counts it.
 func (c *copying) deliver(ctx context.Context, dir string, file backup.File, src io.ReaderAt) error {
-	err := c.to.files.Deliver(ctx, dir, file, src, folder.UploadOptions{
+	err := c.to.Files().Deliver(ctx, dir, file, src, folder.UploadOptions{
 		Token:    folder.ContentToken(file),
 		Flushed:  func(int64) error { c.progress(file.Name); return nil },
 		ReadBack: func(int64) { c.progress(file.Name) },
@@ -274,7 +275,7 @@ func (c *copying) deliver(ctx context.Context, dir string, file backup.File, src
 // ledger copies the entries of the ledger in their order, so that what is at the
 // destination is always the beginning of the chain.
 func (c *copying) ledger(ctx context.Context) error {
-	entries, err := c.from.files.List(ctx, c.from.files.At(backup.LedgerDir))
+	entries, err := c.from.Files().List(ctx, c.from.Files().At(backup.LedgerDir))
 	if folder.IsMissing(err) {
 		return nil
 	}
@@ -296,31 +297,31 @@ func (c *copying) ledger(ctx context.Context) error {
 // entry copies one entry by way of staging/, so that no reader of the ledger sees a
 // half. One that is there already is never replaced.
 func (c *copying) entry(ctx context.Context, name string) error {
-	data, err := c.from.files.Read(ctx, c.from.files.At(backup.LedgerDir, name), backup.MaxLedgerEntryBytes)
+	data, err := c.from.Files().Read(ctx, c.from.Files().At(backup.LedgerDir, name), backup.MaxLedgerEntryBytes)
 	if err != nil {
 		return err
 	}
-	final, file := c.to.files.At(backup.LedgerDir, name), folder.Describe(name, data)
-	if same, err := c.to.files.Holds(ctx, final, file, nil); err != nil || same {
+	final, file := c.to.Files().At(backup.LedgerDir, name), folder.Describe(name, data)
+	if same, err := c.to.Files().Holds(ctx, final, file, nil); err != nil || same {
 		return err
 	}
 	if err := c.deliver(ctx, backup.StagingDir, file, bytes.NewReader(data)); err != nil {
 		return err
 	}
-	staged := c.to.files.At(backup.StagingDir, name)
-	renameErr := c.to.files.Rename(ctx, staged, final)
+	staged := c.to.Files().At(backup.StagingDir, name)
+	renameErr := c.to.Files().Rename(ctx, staged, final)
 	if renameErr == nil {
 		c.out.Entries++
 		return nil
 	}
-	same, err := c.to.files.Holds(ctx, final, file, nil)
+	same, err := c.to.Files().Holds(ctx, final, file, nil)
 	switch {
 	case err == nil && same: // the reply was lost
 		c.out.Entries++
 		return nil
 	case errors.Is(renameErr, fs.ErrExist):
 		exists := fault.New(fault.AlreadyExists, final+" is there and is another entry", renameErr)
-		return errors.Join(exists, c.to.files.Remove(ctx, staged))
+		return errors.Join(exists, c.to.Files().Remove(ctx, staged))
 	}
 	return renameErr
 }
@@ -328,7 +329,7 @@ func (c *copying) entry(ctx context.Context, name string) error {
 // instanceFiles copies what lies beside the backups and belongs to them.
 func (c *copying) instanceFiles(ctx context.Context) error {
 	for _, name := range []string{backup.AllowedSignersFile, backup.RecoveryFile} {
-		data, err := c.from.files.Read(ctx, c.from.files.At(name), folder.MaxSmall)
+		data, err := c.from.Files().Read(ctx, c.from.Files().At(name), folder.MaxSmall)
 		if folder.IsMissing(err) {
 			continue // the next backup writes it again
 		}
@@ -344,14 +345,14 @@ func (c *copying) instanceFiles(ctx context.Context) error {
 
 // beside writes a file of the instance, unless it is there already.
 func (c *copying) beside(ctx context.Context, file backup.File, data []byte) error {
-	name := c.to.files.At(file.Name)
-	if same, err := c.to.files.Holds(ctx, name, file, nil); err != nil || same {
+	name := c.to.Files().At(file.Name)
+	if same, err := c.to.Files().Holds(ctx, name, file, nil); err != nil || same {
 		return err
 	}
-	if err := c.to.files.Write(ctx, name, data); err != nil {
+	if err := c.to.Files().Write(ctx, name, data); err != nil {
 		return err
 	}
-	same, err := c.to.files.Holds(ctx, name, file, nil)
+	same, err := c.to.Files().Holds(ctx, name, file, nil)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package repository
+package rekey
 
 import (
 	"context"
@@ -6,10 +6,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path"
 	"slices"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
@@ -21,7 +23,7 @@ type ReencryptOptions struct {
 	// Sums is the SHA-256 that the present SHA256SUMS has by the ledger. When empty,
 	// an older state of the backup is not told from the newest.
 	Sums string
-	// Signer is the fingerprint of the key that [Repository.Swap] will sign with.
+	// Signer is the fingerprint of the key that [Swap] will sign with.
 	Signer string
 	// Temp is a local folder with room for the backup's largest file. Only cipher text
 	// is written there, and none of it outlives the process, where the platform allows
@@ -44,32 +46,32 @@ type Reencrypted struct {
 // backup key, which only recipients can open. It is for a backup whose key may be
 // known to somebody; old is the identity of the present backup key, from
 // [seal.OpenBackupKey]. What age protects stays the same, byte for byte. Nothing is
-// signed: [Repository.Swap] does that and puts the copy in the backup's place.
+// signed: [Swap] does that and puts the copy in the backup's place.
 //
 // Only what the signed sums vouch for reaches staging/. Whatever an earlier attempt
 // left there is removed first, and after a failure so is what this one wrote, unless
 // the share does not answer or ctx has ended.
 //
 // BACKUP_NOT_FOUND, BACKUP_DAMAGED, BACKUP_FORGED and BACKUP_ROLLED_BACK as for
-// [Repository.ReplaceKey], REWRAP_UNFINISHED while key.age is being replaced,
+// [ReplaceKey], REWRAP_UNFINISHED while key.age is being replaced,
 // KEY_DOES_NOT_FIT when old opens another backup, KEY_INVALID for the recipients,
 // SPOOL_FULL and SPOOL_IO for opts.Temp.
-func (r *Repository) Reencrypt(ctx context.Context, id backup.ID, old seal.Identity, recipients []seal.Recipient, opts ReencryptOptions) (Reencrypted, error) {
+func Reencrypt(ctx context.Context, repo *repository.Repository, id backup.ID, old seal.Identity, recipients []seal.Recipient, opts ReencryptOptions) (Reencrypted, error) {
 	if opts.Signer == "" {
 		return Reencrypted{}, fault.Newf(fault.Internal, "re-encrypting backup %s: nobody is named who will sign", id)
 	}
-	dir, err := r.locate(ctx, id)
+	dir, err := repo.Locate(ctx, id)
 	if err != nil {
 		return Reencrypted{}, err
 	}
-	sums, err := r.signed(ctx, dir, opts.AllowedSigners)
+	sums, err := repo.SignedSums(ctx, dir, opts.AllowedSigners)
 	if err != nil {
 		return Reencrypted{}, err
 	}
-	if opts.Sums != "" && sums.digest != opts.Sums {
-		return Reencrypted{}, rolledBack(r.files.At(dir))
+	if opts.Sums != "" && sums.Digest != opts.Sums {
+		return Reencrypted{}, repository.RolledBack(repo.Files().At(dir))
 	}
-	m, err := r.signedManifest(ctx, dir, id, sums)
+	m, err := repo.ManifestIn(ctx, dir, id, sums)
 	if err != nil {
 		return Reencrypted{}, err
 	}
@@ -87,12 +89,12 @@ func (r *Repository) Reencrypt(ctx context.Context, id backup.ID, old seal.Ident
 	}
 	removeLeftovers(opts.Temp)
 	e := &reencryption{
-		from: &Backup{owner: r, folder: dir, manifest: m}, old: old,
+		repo: repo, files: repo.Files(), from: repo.OpenIn(dir, m), old: old,
 		to: backup.StagingPath(id), recipient: key.Recipient(), opts: opts,
 	}
 	out, err := e.run(ctx, keyAge, recipients)
 	if err != nil && ctx.Err() == nil {
-		_, leftErr := r.files.RemoveAll(ctx, r.files.At(e.to))
+		_, leftErr := repo.Files().RemoveAll(ctx, repo.Files().At(e.to))
 		err = errors.Join(err, leftErr)
 	}
 	return out, err
@@ -100,7 +102,9 @@ func (r *Repository) Reencrypt(ctx context.Context, id backup.ID, old seal.Ident
 
 // reencryption copies one backup into staging/.
 type reencryption struct {
-	from      *Backup
+	repo      *repository.Repository
+	files     *folder.Folder
+	from      *repository.Backup
 	old       seal.Identity
 	to        string // folder, relative to the instance
 	recipient string // public half of the new backup key
@@ -108,15 +112,14 @@ type reencryption struct {
 }
 
 func (e *reencryption) run(ctx context.Context, keyAge []byte, recipients []seal.Recipient) (Reencrypted, error) {
-	r := e.from.owner
-	if err := r.files.Vacate(ctx, e.to, e.from.manifest.BackupID); err != nil {
+	if err := e.files.Vacate(ctx, e.to, e.from.Manifest().BackupID); err != nil {
 		return Reencrypted{}, err
 	}
-	if err := r.files.MkdirAll(ctx, r.files.At(e.to)); err != nil {
+	if err := e.files.MkdirAll(ctx, e.files.At(e.to)); err != nil {
 		return Reencrypted{}, err
 	}
-	made := make([]backup.File, 0, len(e.from.manifest.Files)+2)
-	for _, file := range e.from.manifest.Files {
+	made := make([]backup.File, 0, len(e.from.Manifest().Files)+2)
+	for _, file := range e.from.Manifest().Files {
 		again, err := e.file(ctx, file)
 		if err != nil {
 			return Reencrypted{}, err
@@ -126,25 +129,25 @@ func (e *reencryption) run(ctx context.Context, keyAge []byte, recipients []seal
 	m := e.manifest(made, recipients)
 	encoded, err := m.Encode()
 	if err != nil {
-		return Reencrypted{}, fault.New(fault.Internal, "write the manifest of "+r.files.At(e.to), err)
+		return Reencrypted{}, fault.New(fault.Internal, "write the manifest of "+e.files.At(e.to), err)
 	}
 	for name, data := range map[string][]byte{backup.ManifestFile: encoded, backup.KeyFile: keyAge} {
-		if err := r.files.DeliverSmall(ctx, e.to, name, data); err != nil {
+		if err := e.files.DeliverSmall(ctx, e.to, name, data); err != nil {
 			return Reencrypted{}, err
 		}
 		made = append(made, folder.Describe(name, data))
 	}
 	sums := backup.EncodeSums(made)
-	if err := r.files.DeliverSmall(ctx, e.to, backup.SumsFile, sums); err != nil {
+	if err := e.files.DeliverSmall(ctx, e.to, backup.SumsFile, sums); err != nil {
 		return Reencrypted{}, err
 	}
-	return Reencrypted{Folder: r.files.At(e.to), Sums: folder.Describe("", sums).SHA256, BackupKey: e.recipient, Bytes: m.TotalBytes}, nil
+	return Reencrypted{Folder: e.files.At(e.to), Sums: folder.Describe("", sums).SHA256, BackupKey: e.recipient, Bytes: m.TotalBytes}, nil
 }
 
 // file encrypts one file anew. It goes by way of a local file, so that nothing that
 // the signed sums do not vouch for reaches staging/.
 func (e *reencryption) file(ctx context.Context, want backup.File) (made backup.File, err error) {
-	local, err := createNameless(e.opts.Temp)
+	local, err := createUnlinked(e.opts.Temp)
 	if err != nil {
 		return made, localFault(e.opts.Temp, err)
 	}
@@ -158,7 +161,7 @@ func (e *reencryption) file(ctx context.Context, want backup.File) (made backup.
 		return made, err
 	}
 	total := want.Size + made.Size
-	return made, e.from.owner.files.Deliver(ctx, e.to, made, local, folder.UploadOptions{Token: folder.ContentToken(made), ReadBack: func(done int64) {
+	return made, e.files.Deliver(ctx, e.to, made, local, folder.UploadOptions{Token: folder.ContentToken(made), ReadBack: func(done int64) {
 		e.progress(want.Name, want.Size+done, total)
 	}})
 }
@@ -168,7 +171,7 @@ func (e *reencryption) encrypt(ctx context.Context, want backup.File, local *os.
 	cipher := &folder.Tally{Sum: sha256.New(), Limit: want.Size, Progress: func(done int64) {
 		e.progress(want.Name, done, 2*want.Size)
 	}}
-	plain, err := e.from.watched(ctx, want.Name, e.old, cipher)
+	plain, err := e.from.Watched(ctx, want.Name, e.old, cipher)
 	if err != nil {
 		return backup.File{}, folder.MissingIsDamage(err)
 	}
@@ -185,7 +188,7 @@ func (e *reencryption) encrypt(ctx context.Context, want backup.File, local *os.
 		return backup.File{}, folder.MissingIsDamage(err)
 	}
 	if cipher.Digest() != want.SHA256 || cipher.N != want.Size {
-		return backup.File{}, folder.NotAsWritten(e.from.owner.files.At(e.from.folder, want.Name))
+		return backup.File{}, folder.NotAsWritten(path.Join(e.from.Path(), want.Name))
 	}
 	return backup.File{Name: want.Name, Size: again.N, SHA256: again.Digest()}, nil
 }
@@ -198,7 +201,7 @@ func (e *reencryption) progress(file string, done, total int64) {
 
 // manifest states the same facts of other files.
 func (e *reencryption) manifest(made []backup.File, recipients []seal.Recipient) *backup.Manifest {
-	m := *e.from.manifest
+	m := *e.from.Manifest()
 	m.Files, m.BackupKey, m.Signer, m.TotalBytes = slices.Clone(made), e.recipient, e.opts.Signer, 0
 	m.Recipients = make([]backup.Recipient, len(recipients))
 	for i, to := range recipients {

@@ -1,4 +1,4 @@
-package repository
+package rekey
 
 import (
 	"errors"
@@ -10,30 +10,30 @@ import (
 	"infrabackup/internal/fault"
 )
 
-// namelessPrefix begins the name that a temporary file has for a moment; digits follow.
-const namelessPrefix = "infrabackup-reencrypt-"
+// unlinkedPrefix begins the name that a temporary file has for a moment; digits follow.
+const unlinkedPrefix = "infrabackup-reencrypt-"
 
-// nameless is a local file that is gone when the process is, however that ends: its name
+// unlinkedFile is a local file that is gone when the process is, however that ends: its name
 // is removed right after it was opened. Where an open file cannot be removed, it keeps
 // its name until it is discarded, and [removeLeftovers] removes those of the dead.
-type nameless struct {
+type unlinkedFile struct {
 	*os.File
 	name string // empty when it has none
 }
 
-func createNameless(dir string) (*nameless, error) {
-	f, err := os.CreateTemp(dir, namelessPrefix)
+func createUnlinked(dir string) (*unlinkedFile, error) {
+	f, err := os.CreateTemp(dir, unlinkedPrefix)
 	if err != nil {
 		return nil, err
 	}
 	if os.Remove(f.Name()) == nil {
-		return &nameless{File: f}, nil
+		return &unlinkedFile{File: f}, nil
 	}
-	return &nameless{f, f.Name()}, nil
+	return &unlinkedFile{f, f.Name()}, nil
 }
 
 // discard closes the file, and removes it where it has a name.
-func (n *nameless) discard() error {
+func (n *unlinkedFile) discard() error {
 	err := n.Close()
 	if n.name != "" {
 		err = errors.Join(err, os.Remove(n.name))
@@ -50,7 +50,7 @@ func removeLeftovers(dir string) {
 		return // said when the file is made
 	}
 	for _, entry := range entries {
-		digits, ours := strings.CutPrefix(entry.Name(), namelessPrefix)
+		digits, ours := strings.CutPrefix(entry.Name(), unlinkedPrefix)
 		if ours && strings.Trim(digits, "0123456789") == "" && entry.Type().IsRegular() {
 			_ = os.Remove(filepath.Join(dir, entry.Name()))
 		}

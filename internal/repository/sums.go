@@ -11,36 +11,36 @@ import (
 	"infrabackup/internal/seal"
 )
 
-// signedSums is a SHA256SUMS whose signature is good: the start of every change of a
+// Sums is a SHA256SUMS whose signature is good: the start of every change of a
 // finished backup, which would otherwise be signed again with whatever somebody put
 // into it.
-type signedSums struct {
-	files  []backup.File
-	digest string // of the file itself
+type Sums struct {
+	Files  []backup.File
+	Digest string // of the file itself
 }
 
-// checkSums makes sure that a SHA256SUMS is signed by one of signers and describes a
+// CheckSums makes sure that a SHA256SUMS is signed by one of signers and describes a
 // backup. BACKUP_FORGED or BACKUP_DAMAGED otherwise; where names the backup.
-func checkSums(where string, sums, signature, signers []byte) (signedSums, error) {
+func CheckSums(where string, sums, signature, signers []byte) (Sums, error) {
 	if _, err := seal.VerifySignature(sums, signature, signers); err != nil {
-		return signedSums{}, fault.New(fault.BackupForged, "the sums of "+where+" are not trusted", err)
+		return Sums{}, fault.New(fault.BackupForged, "the sums of "+where+" are not trusted", err)
 	}
 	files, err := backup.DecodeSums(sums)
 	if err != nil {
-		return signedSums{}, fault.New(fault.BackupDamaged, "the sums of "+where+" cannot be understood", err)
+		return Sums{}, fault.New(fault.BackupDamaged, "the sums of "+where+" cannot be understood", err)
 	}
-	s := signedSums{files: files, digest: folder.Describe(backup.SumsFile, sums).SHA256}
+	s := Sums{Files: files, Digest: folder.Describe(backup.SumsFile, sums).SHA256}
 	for _, name := range []string{backup.ManifestFile, backup.KeyFile} {
-		if s.of(name) == "" {
-			return signedSums{}, fault.Newf(fault.BackupDamaged, "the sums of %s do not name %s", where, name)
+		if s.Of(name) == "" {
+			return Sums{}, fault.Newf(fault.BackupDamaged, "the sums of %s do not name %s", where, name)
 		}
 	}
 	return s, nil
 }
 
-// of returns the digest of a file, empty when the sums do not name it.
-func (s signedSums) of(name string) string {
-	for _, file := range s.files {
+// Of returns the digest of a file, empty when the sums do not name it.
+func (s Sums) Of(name string) string {
+	for _, file := range s.Files {
 		if file.Name == name {
 			return file.SHA256
 		}
@@ -48,10 +48,10 @@ func (s signedSums) of(name string) string {
 	return ""
 }
 
-// with returns the sums' text with another digest of one file.
-func (s signedSums) with(name, digest string) []byte {
-	files := make([]backup.File, len(s.files))
-	for i, file := range s.files {
+// With returns the sums' text with another digest of one file.
+func (s Sums) With(name, digest string) []byte {
+	files := make([]backup.File, len(s.Files))
+	for i, file := range s.Files {
 		if file.Name == name {
 			file.SHA256 = digest
 		}
@@ -60,38 +60,38 @@ func (s signedSums) with(name, digest string) []byte {
 	return backup.EncodeSums(files)
 }
 
-// names returns the files that the sums name, and the sums and their signature: all
+// Names returns the files that the sums name, and the sums and their signature: all
 // that a backup's folder holds.
-func (s signedSums) names() map[string]bool {
+func (s Sums) Names() map[string]bool {
 	names := map[string]bool{backup.SumsFile: true, backup.SignatureFile: true}
-	for _, file := range s.files {
+	for _, file := range s.Files {
 		names[file.Name] = true
 	}
 	return names
 }
 
-// rolledBack says that a backup's sums are not those that the ledger tells of.
-func rolledBack(where string) error {
+// RolledBack says that a backup's sums are not those that the ledger tells of.
+func RolledBack(where string) error {
 	return fault.Newf(fault.BackupRolledBack, "the sums of %s are signed, but are not those that the ledger tells of", where)
 }
 
-// signed reads and checks the sums in a folder, which is relative to the instance.
+// SignedSums reads and checks the sums in a folder, which is relative to the instance.
 // A backup whose key is being replaced may be without them: REWRAP_UNFINISHED.
-func (r *Repository) signed(ctx context.Context, dir string, signers []byte) (signedSums, error) {
-	sums, err := r.signedFile(ctx, dir, backup.SumsFile, fault.BackupDamaged)
+func (r *Repository) SignedSums(ctx context.Context, dir string, signers []byte) (Sums, error) {
+	sums, err := r.SumsFile(ctx, dir, backup.SumsFile, fault.BackupDamaged)
 	if err != nil {
-		return signedSums{}, err
+		return Sums{}, err
 	}
-	signature, err := r.signedFile(ctx, dir, backup.SignatureFile, fault.BackupForged)
+	signature, err := r.SumsFile(ctx, dir, backup.SignatureFile, fault.BackupForged)
 	if err != nil {
-		return signedSums{}, err
+		return Sums{}, err
 	}
-	return checkSums(r.files.At(dir), sums, signature, signers)
+	return CheckSums(r.files.At(dir), sums, signature, signers)
 }
 
-// signedFile reads the sums or their signature; absent is the code when there is
+// SumsFile reads the sums or their signature; absent is the code when there is
 // neither the file nor one that is to replace it.
-func (r *Repository) signedFile(ctx context.Context, dir, name string, absent fault.Code) ([]byte, error) {
+func (r *Repository) SumsFile(ctx context.Context, dir, name string, absent fault.Code) ([]byte, error) {
 	data, err := r.files.Read(ctx, r.files.At(dir, name), folder.MaxSums)
 	if !folder.IsMissing(err) {
 		return data, err
@@ -106,9 +106,9 @@ func (r *Repository) signedFile(ctx context.Context, dir, name string, absent fa
 	return nil, fault.New(absent, r.files.At(dir, name)+" is missing", err)
 }
 
-// signedManifest reads the manifest in a folder, which is relative to the instance,
+// ManifestIn reads the manifest in a folder, which is relative to the instance,
 // and makes sure that it is the signed one of the backup and fits the sums.
-func (r *Repository) signedManifest(ctx context.Context, dir string, id backup.ID, s signedSums) (*backup.Manifest, error) {
+func (r *Repository) ManifestIn(ctx context.Context, dir string, id backup.ID, s Sums) (*backup.Manifest, error) {
 	where := r.files.At(dir, backup.ManifestFile)
 	data, err := r.files.Read(ctx, where, backup.MaxManifestBytes)
 	if folder.IsMissing(err) {
@@ -117,7 +117,7 @@ func (r *Repository) signedManifest(ctx context.Context, dir string, id backup.I
 	if err != nil {
 		return nil, err
 	}
-	if folder.Describe(backup.ManifestFile, data).SHA256 != s.of(backup.ManifestFile) {
+	if folder.Describe(backup.ManifestFile, data).SHA256 != s.Of(backup.ManifestFile) {
 		return nil, folder.NotAsWritten(where)
 	}
 	m, err := backup.DecodeManifest(bytes.NewReader(data))
@@ -128,11 +128,11 @@ func (r *Repository) signedManifest(ctx context.Context, dir string, id backup.I
 		return nil, fault.Newf(fault.BackupDamaged, "%s is the manifest of backup %s of instance %s", where, m.BackupID, m.Instance.Name)
 	case path.Dir(dir) == backup.BackupsDir && backup.FolderName(m.BackupID, m.StartedAt) != path.Base(dir):
 		return nil, notOfThisFolder(where, m)
-	case len(m.Files)+2 != len(s.files): // and manifest and key
+	case len(m.Files)+2 != len(s.Files): // and manifest and key
 		return nil, fault.Newf(fault.BackupDamaged, "%s and the sums name different files", where)
 	}
 	for _, file := range m.Files {
-		if s.of(file.Name) != file.SHA256 || file.Name == backup.ManifestFile || file.Name == backup.KeyFile {
+		if s.Of(file.Name) != file.SHA256 || file.Name == backup.ManifestFile || file.Name == backup.KeyFile {
 			return nil, fault.Newf(fault.BackupDamaged, "%s and the sums disagree about %s", where, file.Name)
 		}
 	}

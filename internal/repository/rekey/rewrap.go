@@ -1,4 +1,4 @@
-package repository
+package rekey
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
@@ -26,11 +27,11 @@ type ReplaceOptions struct {
 	// Prove, when not nil, is called before anything is written for a key.age that neither
 	// the present sums nor those of the ledger have; its error ends the replacement.
 	Prove func() error
-	// Announce, when not nil, is called with the SHA-256 of the new SHA256SUMS when
+	// OnStaged, when not nil, is called with the SHA-256 of the new SHA256SUMS when
 	// everything is written and before the first file is replaced; its error ends the
 	// replacement. A caller that records the digest here, and not only afterwards, may
 	// follow an interrupted replacement with any other, whatever its Sums.
-	Announce func(sums string) error
+	OnStaged func(sums string) error
 }
 
 // Replaced tells what became of a replacement.
@@ -49,22 +50,22 @@ type Replaced struct {
 // key.age.next that opens the backup. Whoever calls again finishes what was begun,
 // and then replaces the key when it is another one. The same call may be repeated
 // even after it succeeded; with opts.Sums and another key.age, that needs
-// opts.Announce.
+// opts.OnStaged.
 //
 // BACKUP_NOT_FOUND, BACKUP_DAMAGED, BACKUP_FORGED when the present sums are not signed,
 // BACKUP_ROLLED_BACK when they are not the ledger's, KEY_INVALID when keyAge is no age
 // file, SHARE_CORRUPTED when the share does not give back what was written. The
 // backup opens as before then.
-func (r *Repository) ReplaceKey(ctx context.Context, id backup.ID, keyAge []byte, opts ReplaceOptions) (Replaced, error) {
+func ReplaceKey(ctx context.Context, repo *repository.Repository, id backup.ID, keyAge []byte, opts ReplaceOptions) (Replaced, error) {
 	if !bytes.HasPrefix(keyAge, []byte(ageHeader)) || len(keyAge) > seal.MaxKeyFile {
 		return Replaced{}, fault.Newf(fault.KeyInvalid, "what is to become key.age of backup %s is no age file of at most %d bytes", id, seal.MaxKeyFile)
 	}
-	dir, err := r.locate(ctx, id)
+	dir, err := repo.Locate(ctx, id)
 	if err != nil {
 		return Replaced{}, err
 	}
-	p := &replacement{owner: r, folder: dir, key: folder.Describe(backup.KeyFile, keyAge), opts: opts}
-	p.out.Folder = r.files.At(dir)
+	p := &replacement{repo: repo, files: repo.Files(), folder: dir, key: folder.Describe(backup.KeyFile, keyAge), opts: opts}
+	p.out.Folder = repo.Files().At(dir)
 	if err := p.load(ctx); err != nil {
 		return p.out, err
 	}
@@ -78,33 +79,34 @@ func (r *Repository) ReplaceKey(ctx context.Context, id backup.ID, keyAge []byte
 // replacement replaces key, signature and sums of one backup, in this order: the old
 // sums stay longest, since they say what the ledger knows.
 type replacement struct {
-	owner  *Repository
+	repo   *repository.Repository
+	files  *folder.Folder
 	folder string
 	key    backup.File // the new key.age
 	opts   ReplaceOptions
-	files  [3]changing
+	three  [3]change
 	out    Replaced
 }
 
-// changing is a file that is being replaced.
-type changing struct {
+// change is a file that is being replaced.
+type change struct {
 	name      string
 	now, next []byte // nil when there is none
 }
 
-// Places in replacement.files.
+// Places in replacement.three.
 const (
 	placeKey = iota
 	placeSignature
 	placeSums
 )
 
-func (p *replacement) at(name string) string { return p.owner.files.At(p.folder, name) }
+func (p *replacement) at(name string) string { return p.files.At(p.folder, name) }
 
 // load reads the present files and what an interrupted replacement left.
 func (p *replacement) load(ctx context.Context) error {
 	for i, name := range []string{backup.KeyFile, backup.SignatureFile, backup.SumsFile} {
-		f := &p.files[i]
+		f := &p.three[i]
 		f.name = name
 		var err error
 		if f.now, err = p.read(ctx, name); err != nil {
@@ -122,7 +124,7 @@ func (p *replacement) load(ctx context.Context) error {
 }
 
 func (p *replacement) read(ctx context.Context, name string) ([]byte, error) {
-	data, err := p.owner.files.Read(ctx, p.at(name), folder.MaxSmall)
+	data, err := p.files.Read(ctx, p.at(name), folder.MaxSmall)
 	if folder.IsMissing(err) {
 		return nil, nil
 	}
@@ -135,12 +137,12 @@ func (p *replacement) read(ctx context.Context, name string) ([]byte, error) {
 // settle returns the sums that are to be changed, of a backup that has all of its
 // files. When some are missing, because a replacement was interrupted while the new
 // ones took their places, that one is finished first.
-func (p *replacement) settle(ctx context.Context) (signedSums, error) {
-	present, err := p.state(func(f changing) []byte { return f.now })
+func (p *replacement) settle(ctx context.Context) (repository.Sums, error) {
+	present, err := p.state(func(f change) []byte { return f.now })
 	if err == nil {
 		return present, nil
 	}
-	begun, begunErr := p.state(func(f changing) []byte {
+	begun, begunErr := p.state(func(f change) []byte {
 		if f.next != nil {
 			return f.next
 		}
@@ -148,31 +150,29 @@ func (p *replacement) settle(ctx context.Context) (signedSums, error) {
 	})
 	switch {
 	case begunErr == nil:
-		return begun, p.takePlaces(ctx)
+		return begun, p.commit(ctx)
 	case fault.CodeOf(err) == fault.BackupDamaged:
 		// It is not complete, so the one that was begun is what the backup is.
-		return signedSums{}, begunErr
+		return repository.Sums{}, begunErr
 	}
-	return signedSums{}, err
+	return repository.Sums{}, err
 }
 
 // state checks one set of the three files: complete, signed, the one that the ledger
 // knows.
-func (p *replacement) state(pick func(changing) []byte) (signedSums, error) {
-	for _, f := range p.files {
+func (p *replacement) state(pick func(change) []byte) (repository.Sums, error) {
+	for _, f := range p.three {
 		if pick(f) == nil {
-			return signedSums{}, fault.Newf(fault.BackupDamaged, "%s is missing", p.at(f.name))
+			return repository.Sums{}, fault.Newf(fault.BackupDamaged, "%s is missing", p.at(f.name))
 		}
 	}
-	s, err := checkSums(p.at(""), pick(p.files[placeSums]), pick(p.files[placeSignature]), p.opts.AllowedSigners)
+	set := repository.KeySet{Key: pick(p.three[placeKey]), Signature: pick(p.three[placeSignature]), Sums: pick(p.three[placeSums])}
+	s, err := set.Check(p.at(""), p.opts.AllowedSigners)
 	if err != nil {
-		return signedSums{}, err
-	}
-	if s.of(backup.KeyFile) != folder.Describe("", pick(p.files[placeKey])).SHA256 {
-		return signedSums{}, folder.NotAsWritten(p.at(backup.KeyFile))
+		return repository.Sums{}, err
 	}
 	if !p.expected(s) {
-		return signedSums{}, rolledBack(p.at(""))
+		return repository.Sums{}, repository.RolledBack(p.at(""))
 	}
 	return s, nil
 }
@@ -180,11 +180,11 @@ func (p *replacement) state(pick func(changing) []byte) (signedSums, error) {
 // expected reports whether the ledger knows these signed sums, or those that they
 // were made of. The new key.age in them shows it too: nobody signs it before the sums
 // below were checked.
-func (p *replacement) expected(s signedSums) bool {
-	if p.opts.Sums == "" || s.digest == p.opts.Sums || s.of(backup.KeyFile) == p.key.SHA256 {
+func (p *replacement) expected(s repository.Sums) bool {
+	if p.opts.Sums == "" || s.Digest == p.opts.Sums || s.Of(backup.KeyFile) == p.key.SHA256 {
 		return true
 	}
-	old := p.files[placeSums].now
+	old := p.three[placeSums].now
 	if folder.Describe("", old).SHA256 != p.opts.Sums {
 		return false
 	}
@@ -192,22 +192,22 @@ func (p *replacement) expected(s signedSums) bool {
 	if err != nil {
 		return false
 	}
-	return bytes.Equal(s.with(backup.KeyFile, signedSums{files: files}.of(backup.KeyFile)), old)
+	return bytes.Equal(s.With(backup.KeyFile, repository.Sums{Files: files}.Of(backup.KeyFile)), old)
 }
 
 // replace makes the new files and puts them into their places.
-func (p *replacement) replace(ctx context.Context, base signedSums, keyAge []byte) error {
-	if base.of(backup.KeyFile) == p.key.SHA256 {
-		p.out.Sums = base.digest
+func (p *replacement) replace(ctx context.Context, base repository.Sums, keyAge []byte) error {
+	if base.Of(backup.KeyFile) == p.key.SHA256 {
+		p.out.Sums = base.Digest
 		return p.clear(ctx)
 	}
-	sums := base.with(backup.KeyFile, p.key.SHA256)
+	sums := base.With(backup.KeyFile, p.key.SHA256)
 	signature, err := p.opts.Key.Sign(sums)
 	if err != nil {
 		return err
 	}
 	// A signature that nobody trusts could not be continued from.
-	if _, err := checkSums(p.at(""), sums, signature, p.opts.AllowedSigners); err != nil {
+	if _, err := repository.CheckSums(p.at(""), sums, signature, p.opts.AllowedSigners); err != nil {
 		return err
 	}
 	p.out.Sums = folder.Describe("", sums).SHA256
@@ -218,53 +218,53 @@ func (p *replacement) replace(ctx context.Context, base signedSums, keyAge []byt
 		}
 	}
 	for i, data := range [][]byte{placeKey: keyAge, placeSignature: signature, placeSums: sums} {
-		if err := p.prepare(ctx, &p.files[i], data); err != nil {
+		if err := p.prepare(ctx, &p.three[i], data); err != nil {
 			return err
 		}
 	}
-	if p.opts.Announce != nil {
-		if err := p.opts.Announce(p.out.Sums); err != nil {
+	if p.opts.OnStaged != nil {
+		if err := p.opts.OnStaged(p.out.Sums); err != nil {
 			return err
 		}
 	}
-	return p.takePlaces(ctx)
+	return p.commit(ctx)
 }
 
 // prepare writes the file that replaces f and reads it back.
-func (p *replacement) prepare(ctx context.Context, f *changing, data []byte) error {
+func (p *replacement) prepare(ctx context.Context, f *change, data []byte) error {
 	if bytes.Equal(f.next, data) {
 		return nil // an interrupted attempt's
 	}
 	next := p.at(f.name + backup.NextSuffix)
-	if err := p.owner.files.Write(ctx, next, data); err != nil {
+	if err := p.files.Write(ctx, next, data); err != nil {
 		return err
 	}
 	p.out.Written += int64(len(data))
-	same, err := p.owner.files.Holds(ctx, next, folder.Describe(f.name, data), nil)
+	same, err := p.files.Holds(ctx, next, folder.Describe(f.name, data), nil)
 	if err != nil {
 		return err
 	}
 	if !same {
-		return errors.Join(fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", next), p.owner.files.Remove(ctx, next))
+		return errors.Join(fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", next), p.files.Remove(ctx, next))
 	}
 	f.next = data
 	return nil
 }
 
-// takePlaces removes the old files and gives the new ones their names. Only a file
+// commit removes the old files and gives the new ones their names. Only a file
 // that has a successor is ever removed.
-func (p *replacement) takePlaces(ctx context.Context) error {
-	for i := range p.files {
-		f := &p.files[i]
+func (p *replacement) commit(ctx context.Context) error {
+	for i := range p.three {
+		f := &p.three[i]
 		if f.next == nil {
 			continue
 		}
 		p.out.Changed = true
-		if err := p.owner.files.Remove(ctx, p.at(f.name)); err != nil {
+		if err := p.files.Remove(ctx, p.at(f.name)); err != nil {
 			return err
 		}
-		if err := p.owner.files.Rename(ctx, p.at(f.name+backup.NextSuffix), p.at(f.name)); err != nil {
-			same, lookErr := p.owner.files.Holds(ctx, p.at(f.name), folder.Describe(f.name, f.next), nil)
+		if err := p.files.Rename(ctx, p.at(f.name+backup.NextSuffix), p.at(f.name)); err != nil {
+			same, lookErr := p.files.Holds(ctx, p.at(f.name), folder.Describe(f.name, f.next), nil)
 			if lookErr != nil || !same {
 				return err
 			}
@@ -277,11 +277,11 @@ func (p *replacement) takePlaces(ctx context.Context) error {
 
 // clear removes what lies beside a backup that is complete without it.
 func (p *replacement) clear(ctx context.Context) error {
-	for _, f := range p.files {
+	for _, f := range p.three {
 		if f.next == nil {
 			continue
 		}
-		if err := p.owner.files.Remove(ctx, p.at(f.name+backup.NextSuffix)); err != nil {
+		if err := p.files.Remove(ctx, p.at(f.name+backup.NextSuffix)); err != nil {
 			return err
 		}
 	}
