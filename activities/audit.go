@@ -6,7 +6,7 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 )
 
 // AuditShare compares the share with its ledger, and the ledger with the head that the
@@ -25,14 +25,14 @@ func (a *Activities) AuditShare(ctx context.Context, _ flow.AuditInput) (flow.Au
 		return flow.AuditOutput{}, err
 	}
 	startHeart(ctx, "", flow.PhaseReadBack, 0)
-	audit, ids, err := repo.Audit(ctx, repository.AuditOptions{AllowedSigners: signers, Head: &head, Pause: pause})
+	found, ids, err := audit.Run(ctx, repo, audit.Options{AllowedSigners: signers, Head: &head, Pause: pause})
 	if err != nil {
 		return flow.AuditOutput{}, err
 	}
 	if len(ids) > flow.MaxAudited {
 		return flow.AuditOutput{}, fault.Newf(fault.LimitExceeded, "%s holds %d backups, at most %d are verified at once", repo, len(ids), flow.MaxAudited)
 	}
-	return flow.AuditOutput{Audit: audit, Backups: ids}, nil
+	return flow.AuditOutput{Audit: found, Backups: ids}, nil
 }
 
 // lookAgain is how long an audit waits before it looks again at what seems wrong:

@@ -6,6 +6,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/mirror"
 )
 
@@ -76,7 +77,7 @@ func (a *Activities) copyBackups(ctx context.Context, source, target *shareWrite
 			return out, err
 		}
 	}
-	return out, target.adoptRest(ctx, target.settings.ChangedBy)
+	return out, audit.Complete(ctx, target.repo, target.Writer, target.settings.ChangedBy)
 }
 
 // continues reports whether the ledger that is to be copied up to head goes on where that

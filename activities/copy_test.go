@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share/dir"
 )
@@ -79,9 +80,9 @@ func TestAShareThatWasChangedWhileItWasCopiedIsNotLeft(t *testing.T) {
 			require.NoError(t, err)
 			head := x.entity.heads[x.entity.revisions[settle.Revision].Share.Place()]
 			require.Equal(t, *copied.Head, head)
-			audit, backups, err := repository.New(store, shelfInstance).Audit(t.Context(), repository.AuditOptions{AllowedSigners: x.signers, Head: &head})
+			found, backups, err := audit.Run(t.Context(), repository.New(store, shelfInstance), audit.Options{AllowedSigners: x.signers, Head: &head})
 			require.NoError(t, err)
-			require.True(t, audit.Good(), "%+v", audit)
+			require.True(t, found.Good(), "%+v", found)
 			require.Equal(t, test.there, len(backups) == 1)
 		})
 	}

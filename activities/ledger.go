@@ -2,13 +2,13 @@ package activities
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
@@ -130,60 +130,17 @@ func (w *shareWriter) open(ctx context.Context, in flow.SettleChangeInput) error
 		return err
 	}
 	by := w.settings.ChangedBy
+	signers := func(ctx context.Context) ([]byte, error) { return w.activities.adoptionSigners(ctx, in.Signers) }
 	switch {
 	case in.Adopt && in.NewLedger:
-		return w.renew(ctx, head, in, by)
+		return audit.Restart(ctx, w.repo, w.Writer, head, in.Probe.Ledger, signers, by)
 	case in.Adopt:
-		trusted, err := w.activities.adoptionSigners(ctx, in.Signers)
-		if err != nil {
-			return err
-		}
-		adoption, err := w.repo.Adopt(ctx, trusted)
-		if err != nil {
-			return err
-		}
-		if head == (backup.LedgerHead{}) && adoption.Head != head {
-			if err := w.Advance(ctx, head, adoption.Head); err != nil {
-				return err
-			}
-		}
-		if err := w.TakeOver(ctx); err != nil {
-			return err
-		}
-		w.Trust(adoption.Signers...)
-		if adoption.Head != (backup.LedgerHead{}) {
-			if err := w.Append(ctx, backup.LedgerEntry{Action: backup.LedgerTakenOver, By: by}); err != nil {
-				return err
-			}
-		}
-		return w.adopt(ctx, adoption.Unlisted, by)
+		return audit.TakeOver(ctx, w.repo, w.Writer, head, signers, by)
 	}
 	if err := w.Claim(ctx); err != nil || head != (backup.LedgerHead{}) {
 		return err
 	}
 	return w.Append(ctx, backup.LedgerEntry{Action: backup.LedgerBegun, By: by})
-}
-
-// renew sets the ledger aside, takes the folder over and begins a new ledger with the
-// backups that are there and signed. It may be repeated: the probe names the head of the
-// ledger that goes, so that a later attempt does not set the new one aside.
-func (w *shareWriter) renew(ctx context.Context, head backup.LedgerHead, in flow.SettleChangeInput, by string) error {
-	if err := w.Restart(ctx, head, in.Probe.Ledger, by); err != nil {
-		return err
-	}
-	if err := w.TakeOver(ctx); err != nil {
-		return err
-	}
-	trusted, err := w.activities.adoptionSigners(ctx, in.Signers)
-	if err != nil {
-		return err
-	}
-	adoption, err := w.repo.Adopt(ctx, trusted)
-	if err != nil {
-		return err
-	}
-	w.Trust(adoption.Signers...)
-	return w.adopt(ctx, adoption.Unlisted, by)
 }
 
 // adoptionSigners are the keys that are trusted on a share which is to be taken over:
@@ -199,49 +156,4 @@ func (a *Activities) adoptionSigners(ctx context.Context, given []byte) ([]byte,
 		return nil, nil
 	}
 	return allowed(now.Signing.Publics()), err
-}
-
-// adopt enters backups that lie on the share and are not in its ledger.
-func (w *shareWriter) adopt(ctx context.Context, unlisted []repository.Unlisted, by string) error {
-	for _, u := range unlisted {
-		err := w.Append(ctx, backup.LedgerEntry{
-			Action: backup.LedgerAdopted, BackupID: u.BackupID, Folder: u.Folder, SumsSHA256: u.SumsSHA256, Recipients: u.Recipients, By: by,
-		})
-		if err != nil {
-			return fmt.Errorf("adopt backup %s: %w", u.BackupID, err)
-		}
-	}
-	return nil
-}
-
-// adoptRest enters the backups that were copied to a share whose ledger does not know
-// them, and makes sure that ledger and backups agree.
-func (w *shareWriter) adoptRest(ctx context.Context, by string) error {
-	adoption, err := w.repo.Adopt(ctx, w.Trusted())
-	if err != nil {
-		return err
-	}
-	if err := w.adopt(ctx, adoption.Unlisted, by); err != nil {
-		return err
-	}
-	head, err := w.Head(ctx)
-	if err != nil {
-		return err
-	}
-	audit, _, err := w.repo.Audit(ctx, repository.AuditOptions{AllowedSigners: w.Trusted(), Head: &head})
-	if err != nil {
-		return err
-	}
-	if !audit.Good() {
-		return fault.Newf(fault.BackupDamaged, "%s is not sound after the copy: %s", w.repo, firstOf(audit))
-	}
-	return nil
-}
-
-func firstOf(audit backup.Audit) string {
-	findings := audit.Findings
-	for _, v := range audit.Backups {
-		findings = append(findings, v.Findings...)
-	}
-	return findings[0].File + ": " + findings[0].Message
 }

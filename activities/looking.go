@@ -7,6 +7,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/settings"
 )
 
@@ -93,13 +94,13 @@ func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (bac
 		beat.bytes.Store(done)
 	}
 	if in.BackupOnly {
-		return repo.Verify(ctx, in.BackupID, repository.VerifyOptions{AllowedSigners: signers, BackupOnly: true, Progress: progress})
+		return audit.Verify(ctx, repo, in.BackupID, audit.VerifyOptions{AllowedSigners: signers, BackupOnly: true, Progress: progress})
 	}
 	head, err := a.ledgerHead(ctx, s)
 	if err != nil {
 		return backup.Verdict{}, err
 	}
-	return repo.VerifyOne(ctx, in.BackupID, repository.OneOptions{
-		AuditOptions: repository.AuditOptions{AllowedSigners: signers, Head: &head, Pause: pause}, Progress: progress,
+	return audit.VerifyOne(ctx, repo, in.BackupID, audit.OneOptions{
+		Options: audit.Options{AllowedSigners: signers, Head: &head, Pause: pause}, Progress: progress,
 	})
 }

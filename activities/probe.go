@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
@@ -98,7 +99,7 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 		if err != nil {
 			return share.Space{}, err
 		}
-		adoption, err := repo.Adopt(ctx, trusted)
+		adoption, err := audit.Adopt(ctx, repo, trusted)
 		if err != nil {
 			return share.Space{}, err
 		}

@@ -146,7 +146,7 @@ func (a *Activities) DiscardBackup(ctx context.Context, in flow.DiscardBackupInp
 // the path of one that was. Its deletion is entered first, like any other: an attempt to
 // publish that goes on still must not enter it behind that.
 func (w *shareWriter) unpublish(ctx context.Context, id backup.ID) (listed string, err error) {
-	folder, err := w.repo.Removable(ctx, id, w.Trusted())
+	folder, err := w.repo.DeletableFolder(ctx, id, w.Trusted())
 	if fault.CodeOf(err) == fault.BackupNotFound {
 		return "", nil
 	}
@@ -194,7 +194,7 @@ func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (bac
 	if err := unchanged(ctx, repo, s.Revision, signers, in); err != nil {
 		return backup.Overview{}, err
 	}
-	folder, err := repo.Removable(ctx, in.BackupID, signers)
+	folder, err := repo.DeletableFolder(ctx, in.BackupID, signers)
 	again := attempt(ctx) > 1
 	switch {
 	case err == nil:

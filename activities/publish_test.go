@@ -14,7 +14,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/share"
 )
 
@@ -102,9 +102,9 @@ func TestWhatWasPublishedIsListedOrRemoved(t *testing.T) {
 				require.Equal(t, test.listed, out.Published != "", out.Published)
 			}
 			head := x.entity.heads[x.s.Share.Place()]
-			audit, backups, err := x.repo.Audit(t.Context(), repository.AuditOptions{AllowedSigners: x.signers, Head: &head})
+			found, backups, err := audit.Run(t.Context(), x.repo, audit.Options{AllowedSigners: x.signers, Head: &head})
 			require.NoError(t, err)
-			require.True(t, audit.Good(), "%+v", audit)
+			require.True(t, found.Good(), "%+v", found)
 			require.Equal(t, test.listed, len(backups) == 1)
 			left, err := os.ReadDir(filepath.Join(x.folder, shelfInstance, backup.IncomingDir))
 			require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
 )
@@ -30,7 +31,7 @@ func (a *Activities) MakeChallenges(ctx context.Context, in flow.ChallengeInput)
 		if _, err := ledger.NotGone(ctx, r.share.repo, r.ledger, id); err != nil {
 			return flow.ChallengeOutput{}, err
 		}
-		m, err := r.share.repo.SignedManifest(ctx, id, r.share.Trusted())
+		m, err := audit.SignedManifest(ctx, r.share.repo, id, r.share.Trusted())
 		if err != nil {
 			return flow.ChallengeOutput{}, err
 		}

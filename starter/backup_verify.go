@@ -11,7 +11,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 )
 
 func (a *app) backupVerifyCommand() *cobra.Command {
@@ -124,8 +124,8 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags
 	verify := func(ctx context.Context, signers []byte) (backup.Verdict, error) {
 		show := a.newCounter("Verifying " + string(backupID))
 		defer show.end()
-		return opened.repo.VerifyOne(ctx, backupID, repository.OneOptions{
-			AuditOptions: repository.AuditOptions{AllowedSigners: signers, Head: head, Pause: a.pause}, Identities: keys, Progress: show.see,
+		return audit.VerifyOne(ctx, opened.repo, backupID, audit.OneOptions{
+			Options: audit.Options{AllowedSigners: signers, Head: head, Pause: a.pause}, Identities: keys, Progress: show.see,
 		})
 	}
 	if v.Verdict, err = verify(ctx, opened.signers); err != nil || len(v.Findings) == 0 {

@@ -11,7 +11,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 )
 
 // allFlags ask for the check of all backups, and say what the ledger is compared with.
@@ -52,84 +52,84 @@ func (a *app) verifyAll(ctx context.Context, args []string, from storeFlags, f a
 	case from.allowedSigners != "" && !from.given():
 		return usage("--allowed-signers needs --from or --share: a worker compares with the keys in the settings")
 	}
-	audit, unknownSigner, err := a.audit(ctx, from, f)
+	found, unknownSigner, err := a.audit(ctx, from, f)
 	if err != nil {
 		return err
 	}
-	if err := a.printAudit(audit, unknownSigner); err != nil {
+	if err := a.printAudit(found, unknownSigner); err != nil {
 		return err
 	}
-	if !audit.HeadKnown {
+	if !found.HeadKnown {
 		a.say(headUnknown)
 	}
-	if !audit.Good() {
+	if !found.Good() {
 		return exitCode(fault.ExitDamaged)
 	}
 	return nil
 }
 
 // audit lets a worker look, or looks itself where the flags name a place.
-func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (audit backup.Audit, unknownSigner bool, err error) {
+func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (found backup.Audit, unknownSigner bool, err error) {
 	head, err := f.given(from)
 	if err != nil {
-		return audit, false, err
+		return found, false, err
 	}
 	if !from.given() {
 		c, err := a.controller(ctx)
 		if err != nil {
-			return audit, false, err
+			return found, false, err
 		}
 		show := a.newCounter("A worker verifies all backups")
 		defer show.end()
-		audit, err = c.VerifyAll(control.WithObserver(ctx, show.beat))
-		return audit, false, err
+		found, err = c.VerifyAll(control.WithObserver(ctx, show.beat))
+		return found, false, err
 	}
 	from.mayBeGone = head != nil // the audit then says that all was rolled back
 	opened, err := a.open(ctx, from)
 	if err != nil {
-		return audit, false, err
+		return found, false, err
 	}
 	defer opened.close(a)
 	opened.noteTrust(a)
 	verify := func(ctx context.Context, signers []byte) (backup.Audit, error) {
 		began := time.Now()
-		opts := repository.AuditOptions{AllowedSigners: signers, Head: head, Pause: a.pause}
-		audit, err := opened.repo.VerifyAll(ctx, opts, func(id backup.ID, n, of int) {
+		opts := audit.Options{AllowedSigners: signers, Head: head, Pause: a.pause}
+		found, err := audit.VerifyAll(ctx, opened.repo, opts, func(id backup.ID, n, of int) {
 			a.say("Verifying %s, %d of %d ...", id, n, of)
 		})
-		audit.Began = began.UTC()
-		return audit, err
+		found.Began = began.UTC()
+		return found, err
 	}
-	if audit, err = verify(ctx, opened.signers); err != nil || audit.Good() {
-		return audit, false, err
+	if found, err = verify(ctx, opened.signers); err != nil || found.Good() {
+		return found, false, err
 	}
 	unknownSigner, err = a.noteUnknownSigners(ctx, opened, from, func(ctx context.Context, signers []byte) ([]backup.Finding, error) {
 		again, err := verify(ctx, signers)
 		return allFindings(again), err
 	})
-	return audit, unknownSigner, err
+	return found, unknownSigner, err
 }
 
 // allFindings are those of the share as a whole and of its backups.
-func allFindings(audit backup.Audit) []backup.Finding {
-	all := slices.Clone(audit.Findings)
-	for _, v := range audit.Backups {
+func allFindings(found backup.Audit) []backup.Finding {
+	all := slices.Clone(found.Findings)
+	for _, v := range found.Backups {
 		all = append(all, v.Findings...)
 	}
 	return all
 }
 
-func (a *app) printAudit(audit backup.Audit, unknownSigner bool) error {
-	return a.print(audit, func(w *tabwriter.Writer) {
-		line(w, "Verdict:", verdictOf(allFindings(audit), unknownSigner))
-		line(w, "Begun:", when(audit.Began))
-		line(w, "Ledger:", ledgerSeen(audit.Entries, audit.Head, nil))
-		for _, f := range audit.Findings {
+func (a *app) printAudit(found backup.Audit, unknownSigner bool) error {
+	return a.print(found, func(w *tabwriter.Writer) {
+		line(w, "Verdict:", verdictOf(allFindings(found), unknownSigner))
+		line(w, "Begun:", when(found.Began))
+		line(w, "Ledger:", ledgerSeen(found.Entries, found.Head, nil))
+		for _, f := range found.Findings {
 			line(w, f.Code+":", f.File+": "+f.Message)
 		}
 		line(w)
 		line(w, "BACKUP", "VERDICT", "FILES", "SIZE")
-		for _, v := range audit.Backups {
+		for _, v := range found.Backups {
 			word := "good"
 			if len(v.Findings) > 0 {
 				word = "BAD"
@@ -139,9 +139,9 @@ func (a *app) printAudit(audit backup.Audit, unknownSigner bool) error {
 				line(w, "  "+f.Code, f.File+": "+f.Message)
 			}
 		}
-		others := audit.Foreign
+		others := found.Foreign
 		others.Names = slices.Clone(others.Names)
-		for _, v := range audit.Backups {
+		for _, v := range found.Backups {
 			others.Merge(v.Foreign)
 		}
 		if others.Count > 0 {

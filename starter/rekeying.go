@@ -8,6 +8,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
@@ -19,7 +20,7 @@ type rekeying struct {
 	door       controller
 	settings   settings.Settings
 	place      *opened
-	standing   *repository.Standing
+	standing   *audit.LedgerDiff
 	ledger     *ledger.Ledger
 	identities []seal.Identity
 	recipients []seal.Recipient
@@ -57,7 +58,7 @@ func (a *app) rekeying(ctx context.Context, keyFiles []string) (*rekeying, error
 
 // compare reads the ledger, and compares the backups with it.
 func (r *rekeying) compare(ctx context.Context) error {
-	standing, err := r.place.repo.Compare(ctx, r.place.signers)
+	standing, err := audit.Compare(ctx, r.place.repo, r.place.signers)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/repositorytest"
-	"infrabackup/internal/seal"
 )
 
 // anchor is what a share is told in a test.
@@ -121,51 +120,14 @@ func TestAnchorsOfStrangersAreNotBelieved(t *testing.T) {
 			require.EqualValues(t, 9, s.Claims.Revision)
 		}
 	}
-	audit := k.Verify(k.Options())
-	require.Len(t, audit.Findings, 7)
-	for _, f := range audit.Findings {
+	seen := k.Verify(k.Options())
+	require.Len(t, seen.Findings, 7)
+	for _, f := range seen.Findings {
 		require.Equal(t, string(fault.BackupForged), f.Code)
 	}
 	k.tell(13, 8)
 	require.NoError(t, os.Remove(k.Path(backup.StagingDir, backup.AnchorFile(12))))
 	k.RequireGood()
-}
-
-// The key of a backup is believed of its signed manifest only, also while the key file is
-// being replaced.
-func TestSignedManifest(t *testing.T) {
-	k := newKeeper(t, 1)
-	b := k.BackUp()
-	m, err := k.Repo.SignedManifest(t.Context(), b.ID, k.Signers)
-	require.NoError(t, err)
-	require.Equal(t, b.BackupKey.Recipient(), m.BackupKey)
-	keyFile, sums, signature := k.Seal(b)
-	for name, data := range map[string][]byte{backup.KeyFile: keyFile, backup.SumsFile: sums, backup.SignatureFile: signature} {
-		require.NoError(t, os.WriteFile(k.Of(b, name+backup.NextSuffix), data, 0o600))
-	}
-	for _, taken := range []string{"", backup.KeyFile, backup.SignatureFile, backup.SumsFile} {
-		if taken != "" {
-			require.NoError(t, os.Rename(k.Of(b, taken+backup.NextSuffix), k.Of(b, taken)))
-		}
-		m, err := k.Repo.SignedManifest(t.Context(), b.ID, k.Signers)
-		require.NoError(t, err, "after %q took its place", taken)
-		require.Equal(t, b.BackupKey.Recipient(), m.BackupKey)
-	}
-	_, err = k.Repo.SignedManifest(t.Context(), b.ID, seal.AllowedSigners(repositorytest.SigningKey(t).Public()))
-	require.ErrorIs(t, err, fault.BackupForged)
-	other, err := seal.NewBackupKey()
-	require.NoError(t, err)
-	manifest, err := os.ReadFile(k.Of(b, backup.ManifestFile))
-	require.NoError(t, err)
-	changed := strings.Replace(string(manifest), b.BackupKey.Recipient(), other.Recipient(), 1)
-	require.NoError(t, os.WriteFile(k.Of(b, backup.ManifestFile), []byte(changed), 0o600))
-	_, err = k.Repo.SignedManifest(t.Context(), b.ID, k.Signers)
-	require.ErrorIs(t, err, fault.BackupDamaged)
-	require.NoError(t, os.Remove(k.Of(b, backup.ManifestFile)))
-	_, err = k.Repo.SignedManifest(t.Context(), b.ID, k.Signers)
-	require.Error(t, err)
-	_, err = k.Repo.SignedManifest(t.Context(), "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", k.Signers)
-	require.ErrorIs(t, err, fault.BackupNotFound)
 }
 
 // TestNoFileIsTheLastAnchor: a file with the highest number that there is, or many with

@@ -1,17 +1,17 @@
-// Package repository is an instance's folder on the share: it knows which files
-// make a backup, puts backups together in incoming/, publishes them with one
-// rename, lists, opens, verifies and removes them. It replaces the key of finished
-// backups, exchanges them for copies that are encrypted again, and copies them to
-// another share; each of these may end at any moment and is repeated. What was done to
-// the backups stands in the ledger beside them (package ledger), by which the folder is
-// audited as a whole; single files and folders are handled by package folder.
+// Package repository is an instance's folder on the share: it knows which files make a
+// backup, puts backups together in incoming/, publishes them with one rename, finds, lists,
+// opens and removes them, and says who writes there. It works on any share.Store, so that
+// the worker, the command line and a test read backups with the same code. It knows nothing
+// of Temporal and holds no key.
 //
-// It works on any share.Store, so that the worker, the command line and a test read
-// backups with the same code. It knows nothing of Temporal and holds no key. Start
-// reading at [Repository], then incoming.go for the way in, verify.go and
-// open_signed.go for the way back, and replace.go for how a finished backup is changed;
-// look.go and compare.go for what an audit
-// sees, verify_one.go for the same of one backup, twins.go for folders that have one ID
-// and standing.go for what is asked before a key is replaced, controller.go and adopt.go
-// for who writes here.
+// It stands on two packages: folder, which handles single files and which only the packages
+// here may use, and ledger, the signed list of what was done to the backups. Three stand on
+// it and know nothing of each other: audit looks whether all is as it should be, rekey
+// changes who can open a backup, mirror copies everything to another share.
+//
+// Start reading at [Repository], then incoming.go, publish.go and delete.go for the life of
+// a backup, list.go, locate.go and duplicates.go for how one is found, backup.go and
+// reader.go for how it is read, sums.go and pending.go for what is signed of it and how it
+// is read while its key is being replaced. claim.go says who writes here, anchor.go what the
+// share is told of settings and ledger, staging.go what is cleared away.
 package repository

@@ -9,12 +9,9 @@ import (
 
 // What tests outside of the package need of its inside.
 const (
-	MaxLooks          = maxLooks
-	MaxClaim          = maxClaim
-	MaxAnchors        = maxAnchors
-	ProbePrefix       = probePrefix
-	ProbeFile         = probeFile
-	UnfinishedMessage = unfinishedMessage
+	MaxClaim   = maxClaim
+	MaxAnchors = maxAnchors
+	ProbeFile  = probeFile
 )
 
 // SetNow lets the repository believe that it is another time.

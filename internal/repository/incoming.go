@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"path"
 	"strings"
-	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -57,7 +55,7 @@ func (r *Repository) clearWork(ctx context.Context, entry share.Info, id backup.
 		_, err := r.files.RemoveAll(ctx, name)
 		return err
 	}
-	token, isProbe := strings.CutPrefix(strings.TrimSuffix(entry.Name, probeRenamed), probePrefix)
+	token, isProbe := strings.CutPrefix(strings.TrimSuffix(entry.Name, probeRenamed), folder.ProbePrefix)
 	if owner, err := backup.ParseID(token); !isProbe || err != nil || owner == id {
 		return nil
 	}
@@ -68,6 +66,23 @@ func (r *Repository) clearWork(ctx context.Context, entry share.Info, id backup.
 // succeed either: the caller does not want it any more, or the share does not answer.
 func insurmountable(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || fault.CodeOf(err) == fault.ShareUnreachable
+}
+
+// makeWorkFolder makes incoming/; a file in its place is set aside.
+func (r *Repository) makeWorkFolder(ctx context.Context) error {
+	dir := r.files.At(backup.IncomingDir)
+	err := r.files.MkdirAll(ctx, dir)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, statErr := r.files.Stat(ctx, dir)
+	if statErr != nil || info.IsDir {
+		return err
+	}
+	if err := r.files.SetAside(ctx, dir); err != nil {
+		return err
+	}
+	return r.files.MkdirAll(ctx, dir)
 }
 
 // makeOwnFolder makes the folder of a backup in incoming/; a file in its place is set
@@ -155,97 +170,4 @@ func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.F
 		wanted[file.Name] = true
 	}
 	return r.files.Tidy(ctx, backup.IncomingPath(id), wanted)
-}
-
-// Published reports whether the backup has its final name, and which.
-func (r *Repository) Published(ctx context.Context, id backup.ID, startedAt time.Time) (string, bool, error) {
-	final := r.files.At(backup.BackupPath(id, startedAt))
-	info, err := r.files.Stat(ctx, final)
-	if folder.IsMissing(err) {
-		return final, false, nil
-	}
-	if err != nil {
-		return final, false, err
-	}
-	return final, info.IsDir, nil
-}
-
-// Publish makes the backup in incoming/ a backup, with one rename. It may be
-// repeated: a backup that has its final name already is success.
-func (r *Repository) Publish(ctx context.Context, id backup.ID, startedAt time.Time) (string, error) {
-	final, done, err := r.Published(ctx, id, startedAt)
-	if err != nil || done {
-		return final, err
-	}
-	renameErr := r.files.Rename(ctx, r.incoming(id), final)
-	if renameErr == nil {
-		return final, nil
-	}
-	if _, done, err := r.Published(ctx, id, startedAt); err == nil && done {
-		return final, nil // the reply was lost
-	}
-	return "", renameErr
-}
-
-// Discard removes a backup's work in progress. A missing one is fine, and what others
-// put there stays. The folder first loses its name in one step: an attempt to publish
-// that nobody waits for any more finds all of it or nothing, never what is left of it.
-func (r *Repository) Discard(ctx context.Context, id backup.ID) error {
-	if _, err := r.files.ThrowAway(ctx, backup.IncomingPath(id), id); err != nil && !folder.IsMissing(err) && insurmountable(ctx, err) {
-		return err
-	}
-	entries, err := r.files.List(ctx, r.files.At(backup.IncomingDir))
-	if folder.IsMissing(err) {
-		return nil
-	}
-	if err != nil && fault.CodeOf(err) != fault.LimitExceeded {
-		return err
-	}
-	for _, entry := range entries { // what an earlier attempt has renamed, too
-		if entry.IsDir && folder.WorkOwner(entry.Name) == id {
-			if _, err := r.files.RemoveAll(ctx, r.files.At(backup.IncomingDir, entry.Name)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// Delete removes a finished backup and returns what it was. It first leaves backups/
-// in one step, so that a crash never leaves a backup with files missing;
-// [Repository.Begin] clears away what a crash leaves in incoming/. A backup whose
-// manifest cannot be read is deleted, too. With again set, a missing one is success.
-// What others put into the folder stays in incoming/, and is named in the result.
-// BACKUP_DAMAGED while a second folder has its ID: see [Repository.Removable].
-func (r *Repository) Delete(ctx context.Context, id backup.ID, again bool) (backup.Overview, error) {
-	gone := backup.Overview{BackupID: id, Status: backup.Deleted, Services: []backup.ServiceResult{}}
-	names, err := r.FoldersOf(ctx, id)
-	if again && fault.CodeOf(err) == fault.BackupNotFound {
-		gone.Foreign, err = r.files.RemoveAll(ctx, r.incoming(id))
-		return gone, err
-	}
-	if err != nil {
-		return gone, err
-	}
-	if len(names) > 1 {
-		return gone, r.twins(id, names)
-	}
-	dir := path.Join(backup.BackupsDir, names[0])
-	m, err := r.manifest(ctx, dir)
-	switch {
-	case err == nil:
-		gone = m.Overview(r.files.At(dir))
-		gone.Status = backup.Deleted
-	case !folder.IsUnusable(err) && !folder.IsMissing(err):
-		return gone, err
-	}
-	if err := r.makeWorkFolder(ctx); err != nil {
-		return gone, err
-	}
-	trash, err := r.files.ThrowAway(ctx, dir, id)
-	if err != nil {
-		return gone, err
-	}
-	gone.Foreign, err = r.files.RemoveAll(ctx, r.files.At(trash))
-	return gone, err
 }

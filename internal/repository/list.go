@@ -1,7 +1,6 @@
 package repository
 
 import (
-	"bytes"
 	"context"
 	"path"
 	"slices"
@@ -136,63 +135,38 @@ func (r *Repository) NameOthers(o Others) (f backup.Foreign) {
 	return f
 }
 
-// manifest reads and decodes the manifest in folder, which is relative to the
-// instance, and makes sure that it belongs there.
-func (r *Repository) manifest(ctx context.Context, dir string) (*backup.Manifest, error) {
-	data, err := r.files.Read(ctx, r.files.At(dir, backup.ManifestFile), backup.MaxManifestBytes)
-	if err != nil {
-		return nil, err
-	}
-	m, err := backup.DecodeManifest(bytes.NewReader(data))
-	if err != nil {
-		return nil, fault.New(fault.BackupDamaged, r.files.At(dir, backup.ManifestFile)+" cannot be understood", err)
-	}
-	if backup.FolderName(m.BackupID, m.StartedAt) != path.Base(dir) {
-		return nil, notOfThisFolder(r.files.At(dir, backup.ManifestFile), m)
-	}
-	if m.Instance.Name != r.files.Instance() {
-		return nil, fault.Newf(fault.BackupDamaged, "%s belongs to instance %s", r.files.At(dir, backup.ManifestFile), m.Instance.Name)
-	}
-	return m, nil
-}
-
-// Locate finds the folder of a backup, relative to the instance. Where several have its
-// ID, it is the only one whose name fits the manifest inside; BACKUP_DAMAGED when that
-// does not tell.
-func (r *Repository) Locate(ctx context.Context, id backup.ID) (string, error) {
-	names, err := r.FoldersOf(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	if len(names) > 1 {
-		fit, err := r.Matching(ctx, names)
-		if err != nil {
-			return "", err
-		}
-		if len(fit) != 1 {
-			return "", r.twins(id, names)
-		}
-		names = fit
-	}
-	return path.Join(backup.BackupsDir, names[0]), nil
-}
-
-// Folder returns the name of a backup's folder in backups/. BACKUP_NOT_FOUND when there
-// is none, BACKUP_DAMAGED when its name does not fit the manifest inside, or when there are
-// several and nothing tells which it is.
-func (r *Repository) Folder(ctx context.Context, id backup.ID) (string, error) {
-	dir, err := r.Locate(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	_, err = r.manifest(ctx, dir)
-	return path.Base(dir), err
-}
-
 // Count returns how many folders of backups there are.
 func (r *Repository) Count(ctx context.Context) (int, error) {
 	names, _, err := r.Folders(ctx)
 	return len(names), err
+}
+
+// Latest returns the newest backup that is to be on the share: the newest of those that
+// the ledger tells of and those that can be read there. So one that somebody removed is
+// not passed over. BACKUP_NOT_FOUND when there is none.
+func (r *Repository) Latest(ctx context.Context, allowedSigners []byte) (backup.ID, error) {
+	listing, err := r.List(ctx, 1)
+	if err != nil {
+		return "", err
+	}
+	read, err := r.Ledger().ReadWith(ctx, allowedSigners, len(allowedSigners) > 0, backup.LedgerHead{})
+	if err != nil {
+		return "", err
+	}
+	var newest backup.ID
+	var dir string
+	if len(listing.Backups) > 0 {
+		newest, dir = listing.Backups[0].BackupID, path.Base(listing.Backups[0].Path)
+	}
+	for _, id := range read.Ledger.Known() {
+		if s, _ := read.Ledger.State(id); !s.Gone() && s.Folder > dir {
+			newest, dir = id, s.Folder
+		}
+	}
+	if newest == "" {
+		return "", fault.Newf(fault.BackupNotFound, "%s holds no readable backup", r)
+	}
+	return newest, nil
 }
 
 // Newest returns the newest backup's ID and its manifest's digest, nil when there

@@ -15,7 +15,6 @@ import (
 
 // Names of probes in incoming/.
 const (
-	probePrefix  = "probe-"
 	probeRenamed = "-renamed"
 )
 
@@ -42,7 +41,7 @@ func (r *Repository) Probe(ctx context.Context, token string) error {
 	if err := r.files.MkdirAll(ctx, r.files.At(backup.BackupsDir)); err != nil {
 		return err
 	}
-	first := r.files.At(backup.IncomingDir, probePrefix+token)
+	first := r.files.At(backup.IncomingDir, folder.ProbePrefix+token)
 	second := first + probeRenamed
 	if err := r.clearProbe(ctx, first, second); err != nil {
 		return err

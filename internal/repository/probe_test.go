@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/share"
 )
 
@@ -31,8 +32,8 @@ func TestProbe(t *testing.T) {
 	for range 2 {
 		require.NoError(t, r.Probe(ctx, "x"))
 	}
-	require.NoError(t, r.Files().MkdirAll(ctx, r.Files().At(backup.IncomingDir, repository.ProbePrefix+"x")))
-	require.NoError(t, r.Files().Write(ctx, r.Files().At(backup.IncomingDir, repository.ProbePrefix+"x", repository.ProbeFile), nil), "left by one that was interrupted")
+	require.NoError(t, r.Files().MkdirAll(ctx, r.Files().At(backup.IncomingDir, folder.ProbePrefix+"x")))
+	require.NoError(t, r.Files().Write(ctx, r.Files().At(backup.IncomingDir, folder.ProbePrefix+"x", repository.ProbeFile), nil), "left by one that was interrupted")
 	require.NoError(t, r.Probe(ctx, "x"))
 	require.ErrorIs(t, repository.New(lowers{store}, r.Files().Instance()).Probe(ctx, "x"), fault.ShareNames)
 	left, err := r.Files().List(ctx, r.Files().At(backup.IncomingDir))

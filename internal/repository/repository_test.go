@@ -158,3 +158,17 @@ func namesOf(entries []share.Info) []string {
 	}
 	return names
 }
+
+func TestListReportsAManifestThatMayNotBeRead(t *testing.T) {
+	k := newKeeper(t, 3)
+	first, second := k.BackUp(), k.BackUp()
+	file := k.Repo.Files().At(backup.BackupsDir, second.Folder, backup.ManifestFile)
+	listing, err := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareAccessDenied, Below: file}, k.Repo.Files().Instance()).List(t.Context(), 0)
+	require.NoError(t, err)
+	require.Len(t, listing.Backups, 1)
+	require.Equal(t, first.ID, listing.Backups[0].BackupID)
+	require.Len(t, listing.Unreadable, 1)
+	require.Equal(t, string(fault.ShareAccessDenied), listing.Unreadable[0].Code)
+	require.Equal(t, file, listing.Unreadable[0].File)
+	require.NotEmpty(t, listing.Unreadable[0].Message)
+}

@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share/dir"
 )
@@ -35,7 +36,7 @@ func TestEveryFormatOpens(t *testing.T) {
 			require.NoError(t, err)
 			operator, err := seal.ParseIdentities(data)
 			require.NoError(t, err)
-			verdict, err := repo.Verify(t.Context(), id, repository.VerifyOptions{Identities: operator})
+			verdict, err := audit.Verify(t.Context(), repo, id, audit.VerifyOptions{Identities: operator})
 			require.NoError(t, err)
 			require.Empty(t, verdict.Findings)
 			require.Equal(t, int64(2501), verdict.Items)

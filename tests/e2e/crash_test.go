@@ -14,7 +14,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 )
 
 // finished waits for the run and makes sure that there is exactly one result, complete
@@ -37,7 +37,7 @@ func (c *controller) onlyResult(id backup.ID, run flow.Run[backup.Overview], ear
 	require.NoError(c.t, err)
 	require.Len(c.t, listing.Backups, earlier+1)
 	require.Empty(c.t, listing.Unreadable)
-	verdict, err := c.repo().Verify(c.t.Context(), id, repository.VerifyOptions{Identities: c.operator})
+	verdict, err := audit.Verify(c.t.Context(), c.repo(), id, audit.VerifyOptions{Identities: c.operator})
 	require.NoError(c.t, err)
 	require.Empty(c.t, verdict.Findings)
 	left, err := os.ReadDir(filepath.Join(c.shareDir, c.instance.Name, backup.IncomingDir))

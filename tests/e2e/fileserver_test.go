@@ -13,7 +13,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/tests/lab"
@@ -119,7 +119,7 @@ func TestDamageOnARealShareIsFound(t *testing.T) {
 	require.NoError(t, err)
 	data[len(data)/3] ^= 4
 	require.NoError(t, os.WriteFile(file, data, 0o600))
-	verdict, err := c.repo().Verify(t.Context(), id, repository.VerifyOptions{})
+	verdict, err := audit.Verify(t.Context(), c.repo(), id, audit.VerifyOptions{})
 	require.NoError(t, err)
 	require.Len(t, verdict.Findings, 1)
 	require.Equal(t, "ca.tar.zst.age", filepath.Base(verdict.Findings[0].File))

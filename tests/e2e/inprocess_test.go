@@ -19,6 +19,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/share/dir"
 )
 
@@ -60,7 +61,7 @@ func TestBackupOpensWithStockTools(t *testing.T) {
 	require.Len(t, overview.Services, 2)
 	require.Equal(t, int64(2500), overview.Services[0].Items)
 
-	verdict, err := c.repo().Verify(t.Context(), id, repository.VerifyOptions{Identities: c.operator})
+	verdict, err := audit.Verify(t.Context(), c.repo(), id, audit.VerifyOptions{Identities: c.operator})
 	require.NoError(t, err)
 	require.Empty(t, verdict.Findings)
 	require.Equal(t, int64(2501), verdict.Items)

@@ -15,7 +15,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -152,7 +152,7 @@ func TestChangesWhileABackupRuns(t *testing.T) {
 
 // deep verifies a backup with an identity.
 func (c *controller) deep(id backup.ID, identities []seal.Identity) error {
-	verdict, err := c.repo().Verify(c.t.Context(), id, repository.VerifyOptions{Identities: identities})
+	verdict, err := audit.Verify(c.t.Context(), c.repo(), id, audit.VerifyOptions{Identities: identities})
 	require.Empty(c.t, verdict.Findings)
 	return err
 }

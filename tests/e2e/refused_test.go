@@ -11,7 +11,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/tests/lab"
 	"infrabackup/tests/lab/stamp"
 )
@@ -54,7 +54,7 @@ func TestRevokedPermission(t *testing.T) {
 	m := c.manifest(partial.BackupID)
 	require.Equal(t, backup.PartialSucceeded, m.Status)
 	require.Len(t, m.Files, 8, "seven parts and the catalogue")
-	verdict, err := c.repo().Verify(t.Context(), partial.BackupID, repository.VerifyOptions{Identities: c.operator})
+	verdict, err := audit.Verify(t.Context(), c.repo(), partial.BackupID, audit.VerifyOptions{Identities: c.operator})
 	require.NoError(t, err)
 	require.Empty(t, verdict.Findings)
 	var succeeded []backup.ID

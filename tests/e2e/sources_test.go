@@ -14,7 +14,7 @@ import (
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/settings"
 )
 
@@ -91,7 +91,7 @@ func TestSourcesOnSeveralWorkers(t *testing.T) {
 			made, err := c.repo().Open(t.Context(), id)
 			require.NoError(t, err)
 			require.Equal(t, overview.Status, made.Manifest().Status)
-			verdict, err := c.repo().Verify(t.Context(), id, repository.VerifyOptions{Identities: c.operator})
+			verdict, err := audit.Verify(t.Context(), c.repo(), id, audit.VerifyOptions{Identities: c.operator})
 			require.NoError(t, err)
 			require.Empty(t, verdict.Findings)
 			require.EqualValues(t, 3*(len(wantedServices)-len(lacking)), verdict.Items)

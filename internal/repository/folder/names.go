@@ -15,6 +15,9 @@ const (
 	tempSuffix = ".part"
 )
 
+// ProbePrefix begins the names of probes in incoming/.
+const ProbePrefix = "probe-"
+
 // IsOwnFile reports whether an entry of a backup's folder, finished or not, has a name
 // that only the product gives.
 func IsOwnFile(entry share.Info) bool {

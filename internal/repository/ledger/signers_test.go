@@ -10,7 +10,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
@@ -115,10 +115,10 @@ func TestWhatARetiredKeySaysIsNotBelieved(t *testing.T) {
 	_, err := k.Repo.Delete(t.Context(), b.ID, false)
 	require.NoError(t, err)
 	k.By(former, k.Entry(backup.LedgerDeleted, b))
-	audit := k.Verify(k.Options())
-	require.Len(t, repositorytest.All(audit), 2, "%+v", repositorytest.All(audit))
-	require.Equal(t, string(fault.LedgerDamaged), audit.Findings[0].Code)
-	require.Equal(t, string(fault.BackupMissing), audit.Findings[1].Code)
+	found := k.Verify(k.Options())
+	require.Len(t, repositorytest.All(found), 2, "%+v", repositorytest.All(found))
+	require.Equal(t, string(fault.LedgerDamaged), found.Findings[0].Code)
+	require.Equal(t, string(fault.BackupMissing), found.Findings[1].Code)
 }
 
 func TestAnOlderTrustedListFollowsRotations(t *testing.T) {
@@ -131,12 +131,12 @@ func TestAnOlderTrustedListFollowsRotations(t *testing.T) {
 	}
 	opts := k.Options()
 	opts.AllowedSigners = slices.Clone(old[:len(old)-1]) // without the newline at its end
-	audit := k.Verify(opts)
-	require.True(t, audit.Good(), "%+v", repositorytest.All(audit))
-	require.Len(t, audit.Backups, 3)
-	require.Equal(t, k.Key.Fingerprint(), audit.Backups[0].Signer)
+	found := k.Verify(opts)
+	require.True(t, found.Good(), "%+v", repositorytest.All(found))
+	require.Len(t, found.Backups, 3)
+	require.Equal(t, k.Key.Fingerprint(), found.Backups[0].Signer)
 
-	v, err := k.Repo.Verify(t.Context(), k.Live[2].ID, repository.VerifyOptions{AllowedSigners: old, BackupOnly: true})
+	v, err := audit.Verify(t.Context(), k.Repo, k.Live[2].ID, audit.VerifyOptions{AllowedSigners: old, BackupOnly: true})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 1, "one backup alone says nothing of rotations")
 }
@@ -183,10 +183,10 @@ func TestKeysThatNobodyTrustedIntroduces(t *testing.T) {
 			opts := k.Options()
 			tc.do(k)
 			require.NoError(t, k.Repo.WriteInstanceFiles(t.Context(), k.Signers))
-			audit := k.Verify(opts)
-			require.True(t, slices.ContainsFunc(audit.Findings, func(f backup.Finding) bool {
+			found := k.Verify(opts)
+			require.True(t, slices.ContainsFunc(found.Findings, func(f backup.Finding) bool {
 				return f.Code == string(fault.BackupForged) && strings.Contains(f.Message, tc.says)
-			}), "%+v", repositorytest.All(audit))
+			}), "%+v", repositorytest.All(found))
 		})
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share"
@@ -257,27 +258,27 @@ func (k *Fixture) Of(b *Backup, elements ...string) string {
 }
 
 // Options are those of an audit by the controller itself.
-func (k *Fixture) Options() repository.AuditOptions {
+func (k *Fixture) Options() audit.Options {
 	head := k.Head
-	return repository.AuditOptions{AllowedSigners: k.Signers, Head: &head}
+	return audit.Options{AllowedSigners: k.Signers, Head: &head}
 }
 
 // Verify verifies everything.
-func (k *Fixture) Verify(opts repository.AuditOptions) backup.Audit {
+func (k *Fixture) Verify(opts audit.Options) backup.Audit {
 	k.T.Helper()
-	audit, err := k.Repo.VerifyAll(context.Background(), opts, nil)
+	found, err := audit.VerifyAll(context.Background(), k.Repo, opts, nil)
 	require.NoError(k.T, err)
-	return audit
+	return found
 }
 
 // RequireGood makes sure that nothing is found.
 func (k *Fixture) RequireGood() {
 	k.T.Helper()
-	audit := k.Verify(k.Options())
-	require.True(k.T, audit.Good(), "%+v", audit)
-	require.Len(k.T, audit.Backups, len(k.Live))
-	require.Equal(k.T, k.Head, audit.Head)
-	require.Zero(k.T, audit.Foreign, "all of it is the product's")
+	found := k.Verify(k.Options())
+	require.True(k.T, found.Good(), "%+v", found)
+	require.Len(k.T, found.Backups, len(k.Live))
+	require.Equal(k.T, k.Head, found.Head)
+	require.Zero(k.T, found.Foreign, "all of it is the product's")
 }
 
 // Snapshot copies the instance's folder away.
@@ -305,9 +306,9 @@ func All(a backup.Audit) []backup.Finding {
 }
 
 // One verifies one backup as a controller does.
-func (k *Fixture) One(b *Backup, opts repository.AuditOptions) backup.Verdict {
+func (k *Fixture) One(b *Backup, opts audit.Options) backup.Verdict {
 	k.T.Helper()
-	v, err := k.Repo.VerifyOne(context.Background(), b.ID, repository.OneOptions{AuditOptions: opts})
+	v, err := audit.VerifyOne(context.Background(), k.Repo, b.ID, audit.OneOptions{Options: opts})
 	require.NoError(k.T, err)
 	require.Equal(k.T, b.ID, v.BackupID)
 	require.NotNil(k.T, v.Ledger)

@@ -21,6 +21,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share/dir"
@@ -192,7 +193,7 @@ func (w *RekeyFixture) Sums() string {
 // VerifyWith reads the whole backup with an operator's key and finds nothing wrong.
 func VerifyWith(t *testing.T, r *repository.Repository, k Keys, signers []byte, id backup.ID) {
 	t.Helper()
-	verdict, err := r.Verify(t.Context(), id, repository.VerifyOptions{AllowedSigners: signers, Identities: []seal.Identity{k.Identity}})
+	verdict, err := audit.Verify(t.Context(), r, id, audit.VerifyOptions{AllowedSigners: signers, Identities: []seal.Identity{k.Identity}})
 	require.NoError(t, err)
 	require.Empty(t, verdict.Findings)
 	require.EqualValues(t, 8, verdict.Items)

@@ -1,10 +1,11 @@
-package repository
+package audit
 
 import (
 	"bytes"
 	"context"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
@@ -17,7 +18,7 @@ func (v *verification) expectSizes(ctx context.Context) error {
 	if !ok || size > backup.MaxManifestBytes {
 		return nil
 	}
-	data, err := v.owner.files.Read(ctx, v.at(backup.ManifestFile), backup.MaxManifestBytes)
+	data, err := v.files.Read(ctx, v.at(backup.ManifestFile), backup.MaxManifestBytes)
 	if folder.IsMissing(err) || folder.IsUnusable(err) {
 		return nil
 	}
@@ -64,4 +65,18 @@ func (v *verification) fitting(name string, size int64) bool {
 		return false
 	}
 	return true
+}
+
+// denied makes a finding of a file that the account may not read, while it may list the
+// folder that the file is in. Other errors, and those of a share that refuses more than
+// that, are returned.
+func (v *verification) denied(ctx context.Context, name string, err error) error {
+	if fault.CodeOf(err) != fault.ShareAccessDenied {
+		return err
+	}
+	if _, err := v.files.List(ctx, v.files.At(v.folder)); err != nil {
+		return err
+	}
+	v.add(folder.Denied(v.at(name), err))
+	return nil
 }

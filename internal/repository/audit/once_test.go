@@ -1,4 +1,4 @@
-package repository_test
+package audit_test
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/repositorytest"
 )
 
@@ -50,11 +50,11 @@ func TestAFindingIsSaidOnce(t *testing.T) {
 			k := newKeeper(t, 3)
 			b := k.BackUp()
 			row.change(t, k, b)
-			alone, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers, Identities: k.IDs})
+			alone, err := audit.Verify(t.Context(), k.Repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers, Identities: k.IDs})
 			require.NoError(t, err)
 			one := k.One(b, k.Options())
-			audit := k.Verify(k.Options())
-			for _, findings := range [][]backup.Finding{alone.Findings, one.Findings, repositorytest.All(audit)} {
+			found := k.Verify(k.Options())
+			for _, findings := range [][]backup.Finding{alone.Findings, one.Findings, repositorytest.All(found)} {
 				require.NotEmpty(t, findings)
 				seen := map[[2]string]bool{}
 				for _, f := range findings {

@@ -18,8 +18,8 @@ import (
 const (
 	// maxClaim bounds controller.json.
 	maxClaim = 4 << 10
-	// maxClaimLooks is how often another controller may come first.
-	maxClaimLooks = 3
+	// maxClaimTries is how often another controller may come first.
+	maxClaimTries = 3
 )
 
 // claim is the content of controller.json: who writes to the instance's folder.
@@ -56,7 +56,7 @@ func decodeClaim(data []byte) (claim, error) {
 // lost entry is written again when the newest entry of the ledger is the controller's
 // own. It keeps from accidents: whoever can write to the share can change the entry.
 func (r *Repository) Claim(ctx context.Context, controller string) error {
-	for range maxClaimLooks {
+	for range maxClaimTries {
 		found, err := r.claimed(ctx)
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ func (r *Repository) Claim(ctx context.Context, controller string) error {
 		if err := r.free(ctx, controller); err != nil {
 			return err
 		}
-		if done, err := r.enterClaim(ctx, controller); err != nil || done {
+		if done, err := r.writeClaim(ctx, controller); err != nil || done {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func (r *Repository) Claim(ctx context.Context, controller string) error {
 // TakeOver enters the controller, a GUID, whoever was entered before. It may be
 // repeated.
 func (r *Repository) TakeOver(ctx context.Context, controller string) error {
-	for range maxClaimLooks {
+	for range maxClaimTries {
 		found, err := r.claimed(ctx)
 		if err != nil && fault.CodeOf(err) != fault.InstanceOccupied {
 			return err
@@ -88,7 +88,7 @@ func (r *Repository) TakeOver(ctx context.Context, controller string) error {
 		if err := r.files.Remove(ctx, r.files.At(backup.ControllerFile)); err != nil {
 			return err
 		}
-		if done, err := r.enterClaim(ctx, controller); err != nil || done {
+		if done, err := r.writeClaim(ctx, controller); err != nil || done {
 			return err
 		}
 	}
@@ -153,9 +153,9 @@ func (r *Repository) free(ctx context.Context, controller string) error {
 	return nil
 }
 
-// enterClaim writes controller.json. It reports false when somebody else did
+// writeClaim writes controller.json. It reports false when somebody else did
 // meanwhile.
-func (r *Repository) enterClaim(ctx context.Context, controller string) (bool, error) {
+func (r *Repository) writeClaim(ctx context.Context, controller string) (bool, error) {
 	if _, err := backup.ParseID(controller); err != nil {
 		return false, fault.New(fault.Internal, "enter the controller", err)
 	}

@@ -1,4 +1,4 @@
-package repository_test
+package audit_test
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
@@ -18,29 +18,29 @@ import (
 func TestAdoptAShareWithALedger(t *testing.T) {
 	s := newScene(t)
 	for _, trusted := range [][]byte{nil, s.Signers} {
-		a, err := s.Repo.Adopt(t.Context(), trusted)
+		a, err := audit.Adopt(t.Context(), s.Repo, trusted)
 		require.NoError(t, err)
-		require.Equal(t, repository.Adoption{Head: s.Head, Signers: []string{s.Key.Public()}, Backups: len(s.Live)}, a)
+		require.Equal(t, audit.Adoption{Head: s.Head, Signers: []string{s.Key.Public()}, Backups: len(s.Live)}, a)
 	}
 	require.NoError(t, os.RemoveAll(s.Of(s.Live[0])))
 	late := s.Put()
 	s.Publish(late)
-	a, err := s.Repo.Adopt(t.Context(), nil)
+	a, err := audit.Adopt(t.Context(), s.Repo, nil)
 	require.NoError(t, err)
 	require.Len(t, a.Findings, 2)
 	require.ElementsMatch(t, []string{string(fault.BackupMissing), string(fault.BackupUnlisted)}, []string{a.Findings[0].Code, a.Findings[1].Code})
-	require.Equal(t, []repository.Unlisted{{BackupID: late.ID, Folder: late.Folder, SumsSHA256: folder.Describe("", late.Sums).SHA256, Recipients: late.Manifest.Recipients}}, a.Unlisted)
+	require.Equal(t, []audit.Unlisted{{BackupID: late.ID, Folder: late.Folder, SumsSHA256: folder.Describe("", late.Sums).SHA256, Recipients: late.Manifest.Recipients}}, a.Unlisted)
 }
 
 func TestAdoptAShareFromBeforeTheLedger(t *testing.T) {
 	k := newKeeper(t, 3)
-	a, err := k.Repo.Adopt(t.Context(), nil)
+	a, err := audit.Adopt(t.Context(), k.Repo, nil)
 	require.NoError(t, err, "there is nothing to adopt")
-	require.Equal(t, repository.Adoption{Signers: []string{}}, a)
+	require.Equal(t, audit.Adoption{Signers: []string{}}, a)
 	for range 3 {
 		k.Publish(k.Put())
 	}
-	a, err = k.Repo.Adopt(t.Context(), nil)
+	a, err = audit.Adopt(t.Context(), k.Repo, nil)
 	require.NoError(t, err)
 	require.Empty(t, a.Findings)
 	require.Equal(t, backup.LedgerHead{}, a.Head)
@@ -52,7 +52,7 @@ func TestAdoptAShareFromBeforeTheLedger(t *testing.T) {
 			Folder: u.Folder, SumsSHA256: u.SumsSHA256, Recipients: u.Recipients, By: "test"})
 	}
 	k.RequireGood()
-	a, err = k.Repo.Adopt(t.Context(), nil)
+	a, err = audit.Adopt(t.Context(), k.Repo, nil)
 	require.NoError(t, err)
 	require.Empty(t, a.Unlisted)
 }
@@ -68,7 +68,7 @@ func TestAdoptWithSeveralKeys(t *testing.T) {
 	k.Enter(e)
 	k.BackUp()
 	k.RequireGood()
-	a, err := k.Repo.Adopt(t.Context(), nil)
+	a, err := audit.Adopt(t.Context(), k.Repo, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{k.Key.Public(), former.Public()}, a.Signers)
 }
@@ -104,16 +104,53 @@ func TestAdoptRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
 			tc.do(s)
-			_, err := s.Repo.Adopt(t.Context(), s.Signers)
+			_, err := audit.Adopt(t.Context(), s.Repo, s.Signers)
 			require.ErrorIs(t, err, tc.code)
 			require.ErrorContains(t, err, tc.says(s))
 		})
 	}
 	s := newScene(t)
 	require.NoError(t, os.Remove(s.Path(backup.AllowedSignersFile)))
-	_, err := s.Repo.Adopt(t.Context(), nil)
+	_, err := audit.Adopt(t.Context(), s.Repo, nil)
 	require.ErrorIs(t, err, fault.BackupForged)
-	a, err := s.Repo.Adopt(t.Context(), s.Signers)
+	a, err := audit.Adopt(t.Context(), s.Repo, s.Signers)
 	require.NoError(t, err, "a trusted copy is enough")
 	require.Len(t, a.Findings, 1)
+}
+
+// The key of a backup is believed of its signed manifest only, also while the key file is
+// being replaced.
+func TestSignedManifest(t *testing.T) {
+	k := newKeeper(t, 1)
+	b := k.BackUp()
+	m, err := audit.SignedManifest(t.Context(), k.Repo, b.ID, k.Signers)
+	require.NoError(t, err)
+	require.Equal(t, b.BackupKey.Recipient(), m.BackupKey)
+	keyFile, sums, signature := k.Seal(b)
+	for name, data := range map[string][]byte{backup.KeyFile: keyFile, backup.SumsFile: sums, backup.SignatureFile: signature} {
+		require.NoError(t, os.WriteFile(k.Of(b, name+backup.NextSuffix), data, 0o600))
+	}
+	for _, taken := range []string{"", backup.KeyFile, backup.SignatureFile, backup.SumsFile} {
+		if taken != "" {
+			require.NoError(t, os.Rename(k.Of(b, taken+backup.NextSuffix), k.Of(b, taken)))
+		}
+		m, err := audit.SignedManifest(t.Context(), k.Repo, b.ID, k.Signers)
+		require.NoError(t, err, "after %q took its place", taken)
+		require.Equal(t, b.BackupKey.Recipient(), m.BackupKey)
+	}
+	_, err = audit.SignedManifest(t.Context(), k.Repo, b.ID, seal.AllowedSigners(repositorytest.SigningKey(t).Public()))
+	require.ErrorIs(t, err, fault.BackupForged)
+	other, err := seal.NewBackupKey()
+	require.NoError(t, err)
+	manifest, err := os.ReadFile(k.Of(b, backup.ManifestFile))
+	require.NoError(t, err)
+	changed := strings.Replace(string(manifest), b.BackupKey.Recipient(), other.Recipient(), 1)
+	require.NoError(t, os.WriteFile(k.Of(b, backup.ManifestFile), []byte(changed), 0o600))
+	_, err = audit.SignedManifest(t.Context(), k.Repo, b.ID, k.Signers)
+	require.ErrorIs(t, err, fault.BackupDamaged)
+	require.NoError(t, os.Remove(k.Of(b, backup.ManifestFile)))
+	_, err = audit.SignedManifest(t.Context(), k.Repo, b.ID, k.Signers)
+	require.Error(t, err)
+	_, err = audit.SignedManifest(t.Context(), k.Repo, "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", k.Signers)
+	require.ErrorIs(t, err, fault.BackupNotFound)
 }

@@ -13,7 +13,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/folder"
 )
 
@@ -72,18 +72,18 @@ func TestASecondFolderOfABackup(t *testing.T) {
 			require.Equal(t, string(fault.BackupUnlisted), v.Findings[0].Code)
 			require.Equal(t, k.Repo.Files().At(backup.BackupsDir, planted), v.Findings[0].File)
 
-			audit := k.Verify(k.Options())
-			require.Len(t, audit.Backups, 1)
-			require.Equal(t, own, audit.Backups[0].Path)
-			require.Empty(t, audit.Backups[0].Findings)
-			require.Len(t, audit.Findings, 1)
+			found := k.Verify(k.Options())
+			require.Len(t, found.Backups, 1)
+			require.Equal(t, own, found.Backups[0].Path)
+			require.Empty(t, found.Backups[0].Findings)
+			require.Len(t, found.Findings, 1)
 
-			alone, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers, BackupOnly: true})
+			alone, err := audit.Verify(t.Context(), k.Repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers, BackupOnly: true})
 			require.NoError(t, err)
 			require.Equal(t, own, alone.Path)
 			require.Empty(t, alone.Findings)
 
-			_, err = k.Repo.Removable(t.Context(), b.ID, k.Signers)
+			_, err = k.Repo.DeletableFolder(t.Context(), b.ID, k.Signers)
 			require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "the ledger knows "+own)
 			require.ErrorContains(t, err, planted+" has to be moved away first")
@@ -93,7 +93,7 @@ func TestASecondFolderOfABackup(t *testing.T) {
 			named := k.Repo.Named(planted)
 			_, err = named.OpenSigned(t.Context(), b.ID, k.Signers)
 			require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
-			v, err = named.VerifyOne(t.Context(), b.ID, repository.OneOptions{AuditOptions: k.Options()})
+			v, err = audit.VerifyOne(t.Context(), named, b.ID, audit.OneOptions{Options: k.Options()})
 			require.NoError(t, err)
 			require.Equal(t, k.Repo.Files().At(backup.BackupsDir, planted), v.Path)
 			require.NotEmpty(t, v.Findings)
@@ -104,7 +104,7 @@ func TestASecondFolderOfABackup(t *testing.T) {
 		})
 	}
 	require.NoError(t, os.RemoveAll(k.Path(backup.BackupsDir, planted)))
-	folder, err := k.Repo.Removable(t.Context(), b.ID, k.Signers)
+	folder, err := k.Repo.DeletableFolder(t.Context(), b.ID, k.Signers)
 	require.NoError(t, err)
 	require.Equal(t, b.Folder, folder)
 	k.Remove(b, backup.LedgerDeleted)
@@ -117,11 +117,11 @@ func TestASecondFolderWithoutALedger(t *testing.T) {
 	b := k.Put()
 	k.Publish(b)
 	planted := k.plant(b)
-	v := k.One(b, repository.AuditOptions{AllowedSigners: k.Signers})
+	v := k.One(b, audit.Options{AllowedSigners: k.Signers})
 	require.Equal(t, k.Repo.Files().At(backup.BackupsDir, b.Folder), v.Path)
 	require.Len(t, v.Findings, 1)
 	require.Equal(t, k.Repo.Files().At(backup.BackupsDir, planted), v.Findings[0].File)
-	_, err := k.Repo.Removable(t.Context(), b.ID, k.Signers)
+	_, err := k.Repo.DeletableFolder(t.Context(), b.ID, k.Signers)
 	require.ErrorContains(t, err, "two folders have the ID")
 }
 

@@ -1,46 +1,15 @@
-package repository
+package audit
 
 import (
 	"context"
-	"path"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository/folder"
-	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
 )
 
 const unfinishedMessage = "the key was being replaced and that did not end"
-
-// isRolledBack reports whether a folder whose key seems to be replaced is in an earlier
-// state than the ledger says. The ledger is told when all that is new lies there and
-// before any of it takes its place: so old sums are those of a replacement that did not
-// end only when what lies beside them completes the newest state.
-func (f folderFacts) isRolledBack(s ledger.State) bool {
-	if f.sums == s.SumsSHA256 || f.pending.Fits && f.pending.Sums == s.SumsSHA256 {
-		return false
-	}
-	return s.WasEarlier(f.sums) || s.WasEarlier(f.pending.Sums)
-}
-
-// readPending finds out what the files that are to replace others would make of the
-// folders that are not in the newest state.
-func (l *look) readPending(ctx context.Context) error {
-	for i := range l.folders {
-		f := &l.folders[i]
-		s, known := l.ledger.State(f.id)
-		if !f.unfinished || !known || s.Gone() || f.sums == s.SumsSHA256 {
-			continue
-		}
-		b, err := l.owner.Pending(ctx, path.Join(backup.BackupsDir, f.name), l.signers)
-		if err != nil {
-			return err
-		}
-		f.pending = b
-	}
-	return nil
-}
 
 // choosePair finds the sums and the signature that belong together in a folder whose
 // key was being replaced: each may still lie under its new name. Without a pair that
@@ -54,7 +23,7 @@ func (v *verification) choosePair(ctx context.Context) error {
 	if err != nil || signers == nil {
 		return err
 	}
-	v.sumsName, v.signatureName, err = v.owner.Pair(ctx, v.folder, signers)
+	v.sumsName, v.signatureName, err = v.repo.Pair(ctx, v.folder, signers)
 	return err
 }
 
@@ -72,7 +41,7 @@ func (v *verification) chooseKey(ctx context.Context) error {
 		if want.Name != backup.KeyFile {
 			continue
 		}
-		got, err := v.owner.files.Digest(ctx, v.at(next), nil)
+		got, err := v.files.Digest(ctx, v.at(next), nil)
 		if err != nil && !folder.IsMissing(err) {
 			return v.denied(ctx, next, err)
 		}

@@ -1,4 +1,4 @@
-package repository_test
+package audit_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/tests/tier"
 )
@@ -63,7 +64,7 @@ func TestCleanSetsGiveNoAlarm(t *testing.T) {
 func TestAuditWithoutALedger(t *testing.T) {
 	k := newKeeper(t, 3)
 	k.RequireGood() // nothing was ever backed up
-	require.True(t, k.Verify(repository.AuditOptions{}).Good())
+	require.True(t, k.Verify(audit.Options{}).Good())
 	for range 3 {
 		k.Publish(k.Put())
 	}
@@ -71,11 +72,11 @@ func TestAuditWithoutALedger(t *testing.T) {
 
 	unknown := k.Options()
 	unknown.Head = nil
-	audit := k.Verify(unknown)
-	require.Len(t, repositorytest.All(audit), 1)
+	found := k.Verify(unknown)
+	require.Len(t, repositorytest.All(found), 1)
 	require.Equal(t, backup.Finding{Code: string(fault.LedgerDamaged), File: "local/ledger",
-		Message: "there is no ledger, so nobody knows which backups belong here"}, audit.Findings[0])
-	require.Len(t, audit.Backups, 3)
+		Message: "there is no ledger, so nobody knows which backups belong here"}, found.Findings[0])
+	require.Len(t, found.Backups, 3)
 }
 
 func TestAuditTakesAnAppendThatWasNotTold(t *testing.T) {
@@ -83,30 +84,30 @@ func TestAuditTakesAnAppendThatWasNotTold(t *testing.T) {
 	k.BackUp()
 	opts := k.Options()
 	k.BackUp()
-	audit := k.Verify(opts)
-	require.True(t, audit.Good(), "%+v", audit)
-	require.True(t, audit.HeadKnown)
-	require.Equal(t, k.Head, audit.Head)
-	require.Equal(t, 2, audit.Entries)
+	found := k.Verify(opts)
+	require.True(t, found.Good(), "%+v", found)
+	require.True(t, found.HeadKnown)
+	require.Equal(t, k.Head, found.Head)
+	require.Equal(t, 2, found.Entries)
 }
 
 func TestAuditWithTheSharesOwnKeys(t *testing.T) {
 	k := newKeeper(t, 3)
 	k.BackUp()
 	k.BackUp()
-	require.True(t, k.Verify(repository.AuditOptions{}).Good())
+	require.True(t, k.Verify(audit.Options{}).Good())
 	require.NoError(t, os.Remove(k.Path(backup.AllowedSignersFile)))
-	audit := k.Verify(repository.AuditOptions{})
-	require.Len(t, audit.Findings, 2, "%+v", repositorytest.All(audit))
-	require.Equal(t, audit.Findings, repositorytest.All(audit), "it is said once and not for every backup")
-	require.Equal(t, "local/allowed_signers", audit.Findings[1].File)
+	found := k.Verify(audit.Options{})
+	require.Len(t, found.Findings, 2, "%+v", repositorytest.All(found))
+	require.Equal(t, found.Findings, repositorytest.All(found), "it is said once and not for every backup")
+	require.Equal(t, "local/allowed_signers", found.Findings[1].File)
 }
 
 func TestAuditReportsProgressAndFailures(t *testing.T) {
 	k := newKeeper(t, 3)
 	first, second := k.BackUp(), k.BackUp()
 	var seen []backup.ID
-	_, err := k.Repo.VerifyAll(t.Context(), k.Options(), func(id backup.ID, n, of int) {
+	_, err := audit.VerifyAll(t.Context(), k.Repo, k.Options(), func(id backup.ID, n, of int) {
 		seen = append(seen, id)
 		require.Equal(t, len(seen), n)
 		require.Equal(t, 2, of)
@@ -115,23 +116,23 @@ func TestAuditReportsProgressAndFailures(t *testing.T) {
 	require.Equal(t, []backup.ID{second.ID, first.ID}, seen)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = k.Repo.VerifyAll(cancelled, k.Options(), nil)
+	_, err = audit.VerifyAll(cancelled, k.Repo, k.Options(), nil)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, os.RemoveAll(k.Of(first)))
 	enough := errors.New("enough")
 	opts := k.Options()
 	opts.Pause = func(context.Context) error { return enough }
-	_, _, err = k.Repo.Audit(t.Context(), opts)
+	_, _, err = audit.Run(t.Context(), k.Repo, opts)
 	require.ErrorIs(t, err, enough)
 	pauses := 0
 	opts.Pause = func(context.Context) error { pauses++; return nil }
-	audit, ids, err := k.Repo.Audit(t.Context(), opts)
+	found, ids, err := audit.Run(t.Context(), k.Repo, opts)
 	require.NoError(t, err)
 	require.Equal(t, 1, pauses, "a second look saw the same")
 	require.Equal(t, []backup.ID{second.ID}, ids)
-	require.Len(t, audit.Findings, 1)
-	require.Equal(t, string(fault.BackupMissing), audit.Findings[0].Code)
-	require.Contains(t, audit.Findings[0].Message, first.ID)
+	require.Len(t, found.Findings, 1)
+	require.Equal(t, string(fault.BackupMissing), found.Findings[0].Code)
+	require.Contains(t, found.Findings[0].Message, first.ID)
 }
 
 // works are what a controller may be at while somebody else audits: what it does, in
@@ -188,12 +189,12 @@ func TestWorkDuringAnAuditIsNoAlarm(t *testing.T) {
 					}
 				}
 				repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: hook, OnDownload: hook}, "local")
-				audit, err := repo.VerifyAll(t.Context(), opts, nil)
+				found, err := audit.VerifyAll(t.Context(), repo, opts, nil)
 				require.NoError(t, err)
 				if calls <= at {
 					break // the audit had ended before
 				}
-				require.True(t, audit.Good(), "at call %d of %d: %+v", at, calls, repositorytest.All(audit))
+				require.True(t, found.Good(), "at call %d of %d: %+v", at, calls, repositorytest.All(found))
 			}
 		})
 	}
@@ -209,9 +210,9 @@ func TestAnInstanceThatIsGoneWasRolledBack(t *testing.T) {
 			if !trusted {
 				opts.AllowedSigners = nil
 			}
-			audit := k.Verify(opts)
-			require.Len(t, repositorytest.All(audit), 1, "%+v", repositorytest.All(audit))
-			require.Equal(t, string(fault.LedgerRolledBack), audit.Findings[0].Code)
+			found := k.Verify(opts)
+			require.Len(t, repositorytest.All(found), 1, "%+v", repositorytest.All(found))
+			require.Equal(t, string(fault.LedgerRolledBack), found.Findings[0].Code)
 		})
 	}
 }
@@ -221,10 +222,10 @@ func TestVerifySkipsTheInstance(t *testing.T) {
 	b := k.BackUp()
 	require.NoError(t, os.WriteFile(k.Path(backup.RecoveryFile), nil, 0o600))
 	require.NoError(t, os.WriteFile(k.Path(backup.AllowedSignersFile), nil, 0o600))
-	v, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
+	v, err := audit.Verify(t.Context(), k.Repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 2)
-	v, err = k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers, BackupOnly: true})
+	v, err = audit.Verify(t.Context(), k.Repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers, BackupOnly: true})
 	require.NoError(t, err)
 	require.Empty(t, v.Findings)
 }
@@ -233,12 +234,12 @@ func TestAnEmptiedSignatureIsFound(t *testing.T) {
 	k := newKeeper(t, 3)
 	b := k.BackUp()
 	require.NoError(t, os.WriteFile(k.Of(b, backup.SignatureFile), nil, 0o600))
-	v, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
+	v, err := audit.Verify(t.Context(), k.Repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 1)
 	require.Equal(t, string(fault.BackupForged), v.Findings[0].Code)
 	require.NoError(t, os.WriteFile(k.Path(backup.AllowedSignersFile), nil, 0o600))
-	v, err = k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{})
+	v, err = audit.Verify(t.Context(), k.Repo, b.ID, audit.VerifyOptions{})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 1, "nobody is allowed to sign")
 }
@@ -260,13 +261,13 @@ func TestAHalfReplacedKeyIsNamed(t *testing.T) {
 				// The old file makes room before the new one takes its name.
 				require.NoError(t, os.Remove(k.Of(b, half.Next[0])))
 			}
-			v, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers, Identities: k.IDs})
+			v, err := audit.Verify(t.Context(), k.Repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers, Identities: k.IDs})
 			require.NoError(t, err, name)
-			require.Equal(t, []backup.Finding{{Code: string(fault.RewrapUnfinished), File: "local/backups/" + b.Folder, Message: repository.UnfinishedMessage}}, v.Findings, name)
+			require.Equal(t, []backup.Finding{{Code: string(fault.RewrapUnfinished), File: "local/backups/" + b.Folder, Message: audit.UnfinishedMessage}}, v.Findings, name)
 			require.Positive(t, v.Items, name)
-			audit := k.Verify(k.Options())
-			require.Len(t, repositorytest.All(audit), 1, name)
-			require.Equal(t, v.Findings, audit.Backups[0].Findings, name)
+			found := k.Verify(k.Options())
+			require.Len(t, repositorytest.All(found), 1, name)
+			require.Equal(t, v.Findings, found.Backups[0].Findings, name)
 		}
 	}
 }
@@ -293,7 +294,7 @@ func TestAHalfReplacedKeyHidesNothing(t *testing.T) {
 		b := k.BackUp()
 		require.NoError(t, os.WriteFile(k.Of(b, backup.KeyFile+backup.NextSuffix), []byte("y"), 0o600))
 		change(k, b)
-		v, err := k.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
+		v, err := audit.Verify(t.Context(), k.Repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers})
 		require.NoError(t, err, name)
 		named := false
 		for _, f := range v.Findings {

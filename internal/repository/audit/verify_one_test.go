@@ -1,4 +1,4 @@
-package repository_test
+package audit_test
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
+	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/repositorytest"
 )
 
@@ -77,7 +79,7 @@ func TestVerifyOneAsksTheLedger(t *testing.T) {
 			require.False(t, v.Ledger.HeadKnown)
 			require.Equal(t, row.blind, len(v.Findings) == 0, "%+v", v.Findings)
 
-			alone, err := s.Repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: s.Signers})
+			alone, err := audit.Verify(t.Context(), s.Repo, b.ID, audit.VerifyOptions{AllowedSigners: s.Signers})
 			if fault.CodeOf(err) != fault.BackupNotFound {
 				require.NoError(t, err)
 				require.Equal(t, row.alone, len(alone.Findings) > 0, "%+v", alone.Findings)
@@ -96,20 +98,20 @@ func TestVerifyOneAgreesWithAnAudit(t *testing.T) {
 			defer func(outer testing.TB) { s.T = outer }(s.T)
 			s.T = t
 			row.do(s)
-			audit := s.Verify(s.Options())
-			for _, there := range audit.Backups {
+			found := s.Verify(s.Options())
+			for _, there := range found.Backups {
 				wanted := slices.Clone(there.Findings)
-				for _, f := range audit.Findings {
+				for _, f := range found.Findings {
 					if strings.HasPrefix(f.Code, "LEDGER_") {
 						wanted = append(wanted, f)
 					}
 				}
-				v, err := s.Repo.VerifyOne(t.Context(), there.BackupID, repository.OneOptions{AuditOptions: s.Options()})
+				v, err := audit.VerifyOne(t.Context(), s.Repo, there.BackupID, audit.OneOptions{Options: s.Options()})
 				require.NoError(t, err)
 				for _, f := range wanted {
 					require.Contains(t, v.Findings, f)
 				}
-				if audit.Good() {
+				if found.Good() {
 					require.Empty(t, v.Findings)
 				}
 			}
@@ -129,12 +131,12 @@ func TestVerifyOneOnAShareWithoutALedger(t *testing.T) {
 	require.Empty(t, v.Findings, "of the time before the ledger")
 	require.Equal(t, &backup.LedgerSeen{HeadKnown: true}, v.Ledger)
 
-	v = k.One(b, repository.AuditOptions{})
+	v = k.One(b, audit.Options{})
 	require.Empty(t, v.Findings)
 	require.Equal(t, &backup.LedgerSeen{}, v.Ledger)
 
 	require.NoError(t, os.WriteFile(k.Of(b, backup.ManifestFile), []byte("{}"), 0o600))
-	require.NotEmpty(t, k.One(b, repository.AuditOptions{}).Findings)
+	require.NotEmpty(t, k.One(b, audit.Options{}).Findings)
 }
 
 func TestVerifyOneFollowsRotations(t *testing.T) {
@@ -155,15 +157,15 @@ func TestVerifyOneOpensTheBackup(t *testing.T) {
 	k := newKeeper(t, 3)
 	b := k.BackUp()
 	var seen []string
-	opts := repository.OneOptions{AuditOptions: k.Options(), Identities: k.IDs, Progress: func(file string, _, _ int64) { seen = append(seen, file) }}
-	v, err := k.Repo.VerifyOne(t.Context(), b.ID, opts)
+	opts := audit.OneOptions{Options: k.Options(), Identities: k.IDs, Progress: func(file string, _, _ int64) { seen = append(seen, file) }}
+	v, err := audit.VerifyOne(t.Context(), k.Repo, b.ID, opts)
 	require.NoError(t, err)
 	require.Empty(t, v.Findings)
 	require.Positive(t, v.Items)
 	require.Contains(t, seen, backup.PartFile(backup.AD))
 
 	require.NoError(t, os.Remove(k.Of(b, backup.PartFile(backup.AD))))
-	v, err = k.Repo.VerifyOne(t.Context(), b.ID, opts)
+	v, err = audit.VerifyOne(t.Context(), k.Repo, b.ID, opts)
 	require.NoError(t, err, "what is missing is a finding, and keeps nobody from looking")
 	require.Len(t, v.Findings, 1)
 	require.Equal(t, string(fault.BackupDamaged), v.Findings[0].Code)
@@ -175,7 +177,7 @@ func TestVerifyOneOfABackupThatIsNotThere(t *testing.T) {
 	k.BackUp()
 	k.Remove(b, backup.LedgerDeleted)
 	for _, id := range []backup.ID{b.ID, repositorytest.ID} {
-		_, err := k.Repo.VerifyOne(t.Context(), id, repository.OneOptions{AuditOptions: k.Options()})
+		_, err := audit.VerifyOne(t.Context(), k.Repo, id, audit.OneOptions{Options: k.Options()})
 		require.Equal(t, fault.BackupNotFound, fault.CodeOf(err), "%v", err)
 	}
 }
@@ -192,7 +194,7 @@ func TestVerifyOnePausesBeforeItSaysWhatIsWrong(t *testing.T) {
 	late := k.Put()
 	k.Publish(late)
 	require.Len(t, k.One(late, opts).Findings, 1)
-	require.Equal(t, repository.MaxLooks-1, pauses)
+	require.Equal(t, folder.MaxPasses-1, pauses)
 
 	opts.Pause = func(context.Context) error { k.Enter(k.Entry(backup.LedgerCreated, late)); return nil }
 	require.Empty(t, k.One(late, opts).Findings, "its entry came a moment later")
@@ -200,7 +202,7 @@ func TestVerifyOnePausesBeforeItSaysWhatIsWrong(t *testing.T) {
 	require.NoError(t, os.RemoveAll(k.Of(late)))
 	cancelled, cancel := context.WithCancel(t.Context())
 	opts.Pause = func(ctx context.Context) error { cancel(); return ctx.Err() }
-	_, err := k.Repo.VerifyOne(cancelled, late.ID, repository.OneOptions{AuditOptions: opts})
+	_, err := audit.VerifyOne(cancelled, k.Repo, late.ID, audit.OneOptions{Options: opts})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -242,7 +244,7 @@ func TestWorkDuringAVerificationIsNoAlarm(t *testing.T) {
 					return nil
 				}
 				repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: hook, OnDownload: hook}, "local")
-				v, err := repo.VerifyOne(t.Context(), b.ID, repository.OneOptions{AuditOptions: opts})
+				v, err := audit.VerifyOne(t.Context(), repo, b.ID, audit.OneOptions{Options: opts})
 				if calls < at && paused == 0 {
 					break // it had ended before
 				}

@@ -1,4 +1,4 @@
-package repository_test
+package audit_test
 
 import (
 	"bytes"
@@ -95,22 +95,22 @@ type want struct {
 }
 
 // requireFound makes sure that the audit has all that is wanted, each where it belongs.
-func (s *scene) requireFound(audit backup.Audit, wants ...want) {
+func (s *scene) requireFound(found backup.Audit, wants ...want) {
 	s.T.Helper()
-	require.False(s.T, audit.Good())
+	require.False(s.T, found.Good())
 	for _, w := range wants {
-		found := false
-		for _, f := range repositorytest.All(audit) {
-			found = found || f.Code == string(w.code) && strings.HasSuffix(f.File, w.file)
+		there := false
+		for _, f := range repositorytest.All(found) {
+			there = there || f.Code == string(w.code) && strings.HasSuffix(f.File, w.file)
 		}
-		require.True(s.T, found, "%s %s is not in %+v", w.code, w.file, repositorytest.All(audit))
+		require.True(s.T, there, "%s %s is not in %+v", w.code, w.file, repositorytest.All(found))
 	}
-	for _, v := range audit.Backups {
+	for _, v := range found.Backups {
 		for _, f := range v.Findings {
 			require.True(s.T, strings.HasPrefix(f.File, v.Path), "%+v is not of %s", f, v.Path)
 		}
 	}
-	for _, f := range repositorytest.All(audit) {
+	for _, f := range repositorytest.All(found) {
 		require.True(s.T, fault.Code(f.Code).Known(), f.Code)
 		require.NotEmpty(s.T, f.Message)
 	}
@@ -140,12 +140,12 @@ func TestEveryChangedFileIsFound(t *testing.T) {
 					s.write(name, change(bytes.Clone(before)))
 				}
 				// Which of the codes it is depends on where in the file the change is.
-				audit := s.Verify(s.Options())
+				found := s.Verify(s.Options())
 				named := false
-				for _, f := range repositorytest.All(audit) {
+				for _, f := range repositorytest.All(found) {
 					named = named || f.File == filepath.ToSlash(local)
 				}
-				require.True(t, named, "%+v", repositorytest.All(audit))
+				require.True(t, named, "%+v", repositorytest.All(found))
 			})
 		}
 	}
@@ -405,9 +405,9 @@ func TestTamperingIsFound(t *testing.T) {
 			s.requireFound(s.Verify(s.Options()), row.wants(s)...)
 			without := s.Options()
 			without.Head = nil
-			audit := s.Verify(without)
-			require.False(t, audit.HeadKnown)
-			require.Equal(t, row.blind, audit.Good(), "%+v", repositorytest.All(audit))
+			found := s.Verify(without)
+			require.False(t, found.HeadKnown)
+			require.Equal(t, row.blind, found.Good(), "%+v", repositorytest.All(found))
 			s.Restore(untouched)
 			s.RequireGood()
 		})

@@ -1,4 +1,4 @@
-package repository_test
+package audit_test
 
 import (
 	"bytes"
@@ -219,11 +219,11 @@ func (k *keeper) backUpWith(during func(b *kept)) (*kept, backup.Foreign) {
 // folder.
 func (k *keeper) requireNamed(in string, shown map[string]bool, without ...string) {
 	k.T.Helper()
-	audit := k.Verify(k.Options())
-	require.True(k.T, audit.Good(), "%+v", repositorytest.All(audit))
-	require.Len(k.T, audit.Backups, len(k.Live))
+	found := k.Verify(k.Options())
+	require.True(k.T, found.Good(), "%+v", repositorytest.All(found))
+	require.Len(k.T, found.Backups, len(k.Live))
 	names := map[string]bool{}
-	for _, name := range foreignIn(audit).Names {
+	for _, name := range foreignIn(found).Names {
 		names[name] = true
 		require.Equal(k.T, printable.Text(name), name)
 	}
@@ -450,10 +450,10 @@ func TestManyForeignEntriesAreCounted(t *testing.T) {
 	for i := range 3 * backup.MaxForeignNames {
 		require.NoError(t, repositorytest.Touch(k.Of(b, fmt.Sprintf("extra-%04d", i))))
 	}
-	audit := k.Verify(k.Options())
-	require.True(t, audit.Good())
-	require.Equal(t, 3*backup.MaxForeignNames, audit.Backups[0].Foreign.Count)
-	require.Len(t, audit.Backups[0].Foreign.Names, backup.MaxForeignNames)
+	found := k.Verify(k.Options())
+	require.True(t, found.Good())
+	require.Equal(t, 3*backup.MaxForeignNames, found.Backups[0].Foreign.Count)
+	require.Len(t, found.Backups[0].Foreign.Names, backup.MaxForeignNames)
 	gone, err := k.Repo.Delete(t.Context(), b.ID, false)
 	require.NoError(t, err)
 	require.Equal(t, 3*backup.MaxForeignNames, gone.Foreign.Count)

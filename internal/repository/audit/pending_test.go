@@ -1,4 +1,4 @@
-package repository_test
+package audit_test
 
 import (
 	"os"
@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/repositorytest"
 )
 
@@ -147,12 +148,12 @@ func TestWorkDuringAComparisonIsNoAlarm(t *testing.T) {
 				}
 			}
 			repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: hook, OnDownload: hook}, "local")
-			s, err := repo.Compare(t.Context(), k.Signers)
+			s, err := audit.Compare(t.Context(), repo, k.Signers)
 			require.NoError(t, err)
 			if calls < at {
 				break
 			}
-			if err := s.Of(k.Repo.Files().At(backup.BackupsDir, b.Folder)); err != nil {
+			if err := s.Err(k.Repo.Files().At(backup.BackupsDir, b.Folder)); err != nil {
 				require.Equal(t, fault.RewrapUnfinished, fault.CodeOf(err), "from call %d on, %d at a time: %v", at, pace, err)
 			}
 		}

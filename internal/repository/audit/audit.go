@@ -1,4 +1,4 @@
-package repository
+package audit
 
 import (
 	"context"
@@ -6,15 +6,12 @@ import (
 	"slices"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 )
 
-// maxLooks is how often the share is looked at before what is wrong is reported:
-// backups may come, change and go while it is looked at.
-const maxLooks = 3
-
-// AuditOptions say what an audit compares the share with.
-type AuditOptions struct {
+// Options say what an audit compares the share with.
+type Options struct {
 	// AllowedSigners are the trusted public signing keys. When empty, the share's own
 	// file is used, which whoever can write to the share could have changed. Keys that
 	// the share's file has beyond these count as trusted from the entry of the ledger on
@@ -29,62 +26,51 @@ type AuditOptions struct {
 	Pause func(ctx context.Context) error
 }
 
-// Audit checks the set of backups as a whole, without reading their parts: that the
+// Run checks the set of backups as a whole, without reading their parts: that the
 // ledger is whole and not older than its head, that the backups on the share are those
 // that it tells of, in the state that it tells of, and that nothing lies beside them that
-// could be taken for one. It returns the backups that are there, newest first, for [Repository.Verify] to
+// could be taken for one. It returns the backups that are there, newest first, for [Verify] to
 // look into. What is wrong is a finding; the error is for what kept it from looking. A
 // finding is reported only when further looks confirm it or the share does not hold
-// still for [maxLooks] of them.
-func (r *Repository) Audit(ctx context.Context, opts AuditOptions) (backup.Audit, []backup.ID, error) {
-	l, err := r.settled(ctx, opts)
+// still for [folder.MaxPasses] of them.
+func Run(ctx context.Context, repo *repository.Repository, opts Options) (backup.Audit, []backup.ID, error) {
+	snap, err := settled(ctx, repo, opts)
 	if err != nil {
 		return backup.Audit{}, nil, err
 	}
-	return l.audit(opts), l.ids(), nil
+	return snap.audit(opts), snap.ids(), nil
 }
 
 // audit is what the look has seen, without verdicts.
-func (l *look) audit(opts AuditOptions) backup.Audit {
+func (snap *snapshot) audit(opts Options) backup.Audit {
 	return backup.Audit{
-		Entries: l.ledger.Entries, Head: l.ledger.Head(), HeadKnown: opts.Head != nil,
-		Backups: []backup.Verdict{}, Findings: append([]backup.Finding{}, l.found.List...),
-		Foreign: l.foreign,
+		Entries: snap.ledger.Entries, Head: snap.ledger.Head(), HeadKnown: opts.Head != nil,
+		Backups: []backup.Verdict{}, Findings: append([]backup.Finding{}, snap.found.List...),
+		Foreign: snap.foreign,
 	}
 }
 
 // believing returns the options with the keys that a look found to be trusted.
-func (o AuditOptions) believing(l *look) AuditOptions {
-	if l.trusted {
-		o.AllowedSigners = l.signers
+func (o Options) believing(snap *snapshot) Options {
+	if snap.trusted {
+		o.AllowedSigners = snap.signers
 	}
 	return o
 }
 
 // settled looks until there is nothing to find, or two looks saw the same.
-func (r *Repository) settled(ctx context.Context, opts AuditOptions) (*look, error) {
-	var before *look
-	for n := 1; ; n++ {
-		l, err := r.look(ctx, opts)
-		if err != nil {
-			return nil, err
-		}
-		if len(l.found.List) == 0 || n == maxLooks || before != nil && l.same(before) {
-			return l, nil
-		}
-		before = l
-		if opts.Pause == nil {
-			continue
-		}
-		if err := opts.Pause(ctx); err != nil {
-			return nil, err
-		}
+func settled(ctx context.Context, repo *repository.Repository, opts Options) (*snapshot, error) {
+	snap, _, _, err := stable(ctx, opts.Pause, func(ctx context.Context) (*snapshot, error) { return takeAll(ctx, repo, opts) },
+		(*snapshot).good, func(before, now *snapshot) bool { return now.same(before) })
+	if err != nil {
+		return nil, err
 	}
+	return snap, nil
 }
 
 // ids returns the backups that are there, newest first.
-func (l *look) ids() []backup.ID {
-	folders := l.backups()
+func (snap *snapshot) ids() []backup.ID {
+	folders := snap.backups()
 	ids := make([]backup.ID, len(folders))
 	for i, f := range folders {
 		ids[i] = f.id
@@ -94,10 +80,10 @@ func (l *look) ids() []backup.ID {
 
 // backups returns the folders of the backups that are there, newest first, and of a
 // backup with several its own.
-func (l *look) backups() []folderFacts {
-	folders := make([]folderFacts, 0, len(l.folders))
-	for _, f := range l.folders {
-		if l.isOwn(f) {
+func (snap *snapshot) backups() []folderFacts {
+	folders := make([]folderFacts, 0, len(snap.folders))
+	for _, f := range snap.folders {
+		if snap.isCanonical(f) {
 			folders = append(folders, f)
 		}
 	}
@@ -108,35 +94,36 @@ func (l *look) backups() []folderFacts {
 // not nil, is called before each: the n-th of so many. A backup that is not what was
 // expected is looked at again when the ledger has grown meanwhile, so that work on the
 // backups is no alarm.
-func (r *Repository) VerifyAll(ctx context.Context, opts AuditOptions, progress func(id backup.ID, n, of int)) (backup.Audit, error) {
-	l, err := r.settled(ctx, opts)
+func VerifyAll(ctx context.Context, repo *repository.Repository, opts Options, progress func(id backup.ID, n, of int)) (backup.Audit, error) {
+	snap, err := settled(ctx, repo, opts)
 	if err != nil {
 		return backup.Audit{}, err
 	}
-	ids, todo := l.ids(), l.backups()
+	ids, todo := snap.ids(), snap.backups()
 	verdicts := map[backup.ID]backup.Verdict{}
-	for round := 1; ; round++ {
-		doubtful, gone, err := r.verifyEach(ctx, todo, opts.believing(l), verdicts, progress)
+	err = folder.UntilStable(func(last bool) (done bool, err error) {
+		doubtful, gone, err := verifyEach(ctx, repo, todo, opts.believing(snap), verdicts, progress)
+		if err != nil || len(doubtful) == 0 {
+			return true, err
+		}
+		later, err := settled(ctx, repo, opts)
 		if err != nil {
-			return backup.Audit{}, err
+			return false, err
 		}
-		if len(doubtful) == 0 {
-			break
-		}
-		later, err := r.settled(ctx, opts)
-		if err != nil {
-			return backup.Audit{}, err
-		}
-		held := later.ledger.Head() == l.ledger.Head() && !gone
-		l, todo = later, later.among(doubtful)
-		if held || round == maxLooks {
-			break
+		held := later.ledger.Head() == snap.ledger.Head() && !gone
+		snap, todo = later, later.among(doubtful)
+		if held || last {
+			return true, nil
 		}
 		for id := range doubtful {
 			delete(verdicts, id) // verified again, or gone
 		}
+		return false, nil
+	})
+	if err != nil {
+		return backup.Audit{}, err
 	}
-	audit := l.audit(opts)
+	audit := snap.audit(opts)
 	for _, id := range ids {
 		if v, ok := verdicts[id]; ok {
 			audit.Add(v)
@@ -146,19 +133,19 @@ func (r *Repository) VerifyAll(ctx context.Context, opts AuditOptions, progress 
 }
 
 // among returns the folders of those of the backups that are still there.
-func (l *look) among(ids map[backup.ID]bool) []folderFacts {
-	return slices.DeleteFunc(l.backups(), func(f folderFacts) bool { return !ids[f.id] })
+func (snap *snapshot) among(ids map[backup.ID]bool) []folderFacts {
+	return slices.DeleteFunc(snap.backups(), func(f folderFacts) bool { return !ids[f.id] })
 }
 
 // verifyEach verifies backups and returns those that are not good, and whether one of
 // them has gone: whether it may is for the ledger to say.
-func (r *Repository) verifyEach(ctx context.Context, folders []folderFacts, opts AuditOptions, verdicts map[backup.ID]backup.Verdict, progress func(id backup.ID, n, of int)) (doubtful map[backup.ID]bool, gone bool, err error) {
+func verifyEach(ctx context.Context, repo *repository.Repository, folders []folderFacts, opts Options, verdicts map[backup.ID]backup.Verdict, progress func(id backup.ID, n, of int)) (doubtful map[backup.ID]bool, gone bool, err error) {
 	doubtful = map[backup.ID]bool{}
 	for i, f := range folders {
 		if progress != nil {
 			progress(f.id, i+1, len(folders))
 		}
-		v, err := r.verifyFolder(ctx, f.id, path.Join(backup.BackupsDir, f.name), VerifyOptions{AllowedSigners: opts.AllowedSigners, BackupOnly: true})
+		v, err := verifyFolder(ctx, repo, f.id, path.Join(backup.BackupsDir, f.name), VerifyOptions{AllowedSigners: opts.AllowedSigners, BackupOnly: true})
 		if folder.IsMissing(err) {
 			doubtful[f.id], gone = true, true
 			continue

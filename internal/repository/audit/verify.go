@@ -1,4 +1,4 @@
-package repository
+package audit
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/foreign"
 	"infrabackup/internal/seal"
@@ -32,7 +33,7 @@ type VerifyOptions struct {
 	Progress func(file string, done, total int64)
 }
 
-// Verify checks one backup by itself, without the ledger, which [Repository.VerifyOne]
+// Verify checks one backup by itself, without the ledger, which [VerifyOne]
 // asks: its signature, every file's digest, that none is missing and none was added that
 // could be taken for one of its own,
 // that manifest, folder and sums agree, and with identities that every item decrypts to
@@ -41,27 +42,28 @@ type VerifyOptions struct {
 // What is wrong is a finding, and so is a file that the account may not read; the error
 // is for what kept it from looking, such as a share that does not answer or an identity
 // that does not fit.
-func (r *Repository) Verify(ctx context.Context, id backup.ID, opts VerifyOptions) (backup.Verdict, error) {
-	names, err := r.FoldersOf(ctx, id)
+func Verify(ctx context.Context, repo *repository.Repository, id backup.ID, opts VerifyOptions) (backup.Verdict, error) {
+	names, err := repo.FoldersOf(ctx, id)
 	if err != nil {
 		return backup.Verdict{}, err
 	}
 	if len(names) > 1 {
-		return r.verifyOwn(ctx, id, names, opts)
+		return verifyDuplicates(ctx, repo, id, names, opts)
 	}
-	return r.verifyFolder(ctx, id, path.Join(backup.BackupsDir, names[0]), opts)
+	return verifyFolder(ctx, repo, id, path.Join(backup.BackupsDir, names[0]), opts)
 }
 
-// verifyFolder is [Repository.Verify] for a backup whose folder, relative to the
+// verifyFolder is [Verify] for a backup whose folder, relative to the
 // instance, is known.
-func (r *Repository) verifyFolder(ctx context.Context, id backup.ID, dir string, opts VerifyOptions) (backup.Verdict, error) {
-	v := r.verification(id, dir, opts)
+func verifyFolder(ctx context.Context, repo *repository.Repository, id backup.ID, dir string, opts VerifyOptions) (backup.Verdict, error) {
+	v := newVerification(repo, id, dir, opts)
 	err := v.run(ctx)
 	return v.verdict, err
 }
 
 type verification struct {
-	owner   *Repository
+	repo    *repository.Repository
+	files   *folder.Folder
 	folder  string
 	opts    VerifyOptions
 	verdict backup.Verdict
@@ -79,10 +81,10 @@ type verification struct {
 
 // verification prepares a look at the backup in folder, which is relative to the
 // instance.
-func (r *Repository) verification(id backup.ID, dir string, opts VerifyOptions) *verification {
+func newVerification(repo *repository.Repository, id backup.ID, dir string, opts VerifyOptions) *verification {
 	return &verification{
-		owner: r, folder: dir, opts: opts, sizes: map[string]int64{}, actual: map[string]backup.File{},
-		verdict: backup.Verdict{BackupID: id, Path: r.files.At(dir), Findings: []backup.Finding{}},
+		repo: repo, files: repo.Files(), folder: dir, opts: opts, sizes: map[string]int64{}, actual: map[string]backup.File{},
+		verdict: backup.Verdict{BackupID: id, Path: repo.Files().At(dir), Findings: []backup.Finding{}},
 		keyName: backup.KeyFile, sumsName: backup.SumsFile, signatureName: backup.SignatureFile,
 	}
 }
@@ -99,7 +101,7 @@ func (v *verification) run(ctx context.Context) error {
 	return nil
 }
 
-func (v *verification) at(name string) string { return v.owner.files.At(v.folder, name) }
+func (v *verification) at(name string) string { return v.files.At(v.folder, name) }
 
 func (v *verification) find(name, message string) {
 	v.add(*folder.Damaged(v.at(name), message))
@@ -118,7 +120,7 @@ func (v *verification) forged(name, message string) {
 }
 
 func (v *verification) listFolder(ctx context.Context) error {
-	entries, err := v.owner.files.List(ctx, v.owner.files.At(v.folder))
+	entries, err := v.files.List(ctx, v.files.At(v.folder))
 	if err != nil {
 		return err
 	}
@@ -126,16 +128,16 @@ func (v *verification) listFolder(ctx context.Context) error {
 		switch {
 		case !entry.IsDir:
 			v.sizes[entry.Name] = entry.Size
-			v.unfinished = v.unfinished || IsPending(entry)
+			v.unfinished = v.unfinished || repository.IsPending(entry)
 		case folder.IsBackupFile(entry.Name) || foreign.Backup.Resembles(entry.Name, true):
 			v.find(entry.Name, "a folder was added")
 		default:
 			v.verdict.Foreign.Add(v.at(entry.Name))
 		}
 	}
-	names, err := v.owner.files.ForeignEntries(ctx, v.folder)
+	names, err := v.files.ForeignEntries(ctx, v.folder)
 	for _, name := range names {
-		if file := v.owner.files.NamedAt(v.folder, name); folder.IsBackupFile(name) || foreign.Backup.Resembles(name, false) {
+		if file := v.files.NamedAt(v.folder, name); folder.IsBackupFile(name) || foreign.Backup.Resembles(name, false) {
 			v.add(*folder.Damaged(file, "the file does not belong to this backup"))
 		} else {
 			v.verdict.Foreign.Add(file)
@@ -169,7 +171,7 @@ func (v *verification) small(ctx context.Context, name string, limit int64) ([]b
 		v.find(name, "the file is missing")
 		return nil, nil
 	}
-	data, err := v.owner.files.Read(ctx, v.at(name), limit)
+	data, err := v.files.Read(ctx, v.at(name), limit)
 	if folder.IsMissing(err) || fault.CodeOf(err) == fault.BackupDamaged {
 		v.find(name, err.Error())
 		return nil, nil
@@ -199,7 +201,7 @@ func (v *verification) readFiles(ctx context.Context) error {
 	}
 	listed := map[string]bool{backup.SumsFile: true, backup.SignatureFile: true}
 	if v.unfinished {
-		for _, name := range KeyFiles {
+		for _, name := range repository.KeyFiles {
 			listed[name], listed[name+backup.NextSuffix] = true, true
 		}
 	}
@@ -227,7 +229,7 @@ func (v *verification) readFile(ctx context.Context, want backup.File) error {
 	if !v.fitting(name, size) {
 		return nil
 	}
-	got, err := v.owner.files.Digest(ctx, v.at(name), func(done int64) {
+	got, err := v.files.Digest(ctx, v.at(name), func(done int64) {
 		if v.opts.Progress != nil {
 			v.opts.Progress(name, done, size)
 		}
@@ -281,13 +283,13 @@ func (v *verification) signers(ctx context.Context) ([]byte, error) {
 	if len(v.opts.AllowedSigners) > 0 {
 		return v.opts.AllowedSigners, nil
 	}
-	signers, err := v.owner.AllowedSigners(ctx)
+	signers, err := v.repo.AllowedSigners(ctx)
 	if folder.IsMissing(err) {
-		v.add(*folder.Damaged(v.owner.files.At(backup.AllowedSignersFile), "the file is missing, so the signature cannot be checked"))
+		v.add(*folder.Damaged(v.files.At(backup.AllowedSignersFile), "the file is missing, so the signature cannot be checked"))
 		return nil, nil
 	}
 	if folder.IsUnusable(err) {
-		v.add(*folder.Damaged(v.owner.files.At(backup.AllowedSignersFile), "no signature can be checked: "+err.Error()))
+		v.add(*folder.Damaged(v.files.At(backup.AllowedSignersFile), "no signature can be checked: "+err.Error()))
 		return nil, nil
 	}
 	return signers, err
@@ -307,7 +309,7 @@ func (v *verification) checkManifest(ctx context.Context) error {
 	if m.BackupID != v.verdict.BackupID || backup.FolderName(m.BackupID, m.StartedAt) != path.Base(v.folder) {
 		v.find(backup.ManifestFile, "the manifest belongs to backup "+string(m.BackupID)+", not to this folder")
 	}
-	if m.Instance.Name != v.owner.files.Instance() {
+	if m.Instance.Name != v.files.Instance() {
 		v.find(backup.ManifestFile, "the manifest belongs to instance "+m.Instance.Name)
 	}
 	signed := map[string]string{}
@@ -335,7 +337,7 @@ func (v *verification) checkInstanceFiles(ctx context.Context) error {
 	if v.opts.BackupOnly {
 		return nil
 	}
-	found, err := v.owner.CheckRecovery(ctx)
+	found, err := v.repo.CheckRecovery(ctx)
 	if err != nil {
 		return err
 	}
@@ -345,8 +347,8 @@ func (v *verification) checkInstanceFiles(ctx context.Context) error {
 	if len(v.opts.AllowedSigners) == 0 {
 		return nil
 	}
-	name := v.owner.files.At(backup.AllowedSignersFile)
-	onShare, err := v.owner.AllowedSigners(ctx)
+	name := v.files.At(backup.AllowedSignersFile)
+	onShare, err := v.repo.AllowedSigners(ctx)
 	switch {
 	case folder.IsMissing(err):
 		v.add(*folder.Damaged(name, "the file is missing; the next backup writes it again"))

@@ -1,4 +1,4 @@
-package repository_test
+package audit_test
 
 import (
 	"path"
@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
 )
@@ -24,20 +25,20 @@ func TestFileThatMayNotBeRead(t *testing.T) {
 			repo := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareAccessDenied, Below: file}, k.Repo.Files().Instance())
 			require.Len(t, repositorytest.All(k.Verify(k.Options())), 0)
 
-			audit, err := repo.VerifyAll(t.Context(), k.Options(), nil)
+			found, err := audit.VerifyAll(t.Context(), repo, k.Options(), nil)
 			require.NoError(t, err)
-			require.Len(t, audit.Backups, 2)
-			for _, v := range audit.Backups {
+			require.Len(t, found.Backups, 2)
+			for _, v := range found.Backups {
 				if v.BackupID == first.ID {
 					require.Empty(t, v.Findings)
 					continue
 				}
 				requireDenied(t, v.Findings, file)
 			}
-			require.Empty(t, audit.Findings)
+			require.Empty(t, found.Findings)
 
 			for _, identities := range [][]seal.Identity{nil, k.IDs} {
-				v, err := repo.Verify(t.Context(), second.ID, repository.VerifyOptions{AllowedSigners: k.Signers, Identities: identities})
+				v, err := audit.Verify(t.Context(), repo, second.ID, audit.VerifyOptions{AllowedSigners: k.Signers, Identities: identities})
 				require.NoError(t, err)
 				requireDenied(t, v.Findings, file)
 			}
@@ -60,7 +61,7 @@ func TestUnfinishedKeyThatMayNotBeRead(t *testing.T) {
 	next := w.Files().At(backup.BackupPath(repositorytest.ID, repositorytest.Start), backup.KeyFile+backup.NextSuffix)
 	require.NoError(t, repositorytest.Touch(w.File(path.Base(next))))
 	repo := repository.New(&repositorytest.RefusingStore{Store: w.Store, Code: fault.ShareAccessDenied, Below: next}, "lab")
-	v, err := repo.Verify(t.Context(), repositorytest.ID, repository.VerifyOptions{AllowedSigners: w.Signers})
+	v, err := audit.Verify(t.Context(), repo, repositorytest.ID, audit.VerifyOptions{AllowedSigners: w.Signers})
 	require.NoError(t, err)
 	require.Len(t, v.Findings, 2)
 	require.Equal(t, string(fault.RewrapUnfinished), v.Findings[0].Code)
@@ -73,23 +74,12 @@ func TestFolderThatMayNotBeListed(t *testing.T) {
 	b := k.BackUp()
 	for _, folder := range []string{"", backup.BackupsDir, path.Join(backup.BackupsDir, b.Folder)} {
 		repo := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareAccessDenied, Below: k.Repo.Files().At(folder), Closed: true}, k.Repo.Files().Instance())
-		_, err := repo.VerifyAll(t.Context(), k.Options(), nil)
+		_, err := audit.VerifyAll(t.Context(), repo, k.Options(), nil)
 		require.ErrorIs(t, err, fault.ShareAccessDenied, folder)
-		_, err = repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
+		_, err = audit.Verify(t.Context(), repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers})
 		require.ErrorIs(t, err, fault.ShareAccessDenied, folder)
 	}
 	busy := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareBusy, Below: k.Repo.Files().At(backup.BackupsDir, b.Folder, backup.KeyFile)}, k.Repo.Files().Instance())
-	_, err := busy.VerifyAll(t.Context(), k.Options(), nil)
+	_, err := audit.VerifyAll(t.Context(), busy, k.Options(), nil)
 	require.ErrorIs(t, err, fault.ShareBusy)
-}
-
-func TestListReportsAManifestThatMayNotBeRead(t *testing.T) {
-	k := newKeeper(t, 3)
-	first, second := k.BackUp(), k.BackUp()
-	file := k.Repo.Files().At(backup.BackupsDir, second.Folder, backup.ManifestFile)
-	listing, err := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareAccessDenied, Below: file}, k.Repo.Files().Instance()).List(t.Context(), 0)
-	require.NoError(t, err)
-	require.Len(t, listing.Backups, 1)
-	require.Equal(t, first.ID, listing.Backups[0].BackupID)
-	requireDenied(t, listing.Unreadable, file)
 }

@@ -1,4 +1,4 @@
-package repository
+package audit
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
@@ -42,46 +43,46 @@ type Unlisted struct {
 // when something is forged or the ledger is damaged; all else that is wrong, such as a
 // backup that is missing, is returned. That a ledger was cut or rolled back cannot be
 // seen without its head. Nothing is written.
-func (r *Repository) Adopt(ctx context.Context, trusted []byte) (Adoption, error) {
-	l, err := r.settled(ctx, AuditOptions{AllowedSigners: trusted, Head: &backup.LedgerHead{}})
+func Adopt(ctx context.Context, repo *repository.Repository, trusted []byte) (Adoption, error) {
+	snap, err := settled(ctx, repo, Options{AllowedSigners: trusted, Head: &backup.LedgerHead{}})
 	if err != nil {
 		return Adoption{}, err
 	}
-	keys, err := seal.ParseAllowedSigners(l.signers)
+	keys, err := seal.ParseAllowedSigners(snap.signers)
 	if err != nil {
 		return Adoption{}, err
 	}
-	if len(keys) == 0 && !l.empty() {
-		return Adoption{}, fault.Newf(fault.BackupForged, "no signing key is known for %s: give a copy of %s", r, backup.AllowedSignersFile)
+	if len(keys) == 0 && !snap.empty() {
+		return Adoption{}, fault.Newf(fault.BackupForged, "no signing key is known for %s: give a copy of %s", repo, backup.AllowedSignersFile)
 	}
-	signed, err := l.signedManifests(ctx)
+	signed, err := snap.signedManifests(ctx)
 	if err != nil {
 		return Adoption{}, err
 	}
-	if err := l.refuse(); err != nil {
+	if err := snap.refuse(); err != nil {
 		return Adoption{}, err
 	}
-	a := Adoption{Head: l.ledger.Head(), Signers: keys, Backups: len(l.folders)}
-	for i, f := range l.folders {
-		if _, known := l.ledger.State(f.id); known || signed[i] == nil {
+	a := Adoption{Head: snap.ledger.Head(), Signers: keys, Backups: len(snap.folders)}
+	for i, f := range snap.folders {
+		if _, known := snap.ledger.State(f.id); known || signed[i] == nil {
 			continue
 		}
 		a.Unlisted = append(a.Unlisted, Unlisted{BackupID: f.id, Folder: f.name, SumsSHA256: f.sums, Recipients: signed[i].Recipients})
 	}
-	a.Findings = append(a.Findings, l.found.List...)
+	a.Findings = append(a.Findings, snap.found.List...)
 	return a, nil
 }
 
 // signedManifests checks the signature of every backup's sums and, of those that are good,
 // returns the manifest.
-func (l *look) signedManifests(ctx context.Context) ([]*backup.Manifest, error) {
-	signed := make([]*backup.Manifest, len(l.folders))
-	wrong := make([][]backup.Finding, len(l.folders))
+func (snap *snapshot) signedManifests(ctx context.Context) ([]*backup.Manifest, error) {
+	signed := make([]*backup.Manifest, len(snap.folders))
+	wrong := make([][]backup.Finding, len(snap.folders))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(folder.ParallelReads)
-	for i, f := range l.folders {
+	for i, f := range snap.folders {
 		group.Go(func() error {
-			v := l.owner.verification(f.id, path.Join(backup.BackupsDir, f.name), VerifyOptions{AllowedSigners: l.signers})
+			v := newVerification(snap.repo, f.id, path.Join(backup.BackupsDir, f.name), VerifyOptions{AllowedSigners: snap.signers})
 			for _, step := range []func(context.Context) error{v.listFolder, v.choosePair, v.readSums, v.checkSignature, v.checkManifestFile, v.checkManifest} {
 				if err := step(ctx); err != nil && !folder.IsMissing(err) {
 					return err
@@ -98,19 +99,19 @@ func (l *look) signedManifests(ctx context.Context) ([]*backup.Manifest, error) 
 		return nil, err
 	}
 	for _, w := range wrong {
-		l.found.Take(w...)
+		snap.found.Take(w...)
 	}
 	return signed, nil
 }
 
 // SignedManifest returns the manifest of a backup whose signature is by one of signers; of
 // one whose key is being replaced, too. The codes are those of what is wrong otherwise.
-func (r *Repository) SignedManifest(ctx context.Context, id backup.ID, signers []byte) (*backup.Manifest, error) {
-	dir, err := r.Locate(ctx, id)
+func SignedManifest(ctx context.Context, repo *repository.Repository, id backup.ID, signers []byte) (*backup.Manifest, error) {
+	dir, err := repo.Locate(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	v := r.verification(id, dir, VerifyOptions{AllowedSigners: signers})
+	v := newVerification(repo, id, dir, VerifyOptions{AllowedSigners: signers})
 	for _, step := range []func(context.Context) error{v.listFolder, v.choosePair, v.readSums, v.checkSignature, v.checkManifestFile, v.checkManifest} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -122,7 +123,7 @@ func (r *Repository) SignedManifest(ctx context.Context, id backup.ID, signers [
 		}
 	}
 	if v.manifest == nil {
-		return nil, fault.Newf(fault.BackupDamaged, "%s has no manifest that can be read", r.files.At(dir))
+		return nil, fault.Newf(fault.BackupDamaged, "%s has no manifest that can be read", repo.Files().At(dir))
 	}
 	return v.manifest, nil
 }
@@ -138,10 +139,10 @@ func (v *verification) checkManifestFile(ctx context.Context) error {
 }
 
 // refuse makes an error of findings with which nothing on the share can be relied on.
-func (l *look) refuse() error {
+func (snap *snapshot) refuse() error {
 	var first fault.Code
 	var said []string
-	for _, f := range l.found.List {
+	for _, f := range snap.found.List {
 		code := fault.Code(f.Code)
 		if code != fault.BackupForged && code != fault.LedgerDamaged {
 			continue
@@ -158,5 +159,5 @@ func (l *look) refuse() error {
 	if first == "" {
 		return nil
 	}
-	return fault.Newf(first, "%s cannot be adopted: %s", l.owner, strings.Join(said, "; "))
+	return fault.Newf(first, "%s cannot be adopted: %s", snap.repo, strings.Join(said, "; "))
 }

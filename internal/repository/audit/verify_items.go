@@ -1,4 +1,4 @@
-package repository
+package audit
 
 import (
 	"bufio"
@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 )
@@ -21,8 +22,8 @@ func (v *verification) checkItems(ctx context.Context) error {
 	if len(v.opts.Identities) == 0 || v.manifest == nil {
 		return nil
 	}
-	b := &Backup{owner: v.owner, folder: v.folder, manifest: v.manifest}
-	keyFile, err := v.owner.files.Read(ctx, v.at(v.keyName), folder.MaxSmall)
+	b := v.repo.OpenIn(v.folder, v.manifest)
+	keyFile, err := v.files.Read(ctx, v.at(v.keyName), folder.MaxSmall)
 	if folder.IsMissing(err) {
 		return nil // reported already
 	}
@@ -71,7 +72,7 @@ func (v *verification) damage(ctx context.Context, name string, err error) error
 }
 
 // catalogEntries turns the catalogue's callback into a sequence.
-func catalogEntries(ctx context.Context, b *Backup, id seal.Identity) iter.Seq2[backup.CatalogEntry, error] {
+func catalogEntries(ctx context.Context, b *repository.Backup, id seal.Identity) iter.Seq2[backup.CatalogEntry, error] {
 	return func(yield func(backup.CatalogEntry, error) bool) {
 		errStop := errors.New("stop")
 		err := b.Catalog(ctx, id, func(e backup.CatalogEntry) error {
@@ -101,7 +102,7 @@ func (w *itemWalk) advance() error {
 	return err
 }
 
-func (w *itemWalk) part(ctx context.Context, b *Backup, s backup.ServiceResult, id seal.Identity) error {
+func (w *itemWalk) part(ctx context.Context, b *repository.Backup, s backup.ServiceResult, id seal.Identity) error {
 	stream, err := b.Part(ctx, s.Service, id)
 	if err != nil {
 		return err

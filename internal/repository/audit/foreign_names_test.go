@@ -1,4 +1,4 @@
-package repository_test
+package audit_test
 
 import (
 	"os"
@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/repositorytest"
 )
@@ -44,12 +45,12 @@ func TestEveryAddedFileIsNamed(t *testing.T) {
 			t.Run(name+" in "+folder, func(t *testing.T) {
 				path := filepath.Join(k.Path(folder), odd.name)
 				require.NoError(t, odd.put(path))
-				audit := k.Verify(k.Options())
-				require.True(t, audit.Good(), "%+v", audit)
-				require.Equal(t, []string{k.Repo.Files().At(folder) + "/" + odd.printed}, foreignIn(audit).Names)
+				found := k.Verify(k.Options())
+				require.True(t, found.Good(), "%+v", found)
+				require.Equal(t, []string{k.Repo.Files().At(folder) + "/" + odd.printed}, foreignIn(found).Names)
 				require.NoError(t, os.Remove(path))
-				audit = k.Verify(k.Options())
-				require.Zero(t, foreignIn(audit))
+				found = k.Verify(k.Options())
+				require.Zero(t, foreignIn(found))
 			})
 		}
 	}
@@ -77,21 +78,21 @@ func TestNothingBlindsTheAudit(t *testing.T) {
 	}
 	for _, name := range names {
 		for what, put := range obstacles {
-			for _, opts := range []repository.AuditOptions{k.Options(), {}} {
+			for _, opts := range []audit.Options{k.Options(), {}} {
 				require.NoError(t, os.RemoveAll(k.Path(name)))
 				require.NoError(t, put(k.Path(name)))
-				audit, err := k.Repo.VerifyAll(t.Context(), opts, nil)
+				found, err := audit.VerifyAll(t.Context(), k.Repo, opts, nil)
 				require.NoError(t, err, "%s as %s", name, what)
-				require.Len(t, audit.Backups, 1)
+				require.Len(t, found.Backups, 1)
 				named := map[string]bool{}
-				for _, f := range repositorytest.All(audit) {
+				for _, f := range repositorytest.All(found) {
 					named[f.File] = true
 					require.NotContains(t, f.Message, "has 0 bytes")
 				}
 				if name == backup.LedgerDir && what == "a folder" {
-					named[k.Repo.Files().At(name)] = !audit.Good() // an empty ledger, whose entries are missed
+					named[k.Repo.Files().At(name)] = !found.Good() // an empty ledger, whose entries are missed
 				}
-				require.True(t, named[k.Repo.Files().At(name)], "%s as %s: %+v", name, what, repositorytest.All(audit))
+				require.True(t, named[k.Repo.Files().At(name)], "%s as %s: %+v", name, what, repositorytest.All(found))
 				if filepath.Base(name) != backup.SumsFile {
 					require.True(t, named[k.Repo.Files().At(backup.BackupsDir, b.Folder, backup.PartFile(backup.AD))], "%s as %s", name, what)
 				}
@@ -123,7 +124,7 @@ func TestHugeFilesAreNotRead(t *testing.T) {
 		require.NoError(t, repositorytest.Sparse(k.Of(b, name), 20<<30))
 		hook := func(path string) { require.False(t, strings.HasSuffix(path, "/"+name), "%s is read", path) }
 		repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnDownload: hook}, "local")
-		v, err := repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
+		v, err := audit.Verify(t.Context(), repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers})
 		require.NoError(t, err)
 		require.NotEmpty(t, v.Findings, name)
 		k.Restore(untouched)
@@ -140,7 +141,7 @@ func TestAForgedManifestAccusesNoPart(t *testing.T) {
 	require.NoError(t, os.WriteFile(k.Of(b, backup.ManifestFile), forged, 0o600))
 	read := map[string]bool{}
 	repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnDownload: func(path string) { read[filepath.Base(path)] = true }}, "local")
-	v, err := repo.Verify(t.Context(), b.ID, repository.VerifyOptions{AllowedSigners: k.Signers})
+	v, err := audit.Verify(t.Context(), repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers})
 	require.NoError(t, err)
 	require.NotEmpty(t, v.Findings)
 	require.True(t, read[backup.PartFile(backup.AD)])
@@ -157,7 +158,7 @@ func TestVerifyAllListsTheBackupsOnce(t *testing.T) {
 				n++
 			}
 		}
-		_, err := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: list}, "local").VerifyAll(t.Context(), k.Options(), nil)
+		_, err := audit.VerifyAll(t.Context(), repository.New(&repositorytest.HookStore{Store: k.Store, OnList: list}, "local"), k.Options(), nil)
 		require.NoError(t, err)
 		return n
 	}
@@ -167,7 +168,7 @@ func TestVerifyAllListsTheBackupsOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.Mkdir(k.Path(backup.BackupsDir, backup.FolderName(id, k.Clock)), 0o700))
 	}
-	require.LessOrEqual(t, lists(), 2*repository.MaxLooks)
+	require.LessOrEqual(t, lists(), 2*folder.MaxPasses)
 }
 
 func TestTextsAreSaidOnce(t *testing.T) {

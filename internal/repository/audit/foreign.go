@@ -1,9 +1,7 @@
-package repository
+package audit
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -18,15 +16,15 @@ import (
 // not the product's.
 const maxWorkFolders = 200
 
-// checkStrangers looks for what the store does not list. What lies in the folders of
-// the backups is for [Repository.Verify].
-func (l *look) checkStrangers(ctx context.Context) error {
+// checkForeign looks for what the store does not list. What lies in the folders of
+// the backups is for [Verify].
+func (snap *snapshot) checkForeign(ctx context.Context) error {
 	folders := map[string]foreign.Place{"": foreign.Instance, backup.BackupsDir: foreign.Backups, backup.LedgerDir: foreign.Ledger}
-	if l.only != "" {
+	if snap.only != "" {
 		folders = map[string]foreign.Place{backup.LedgerDir: foreign.Ledger}
 	}
 	for dir, place := range folders {
-		names, err := l.owner.files.ForeignEntries(ctx, dir)
+		names, err := snap.files.ForeignEntries(ctx, dir)
 		if dir != "" && fault.CodeOf(err) == fault.ShareUnsupported {
 			continue // the folder is a link, which is said where it is read
 		}
@@ -34,45 +32,45 @@ func (l *look) checkStrangers(ctx context.Context) error {
 			return err
 		}
 		for _, name := range names {
-			l.addStranger(dir, place, name)
+			snap.addForeign(dir, place, name)
 		}
 	}
 	return nil
 }
 
-// addStranger enters an entry that is not the product's: as a finding, with the code
+// addForeign enters an entry that is not the product's: as a finding, with the code
 // and the words that others in its folder have, when it could be taken for a part of
 // what a backup is.
-func (l *look) addStranger(dir string, place foreign.Place, name string) {
-	file := l.owner.files.NamedAt(dir, name)
+func (snap *snapshot) addForeign(dir string, place foreign.Place, name string) {
+	file := snap.files.NamedAt(dir, name)
 	_, taken := belonging[name]
 	switch {
 	case taken && dir == "":
-		l.found.Add(fault.BackupDamaged, file, "a link or a device is in the place of a file or folder")
+		snap.found.Add(fault.BackupDamaged, file, "a link or a device is in the place of a file or folder")
 	case !place.Resembles(name, false):
-		l.foreign.Add(file)
+		snap.foreign.Add(file)
 	case place == foreign.Ledger:
-		l.found.Add(fault.LedgerDamaged, file, "this is not an entry of the ledger")
+		snap.found.Add(fault.LedgerDamaged, file, "this is not an entry of the ledger")
 	case place == foreign.Backups:
-		l.found.Add(fault.BackupDamaged, file, "this is not the folder of a backup")
+		snap.found.Add(fault.BackupDamaged, file, "this is not the folder of a backup")
 	default:
-		l.found.Add(fault.BackupUnlisted, file, "this does not belong into the folder of an instance")
+		snap.found.Add(fault.BackupUnlisted, file, "this does not belong into the folder of an instance")
 	}
 }
 
 // nameWork names what is not the product's among unfinished work. Nothing there is a
 // backup, so nothing there is a finding, and what cannot be looked into is passed over.
-func (l *look) nameWork(ctx context.Context) error {
-	if l.only != "" {
+func (snap *snapshot) nameWork(ctx context.Context) error {
+	if snap.only != "" {
 		return nil
 	}
 	for _, dir := range []string{backup.IncomingDir, backup.StagingDir} {
-		inside, err := l.nameIn(ctx, dir, isWork)
+		inside, err := snap.nameIn(ctx, dir, isWork)
 		if err != nil {
 			return err
 		}
 		for _, dir := range inside[:min(len(inside), maxWorkFolders)] {
-			if _, err := l.nameIn(ctx, dir, folder.IsOwnFile); err != nil {
+			if _, err := snap.nameIn(ctx, dir, folder.IsOwnFile); err != nil {
 				return err
 			}
 		}
@@ -81,17 +79,17 @@ func (l *look) nameWork(ctx context.Context) error {
 }
 
 // nameIn names what is foreign in a folder and returns the folders that are not.
-func (l *look) nameIn(ctx context.Context, dir string, own func(share.Info) bool) (inside []string, err error) {
-	entries, err := l.owner.files.List(ctx, l.owner.files.At(dir))
+func (snap *snapshot) nameIn(ctx context.Context, dir string, own func(share.Info) bool) (inside []string, err error) {
+	entries, err := snap.files.List(ctx, snap.files.At(dir))
 	var names []string
 	if err == nil {
-		names, err = l.owner.files.ForeignEntries(ctx, dir)
+		names, err = snap.files.ForeignEntries(ctx, dir)
 	}
 	switch {
 	case folder.IsMissing(err):
 		return nil, nil
 	case folder.IsUnusable(err), fault.CodeOf(err) == fault.LimitExceeded:
-		l.foreign.Add(l.owner.files.At(dir))
+		snap.foreign.Add(snap.files.At(dir))
 		return nil, nil
 	case err != nil:
 		return nil, err
@@ -99,19 +97,19 @@ func (l *look) nameIn(ctx context.Context, dir string, own func(share.Info) bool
 	for _, entry := range entries {
 		switch {
 		case !own(entry):
-			l.foreign.Add(l.owner.files.At(dir, entry.Name))
+			snap.foreign.Add(snap.files.At(dir, entry.Name))
 		case entry.IsDir:
 			inside = append(inside, path.Join(dir, entry.Name))
 		}
 	}
 	for _, name := range names {
-		l.foreign.Add(l.owner.files.NamedAt(dir, name))
+		snap.foreign.Add(snap.files.NamedAt(dir, name))
 	}
 	return inside, nil
 }
 
 // isWork reports whether an entry of incoming/ or staging/ is the product's, by its name.
-// Whether an anchor is to be believed is for [look.checkAnchors] to say.
+// Whether an anchor is to be believed is for [snapshot.checkAnchors] to say.
 func isWork(entry share.Info) bool {
 	if entry.IsDir {
 		return folder.WorkOwner(entry.Name) != ""
@@ -119,22 +117,5 @@ func isWork(entry share.Info) bool {
 	placed, _, _ := strings.Cut(entry.Name, folder.TempInfix)
 	_, notAnchor := backup.ParseAnchorFile(placed)
 	_, notEntry := backup.ParseLedgerFile(folder.WholeName(entry.Name))
-	return notAnchor == nil || notEntry == nil || strings.HasPrefix(entry.Name, probePrefix)
-}
-
-// makeWorkFolder makes incoming/; a file in its place is set aside.
-func (r *Repository) makeWorkFolder(ctx context.Context) error {
-	dir := r.files.At(backup.IncomingDir)
-	err := r.files.MkdirAll(ctx, dir)
-	if !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	info, statErr := r.files.Stat(ctx, dir)
-	if statErr != nil || info.IsDir {
-		return err
-	}
-	if err := r.files.SetAside(ctx, dir); err != nil {
-		return err
-	}
-	return r.files.MkdirAll(ctx, dir)
+	return notAnchor == nil || notEntry == nil || strings.HasPrefix(entry.Name, folder.ProbePrefix)
 }

@@ -1,0 +1,96 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"path"
+	"slices"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// Named returns the repository as one who has named a folder in backups/ means it: of
+// the backup with its ID, this is the folder that is opened and verified.
+func (r *Repository) Named(dir string) *Repository {
+	named := *r
+	named.named = dir
+	return &named
+}
+
+// NamedFolder is the folder that [Repository.Named] was given, empty for none.
+func (r *Repository) NamedFolder() string { return r.named }
+
+// Locate finds the folder of a backup, relative to the instance. Where several have its
+// ID, it is the only one whose name fits the manifest inside; BACKUP_DAMAGED when that
+// does not tell.
+func (r *Repository) Locate(ctx context.Context, id backup.ID) (string, error) {
+	names, err := r.FoldersOf(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if len(names) > 1 {
+		fit, err := r.Matching(ctx, names)
+		if err != nil {
+			return "", err
+		}
+		if len(fit) != 1 {
+			return "", r.ambiguous(id, names)
+		}
+		names = fit
+	}
+	return path.Join(backup.BackupsDir, names[0]), nil
+}
+
+// Folder returns the name of a backup's folder in backups/. BACKUP_NOT_FOUND when there
+// is none, BACKUP_DAMAGED when its name does not fit the manifest inside, or when there are
+// several and nothing tells which it is.
+func (r *Repository) Folder(ctx context.Context, id backup.ID) (string, error) {
+	dir, err := r.Locate(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	_, err = r.manifest(ctx, dir)
+	return path.Base(dir), err
+}
+
+// FoldersOf returns the names of the folders that have a backup's ID, newest first: one,
+// unless somebody has put another there. Of a backup whose folder was named, it is that
+// one.
+func (r *Repository) FoldersOf(ctx context.Context, id backup.ID) ([]string, error) {
+	names, _, err := r.Folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !IsOf(name, id) || IsOf(r.named, id) && name != r.named })
+	if len(names) == 0 {
+		return nil, fault.Newf(fault.BackupNotFound, "%s holds no backup %s", r, id)
+	}
+	return names, nil
+}
+
+// IsOf reports whether a folder in backups/ has the ID of a backup.
+func IsOf(name string, id backup.ID) bool {
+	found, _, err := backup.ParseFolderName(name)
+	return err == nil && found == id
+}
+
+// manifest reads and decodes the manifest in folder, which is relative to the
+// instance, and makes sure that it belongs there.
+func (r *Repository) manifest(ctx context.Context, dir string) (*backup.Manifest, error) {
+	data, err := r.files.Read(ctx, r.files.At(dir, backup.ManifestFile), backup.MaxManifestBytes)
+	if err != nil {
+		return nil, err
+	}
+	m, err := backup.DecodeManifest(bytes.NewReader(data))
+	if err != nil {
+		return nil, fault.New(fault.BackupDamaged, r.files.At(dir, backup.ManifestFile)+" cannot be understood", err)
+	}
+	if backup.FolderName(m.BackupID, m.StartedAt) != path.Base(dir) {
+		return nil, notOfThisFolder(r.files.At(dir, backup.ManifestFile), m)
+	}
+	if m.Instance.Name != r.files.Instance() {
+		return nil, fault.Newf(fault.BackupDamaged, "%s belongs to instance %s", r.files.At(dir, backup.ManifestFile), m.Instance.Name)
+	}
+	return m, nil
+}

@@ -1,0 +1,122 @@
+package arch
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Limits of the product's own code, tests left out: what is longer has more than one reason.
+const (
+	maxPackageLines = 3000
+	maxFileLines    = 400
+)
+
+// longer are the files and packages of the product that are longer today. Nothing is to be
+// added.
+var longer = []string{
+	"internal/azure/scan/scanner.go", "internal/share/smb/guard.go",
+	"activities", "internal/azure", "internal/collect/ad", "internal/collect/ca", "internal/collect/resource", "internal/share/smb", "starter",
+}
+
+const below = "internal/repository"
+
+// rooms are the packages at and below internal/repository and which of each other they may
+// import. What lies on the same floor knows nothing of each other.
+var rooms = map[string][]string{
+	below + "/foreign":        {},
+	below + "/folder":         {below + "/foreign"},
+	below + "/ledger":         {below + "/foreign", below + "/folder"},
+	below:                     {below + "/foreign", below + "/folder", below + "/ledger"},
+	below + "/audit":          {below + "/foreign", below + "/folder", below + "/ledger", below},
+	below + "/rekey":          {below + "/foreign", below + "/folder", below + "/ledger", below},
+	below + "/mirror":         {below + "/foreign", below + "/folder", below + "/ledger", below},
+	below + "/repositorytest": {below + "/folder", below + "/ledger", below, below + "/audit"},
+}
+
+// inner are those that nobody else imports.
+var inner = []string{below + "/foreign", below + "/folder"}
+
+// trespasses returns imports of packages below internal/repository that are not allowed.
+func trespasses(all []pkg) []string {
+	var found []string
+	for _, p := range all {
+		allowed, inside := rooms[p.ImportPath]
+		if !inside && under(p.ImportPath, []string{below}) {
+			found = append(found, p.ImportPath+" is in no room")
+		}
+		for _, imported := range p.Imports {
+			name := strings.TrimPrefix(imported, module)
+			switch {
+			case !under(name, []string{below}):
+			case inside && !slices.Contains(allowed, name), !inside && slices.Contains(inner, name):
+				found = append(found, p.ImportPath+" imports "+name)
+			}
+		}
+	}
+	return found
+}
+
+func TestRooms(t *testing.T) {
+	all := packages(t)
+	require.Empty(t, trespasses(all))
+	names := map[string]bool{}
+	for _, p := range all {
+		names[p.ImportPath] = true
+	}
+	for room := range rooms {
+		require.True(t, names[room], "%s is gone", room)
+	}
+}
+
+func TestRoomsCanFail(t *testing.T) {
+	for _, bad := range []pkg{
+		{ImportPath: below + "/audit", Imports: []string{module + below + "/rekey"}},
+		{ImportPath: below + "/ledger", Imports: []string{module + below}},
+		{ImportPath: "activities", Imports: []string{module + below + "/folder"}},
+		{ImportPath: below + "/attic"},
+	} {
+		require.Len(t, trespasses([]pkg{bad}), 1, bad.ImportPath)
+	}
+	require.Empty(t, trespasses([]pkg{{ImportPath: "activities", Imports: []string{"fmt", module + below, module + below + "/audit"}}}))
+}
+
+// tooLong returns what is above the limits, of files of Go code by their number of lines.
+func tooLong(lines map[string]int) []string {
+	var found []string
+	packages := map[string]int{}
+	for name, n := range lines {
+		packages[path.Dir(name)] += n
+		if n > maxFileLines {
+			found = append(found, name)
+		}
+	}
+	for name, n := range packages {
+		if n > maxPackageLines {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+// TestNothingGrowsIntoATown: a package of thirty files is one that nobody knows.
+func TestNothingGrowsIntoATown(t *testing.T) {
+	lines := map[string]int{}
+	for _, name := range tracked(t, "*.go", ":!*_test.go", ":!tests/") {
+		lines[name] = strings.Count(content(t, name), "\n")
+	}
+	require.Greater(t, len(lines), 100)
+	require.Subset(t, longer, tooLong(lines), "split what is not on the list")
+	require.Len(t, tooLong(map[string]int{"a/b.go": maxFileLines + 1, "a/c.go": maxPackageLines - maxFileLines}), 3, "it can fail")
+}
+
+// TestOnlyRoomsTakeFiles: what a repository hands to the packages below it is not for
+// others to write with.
+func TestOnlyRoomsTakeFiles(t *testing.T) {
+	for _, name := range tracked(t, "*.go", ":!*_test.go", ":!"+below) {
+		require.NotContains(t, content(t, name), ".Files().", name)
+	}
+}
