@@ -6,6 +6,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/mirror"
 )
@@ -117,7 +118,7 @@ func continues(ctx context.Context, source, target *shareWriter, head, there bac
 		if newer, _ := now.State(b.BackupID); !known || newer.SumsSHA256 == older.SumsSHA256 {
 			continue
 		}
-		if _, err := target.repo.Delete(ctx, b.BackupID, true); err != nil {
+		if _, err := target.repo.Delete(ctx, b.BackupID, repository.DeleteOptions{Retry: true}); err != nil {
 			return false, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/rekey"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share"
@@ -139,7 +140,7 @@ func TestNobodyIsChallengedForADeletedBackup(t *testing.T) {
 	in := flow.ChallengeInput{Revision: 1, Backups: []backup.ID{shelfID}}
 	_, err := run(t, x.a.MakeChallenges, in)
 	require.Equal(t, fault.BackupRolledBack, fault.CodeOf(err))
-	_, err = x.repo.Delete(t.Context(), shelfID, false)
+	_, err = x.repo.Delete(t.Context(), shelfID, repository.DeleteOptions{})
 	require.NoError(t, err)
 	_, err = run(t, x.a.MakeChallenges, in)
 	require.Equal(t, fault.BackupNotFound, fault.CodeOf(err))

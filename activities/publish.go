@@ -170,7 +170,7 @@ func (w *shareWriter) unpublish(ctx context.Context, id backup.ID) (listed strin
 			return "", err
 		}
 	}
-	_, err = w.repo.Delete(ctx, id, true)
+	_, err = w.repo.Delete(ctx, id, repository.DeleteOptions{Retry: true})
 	return "", err
 }
 
@@ -209,7 +209,7 @@ func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (bac
 	case !again || fault.CodeOf(err) != fault.BackupNotFound:
 		return backup.Overview{}, err
 	}
-	return repo.Delete(ctx, in.BackupID, again)
+	return repo.Delete(ctx, in.BackupID, repository.DeleteOptions{Retry: again})
 }
 
 // unchanged makes sure that a deletion finds what its caller has seen: the same settings,

@@ -50,9 +50,12 @@ func (a Anchors) ClaimsMore() bool {
 	return false
 }
 
+// anchorStore reads and writes anchors, in staging/.
+type anchorStore struct{ files *folder.Folder }
+
 // ReadAnchors reads what the share was told. Signers are the trusted keys. A share that
 // was never told anything, because it was written by an earlier version, has none.
-func (r *Repository) ReadAnchors(ctx context.Context, signers []byte) (Anchors, error) {
+func (r anchorStore) ReadAnchors(ctx context.Context, signers []byte) (Anchors, error) {
 	var found Anchors
 	for range maxAnchorTries {
 		generations, err := r.anchorFiles(ctx)
@@ -68,7 +71,7 @@ func (r *Repository) ReadAnchors(ctx context.Context, signers []byte) (Anchors, 
 }
 
 // anchorFiles returns the numbers of the files that are there, newest first.
-func (r *Repository) anchorFiles(ctx context.Context) ([]int64, error) {
+func (r anchorStore) anchorFiles(ctx context.Context) ([]int64, error) {
 	entries, err := r.files.List(ctx, r.files.At(backup.StagingDir))
 	if folder.IsMissing(err) || folder.IsUnusable(err) {
 		return nil, nil
@@ -85,7 +88,7 @@ func (r *Repository) anchorFiles(ctx context.Context) ([]int64, error) {
 	return generations, nil
 }
 
-func (r *Repository) readAnchors(ctx context.Context, generations []int64, signers []byte) (found Anchors, again bool, err error) {
+func (r anchorStore) readAnchors(ctx context.Context, generations []int64, signers []byte) (found Anchors, again bool, err error) {
 	defer func() { found.Generation = highest(generations, found.Newest) }()
 	for i, n := range generations {
 		if i == maxAnchors {
@@ -132,13 +135,13 @@ func highest(generations []int64, newest *backup.Anchor) int64 {
 	return top
 }
 
-func (r *Repository) anchorPath(generation int64) string {
+func (r anchorStore) anchorPath(generation int64) string {
 	return r.files.At(backup.StagingDir, backup.AnchorFile(generation))
 }
 
 // parseAnchor reads an anchor that others may have written. With an error, it returns
 // what the anchor claims when it is written as anchors of this place are.
-func (r *Repository) parseAnchor(data []byte, generation int64, signers []byte) (backup.Anchor, error) {
+func (r anchorStore) parseAnchor(data []byte, generation int64, signers []byte) (backup.Anchor, error) {
 	line, signature := ledger.Split(data)
 	a, err := backup.DecodeAnchor(line)
 	switch {
@@ -162,7 +165,7 @@ func (r *Repository) parseAnchor(data []byte, generation int64, signers []byte) 
 //
 // It may end at any moment: the new file gets its name when it is complete, and the old
 // ones go afterwards, so that there is always one that was meant.
-func (r *Repository) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal.SigningKey) (bool, error) {
+func (r anchorStore) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal.SigningKey) (bool, error) {
 	a.Instance, a.Signer, a.At = r.files.Instance(), key.Fingerprint(), a.At.UTC()
 	line, err := a.Encode()
 	if err != nil {
@@ -184,7 +187,7 @@ func (r *Repository) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal
 
 // clearAnchors removes the anchors before a generation, what attempts at them left, and
 // what has a number that nobody gave. What is held open by somebody stays until the next one.
-func (r *Repository) clearAnchors(ctx context.Context, before int64) error {
+func (r anchorStore) clearAnchors(ctx context.Context, before int64) error {
 	entries, err := r.files.List(ctx, r.files.At(backup.StagingDir))
 	if err != nil {
 		return err

@@ -24,26 +24,6 @@ type Backup struct {
 	signed   *Sums // that everything is compared with, nil to rely on age alone
 }
 
-// Open finds a backup and reads its manifest; it does not verify. BACKUP_NOT_FOUND
-// when there is none, BACKUP_DAMAGED when its manifest cannot be read.
-func (r *Repository) Open(ctx context.Context, id backup.ID) (*Backup, error) {
-	dir, err := r.Locate(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	m, err := r.manifest(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	return r.OpenIn(dir, m), nil
-}
-
-// OpenIn is the backup in a folder, which is relative to the instance, with a manifest that
-// the caller has read there.
-func (r *Repository) OpenIn(dir string, m *backup.Manifest) *Backup {
-	return &Backup{owner: r, folder: dir, manifest: m}
-}
-
 // Manifest returns the backup's public facts.
 func (b *Backup) Manifest() *backup.Manifest { return b.manifest }
 

@@ -38,16 +38,22 @@ func (r *Repository) DeletableFolder(ctx context.Context, id backup.ID, allowedS
 		id, r.files.At(backup.BackupsDir, s.Folder), r.files.At(backup.BackupsDir, other))
 }
 
+// DeleteOptions say how a backup is deleted.
+type DeleteOptions struct {
+	// Retry says that an earlier attempt may have removed the backup.
+	Retry bool
+}
+
 // Delete removes a finished backup and returns what it was. It first leaves backups/
 // in one step, so that a crash never leaves a backup with files missing;
 // [Repository.Begin] clears away what a crash leaves in incoming/. A backup whose
-// manifest cannot be read is deleted, too. With again set, a missing one is success.
+// manifest cannot be read is deleted, too. With opts.Retry, a missing one is success.
 // What others put into the folder stays in incoming/, and is named in the result.
 // BACKUP_DAMAGED while a second folder has its ID: see [Repository.DeletableFolder].
-func (r *Repository) Delete(ctx context.Context, id backup.ID, again bool) (backup.Overview, error) {
+func (r *Repository) Delete(ctx context.Context, id backup.ID, opts DeleteOptions) (backup.Overview, error) {
 	gone := backup.Overview{BackupID: id, Status: backup.Deleted, Services: []backup.ServiceResult{}}
 	names, err := r.FoldersOf(ctx, id)
-	if again && fault.CodeOf(err) == fault.BackupNotFound {
+	if opts.Retry && fault.CodeOf(err) == fault.BackupNotFound {
 		gone.Foreign, err = r.files.RemoveAll(ctx, r.incoming(id))
 		return gone, err
 	}
@@ -66,7 +72,7 @@ func (r *Repository) Delete(ctx context.Context, id backup.ID, again bool) (back
 	case !folder.IsUnusable(err) && !folder.IsMissing(err):
 		return gone, err
 	}
-	if err := r.makeWorkFolder(ctx); err != nil {
+	if err := r.files.MakeIncoming(ctx); err != nil {
 		return gone, err
 	}
 	trash, err := r.files.ThrowAway(ctx, dir, id)

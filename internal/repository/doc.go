@@ -9,9 +9,9 @@
 // it and know nothing of each other: audit looks whether all is as it should be, rekey
 // changes who can open a backup, mirror copies everything to another share.
 //
-// Start reading at [Repository], then incoming.go, publish.go and delete.go for the life of
-// a backup, list.go, locate.go and duplicates.go for how one is found, backup.go and
-// reader.go for how it is read, sums.go and pending.go for what is signed of it and how it
+// Start reading at [Repository], then incoming.go and delete.go for the life of a backup,
+// list.go and locate.go for how one is found, open.go, backup.go and reader.go for how it is
+// read, sums.go and pending.go for what is signed of it and how it
 // is read while its key is being replaced. claim.go says who writes here, anchor.go what the
 // share is told of settings and ledger, staging.go what is cleared away.
 package repository

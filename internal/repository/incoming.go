@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -19,7 +20,7 @@ import (
 // there for a week is removed too. What cannot be removed, such as a folder that others
 // put something into, stays and keeps nobody from backing up; an audit names it.
 func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
-	if err := r.makeWorkFolder(ctx); err != nil {
+	if err := r.files.MakeIncoming(ctx); err != nil {
 		return err
 	}
 	entries, err := r.files.List(ctx, r.files.At(backup.IncomingDir))
@@ -39,7 +40,7 @@ func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
 		return err
 	}
 	// Now is by the share's clock, or earlier when this is repeated.
-	if err := r.clearStaging(ctx, made.Modified); err != nil && insurmountable(ctx, err) {
+	if err := clearStaging(ctx, r, made.Modified); err != nil && insurmountable(ctx, err) {
 		return err
 	}
 	return nil
@@ -66,23 +67,6 @@ func (r *Repository) clearWork(ctx context.Context, entry share.Info, id backup.
 // succeed either: the caller does not want it any more, or the share does not answer.
 func insurmountable(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || fault.CodeOf(err) == fault.ShareUnreachable
-}
-
-// makeWorkFolder makes incoming/; a file in its place is set aside.
-func (r *Repository) makeWorkFolder(ctx context.Context) error {
-	dir := r.files.At(backup.IncomingDir)
-	err := r.files.MkdirAll(ctx, dir)
-	if !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	info, statErr := r.files.Stat(ctx, dir)
-	if statErr != nil || info.IsDir {
-		return err
-	}
-	if err := r.files.SetAside(ctx, dir); err != nil {
-		return err
-	}
-	return r.files.MkdirAll(ctx, dir)
 }
 
 // makeOwnFolder makes the folder of a backup in incoming/; a file in its place is set
@@ -170,4 +154,58 @@ func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.F
 		wanted[file.Name] = true
 	}
 	return r.files.Tidy(ctx, backup.IncomingPath(id), wanted)
+}
+
+// Published reports whether the backup has its final name, and which.
+func (r *Repository) Published(ctx context.Context, id backup.ID, startedAt time.Time) (string, bool, error) {
+	final := r.files.At(backup.BackupPath(id, startedAt))
+	info, err := r.files.Stat(ctx, final)
+	if folder.IsMissing(err) {
+		return final, false, nil
+	}
+	if err != nil {
+		return final, false, err
+	}
+	return final, info.IsDir, nil
+}
+
+// Publish makes the backup in incoming/ a backup, with one rename. It may be
+// repeated: a backup that has its final name already is success.
+func (r *Repository) Publish(ctx context.Context, id backup.ID, startedAt time.Time) (string, error) {
+	final, done, err := r.Published(ctx, id, startedAt)
+	if err != nil || done {
+		return final, err
+	}
+	renameErr := r.files.Rename(ctx, r.incoming(id), final)
+	if renameErr == nil {
+		return final, nil
+	}
+	if _, done, err := r.Published(ctx, id, startedAt); err == nil && done {
+		return final, nil // the reply was lost
+	}
+	return "", renameErr
+}
+
+// Discard removes a backup's work in progress. A missing one is fine, and what others
+// put there stays. The folder first loses its name in one step: an attempt to publish
+// that nobody waits for any more finds all of it or nothing, never what is left of it.
+func (r *Repository) Discard(ctx context.Context, id backup.ID) error {
+	if _, err := r.files.ThrowAway(ctx, backup.IncomingPath(id), id); err != nil && !folder.IsMissing(err) && insurmountable(ctx, err) {
+		return err
+	}
+	entries, err := r.files.List(ctx, r.files.At(backup.IncomingDir))
+	if folder.IsMissing(err) {
+		return nil
+	}
+	if err != nil && fault.CodeOf(err) != fault.LimitExceeded {
+		return err
+	}
+	for _, entry := range entries { // what an earlier attempt has renamed, too
+		if entry.IsDir && folder.WorkOwner(entry.Name) == id {
+			if _, err := r.files.RemoveAll(ctx, r.files.At(backup.IncomingDir, entry.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/repository/folder"
+	"infrabackup/internal/repository/ledger"
 )
 
 // What an operator finds on the share on the worst day, without this product at hand.
@@ -28,9 +29,12 @@ func recoveryOf(text, instance string) []byte {
 	return []byte(strings.ReplaceAll(text, "@INSTANCE@", instance))
 }
 
+// instanceFiles are what lies beside the backups for people without this product.
+type instanceFiles struct{ files *folder.Folder }
+
 // WriteInstanceFiles brings RECOVERY.txt and allowed_signers up to date. They are
 // rewritten only when they differ.
-func (r *Repository) WriteInstanceFiles(ctx context.Context, allowedSigners []byte) error {
+func (r instanceFiles) WriteInstanceFiles(ctx context.Context, allowedSigners []byte) error {
 	for name, data := range map[string][]byte{
 		backup.RecoveryFile:       RecoveryText(r.files.Instance()),
 		backup.AllowedSignersFile: allowedSigners,
@@ -50,13 +54,13 @@ func (r *Repository) WriteInstanceFiles(ctx context.Context, allowedSigners []by
 }
 
 // AllowedSigners reads the public signing keys from the share.
-func (r *Repository) AllowedSigners(ctx context.Context) ([]byte, error) {
-	return r.Ledger().AllowedSigners(ctx)
+func (r instanceFiles) AllowedSigners(ctx context.Context) ([]byte, error) {
+	return ledger.In(r.files).AllowedSigners(ctx)
 }
 
 // CheckRecovery compares RECOVERY.txt with the texts that this product writes:
 // instructions are the first thing that an attacker would change.
-func (r *Repository) CheckRecovery(ctx context.Context) (*backup.Finding, error) {
+func (r instanceFiles) CheckRecovery(ctx context.Context) (*backup.Finding, error) {
 	where := r.files.At(backup.RecoveryFile)
 	data, err := r.files.Read(ctx, where, folder.MaxSmall)
 	switch {

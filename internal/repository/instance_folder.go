@@ -13,8 +13,8 @@ import (
 // sign is a controller.json that can be understood, or allowed_signers beside backups/.
 // What the account may not look at is no sign.
 func IsInstanceFolder(ctx context.Context, store share.Store) (bool, error) {
-	here := &Repository{files: folder.New(store, "")} // at the store's own folder instead of one below it
-	data, err := here.files.Read(ctx, backup.ControllerFile, maxClaim)
+	here := folder.New(store, "") // at the store's own folder instead of one below it
+	data, err := here.Read(ctx, backup.ControllerFile, maxClaim)
 	switch {
 	case err == nil:
 		if _, err := decodeClaim(data); err == nil {

@@ -178,14 +178,10 @@ func (r *Repository) Newest(ctx context.Context) (*backup.Previous, error) {
 	}
 	for _, name := range names {
 		dir := path.Join(backup.BackupsDir, name)
-		m, err := r.manifest(ctx, dir)
+		m, data, err := r.manifestAndText(ctx, dir)
 		if fault.CodeOf(err) == fault.BackupDamaged || folder.IsMissing(err) {
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		data, err := r.files.Read(ctx, r.files.At(dir, backup.ManifestFile), backup.MaxManifestBytes)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository/folder"
 )
 
 // Named returns the repository as one who has named a folder in backups/ means it: of
@@ -78,19 +79,46 @@ func IsOf(name string, id backup.ID) bool {
 // manifest reads and decodes the manifest in folder, which is relative to the
 // instance, and makes sure that it belongs there.
 func (r *Repository) manifest(ctx context.Context, dir string) (*backup.Manifest, error) {
+	m, _, err := r.manifestAndText(ctx, dir)
+	return m, err
+}
+
+// manifestAndText returns the bytes of the manifest, too.
+func (r *Repository) manifestAndText(ctx context.Context, dir string) (*backup.Manifest, []byte, error) {
 	data, err := r.files.Read(ctx, r.files.At(dir, backup.ManifestFile), backup.MaxManifestBytes)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m, err := backup.DecodeManifest(bytes.NewReader(data))
 	if err != nil {
-		return nil, fault.New(fault.BackupDamaged, r.files.At(dir, backup.ManifestFile)+" cannot be understood", err)
+		return nil, nil, fault.New(fault.BackupDamaged, r.files.At(dir, backup.ManifestFile)+" cannot be understood", err)
 	}
 	if backup.FolderName(m.BackupID, m.StartedAt) != path.Base(dir) {
-		return nil, notOfThisFolder(r.files.At(dir, backup.ManifestFile), m)
+		return nil, nil, notOfThisFolder(r.files.At(dir, backup.ManifestFile), m)
 	}
 	if m.Instance.Name != r.files.Instance() {
-		return nil, fault.Newf(fault.BackupDamaged, "%s belongs to instance %s", r.files.At(dir, backup.ManifestFile), m.Instance.Name)
+		return nil, nil, fault.Newf(fault.BackupDamaged, "%s belongs to instance %s", r.files.At(dir, backup.ManifestFile), m.Instance.Name)
 	}
-	return m, nil
+	return m, data, nil
+}
+
+// Matching returns those of several folders whose name fits the manifest inside.
+func (r *Repository) Matching(ctx context.Context, names []string) ([]string, error) {
+	var fit []string
+	for _, name := range names {
+		_, err := r.manifest(ctx, path.Join(backup.BackupsDir, name))
+		switch {
+		case err == nil:
+			fit = append(fit, name)
+		case !folder.IsUnusable(err) && !folder.IsMissing(err):
+			return nil, err
+		}
+	}
+	return fit, nil
+}
+
+// ambiguous says that a backup has several folders, and that nothing tells which is its own.
+func (r *Repository) ambiguous(id backup.ID, names []string) error {
+	return fault.Newf(fault.BackupDamaged, "two folders have the ID of backup %s: %s and %s; move the one away that somebody else has put there (backup verify tells which the ledger knows)",
+		id, r.files.At(backup.BackupsDir, names[0]), r.files.At(backup.BackupsDir, names[1]))
 }

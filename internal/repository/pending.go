@@ -59,7 +59,7 @@ var (
 // firstOf reads a file of a backup, whose folder is relative to the instance, under the
 // first of its names that take accepts. Errors that pass takes are no reason to end. When
 // nothing is accepted it returns nil, and the last of those errors.
-func (r *Repository) firstOf(ctx context.Context, dir, name string, order []string, pass func(error) bool, take func(data []byte) bool) ([]byte, error) {
+func (r signedFiles) firstOf(ctx context.Context, dir, name string, order []string, pass func(error) bool, take func(data []byte) bool) ([]byte, error) {
 	var passed error
 	for _, suffix := range order {
 		data, err := r.files.Read(ctx, r.files.At(dir, name+suffix), folder.MaxSmall)
@@ -85,7 +85,7 @@ type Pending struct {
 }
 
 // Pending looks at what was begun in a folder, which is relative to the instance.
-func (r *Repository) Pending(ctx context.Context, dir string, signers []byte) (Pending, error) {
+func (r signedFiles) Pending(ctx context.Context, dir string, signers []byte) (Pending, error) {
 	var set KeySet
 	for i, data := range []*[]byte{&set.Key, &set.Sums, &set.Signature} {
 		name := KeyFiles[i]
@@ -102,7 +102,7 @@ func (r *Repository) Pending(ctx context.Context, dir string, signers []byte) (P
 // Pair finds the sums and the signature that belong together in a folder, which is relative
 // to the instance, whose key was being replaced: each may still lie under its new name.
 // Without a pair that fits it returns the plain names.
-func (r *Repository) Pair(ctx context.Context, dir string, signers []byte) (sums, signature string, err error) {
+func (r signedFiles) Pair(ctx context.Context, dir string, signers []byte) (sums, signature string, err error) {
 	for _, s := range nextFirst {
 		for _, g := range nextFirst {
 			sums, signature = backup.SumsFile+s, backup.SignatureFile+g
@@ -118,7 +118,7 @@ func (r *Repository) Pair(ctx context.Context, dir string, signers []byte) (sums
 	return backup.SumsFile, backup.SignatureFile, nil
 }
 
-func (r *Repository) fits(ctx context.Context, dir, sumsName, signatureName string, signers []byte) (bool, error) {
+func (r signedFiles) fits(ctx context.Context, dir, sumsName, signatureName string, signers []byte) (bool, error) {
 	sums, err := r.files.Read(ctx, r.files.At(dir, sumsName), folder.MaxSums)
 	if err == nil {
 		var signature []byte
@@ -133,34 +133,8 @@ func (r *Repository) fits(ctx context.Context, dir, sumsName, signatureName stri
 	return false, err
 }
 
-// NewestKey returns the key.age of the state of a backup that has a SHA256SUMS with that
-// digest: both may still have the names under which a replacement of the key wrote them.
-// Replacing the key with it finishes such a replacement, and removes what lies
-// beside a backup that needs none. BACKUP_DAMAGED when the folder does not hold it.
-func (r *Repository) NewestKey(ctx context.Context, id backup.ID, sums string) ([]byte, error) {
-	dir, err := r.Locate(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	want := sums
-	var data []byte
-	for _, name := range []string{backup.SumsFile, backup.KeyFile} {
-		if data, err = r.either(ctx, dir, name, want); err != nil {
-			return nil, err
-		}
-		if name == backup.SumsFile {
-			files, err := backup.DecodeSums(data)
-			if err != nil {
-				return nil, fault.New(fault.BackupDamaged, "the sums of "+r.files.At(dir)+" cannot be understood", err)
-			}
-			want = Sums{Files: files}.Of(backup.KeyFile)
-		}
-	}
-	return data, nil
-}
-
 // either reads a file or its successor, whichever has the digest.
-func (r *Repository) either(ctx context.Context, dir, name, digest string) ([]byte, error) {
+func (r signedFiles) either(ctx context.Context, dir, name, digest string) ([]byte, error) {
 	data, err := r.firstOf(ctx, dir, name, placedFirst, isNoFile, func(data []byte) bool { return folder.Describe("", data).SHA256 == digest })
 	if err != nil && !isNoFile(err) || data != nil {
 		return data, err

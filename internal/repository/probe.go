@@ -28,14 +28,17 @@ const (
 // probeSize is large enough to be refused by a share that is really full.
 const probeSize = 256 << 10
 
+// prober tries out what a share takes.
+type prober struct{ files *folder.Folder }
+
 // Probe proves with a folder and a file that the caller may do everything that a backup
 // needs: make folders, write, flush, list, read back, rename files and folders, and
 // delete; and that the share keeps names as they are given (SHARE_NAMES when it does
 // not). It leaves nothing behind but the instance's folders. Token is part of the
 // folder's name: a probe that is repeated after a crash clears away its own leftovers,
 // and [Repository.Begin] those of other backups.
-func (r *Repository) Probe(ctx context.Context, token string) error {
-	if err := r.makeWorkFolder(ctx); err != nil {
+func (r prober) Probe(ctx context.Context, token string) error {
+	if err := r.files.MakeIncoming(ctx); err != nil {
 		return err
 	}
 	if err := r.files.MkdirAll(ctx, r.files.At(backup.BackupsDir)); err != nil {
@@ -51,7 +54,7 @@ func (r *Repository) Probe(ctx context.Context, token string) error {
 }
 
 // clearProbe removes what a probe has made. Both names are tried, whatever fails.
-func (r *Repository) clearProbe(ctx context.Context, folders ...string) error {
+func (r prober) clearProbe(ctx context.Context, folders ...string) error {
 	var failures []error
 	for _, dir := range folders {
 		if _, err := r.files.Stat(ctx, dir); folder.IsMissing(err) {
@@ -65,7 +68,7 @@ func (r *Repository) clearProbe(ctx context.Context, folders ...string) error {
 	return errors.Join(failures...)
 }
 
-func (r *Repository) probe(ctx context.Context, first, second string) error {
+func (r prober) probe(ctx context.Context, first, second string) error {
 	data := make([]byte, probeSize)
 	if _, err := rand.Read(data); err != nil {
 		return fmt.Errorf("draw test bytes: %w", err)
@@ -100,7 +103,7 @@ func (r *Repository) probe(ctx context.Context, first, second string) error {
 }
 
 // keepsNames makes sure that a folder lists a file under the name that it was given.
-func (r *Repository) keepsNames(ctx context.Context, dir, name string) error {
+func (r prober) keepsNames(ctx context.Context, dir, name string) error {
 	entries, err := r.files.List(ctx, dir)
 	if err != nil {
 		return err

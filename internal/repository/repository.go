@@ -13,6 +13,11 @@ const maxBackups = 10_000
 
 // Repository is the folder of one instance on a store.
 type Repository struct {
+	signedFiles
+	instanceFiles
+	anchorStore
+	prober
+
 	files *folder.Folder
 	named string           // the folder in backups/ that is meant by its ID, empty for none
 	now   func() time.Time // time.Now outside tests
@@ -21,7 +26,11 @@ type Repository struct {
 // New returns the instance's repository. Nothing is read or written. Instance must
 // satisfy [backup.ValidateInstanceName].
 func New(store share.Store, instance string) *Repository {
-	return &Repository{files: folder.New(store, instance), now: time.Now}
+	files := folder.New(store, instance)
+	return &Repository{
+		signedFiles: signedFiles{files}, instanceFiles: instanceFiles{files}, anchorStore: anchorStore{files}, prober: prober{files},
+		files: files, now: time.Now,
+	}
 }
 
 // Files are the files of the instance's folder, for the packages below this one.

@@ -115,7 +115,7 @@ func TestListPassesOverWhatIsNoBackup(t *testing.T) {
 	require.ErrorIs(t, err, fault.BackupNotFound)
 	_, err = r.Open(ctx, "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
 	require.ErrorIs(t, err, fault.BackupDamaged)
-	gone, err := r.Delete(ctx, "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", false)
+	gone, err := r.Delete(ctx, "1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", repository.DeleteOptions{})
 	require.NoError(t, err, "a damaged backup can be deleted")
 	require.Equal(t, backup.Deleted, gone.Status)
 	require.NoDirExists(t, damaged)
@@ -171,4 +171,46 @@ func TestListReportsAManifestThatMayNotBeRead(t *testing.T) {
 	require.Equal(t, string(fault.ShareAccessDenied), listing.Unreadable[0].Code)
 	require.Equal(t, file, listing.Unreadable[0].File)
 	require.NotEmpty(t, listing.Unreadable[0].Message)
+}
+
+// TestAnUploadHasItsNameWhenItWasCompared: nobody finds a file under its name that was not
+// read back.
+func TestAnUploadHasItsNameWhenItWasCompared(t *testing.T) {
+	_, store, root := testRepository(t)
+	final := filepath.Join(root, "local", backup.IncomingPath(repositorytest.ID), "ad.tar.zst.age")
+	read := 0
+	r := repository.New(&repositorytest.HookStore{Store: store, OnDownload: func(string) {
+		read++
+		require.NoFileExists(t, final)
+	}}, "local")
+	require.NoError(t, r.Begin(t.Context(), repositorytest.ID))
+	data := []byte("cipher text of a part")
+	file := folder.Describe("ad.tar.zst.age", data)
+	require.NoError(t, r.Upload(t.Context(), repositorytest.ID, file, bytes.NewReader(data), repository.UploadOptions{Token: "t"}))
+	require.Positive(t, read)
+	require.FileExists(t, final)
+}
+
+// TestWhatWasSealedIsReadBack: what is not on the share as it was written is no backup.
+func TestWhatWasSealedIsReadBack(t *testing.T) {
+	r, store, root := testRepository(t)
+	ctx := t.Context()
+	require.NoError(t, r.Begin(ctx, repositorytest.ID))
+	part, err := r.Put(ctx, repositorytest.ID, "ad.tar.zst.age", []byte("part"))
+	require.NoError(t, err)
+	sums, err := r.Put(ctx, repositorytest.ID, backup.SumsFile, backup.EncodeSums([]backup.File{part}))
+	require.NoError(t, err)
+	signature, err := r.Put(ctx, repositorytest.ID, backup.SignatureFile, []byte("signature"))
+	require.NoError(t, err)
+	written := []backup.File{sums, signature}
+	_, err = r.Check(ctx, repositorytest.ID, written)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "local", backup.IncomingPath(repositorytest.ID), backup.SignatureFile), []byte("signaturf"), 0o600))
+	_, err = r.Check(ctx, repositorytest.ID, written)
+	require.ErrorIs(t, err, fault.ShareCorrupted)
+	store.Corrupt = true
+	signature, err = r.Put(ctx, repositorytest.ID, backup.SignatureFile, []byte("signature"))
+	require.NoError(t, err)
+	_, err = r.Check(ctx, repositorytest.ID, []backup.File{sums, signature})
+	require.ErrorIs(t, err, fault.ShareCorrupted)
 }

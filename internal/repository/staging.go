@@ -20,9 +20,9 @@ const abandonedAfter = 7 * 24 * time.Hour
 // clearStaging removes what somebody put into staging/ and gave up: copies of backups
 // that nothing has been written to for [abandonedAfter], and backups that were replaced
 // and not removed. Now is the share's own time. What is not this product's work stays,
-// and so does a backup that is in staging/ only, for [Repository.Swap] or for a person to
+// and so does a backup that is in staging/ only, for rekey.Swap or for a person to
 // put back.
-func (r *Repository) clearStaging(ctx context.Context, now time.Time) error {
+func clearStaging(ctx context.Context, r *Repository, now time.Time) error {
 	entries, err := r.files.List(ctx, r.files.At(backup.StagingDir))
 	if folder.IsMissing(err) || folder.IsUnusable(err) {
 		return nil // what is in the place of the folder is for the audit to find

@@ -75,9 +75,12 @@ func RolledBack(where string) error {
 	return fault.Newf(fault.BackupRolledBack, "the sums of %s are signed, but are not those that the ledger tells of", where)
 }
 
+// signedFiles reads what is signed in the folder of a backup.
+type signedFiles struct{ files *folder.Folder }
+
 // SignedSums reads and checks the sums in a folder, which is relative to the instance.
 // A backup whose key is being replaced may be without them: REWRAP_UNFINISHED.
-func (r *Repository) SignedSums(ctx context.Context, dir string, signers []byte) (Sums, error) {
+func (r signedFiles) SignedSums(ctx context.Context, dir string, signers []byte) (Sums, error) {
 	sums, err := r.SumsFile(ctx, dir, backup.SumsFile, fault.BackupDamaged)
 	if err != nil {
 		return Sums{}, err
@@ -91,7 +94,7 @@ func (r *Repository) SignedSums(ctx context.Context, dir string, signers []byte)
 
 // SumsFile reads the sums or their signature; absent is the code when there is
 // neither the file nor one that is to replace it.
-func (r *Repository) SumsFile(ctx context.Context, dir, name string, absent fault.Code) ([]byte, error) {
+func (r signedFiles) SumsFile(ctx context.Context, dir, name string, absent fault.Code) ([]byte, error) {
 	data, err := r.files.Read(ctx, r.files.At(dir, name), folder.MaxSums)
 	if !folder.IsMissing(err) {
 		return data, err
@@ -108,7 +111,7 @@ func (r *Repository) SumsFile(ctx context.Context, dir, name string, absent faul
 
 // ManifestIn reads the manifest in a folder, which is relative to the instance,
 // and makes sure that it is the signed one of the backup and fits the sums.
-func (r *Repository) ManifestIn(ctx context.Context, dir string, id backup.ID, s Sums) (*backup.Manifest, error) {
+func (r signedFiles) ManifestIn(ctx context.Context, dir string, id backup.ID, s Sums) (*backup.Manifest, error) {
 	where := r.files.At(dir, backup.ManifestFile)
 	data, err := r.files.Read(ctx, where, backup.MaxManifestBytes)
 	if folder.IsMissing(err) {

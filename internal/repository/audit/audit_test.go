@@ -145,14 +145,14 @@ var works = map[string]func(k *keeper) (first, second func()){
 	"delete": func(k *keeper) (func(), func()) {
 		b := k.Live[1]
 		return func() {
-			_, err := k.Repo.Delete(context.Background(), b.ID, false)
+			_, err := k.Repo.Delete(context.Background(), b.ID, repository.DeleteOptions{})
 			require.NoError(k.T, err)
 		}, func() { k.Enter(k.Entry(backup.LedgerDeleted, b)) }
 	},
 	"delete, entered first": func(k *keeper) (func(), func()) {
 		b := k.Live[1]
 		return func() { k.Enter(k.Entry(backup.LedgerDeleted, b)) }, func() {
-			_, err := k.Repo.Delete(context.Background(), b.ID, false)
+			_, err := k.Repo.Delete(context.Background(), b.ID, repository.DeleteOptions{})
 			require.NoError(k.T, err)
 		}
 	},

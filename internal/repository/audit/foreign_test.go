@@ -293,7 +293,7 @@ func TestForeignEntriesStopNothing(t *testing.T) {
 				}
 				third, _ := k.backUpWith(nil)
 				for _, b := range []*kept{second, first, third} {
-					gone, err := k.Repo.Delete(t.Context(), b.ID, false)
+					gone, err := k.Repo.Delete(t.Context(), b.ID, repository.DeleteOptions{})
 					require.NoError(t, err)
 					require.NoDirExists(t, k.Of(b))
 					k.Enter(k.Entry(backup.LedgerDeleted, b))
@@ -323,7 +323,7 @@ func TestEachForeignEntryLetsABackupGo(t *testing.T) {
 	for name, put := range foreignKinds {
 		b := k.BackUp()
 		require.NoError(t, put(k.Of(b, name)), "%q", name)
-		gone, err := k.Repo.Delete(t.Context(), b.ID, false)
+		gone, err := k.Repo.Delete(t.Context(), b.ID, repository.DeleteOptions{})
 		require.NoError(t, err, "%q", name)
 		require.NoDirExists(t, k.Of(b))
 		trash := k.Path(backup.IncomingPath(b.ID))
@@ -350,7 +350,7 @@ func TestDeleteSaysWhatIsInTheWay(t *testing.T) {
 	require.NoError(t, file(0o600)(k.Of(b, "extra")))
 	for code, said := range map[fault.Code]bool{fault.ShareBusy: true, fault.ShareAccessDenied: true, fault.ShareUnreachable: false} {
 		repo := repository.New(&unmoving{Store: k.Store, code: code}, "local")
-		_, err := repo.Delete(t.Context(), b.ID, false)
+		_, err := repo.Delete(t.Context(), b.ID, repository.DeleteOptions{})
 		require.Equal(t, code, fault.CodeOf(err))
 		require.Equal(t, said, strings.Contains(err.Error(), `extra, report\u202e.docx`), "%v", err)
 	}
@@ -454,7 +454,7 @@ func TestManyForeignEntriesAreCounted(t *testing.T) {
 	require.True(t, found.Good())
 	require.Equal(t, 3*backup.MaxForeignNames, found.Backups[0].Foreign.Count)
 	require.Len(t, found.Backups[0].Foreign.Names, backup.MaxForeignNames)
-	gone, err := k.Repo.Delete(t.Context(), b.ID, false)
+	gone, err := k.Repo.Delete(t.Context(), b.ID, repository.DeleteOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 3*backup.MaxForeignNames, gone.Foreign.Count)
 }

@@ -187,3 +187,20 @@ func (f *Folder) Tidy(ctx context.Context, in string, wanted map[string]bool) (b
 	}
 	return found, nil
 }
+
+// MakeIncoming makes incoming/; a file in its place is set aside.
+func (f *Folder) MakeIncoming(ctx context.Context) error {
+	dir := f.At(backup.IncomingDir)
+	err := f.MkdirAll(ctx, dir)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, statErr := f.Stat(ctx, dir)
+	if statErr != nil || info.IsDir {
+		return err
+	}
+	if err := f.SetAside(ctx, dir); err != nil {
+		return err
+	}
+	return f.MkdirAll(ctx, dir)
+}

@@ -10,6 +10,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/repository/repositorytest"
@@ -112,7 +113,7 @@ func TestWhatARetiredKeySaysIsNotBelieved(t *testing.T) {
 	former := k.Rotate()
 	require.NoError(t, k.Repo.WriteInstanceFiles(t.Context(), k.Signers))
 	k.Clock = k.Clock.Add(ledger.RetiredSigning + time.Second)
-	_, err := k.Repo.Delete(t.Context(), b.ID, false)
+	_, err := k.Repo.Delete(t.Context(), b.ID, repository.DeleteOptions{})
 	require.NoError(t, err)
 	k.By(former, k.Entry(backup.LedgerDeleted, b))
 	found := k.Verify(k.Options())

@@ -12,77 +12,18 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
-	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/repository/repositorytest"
 )
-
-// heads is a head store in memory.
-type heads struct {
-	mu        sync.Mutex
-	head      backup.LedgerHead
-	fails     bool // it does not answer
-	announced int
-	withdrawn int
-}
-
-var errAway = fault.Newf(fault.TemporalUnreachable, "the head store is away")
-
-// Head implements [ledger.HeadStore].
-func (h *heads) Head(context.Context) (backup.LedgerHead, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.fails {
-		return backup.LedgerHead{}, errAway
-	}
-	return h.head, nil
-}
-
-// Advance implements [ledger.HeadStore].
-func (h *heads) Advance(_ context.Context, from, to backup.LedgerHead) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.fails:
-		return errAway
-	case h.head != from && h.head != to:
-		return fault.Newf(fault.SettingsChanged, "another entry came first")
-	}
-	h.head = to
-	return nil
-}
-
-// Restart implements [ledger.HeadStore].
-func (h *heads) Restart(ctx context.Context, from, to backup.LedgerHead, _ string) error {
-	return h.Advance(ctx, from, to)
-}
-
-// Announce implements [ledger.HeadStore].
-func (h *heads) Announce(context.Context) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.announced++
-	return nil
-}
-
-// Withdraw implements [ledger.HeadStore].
-func (h *heads) Withdraw(context.Context) error { h.withdrawn++; return nil }
-
-// writer is one of a fixture's controller.
-func (k *keeper) writer(repo ledger.Instance, h ledger.HeadStore) *ledger.Writer {
-	return ledger.NewWriter(repo, h, ledger.WriterOptions{
-		Controller: repositorytest.Controller, Key: k.Key, Trusted: k.Signers, Current: k.Signers, Now: k.Clock.UTC,
-	})
-}
 
 // TestWritersMeet lets two append at once: no entry is lost, and the head is
 // remembered.
 func TestWritersMeet(t *testing.T) {
 	const each = 10
-	k, h := newKeeper(t, 1), &heads{}
+	k, h := newKeeper(t, 1), &repositorytest.Heads{}
 	errs := make([]error, 2)
 	var both sync.WaitGroup
 	for n := range errs {
-		w := k.writer(k.Repo, h)
+		w := k.Writer(k.Repo, h)
 		both.Go(func() {
 			for i := range each {
 				e := k.Operation(1000*n + i)
@@ -106,28 +47,28 @@ func TestWritersMeet(t *testing.T) {
 			require.True(t, known)
 		}
 	}
-	require.NoError(t, l.CheckIntact(h.head))
-	require.Equal(t, l.Head(), h.head)
-	require.Equal(t, 2*each, h.announced)
+	require.NoError(t, l.CheckIntact(h.Newest))
+	require.Equal(t, l.Head(), h.Newest)
+	require.Equal(t, 2*each, h.Announced)
 }
 
 // TestWritersSurviveACrashAtEveryChange: whoever comes next goes on with the ledger.
 func TestWritersSurviveACrashAtEveryChange(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		for n := 1; ; n++ {
-			k, h := newKeeper(t, 1), &heads{}
+			k, h := newKeeper(t, 1), &repositorytest.Heads{}
 			store := &repositorytest.DyingStore{Store: k.Store, Left: n, After: after}
-			err := k.writer(repository.New(store, "local"), h).Append(t.Context(), k.Operation(1))
+			err := k.Writer(repository.New(store, "local"), h).Append(t.Context(), k.Operation(1))
 			if !store.Dead {
 				require.NoError(t, err)
 				break
 			}
 			require.ErrorIs(t, err, repositorytest.ErrCrash)
-			require.NoError(t, k.writer(k.Repo, h).Append(t.Context(), k.Operation(2)))
+			require.NoError(t, k.Writer(k.Repo, h).Append(t.Context(), k.Operation(2)))
 			l, err := k.Repo.Ledger().Read(t.Context(), k.Signers)
 			require.NoError(t, err)
-			require.NoError(t, l.CheckIntact(h.head))
-			require.Equal(t, l.Head(), h.head)
+			require.NoError(t, l.CheckIntact(h.Newest))
+			require.Equal(t, l.Head(), h.Newest)
 		}
 	}
 }
@@ -135,27 +76,27 @@ func TestWritersSurviveACrashAtEveryChange(t *testing.T) {
 // TestWritersTellOfABatchAtOnce: the entries are made, and the head store learns of them
 // at the end; when it cannot, the next writer finds them.
 func TestWritersTellOfABatchAtOnce(t *testing.T) {
-	k, h := newKeeper(t, 1), &heads{}
-	w := k.writer(k.Repo, h)
+	k, h := newKeeper(t, 1), &repositorytest.Heads{}
+	w := k.Writer(k.Repo, h)
 	w.Batch()
 	for i := range 3 {
 		require.NoError(t, w.Append(t.Context(), k.Operation(i)))
 	}
-	require.Zero(t, h.head)
+	require.Zero(t, h.Newest)
 	require.NoError(t, w.SyncHead(t.Context()))
-	require.EqualValues(t, 3, h.head.Sequence)
-	require.Equal(t, 1, h.announced)
+	require.EqualValues(t, 3, h.Newest.Sequence)
+	require.Equal(t, 1, h.Announced)
 	require.NoError(t, w.SyncHead(t.Context()))
-	require.Equal(t, 2, h.announced, "it may be repeated")
+	require.Equal(t, 2, h.Announced, "it may be repeated")
 
 	require.NoError(t, w.Append(t.Context(), k.Operation(4)))
-	h.fails = true
-	require.ErrorIs(t, w.SyncHead(t.Context()), errAway)
-	h.fails = false
-	require.NoError(t, k.writer(k.Repo, h).Append(t.Context(), k.Operation(5)))
-	require.EqualValues(t, 5, h.head.Sequence)
+	h.Fails = true
+	require.ErrorIs(t, w.SyncHead(t.Context()), repositorytest.ErrAway)
+	h.Fails = false
+	require.NoError(t, k.Writer(k.Repo, h).Append(t.Context(), k.Operation(5)))
+	require.EqualValues(t, 5, h.Newest.Sequence)
 	require.NoError(t, w.SyncHead(t.Context()), "others told of more")
-	h.head = backup.LedgerHead{Sequence: 1, SHA256: h.head.SHA256}
+	h.Newest = backup.LedgerHead{Sequence: 1, SHA256: h.Newest.SHA256}
 	require.ErrorIs(t, w.SyncHead(t.Context()), fault.SettingsChanged, "the head went back")
 }
 
@@ -164,20 +105,20 @@ func TestWritersTellOfABatchAtOnce(t *testing.T) {
 func TestWritersEnterNoRemovedBackup(t *testing.T) {
 	k := newKeeper(t, 1)
 	b := k.BackUp()
-	h := &heads{head: k.Head}
-	w := k.writer(k.Repo, h)
+	h := &repositorytest.Heads{Newest: k.Head}
+	w := k.Writer(k.Repo, h)
 	require.NoError(t, w.Append(t.Context(), k.Entry(backup.LedgerRewrapped, b)))
-	require.NoError(t, k.writer(k.Repo, h).Append(t.Context(), k.Entry(backup.LedgerDeleted, b)))
+	require.NoError(t, k.Writer(k.Repo, h).Append(t.Context(), k.Entry(backup.LedgerDeleted, b)))
 	b.Sums = append(b.Sums, '\n')
 	require.ErrorIs(t, w.Append(t.Context(), k.Entry(backup.LedgerRewrapped, b)), fault.BackupRolledBack)
 	require.NoError(t, os.RemoveAll(k.Of(b)))
 	require.ErrorIs(t, w.Append(t.Context(), k.Entry(backup.LedgerRewrapped, b)), fault.BackupNotFound)
 
 	require.NoError(t, os.Remove(k.Path(backup.LedgerDir, backup.LedgerFile(1))))
-	require.ErrorIs(t, k.writer(k.Repo, h).Append(t.Context(), k.Entry(backup.LedgerRewrapped, b)), fault.LedgerDamaged)
+	require.ErrorIs(t, k.Writer(k.Repo, h).Append(t.Context(), k.Entry(backup.LedgerRewrapped, b)), fault.LedgerDamaged)
 	other := k.Put()
 	k.Publish(other)
-	require.NoError(t, k.writer(k.Repo, h).Append(t.Context(), k.Entry(backup.LedgerCreated, other)))
+	require.NoError(t, k.Writer(k.Repo, h).Append(t.Context(), k.Entry(backup.LedgerCreated, other)))
 }
 
 // TestWritersRestart: the old ledger is archived and the new one has one entry, however
@@ -186,24 +127,24 @@ func TestWritersRestart(t *testing.T) {
 	for n := 1; ; n++ {
 		k := newKeeper(t, 1)
 		k.BackUp()
-		h := &heads{head: k.Head}
+		h := &repositorytest.Heads{Newest: k.Head}
 		old := k.Head
 		store := &repositorytest.DyingStore{Store: k.Store, Left: n}
-		err := k.writer(repository.New(store, "local"), h).Restart(t.Context(), h.head, old, "op")
+		err := k.Writer(repository.New(store, "local"), h).Restart(t.Context(), h.Newest, old, "op")
 		for range 2 {
-			require.NoError(t, k.writer(k.Repo, h).Restart(t.Context(), h.head, old, "op"))
+			require.NoError(t, k.Writer(k.Repo, h).Restart(t.Context(), h.Newest, old, "op"))
 		}
 		l, readErr := k.Repo.Ledger().Read(t.Context(), k.Signers)
 		require.NoError(t, readErr)
 		require.Equal(t, 1, l.Entries)
-		require.NoError(t, l.CheckIntact(h.head))
-		require.EqualValues(t, 1, h.head.Sequence)
+		require.NoError(t, l.CheckIntact(h.Newest))
+		require.EqualValues(t, 1, h.Newest.Sequence)
 		require.DirExists(t, k.Path(fmt.Sprintf("ledger-until-%d-%.8s", old.Sequence, old.SHA256)))
 		if !store.Dead {
 			require.NoError(t, err)
-			require.Equal(t, 1, h.withdrawn)
+			require.Equal(t, 1, h.Withdrawn)
 			other := backup.LedgerHead{Sequence: 7, SHA256: old.SHA256}
-			require.ErrorIs(t, k.writer(k.Repo, h).Restart(t.Context(), h.head, other, "op"), fault.SettingsChanged)
+			require.ErrorIs(t, k.Writer(k.Repo, h).Restart(t.Context(), h.Newest, other, "op"), fault.SettingsChanged)
 			break
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/repository"
 )
 
 // Labours are what a controller may be at with a backup while it is verified, step by
@@ -21,7 +22,7 @@ var Labours = map[string]func(k *Fixture, b *Backup) []func(){
 	},
 	"delete": func(k *Fixture, b *Backup) []func() {
 		return []func(){func() { k.Enter(k.Entry(backup.LedgerDeleted, b)) }, func() {
-			_, err := k.Repo.Delete(context.Background(), b.ID, false)
+			_, err := k.Repo.Delete(context.Background(), b.ID, repository.DeleteOptions{})
 			require.NoError(k.T, err)
 		}}
 	},

@@ -230,7 +230,7 @@ func (k *Fixture) BackUp() *Backup {
 // Remove removes a backup and enters that.
 func (k *Fixture) Remove(b *Backup, action backup.LedgerAction) {
 	k.T.Helper()
-	_, err := k.Repo.Delete(context.Background(), b.ID, false)
+	_, err := k.Repo.Delete(context.Background(), b.ID, repository.DeleteOptions{})
 	require.NoError(k.T, err)
 	k.Enter(k.Entry(action, b))
 	k.Live = slices.DeleteFunc(k.Live, func(o *Backup) bool { return o == b })

@@ -13,6 +13,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/folder"
 )
@@ -87,7 +88,7 @@ func TestASecondFolderOfABackup(t *testing.T) {
 			require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "the ledger knows "+own)
 			require.ErrorContains(t, err, planted+" has to be moved away first")
-			_, err = k.Repo.Delete(t.Context(), b.ID, false)
+			_, err = k.Repo.Delete(t.Context(), b.ID, repository.DeleteOptions{})
 			require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
 
 			named := k.Repo.Named(planted)
