@@ -103,7 +103,7 @@ var fingerprintPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
 // made for it, or wrapped to it since. BACKUP_ROLLED_BACK when the backup is not what
 // the ledger tells of: then no key is to be asked for, an old one least of all.
 func (r *rekeying) exposed(ctx context.Context, overview backup.Overview, fingerprint string) (bool, error) {
-	if err := r.standing.Err(overview.Path); fault.CodeOf(err) == fault.BackupRolledBack {
+	if err := r.diff.Err(overview.Path); fault.CodeOf(err) == fault.BackupRolledBack {
 		return false, err
 	}
 	b, err := r.place.repo.Open(ctx, overview.BackupID)

@@ -141,7 +141,7 @@ func (r *rekeying) vouch(ctx context.Context, batch []flow.WrappedKey) error {
 // the ledger tells of is for its operator to look at: nothing of it is used.
 func (r *rekeying) newKey(ctx context.Context, b backup.Overview) ([]byte, error) {
 	known, _ := r.ledger.State(b.BackupID)
-	differs := r.standing.Err(b.Path)
+	differs := r.diff.Err(b.Path)
 	switch {
 	case differs != nil && fault.CodeOf(differs) != fault.RewrapUnfinished:
 		return nil, differs

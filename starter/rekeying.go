@@ -20,7 +20,7 @@ type rekeying struct {
 	door       controller
 	settings   settings.Settings
 	place      *opened
-	standing   *audit.LedgerDiff
+	diff       *audit.LedgerDiff
 	ledger     *ledger.Ledger
 	identities []seal.Identity
 	recipients []seal.Recipient
@@ -58,11 +58,11 @@ func (a *app) rekeying(ctx context.Context, keyFiles []string) (*rekeying, error
 
 // compare reads the ledger, and compares the backups with it.
 func (r *rekeying) compare(ctx context.Context) error {
-	standing, err := audit.Compare(ctx, r.place.repo, r.place.signers)
+	diff, err := audit.Compare(ctx, r.place.repo, r.place.signers)
 	if err != nil {
 		return err
 	}
-	r.standing, r.ledger = standing, standing.Ledger
+	r.diff, r.ledger = diff, diff.Ledger
 	return nil
 }
 

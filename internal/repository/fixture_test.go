@@ -15,11 +15,6 @@ func newKeeper(t testing.TB, seed uint64) *keeper {
 	return &keeper{*repositorytest.New(t, seed)}
 }
 
-func newKeeperIn(t testing.TB, folder string, seed uint64) *keeper {
-	t.Helper()
-	return &keeper{*repositorytest.NewIn(t, folder, seed)}
-}
-
 // world is the fixture of backups whose keys are replaced.
 type world struct{ *repositorytest.RekeyFixture }
 
@@ -30,7 +25,4 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-type (
-	kept = repositorytest.Backup
-	keys = repositorytest.Keys
-)
+type kept = repositorytest.Backup

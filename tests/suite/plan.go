@@ -48,6 +48,7 @@ var partly = map[string][]string{
 	"internal/collect/keyvault":  {"TestContents", "TestContract", "TestEveryKind", "TestChanges", "TestVanishingObject", "TestRestlessVault", "TestVaultThatGoes", "TestMissingPermission", "TestCancelled"},
 	"internal/repository":        {"TestListReports", "TestListBounds", "TestClearingWaits"},
 	"internal/repository/audit":  {"TestWorkDuring", "TestAuditReports", "TestAdoptAShare", "TestVerifyAllLists", "TestHugeFiles", "TestManyForeignEntries"},
+	"internal/repository/folder": {"TestOneOfManyCreates"},
 	"internal/repository/rekey":  {"TestReplaceKeyInManyBackups"},
 	"internal/repository/ledger": {"TestTwoAppendAtOnce", "TestWriters"},
 	"internal/share/smb":         {"TestPool", "TestTree", "TestSmallFiles", "TestClose", "TestStalledServer", "TestCancelStalledTransfer", "TestInterim", "TestForged", "TestSlowTreeSigned", "TestHeldOpen", "TestLoginIsNotRepeatedAtOnce", "TestConformance$"},

@@ -30,7 +30,4 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-type (
-	kept = repositorytest.Backup
-	keys = repositorytest.Keys
-)
+type kept = repositorytest.Backup

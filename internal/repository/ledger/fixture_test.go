@@ -13,10 +13,3 @@ func newKeeper(t testing.TB, seed uint64) *keeper {
 	t.Helper()
 	return &keeper{*repositorytest.New(t, seed)}
 }
-
-func newKeeperIn(t testing.TB, folder string, seed uint64) *keeper {
-	t.Helper()
-	return &keeper{*repositorytest.NewIn(t, folder, seed)}
-}
-
-type kept = repositorytest.Backup
