@@ -24,9 +24,9 @@ var longer = []string{
 
 const below = "internal/repository"
 
-// rooms are the packages at and below internal/repository and which of each other they may
-// import. What lies on the same floor knows nothing of each other.
-var rooms = map[string][]string{
+// layers are the packages at and below internal/repository and which of each other they may
+// import. What stands beside each other knows nothing of each other.
+var layers = map[string][]string{
 	below + "/foreign":        {},
 	below + "/folder":         {below + "/foreign"},
 	below + "/ledger":         {below + "/foreign", below + "/folder"},
@@ -40,13 +40,13 @@ var rooms = map[string][]string{
 // inner are those that nobody else imports.
 var inner = []string{below + "/foreign", below + "/folder"}
 
-// trespasses returns imports of packages below internal/repository that are not allowed.
-func trespasses(all []pkg) []string {
+// violations returns imports of packages below internal/repository that are not allowed.
+func violations(all []pkg) []string {
 	var found []string
 	for _, p := range all {
-		allowed, inside := rooms[p.ImportPath]
+		allowed, inside := layers[p.ImportPath]
 		if !inside && under(p.ImportPath, []string{below}) {
-			found = append(found, p.ImportPath+" is in no room")
+			found = append(found, p.ImportPath+" is in no layer")
 		}
 		for _, imported := range p.Imports {
 			name := strings.TrimPrefix(imported, module)
@@ -60,28 +60,28 @@ func trespasses(all []pkg) []string {
 	return found
 }
 
-func TestRooms(t *testing.T) {
+func TestLayers(t *testing.T) {
 	all := packages(t)
-	require.Empty(t, trespasses(all))
+	require.Empty(t, violations(all))
 	names := map[string]bool{}
 	for _, p := range all {
 		names[p.ImportPath] = true
 	}
-	for room := range rooms {
-		require.True(t, names[room], "%s is gone", room)
+	for layer := range layers {
+		require.True(t, names[layer], "%s is gone", layer)
 	}
 }
 
-func TestRoomsCanFail(t *testing.T) {
+func TestLayersCanFail(t *testing.T) {
 	for _, bad := range []pkg{
 		{ImportPath: below + "/audit", Imports: []string{module + below + "/rekey"}},
 		{ImportPath: below + "/ledger", Imports: []string{module + below}},
 		{ImportPath: "activities", Imports: []string{module + below + "/folder"}},
-		{ImportPath: below + "/attic"},
+		{ImportPath: below + "/another"},
 	} {
-		require.Len(t, trespasses([]pkg{bad}), 1, bad.ImportPath)
+		require.Len(t, violations([]pkg{bad}), 1, bad.ImportPath)
 	}
-	require.Empty(t, trespasses([]pkg{{ImportPath: "activities", Imports: []string{"fmt", module + below, module + below + "/audit"}}}))
+	require.Empty(t, violations([]pkg{{ImportPath: "activities", Imports: []string{"fmt", module + below, module + below + "/audit"}}}))
 }
 
 // tooLong returns what is above the limits, of files of Go code by their number of lines.
@@ -102,8 +102,8 @@ func tooLong(lines map[string]int) []string {
 	return found
 }
 
-// TestNothingGrowsIntoATown: a package of thirty files is one that nobody knows.
-func TestNothingGrowsIntoATown(t *testing.T) {
+// TestSizes: a package of thirty files is one that nobody knows.
+func TestSizes(t *testing.T) {
 	lines := map[string]int{}
 	for _, name := range tracked(t, "*.go", ":!*_test.go", ":!tests/") {
 		lines[name] = strings.Count(content(t, name), "\n")
@@ -113,9 +113,9 @@ func TestNothingGrowsIntoATown(t *testing.T) {
 	require.Len(t, tooLong(map[string]int{"a/b.go": maxFileLines + 1, "a/c.go": maxPackageLines - maxFileLines}), 3, "it can fail")
 }
 
-// TestOnlyRoomsTakeFiles: what a repository hands to the packages below it is not for
+// TestOnlyTheRepositoryTakesFiles: what a repository hands to the packages below it is not for
 // others to write with.
-func TestOnlyRoomsTakeFiles(t *testing.T) {
+func TestOnlyTheRepositoryTakesFiles(t *testing.T) {
 	for _, name := range tracked(t, "*.go", ":!*_test.go", ":!"+below) {
 		require.NotContains(t, content(t, name), ".Files().", name)
 	}
