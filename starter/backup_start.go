@@ -148,10 +148,8 @@ beginning of one, only if it is that backup that runs.`,
 		Example: "  infrabackup backup cancel",
 		Args:    atMostOneArg("ID"),
 		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
-			if len(args) > 0 {
-				if _, err := a.runningOne(ctx, c, args); err != nil {
-					return err
-				}
+			if _, err := a.runningOne(ctx, c, args); err != nil {
+				return err
 			}
 			a.say("Stopping the backup and cleaning up ...")
 			if err := c.Cancel(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/fault"
@@ -90,4 +91,26 @@ func TestABackupByItsFolderOrTheBeginningOfItsID(t *testing.T) {
 	out := call(t, "", nil, "backup", "verify", "ffff", "--instance", frozenInstance, "--from", f.folder)
 	require.Equal(t, fault.ExitNotFound, out.code)
 	require.Contains(t, out.stderr, "no backup has an ID that begins with ffff")
+}
+
+// TestEveryCommandSaysWhatItTakes gives each command more than it takes.
+func TestEveryCommandSaysWhatItTakes(t *testing.T) {
+	seen := 0
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+		if cmd.Name() == "help" || cmd.Name() == "completion" || cmd.HasParent() && cmd.Parent().Name() == "completion" {
+			return // the library's
+		}
+		seen++
+		require.NotNil(t, cmd.Args, cmd.CommandPath())
+		if strings.Contains(cmd.Use, "...") {
+			return // it takes any number
+		}
+		require.ErrorIs(t, cmd.Args(cmd, []string{"a", "b", "c"}), fault.Usage, cmd.CommandPath())
+	}
+	walk((&app{process: process{lookup: func(string) (string, bool) { return "", false }}}).rootCommand())
+	require.Greater(t, seen, 20)
 }

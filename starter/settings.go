@@ -94,7 +94,7 @@ backups anew with "enable --adopt".
 
 Find out first who did it, and keep that person from writing to the Temporal namespace.`,
 		Example: "  infrabackup settings adopt",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			out, err := c.AdoptSettings(ctx, older, a.caller())
 			if err != nil {

@@ -12,7 +12,7 @@ import (
 
 func (a *app) settingsServicesCommand() *cobra.Command {
 	group := &cobra.Command{
-		Use: "services", Short: "Change what a backup has to contain", Args: cobra.NoArgs, RunE: needsCommand,
+		Use: "services", Short: "Change what a backup has to contain", Args: noArgs, RunE: needsCommand,
 	}
 	var fromWorkers bool
 	cmd := &cobra.Command{

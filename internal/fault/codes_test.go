@@ -46,6 +46,7 @@ func TestFault(t *testing.T) {
 	require.Equal(t, `SHARE_AUTH_FAILED: \\fs\x refused "u" (0xc000006d)`, f.Error())
 	require.Equal(t, `\\fs\x refused "u" (0xc000006d)`, f.Message())
 	require.True(t, strings.HasPrefix(f.Line(), f.Error()+". Check user name"))
+	require.Equal(t, "USAGE: what? See --help.", Newf(Usage, "what?").Line())
 	require.NotContains(t, New(Internal, "a\nb", errors.New("c\nd")).Line(), "\n")
 	require.ErrorIs(t, f, cause)
 

@@ -68,7 +68,10 @@ func (f *Fault) Remedy() string {
 
 // Line is the one line that a user reads: code, what failed and why, what to do.
 func (f *Fault) Line() string {
-	line := strings.TrimRight(f.Error(), ".") + "."
+	line := strings.TrimRight(f.Error(), ".")
+	if !strings.HasSuffix(line, "?") { // as of "did you mean"
+		line += "."
+	}
 	if remedy := f.Remedy(); remedy != "" {
 		line += " " + remedy
 	}
