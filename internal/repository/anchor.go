@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -82,9 +81,10 @@ func (r anchorStore) anchorFiles(ctx context.Context) ([]int64, error) {
 	var generations []int64
 	for _, entry := range entries { // sorted by name, so by number
 		if n, err := backup.ParseAnchorFile(entry.Name); err == nil { // a folder of this name takes the number, too
-			generations = append([]int64{n}, generations...)
+			generations = append(generations, n)
 		}
 	}
+	slices.Reverse(generations)
 	return generations, nil
 }
 
@@ -193,7 +193,7 @@ func (r anchorStore) clearAnchors(ctx context.Context, before int64) error {
 		return err
 	}
 	for _, entry := range entries {
-		name, _, _ := strings.Cut(entry.Name, folder.TempInfix)
+		name, _ := folder.FinalName(entry.Name)
 		n, err := backup.ParseAnchorFile(name)
 		if err != nil || n >= before && n-before <= maxAnchorStep {
 			continue

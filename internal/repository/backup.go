@@ -110,7 +110,7 @@ func (b *Backup) decrypted(ctx context.Context, name string, id seal.Identity) (
 	if b.signed == nil {
 		return b.Watched(ctx, name, id, io.Discard)
 	}
-	file, err := b.verified(name)
+	file, err := b.watched(name)
 	if err != nil {
 		return nil, err
 	}

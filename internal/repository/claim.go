@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"infrabackup/internal/backup"
@@ -169,8 +168,9 @@ func (r *Repository) writeClaim(ctx context.Context, controller string) (bool, e
 	return r.files.CreateExclusive(ctx, r.files.At(backup.ControllerFile), append(data, '\n'))
 }
 
-// isClaimLeftover reports whether the name is that of a controller.json that did not
+// IsClaimLeftover reports whether the name is that of a controller.json that did not
 // get its name.
 func IsClaimLeftover(name string) bool {
-	return strings.HasPrefix(name, backup.ControllerFile+folder.TempInfix)
+	final, temporary := folder.FinalName(name)
+	return temporary && final == backup.ControllerFile
 }

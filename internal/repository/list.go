@@ -17,7 +17,7 @@ import (
 // Listing is what lies in backups/, newest first.
 type Listing struct {
 	Backups    []backup.Overview
-	Unreadable []backup.Finding // Folders that are no readable backup
+	Unreadable []backup.Finding // folders that are no readable backup
 	Foreign    backup.Foreign   // what else lies there and concerns no backup
 	More       bool             // older ones were left out
 }

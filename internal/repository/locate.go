@@ -76,7 +76,7 @@ func IsOf(name string, id backup.ID) bool {
 	return err == nil && found == id
 }
 
-// manifest reads and decodes the manifest in folder, which is relative to the
+// manifest reads and decodes the manifest in dir, which is relative to the
 // instance, and makes sure that it belongs there.
 func (r *Repository) manifest(ctx context.Context, dir string) (*backup.Manifest, error) {
 	m, _, err := r.manifestAndText(ctx, dir)

@@ -139,7 +139,7 @@ func (r *Repository) NewestKey(ctx context.Context, id backup.ID, sums string) (
 			if err != nil {
 				return nil, fault.New(fault.BackupDamaged, "the sums of "+r.files.At(dir)+" cannot be understood", err)
 			}
-			want = Sums{Files: files}.Of(backup.KeyFile)
+			want = SumList(files).Of(backup.KeyFile)
 		}
 	}
 	return data, nil

@@ -58,7 +58,8 @@ var (
 
 // firstOf reads a file of a backup, whose folder is relative to the instance, under the
 // first of its names that take accepts. Errors that pass takes are no reason to end. When
-// nothing is accepted it returns nil, and the last of those errors.
+// nothing is accepted it returns nil, and the error of the last look: nil when take refused that
+// file.
 func (r signedFiles) firstOf(ctx context.Context, dir, name string, order []string, pass func(error) bool, take func(data []byte) bool) ([]byte, error) {
 	var passed error
 	for _, suffix := range order {
@@ -87,13 +88,15 @@ type Pending struct {
 // Pending looks at what was begun in a folder, which is relative to the instance.
 func (r signedFiles) Pending(ctx context.Context, dir string, signers []byte) (Pending, error) {
 	var set KeySet
-	for i, data := range []*[]byte{&set.Key, &set.Sums, &set.Signature} {
-		name := KeyFiles[i]
-		got, err := r.firstOf(ctx, dir, name, nextFirst, folder.IsMissing, func([]byte) bool { return true })
+	for _, file := range []struct {
+		name string
+		data *[]byte
+	}{{backup.KeyFile, &set.Key}, {backup.SumsFile, &set.Sums}, {backup.SignatureFile, &set.Signature}} {
+		got, err := r.firstOf(ctx, dir, file.name, nextFirst, folder.IsMissing, func([]byte) bool { return true })
 		if err != nil && !isNoFile(err) {
 			return Pending{}, err
 		}
-		*data = got // none of what is unusable, so nothing fits
+		*file.data = got // none of what is unusable, so nothing fits
 	}
 	_, err := set.Check(r.files.At(dir), signers)
 	return Pending{Sums: folder.Describe("", set.Sums).SHA256, Fits: err == nil}, nil

@@ -13,10 +13,8 @@ import (
 	"infrabackup/internal/repository/folder"
 )
 
-// Names of probes in incoming/.
-const (
-	probeRenamed = "-renamed"
-)
+// probeRenamed ends the name of a probe in incoming/ that was renamed.
+const probeRenamed = "-renamed"
 
 // probeFile and probeFinal are as long as the longest names of a backup's files, and have
 // upper and lower case, several dots and a dash at the end, as those do or may.

@@ -24,27 +24,27 @@ func (b *Backup) signedKeyFile(ctx context.Context) ([]byte, error) {
 	return nil, folder.NotAsWritten(b.owner.files.At(b.folder, backup.KeyFile))
 }
 
-// verified hands the bytes of a file on and takes their digest, to compare it with that
+// readFile hands the bytes of a file on and takes their digest, to compare it with that
 // in the signed sums.
-type verified struct {
+type readFile struct {
 	where string
 	want  backup.File
 	*folder.Tally
 }
 
-// verified begins to watch over a file that is to be read.
-func (b *Backup) verified(name string) (*verified, error) {
+// watched begins to watch over a file that is to be read.
+func (b *Backup) watched(name string) (*readFile, error) {
 	where := b.owner.files.At(b.folder, name)
 	for _, file := range b.manifest.Files { // which the sums agree with
 		if file.Name == name {
-			return &verified{where: where, want: file, Tally: &folder.Tally{Sum: sha256.New(), Limit: file.Size}}, nil
+			return &readFile{where: where, want: file, Tally: &folder.Tally{Sum: sha256.New(), Limit: file.Size}}, nil
 		}
 	}
 	return nil, fault.Newf(fault.BackupDamaged, "the manifest of %s does not name %s", b.owner.files.At(b.folder), name)
 }
 
 // check compares, when all of the file has passed.
-func (v *verified) check() error {
+func (v *readFile) check() error {
 	if v.N != v.want.Size || v.Digest() != v.want.SHA256 {
 		return folder.NotAsWritten(v.where)
 	}
@@ -56,7 +56,7 @@ func (v *verified) check() error {
 type verifiedReader struct {
 	plain  io.Reader
 	cipher io.Reader // what the plain text is made of
-	file   *verified
+	file   *readFile
 }
 
 // Read implements io.Reader.

@@ -33,7 +33,7 @@ func New(store share.Store, instance string) *Repository {
 	}
 }
 
-// Files are the files of the instance's folder, for the packages below this one.
+// Files are the files of the instance's folder, for the packages that stand on this one.
 func (r *Repository) Files() *folder.Folder { return r.files }
 
 // Ledger is the ledger of the instance.

@@ -39,7 +39,7 @@ func clearStaging(ctx context.Context, r *Repository, now time.Time) error {
 		switch {
 		case entry.Modified.After(c.before):
 		case entry.IsDir:
-			cleared, err = c.copied(ctx, entry.Name)
+			cleared, err = c.folder(ctx, entry.Name)
 		default:
 			cleared, err = c.file(ctx, entry.Name)
 		}
@@ -68,10 +68,10 @@ func (c *clearing) file(ctx context.Context, name string) (cleared bool, err err
 	return folder.UnlessHeld(c.owner.files.Remove(ctx, c.owner.files.At(backup.StagingDir, name)))
 }
 
-// copied removes the folder of a backup. It leaves staging/ in one step, so that a swap
+// folder removes the folder of a backup, a copy or one that was exchanged for it. It leaves staging/ in one step, so that a swap
 // that has come to life finds all of it or nothing; [Repository.Begin] clears away what a
 // crash leaves in incoming/.
-func (c *clearing) copied(ctx context.Context, name string) (cleared bool, err error) {
+func (c *clearing) folder(ctx context.Context, name string) (cleared bool, err error) {
 	id, err := backup.ParseID(strings.TrimSuffix(name, backup.OldSuffix))
 	if err != nil {
 		return false, nil

@@ -11,11 +11,14 @@ import (
 	"infrabackup/internal/seal"
 )
 
-// Sums is a SHA256SUMS whose signature is good: the start of every change of a
-// finished backup, which would otherwise be signed again with whatever somebody put
-// into it.
+// SumList is what a SHA256SUMS says, whoever wrote it.
+type SumList []backup.File
+
+// Sums is a SHA256SUMS whose signature is good, as only [CheckSums] finds out: the start of
+// every change of a finished backup, which would otherwise be signed again with whatever
+// somebody put into it.
 type Sums struct {
-	Files  []backup.File
+	SumList
 	Digest string // of the file itself
 }
 
@@ -29,7 +32,7 @@ func CheckSums(where string, sums, signature, signers []byte) (Sums, error) {
 	if err != nil {
 		return Sums{}, fault.New(fault.BackupDamaged, "the sums of "+where+" cannot be understood", err)
 	}
-	s := Sums{Files: files, Digest: folder.Describe(backup.SumsFile, sums).SHA256}
+	s := Sums{SumList: files, Digest: folder.Describe(backup.SumsFile, sums).SHA256}
 	for _, name := range []string{backup.ManifestFile, backup.KeyFile} {
 		if s.Of(name) == "" {
 			return Sums{}, fault.Newf(fault.BackupDamaged, "the sums of %s do not name %s", where, name)
@@ -39,8 +42,8 @@ func CheckSums(where string, sums, signature, signers []byte) (Sums, error) {
 }
 
 // Of returns the digest of a file, empty when the sums do not name it.
-func (s Sums) Of(name string) string {
-	for _, file := range s.Files {
+func (s SumList) Of(name string) string {
+	for _, file := range s {
 		if file.Name == name {
 			return file.SHA256
 		}
@@ -49,9 +52,9 @@ func (s Sums) Of(name string) string {
 }
 
 // With returns the sums' text with another digest of one file.
-func (s Sums) With(name, digest string) []byte {
-	files := make([]backup.File, len(s.Files))
-	for i, file := range s.Files {
+func (s SumList) With(name, digest string) []byte {
+	files := make([]backup.File, len(s))
+	for i, file := range s {
 		if file.Name == name {
 			file.SHA256 = digest
 		}
@@ -62,9 +65,9 @@ func (s Sums) With(name, digest string) []byte {
 
 // Names returns the files that the sums name, and the sums and their signature: all
 // that a backup's folder holds.
-func (s Sums) Names() map[string]bool {
+func (s SumList) Names() map[string]bool {
 	names := map[string]bool{backup.SumsFile: true, backup.SignatureFile: true}
-	for _, file := range s.Files {
+	for _, file := range s {
 		names[file.Name] = true
 	}
 	return names
@@ -131,7 +134,7 @@ func (r signedFiles) ManifestIn(ctx context.Context, dir string, id backup.ID, s
 		return nil, fault.Newf(fault.BackupDamaged, "%s is the manifest of backup %s of instance %s", where, m.BackupID, m.Instance.Name)
 	case path.Dir(dir) == backup.BackupsDir && backup.FolderName(m.BackupID, m.StartedAt) != path.Base(dir):
 		return nil, notOfThisFolder(where, m)
-	case len(m.Files)+2 != len(s.Files): // and manifest and key
+	case len(m.Files)+2 != len(s.SumList): // and manifest and key
 		return nil, fault.Newf(fault.BackupDamaged, "%s and the sums name different files", where)
 	}
 	for _, file := range m.Files {

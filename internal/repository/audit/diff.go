@@ -21,7 +21,7 @@ type LedgerDiff struct {
 
 // Err returns nil for a backup that is in that state, or that the ledger does not know.
 // REWRAP_UNFINISHED, BACKUP_ROLLED_BACK, BACKUP_DAMAGED and SHARE_ACCESS_DENIED are
-// what an audit finds there. Folder is relative to the share's path.
+// what an audit finds there. Dir is relative to the share's path.
 func (s *LedgerDiff) Err(dir string) error {
 	if f, ok := s.differ[dir]; ok {
 		return fault.Newf(fault.Code(f.Code), "%s: %s", f.File, f.Message)

@@ -53,21 +53,23 @@ func requireSound(t *testing.T, k *keeper, signers []byte, h *repositorytest.Hea
 
 // TestATakeOverMayEndAtAnyMoment: whoever asks for it again ends it.
 func TestATakeOverMayEndAtAnyMoment(t *testing.T) {
-	for n := 1; ; n++ {
-		k := newKeeper(t, 3)
-		k.BackUp()
-		k.Publish(k.Put())
-		h := &repositorytest.Heads{}
-		store := &repositorytest.DyingStore{Store: k.Store, Left: n}
-		dying := repository.New(store, "local")
-		err := audit.TakeOver(t.Context(), dying, k.Writer(dying, h), h.Newest, trusting(k.Signers), "op")
-		if !store.Dead {
-			require.NoError(t, err)
-			break
+	for _, after := range []bool{false, true} {
+		for n := 1; ; n++ {
+			k := newKeeper(t, 3)
+			k.BackUp()
+			k.Publish(k.Put())
+			h := &repositorytest.Heads{}
+			store := &repositorytest.DyingStore{Store: k.Store, Left: n, After: after}
+			dying := repository.New(store, "local")
+			err := audit.TakeOver(t.Context(), dying, k.Writer(dying, h), h.Newest, trusting(k.Signers), "op")
+			if !store.Dead {
+				require.NoError(t, err)
+				break
+			}
+			require.ErrorIs(t, err, repositorytest.ErrCrash)
+			require.NoError(t, audit.TakeOver(t.Context(), k.Repo, k.Writer(k.Repo, h), h.Newest, trusting(k.Signers), "op"), "at change %d", n)
+			requireSound(t, k, k.Signers, h, 2)
 		}
-		require.ErrorIs(t, err, repositorytest.ErrCrash)
-		require.NoError(t, audit.TakeOver(t.Context(), k.Repo, k.Writer(k.Repo, h), h.Newest, trusting(k.Signers), "op"), "at change %d", n)
-		requireSound(t, k, k.Signers, h, 2)
 	}
 }
 

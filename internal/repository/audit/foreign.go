@@ -114,7 +114,7 @@ func isWork(entry share.Info) bool {
 	if entry.IsDir {
 		return folder.WorkOwner(entry.Name) != ""
 	}
-	placed, _, _ := strings.Cut(entry.Name, folder.TempInfix)
+	placed, _ := folder.FinalName(entry.Name)
 	_, notAnchor := backup.ParseAnchorFile(placed)
 	_, notEntry := backup.ParseLedgerFile(folder.WholeName(entry.Name))
 	return notAnchor == nil || notEntry == nil || strings.HasPrefix(entry.Name, folder.ProbePrefix)

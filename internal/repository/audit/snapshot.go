@@ -16,7 +16,7 @@ import (
 	"infrabackup/internal/share"
 )
 
-// look is one look at everything of an instance but the backups' parts, or at one
+// snapshot is one look at everything of an instance but the backups' parts, or at one
 // backup and the ledger.
 type snapshot struct {
 	repo     *repository.Repository
@@ -32,7 +32,7 @@ type snapshot struct {
 	ledger   *ledger.Ledger
 }
 
-// folderFacts is what a look sees of one backup.
+// folderFacts is what a snapshot has of one backup.
 type folderFacts struct {
 	name       string
 	id         backup.ID
@@ -42,13 +42,13 @@ type folderFacts struct {
 	pending    repository.Pending // what finishing that would make of it, where that matters
 }
 
-// look looks once. Folders are looked at before the ledger: what is published between
+// takeAll takes one snapshot. Folders are looked at before the ledger: what is published between
 // the two is not seen, and what was published before has its entry by then.
 func takeAll(ctx context.Context, repo *repository.Repository, opts Options) (*snapshot, error) {
 	return take(ctx, repo, "", opts)
 }
 
-// lookAt is look, and leaves out what concerns neither the ledger nor the one backup
+// take is takeAll, and leaves out what concerns neither the ledger nor the one backup
 // when that is named.
 func take(ctx context.Context, repo *repository.Repository, only backup.ID, opts Options) (*snapshot, error) {
 	snap := &snapshot{repo: repo, files: repo.Files(), only: only, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
@@ -190,8 +190,8 @@ func (snap *snapshot) readLedger(ctx context.Context) error {
 }
 
 // checkSigners judges a list of signing keys on the share that is not the trusted one:
-// whether the ledger introduces all that it has beyond that. If so they count as
-// trusted.
+// whether the ledger introduces all that it has beyond that, which [ledger.Dir.ReadWith] then
+// takes for trusted.
 func (snap *snapshot) checkSigners(read ledger.Reading) {
 	if !read.Changed {
 		return

@@ -12,9 +12,9 @@ import (
 	"infrabackup/internal/fault"
 )
 
-// TempInfix is in the temporary names of small files that never replace others. What a
+// tempInfix is in the temporary names of small files that never replace others. What a
 // crash leaves under such a name is read by nobody.
-const TempInfix = ".part-"
+const tempInfix = ".part-"
 
 // CreateExclusive writes a new small file: under a temporary name first, which is read
 // back, and then with a rename that never replaces. It reports false when another file has
@@ -24,7 +24,7 @@ func (f *Folder) CreateExclusive(ctx context.Context, final string, data []byte)
 	if _, err := rand.Read(token); err != nil {
 		return false, fmt.Errorf("draw a temporary name: %w", err)
 	}
-	temp := final + TempInfix + hex.EncodeToString(token)
+	temp := final + tempInfix + hex.EncodeToString(token)
 	created, err := f.create(ctx, temp, final, data)
 	if err != nil || !created {
 		// What cannot be removed is only a leftover.

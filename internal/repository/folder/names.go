@@ -71,7 +71,7 @@ func WholeName(name string) string {
 // FinalName is the name that a file of [Folder.CreateExclusive] was to get, and whether
 // the given one is temporary.
 func FinalName(name string) (final string, temporary bool) {
-	final, _, temporary = strings.Cut(name, TempInfix)
+	final, _, temporary = strings.Cut(name, tempInfix)
 	return final, temporary
 }
 

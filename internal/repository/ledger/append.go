@@ -157,7 +157,7 @@ func (a *appending) setAside(ctx context.Context) error {
 // write puts the entry in its place. It reports false when somebody else did
 // meanwhile.
 func (a *appending) write(ctx context.Context) (bool, error) {
-	if err := a.dir.files.MkdirAll(ctx, a.dir.files.At(backup.LedgerDir)); err != nil {
+	if err := a.dir.files.MkdirAll(ctx, a.dir.path()); err != nil {
 		return false, err
 	}
 	return a.dir.files.CreateExclusive(ctx, a.place, a.data)

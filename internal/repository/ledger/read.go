@@ -75,7 +75,7 @@ type chain struct {
 
 // list returns the sequences of the entries that are there, in order.
 func (c *chain) list(ctx context.Context) ([]int64, error) {
-	entries, err := c.dir.files.List(ctx, c.dir.files.At(backup.LedgerDir))
+	entries, err := c.dir.files.List(ctx, c.dir.path())
 	if folder.IsMissing(err) {
 		return nil, nil
 	}

@@ -69,6 +69,8 @@ func TestWritersSurviveACrashAtEveryChange(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, l.CheckIntact(h.Newest))
 			require.Equal(t, l.Head(), h.Newest)
+			_, known := l.State(k.Operation(2).BackupID)
+			require.True(t, known)
 		}
 	}
 }
@@ -124,28 +126,37 @@ func TestWritersEnterNoRemovedBackup(t *testing.T) {
 // TestWritersRestart: the old ledger is archived and the new one has one entry, however
 // often that is asked for and whenever it crashes.
 func TestWritersRestart(t *testing.T) {
-	for n := 1; ; n++ {
-		k := newKeeper(t, 1)
-		k.BackUp()
-		h := &repositorytest.Heads{Newest: k.Head}
-		old := k.Head
-		store := &repositorytest.DyingStore{Store: k.Store, Left: n}
-		err := k.Writer(repository.New(store, "local"), h).Restart(t.Context(), h.Newest, old, "op")
-		for range 2 {
-			require.NoError(t, k.Writer(k.Repo, h).Restart(t.Context(), h.Newest, old, "op"))
-		}
-		l, readErr := k.Repo.Ledger().Read(t.Context(), k.Signers)
-		require.NoError(t, readErr)
-		require.Equal(t, 1, l.Entries)
-		require.NoError(t, l.CheckIntact(h.Newest))
-		require.EqualValues(t, 1, h.Newest.Sequence)
-		require.DirExists(t, k.Path(fmt.Sprintf("ledger-until-%d-%.8s", old.Sequence, old.SHA256)))
-		if !store.Dead {
-			require.NoError(t, err)
-			require.Equal(t, 1, h.Withdrawn)
-			other := backup.LedgerHead{Sequence: 7, SHA256: old.SHA256}
-			require.ErrorIs(t, k.Writer(k.Repo, h).Restart(t.Context(), h.Newest, other, "op"), fault.SettingsChanged)
-			break
+	for _, after := range []bool{false, true} {
+		for n := 1; restarts(t, n, after); n++ {
 		}
 	}
+}
+
+// restarts ends the restart at the n-th change of the share, and reports whether there are
+// that many. What is begun again has the same end.
+func restarts(t *testing.T, n int, after bool) bool {
+	t.Helper()
+	k := newKeeper(t, 1)
+	k.BackUp()
+	h := &repositorytest.Heads{Newest: k.Head}
+	old := k.Head
+	store := &repositorytest.DyingStore{Store: k.Store, Left: n, After: after}
+	err := k.Writer(repository.New(store, "local"), h).Restart(t.Context(), h.Newest, old, "op")
+	for range 2 {
+		require.NoError(t, k.Writer(k.Repo, h).Restart(t.Context(), h.Newest, old, "op"), "change %d", n)
+	}
+	l, readErr := k.Repo.Ledger().Read(t.Context(), k.Signers)
+	require.NoError(t, readErr)
+	require.Equal(t, 1, l.Entries)
+	require.NoError(t, l.CheckIntact(h.Newest))
+	require.EqualValues(t, 1, h.Newest.Sequence)
+	require.DirExists(t, k.Path(fmt.Sprintf("ledger-until-%d-%.8s", old.Sequence, old.SHA256)))
+	if store.Dead {
+		return true
+	}
+	require.NoError(t, err)
+	require.Equal(t, 1, h.Withdrawn)
+	other := backup.LedgerHead{Sequence: 7, SHA256: old.SHA256}
+	require.ErrorIs(t, k.Writer(k.Repo, h).Restart(t.Context(), h.Newest, other, "op"), fault.SettingsChanged)
+	return false
 }

@@ -155,7 +155,7 @@ func (c *copying) source(ctx context.Context, dir string) (files []backup.File, 
 	if err != nil {
 		return nil, nil, err
 	}
-	missing := repository.Sums{Files: files}.Names()
+	missing := repository.SumList(files).Names()
 	for _, entry := range entries {
 		where := c.from.Files().At(dir, entry.Name)
 		switch {
@@ -202,7 +202,7 @@ func (c *copying) compare(ctx context.Context, dir string, files []backup.File, 
 
 // stage makes the folder in staging/ hold exactly the backup.
 func (c *copying) stage(ctx context.Context, dir, staged string, files []backup.File, sealed map[string][]byte) error {
-	wanted := repository.Sums{Files: files}.Names()
+	wanted := repository.SumList(files).Names()
 	if err := c.clear(ctx, staged, wanted); err != nil {
 		return err
 	}

@@ -192,7 +192,7 @@ func (p *replacement) expected(s repository.Sums) bool {
 	if err != nil {
 		return false
 	}
-	return bytes.Equal(s.With(backup.KeyFile, repository.Sums{Files: files}.Of(backup.KeyFile)), old)
+	return bytes.Equal(s.With(backup.KeyFile, repository.SumList(files).Of(backup.KeyFile)), old)
 }
 
 // replace makes the new files and puts them into their places.

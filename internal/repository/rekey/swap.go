@@ -245,7 +245,7 @@ func (s *swap) readBack(ctx context.Context, m *backup.Manifest, sums repository
 			return fault.Newf(fault.BackupDamaged, "%s states two sizes of %s", s.files.At(s.staged, backup.ManifestFile), service.File)
 		}
 	}
-	for _, file := range sums.Files {
+	for _, file := range sums.SumList {
 		name := s.files.At(s.staged, file.Name)
 		got, err := s.files.Digest(ctx, name, func(done int64) {
 			if s.opts.Progress != nil {

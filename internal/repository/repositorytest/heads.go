@@ -59,7 +59,12 @@ func (h *Heads) Announce(context.Context) error {
 }
 
 // Withdraw implements [ledger.HeadStore].
-func (h *Heads) Withdraw(context.Context) error { h.Withdrawn++; return nil }
+func (h *Heads) Withdraw(context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.Withdrawn++
+	return nil
+}
 
 // Writer is one of the controller.
 func (k *Fixture) Writer(repo ledger.Instance, h ledger.HeadStore) *ledger.Writer {
