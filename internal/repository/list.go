@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/foreign"
+	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/share"
 )
 
@@ -149,7 +150,7 @@ func (r *Repository) Latest(ctx context.Context, allowedSigners []byte) (backup.
 	if err != nil {
 		return "", err
 	}
-	read, err := r.Ledger().ReadWith(ctx, allowedSigners, len(allowedSigners) > 0, backup.LedgerHead{})
+	read, err := r.Ledger().ReadWith(ctx, ledger.Keys{Signers: allowedSigners, Trusted: len(allowedSigners) > 0}, backup.LedgerHead{})
 	if err != nil {
 		return "", err
 	}

@@ -8,6 +8,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository/folder"
+	"infrabackup/internal/repository/ledger"
 )
 
 // Open finds a backup and reads its manifest; it does not verify. BACKUP_NOT_FOUND
@@ -60,7 +61,7 @@ func (r *Repository) openSignedIn(ctx context.Context, id backup.ID, dir string,
 			return true, err
 		case code == fault.BackupForged:
 			// A list from before a rotation lacks the key that follows.
-			read, err := r.Ledger().ReadWith(ctx, allowedSigners, true, backup.LedgerHead{})
+			read, err := r.Ledger().ReadWith(ctx, ledger.Keys{Signers: allowedSigners, Trusted: true}, backup.LedgerHead{})
 			allowedSigners = read.Signers
 			return false, err
 		case code != fault.BackupDamaged && code != fault.RewrapUnfinished:

@@ -42,9 +42,10 @@ type Unlisted struct {
 // Parts are not read. BACKUP_FORGED or LEDGER_DAMAGED, with the first few findings,
 // when something is forged or the ledger is damaged; all else that is wrong, such as a
 // backup that is missing, is returned. That a ledger was cut or rolled back cannot be
-// seen without its head. Nothing is written.
-func Adopt(ctx context.Context, repo *repository.Repository, trusted []byte) (Adoption, error) {
-	snap, err := settled(ctx, repo, Options{AllowedSigners: trusted, Head: &backup.LedgerHead{}})
+// seen without its head. Own are the keys of the controller itself, whose entries an
+// earlier attempt may have made. Nothing is written.
+func Adopt(ctx context.Context, repo *repository.Repository, trusted []byte, own ...string) (Adoption, error) {
+	snap, err := settled(ctx, repo, Options{AllowedSigners: trusted, ownKeys: own, Head: &backup.LedgerHead{}})
 	if err != nil {
 		return Adoption{}, err
 	}

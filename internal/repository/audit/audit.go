@@ -17,6 +17,7 @@ type Options struct {
 	// the share's file has beyond these count as trusted from the entry of the ledger on
 	// with which a trusted key introduces them.
 	AllowedSigners []byte
+	ownKeys        []string // see [ledger.Keys]
 	// Head is the newest entry of the ledger as it was kept elsewhere; nil when it is
 	// not known, and then a ledger that was cut or rolled back looks whole. The zero
 	// head is that of a share from before the ledger.

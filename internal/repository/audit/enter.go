@@ -19,7 +19,7 @@ type Signers func(ctx context.Context) ([]byte, error)
 // taken over, and backups that the ledger does not know become entries. By is who asked for
 // that. It may be repeated.
 func TakeOver(ctx context.Context, repo *repository.Repository, w *ledger.Writer, head backup.LedgerHead, signers Signers, by string) error {
-	adoption, err := adopt(ctx, repo, signers)
+	adoption, err := adopt(ctx, repo, w, signers)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func Restart(ctx context.Context, repo *repository.Repository, w *ledger.Writer,
 	if err := w.TakeOver(ctx); err != nil {
 		return err
 	}
-	adoption, err := adopt(ctx, repo, signers)
+	adoption, err := adopt(ctx, repo, w, signers)
 	if err != nil {
 		return err
 	}
@@ -82,12 +82,16 @@ func Complete(ctx context.Context, repo *repository.Repository, w *ledger.Writer
 	return nil
 }
 
-func adopt(ctx context.Context, repo *repository.Repository, signers Signers) (Adoption, error) {
+func adopt(ctx context.Context, repo *repository.Repository, w *ledger.Writer, signers Signers) (Adoption, error) {
 	trusted, err := signers(ctx)
 	if err != nil {
 		return Adoption{}, err
 	}
-	return Adopt(ctx, repo, trusted)
+	own, err := w.Own()
+	if err != nil {
+		return Adoption{}, err
+	}
+	return Adopt(ctx, repo, trusted, own...)
 }
 
 // enter enters backups that lie on the share and are not in its ledger.

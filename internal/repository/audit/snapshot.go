@@ -24,6 +24,7 @@ type snapshot struct {
 	only     backup.ID          // the one backup, empty for all
 	signers  []byte             // empty when none are known
 	trusted  bool               // the signers do not come from the share
+	ownKeys  []string           // of whoever takes the share over
 	expected *backup.LedgerHead // nil when it is not known
 	found    folder.Findings
 	foreign  backup.Foreign       // what is not the product's, outside of the backups' folders
@@ -51,7 +52,7 @@ func takeAll(ctx context.Context, repo *repository.Repository, opts Options) (*s
 // take is takeAll, and leaves out what concerns neither the ledger nor the one backup
 // when that is named.
 func take(ctx context.Context, repo *repository.Repository, only backup.ID, opts Options) (*snapshot, error) {
-	snap := &snapshot{repo: repo, files: repo.Files(), only: only, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, expected: opts.Head}
+	snap := &snapshot{repo: repo, files: repo.Files(), only: only, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, ownKeys: opts.ownKeys, expected: opts.Head}
 	for _, step := range []func(context.Context) error{snap.readFolders, snap.readLedger, snap.readPending, snap.checkBeside, snap.checkInstance, snap.checkForeign, snap.checkAnchors, snap.nameWork} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -171,7 +172,7 @@ func (snap *snapshot) readLedger(ctx context.Context) error {
 	if snap.expected != nil {
 		watch = *snap.expected
 	}
-	read, err := snap.repo.Ledger().ReadWith(ctx, snap.signers, snap.trusted, watch)
+	read, err := snap.repo.Ledger().ReadWith(ctx, ledger.Keys{Signers: snap.signers, Trusted: snap.trusted, Own: snap.ownKeys}, watch)
 	if err != nil {
 		return err
 	}

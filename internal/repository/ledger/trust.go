@@ -3,11 +3,21 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository/folder"
 )
+
+// Keys are those that a share is read with.
+type Keys struct {
+	Signers []byte // those of an allowed_signers file
+	Trusted bool   // else the share's own list is used, where there is one
+	// Own are the keys of whoever reads. What they signed counts, though neither list has
+	// them yet: somebody who takes a share over may be ended before the list is written.
+	Own []string
+}
 
 // Reading is a ledger, read with the keys that count on its share.
 type Reading struct {
@@ -15,8 +25,8 @@ type Reading struct {
 	// Signers are the keys that count: the given ones with those that they introduce in the
 	// ledger, or the share's own list.
 	Signers []byte
-	// Changed says that the share's list is not the given one, and Offered are the keys that
-	// it has beyond that; none when it lacks one of the given.
+	// Changed says that the share's list is not the given one, with or without own keys, and
+	// Offered are the keys that it has beyond that; none when it lacks one of the given.
 	Changed bool
 	Offered []string
 	// ListFault says what is wrong with the share's list, FolderFault with the folder
@@ -24,23 +34,27 @@ type Reading struct {
 	ListFault, FolderFault error
 }
 
-// ReadWith reads the ledger with the given keys and those that they introduce. Unless the
-// keys are trusted, the share's own list is used instead, where there is one. Watch names
+// ReadWith reads the ledger with the given keys and those that they introduce. Watch names
 // an entry whose digest is to be known, for [Ledger.CheckHead].
-func (d *Dir) ReadWith(ctx context.Context, signers []byte, trusted bool, watch backup.LedgerHead) (Reading, error) {
-	r := Reading{Signers: signers}
+func (d *Dir) ReadWith(ctx context.Context, keys Keys, watch backup.LedgerHead) (Reading, error) {
+	r := Reading{Signers: keys.Signers}
 	onShare, err := d.AllowedSigners(ctx)
 	damaged := folder.IsUnusable(err)
 	switch {
 	case folder.IsMissing(err):
 	case err != nil && !damaged:
 		return r, err
-	case trusted && !bytes.Equal(onShare, signers):
-		r.Changed, r.Offered = true, offers(onShare, signers)
+	case keys.Trusted && !bytes.Equal(onShare, keys.Signers):
+		more := offers(onShare, keys.Signers)
+		r.Offered = slices.DeleteFunc(slices.Clone(more), func(key string) bool { return slices.Contains(keys.Own, key) })
+		r.Changed = len(more) == 0 || len(r.Offered) > 0
 	case damaged:
 		r.ListFault = err
-	case !trusted:
+	case !keys.Trusted:
 		r.Signers = onShare
+	}
+	if len(keys.Own) > 0 && len(r.Signers) > 0 { // without a list, nobody is known whom to go on behind
+		r.Signers = withSigners(r.Signers, keys.Own)
 	}
 	r.Ledger, err = d.read(ctx, r.Signers, r.Offered, watch)
 	if fault.CodeOf(err) == fault.ShareUnsupported {

@@ -82,8 +82,11 @@ func (w *Writer) Trusted() []byte { return w.opts.Trusted }
 
 // Trust adds keys, in the form of authorized_keys, to those that are trusted.
 func (w *Writer) Trust(keys ...string) {
-	w.opts.Trusted = append(w.opts.Trusted, seal.AllowedSigners(keys...)...)
+	w.opts.Trusted = withSigners(w.opts.Trusted, keys)
 }
+
+// Own are the keys that make entries now, in the form of authorized_keys.
+func (w *Writer) Own() ([]string, error) { return seal.ParseAllowedSigners(w.opts.Current) }
 
 // Batch lets the head store learn of many entries at once, when [Writer.SyncHead] is called.
 func (w *Writer) Batch() { w.batch = true }
