@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -11,6 +12,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/blocksum"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
@@ -28,6 +30,33 @@ type Recorder interface {
 	RecordStep(ctx context.Context, step string, service backup.Service, items, bytes int64, took time.Duration, code fault.Code)
 }
 
+// KeyMaker makes the keys of backups. Package privsep implements it.
+type KeyMaker interface {
+	// MakeKey makes the key pair of one backup and returns its public half and its
+	// key.age, the private half wrapped to all of recipients. It is to do so where
+	// the memory of this process does not get the private half, which nothing could
+	// erase there. Errors are faults, KEY_INVALID for recipients that cannot be used
+	// and INTERNAL for what may succeed the next time; ctx ends it.
+	MakeKey(ctx context.Context, recipients []string) (recipient string, keyAge []byte, err error)
+}
+
+// Encrypter encrypts files. Package privsep implements it, and package seal for files whose
+// key this process has anyway.
+type Encrypter interface {
+	// Encrypt starts an age file for one recipient, like [seal.Encrypt], in file, which is
+	// empty and stays the caller's. It is to do so where the memory of this process does
+	// not get the keys of the file.
+	//
+	// Blocks grows with the file: it takes the sums of the blocks that can be read from the
+	// file, and has ended with its size and SHA-256 when Close has returned nil; otherwise
+	// it has failed. File is written to, by whomever, until Close returns. Close says
+	// whether all of the file was written, and is to be called in any case: nothing is left
+	// of the encryption then. When ctx ends, the file is given up, and Write and Close say
+	// so. What cannot be written is an [fs.PathError], others are faults: KEY_INVALID when
+	// recipient is none, and INTERNAL for what may succeed the next time.
+	Encrypt(ctx context.Context, file *os.File, recipient string, blocks *blocksum.Table) (io.WriteCloser, error)
+}
+
 // Dependencies is what the activities work with. All fields are required, except
 // Namespace and Twin.
 type Dependencies struct {
@@ -41,24 +70,10 @@ type Dependencies struct {
 	Keyring    *codec.Keyring
 	// OpenStore connects to the share with the given settings.
 	OpenStore func(ctx context.Context, s settings.Settings) (share.Store, error)
-	// MakeKey makes the key pair of one backup and returns its public half and its
-	// key.age, the private half wrapped to all of recipients. It is to do so where
-	// the memory of this process does not get the private half, which nothing could
-	// erase there. Errors are faults, KEY_INVALID for recipients that cannot be used
-	// and INTERNAL for what may succeed the next time; ctx ends it.
-	MakeKey func(ctx context.Context, recipients []string) (recipient string, keyAge []byte, err error)
-	// Encrypt starts an age file on w for one recipient, like [seal.Encrypt]. It is to
-	// do so where the memory of this process does not get the keys of the file.
-	//
-	// W is written to from another goroutine, until Close returns. Close says whether
-	// all of the file was written to w, and is to be called in any case: nothing is
-	// left of the encryption then. When ctx ends, the file is given up, and Write and
-	// Close say so. Errors of w are passed on as they are, others are faults:
-	// KEY_INVALID when recipient is none, and INTERNAL for what may succeed the next
-	// time.
-	Encrypt  func(ctx context.Context, w io.Writer, recipient string) (io.WriteCloser, error)
-	Recorder Recorder
-	Now      func() time.Time
+	Keys      KeyMaker
+	Encrypter Encrypter
+	Recorder  Recorder
+	Now       func() time.Time
 	// Twin names another worker that serves the same spool queue, which none may; empty
 	// when there is none as far as Temporal knows.
 	Twin func(ctx context.Context) (string, error)
@@ -69,6 +84,7 @@ type Activities struct {
 	Dependencies
 	collectors map[backup.Service]collect.Collector
 	stores     *stores
+	senders    *senders
 	diagnosing chan struct{} // held while the share is checked for a diagnosis
 }
 
@@ -78,6 +94,7 @@ func New(d Dependencies) *Activities {
 		Dependencies: d,
 		collectors:   map[backup.Service]collect.Collector{},
 		stores:       newStores(d.OpenStore, d.Now),
+		senders:      &senders{running: map[sentFile]*sender{}},
 		diagnosing:   make(chan struct{}, 1),
 	}
 	for _, c := range d.Collectors {
@@ -86,8 +103,11 @@ func New(d Dependencies) *Activities {
 	return a
 }
 
-// Close ends the connections to the share.
-func (a *Activities) Close() error { return a.stores.close() }
+// Close ends what goes on in the background and the connections to the share.
+func (a *Activities) Close() error {
+	a.senders.stop(func(sentFile) bool { return true })
+	return a.stores.close()
+}
 
 // Register makes r, which polls the instance's queue, answer for everything that
 // any worker can do.

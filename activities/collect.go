@@ -2,16 +2,14 @@ package activities
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"hash"
 	"io"
+	"io/fs"
 	"os"
-	"sync/atomic"
 
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/blocksum"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
@@ -23,7 +21,8 @@ import (
 const maxGaps = 200
 
 // Collect captures one service into this host's spool: source → tar → zstd → age, so
-// that plain text never touches a disk. A repeated attempt begins anew.
+// that plain text never touches a disk. What is large is uploaded while it is captured, which
+// [Activities.UploadPart] completes. A repeated attempt begins anew.
 func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.CollectOutput, error) {
 	collector, ok := a.collectors[in.Service]
 	if !ok {
@@ -36,8 +35,12 @@ func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.Co
 	if err := a.Spool.Begin(in.BackupID); err != nil {
 		return flow.CollectOutput{}, err
 	}
-	beat := startHeart(ctx, in.Service, flow.PhaseCapture, 0)
-	rec := &recording{spool: a.Spool, beat: beat, encrypt: a.Encrypt}
+	// What an attempt before this one sends is not wanted any more.
+	a.senders.stop(func(f sentFile) bool { return f.id != in.BackupID || f.name == spool.PartName(in.Service) })
+	rec := &recording{spool: a.Spool, beat: startHeart(ctx, in.Service, flow.PhaseCapture, 0), encrypter: a.Encrypter}
+	if in.Revision > 0 {
+		rec.send = func(part *sealedFile) *sender { return a.sendEarly(ctx, in, part) }
+	}
 	captured, err := rec.capture(ctx, collector, in, workRecipient)
 	if err != nil {
 		return flow.CollectOutput{}, err
@@ -48,26 +51,23 @@ func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.Co
 
 // recording is one capture on its way into the spool.
 type recording struct {
-	spool   *spool.Spool
-	beat    *heart
-	encrypt encrypter
-}
-
-// encrypter starts an age file as [Dependencies].Encrypt says.
-type encrypter func(ctx context.Context, w io.Writer, recipient string) (io.WriteCloser, error)
-
-// encryptHere is for work files, whose key this process has anyway.
-func encryptHere(_ context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
-	return seal.Encrypt(w, recipient)
+	spool     *spool.Spool
+	beat      *heart
+	encrypter Encrypter
+	send      func(part *sealedFile) *sender // begins to upload a part while it is captured; nil does not
 }
 
 func (r *recording) capture(ctx context.Context, collector collect.Collector, in flow.CollectInput, workRecipient string) (out flow.CollectOutput, err error) {
-	part, err := r.create(ctx, in.BackupID, spool.PartName(in.Service), r.encrypt, in.Recipient)
+	part, err := r.create(ctx, in.BackupID, spool.PartName(in.Service), r.encrypter, in.Recipient)
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, part.abandon()) }()
-	index, err := r.create(ctx, in.BackupID, spool.IndexName(in.Service), encryptHere, workRecipient)
+	if r.send != nil {
+		early := r.send(part)
+		defer func() { early.captured(err == nil) }() // before the file goes
+	}
+	index, err := r.create(ctx, in.BackupID, spool.IndexName(in.Service), seal.FileEncrypter{}, workRecipient)
 	if err != nil {
 		return out, err
 	}
@@ -93,6 +93,9 @@ func (r *recording) capture(ctx context.Context, collector collect.Collector, in
 		return out, err
 	}
 	if out.Index, err = index.flush(); err != nil {
+		return out, err
+	}
+	if err := r.spool.SaveBlocks(in.BackupID, out.Part.Name, part.blocks); err != nil {
 		return out, err
 	}
 	if err := errors.Join(part.close(), index.close()); err != nil {
@@ -159,48 +162,47 @@ func (e *ended) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sealedFile is a spool file that is encrypted and hashed as it is written.
+// sealedFile is a spool file that is encrypted as it is written.
 type sealedFile struct {
-	id    backup.ID
-	name  string
-	spool *spool.Spool
-	file  *os.File
-	sum   hash.Hash
-	size  atomic.Int64 // read while the encryption writes
-	enc   io.WriteCloser
-	end   context.CancelFunc // of the encryption
+	id     backup.ID
+	name   string
+	spool  *spool.Spool
+	file   *os.File
+	blocks *blocksum.Table
+	enc    io.WriteCloser
+	end    context.CancelFunc // of the encryption
 }
 
-func (r *recording) create(ctx context.Context, id backup.ID, name string, encrypt encrypter, recipient string) (*sealedFile, error) {
+func (r *recording) create(ctx context.Context, id backup.ID, name string, encrypter Encrypter, recipient string) (*sealedFile, error) {
 	file, err := r.spool.Create(id, name)
 	if err != nil {
 		return nil, err
 	}
-	s := &sealedFile{id: id, name: name, spool: r.spool, file: file, sum: sha256.New()}
+	s := &sealedFile{id: id, name: name, spool: r.spool, file: file, blocks: blocksum.NewTable()}
 	ctx, s.end = context.WithCancel(ctx)
-	s.enc, err = encrypt(ctx, cipherText{s}, recipient)
+	s.enc, err = encrypter.Encrypt(ctx, file, recipient, s.blocks)
 	if err != nil {
-		return nil, errors.Join(err, s.abandon())
+		return nil, errors.Join(s.classified(err), s.abandon())
 	}
 	return s, nil
 }
 
 // Write implements io.Writer for plain text.
-func (s *sealedFile) Write(p []byte) (int, error) { return s.enc.Write(p) }
-
-// cipherText is where the encryption of a sealedFile writes to.
-type cipherText struct{ *sealedFile }
-
-// Write implements io.Writer.
-func (c cipherText) Write(p []byte) (int, error) {
-	n, err := c.file.Write(p)
-	c.sum.Write(p[:n]) // a hash never fails
-	c.size.Add(int64(n))
-	return n, c.spool.Classify("write "+c.name, err)
+func (s *sealedFile) Write(p []byte) (int, error) {
+	n, err := s.enc.Write(p)
+	return n, s.classified(err)
 }
 
-// written is the size so far.
-func (s *sealedFile) written() int64 { return s.size.Load() }
+// classified makes a fault of the spool's of what says that the file cannot be written.
+func (s *sealedFile) classified(err error) error {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return s.spool.Classify("write "+s.name, err)
+	}
+	return err
+}
+
+// written is the size so far, to the last MiB.
+func (s *sealedFile) written() int64 { return s.blocks.Written() }
 
 // finish completes the encryption, makes the file durable and closes it.
 func (s *sealedFile) finish() (backup.File, error) {
@@ -214,12 +216,16 @@ func (s *sealedFile) finish() (backup.File, error) {
 // flush completes the encryption and makes the file durable.
 func (s *sealedFile) flush() (backup.File, error) {
 	if err := s.enc.Close(); err != nil {
-		return backup.File{}, err
+		return backup.File{}, s.classified(err)
 	}
 	if err := s.file.Sync(); err != nil {
 		return backup.File{}, s.spool.Classify("flush "+s.name, err)
 	}
-	return backup.File{Name: s.name, Size: s.written(), SHA256: hex.EncodeToString(s.sum.Sum(nil))}, nil
+	size, sum, ok := s.blocks.Whole()
+	if !ok {
+		return backup.File{}, fault.Newf(fault.Internal, "%s was encrypted, and its sums are missing", s.name)
+	}
+	return backup.File{Name: s.name, Size: size, SHA256: sum}, nil
 }
 
 // close keeps the file.

@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/blocksum"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
@@ -22,23 +24,24 @@ import (
 type elsewhere struct {
 	recipients []string
 	ctx        context.Context // of the last
-	w          io.Writer
+	file       *os.File
 	pipe       *io.PipeWriter
 	ended      chan error
-	wrote      error // what became of writing to w
+	wrote      error // what became of writing to the file
 	closed     int
 	fail       error // of Close
 }
 
-func (e *elsewhere) encrypt(ctx context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
-	e.recipients, e.ctx, e.w, e.ended, e.closed = append(e.recipients, recipient), ctx, w, make(chan error, 1), 0
+// Encrypt implements Encrypter.
+func (e *elsewhere) Encrypt(ctx context.Context, file *os.File, recipient string, blocks *blocksum.Table) (io.WriteCloser, error) {
+	e.recipients, e.ctx, e.file, e.ended, e.closed = append(e.recipients, recipient), ctx, file, make(chan error, 1), 0
 	var plain *io.PipeReader
 	plain, e.pipe = io.Pipe()
 	go func() {
-		file, err := seal.Encrypt(w, recipient)
+		sealed, err := seal.FileEncrypter{}.Encrypt(ctx, file, recipient, blocks)
 		if err == nil {
-			_, err = io.Copy(file, plain)
-			err = errors.Join(err, file.Close())
+			_, err = io.Copy(sealed, plain)
+			err = errors.Join(err, sealed.Close())
 		}
 		plain.CloseWithError(err)
 		e.ended <- err
@@ -71,7 +74,7 @@ func (b *broken) Collect(ctx context.Context, sink collect.Sink) (collect.Captur
 func (b *bench) record(source collect.Collector, e *elsewhere) (flow.CollectOutput, error) {
 	_, workRecipient, err := b.a.workKey(b.in.WorkKeyID, b.in.BackupID)
 	require.NoError(b.t, err)
-	rec := &recording{spool: b.a.Spool, beat: b.beat, encrypt: e.encrypt}
+	rec := &recording{spool: b.a.Spool, beat: b.beat, encrypter: e}
 	return rec.capture(b.t.Context(), source, flow.CollectInput{BackupID: b.in.BackupID, Service: source.Service(), Recipient: b.in.Recipient}, workRecipient)
 }
 
@@ -84,7 +87,7 @@ func TestOnlyWorkFilesAreEncryptedHere(t *testing.T) {
 	require.Equal(t, 1, e.closed)
 	require.Error(t, e.ctx.Err(), "nothing is left of it")
 
-	b.a.Encrypt = e.encrypt
+	b.a.Encrypter = e
 	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
 	require.NoError(t, err)
 	require.Equal(t, []string{b.in.Recipient, b.in.Recipient}, e.recipients, "the part and the catalogue")
@@ -122,7 +125,7 @@ func TestCaptureGivesUpItsEncryption(t *testing.T) {
 			require.Positive(t, e.closed)
 			require.ErrorIs(t, e.ctx.Err(), context.Canceled)
 			require.NoError(t, e.wrote, "its file was open as long as it wrote")
-			_, err = e.w.Write([]byte("late"))
+			_, err = e.file.Write([]byte("late"))
 			require.Error(t, err, "and no longer")
 		})
 	}

@@ -77,6 +77,12 @@ func (w *writing) Upload(ctx context.Context, name string, src io.ReaderAt, from
 	return w.Store.Upload(ctx, name, src, from, size, flushed)
 }
 
+// UploadGrowing implements share.Store.
+func (w *writing) UploadGrowing(ctx context.Context, name string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (int64, error) {
+	w.at(name)
+	return w.Store.UploadGrowing(ctx, name, src, from, extent, flushed)
+}
+
 // Rename implements share.Store.
 func (w *writing) Rename(ctx context.Context, from, to string) error {
 	w.at(to)

@@ -40,7 +40,7 @@ func (a *Activities) makeKey(ctx context.Context, s settings.Settings) (recipien
 		}
 		recipients = append(recipients, recipient.Text)
 	}
-	return a.MakeKey(ctx, recipients)
+	return a.Keys.MakeKey(ctx, recipients)
 }
 
 // workKey derives the key pair of a run's work files: the lists of items that

@@ -66,8 +66,8 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	if err := a.Spool.Begin(in.BackupID); err != nil {
 		return file, found, err
 	}
-	rec := &recording{spool: a.Spool, beat: beat, encrypt: a.Encrypt}
-	sealed, err := rec.create(ctx, in.BackupID, backup.CatalogFile, rec.encrypt, in.Recipient)
+	rec := &recording{spool: a.Spool, beat: beat, encrypter: a.Encrypter}
+	sealed, err := rec.create(ctx, in.BackupID, backup.CatalogFile, a.Encrypter, in.Recipient)
 	if err != nil {
 		return file, found, err
 	}
@@ -110,7 +110,7 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	if err := repo.RemoveIncoming(ctx, in.BackupID, backup.CatalogFile); err != nil {
 		return file, found, err
 	}
-	_, err = up.file(ctx, file)
+	_, err = up.file(ctx, file, sealed.blocks)
 	return file, found, err
 }
 

@@ -76,7 +76,7 @@ func newBench(t *testing.T) *bench {
 	key, recipient, err := seal.DeriveIdentity([32]byte{7})
 	require.NoError(t, err)
 	b := &bench{
-		t: t, a: New(Dependencies{Spool: spooled, Keyring: ring, Encrypt: encryptHere, Product: "test", Now: func() time.Time { return begun.Add(time.Hour) }}),
+		t: t, a: New(Dependencies{Spool: spooled, Keyring: ring, Encrypter: seal.FileEncrypter{}, Product: "test", Now: func() time.Time { return begun.Add(time.Hour) }}),
 		repo: repository.New(store, "lab"), key: key, beat: &heart{},
 		in: flow.SealBackupInput{
 			BackupID: "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", Recipient: recipient, WorkKeyID: ring.Active(), StartedAt: begun,
@@ -93,12 +93,12 @@ func (b *bench) capture(source *fixed) {
 	b.t.Helper()
 	_, workRecipient, err := b.a.workKey(b.in.WorkKeyID, b.in.BackupID)
 	require.NoError(b.t, err)
-	rec := &recording{spool: b.a.Spool, beat: b.beat, encrypt: b.a.Encrypt}
+	rec := &recording{spool: b.a.Spool, beat: b.beat, encrypter: b.a.Encrypter}
 	out, err := rec.capture(b.t.Context(), source, flow.CollectInput{BackupID: b.in.BackupID, Service: source.service, Recipient: b.in.Recipient}, workRecipient)
 	require.NoError(b.t, err)
 	up := &upload{repo: b.repo, spool: b.a.Spool, id: b.in.BackupID, beat: b.beat}
 	for _, file := range []backup.File{out.Part, out.Index} {
-		_, err = up.file(b.t.Context(), file)
+		_, err = up.file(b.t.Context(), file, nil)
 		require.NoError(b.t, err)
 	}
 	out.Result.Status, out.Result.File = backup.Succeeded, out.Part.Name

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"sync/atomic"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/blocksum"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
@@ -13,8 +15,8 @@ import (
 )
 
 // UploadPart writes a captured part, and the list of its items, from this host's
-// spool to the share. It goes on where the last attempt had flushed, reads
-// everything back and compares.
+// spool to the share. It waits for what began while the part was captured, or goes on where
+// the last attempt had flushed, and reads everything back and compares.
 func (a *Activities) UploadPart(ctx context.Context, in flow.UploadPartInput) (flow.UploadPartOutput, error) {
 	repo, _, err := a.repository(ctx, in.Revision)
 	if err != nil {
@@ -23,11 +25,12 @@ func (a *Activities) UploadPart(ctx context.Context, in flow.UploadPartInput) (f
 	beat := startHeart(ctx, in.Service, flow.PhaseUpload, in.Part.Size)
 	up := &upload{repo: repo, spool: a.Spool, id: in.BackupID, beat: beat}
 	out := flow.UploadPartOutput{Part: in.Part, Index: in.Index}
-	if out.ResumedFrom, err = up.file(ctx, in.Part); err != nil {
+	early := a.senders.take(sentFile{in.BackupID, in.Part.Name})
+	if out.ResumedFrom, err = up.part(ctx, in.Part, early); err != nil {
 		return out, err
 	}
 	out.SentBytes = in.Part.Size - out.ResumedFrom
-	if _, err := up.file(ctx, in.Index); err != nil {
+	if _, err := up.file(ctx, in.Index, nil); err != nil {
 		return out, err
 	}
 	return out, nil
@@ -41,22 +44,45 @@ type upload struct {
 	beat  *heart
 }
 
+// part completes what a sender has begun, and otherwise uploads the part. It returns the
+// offset at which this upload began.
+func (u *upload) part(ctx context.Context, file backup.File, early *sender) (int64, error) {
+	if early != nil {
+		err := early.wait(ctx, u.beat)
+		if ctx.Err() != nil {
+			return 0, err
+		}
+		if err == nil {
+			err = u.repo.Place(ctx, u.id, file, early.token)
+		}
+		if err == nil {
+			return 0, nil
+		}
+		// What the sender has not done is done now, and what it met is met again.
+	}
+	blocks, err := u.spool.LoadBlocks(u.id, file)
+	if err != nil {
+		return 0, err
+	}
+	return u.file(ctx, file, blocks)
+}
+
 // file uploads one file and returns the offset at which it began.
-func (u *upload) file(ctx context.Context, file backup.File) (int64, error) {
-	token := file.SHA256[:16]
+func (u *upload) file(ctx context.Context, file backup.File, blocks *blocksum.Table) (int64, error) {
 	journal, err := u.spool.LoadJournal(u.id, file.Name)
 	if err != nil {
 		return 0, err
 	}
-	from := int64(0)
-	if journal.Target == token && journal.Flushed <= file.Size {
-		from = journal.Flushed
+	token, from := file.SHA256[:16], int64(0)
+	if journal.Target != "" && journal.Flushed <= file.Size {
+		token, from = journal.Target, journal.Flushed
 	}
-	err = u.from(ctx, file, token, from)
+	opts := repository.UploadOptions{Token: token, From: from, Blocks: blocks}
+	err = u.from(ctx, file, opts)
 	if from > 0 && errors.Is(err, fs.ErrNotExist) {
 		// The share lost what it had: begin anew.
-		from = 0
-		err = u.from(ctx, file, token, from)
+		from, opts.From = 0, 0
+		err = u.from(ctx, file, opts)
 	}
 	if fault.CodeOf(err) == fault.ShareCorrupted {
 		err = errors.Join(err, u.spool.SaveJournal(u.id, file.Name, spool.Journal{Target: token}))
@@ -64,33 +90,36 @@ func (u *upload) file(ctx context.Context, file backup.File) (int64, error) {
 	return from, err
 }
 
-func (u *upload) from(ctx context.Context, file backup.File, token string, from int64) error {
+func (u *upload) from(ctx context.Context, file backup.File, opts repository.UploadOptions) error {
 	src, err := u.spool.Open(u.id, file)
 	if err != nil {
 		return err
 	}
 	u.beat.enter(flow.PhaseUpload, file.Size)
-	u.beat.bytes.Store(from)
-	reading := false
-	err = u.repo.Upload(ctx, u.id, file, src, repository.UploadOptions{
-		Token: token,
-		From:  from,
-		Flushed: func(offset int64) error {
+	u.beat.bytes.Store(opts.From)
+	var whole atomic.Bool // all is flushed, so that reading back is what counts
+	opts.Flushed = func(offset int64) error {
+		if offset == file.Size {
+			whole.Store(true)
+			u.beat.enter(flow.PhaseReadBack, file.Size)
+		} else {
 			u.beat.bytes.Store(offset)
-			return u.spool.SaveJournal(u.id, file.Name, spool.Journal{Target: token, Flushed: offset})
-		},
-		ReadBack: func(done int64) {
-			if !reading {
-				reading = true
-				u.beat.enter(flow.PhaseReadBack, file.Size)
-			}
+		}
+		return u.spool.SaveJournal(u.id, file.Name, spool.Journal{Target: opts.Token, Flushed: offset})
+	}
+	opts.ReadBack = func(done int64) {
+		if whole.Load() || opts.Blocks == nil {
 			u.beat.bytes.Store(done)
-		},
-	})
+		}
+	}
+	err = u.repo.Upload(ctx, u.id, file, src, opts)
 	return errors.Join(err, src.Close())
 }
 
 // ReleaseSpool forgets what this host captured for a backup.
 func (a *Activities) ReleaseSpool(_ context.Context, in flow.ReleaseSpoolInput) (struct{}, error) {
+	a.senders.stop(func(f sentFile) bool {
+		return f.id == in.BackupID && (in.Service == "" || f.name == spool.PartName(in.Service))
+	})
 	return struct{}{}, a.Spool.Release(in.BackupID, in.Service)
 }

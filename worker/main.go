@@ -85,7 +85,7 @@ type process struct {
 // run is the whole program; it returns the exit code.
 func run(p process) int {
 	if child, ok := privsep.ChildFor(p.args); ok {
-		return child(privsep.Process{Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, Confine: p.confine})
+		return child(privsep.Process{Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, Inherited: privsep.InheritedFiles, Confine: p.confine})
 	}
 	flags := flag.NewFlagSet(product, flag.ContinueOnError)
 	flags.SetOutput(p.stderr)

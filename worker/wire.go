@@ -39,8 +39,8 @@ func dependencies(c *config.Worker, temporalClient client.Client, namespace stri
 		Spool:      spooled,
 		Keyring:    ring,
 		OpenStore:  openStore,
-		MakeKey:    privsep.NewKeyMaker(program).MakeKey,
-		Encrypt:    privsep.NewEncrypter(program).Encrypt,
+		Keys:       privsep.NewKeyMaker(program),
+		Encrypter:  privsep.NewEncrypter(program),
 		Recorder:   measured,
 		Now:        time.Now,
 	}

@@ -93,7 +93,7 @@ func (l *lane) capture(ctx workflow.Context) (flow.CollectOutput, error) {
 func (l *lane) collect(ctx workflow.Context) (out flow.CollectOutput, err error) {
 	r := l.owner
 	service := l.progress.Service
-	in := flow.CollectInput{BackupID: r.in.BackupID, Service: service, Recipient: r.key.Recipient, WorkKeyID: r.key.WorkKeyID}
+	in := flow.CollectInput{BackupID: r.in.BackupID, Service: service, Recipient: r.key.Recipient, WorkKeyID: r.key.WorkKeyID, Revision: r.share.Revision}
 	if !l.elsewhere {
 		return flow.Collect(service).Run(streaming(ctx, "capture "+string(service)), in)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
 
 	"infrabackup/internal/fault"
@@ -39,7 +40,9 @@ type frameWriter struct {
 	plain []byte // of the frame that is being filled
 	out   []byte // the encoded frame, reused
 	spans []span
-	total int64 // plain bytes taken
+
+	sample []byte // of the frame, reused
+	total  int64  // plain bytes taken
 }
 
 func newFrameWriter(w io.Writer) (*frameWriter, error) {
@@ -51,12 +54,15 @@ func newFrameWriter(w io.Writer) (*frameWriter, error) {
 		w: w, enc: enc,
 		plain: make([]byte, 0, frameSize),
 		out:   make([]byte, 0, maxEncodedFrame),
+
+		sample: make([]byte, 0, samples*sampleSize),
 	}, nil
 }
 
 // encoderOptions are part of the format's determinism: the same version of the
 // program gives the same bytes. The fastest level is chosen because the share, not
-// the disk, is what a backup waits for, and because it recognizes incompressible data early.
+// the disk, is what a backup waits for. What does not compress is stored as it is, see
+// [frameWriter.compresses].
 func encoderOptions() []zstd.EOption {
 	return []zstd.EOption{
 		zstd.WithEncoderLevel(zstd.SpeedFastest),
@@ -91,11 +97,69 @@ func (f *frameWriter) flush() error {
 	if len(f.spans) == maxFrames {
 		return fault.Newf(fault.LimitExceeded, "the part has more than %d bytes", int64(maxFrames)*frameSize)
 	}
-	f.out = f.enc.EncodeAll(f.plain, f.out[:0])
+	if f.compresses() {
+		f.out = f.enc.EncodeAll(f.plain, f.out[:0])
+	} else {
+		f.out = appendRaw(f.out[:0], f.plain)
+	}
 	f.spans = append(f.spans, span{encoded: uint32(len(f.out)), plain: uint32(len(f.plain))})
 	f.plain = f.plain[:0]
 	_, err := f.w.Write(f.out)
 	return err
+}
+
+// What decides whether a frame is worth compressing: so many pieces of it, taken at even
+// distances, and the part of their size that has to be saved.
+const (
+	samples     = 8
+	sampleSize  = 4 << 10
+	worthSaving = 32 // one part in so many
+)
+
+// compresses looks at a sample of the frame. The encoder would find out by itself, and only
+// after it has looked at everything.
+func (f *frameWriter) compresses() bool {
+	if len(f.plain) < 2*samples*sampleSize {
+		return true // the sample would be the work
+	}
+	f.sample = f.sample[:0]
+	for i := range samples {
+		at := i * (len(f.plain) / samples)
+		f.sample = append(f.sample, f.plain[at:at+sampleSize]...)
+	}
+	f.out = f.enc.EncodeAll(f.sample, f.out[:0])
+	return len(f.out) < len(f.sample)-len(f.sample)/worthSaving
+}
+
+// The parts of a frame of raw blocks (RFC 8878, 3.1.1).
+const (
+	frameMagic = 0xFD2FB528
+	// rawDescriptor says that the content's size follows in 4 bytes, that there is one
+	// segment of that size, and that the checksum is there (3.1.1.1.1).
+	rawDescriptor = 2<<6 | 1<<5 | 1<<2
+	maxBlock      = 128 << 10 // 3.1.1.2.4
+)
+
+// appendRaw appends a frame that holds its content as it is.
+func appendRaw(b, content []byte) []byte {
+	le := binary.LittleEndian
+	b = le.AppendUint32(b, frameMagic)
+	b = append(b, rawDescriptor)
+	b = le.AppendUint32(b, uint32(len(content)))
+	for rest := content; ; {
+		n := min(len(rest), maxBlock)
+		last := 0
+		if n == len(rest) {
+			last = 1
+		}
+		head := n<<3 | last // type 0: raw
+		b = append(b, byte(head), byte(head>>8), byte(head>>16))
+		b = append(b, rest[:n]...)
+		if rest = rest[n:]; last == 1 {
+			break
+		}
+	}
+	return le.AppendUint32(b, uint32(xxhash.Sum64(content)))
 }
 
 // Close writes the last frame and the index. It does not close the writer below.

@@ -136,6 +136,9 @@ type CollectInput struct {
 	Service   backup.Service `json:"service"`
 	Recipient string         `json:"recipient"`
 	WorkKeyID string         `json:"workKeyId"`
+	// Revision of the settings with which a large part is uploaded while it is captured;
+	// 0, as in older histories, waits with the upload until the capture has ended.
+	Revision int64 `json:"revision,omitempty"`
 }
 
 // CollectOutput says what was captured and on which host it lies.

@@ -17,6 +17,8 @@ const (
 type Process struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	// Inherited is [InheritedFiles], of a child that is a process.
+	Inherited func() (output, shared *os.File)
 	// Confine restricts the whole process. It is called before there is a secret, and a
 	// child for which it fails does nothing else.
 	Confine func() error

@@ -15,7 +15,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if child, ok := ChildFor(os.Args[1:]); ok {
-		os.Exit(child(Process{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Confine: unconfined}))
+		os.Exit(child(Process{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Inherited: InheritedFiles, Confine: unconfined}))
 	}
 	os.Exit(m.Run())
 }

@@ -5,8 +5,9 @@
 // There are two kinds of children, both the worker's own program, started with arguments
 // that are for its own use. One lives for one key: it makes the private half of a
 // backup's key and wraps it to the operator's recipients ([KeyMaker] is its parent,
-// makekey.go the child). The other lives for one file, for which age draws keys, and
-// encrypts it ([Encrypter], encrypt.go). A child gets nothing of the worker's
+// makekey.go the child). The other lives for one file, for which age draws keys, encrypts
+// it and takes its sums ([Encrypter], encrypt.go); plain text reaches it through shared
+// memory (ring.go), and it writes the file itself. A child gets nothing of the worker's
 // environment, restricts itself before there is a secret, as the program says
 // ([Process].Confine), and keeps its memory out of the swap space where it may.
 //

@@ -1,25 +1,32 @@
 package privsep
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
+	"infrabackup/internal/blocksum"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/seal"
 )
 
-// encryptWait is what may still come out of a child after it has ended: what its pipe
-// holds, onto a disk that is slow.
-const encryptWait = time.Minute
+// encryptWait is what a child that was ended may still hold its pipes.
+const encryptWait = 5 * time.Second
 
 // Encrypter encrypts files in processes of their own, one for each. Age draws keys for
 // every file, and what opens a file must not stay in the memory of this process, where
 // nothing could erase it.
+//
+// It implements the port of the same name of package activities.
 type Encrypter struct {
 	program string
 	args    []string // before the recipient
@@ -30,32 +37,27 @@ func NewEncrypter(program string) Encrypter {
 	return Encrypter{program, []string{encryptMode}}
 }
 
-// Encrypt starts an age file on w for one recipient, like [seal.Encrypt], in a process
-// of its own. W is written to from another goroutine, until Close returns. Close says
-// whether all of the file was written to w, and is to be called in any case: the process
-// has ended then. When ctx ends, the file is given up, and Write and Close say so. Errors
-// of w are passed on as they are, others are faults: KEY_INVALID when recipient is none,
-// and INTERNAL for what may succeed the next time.
-func (e Encrypter) Encrypt(ctx context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
+// Encrypt starts an age file for one recipient. The child writes it to file, which it
+// inherits, and takes the sums of its blocks.
+func (e Encrypter) Encrypt(ctx context.Context, file *os.File, recipient string, blocks *blocksum.Table) (io.WriteCloser, error) {
 	to, err := seal.ParseRecipient(recipient)
 	if err != nil {
 		return nil, err
 	}
-	cmd, words := newCommand(ctx, e.program, append(slices.Clone(e.args), to.Text)...)
-	cmd.WaitDelay = encryptWait
-	stdin, err := cmd.StdinPipe()
+	shared, memory, err := newSharedMemory(sharedSize)
 	if err != nil {
-		return nil, fault.New(fault.Internal, "the process that encrypts a file cannot be given its input", err)
+		return nil, fault.New(fault.Internal, "there is no shared memory for the process that encrypts a file", err)
 	}
-	file := &encryption{ctx: ctx, cmd: cmd, words: words, stdin: stdin, plain: newFrameWriter(stdin), cipher: cipherText{w: w}}
-	cmd.Stdout = &file.cipher
-	if err := cmd.Start(); err != nil { // closes the pipes
-		if ctx.Err() != nil {
-			return nil, file.cancelled()
-		}
-		return nil, fault.New(fault.Internal, "the process that encrypts a file does not start", err)
+	defer func() { _ = shared.Close() }() // what is mapped stays
+	enc := &encryption{
+		ctx: ctx, file: file, blocks: blocks, memory: memory,
+		free: make(chan struct{}, slots), reported: make(chan struct{}),
 	}
-	return file, nil
+	if err := enc.start(e.program, append(slices.Clone(e.args), to.Text), shared); err != nil {
+		enc.blocks.Fail(err)
+		return nil, errors.Join(err, unmapMemory(memory))
+	}
+	return enc, nil
 }
 
 // encryption is a file that a child encrypts.
@@ -64,10 +66,87 @@ type encryption struct {
 	cmd    *exec.Cmd
 	words  *boundedBuffer
 	stdin  io.Closer
-	plain  *frameWriter
-	cipher cipherText
-	once   sync.Once
-	err    error // how the child ended
+	plain  *ringWriter
+	memory []byte
+	file   *os.File
+	blocks *blocksum.Table
+
+	free     chan struct{} // slots that may be filled; closed when the child reports nothing more
+	reported chan struct{} // closed when the child reports nothing more
+	done     *report       // that the file is complete
+	unable   error         // why the file cannot be written
+	strange  error         // what the child reported and should not have
+
+	once sync.Once
+	err  error // how the child ended
+}
+
+func (e *encryption) start(program string, args []string, shared *os.File) error {
+	e.cmd, e.words = newCommand(e.ctx, program, args...)
+	e.cmd.WaitDelay = encryptWait
+	e.cmd.ExtraFiles = []*os.File{e.file, shared} // outputFD, sharedFD
+	stdin, err := e.cmd.StdinPipe()
+	if err != nil {
+		return fault.New(fault.Internal, "the process that encrypts a file cannot be given its input", err)
+	}
+	stdout, err := e.cmd.StdoutPipe()
+	if err != nil {
+		return fault.New(fault.Internal, "the process that encrypts a file cannot be listened to", errors.Join(err, stdin.Close()))
+	}
+	if err := e.cmd.Start(); err != nil { // closes the pipes
+		if e.ctx.Err() != nil {
+			return e.cancelled()
+		}
+		return fault.New(fault.Internal, "the process that encrypts a file does not start", err)
+	}
+	for range slots {
+		e.free <- struct{}{}
+	}
+	e.stdin, e.plain = stdin, &ringWriter{memory: e.memory, tokens: stdin, free: e.free}
+	go e.listen(stdout)
+	return nil
+}
+
+// listen takes what the child reports, until it ends or reports something strange.
+func (e *encryption) listen(stdout io.Reader) {
+	defer close(e.reported)
+	defer close(e.free)
+	buffered := bufio.NewReader(stdout)
+	for {
+		r, err := readReport(buffered)
+		if err == nil {
+			err = e.take(r)
+		}
+		if err != nil {
+			// A pipe that was closed under the reader is the end of the child, too.
+			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) || errors.Is(err, io.ErrUnexpectedEOF) {
+				e.strange = err
+				_ = e.cmd.Process.Kill() // it may have ended
+			}
+			return
+		}
+	}
+}
+
+func (e *encryption) take(r report) error {
+	if e.done != nil || e.unable != nil {
+		return fmt.Errorf("it reports %q after the end", r.kind)
+	}
+	switch r.kind {
+	case slotFree:
+		select {
+		case e.free <- struct{}{}:
+		default:
+			return errors.New("it reports more free slots than there are")
+		}
+	case blockDone:
+		e.blocks.Add(uint32(r.number))
+	case fileFailed:
+		e.unable = &fs.PathError{Op: "write", Path: e.file.Name(), Err: syscall.Errno(r.number)}
+	case fileDone:
+		e.done = &r
+	}
+	return nil
 }
 
 // Write implements [io.Writer].
@@ -92,7 +171,11 @@ func (e *encryption) finish(broken error) error {
 			_ = e.cmd.Process.Kill() // it may have ended
 		}
 		_ = e.stdin.Close() // the mark of the end counts, and it was written
-		e.err = e.result(e.cmd.Wait(), broken)
+		<-e.reported        // its end at the latest: all is read before the pipe is closed
+		e.err = errors.Join(e.result(e.cmd.Wait(), broken), unmapMemory(e.memory))
+		if e.err != nil {
+			e.blocks.Fail(e.err)
+		}
 	})
 	return e.err
 }
@@ -101,39 +184,35 @@ func (e *encryption) finish(broken error) error {
 // then ended because of that.
 func (e *encryption) result(ended, broken error) error {
 	switch {
-	case e.cipher.err != nil:
-		return e.cipher.err
+	case e.unable != nil:
+		return e.unable
 	case e.ctx.Err() != nil:
 		return e.cancelled()
+	case e.strange != nil:
+		return fault.New(fault.Internal, "the process that encrypts a file cannot be understood", e.strange)
 	case ended != nil:
 		return fault.New(fault.Internal, fmt.Sprintf("the process that encrypts a file failed and said %q", e.words.data.Bytes()), ended)
 	case broken != nil:
 		return fault.New(fault.Internal, "the process that encrypts a file ended before the file did", broken)
-	case e.cipher.size <= e.plain.size:
-		return fault.Newf(fault.Internal, "the process that encrypts a file made %d bytes of %d", e.cipher.size, e.plain.size)
+	case e.done == nil:
+		return fault.Newf(fault.Internal, "the process that encrypts a file ended before it reported the file's sums")
+	}
+	return e.complete(int64(e.done.number))
+}
+
+// complete makes sure that the file is as long as the child reported.
+func (e *encryption) complete(size int64) error {
+	info, err := e.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != size || size <= e.plain.size {
+		return fault.Newf(fault.Internal, "the process that encrypts a file made %d bytes of %d and reported %d", info.Size(), e.plain.size, size)
+	}
+	if err := e.blocks.Finish(size, e.done.sha256); err != nil {
+		return fault.New(fault.Internal, "the process that encrypts a file reported too few sums, or too many", err)
 	}
 	return nil
 }
 
 func (e *encryption) cancelled() error { return fmt.Errorf("encrypt a file: %w", e.ctx.Err()) }
-
-// cipherText passes on what the child writes, and keeps the first error of w.
-type cipherText struct {
-	w    io.Writer
-	size int64
-	err  error
-}
-
-// Write implements [io.Writer].
-func (c *cipherText) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.size += int64(n)
-	c.err = err
-	return n, err
-}
-
-// ReadFrom implements [io.ReaderFrom], which [exec.Cmd] copies with: in pieces of more
-// than one chunk of age, so that the two processes wait for each other less often.
-func (c *cipherText) ReadFrom(r io.Reader) (int64, error) {
-	return io.CopyBuffer(struct{ io.Writer }{c}, r, make([]byte, frameSize))
-}

@@ -115,6 +115,17 @@ func (r *Repository) Upload(ctx context.Context, id backup.ID, file backup.File,
 	return r.files.Deliver(ctx, backup.IncomingPath(id), file, src, opts)
 }
 
+// Send writes a file of a backup in incoming/ under a temporary name while it is still being
+// made, and reads it back at the same time. [Repository.Place] gives it its name.
+func (r *Repository) Send(ctx context.Context, id backup.ID, name string, src io.ReaderAt, opts UploadOptions) error {
+	return r.files.Send(ctx, backup.IncomingPath(id), name, src, opts)
+}
+
+// Place gives a file of a backup in incoming/ that was sent its name.
+func (r *Repository) Place(ctx context.Context, id backup.ID, file backup.File, token string) error {
+	return r.files.Place(ctx, backup.IncomingPath(id), file, token)
+}
+
 // ReadIncoming streams a file of a backup in incoming/.
 func (r *Repository) ReadIncoming(ctx context.Context, id backup.ID, name string, w io.Writer) error {
 	_, err := r.files.Download(ctx, r.incoming(id, name), 0, w)

@@ -48,6 +48,17 @@ type Store interface {
 	// flushed. Src must be safe for concurrent ReadAt.
 	Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(offset int64)) error
 
+	// UploadGrowing is Upload for a file that is still being written: it follows as src
+	// grows, which extent tells, and ends when src has ended. It returns the size. An
+	// error of extent is wrapped as it is.
+	UploadGrowing(ctx context.Context, path string, src io.ReaderAt, from int64, extent Extent, flushed func(offset int64)) (size int64, err error)
+
+	// DownloadGrowing is Download from the beginning of a file that an upload is still
+	// writing: it reads what extent says can be read, and ends where extent ends. The file
+	// has to exist as soon as extent tells of any byte. An error of extent is wrapped as
+	// it is.
+	DownloadGrowing(ctx context.Context, path string, extent Extent, w io.Writer) (int64, error)
+
 	// Download streams the file's bytes from offset to its end into w, in order,
 	// and returns how many were written. The end is where it was when Download
 	// started; an offset beyond it is SHARE_CORRUPTED. It reads from the server, not
@@ -89,6 +100,22 @@ type Store interface {
 
 	// Close ends all connections. Calls after it fail.
 	Close() error
+}
+
+// Extent tells how far a file has come that is still being written, such as a
+// blocksum.Progress.
+type Extent interface {
+	// Wait returns how many bytes can be read, once there are more than beyond or the
+	// file has ended, and whether it has.
+	Wait(ctx context.Context, beyond int64) (end int64, ended bool, err error)
+}
+
+// Whole is the extent of a file that has ended with so many bytes.
+type Whole int64
+
+// Wait implements [Extent].
+func (w Whole) Wait(context.Context, int64) (end int64, ended bool, err error) {
+	return int64(w), true, nil
 }
 
 // File is an open file of known size.

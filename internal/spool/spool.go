@@ -1,10 +1,7 @@
 package spool
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -135,8 +132,8 @@ func (s *Spool) leftovers() ([]backup.ID, error) {
 	return ids, nil
 }
 
-// Create makes a file of a backup. An earlier one of the same name loses it, together
-// with its upload journal, and stays as it is for whoever has it open still: an attempt
+// Create makes a file of a backup, for writing, and for reading what was written. An earlier
+// one of the same name loses it, together with its upload journal and its sums, and stays as it is for whoever has it open still: an attempt
 // that nobody waits for any more goes on writing to a file of its own.
 func (s *Spool) Create(id backup.ID, name string) (*os.File, error) {
 	where, err := place(id, name)
@@ -145,10 +142,10 @@ func (s *Spool) Create(id backup.ID, name string) (*os.File, error) {
 	}
 	s.names.Lock()
 	defer s.names.Unlock()
-	if err := errors.Join(s.remove(where+journalSuffix), s.remove(where)); err != nil {
+	if err := errors.Join(s.remove(where+journalSuffix), s.remove(where+blocksSuffix), s.remove(where)); err != nil {
 		return nil, err
 	}
-	file, err := s.root.OpenFile(where, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	file, err := s.root.OpenFile(where, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, s.fail("create "+where, err)
 	}
@@ -179,6 +176,32 @@ func (s *Spool) Discard(id backup.ID, name string, file *os.File) error {
 		return nil
 	}
 	return s.remove(where)
+}
+
+// Follow opens a file that [Spool.Create] made and that is still being written, for reading
+// what there is. SPOOL_LOST when another one has its name by now.
+func (s *Spool) Follow(id backup.ID, name string, file *os.File) (*os.File, error) {
+	where, err := place(id, name)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := s.root.Open(where)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.SpoolLost, "captured data "+where+" is no longer in the spool", err)
+	}
+	if err != nil {
+		return nil, s.fail("open "+where, err)
+	}
+	there, err := reader.Stat()
+	own, ownErr := file.Stat()
+	if err = errors.Join(err, ownErr); err == nil && !os.SameFile(there, own) {
+		err = fault.Newf(fault.SpoolLost, "captured data %s is that of another capture by now", where)
+	}
+	if err != nil {
+		_ = reader.Close() // only read
+		return nil, err
+	}
+	return reader, nil
 }
 
 // Open opens a file of a backup for reading. It must have the size that was
@@ -220,7 +243,7 @@ func (s *Spool) Release(id backup.ID, service backup.Service) error {
 	}
 	for _, name := range []string{PartName(service), IndexName(service)} {
 		where := path.Join(string(id), name)
-		if err := errors.Join(s.remove(where), s.remove(where+journalSuffix)); err != nil {
+		if err := errors.Join(s.remove(where), s.remove(where+journalSuffix), s.remove(where+blocksSuffix)); err != nil {
 			return err
 		}
 	}
@@ -232,72 +255,6 @@ func PartName(service backup.Service) string { return backup.PartFile(service) }
 
 // IndexName is the spool's name for the catalogue entries of a service's part.
 func IndexName(service backup.Service) string { return backup.PartFile(service) + ".index" }
-
-const (
-	journalSuffix   = ".journal"
-	maxJournalBytes = 4 << 10
-)
-
-// Journal is what has become of an upload: everything below Flushed is on stable
-// storage under the name Target.
-type Journal struct {
-	Target  string `json:"target"`
-	Flushed int64  `json:"flushed"`
-}
-
-// SaveJournal records the progress of an upload, durably and in one step.
-func (s *Spool) SaveJournal(id backup.ID, name string, j Journal) error {
-	where, err := place(id, name)
-	if err != nil {
-		return err
-	}
-	data, err := json.Marshal(j)
-	if err != nil {
-		return fmt.Errorf("encode upload journal: %w", err)
-	}
-	temp := where + journalSuffix + ".new"
-	file, err := s.root.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return s.fail("create "+temp, err)
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return s.fail("write "+temp, err)
-	}
-	if err := s.root.Rename(temp, where+journalSuffix); err != nil {
-		return s.fail("rename "+temp, err)
-	}
-	return nil
-}
-
-// LoadJournal returns the recorded progress, the zero value when there is none or
-// it cannot be understood: then the upload begins anew.
-func (s *Spool) LoadJournal(id backup.ID, name string) (Journal, error) {
-	where, err := place(id, name)
-	if err != nil {
-		return Journal{}, err
-	}
-	file, err := s.root.Open(where + journalSuffix)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Journal{}, nil
-	}
-	if err != nil {
-		return Journal{}, s.fail("open the journal of "+where, err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	data, err := io.ReadAll(io.LimitReader(file, maxJournalBytes))
-	if err != nil {
-		return Journal{}, s.fail("read the journal of "+where, err)
-	}
-	var j Journal
-	if json.Unmarshal(data, &j) != nil || j.Flushed < 0 {
-		return Journal{}, nil
-	}
-	return j, nil
-}
 
 func (s *Spool) remove(where string) error {
 	if err := s.root.Remove(where); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -68,7 +68,7 @@ func (c captureTask) run(ctx context.Context) (one cost, err error) {
 	}
 	acts := activities.New(activities.Dependencies{
 		Host: "bench", Product: "bench", Collectors: controlplane.Collectors(client, resource.Options{Now: time.Now}),
-		Spool: spooled, Keyring: ring, Encrypt: privsep.NewEncrypter(c.Worker).Encrypt, Recorder: telemetry.Discard(), Now: time.Now,
+		Spool: spooled, Keyring: ring, Encrypter: privsep.NewEncrypter(c.Worker), Recorder: telemetry.Discard(), Now: time.Now,
 	})
 	defer func() { err = errors.Join(err, acts.Close()) }()
 	return captureAll(ctx, acts, in, c.Services)

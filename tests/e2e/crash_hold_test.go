@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math"
 	"os"
 	"strings"
 
@@ -54,6 +55,23 @@ func (s *holding) Upload(ctx context.Context, path string, src io.ReaderAt, from
 		return err
 	}
 	return s.hold(ctx)
+}
+
+// UploadGrowing implements share.Store.
+func (s *holding) UploadGrowing(ctx context.Context, path string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (int64, error) {
+	order, ok := s.holds(path)
+	if !ok {
+		return s.Store.UploadGrowing(ctx, path, src, from, extent, flushed)
+	}
+	size, _, err := extent.Wait(ctx, math.MaxInt64)
+	if err != nil {
+		return 0, err
+	}
+	part := from + int64(float64(size-from)*order.Done)
+	if _, err := s.Store.UploadGrowing(ctx, path, src, from, share.Whole(part), flushed); err != nil {
+		return 0, err
+	}
+	return 0, s.hold(ctx)
 }
 
 // Rename implements share.Store.

@@ -24,6 +24,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/dir"
@@ -100,7 +101,7 @@ func (c workerConfig) serve() error {
 	acts := activities.New(activities.Dependencies{
 		Client: client, Instance: c.Instance, Host: c.Host, Product: "infrabackup test",
 		Collectors: sources, Spool: spooled, Keyring: ring,
-		OpenStore: k.open, MakeKey: makeKey, Encrypt: encrypt, Recorder: telemetry.Discard(), Now: time.Now,
+		OpenStore: k.open, Keys: keyMaker{}, Encrypter: seal.FileEncrypter{}, Recorder: telemetry.Discard(), Now: time.Now,
 	})
 	main := worker.New(client, flow.Queue(c.Instance.Name), worker.Options{MaxHeartbeatThrottleInterval: 5 * time.Second})
 	workflows.Register(main)
@@ -219,16 +220,28 @@ func (s *killing) Remove(ctx context.Context, path string) error {
 
 // Upload implements share.Store.
 func (s *killing) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
-	return s.around(func() error {
-		return s.Store.Upload(ctx, path, src, from, size, func(offset int64) {
-			if flushed != nil {
-				flushed(offset)
-			}
-			if part := strings.Contains(path, "/ca.tar.zst.age.") && !strings.Contains(path, ".index"); part && int(s.k.flushes.Add(1)) == s.k.config.KillAtFlush {
-				s.k.die()
-			}
-		})
+	return s.around(func() error { return s.Store.Upload(ctx, path, src, from, size, s.flushed(path, flushed)) })
+}
+
+// UploadGrowing implements share.Store.
+func (s *killing) UploadGrowing(ctx context.Context, path string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (size int64, err error) {
+	err = s.around(func() error {
+		size, err = s.Store.UploadGrowing(ctx, path, src, from, extent, s.flushed(path, flushed))
+		return err
 	})
+	return size, err
+}
+
+// flushed dies at a flush, when it was reported.
+func (s *killing) flushed(path string, report func(int64)) func(int64) {
+	return func(offset int64) {
+		if report != nil {
+			report(offset)
+		}
+		if part := strings.Contains(path, "/ca.tar.zst.age.") && !strings.Contains(path, ".index"); part && int(s.k.flushes.Add(1)) == s.k.config.KillAtFlush {
+			s.k.die()
+		}
+	}
 }
 
 // crew keeps a worker process running, as a service manager does.

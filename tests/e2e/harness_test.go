@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -126,7 +125,7 @@ func (c *controller) work(host, spoolDir string, sources ...collect.Collector) (
 			}
 			return c.wrap(s), nil
 		},
-		MakeKey: makeKey, Encrypt: encrypt, Recorder: telemetry.Discard(), Now: time.Now,
+		Keys: keyMaker{}, Encrypter: seal.FileEncrypter{}, Recorder: telemetry.Discard(), Now: time.Now,
 	})
 	options := worker.Options{Identity: flow.WorkerIdentity(host), MaxHeartbeatThrottleInterval: 5 * time.Second}
 	main := worker.New(c.client, flow.Queue(c.instance.Name), options)
@@ -154,14 +153,11 @@ func (c *controller) work(host, spoolDir string, sources ...collect.Collector) (
 	})
 }
 
-// makeKey makes backup keys in this process.
-func makeKey(_ context.Context, recipients []string) (recipient string, keyAge []byte, err error) {
-	return seal.MakeWrappedKey(recipients)
-}
+// keyMaker makes backup keys in this process.
+type keyMaker struct{}
 
-// encrypt encrypts files in this process.
-func encrypt(_ context.Context, w io.Writer, recipient string) (io.WriteCloser, error) {
-	return seal.Encrypt(w, recipient)
+func (keyMaker) MakeKey(_ context.Context, recipients []string) (recipient string, keyAge []byte, err error) {
+	return seal.MakeWrappedKey(recipients)
 }
 
 // proposal is a complete set of valid settings.

@@ -187,6 +187,14 @@ func (l locking) Remove(ctx context.Context, path string) error {
 	return l.Store.Remove(ctx, path)
 }
 
+// UploadGrowing implements share.Store.
+func (l locking) UploadGrowing(ctx context.Context, path string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (int64, error) {
+	if err := l.denied(path); err != nil {
+		return 0, err
+	}
+	return l.Store.UploadGrowing(ctx, path, src, from, extent, flushed)
+}
+
 // Upload implements share.Store.
 func (l locking) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
 	if err := l.denied(path); err != nil {

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"sync"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/blocksum"
 	"infrabackup/internal/fault"
 )
 
@@ -24,6 +26,10 @@ type UploadOptions struct {
 	Flushed func(offset int64) error
 	// ReadBack is called with the number of bytes that were read back.
 	ReadBack func(done int64)
+	// Blocks, when there are any, are the sums of the file's blocks. What is read back is
+	// compared with them, and while the upload goes on; without them it is hashed when
+	// everything was uploaded.
+	Blocks *blocksum.Table
 }
 
 // Deliver writes a file into a folder, which is relative to the instance, under a
@@ -32,7 +38,6 @@ type UploadOptions struct {
 // rename was lost.
 func (f *Folder) Deliver(ctx context.Context, into string, file backup.File, src io.ReaderAt, opts UploadOptions) error {
 	final := f.At(into, file.Name)
-	temp := f.At(into, file.Name+"."+opts.Token+tempSuffix)
 	if same, err := f.Holds(ctx, final, file, opts.ReadBack); err != nil || same {
 		return err
 	}
@@ -41,38 +46,143 @@ func (f *Folder) Deliver(ctx context.Context, into string, file backup.File, src
 	if err := f.ClearPlace(ctx, final); err != nil {
 		return err
 	}
+	var err error
+	if opts.Blocks != nil && file.Size > blocksum.Size { // connections of their own cost more than a small file
+		err = f.Send(ctx, into, file.Name, src, opts)
+	} else {
+		err = f.sendHashed(ctx, into, file, src, opts)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Place(ctx, into, file, opts.Token)
+}
+
+// temporary is the name that a file has until it has its own.
+func (f *Folder) temporary(into, name, token string) string {
+	return f.At(into, name+"."+token+tempSuffix)
+}
+
+// sendHashed writes a file under its temporary name, and then reads all of it back.
+func (f *Folder) sendHashed(ctx context.Context, into string, file backup.File, src io.ReaderAt, opts UploadOptions) error {
+	temp := f.temporary(into, file.Name, opts.Token)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	err := f.Upload(ctx, temp, src, opts.From, file.Size, func(offset int64) {
-		if opts.Flushed == nil {
-			return
-		}
-		if err := opts.Flushed(offset); err != nil {
-			cancel(err)
-		}
-	})
+	err := f.Upload(ctx, temp, src, opts.From, file.Size, opts.reportTo(cancel))
 	if err != nil {
-		// The journal's own failure is the cause when it ended the upload.
-		if f, ok := fault.Of(context.Cause(ctx)); ok {
-			return f
-		}
-		return err
+		return cause(ctx, err)
 	}
 	same, err := f.Holds(ctx, temp, file, opts.ReadBack)
 	if err != nil {
 		return err
 	}
 	if !same {
-		// Nothing that was uploaded can be trusted, so the next attempt begins anew.
-		return errors.Join(fault.Newf(fault.ShareCorrupted, "%s of %s gave back other bytes than were written", file.Name, f), f.Remove(ctx, temp))
-	}
-	if err := f.Rename(ctx, temp, final); err != nil {
-		if same, lookErr := f.Holds(ctx, final, file, nil); lookErr == nil && same {
-			return nil
-		}
-		return err
+		return f.otherBytes(ctx, temp, file.Name)
 	}
 	return nil
+}
+
+// reportTo makes an error of Flushed end the upload.
+func (o UploadOptions) reportTo(cancel context.CancelCauseFunc) func(offset int64) {
+	return func(offset int64) {
+		if o.Flushed == nil {
+			return
+		}
+		if err := o.Flushed(offset); err != nil {
+			cancel(err)
+		}
+	}
+}
+
+// cause is that of the end of ctx when it is a fault, such as that of a journal, else err.
+func cause(ctx context.Context, err error) error {
+	if f, ok := fault.Of(context.Cause(ctx)); ok {
+		return f
+	}
+	return err
+}
+
+// otherBytes says that what was uploaded cannot be trusted, and removes it, so that the next
+// attempt begins anew.
+func (f *Folder) otherBytes(ctx context.Context, temp, name string) error {
+	return errors.Join(fault.Newf(fault.ShareCorrupted, "%s of %s gave back other bytes than were written", name, f), f.Remove(ctx, temp))
+}
+
+// Send writes a file under its temporary name as it grows, which opts.Blocks tell, and reads
+// back at once, over a connection of its own, what is on stable storage. It returns when all
+// of the file was written and compared. What differs is SHARE_CORRUPTED, or SPOOL_LOST when
+// it is src that has changed.
+func (f *Folder) Send(ctx context.Context, into, name string, src io.ReaderAt, opts UploadOptions) error {
+	temp := f.temporary(into, name, opts.Token)
+	parent := ctx
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	onShare := blocksum.NewProgress()
+	report := opts.reportTo(cancel)
+	var uploading sync.WaitGroup
+	var uploadErr error
+	onShare.Advance(opts.From)
+	uploading.Go(func() {
+		var size int64
+		size, uploadErr = f.UploadGrowing(ctx, temp, src, opts.From, opts.Blocks, func(offset int64) {
+			report(offset)
+			onShare.Advance(offset)
+		})
+		if uploadErr != nil {
+			onShare.Fail(errUploadFailed)
+		}
+		onShare.End(size)
+	})
+	checker := opts.Blocks.NewChecker()
+	_, readErr := f.DownloadGrowing(ctx, temp, onShare, &counter{w: checker, progress: opts.ReadBack})
+	if readErr != nil {
+		cancel(readErr)
+	}
+	uploading.Wait()
+	var differs *blocksum.MismatchError
+	switch {
+	case errors.As(readErr, &differs):
+		if err := changed(src, name, differs, opts.Blocks); err != nil {
+			return err
+		}
+		return f.otherBytes(parent, temp, name)
+	case readErr != nil && !errors.Is(readErr, errUploadFailed) && (uploadErr == nil || parent.Err() == nil && errors.Is(uploadErr, context.Canceled)):
+		return cause(ctx, readErr)
+	case uploadErr != nil:
+		return cause(ctx, uploadErr)
+	case !checker.Complete():
+		return f.otherBytes(parent, temp, name)
+	}
+	return nil
+}
+
+// errUploadFailed ends the reading back of what is not going to be complete.
+var errUploadFailed = errors.New("the upload has failed")
+
+// changed tells whether it is the source that differs from its sums, which is SPOOL_LOST.
+func changed(src io.ReaderAt, name string, where *blocksum.MismatchError, blocks *blocksum.Table) error {
+	block := make([]byte, where.Length)
+	if _, err := src.ReadAt(block, where.Offset); err != nil && !errors.Is(err, io.EOF) {
+		return nil // what it holds is not known to differ
+	}
+	if blocks.Has(where.Offset, block) {
+		return nil
+	}
+	return fault.New(fault.SpoolLost, "captured data "+name+" is no longer what it was when it was captured", where)
+}
+
+// Place gives a file that was sent its name. When the name is there already with the right
+// bytes, that is success.
+func (f *Folder) Place(ctx context.Context, into string, file backup.File, token string) error {
+	final := f.At(into, file.Name)
+	err := f.Rename(ctx, f.temporary(into, file.Name, token), final)
+	if err == nil {
+		return nil
+	}
+	if same, lookErr := f.Holds(ctx, final, file, nil); lookErr == nil && same {
+		return nil
+	}
+	return err
 }
 
 // DeliverSmall writes a small file into a folder, which is relative to the instance,

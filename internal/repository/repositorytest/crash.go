@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,6 +81,22 @@ func (m *CrashStore) Upload(ctx context.Context, path string, src io.ReaderAt, f
 		m.Written += size - from
 		return m.Store.Upload(ctx, path, src, from, size, flushed)
 	})
+}
+
+// UploadGrowing implements share.Store.
+func (m *CrashStore) UploadGrowing(ctx context.Context, path string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (size int64, err error) {
+	err = m.change(func(cut bool) error {
+		if size, _, err = extent.Wait(ctx, math.MaxInt64); err != nil {
+			return err
+		}
+		if cut {
+			size = max(from, size/2)
+		}
+		m.Written += size - from
+		size, err = m.Store.UploadGrowing(ctx, path, src, from, share.Whole(size), flushed)
+		return err
+	})
+	return size, err
 }
 
 // MkdirAll implements share.Store.

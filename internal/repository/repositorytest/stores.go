@@ -50,6 +50,15 @@ func (c *DyingStore) Upload(ctx context.Context, path string, src io.ReaderAt, f
 	return c.change(func() error { return c.Store.Upload(ctx, path, src, from, size, flushed) })
 }
 
+// UploadGrowing implements share.Store.
+func (c *DyingStore) UploadGrowing(ctx context.Context, path string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (size int64, err error) {
+	err = c.change(func() error {
+		size, err = c.Store.UploadGrowing(ctx, path, src, from, extent, flushed)
+		return err
+	})
+	return size, err
+}
+
 // Rename implements share.Store.
 func (c *DyingStore) Rename(ctx context.Context, from, to string) error {
 	return c.change(func() error { return c.Store.Rename(ctx, from, to) })
@@ -200,6 +209,26 @@ func (l *LyingStore) Upload(ctx context.Context, path string, src io.ReaderAt, f
 		src = bytes.NewReader(data)
 	}
 	return l.Store.Upload(ctx, path, src, from, size, flushed)
+}
+
+// UploadGrowing implements share.Store.
+func (l *LyingStore) UploadGrowing(ctx context.Context, path string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (int64, error) {
+	if l.Corrupt {
+		src = flipped{src}
+	}
+	return l.Store.UploadGrowing(ctx, path, src, from, extent, flushed)
+}
+
+// flipped gives back another bit at the end of everything that is read.
+type flipped struct{ io.ReaderAt }
+
+// ReadAt implements [io.ReaderAt].
+func (f flipped) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := f.ReaderAt.ReadAt(p, offset)
+	if n > 0 {
+		p[n-1] ^= 1
+	}
+	return n, err
 }
 
 // Rename implements share.Store.

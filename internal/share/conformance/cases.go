@@ -22,6 +22,7 @@ func Cases() []Case {
 		{"overwrite", "Writing from the start replaces a file, also by a shorter one.", overwrite},
 		{"resume", "Writing can continue at an offset and keeps what is below.", resume},
 		{"flushed", "Progress is reported in rising offsets, up to the end.", flushed},
+		{"growing", "A file can be written, and read back, while it is still being made.", growing},
 		{"ranges", "A file can be read from any offset.", ranges},
 		{"rename", "A rename moves a file or a whole folder.", rename},
 		{"rename-keeps", "A rename never replaces what is there.", renameKeeps},

@@ -20,13 +20,22 @@ const (
 )
 
 // Upload implements [share.Store].
-func (s *Store) Upload(ctx context.Context, name string, src io.ReaderAt, from, size int64, flushed func(int64)) (err error) {
+func (s *Store) Upload(ctx context.Context, name string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
+	if size < from {
+		return fault.Newf(fault.ShareInvalid, "cannot write %s: from %d to %d is no range", s.at(name), from, size)
+	}
+	_, err := s.UploadGrowing(ctx, name, src, from, share.Whole(size), flushed)
+	return err
+}
+
+// UploadGrowing implements [share.Store].
+func (s *Store) UploadGrowing(ctx context.Context, name string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (size int64, err error) {
 	doing := "cannot write " + s.at(name)
 	if err := s.begin(ctx, "writing", name, share.CheckPath); err != nil {
-		return err
+		return 0, err
 	}
-	if from < 0 || size < from {
-		return fault.Newf(fault.ShareInvalid, "%s: from %d to %d is no range", doing, from, size)
+	if from < 0 {
+		return 0, fault.Newf(fault.ShareInvalid, "%s from %d", doing, from)
 	}
 	flags := os.O_WRONLY
 	if from == 0 {
@@ -34,7 +43,7 @@ func (s *Store) Upload(ctx context.Context, name string, src io.ReaderAt, from, 
 	}
 	f, err := s.root.OpenFile(name, flags, 0o640)
 	if err != nil {
-		return classify(doing, err)
+		return 0, classify(doing, err)
 	}
 	defer func() {
 		if closeErr := f.Close(); err == nil && closeErr != nil {
@@ -43,55 +52,75 @@ func (s *Store) Upload(ctx context.Context, name string, src io.ReaderAt, from, 
 	}()
 	info, err := f.Stat()
 	if err != nil {
-		return classify(doing, err)
+		return 0, classify(doing, err)
 	}
 	if info.Size() < from {
-		return fault.Newf(fault.ShareCorrupted, "%s holds %d bytes, but %d were flushed", s.at(name), info.Size(), from)
+		return 0, fault.Newf(fault.ShareCorrupted, "%s holds %d bytes, but %d were flushed", s.at(name), info.Size(), from)
 	}
-	if err := f.Truncate(min(info.Size(), size)); err != nil {
-		return classify(doing, err)
-	}
-	if err := s.write(ctx, f, name, src, from, size, flushed); err != nil {
-		return err
+	if size, err = s.write(ctx, f, name, src, from, extent, flushed); err != nil {
+		return 0, err
 	}
 	if err := s.sync(path.Dir(name)); err != nil {
-		return classify(doing, err)
+		return 0, classify(doing, err)
 	}
-	return nil
+	return size, nil
 }
 
-// write copies src[from:size) and flushes every checkpoint and the end.
-func (s *Store) write(ctx context.Context, f *os.File, name string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
+// write copies what there is of src behind from, and flushes every checkpoint and the end.
+func (s *Store) write(ctx context.Context, f *os.File, name string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (size int64, err error) {
 	doing := "cannot write " + s.at(name)
-	buffer := make([]byte, min(part, max(size-from, 1)))
-	done := from
+	var buffer []byte
+	done, whole := from, false
 	for offset := from; ; {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("writing %s: %w", s.at(name), err)
+			return 0, fmt.Errorf("writing %s: %w", s.at(name), err)
 		}
-		if offset == size || offset-done >= checkpoint {
-			if err := f.Sync(); err != nil {
-				return classify(doing, err)
+		if !whole && offset+part > size {
+			if size, whole, err = extent.Wait(ctx, offset+part-1); err != nil {
+				return 0, fmt.Errorf("%s: waiting for what is to be written: %w", doing, err)
+			}
+		}
+		if offset >= size || offset-done >= checkpoint {
+			// What lies beyond the end is cut off before the end is flushed.
+			if err := s.flush(f, doing, size, whole && offset >= size); err != nil {
+				return 0, err
 			}
 			if flushed != nil && offset > done {
 				flushed(offset)
 			}
-			if done = offset; offset == size {
-				return nil
+			if done = offset; offset >= size {
+				return size, nil
 			}
 		}
-		chunk := buffer[:min(int64(len(buffer)), size-offset)]
+		length := min(part, size-offset)
+		if int64(cap(buffer)) < length {
+			buffer = make([]byte, length)
+		}
+		chunk := buffer[:length]
 		if n, err := src.ReadAt(chunk, offset); n < len(chunk) {
 			if err == nil || errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
-			return fmt.Errorf("reading what is to be written to %s at %d: %w", s.at(name), offset, err)
+			return 0, fmt.Errorf("reading what is to be written to %s at %d: %w", s.at(name), offset, err)
 		}
 		if _, err := f.WriteAt(chunk, offset); err != nil {
+			return 0, classify(doing, err)
+		}
+		offset += length
+	}
+}
+
+// flush makes what was written durable, and at the end the size as well.
+func (s *Store) flush(f *os.File, doing string, size int64, end bool) error {
+	if end {
+		if err := f.Truncate(size); err != nil {
 			return classify(doing, err)
 		}
-		offset += int64(len(chunk))
 	}
+	if err := f.Sync(); err != nil {
+		return classify(doing, err)
+	}
+	return nil
 }
 
 // Download implements [share.Store].
@@ -103,30 +132,74 @@ func (s *Store) Download(ctx context.Context, name string, offset int64, w io.Wr
 	if err != nil {
 		return 0, err
 	}
-	defer func() {
-		if closeErr := f.Close(); err == nil && closeErr != nil {
-			err = classify("cannot read "+s.at(name), closeErr)
-		}
-	}()
+	defer func() { err = s.closed(f, name, err) }()
 	if offset > size {
 		return 0, fault.Newf(fault.ShareCorrupted, "%s holds %d bytes, fewer than %d", s.at(name), size, offset)
 	}
-	buffer := make([]byte, min(part, max(size-offset, 1)))
-	for offset+written < size {
+	return s.read(ctx, f, name, offset, share.Whole(size), w)
+}
+
+// DownloadGrowing implements [share.Store].
+func (s *Store) DownloadGrowing(ctx context.Context, name string, extent share.Extent, w io.Writer) (written int64, err error) {
+	if err := share.CheckPath(name); err != nil {
+		return 0, err
+	}
+	end, _, err := extent.Wait(ctx, 0)
+	if err != nil || end == 0 {
+		return 0, growing(s.at(name), err)
+	}
+	f, _, err := s.open(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = s.closed(f, name, err) }()
+	return s.read(ctx, f, name, 0, extent, w)
+}
+
+func growing(name string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("cannot read %s: waiting for it to grow: %w", name, err)
+	}
+	return err
+}
+
+// closed ends the reading of a file; an earlier error counts more.
+func (s *Store) closed(f *os.File, name string, err error) error {
+	if closeErr := f.Close(); err == nil && closeErr != nil {
+		err = classify("cannot read "+s.at(name), closeErr)
+	}
+	return err
+}
+
+// read streams what there is behind offset.
+func (s *Store) read(ctx context.Context, f *os.File, name string, offset int64, extent share.Extent, w io.Writer) (written int64, err error) {
+	var buffer []byte
+	for at, size, whole := offset, int64(0), false; ; {
 		if err := ctx.Err(); err != nil {
 			return written, fmt.Errorf("reading %s: %w", s.at(name), err)
 		}
-		chunk := buffer[:min(int64(len(buffer)), size-offset-written)]
-		if n, err := f.ReadAt(chunk, offset+written); n < len(chunk) {
+		if !whole && at+part > size {
+			if size, whole, err = extent.Wait(ctx, at+part-1); err != nil {
+				return written, growing(s.at(name), err)
+			}
+		}
+		length := min(part, size-at)
+		if length <= 0 {
+			return written, nil
+		}
+		if int64(cap(buffer)) < length {
+			buffer = make([]byte, length)
+		}
+		if n, err := f.ReadAt(buffer[:length], at); n < int(length) {
 			return written, classify("cannot read "+s.at(name), err)
 		}
-		n, err := w.Write(chunk)
+		n, err := w.Write(buffer[:length])
 		written += int64(n)
+		at += int64(n)
 		if err != nil {
 			return written, fmt.Errorf("passing on %s: %w", s.at(name), err)
 		}
 	}
-	return written, nil
 }
 
 // file is an open file for random reading.

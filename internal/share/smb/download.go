@@ -48,7 +48,42 @@ func (s *Store) Download(ctx context.Context, path string, offset int64, w io.Wr
 	if err != nil {
 		return 0, err
 	}
-	written, err = s.download(ctx, what, lanes, offset, size, w)
+	written, err = s.download(ctx, what, lanes, offset, share.Whole(size), w)
+	if err != nil {
+		failLanes(lanes, errFinished)
+		return written, err
+	}
+	return written, closeLanes(ctx, lanes, what)
+}
+
+// DownloadGrowing implements [share.Store].
+func (s *Store) DownloadGrowing(ctx context.Context, path string, extent share.Extent, w io.Writer) (written int64, err error) {
+	what := "cannot read " + s.name(path)
+	if err := share.CheckPath(path); err != nil {
+		return 0, err
+	}
+	ctx, leave, err := s.enter(ctx, what)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = s.ended(ctx, what)
+		}
+	}()
+	end, _, err := extent.Wait(ctx, 0)
+	if err != nil {
+		return 0, fmt.Errorf("%s: waiting for the file to grow: %w", what, err)
+	}
+	if end == 0 {
+		return 0, nil
+	}
+	lanes, err := s.openLanes(ctx, what, path, os.O_RDONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	written, err = s.download(ctx, what, lanes, 0, extent, w)
 	if err != nil {
 		failLanes(lanes, errFinished)
 		return written, err
@@ -82,9 +117,9 @@ type piece struct {
 	done   chan struct{}
 }
 
-// download reads parts on all connections at once and passes them on in order. As
-// many buffers as workers bound its memory: a slow w stops the reading.
-func (s *Store) download(ctx context.Context, what string, lanes []lane, offset, size int64, w io.Writer) (written int64, err error) {
+// download reads parts on all connections at once and passes them on in order, as far
+// as extent says. As many buffers as workers bound its memory: a slow w stops the reading.
+func (s *Store) download(ctx context.Context, what string, lanes []lane, offset int64, extent share.Extent, w io.Writer) (written int64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -114,23 +149,33 @@ func (s *Store) download(ctx context.Context, what string, lanes []lane, offset,
 			})
 		}
 	}
+	var waiting error // of extent; read when ordered is closed
 	running.Go(func() {
 		defer close(work)
 		defer close(ordered)
-		for at := offset; at < size; at += part {
+		for at, size, whole := offset, int64(0), false; ; {
+			if !whole && at+part > size {
+				if size, whole, waiting = extent.Wait(ctx, at+part-1); waiting != nil {
+					return
+				}
+			}
+			length := min(part, size-at)
+			if length <= 0 {
+				return
+			}
 			var buffer []byte
 			select {
 			case buffer = <-free:
 			case <-ctx.Done():
 				return
 			}
-			length := min(part, size-at)
-			if buffer == nil {
+			if int64(cap(buffer)) < length {
 				buffer = make([]byte, length)
 			}
 			p := &piece{offset: at, data: buffer[:length], done: make(chan struct{})}
 			ordered <- p // never full: there are no more pieces than buffers
 			work <- p
+			at += length
 		}
 	})
 	for p := range ordered {
@@ -150,6 +195,9 @@ func (s *Store) download(ctx context.Context, what string, lanes []lane, offset,
 	}
 	if ctx.Err() != nil {
 		return written, s.ended(ctx, what)
+	}
+	if waiting != nil {
+		return written, fmt.Errorf("%s: waiting for the file to grow: %w", what, waiting)
 	}
 	return written, nil
 }

@@ -17,6 +17,8 @@ const (
 	part = 1 << 20
 	// perLane is how many bytes make another connection worth its login.
 	perLane = 8 * part
+	// unknownSize is worth all connections.
+	unknownSize = 1 << 40
 )
 
 // lane is a connection with a file opened on it. A data connection has only requests

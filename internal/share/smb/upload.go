@@ -72,6 +72,60 @@ func (s *Store) Upload(ctx context.Context, path string, src io.ReaderAt, from, 
 	return err
 }
 
+// UploadGrowing implements [share.Store].
+func (s *Store) UploadGrowing(ctx context.Context, path string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (size int64, err error) {
+	if err := share.CheckPath(path); err != nil {
+		return 0, err
+	}
+	what := "cannot write " + s.name(path)
+	if from < 0 {
+		return 0, fault.Newf(fault.ShareInvalid, "%s from %d", what, from)
+	}
+	ctx, leave, err := s.enter(ctx, what)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = s.ended(ctx, what)
+		}
+	}()
+	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	if from > 0 {
+		info, err := s.stat(ctx, what, path)
+		if err != nil {
+			return 0, err
+		}
+		if info.Size < from {
+			return 0, fault.Newf(fault.ShareCorrupted, "%s holds %d bytes, but %d were flushed", s.name(path), info.Size, from)
+		}
+		flags = os.O_WRONLY
+	}
+	lanes, err := s.openLanes(ctx, what, path, flags, unknownSize)
+	if err != nil {
+		return 0, err
+	}
+	if from > 0 {
+		err = lanes[0].do(what, func(*smb2.Share) error { return lanes[0].file.Truncate(from) })
+	}
+	if err == nil {
+		size, err = s.upload(ctx, what, lanes, src, from, extent, flushed)
+	}
+	if err != nil {
+		failLanes(lanes, errFinished)
+		return 0, err
+	}
+	if err := closeLanes(ctx, lanes, what); err != nil {
+		return 0, err
+	}
+	info, err := s.stat(ctx, what, path)
+	if err == nil && info.Size != size {
+		err = fault.Newf(fault.ShareCorrupted, "%s has %d bytes after %d were written", s.name(path), info.Size, size)
+	}
+	return size, err
+}
+
 // writeLarge writes src[from:size) over data connections.
 func (s *Store) writeLarge(ctx context.Context, what, path string, flags int, src io.ReaderAt, from, size, present int64, flushed func(int64)) error {
 	lanes, err := s.openLanes(ctx, what, path, flags, size-from)
@@ -82,7 +136,7 @@ func (s *Store) writeLarge(ctx context.Context, what, path string, flags int, sr
 		err = lanes[0].do(what, func(*smb2.Share) error { return lanes[0].file.Truncate(size) })
 	}
 	if err == nil {
-		err = s.upload(ctx, what, lanes, src, from, size, flushed)
+		_, err = s.upload(ctx, what, lanes, src, from, share.Whole(size), flushed)
 	}
 	if err != nil {
 		failLanes(lanes, errFinished)
@@ -96,38 +150,64 @@ func (s *Store) writeLarge(ctx context.Context, what, path string, flags int, sr
 type upload struct {
 	what    string
 	src     io.ReaderAt
-	size    int64
 	flushed func(int64)
 	lanes   []lane
 
 	mu      sync.Mutex
 	changed sync.Cond
-	next    int64          // the next part to write starts here
-	written map[int64]bool // parts above low that the server has confirmed
-	low     int64          // everything below is confirmed
-	durable int64          // everything below is flushed
-	err     error          // why it is over
+	size    int64           // how much of src there is so far
+	whole   bool            // src has ended
+	next    int64           // the next part to write starts here
+	written map[int64]int64 // where parts above low end that the server has confirmed, by where they start
+	low     int64           // everything below is confirmed
+	durable int64           // everything below is flushed
+	err     error           // why it is over
 }
 
-func (s *Store) upload(ctx context.Context, what string, lanes []lane, src io.ReaderAt, from, size int64, flushed func(int64)) error {
+func (s *Store) upload(ctx context.Context, what string, lanes []lane, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (size int64, err error) {
 	u := &upload{
-		what: what, src: src, size: size, flushed: flushed, lanes: lanes,
-		next: from, low: from, durable: from, written: map[int64]bool{},
+		what: what, src: src, flushed: flushed, lanes: lanes,
+		size: from, next: from, low: from, durable: from, written: map[int64]int64{},
 	}
 	u.changed.L = &u.mu
+	following, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, func() { u.end(s.ended(ctx, what)) })
 	defer stop()
 	var workers sync.WaitGroup
+	workers.Go(func() { u.follow(following, extent) })
 	for range s.config.WorkersPerConnection {
 		for _, l := range lanes { // alternating, so that all connections get parts from the start
 			workers.Go(func() { u.work(l) })
 		}
 	}
 	u.flush()
+	cancel()
 	workers.Wait()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.err
+	return u.size, u.err
+}
+
+// follow learns how much of src there is, until src has ended or ctx has.
+func (u *upload) follow(ctx context.Context, extent share.Extent) {
+	for at := u.size; ; {
+		end, ended, err := extent.Wait(ctx, at+part-1)
+		if err != nil {
+			u.end(fmt.Errorf("%s: waiting for the source: %w", u.what, err))
+			return
+		}
+		if end < at {
+			u.end(fmt.Errorf("%s: the source has %d bytes, fewer than %d: %w", u.what, end, at, io.ErrUnexpectedEOF))
+			return
+		}
+		u.mu.Lock()
+		u.size, u.whole, at = end, ended, end
+		u.changed.Broadcast()
+		u.mu.Unlock()
+		if ended {
+			return
+		}
+	}
 }
 
 // end stops the transfer; the first reason counts. Requests in flight end with
@@ -153,7 +233,7 @@ func (u *upload) work(l lane) {
 		if length == 0 {
 			return
 		}
-		if buffer == nil {
+		if int64(cap(buffer)) < length {
 			buffer = make([]byte, length)
 		}
 		if err := u.write(l, buffer[:length], offset); err != nil {
@@ -164,11 +244,12 @@ func (u *upload) work(l lane) {
 	}
 }
 
-// take gives out the next part, of no length when there is nothing more to do.
+// take gives out the next part, of no length when there is nothing more to do. Only the
+// last part of a source may be a short one.
 func (u *upload) take() (offset, length int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for u.err == nil && u.next < u.size && u.next-u.durable >= maxUnflushed {
+	for u.err == nil && (u.next+part > u.size && !u.whole || u.next < u.size && u.next-u.durable >= maxUnflushed) {
 		u.changed.Wait()
 	}
 	if u.err != nil {
@@ -203,23 +284,26 @@ func readSource(what string, src io.ReaderAt, p []byte, offset int64) error {
 func (u *upload) confirm(offset, length int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.written[offset] = true
-	for u.written[u.low] {
+	u.written[offset] = offset + length
+	for end, ok := u.written[u.low]; ok; end, ok = u.written[u.low] {
 		delete(u.written, u.low)
-		u.low = min(u.low+part, u.size)
+		u.low = end
 	}
 	u.changed.Broadcast()
 }
+
+// complete reports whether everything is confirmed.
+func (u *upload) complete() bool { return u.whole && u.low == u.size }
 
 // flush flushes each checkpoint and the end, on every connection that has written,
 // and reports it. It returns at the end or when the transfer has failed.
 func (u *upload) flush() {
 	for {
 		u.mu.Lock()
-		for u.err == nil && u.low < u.size && u.low-u.durable < checkpoint {
+		for u.err == nil && !u.complete() && u.low-u.durable < checkpoint {
 			u.changed.Wait()
 		}
-		target, failed := u.low, u.err != nil
+		target, last, failed := u.low, u.complete(), u.err != nil
 		u.mu.Unlock()
 		if failed {
 			return
@@ -244,7 +328,7 @@ func (u *upload) flush() {
 		if rose && u.flushed != nil {
 			u.flushed(target)
 		}
-		if target == u.size {
+		if last {
 			return
 		}
 	}

@@ -1,0 +1,178 @@
+package activities
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/spool"
+)
+
+const (
+	// minEarly is the size from which on a part is uploaded while it is captured: for a
+	// smaller one connections of its own are not worth their logins.
+	minEarly = 8 << 20
+	// unattended is how long a sender goes on after the capture, until an attempt to
+	// complete the upload finds it.
+	unattended = 10 * time.Second
+)
+
+// errSmall ends a sender whose part is too small to be sent early.
+var errSmall = errors.New("the part is uploaded when it is captured")
+
+// sentFile names a file that is being sent.
+type sentFile struct {
+	id   backup.ID
+	name string
+}
+
+// sender uploads a part and reads it back while it is still captured. It is a gain of time
+// and nothing else: what becomes of it does not matter to the capture, and UploadPart, which
+// waits for it, uploads what it did not. It outlives the capture for a short time, because the
+// two are activities of their own: so that a part which was captured completely survives a
+// crash, and is not captured anew, whatever had been uploaded of it.
+type sender struct {
+	file   sentFile
+	token  string
+	owner  *senders
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // valid when done is closed; nil when all of the part is on the share
+	beat   atomic.Pointer[heart]
+	timer  *time.Timer // of unattended; guarded by owner
+}
+
+// senders are those that run in this process.
+type senders struct {
+	mu      sync.Mutex
+	running map[sentFile]*sender
+}
+
+// sendEarly begins to upload a part that is about to be captured.
+func (a *Activities) sendEarly(ctx context.Context, in flow.CollectInput, part *sealedFile) *sender {
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s := &sender{
+		file: sentFile{in.BackupID, part.name}, token: newToken(), owner: a.senders, cancel: cancel, done: make(chan struct{}),
+	}
+	a.senders.mu.Lock()
+	defer a.senders.mu.Unlock()
+	a.senders.running[s.file] = s
+	go func() {
+		defer close(s.done)
+		defer cancel()
+		s.err = a.send(sending, in, part, s)
+	}()
+	return s
+}
+
+// newToken tells one capture's upload from another's.
+func newToken() string {
+	var token [8]byte
+	_, _ = rand.Read(token[:]) // never fails
+	return hex.EncodeToString(token[:])
+}
+
+func (a *Activities) send(ctx context.Context, in flow.CollectInput, part *sealedFile, s *sender) (err error) {
+	end, _, err := part.blocks.Wait(ctx, minEarly)
+	if err != nil {
+		return err
+	}
+	if end <= minEarly {
+		return errSmall
+	}
+	repo, _, err := a.repository(ctx, in.Revision)
+	if err != nil {
+		return err
+	}
+	src, err := a.Spool.Follow(in.BackupID, part.name, part.file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	return repo.Send(ctx, in.BackupID, part.name, src, repository.UploadOptions{
+		Token:  s.token,
+		Blocks: part.blocks,
+		Flushed: func(offset int64) error {
+			return a.Spool.SaveJournal(in.BackupID, part.name, spool.Journal{Target: s.token, Flushed: offset})
+		},
+		ReadBack: func(done int64) {
+			if beat := s.beat.Load(); beat != nil {
+				beat.bytes.Store(done)
+			}
+		},
+	})
+}
+
+// captured tells a sender that the capture has ended, and how.
+func (s *sender) captured(well bool) {
+	if !well {
+		s.stop()
+		return
+	}
+	s.owner.mu.Lock()
+	defer s.owner.mu.Unlock()
+	if s.owner.running[s.file] == s {
+		s.timer = time.AfterFunc(unattended, s.cancel)
+	}
+}
+
+// stop ends a sender and waits until it does nothing more.
+func (s *sender) stop() {
+	s.owner.mu.Lock()
+	if s.owner.running[s.file] == s {
+		delete(s.owner.running, s.file)
+	}
+	s.owner.mu.Unlock()
+	s.cancel()
+	<-s.done
+}
+
+// take hands over the sender of a file, nil when none runs here.
+func (x *senders) take(file sentFile) *sender {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.running[file]
+	if s == nil {
+		return nil
+	}
+	delete(x.running, file)
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	return s
+}
+
+// stop ends those that are not wanted any more, and waits for them.
+func (x *senders) stop(unwanted func(sentFile) bool) {
+	x.mu.Lock()
+	var ending []*sender
+	for file, s := range x.running {
+		if unwanted(file) {
+			ending = append(ending, s)
+		}
+	}
+	x.mu.Unlock()
+	for _, s := range ending {
+		s.stop()
+	}
+}
+
+// wait waits until a sender has ended, which it does at once when ctx ends, and returns
+// whether all of the part is on the share.
+func (s *sender) wait(ctx context.Context, beat *heart) error {
+	s.beat.Store(beat)
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		s.stop()
+		return ctx.Err()
+	}
+	return s.err
+}
