@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"infrabackup/activities"
@@ -57,6 +60,7 @@ type workerConfig struct {
 	KillAtCall  int    // kill the process at this call of the store, 0 for never
 	KillAfter   bool   // after the call had its effect
 	KillAtFlush int    // kill the process when the CA's part was flushed for the n-th time
+	Captured    bool   // and only when the CA was captured completely
 	KillCapture bool   // kill the process within a capture
 	Once        string // file that remembers that the process was killed already
 	Hold        string // file with a part of a path: writing such a file stops there
@@ -81,7 +85,7 @@ func (c workerConfig) serve() error {
 	if err != nil {
 		return err
 	}
-	client, err := temporal.Dial(context.Background(), temporal.Options{
+	dialled, err := temporal.Dial(context.Background(), temporal.Options{
 		Address: c.Address, Namespace: "default", Codec: codec.New(ring), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -91,7 +95,7 @@ func (c workerConfig) serve() error {
 	if err != nil {
 		return err
 	}
-	k := &killer{config: c}
+	k := &killer{config: c, client: dialled}
 	sources := []collect.Collector{&items{service: backup.AD, records: c.Records, each: k.captured}, &blobSource{file: c.Blob}}
 	if c.Stamp != nil {
 		if sources, err = c.Stamp.collectors(); err != nil {
@@ -99,16 +103,16 @@ func (c workerConfig) serve() error {
 		}
 	}
 	acts := activities.New(activities.Dependencies{
-		Client: client, Instance: c.Instance, Host: c.Host, Product: "infrabackup test",
+		Client: dialled, Instance: c.Instance, Host: c.Host, Product: "infrabackup test",
 		Collectors: sources, Spool: spooled, Keyring: ring,
 		OpenStore: k.open, Keys: keyMaker{}, Encrypter: seal.FileEncrypter{}, Recorder: telemetry.Discard(), Now: time.Now,
 	})
-	main := worker.New(client, flow.Queue(c.Instance.Name), worker.Options{MaxHeartbeatThrottleInterval: 5 * time.Second})
+	main := worker.New(dialled, flow.Queue(c.Instance.Name), worker.Options{MaxHeartbeatThrottleInterval: 5 * time.Second})
 	workflows.Register(main)
 	acts.Register(main)
-	host := worker.New(client, flow.SpoolQueue(c.Instance.Name, c.Host), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 5 * time.Second})
+	host := worker.New(dialled, flow.SpoolQueue(c.Instance.Name, c.Host), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 5 * time.Second})
 	acts.RegisterSpool(host)
-	for _, w := range append(acts.SourceWorkers(client, worker.Options{MaxHeartbeatThrottleInterval: time.Second}), main) {
+	for _, w := range append(acts.SourceWorkers(dialled, worker.Options{MaxHeartbeatThrottleInterval: time.Second}), main) {
 		if err := w.Start(); err != nil {
 			return err
 		}
@@ -144,6 +148,7 @@ func (s *blobSource) Collect(_ context.Context, sink collect.Sink) (collect.Capt
 // killer ends its own process at a chosen point, once.
 type killer struct {
 	config  workerConfig
+	client  client.Client
 	calls   atomic.Int64
 	flushes atomic.Int64
 }
@@ -158,6 +163,16 @@ func (k *killer) die() {
 		panic(err)
 	}
 	select {} // until the signal arrives
+}
+
+// uploading reports whether an upload is all that the run is at: everything is captured.
+func (k *killer) uploading() bool {
+	run, err := k.client.DescribeWorkflowExecution(context.Background(), flow.BackupWorkflowID(k.config.Instance.Name), "")
+	if err != nil {
+		return false // Temporal is busy, and asked again
+	}
+	pending := run.PendingActivities
+	return len(pending) == 1 && pending[0].ActivityType.Name == flow.UploadPart.Name && pending[0].State == enumspb.PENDING_ACTIVITY_STATE_STARTED
 }
 
 func (k *killer) captured(i int) {
@@ -239,6 +254,9 @@ func (s *killing) flushed(path string, report func(int64)) func(int64) {
 			report(offset)
 		}
 		if part := strings.Contains(path, "/ca.tar.zst.age.") && !strings.Contains(path, ".index"); part && int(s.k.flushes.Add(1)) == s.k.config.KillAtFlush {
+			for s.k.config.Captured && !s.k.uploading() {
+				runtime.Gosched()
+			}
 			s.k.die()
 		}
 	}

@@ -42,7 +42,7 @@ func withFileServer(t *testing.T, address, shareDir string, blobSize int, change
 func TestUploadContinuesWhereItHadFlushed(t *testing.T) {
 	t.Parallel()
 	const size = 300 << 20
-	c, _, config := withFileServer(t, "127.0.0.51", "", size, func(w *workerConfig) { w.KillAtFlush = 2 })
+	c, _, config := withFileServer(t, "127.0.0.51", "", size, func(w *workerConfig) { w.KillAtFlush, w.Captured = 2, true })
 	hire(t, config)
 	c.enable()
 	id, run := c.begin()
