@@ -50,3 +50,12 @@ func FuzzClip(f *testing.F) {
 		}
 	})
 }
+
+func TestLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "serial": "serial", "a\tb\nc\x7fd": "a?b?c?d", "ab\xffc": "ab?c", "\uFFFD": "?", "ä😀": "ä😀",
+		"0123456789x": "0123456789…", "012345678ä": "012345678…", "012345678\x1b1": "012345678?…",
+	} {
+		require.Equal(t, want, printable.Line(text, 10), "%q", text)
+	}
+}

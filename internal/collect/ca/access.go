@@ -3,6 +3,8 @@ package ca
 import (
 	"path"
 	"strings"
+
+	"infrabackup/internal/collect/ca/pki"
 )
 
 // need says what it means that a file may not be read.
@@ -19,13 +21,13 @@ func (l *layout) need(name string) need {
 	base := strings.ToLower(path.Base(name))
 	switch {
 	case name == l.namedKey, l.isKeyFolder(name), path.Ext(base) == ".key", base == "private",
-		path.Base(path.Dir(name)) == "private", isCAName(name) && strings.Contains(base, "key"):
+		path.Base(path.Dir(name)) == "private", pki.IsCAName(name) && strings.Contains(base, "key"):
 		return wantedKey
 	case name == l.database, name == l.attributes, name == l.serial, name == l.crlNumber, name == l.config, name == l.namedCert, name == l.newCerts:
 		return needed
 	case path.Dir(name) == l.home && (base == "index.txt" || base == "index.txt.attr" || base == "serial" || base == "crlnumber" || base == "openssl.cnf"):
 		return needed
-	case l.inIssued(name), l.inIssued(path.Join(name, "x")), isCAName(name):
+	case l.inIssued(name), l.inIssued(path.Join(name, "x")), pki.IsCAName(name):
 		return needed
 	case path.Ext(base) == ".crl", base == "crl", base == "crl.pem", base == "crls", path.Base(path.Dir(name)) == "crl":
 		return needed

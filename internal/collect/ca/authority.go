@@ -2,12 +2,12 @@ package ca
 
 import (
 	"bytes"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"slices"
 	"time"
+
+	"infrabackup/internal/collect/ca/pki"
 )
 
 // maxAuthorities and maxAuthorityBytes bound the CA certificates of a folder that are
@@ -29,7 +29,7 @@ type caCertificate struct {
 // or by the configuration is the CA's.
 type keyFile struct {
 	path string
-	key  privateKey
+	key  pki.PrivateKey
 	uri  string // of a reference
 }
 
@@ -49,10 +49,10 @@ type authority struct {
 }
 
 // add takes the CA certificates and keys of a file.
-func (a *authority) add(name string, c content, l layout) {
-	named := name == l.namedCert || isCAName(name)
-	for i, cert := range c.certificates {
-		if cert.parsed == nil {
+func (a *authority) add(name string, c pki.Content, l layout) {
+	named := name == l.namedCert || pki.IsCAName(name)
+	for i, cert := range c.Certificates {
+		if cert.Parsed == nil {
 			if named && len(a.unreadable) < maxAuthorities {
 				a.unreadable = append(a.unreadable, name)
 			}
@@ -61,24 +61,24 @@ func (a *authority) add(name string, c content, l layout) {
 		// Of a bundle under the CA's name the first certificate is the CA's, the
 		// others are its chain.
 		own := named && i == 0
-		size := len(cert.parsed.Raw)
-		if (cert.parsed.IsCA || own) && len(a.found) < maxAuthorities && a.foundBytes+size <= maxAuthorityBytes {
+		size := len(cert.Parsed.Raw)
+		if (cert.Parsed.IsCA || own) && len(a.found) < maxAuthorities && a.foundBytes+size <= maxAuthorityBytes {
 			a.foundBytes += size
-			a.found = append(a.found, caCertificate{cert.parsed, name, cert.digest, own})
+			a.found = append(a.found, caCertificate{cert.Parsed, name, cert.Digest, own})
 		}
 	}
-	namedKey := name == l.namedKey || isCAName(name)
-	if c.keyURI != "" && namedKey {
-		a.keys = append(a.keys, keyFile{path: name, uri: c.keyURI})
+	namedKey := name == l.namedKey || pki.IsCAName(name)
+	if c.KeyURI != "" && namedKey {
+		a.keys = append(a.keys, keyFile{path: name, uri: c.KeyURI})
 	}
-	for _, key := range c.keys {
+	for _, key := range c.Keys {
 		switch {
 		case namedKey && len(a.keys) < maxAuthorities:
 			a.keys = append(a.keys, keyFile{path: name, key: key})
-		case key.encrypted && len(a.encrypted) < maxAuthorities:
+		case key.Encrypted && len(a.encrypted) < maxAuthorities:
 			a.encrypted = append(a.encrypted, name)
 		}
-		if id, ok := keyID(key.public); ok {
+		if id, ok := keyID(key.Public); ok {
 			if a.plain == nil {
 				a.plain = map[[16]byte]string{}
 			}
@@ -184,11 +184,11 @@ func (a *authority) checkChain(f *findings, cert caCertificate) {
 			continue
 		}
 		known = true
-		err := verifies(cert.Certificate, parent.Certificate)
+		err := pki.CheckSignedBy(cert.Certificate, parent.Certificate)
 		if err == nil {
 			return
 		}
-		unsupported = unsupported || isUnsupported(err)
+		unsupported = unsupported || pki.IsUnsupported(err)
 	}
 	switch {
 	case known && unsupported:
@@ -200,34 +200,6 @@ func (a *authority) checkChain(f *findings, cert caCertificate) {
 	}
 }
 
-// verifies checks a signature by the key alone: whether the parent may sign is
-// checked once, on the parent.
-func verifies(cert, parent *x509.Certificate) error {
-	return checkSignature(parent, cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature)
-}
-
-// RSA moduli that signatures are checked with, in bits: crypto/rsa refuses smaller
-// ones, and larger ones would take very long.
-const (
-	minRSABits = 1024
-	maxRSABits = 16384
-)
-
-func checkSignature(parent *x509.Certificate, algorithm x509.SignatureAlgorithm, signed, signature []byte) error {
-	if parent.PublicKey == nil {
-		return x509.ErrUnsupportedAlgorithm
-	}
-	if key, ok := parent.PublicKey.(*rsa.PublicKey); ok && (key.N.BitLen() < minRSABits || key.N.BitLen() > maxRSABits) {
-		return x509.ErrUnsupportedAlgorithm
-	}
-	return parent.CheckSignature(algorithm, signed, signature)
-}
-
-func isUnsupported(err error) bool {
-	var insecure x509.InsecureAlgorithmError
-	return errors.Is(err, x509.ErrUnsupportedAlgorithm) || errors.As(err, &insecure)
-}
-
 // checkKeys looks whether the key of each generation is here. Public halves are
 // compared; for a key in software that proves as much as signing would, since
 // reading it made sure that its halves belong together.
@@ -236,15 +208,15 @@ func (a *authority) checkKeys(f *findings, l layout, now time.Time) {
 	for _, key := range a.keys {
 		switch {
 		case key.uri != "":
-			f.add(KeyNotContained, key.path, "the key is in a hardware module or another store, at %s: back it up there", publicKeyURI(key.uri))
+			f.add(KeyNotContained, key.path, "the key is in a hardware module or another store, at %s: back it up there", pki.PublicKeyURI(key.uri))
 			reported = true
-		case key.key.encrypted:
+		case key.key.Encrypted:
 			f.add(KeyEncrypted, key.path, "captured encrypted, not checked against the CA certificate; keep its passphrase, it is not in the backup")
 			reported = true
-		case key.key.err != nil:
-			f.add(KeyUnreadable, key.path, "captured, not checked: %s", key.key.err)
+		case key.key.Err != nil:
+			f.add(KeyUnreadable, key.path, "captured, not checked: %s", key.key.Err)
 			reported = true
-		case slices.ContainsFunc(a.own, func(c caCertificate) bool { return sameKey(key.key.public, c.PublicKey) }):
+		case slices.ContainsFunc(a.own, func(c caCertificate) bool { return pki.SameKey(key.key.Public, c.PublicKey) }):
 		case slices.ContainsFunc(a.own, func(c caCertificate) bool { return c.PublicKey == nil }):
 			f.add(KeyUnreadable, key.path, "captured, not checked: a CA certificate has a key of a kind that is not supported")
 			reported = true
@@ -253,8 +225,8 @@ func (a *authority) checkKeys(f *findings, l layout, now time.Time) {
 		}
 	}
 	missing := slices.DeleteFunc(slices.Clone(a.own), func(c caCertificate) bool { return a.holdsKey(c.Certificate) })
-	if isKeyURI(l.settings.privateKey) && (len(missing) > 0 || len(a.own) == 0) {
-		f.add(KeyNotContained, l.config, "private_key is in a hardware module or another store, at %s: back it up there", publicKeyURI(l.settings.privateKey))
+	if pki.IsKeyURI(l.settings.PrivateKey) && (len(missing) > 0 || len(a.own) == 0) {
+		f.add(KeyNotContained, l.config, "private_key is in a hardware module or another store, at %s: back it up there", pki.PublicKeyURI(l.settings.PrivateKey))
 		return
 	}
 	if !reported && len(missing) == len(a.own) && len(a.own) > 0 {

@@ -19,7 +19,18 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/ca/pki"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
+)
+
+// Kinds of items that no file's content tells. Those of files are in package pki.
+const (
+	kindCopy      = "certificate-copy" // a certificate that another file has, too
+	kindDirectory = "directory"
+	kindSymlink   = "symlink"
+	kindRenamed   = "renamed" // the name of something whose path in the part is shortened
+	kindADCS      = "adcs-object"
 )
 
 // maxNameBytes bounds the name of an item; subjects can be long.
@@ -172,7 +183,7 @@ const maxReads = 3
 
 // regular hands out one file.
 func (c *capture) regular(ctx context.Context, e entry) error {
-	if e.info.Size() > maxParsedBytes {
+	if e.info.Size() > pki.MaxParsedBytes {
 		return c.large(ctx, e)
 	}
 	var data []byte
@@ -182,21 +193,21 @@ func (c *capture) regular(ctx context.Context, e entry) error {
 		var whole bool
 		var err error
 		if data, whole, err = c.readSmall(ctx, e); err == nil {
-			return c.emit(e, inspect(e.path, data), bytes.NewReader(data))
+			return c.emit(e, pki.Inspect(e.path, data), bytes.NewReader(data))
 		}
 		if fault.CodeOf(err) != fault.SourceChanging || c.layout.inIssued(e.path) || c.isState(e.path) {
 			return c.deniedLater(e.path, err)
 		}
 		if reads == maxReads {
 			// A log that is written to all the time is captured as it was at one moment.
-			if content := inspect(e.path, data); whole && content.kind == kindFile {
+			if content := pki.Inspect(e.path, data); whole && content.Kind == pki.KindFile {
 				c.findings.add(FileChanging, e.path, "was written to while it was read: captured as far as it was then")
 				return c.emit(e, content, bytes.NewReader(data))
 			}
 			return err
 		}
 		again, there, lookupErr := c.folder.lookup(e.path)
-		if lookupErr != nil || !there || again.info.Size() > maxParsedBytes {
+		if lookupErr != nil || !there || again.info.Size() > pki.MaxParsedBytes {
 			return errors.Join(err, lookupErr)
 		}
 		e = again
@@ -237,18 +248,18 @@ func (c *capture) large(ctx context.Context, e entry) (err error) {
 	if err != nil {
 		return err
 	}
-	kind := kindFile
+	kind := pki.KindFile
 	switch {
-	case looksLikeCRL(e.path, head):
-		kind = kindCRL
-	case databaseName(e.path) || e.path == c.layout.database:
-		kind = kindDatabase
+	case pki.LooksLikeCRL(e.path, head):
+		kind = pki.KindCRL
+	case pki.IsDatabaseName(e.path) || e.path == c.layout.database:
+		kind = pki.KindDatabase
 	}
-	if err := c.emit(e, content{kind: kind}, c.folder.stream(ctx, e, file)); err != nil {
+	if err := c.emit(e, pki.Content{Kind: kind}, c.folder.stream(ctx, e, file)); err != nil {
 		return err
 	}
 	err = c.folder.unchanged(e, file)
-	if fault.CodeOf(err) == fault.SourceChanging && kind == kindFile && !c.layout.inIssued(e.path) {
+	if fault.CodeOf(err) == fault.SourceChanging && kind == pki.KindFile && !c.layout.inIssued(e.path) {
 		c.findings.add(FileChanging, e.path, "was written to while it was read: captured as far as it was when the reading began")
 		return nil
 	}
@@ -256,7 +267,7 @@ func (c *capture) large(ctx context.Context, e entry) (err error) {
 }
 
 // emit makes the item and lets the sink read it.
-func (c *capture) emit(e entry, content content, r io.Reader) error {
+func (c *capture) emit(e entry, content pki.Content, r io.Reader) error {
 	stored, renamed := storedPath(e.path)
 	if renamed {
 		c.findings.add(FileRenamed, stored, "its name is not printable UTF-8 or too long, so it is captured under this one")
@@ -265,17 +276,17 @@ func (c *capture) emit(e entry, content content, r io.Reader) error {
 		}
 	}
 	if c.isState(e.path) {
-		content.kind = kindDatabase
+		content.Kind = pki.KindDatabase
 	}
 	item := c.item(e, itemID(stored), content)
-	if content.kind == kindFile {
+	if content.Kind == pki.KindFile {
 		if c.layout.inIssued(e.path) {
 			c.findings.add(IssuedUnreadable, e.path, "lies among the issued certificates and is none: captured as it is")
 		} else {
 			c.findings.add(FileNotRecognised, itemID(stored), "captured as it is (%d bytes); nothing knows what it is", e.info.Size())
 		}
 	}
-	if content.kind != kindFile || c.layout.inIssued(e.path) {
+	if content.Kind != pki.KindFile || c.layout.inIssued(e.path) {
 		if c.marks[c.hash(e.path)].stamp != stampOf(e.info) {
 			return c.folder.changed(e.path)
 		}
@@ -320,19 +331,19 @@ func (c *capture) sameState(name string, digest hash.Hash) error {
 }
 
 // item names a file, and checks the certificates in it.
-func (c *capture) item(e entry, id string, content content) backup.Item {
-	item := backup.Item{Kind: content.kind, ID: id, Name: id, Aliases: c.authority.aliases(content.certificates)}
-	for _, cert := range content.certificates {
-		if cert.parsed == nil {
+func (c *capture) item(e entry, id string, content pki.Content) backup.Item {
+	item := backup.Item{Kind: content.Kind, ID: id, Name: id, Aliases: c.authority.aliases(content.Certificates)}
+	for _, cert := range content.Certificates {
+		if cert.Parsed == nil {
 			c.findings.add(IssuedUnreadable, e.path, "cannot be parsed as a certificate: captured as it is, not checked")
 		}
 		first := c.addCertificate(e.path, cert)
-		if content.kind != kindCertificate {
+		if content.Kind != pki.KindCertificate {
 			continue
 		}
 		item.Name = subjectName(cert)
 		if first {
-			item.ID = hex.EncodeToString(cert.digest[:])
+			item.ID = hex.EncodeToString(cert.Digest[:])
 		} else {
 			item.Kind = kindCopy
 		}
@@ -340,9 +351,9 @@ func (c *capture) item(e entry, id string, content content) backup.Item {
 	return item
 }
 
-func subjectName(cert certificate) string {
-	if name := cert.parsed.Subject.String(); name != "" {
-		return shorten(name, maxNameBytes)
+func subjectName(cert pki.Certificate) string {
+	if name := cert.Parsed.Subject.String(); name != "" {
+		return printable.Line(name, maxNameBytes)
 	}
-	return "serial number " + shorten(strings.ToUpper(cert.parsed.SerialNumber.Text(16)), maxNameBytes)
+	return "serial number " + printable.Line(strings.ToUpper(cert.Parsed.SerialNumber.Text(16)), maxNameBytes)
 }

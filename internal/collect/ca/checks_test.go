@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/collect/ca/pki"
 )
 
 // TestFindings breaks one thing at a time in a sound CA: exactly the named codes
@@ -282,5 +284,5 @@ func TestCollectProviderKey(t *testing.T) {
 	sink, _ := collectNow(t, lab.dir)
 	require.Equal(t, []string{KeyNotContained}, sink.codes())
 	require.Contains(t, sink.gaps[0].Reason, "pkcs11:object=ca:")
-	require.Len(t, sink.kinds(kindKeyReference), 1)
+	require.Len(t, sink.kinds(pki.KindKeyReference), 1)
 }

@@ -19,6 +19,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/ca/pki"
 	"infrabackup/internal/fault"
 )
 
@@ -56,18 +57,18 @@ func TestCollectComparesWithOpenSSL(t *testing.T) {
 					certificates++
 					der := lab.openssl("x509", "-in", name, "-outform", "DER")
 					sum := sha256.Sum256([]byte(der))
-					require.Equal(t, kindCertificate, got.Item.Kind)
+					require.Equal(t, pki.KindCertificate, got.Item.Kind)
 					require.Equal(t, hex.EncodeToString(sum[:]), got.Item.ID)
 					require.Contains(t, got.Item.Name, "CN=")
 				}
 				return nil
 			}))
 			require.Equal(t, 6, certificates)
-			require.Len(t, sink.kinds(kindCertificate), certificates)
+			require.Len(t, sink.kinds(pki.KindCertificate), certificates)
 			require.Len(t, sink.paths, files)
-			require.Len(t, sink.kinds(kindKey), 1)
-			require.Len(t, sink.kinds(kindCRL), 1)
-			require.Len(t, sink.kinds(kindRequest), 5)
+			require.Len(t, sink.kinds(pki.KindKey), 1)
+			require.Len(t, sink.kinds(pki.KindCRL), 1)
+			require.Len(t, sink.kinds(pki.KindRequest), 5)
 			require.Len(t, sink.kinds(kindDirectory), 3)
 
 			require.Equal(t, "1005", result.Cursor["serial"])
@@ -101,8 +102,8 @@ func TestCollectRenewedCA(t *testing.T) {
 
 	sink, result := collectNow(t, lab.dir)
 	require.Empty(t, sink.gaps)
-	require.Len(t, sink.kinds(kindCertificate), 4)
-	require.Len(t, sink.kinds(kindKey), 2)
+	require.Len(t, sink.kinds(pki.KindCertificate), 4)
+	require.Len(t, sink.kinds(pki.KindKey), 2)
 	require.Equal(t, "2", result.Cursor["issued"])
 
 	lab.remove("cacert-2020.pem")
@@ -115,9 +116,9 @@ func TestCollectEasyRSALayout(t *testing.T) {
 	lab := newLabCA(t, ecKey)
 	lab.fill()
 	root := &labCA{t: t, dir: t.TempDir()}
-	pki := root.path("pki")
-	require.NoError(t, os.Mkdir(pki, 0o700))
-	require.NoError(t, os.CopyFS(pki, os.DirFS(lab.dir)))
+	easyRSA := root.path("pki")
+	require.NoError(t, os.Mkdir(easyRSA, 0o700))
+	require.NoError(t, os.CopyFS(easyRSA, os.DirFS(lab.dir)))
 	// The same folder as easy-rsa lays it out: other names, each certificate twice.
 	for from, to := range map[string]string{
 		"pki/cacert.pem": "pki/ca.crt", "pki/private/cakey.pem": "pki/private/ca.key", "pki/requests": "pki/reqs",
@@ -135,12 +136,12 @@ func TestCollectEasyRSALayout(t *testing.T) {
 
 	sink, result := collectNow(t, root.dir)
 	require.Empty(t, sink.gaps)
-	require.Len(t, sink.kinds(kindCertificate), 6)
+	require.Len(t, sink.kinds(pki.KindCertificate), 6)
 	require.Len(t, sink.kinds(kindCopy), 1)
-	require.Len(t, sink.kinds(kindConfig), 3)
+	require.Len(t, sink.kinds(pki.KindConfig), 3)
 	require.Equal(t, "1005", result.Cursor["serial"])
 
-	direct, _ := collectNow(t, pki)
+	direct, _ := collectNow(t, easyRSA)
 	require.Empty(t, direct.gaps, "the pki folder itself can be given as well")
 }
 
@@ -188,7 +189,7 @@ func TestCollectOddFiles(t *testing.T) {
 	for _, name := range []string{"ca/notes.bin", "ca/empty", "ca-renamed/bad%FFname"} {
 		got, ok := sink.byPath(name)
 		require.True(t, ok, name)
-		require.Equal(t, kindFile, got.Item.Kind)
+		require.Equal(t, pki.KindFile, got.Item.Kind)
 	}
 	found := false
 	for _, link := range sink.kinds(kindSymlink) {

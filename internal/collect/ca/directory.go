@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 // maxDirectoryObjects bounds what a [DirectoryReader] may return. A large forest
@@ -38,9 +39,9 @@ func (c *Collector) directory(ctx context.Context, sink collect.Sink) (int, erro
 		id := strings.ToLower(dn) // distinguished names compare without case
 		switch {
 		case dn == "" || seen[id]:
-			return fault.Newf(fault.SourceInvalid, "AD CS object %q came without name or a second time", shorten(dn, maxObjectBytes))
+			return fault.Newf(fault.SourceInvalid, "AD CS object %q came without name or a second time", printable.Line(dn, maxObjectBytes))
 		case bytes.ContainsAny(document, "\r\n") || !json.Valid(document):
-			return fault.Newf(fault.SourceInvalid, "AD CS object %q is not one line of JSON", shorten(dn, maxObjectBytes))
+			return fault.Newf(fault.SourceInvalid, "AD CS object %q is not one line of JSON", printable.Line(dn, maxObjectBytes))
 		case len(seen) == maxDirectoryObjects:
 			return fault.Newf(fault.LimitExceeded, "more than %d AD CS objects", maxDirectoryObjects)
 		}

@@ -77,7 +77,8 @@
 // would go wrong; what it takes and this package cannot check, such as keys of kinds that
 // package x509 does not know, is said to be unchecked.
 //
-// Start reading at [Collector.Collect], then survey.go for the first pass.
+// Start reading at [Collector.Collect], then survey.go for the first pass. What openssl keeps
+// in files of its own is read by package openssl, certificates, keys and CRLs by package pki.
 //
 // The package does not write, does not run openssl, and knows neither the other
 // collectors nor the share.

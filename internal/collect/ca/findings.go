@@ -2,8 +2,6 @@ package ca
 
 import (
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
@@ -80,7 +78,7 @@ func (f *findings) add(code, object, format string, args ...any) {
 		f.order = append(f.order, code)
 	}
 	list.Add(backup.Gap{
-		Code: code, Object: shorten(object, maxObjectBytes), Reason: shorten(fmt.Sprintf(format, args...), 2*maxObjectBytes),
+		Code: code, Object: printable.Line(object, maxObjectBytes), Reason: printable.Line(fmt.Sprintf(format, args...), 2*maxObjectBytes),
 	})
 }
 
@@ -91,15 +89,4 @@ func (f *findings) report(sink collect.Sink) {
 			sink.Gap(gap)
 		}
 	}
-}
-
-// shorten makes text fit for one line of at most limit bytes.
-func shorten(text string, limit int) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return '?'
-		}
-		return r
-	}, text)
-	return printable.Clip(text, limit)
 }

@@ -9,18 +9,19 @@ import (
 	"slices"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/ca/pki"
 )
 
 // aliases are the names under which certificates elsewhere refer to the CA
 // certificates of a file: their subject key identifiers, which stand as authority key
 // identifiers in what they signed.
-func (a *authority) aliases(certificates []certificate) []string {
+func (a *authority) aliases(certificates []pki.Certificate) []string {
 	var out []string
 	for _, cert := range certificates {
-		if cert.parsed == nil || !cert.parsed.IsCA && !a.owns(cert) {
+		if cert.Parsed == nil || !cert.Parsed.IsCA && !a.owns(cert) {
 			continue
 		}
-		alias, ok := keyAlias(cert.parsed)
+		alias, ok := keyAlias(cert.Parsed)
 		if ok && len(out) < backup.MaxAliases && !slices.Contains(out, alias) {
 			out = append(out, alias)
 		}
@@ -28,8 +29,8 @@ func (a *authority) aliases(certificates []certificate) []string {
 	return out
 }
 
-func (a *authority) owns(cert certificate) bool {
-	return slices.ContainsFunc(a.own, func(c caCertificate) bool { return c.digest == cert.digest })
+func (a *authority) owns(cert pki.Certificate) bool {
+	return slices.ContainsFunc(a.own, func(c caCertificate) bool { return c.digest == cert.Digest })
 }
 
 // keyAlias is key-id: and the subject key identifier of a certificate: that of the

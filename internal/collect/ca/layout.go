@@ -4,9 +4,11 @@ import (
 	"context"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"infrabackup/internal/collect/ca/openssl"
+	"infrabackup/internal/collect/ca/pki"
 )
 
 // layout says where in the folder a CA keeps its things. Paths are relative;
@@ -18,7 +20,7 @@ type layout struct {
 	serial     string
 	crlNumber  string
 	newCerts   string // where certificates are named by serial number
-	settings   caSettings
+	settings   openssl.Settings
 	config     string // openssl.cnf that settings come from
 	namedCert  string // CA certificate that the configuration names
 	namedKey   string // CA key that the configuration names
@@ -40,7 +42,7 @@ func findLayout(ctx context.Context, f *folder) (layout, error) {
 		return l, err
 	}
 	candidates := homes
-	if dir := l.settings.dir; filepath.IsAbs(dir) {
+	if dir := l.settings.Dir; filepath.IsAbs(dir) {
 		if inside, ok := below(dir, f.dir); ok {
 			candidates = append([]string{inside}, homes...)
 		}
@@ -50,8 +52,8 @@ func findLayout(ctx context.Context, f *folder) (layout, error) {
 		}
 	}
 	base := "index.txt"
-	if l.settings.database != "" {
-		base = path.Base(l.settings.database)
+	if l.settings.Database != "" {
+		base = path.Base(l.settings.Database)
 	}
 	l.home = "."
 	for _, home := range candidates {
@@ -98,7 +100,7 @@ func (l *layout) readConfig(ctx context.Context, f *folder) error {
 			if err != nil {
 				return err
 			}
-			if !ok || e.info.Size() > maxConfigBytes {
+			if !ok || e.info.Size() > openssl.MaxConfigBytes {
 				continue
 			}
 			data, err := f.read(ctx, e)
@@ -108,7 +110,7 @@ func (l *layout) readConfig(ctx context.Context, f *folder) error {
 			if err != nil {
 				return err
 			}
-			settings, err := parseConfig(data)
+			settings, err := openssl.ParseConfig(data)
 			if err != nil {
 				continue // some other configuration; captured like every file
 			}
@@ -125,11 +127,11 @@ func (l *layout) findFiles(f *folder) error {
 		configured string
 		usual      string
 	}{
-		{&l.serial, l.settings.serial, "serial"},
-		{&l.crlNumber, l.settings.crlNumber, "crlnumber"},
+		{&l.serial, l.settings.Serial, "serial"},
+		{&l.crlNumber, l.settings.CRLNumber, "crlnumber"},
 		{&l.attributes, "", path.Base(l.database) + ".attr"},
-		{&l.namedCert, l.settings.certificate, ""},
-		{&l.namedKey, l.settings.privateKey, ""},
+		{&l.namedCert, l.settings.Certificate, ""},
+		{&l.namedKey, l.settings.PrivateKey, ""},
 	} {
 		var names []string
 		if configured, ok := l.resolve(f, want.configured); ok {
@@ -153,10 +155,10 @@ func (l *layout) findFiles(f *folder) error {
 		}
 	}
 	l.newCerts = path.Join(l.home, "newcerts")
-	if dir, ok := l.resolve(f, l.settings.newCerts); ok {
+	if dir, ok := l.resolve(f, l.settings.NewCerts); ok {
 		l.newCerts = dir
 	}
-	if key := l.settings.privateKey; l.namedKey == "" && filepath.IsAbs(key) && !isKeyURI(key) {
+	if key := l.settings.PrivateKey; l.namedKey == "" && filepath.IsAbs(key) && !pki.IsKeyURI(key) {
 		if _, inside := l.resolve(f, key); !inside {
 			l.outsideKey = key
 		}
@@ -168,10 +170,10 @@ func (l *layout) findFiles(f *folder) error {
 // configured dir is taken relative to where the database was found: the folder
 // may have been moved, or be mounted elsewhere, since the file was written.
 func (l *layout) resolve(f *folder, configured string) (string, bool) {
-	if configured == "" || isKeyURI(configured) {
+	if configured == "" || pki.IsKeyURI(configured) {
 		return "", false
 	}
-	if dir := l.settings.dir; dir != "" {
+	if dir := l.settings.Dir; dir != "" {
 		if rest, below := below(configured, dir); below {
 			return path.Join(l.home, rest), filepath.IsLocal(path.Join(l.home, rest))
 		}
@@ -213,44 +215,4 @@ func (l *layout) inIssued(name string) bool {
 		return true
 	}
 	return false
-}
-
-var caName = regexp.MustCompile(`^((root|sub|issuing|intermediate|enterprise)[-_.]?)?ca([-_.]?(cert|certificate|crt|key|private))?([-_.]?(g|v|gen)?[0-9]+|[-_.](old|new|prev|previous|renewed))*$`)
-
-// isCAName reports whether a file has a name that is usual for a CA's own
-// certificate or key: cacert.pem, ca.crt, ca-key.pem, ca.key.pem, rootca-2.crt …
-func isCAName(name string) bool {
-	base := strings.ToLower(path.Base(name))
-	for {
-		ext := path.Ext(base)
-		switch ext {
-		case ".pem", ".crt", ".cer", ".cert", ".der", ".key", ".old", ".bak", ".enc":
-			base = strings.TrimSuffix(base, ext)
-			continue
-		}
-		return caName.MatchString(base)
-	}
-}
-
-// databaseName reports whether a file is by its name part of a CA's database.
-func databaseName(name string) bool {
-	base := path.Base(name)
-	for _, suffix := range []string{".old", ".new"} {
-		base = strings.TrimSuffix(base, suffix)
-	}
-	switch base {
-	case "index.txt", "index.txt.attr", "serial", "crlnumber":
-		return true
-	}
-	return strings.HasSuffix(base, ".srl")
-}
-
-// configName reports whether a file is by its name configuration.
-func configName(name string) bool {
-	base := path.Base(name)
-	switch path.Ext(base) {
-	case ".cnf", ".conf", ".cfg":
-		return true
-	}
-	return base == "vars" || path.Base(path.Dir(name)) == "x509-types"
 }

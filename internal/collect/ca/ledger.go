@@ -10,6 +10,9 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"infrabackup/internal/collect/ca/openssl"
+	"infrabackup/internal/collect/ca/pki"
 )
 
 // issued is what is known of one serial number.
@@ -30,7 +33,7 @@ const (
 
 // ledger joins the index with the certificates, by serial number.
 type ledger struct {
-	rows  map[serial]issued
+	rows  map[openssl.Serial]issued
 	extra map[[sha256.Size]byte]struct{} // certificates of others, and second ones of a serial number
 	whole bool                           // the index was read to its end
 	lost  int                            // rows of which not even the number is known
@@ -38,17 +41,17 @@ type ledger struct {
 	issued, revoked, expired int // rows by status
 	certificates             int // different certificates in the folder
 
-	highest     serial // of rows and certificates
+	highest     openssl.Serial // of rows and certificates
 	hasHighest  bool
-	last        serial // of the row before
-	random      bool   // serial numbers do not follow each other
-	next        serial // content of the serial file
+	last        openssl.Serial // of the row before
+	random      bool           // serial numbers do not follow each other
+	next        openssl.Serial // content of the serial file
 	hasNext     bool
 	configRandy bool // the configuration asks for random ones
 }
 
 func newLedger() *ledger {
-	return &ledger{rows: map[serial]issued{}, extra: map[[sha256.Size]byte]struct{}{}}
+	return &ledger{rows: map[openssl.Serial]issued{}, extra: map[[sha256.Size]byte]struct{}{}}
 }
 
 // mode says how serial numbers are chosen, as far as it can be seen.
@@ -63,18 +66,18 @@ func (l *ledger) mode() string {
 // in the index that are very far apart. A single long number that is far from the
 // serial file says the same.
 func (l *ledger) isRandom() bool {
-	return l.configRandy || l.random || l.issued == 1 && l.hasNext && l.next.far(l.last)
+	return l.configRandy || l.random || l.issued == 1 && l.hasNext && l.next.FarFrom(l.last)
 }
 
-func (l *ledger) see(n serial) {
-	if !l.hasHighest || n.compare(l.highest) > 0 {
+func (l *ledger) see(n openssl.Serial) {
+	if !l.hasHighest || n.Compare(l.highest) > 0 {
 		l.highest, l.hasHighest = n, true
 	}
 }
 
 // readDatabase reads index, serial and CRL number.
 func (s *survey) readDatabase(ctx context.Context) error {
-	s.ledger.configRandy = s.layout.settings.randomSerial
+	s.ledger.configRandy = s.layout.settings.RandomSerial
 	if err := s.readIndex(ctx); err != nil {
 		return err
 	}
@@ -86,7 +89,7 @@ func (s *survey) readDatabase(ctx context.Context) error {
 	return err
 }
 
-func (s *survey) readNumber(ctx context.Context, name string) (n serial, ok bool, err error) {
+func (s *survey) readNumber(ctx context.Context, name string) (n openssl.Serial, ok bool, err error) {
 	if name == "" {
 		return n, false, nil
 	}
@@ -94,7 +97,7 @@ func (s *survey) readNumber(ctx context.Context, name string) (n serial, ok bool
 	if err != nil || !ok {
 		return n, false, err
 	}
-	if e.info.Size() > maxLineBytes {
+	if e.info.Size() > openssl.MaxLineBytes {
 		s.findings.add(DatabaseMalformed, name, "larger than a number can be")
 		return n, false, nil
 	}
@@ -102,7 +105,7 @@ func (s *survey) readNumber(ctx context.Context, name string) (n serial, ok bool
 	if err != nil {
 		return n, false, err
 	}
-	if n, err = parseNumberFile(data); err != nil {
+	if n, err = openssl.ParseNumber(data); err != nil {
 		s.findings.add(DatabaseMalformed, name, "%s", err)
 		return n, false, nil
 	}
@@ -127,7 +130,7 @@ func (s *survey) readIndex(ctx context.Context) error {
 	}
 	s.ledger.whole = true
 	return s.scan(ctx, e, func(r io.Reader) error {
-		err := parseIndex(r, s.addRow, func(bad *rowError) error { return s.addMalformed(name, bad) })
+		err := openssl.ParseIndex(r, s.addRow, func(bad *openssl.RowError) error { return s.addMalformed(name, bad) })
 		if errors.Is(err, errEnough) {
 			s.ledger.whole = false
 			s.findings.add(DatabaseMalformed, name, "more than %d rows: the others were captured, but not checked", maxEntries)
@@ -139,17 +142,17 @@ func (s *survey) readIndex(ctx context.Context) error {
 
 // addMalformed notes a row that cannot be used. Its number, where it has one, is not
 // missed elsewhere.
-func (s *survey) addMalformed(name string, bad *rowError) error {
+func (s *survey) addMalformed(name string, bad *openssl.RowError) error {
 	switch {
-	case errors.Is(bad, errLongSerial):
+	case errors.Is(bad, openssl.ErrLongSerial):
 		s.findings.add(DatabaseNotChecked, name, "%s: captured, but not compared with its certificate", bad)
 		s.ledger.lost++
-	case bad.known && len(s.ledger.rows) < maxEntries:
+	case bad.Known && len(s.ledger.rows) < maxEntries:
 		s.findings.add(DatabaseMalformed, name, "%s", bad)
-		known := s.ledger.rows[bad.serial]
+		known := s.ledger.rows[bad.Serial]
 		known.flags |= isUnsure
-		s.ledger.rows[bad.serial] = known
-		s.ledger.see(bad.serial)
+		s.ledger.rows[bad.Serial] = known
+		s.ledger.see(bad.Serial)
 	default:
 		s.findings.add(DatabaseMalformed, name, "%s", bad)
 		s.ledger.lost++
@@ -157,49 +160,49 @@ func (s *survey) addMalformed(name string, bad *rowError) error {
 	return nil
 }
 
-func (s *survey) addRow(r row) error {
+func (s *survey) addRow(r openssl.Row) error {
 	l := s.ledger
 	if l.issued == maxEntries {
 		return errEnough
 	}
-	if l.issued > 0 && r.serial.far(l.last) {
+	if l.issued > 0 && r.Serial.FarFrom(l.last) {
 		l.random = true
 	}
-	l.last = r.serial
+	l.last = r.Serial
 	l.issued++
 	flags := inIndex
 	switch {
-	case r.status == 'R':
+	case r.Status == 'R':
 		l.revoked++
 		flags |= isRevoked
-	case !r.expiry.After(s.now):
+	case !r.Expiry.After(s.now):
 		l.expired++
 	}
-	if !r.expiry.After(s.now) {
+	if !r.Expiry.After(s.now) {
 		flags |= isExpired
 	}
-	l.see(r.serial)
-	if l.rows[r.serial].flags&inIndex != 0 {
-		s.findings.add(SerialDuplicate, r.serial.String(), "%s has this serial number twice", s.layout.database)
+	l.see(r.Serial)
+	if l.rows[r.Serial].flags&inIndex != 0 {
+		s.findings.add(SerialDuplicate, r.Serial.String(), "%s has this serial number twice", s.layout.database)
 	}
-	l.rows[r.serial] = issued{expiry: r.expiry.Unix(), flags: flags}
+	l.rows[r.Serial] = issued{expiry: r.Expiry.Unix(), flags: flags}
 	return nil
 }
 
 // addCertificate checks a certificate that the second pass came to and reports
 // whether it is the first file with it.
-func (s *survey) addCertificate(name string, cert certificate) (first bool) {
-	parsed := cert.parsed
+func (s *survey) addCertificate(name string, cert pki.Certificate) (first bool) {
+	parsed := cert.Parsed
 	if parsed == nil || s.ofOther(name) || !s.isIssuedHere(name, cert) {
-		_, seen := s.ledger.extra[cert.digest]
-		s.ledger.extra[cert.digest] = struct{}{}
+		_, seen := s.ledger.extra[cert.Digest]
+		s.ledger.extra[cert.Digest] = struct{}{}
 		return s.count(!seen)
 	}
-	number, err := serialOf(parsed.SerialNumber)
+	number, err := openssl.SerialOf(parsed.SerialNumber)
 	if err != nil {
 		s.findings.add(DatabaseNotChecked, name, "has %s: captured, but not compared with the index", err)
-		_, seen := s.ledger.extra[cert.digest]
-		s.ledger.extra[cert.digest] = struct{}{}
+		_, seen := s.ledger.extra[cert.Digest]
+		s.ledger.extra[cert.Digest] = struct{}{}
 		return s.count(!seen)
 	}
 	s.ledger.see(number)
@@ -210,19 +213,19 @@ func (s *survey) addCertificate(name string, cert certificate) (first bool) {
 	}
 	known := s.ledger.rows[number]
 	if known.flags&hasFile != 0 {
-		if bytes.Equal(known.digest[:], cert.digest[:len(known.digest)]) {
+		if bytes.Equal(known.digest[:], cert.Digest[:len(known.digest)]) {
 			return false
 		}
 		s.findings.add(SerialDuplicate, name, "another certificate has the same serial number %s", number)
-		_, seen := s.ledger.extra[cert.digest]
-		s.ledger.extra[cert.digest] = struct{}{}
+		_, seen := s.ledger.extra[cert.Digest]
+		s.ledger.extra[cert.Digest] = struct{}{}
 		return s.count(!seen)
 	}
 	if known.flags&inIndex != 0 && known.expiry != parsed.NotAfter.Unix() {
 		s.findings.add(IssuedDiffers, name, "the index gives another expiry for serial number %s", number)
 	}
 	known.flags |= hasFile
-	copy(known.digest[:], cert.digest[:])
+	copy(known.digest[:], cert.Digest[:])
 	s.ledger.rows[number] = known
 	return s.count(true)
 }
@@ -237,8 +240,8 @@ func (s *survey) count(first bool) bool {
 // isIssuedHere verifies the signature and reports whether the certificate is one
 // that the index should have: issued by the CA, and not a self-signed CA
 // certificate, unless the index has that as well.
-func (s *survey) isIssuedHere(name string, cert certificate) bool {
-	a, parsed := &s.authority, cert.parsed
+func (s *survey) isIssuedHere(name string, cert pki.Certificate) bool {
+	a, parsed := &s.authority, cert.Parsed
 	var failure error
 	matched := false
 	for _, parent := range a.own {
@@ -246,17 +249,17 @@ func (s *survey) isIssuedHere(name string, cert certificate) bool {
 			continue
 		}
 		matched = true
-		if err := verifies(parsed, parent.Certificate); err == nil {
+		if err := pki.CheckSignedBy(parsed, parent.Certificate); err == nil {
 			return !a.owns(cert) ||
 				s.inIndex(parsed.SerialNumber)
-		} else if failure == nil || isUnsupported(err) {
+		} else if failure == nil || pki.IsUnsupported(err) {
 			failure = err
 		}
 	}
 	switch {
 	case a.owns(cert):
 		// checkChain has said it.
-	case matched && isUnsupported(failure):
+	case matched && pki.IsUnsupported(failure):
 		s.findings.add(SignatureNotChecked, name, "signed with an algorithm or key size that is not supported (%s)", parsed.SignatureAlgorithm)
 		return true
 	case matched:
@@ -268,7 +271,7 @@ func (s *survey) isIssuedHere(name string, cert certificate) bool {
 }
 
 func (s *survey) inIndex(raw *big.Int) bool {
-	n, err := serialOf(raw)
+	n, err := openssl.SerialOf(raw)
 	return err == nil && s.ledger.rows[n].flags&inIndex != 0
 }
 
@@ -297,20 +300,20 @@ func (s *survey) reconcile() {
 	case s.ledger.isRandom() || !s.ledger.hasHighest:
 	case !s.ledger.hasNext && s.layout.serial == "":
 		s.findings.add(SerialMissing, path.Join(s.layout.home, "serial"), "serial numbers are sequential, but the file with the next one is not there")
-	case s.ledger.hasNext && s.ledger.next.compare(s.ledger.highest) <= 0:
+	case s.ledger.hasNext && s.ledger.next.Compare(s.ledger.highest) <= 0:
 		s.findings.add(SerialBehind, s.layout.serial, "the next serial number is %s, but %s was already used: raise it before the CA signs again",
 			s.ledger.next, s.ledger.highest)
 	}
 }
 
 // sorted returns the serial numbers that match, in order.
-func (l *ledger) sorted(match func(issued) bool) []serial {
-	var out []serial
+func (l *ledger) sorted(match func(issued) bool) []openssl.Serial {
+	var out []openssl.Serial
 	for n, i := range l.rows {
 		if match(i) {
 			out = append(out, n)
 		}
 	}
-	slices.SortFunc(out, serial.compare)
+	slices.SortFunc(out, openssl.Serial.Compare)
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/ca/openssl"
 )
 
 // accepts reports whether the real openssl reads the CA's database.
@@ -49,7 +50,7 @@ func TestIndexIsReadAsOpensslReadsIt(t *testing.T) {
 	for _, text := range rows {
 		lab.write("index.txt", text)
 		bad := false
-		require.NoError(t, parseIndex(strings.NewReader(text), func(row) error { return nil }, func(*rowError) error { bad = true; return nil }))
+		require.NoError(t, openssl.ParseIndex(strings.NewReader(text), func(openssl.Row) error { return nil }, func(*openssl.RowError) error { bad = true; return nil }))
 		require.Equal(t, lab.accepts(), !bad, "%q", text)
 	}
 }
@@ -62,12 +63,12 @@ func TestNumberFilesAreReadAsOpensslReadsThem(t *testing.T) {
 		strings.Repeat("AB", 21) + "\n", strings.Repeat("FF", 20) + "\n",
 	} {
 		lab.write("crlnumber", text)
-		n, err := parseNumberFile([]byte(text))
+		n, err := openssl.ParseNumber([]byte(text))
 		require.Equal(t, lab.accepts(), err == nil, "%q: %v", text, err)
 		if err == nil {
-			written, err := parseNumberFile([]byte(lab.readText("crlnumber")))
+			written, err := openssl.ParseNumber([]byte(lab.readText("crlnumber")))
 			require.NoError(t, err)
-			require.Equal(t, n.next(), written, "%q", text)
+			require.Equal(t, n.Next(), written, "%q", text)
 		}
 	}
 }

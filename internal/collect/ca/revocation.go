@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"infrabackup/internal/collect/ca/openssl"
+	"infrabackup/internal/collect/ca/pki"
 )
 
 // crlSummary is what is kept of a CRL after it was checked.
 type crlSummary struct {
 	path       string
-	number     serial
+	number     openssl.Serial
 	numbered   bool
 	thisUpdate time.Time
 }
@@ -21,7 +24,7 @@ func (c *crlSummary) newer(than *crlSummary) bool {
 		return true
 	}
 	if c.numbered && than.numbered && c.number != than.number {
-		return c.number.compare(than.number) > 0
+		return c.number.Compare(than.number) > 0
 	}
 	return c.thisUpdate.After(than.thisUpdate)
 }
@@ -38,16 +41,16 @@ func (s *survey) readCRLs(ctx context.Context) error {
 			s.findings.add(CRLUnreadable, name, "cannot be parsed: captured, but not checked")
 			continue
 		}
-		if !s.verifyCRL(name, crl) || crl.delta {
+		if !s.verifyCRL(name, crl) || crl.Delta {
 			continue
 		}
-		summary := &crlSummary{path: name, thisUpdate: crl.thisUpdate, number: crl.number, numbered: crl.numbered}
+		summary := &crlSummary{path: name, thisUpdate: crl.ThisUpdate, number: crl.Number, numbered: crl.Numbered}
 		if summary.newer(s.newestCRL) {
 			s.newestCRL = summary
 		}
 	}
 	if s.newestCRL == nil {
-		if s.ledger.revoked > 0 || s.hasCRLNumber && s.crlNumber.compare(serial{}.next()) > 0 {
+		if s.ledger.revoked > 0 || s.hasCRLNumber && s.crlNumber.Compare(openssl.Serial{}.Next()) > 0 {
 			s.findings.add(CRLMissing, "CRL", "no valid CRL of the CA is in the folder, though certificates are revoked or CRLs were issued")
 		}
 		return nil
@@ -66,7 +69,7 @@ func (s *survey) readCRLs(ctx context.Context) error {
 }
 
 // readCRL reads the CRL in a file; ok is false when none can be parsed.
-func (s *survey) readCRL(ctx context.Context, name string) (crl *revocations, ok bool, err error) {
+func (s *survey) readCRL(ctx context.Context, name string) (crl *pki.CRL, ok bool, err error) {
 	e, there, err := s.folder.lookup(name)
 	if err != nil {
 		return nil, false, err
@@ -78,25 +81,25 @@ func (s *survey) readCRL(ctx context.Context, name string) (crl *revocations, ok
 	if err != nil {
 		return nil, false, err
 	}
-	crl, broken := parseCRL(crlOf(data))
+	crl, broken := pki.ParseCRL(pki.CRLOf(data))
 	return crl, broken == nil, nil
 }
 
 // verifyCRL reports whether the CA issued the CRL. Those of other CAs are of no
 // interest.
-func (s *survey) verifyCRL(name string, crl *revocations) bool {
+func (s *survey) verifyCRL(name string, crl *pki.CRL) bool {
 	matched := false
 	for _, parent := range s.authority.own {
-		if !bytes.Equal(parent.RawSubject, crl.issuer) {
+		if !bytes.Equal(parent.RawSubject, crl.Issuer) {
 			continue
 		}
 		matched = true
-		err := checkSignature(parent.Certificate, crl.algorithm, crl.signed, crl.signature)
+		err := pki.CheckSignature(parent.Certificate, crl.Algorithm, crl.Signed, crl.Signature)
 		if err == nil {
 			return true
 		}
-		if isUnsupported(err) {
-			s.findings.add(SignatureNotChecked, name, "signed with an algorithm or key size that is not supported (%s)", crl.algorithm)
+		if pki.IsUnsupported(err) {
+			s.findings.add(SignatureNotChecked, name, "signed with an algorithm or key size that is not supported (%s)", crl.Algorithm)
 			return true // what it holds is compared all the same
 		}
 	}
@@ -106,15 +109,15 @@ func (s *survey) verifyCRL(name string, crl *revocations) bool {
 	return false
 }
 
-func (s *survey) checkWindow(crl *revocations) {
+func (s *survey) checkWindow(crl *pki.CRL) {
 	name := s.newestCRL.path
 	switch {
-	case crl.thisUpdate.After(s.now):
-		s.findings.add(CRLNotYetValid, name, "thisUpdate is %s", crl.thisUpdate.UTC().Format(time.RFC3339))
-	case crl.nextUpdate.IsZero():
+	case crl.ThisUpdate.After(s.now):
+		s.findings.add(CRLNotYetValid, name, "thisUpdate is %s", crl.ThisUpdate.UTC().Format(time.RFC3339))
+	case crl.NextUpdate.IsZero():
 		// RFC 5280 demands one, openssl takes the CRL for good until there is another.
-	case !crl.nextUpdate.After(s.now):
-		s.findings.add(CRLExpired, name, "nextUpdate was %s: issue a new CRL", crl.nextUpdate.UTC().Format(time.RFC3339))
+	case !crl.NextUpdate.After(s.now):
+		s.findings.add(CRLExpired, name, "nextUpdate was %s: issue a new CRL", crl.NextUpdate.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -130,7 +133,7 @@ func (s *survey) checkNumber() {
 		}
 		return
 	}
-	switch want := crl.number.next(); s.crlNumber.compare(want) {
+	switch want := crl.number.Next(); s.crlNumber.Compare(want) {
 	case -1:
 		s.findings.add(CRLNumberBehind, s.layout.crlNumber, "the next CRL number is %s, but %s has number %s already", s.crlNumber, crl.path, crl.number)
 	case 1:
@@ -139,11 +142,11 @@ func (s *survey) checkNumber() {
 }
 
 // checkEntries compares the newest CRL with the index.
-func (s *survey) checkEntries(crl *revocations) {
+func (s *survey) checkEntries(crl *pki.CRL) {
 	if s.layout.database == "" {
 		return
 	}
-	err := crl.each(func(n serial) {
+	err := crl.Each(func(n openssl.Serial) {
 		known := s.ledger.rows[n]
 		if known.flags&isRevoked == 0 {
 			if s.ledger.whole && s.ledger.lost == 0 && known.flags&isUnsure == 0 {
@@ -155,7 +158,7 @@ func (s *survey) checkEntries(crl *revocations) {
 		s.ledger.rows[n] = known
 	})
 	switch {
-	case errors.Is(err, errLongSerial):
+	case errors.Is(err, openssl.ErrLongSerial):
 		s.findings.add(DatabaseNotChecked, s.newestCRL.path, "holds %s: captured, but not compared with the index", err)
 	case err != nil:
 		s.findings.add(CRLUnreadable, s.newestCRL.path, "its entries cannot be read: captured, but not checked")

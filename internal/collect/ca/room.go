@@ -3,6 +3,7 @@ package ca
 import (
 	"context"
 
+	"infrabackup/internal/collect/ca/pki"
 	"infrabackup/internal/fault"
 )
 
@@ -22,7 +23,7 @@ const (
 // what the backup is for; others are captured as far as there is room.
 func (s *survey) visitLarge(ctx context.Context, e entry) error {
 	size := e.info.Size()
-	if s.layout.inIssued(e.path) || s.isState(e.path) || databaseName(e.path) {
+	if s.layout.inIssued(e.path) || s.isState(e.path) || pki.IsDatabaseName(e.path) {
 		s.room -= size
 		return nil
 	}
@@ -35,10 +36,10 @@ func (s *survey) visitLarge(ctx context.Context, e entry) error {
 		return err
 	}
 	switch {
-	case !looksLikeCRL(e.path, head):
+	case !pki.LooksLikeCRL(e.path, head):
 		s.foreign(e)
-	case size > maxCRLBytes:
-		s.findings.add(CRLUnreadable, e.path, "larger than %d MiB: captured, but not checked", maxCRLBytes>>20)
+	case size > pki.MaxCRLBytes:
+		s.findings.add(CRLUnreadable, e.path, "larger than %d MiB: captured, but not checked", pki.MaxCRLBytes>>20)
 		s.room -= size
 	default:
 		s.crls = append(s.crls, e.path)

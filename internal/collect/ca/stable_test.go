@@ -22,6 +22,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/ca/pki"
 	"infrabackup/internal/fault"
 	"infrabackup/tests/tier"
 )
@@ -282,14 +283,14 @@ func TestCollectLargeCRL(t *testing.T) {
 	sink, result := collectAt(t, dir, now.Add(time.Minute))
 	require.Equal(t, []string{IssuedMissing, RevokedNotOnCRL}, sink.codes())
 	require.Equal(t, "100000", sink.gaps[0].Object)
-	require.Len(t, sink.kinds(kindCRL), 1)
+	require.Len(t, sink.kinds(pki.KindCRL), 1)
 	require.Equal(t, fmt.Sprint(count), result.Cursor["revoked"])
 	require.Equal(t, "07", result.Cursor["newestCrl"])
 
-	writePEM(t, filepath.Join(dir, "huge.pem"), "X509 CRL", make([]byte, maxCRLBytes))
+	writePEM(t, filepath.Join(dir, "huge.pem"), "X509 CRL", make([]byte, pki.MaxCRLBytes))
 	sink, _ = collectAt(t, dir, now.Add(time.Minute))
 	require.Equal(t, []string{IssuedMissing, CRLUnreadable, RevokedNotOnCRL}, sink.codes())
-	require.Len(t, sink.kinds(kindCRL), 2)
+	require.Len(t, sink.kinds(pki.KindCRL), 2)
 }
 
 func TestCollectRefusesEndlessNesting(t *testing.T) {

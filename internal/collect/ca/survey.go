@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"infrabackup/internal/collect/ca/openssl"
+	"infrabackup/internal/collect/ca/pki"
 	"infrabackup/internal/fault"
 )
 
@@ -49,7 +51,7 @@ type survey struct {
 	ledger     *ledger
 	crls       []string // files with a CRL
 
-	crlNumber    serial // content of the file
+	crlNumber    openssl.Serial // content of the file
 	hasCRLNumber bool
 	newestCRL    *crlSummary // newest of the CA's own, nil when there is none
 }
@@ -103,7 +105,7 @@ func (s *survey) visit(ctx context.Context, e entry) error {
 	if !e.info.Mode().IsRegular() {
 		return nil
 	}
-	if e.info.Size() > maxParsedBytes {
+	if e.info.Size() > pki.MaxParsedBytes {
 		return s.denied(e.path, s.visitLarge(ctx, e))
 	}
 	s.room -= e.info.Size()
@@ -118,9 +120,9 @@ func (s *survey) visit(ctx context.Context, e entry) error {
 		return s.denied(e.path, err)
 	}
 	defer clear(data) // it may be a key
-	c := inspect(e.path, data)
+	c := pki.Inspect(e.path, data)
 	s.authority.add(e.path, c, s.layout)
-	if c.crl != nil {
+	if c.CRL != nil {
 		s.crls = append(s.crls, e.path)
 	}
 	return nil
@@ -272,19 +274,19 @@ func (s *survey) isOwn(ctx context.Context, e entry) bool {
 	if s.layout.inIssued(e.path) || s.ofOther(e.path) {
 		return true
 	}
-	if e.info.Size() > maxParsedBytes {
+	if e.info.Size() > pki.MaxParsedBytes {
 		head, err := s.folder.head(e)
 		if isDenied(err) {
 			return s.layout.need(e.path) == needed
 		}
-		return err != nil || looksLikeCRL(e.path, head)
+		return err != nil || pki.LooksLikeCRL(e.path, head)
 	}
 	data, err := s.folder.read(ctx, e)
 	defer clear(data)
 	if isDenied(err) {
 		return s.layout.need(e.path) == needed
 	}
-	return err != nil || inspect(e.path, data).kind != kindFile
+	return err != nil || pki.Inspect(e.path, data).Kind != pki.KindFile
 }
 
 // head returns the start of a file, which may be written to meanwhile.
@@ -297,7 +299,7 @@ func (f *folder) head(e entry) (head []byte, err error) {
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(f.changed(e.path), err)
 	}
-	head = make([]byte, min(e.info.Size(), maxValueBytes))
+	head = make([]byte, min(e.info.Size(), pki.HeadBytes))
 	if _, err := io.ReadFull(file, head); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 			return nil, f.changed(e.path)

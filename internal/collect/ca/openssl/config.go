@@ -1,4 +1,4 @@
-package ca
+package openssl
 
 import (
 	"bytes"
@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// maxConfigBytes bounds an openssl.cnf that is looked into.
-	maxConfigBytes = 1 << 20
+	// MaxConfigBytes bounds an openssl.cnf that is looked into.
+	MaxConfigBytes = 1 << 20
 	// maxConfigValues and maxValueBytes bound what its variables can expand to.
 	maxConfigValues = 10_000
 	maxValueBytes   = 4096
 )
 
-// caSettings are the values of the default CA section of an openssl.cnf that
+// Settings are the values of the default CA section of an openssl.cnf that
 // matter here (ca(1)). A value that uses a variable nobody defined, such as
 // easy-rsa's $ENV::EASYRSA_PKI, is left empty.
-type caSettings struct {
-	dir, database, newCerts, certificate, serial, crlNumber, privateKey string
-	randomSerial                                                        bool
+type Settings struct {
+	Dir, Database, NewCerts, Certificate, Serial, CRLNumber, PrivateKey string
+	RandomSerial                                                        bool
 }
 
 var (
@@ -27,23 +27,23 @@ var (
 	errConfigTooMany = errors.New("configuration has too many values")
 )
 
-// parseConfig reads the CA's settings from an openssl.cnf (config(5)): sections,
+// ParseConfig reads the CA's settings from an openssl.cnf (config(5)): sections,
 // name = value, comments, line continuation and variables. Files named by
 // .include are not read.
-func parseConfig(data []byte) (caSettings, error) {
+func ParseConfig(data []byte) (Settings, error) {
 	values, err := configValues(data)
 	if err != nil {
-		return caSettings{}, err
+		return Settings{}, err
 	}
 	section, ok := values["ca"]["default_ca"]
 	if !ok || values[section] == nil {
-		return caSettings{}, errNoCASection
+		return Settings{}, errNoCASection
 	}
 	get := values[section]
-	return caSettings{
-		dir: get["dir"], database: get["database"], newCerts: get["new_certs_dir"], certificate: get["certificate"],
-		serial: get["serial"], crlNumber: get["crlnumber"], privateKey: get["private_key"],
-		randomSerial: has(get, "rand_serial"), // whatever its value: openssl looks whether it is there
+	return Settings{
+		Dir: get["dir"], Database: get["database"], NewCerts: get["new_certs_dir"], Certificate: get["certificate"],
+		Serial: get["serial"], CRLNumber: get["crlnumber"], PrivateKey: get["private_key"],
+		RandomSerial: has(get, "rand_serial"), // whatever its value: openssl looks whether it is there
 	}, nil
 }
 
@@ -58,7 +58,7 @@ func configValues(data []byte) (map[string]map[string]string, error) {
 	for raw := range bytes.Lines(data) {
 		line := pending + strings.TrimRight(stripComment(string(raw)), " \t\r\n")
 		pending = ""
-		if len(line) > maxLineBytes {
+		if len(line) > MaxLineBytes {
 			return nil, errConfigTooMany
 		}
 		if rest, more := strings.CutSuffix(line, `\`); more {
@@ -169,37 +169,4 @@ func nameEnd(text string) int {
 		}
 	}
 	return len(text)
-}
-
-// isKeyURI reports whether a key is named by reference rather than by file:
-// a PKCS#11 URI (RFC 7512), or the handle of another store or engine.
-func isKeyURI(value string) bool {
-	lower := strings.ToLower(value)
-	for _, scheme := range []string{"pkcs11:", "handle:", "tpmkey:", "engine:", "org.openssl.engine:"} {
-		if strings.HasPrefix(lower, scheme) {
-			return true
-		}
-	}
-	return false
-}
-
-// publicKeyURI takes out of a key's URI whatever can hold a PIN: the attributes
-// pin-value and pin-source of RFC 7512, and any other query, since vendors put
-// secrets there as well.
-func publicKeyURI(uri string) string {
-	uri, _, _ = strings.Cut(strings.TrimSpace(uri), "?")
-	scheme, rest, ok := strings.Cut(uri, ":")
-	if !ok || !strings.EqualFold(scheme, "pkcs11") {
-		return scheme + ":…"
-	}
-	var kept []string
-	for attribute := range strings.SplitSeq(rest, ";") {
-		name, _, _ := strings.Cut(attribute, "=")
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "token", "manufacturer", "serial", "model", "library-manufacturer", "library-description", "library-version",
-			"object", "type", "id", "slot-id", "slot-manufacturer", "slot-description":
-			kept = append(kept, attribute)
-		}
-	}
-	return scheme + ":" + strings.Join(kept, ";")
 }

@@ -1,4 +1,4 @@
-package ca
+package pki
 
 import (
 	"crypto/x509"
@@ -8,24 +8,26 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	der "golang.org/x/crypto/cryptobyte/asn1"
+
+	"infrabackup/internal/collect/ca/openssl"
 )
 
-// revocations is a CRL (RFC 5280 5.1), version 1 or 2: openssl makes version 1 unless
+// CRL is a CRL (RFC 5280 5.1), version 1 or 2: openssl makes version 1 unless
 // it is told to number them.
-type revocations struct {
-	issuer     []byte // DER of the name
-	thisUpdate time.Time
-	nextUpdate time.Time // zero when there is none
-	number     serial
-	numbered   bool
-	delta      bool
+type CRL struct {
+	Issuer     []byte // DER of the name
+	ThisUpdate time.Time
+	NextUpdate time.Time // zero when there is none
+	Number     openssl.Serial
+	Numbered   bool
+	Delta      bool
 	// entries is the DER of revokedCertificates; they are read one by one, since there
 	// may be hundreds of thousands.
 	entries cryptobyte.String
 
-	signed    []byte
-	algorithm x509.SignatureAlgorithm
-	signature []byte
+	Signed    []byte
+	Algorithm x509.SignatureAlgorithm
+	Signature []byte
 }
 
 var errNoCRL = errors.New("is no CRL in DER")
@@ -37,28 +39,28 @@ var (
 	crlNumber      = asn1.ObjectIdentifier{2, 5, 29, 20}
 )
 
-// parseCRL reads a CRL without looking into its entries.
-func parseCRL(data []byte) (*revocations, error) {
-	c := &revocations{}
+// ParseCRL reads a CRL without looking into its entries.
+func ParseCRL(data []byte) (*CRL, error) {
+	c := &CRL{}
 	input := cryptobyte.String(data)
 	var outer, tbs, issuer cryptobyte.String
 	if !input.ReadASN1(&outer, der.SEQUENCE) || !outer.ReadASN1Element(&tbs, der.SEQUENCE) {
 		return nil, errNoCRL
 	}
-	c.signed = tbs
+	c.Signed = tbs
 	ok := false
-	if c.algorithm, c.signature, ok = readSignature(outer); !ok || !tbs.ReadASN1(&tbs, der.SEQUENCE) {
+	if c.Algorithm, c.Signature, ok = readSignature(outer); !ok || !tbs.ReadASN1(&tbs, der.SEQUENCE) {
 		return nil, errNoCRL
 	}
 	if !tbs.SkipOptionalASN1(der.INTEGER) || !tbs.SkipASN1(der.SEQUENCE) || !tbs.ReadASN1Element(&issuer, der.SEQUENCE) {
 		return nil, errNoCRL
 	}
-	c.issuer = issuer
-	if c.thisUpdate, ok = readTime(&tbs); !ok {
+	c.Issuer = issuer
+	if c.ThisUpdate, ok = readTime(&tbs); !ok {
 		return nil, errNoCRL
 	}
 	if tbs.PeekASN1Tag(der.UTCTime) || tbs.PeekASN1Tag(der.GeneralizedTime) {
-		if c.nextUpdate, ok = readTime(&tbs); !ok {
+		if c.NextUpdate, ok = readTime(&tbs); !ok {
 			return nil, errNoCRL
 		}
 	}
@@ -69,11 +71,11 @@ func parseCRL(data []byte) (*revocations, error) {
 	eachExtension(&tbs, 0, func(id asn1.ObjectIdentifier, value cryptobyte.String) {
 		switch {
 		case id.Equal(deltaIndicator):
-			c.delta = true
+			c.Delta = true
 		case id.Equal(crlNumber):
 			if n, ok := readNumber(&value); ok && n.Sign() >= 0 {
-				number, err := serialOf(n)
-				c.number, c.numbered = number, err == nil
+				number, err := openssl.SerialOf(n)
+				c.Number, c.Numbered = number, err == nil
 			}
 		}
 	})
@@ -83,9 +85,9 @@ func parseCRL(data []byte) (*revocations, error) {
 	return c, nil
 }
 
-// each calls fn for every entry's serial number. It returns an error when the entries
+// Each calls fn for every entry's serial number. It returns an error when the entries
 // are malformed, and errLongSerial when one is too long to be compared.
-func (c *revocations) each(fn func(serial)) error {
+func (c *CRL) Each(fn func(openssl.Serial)) error {
 	var long error
 	for rest := c.entries; !rest.Empty(); {
 		var one cryptobyte.String
@@ -99,7 +101,7 @@ func (c *revocations) each(fn func(serial)) error {
 		if _, ok := readTime(&one); !ok {
 			return errNoCRL
 		}
-		n, err := serialOf(raw)
+		n, err := openssl.SerialOf(raw)
 		if err != nil {
 			long = err
 			continue

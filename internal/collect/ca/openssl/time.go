@@ -1,10 +1,12 @@
-package ca
+package openssl
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"infrabackup/internal/printable"
 )
 
 // parseTime reads an ASN.1 UTCTime or GeneralizedTime in all forms that openssl takes
@@ -12,16 +14,17 @@ import (
 // in the long form, Z or an offset. Two-digit years below 50 are 20xx (RFC 5280
 // 4.1.2.5.1).
 func parseTime(text string) (time.Time, error) {
-	if t, ok := parseUTCTime(text); ok {
+	if t, ok := ParseUTCTime(text); ok {
 		return t, nil
 	}
-	if t, ok := parseClock(text, 4, true); ok {
+	if t, ok := ParseGeneralizedTime(text); ok {
 		return t, nil
 	}
-	return time.Time{}, fmt.Errorf("time %q: want YYMMDDHHMM[SS] or YYYYMMDDHHMM[SS] and Z", shorten(text, 32))
+	return time.Time{}, fmt.Errorf("time %q: want YYMMDDHHMM[SS] or YYYYMMDDHHMM[SS] and Z", printable.Line(text, 32))
 }
 
-func parseUTCTime(text string) (time.Time, bool) {
+// ParseUTCTime reads the form with a year of two digits.
+func ParseUTCTime(text string) (time.Time, bool) {
 	if len(text) < 2 {
 		return time.Time{}, false
 	}
@@ -31,6 +34,9 @@ func parseUTCTime(text string) (time.Time, bool) {
 	}
 	return parseClock(century+text, 4, false)
 }
+
+// ParseGeneralizedTime reads the form with a year of four digits.
+func ParseGeneralizedTime(text string) (time.Time, bool) { return parseClock(text, 4, true) }
 
 // parseClock reads YYYYMMDDHHMM[SS][.f…](Z|±HHMM).
 func parseClock(text string, year int, fraction bool) (t time.Time, ok bool) {

@@ -1,4 +1,4 @@
-package ca
+package pki
 
 import (
 	"crypto/x509"
@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	der "golang.org/x/crypto/cryptobyte/asn1"
+
+	"infrabackup/internal/collect/ca/openssl"
 )
 
 const (
@@ -164,9 +166,9 @@ func readTime(s *cryptobyte.String) (t time.Time, ok bool) {
 	}
 	switch tag {
 	case der.UTCTime:
-		return parseUTCTime(string(raw))
+		return openssl.ParseUTCTime(string(raw))
 	case der.GeneralizedTime:
-		return parseClock(string(raw), 4, true)
+		return openssl.ParseGeneralizedTime(string(raw))
 	}
 	return t, false
 }

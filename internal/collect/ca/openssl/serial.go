@@ -1,4 +1,4 @@
-package ca
+package openssl
 
 import (
 	"encoding/hex"
@@ -6,21 +6,23 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+
+	"infrabackup/internal/printable"
 )
 
 // maxSerialBytes bounds serial numbers that are compared. RFC 5280 4.1.2.2 allows 20,
 // openssl writes and reads longer ones, and negative ones too.
 const maxSerialBytes = 64
 
-// serial is a serial number or CRL number: sign and magnitude, big-endian without
+// Serial is a serial number or CRL number: sign and magnitude, big-endian without
 // leading zeros. The zero value is the number 0.
-type serial struct {
+type Serial struct {
 	magnitude string
 	negative  bool
 }
 
 // String renders the number as openssl does: upper-case hex of whole bytes.
-func (s serial) String() string {
+func (s Serial) String() string {
 	if s.magnitude == "" {
 		return "00"
 	}
@@ -31,7 +33,8 @@ func (s serial) String() string {
 	return text
 }
 
-func (s serial) compare(other serial) int {
+// Compare orders numbers: -1, 0 or 1, as [cmp.Compare].
+func (s Serial) Compare(other Serial) int {
 	switch {
 	case s.negative && !other.negative:
 		return -1
@@ -53,7 +56,7 @@ func compareMagnitudes(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-func (s serial) int() *big.Int {
+func (s Serial) int() *big.Int {
 	n := new(big.Int).SetBytes([]byte(s.magnitude))
 	if s.negative {
 		n.Neg(n)
@@ -61,16 +64,16 @@ func (s serial) int() *big.Int {
 	return n
 }
 
-// next is the number after s.
-func (s serial) next() serial {
+// Next is the number after s.
+func (s Serial) Next() Serial {
 	n := s.int()
 	n.Add(n, big.NewInt(1))
-	return serial{string(n.Bytes()), n.Sign() < 0}
+	return Serial{string(n.Bytes()), n.Sign() < 0}
 }
 
-// far reports whether two numbers differ by 2^32 or more, which consecutive ones
+// FarFrom reports whether two numbers differ by 2^32 or more, which consecutive ones
 // never do and random ones practically always.
-func (s serial) far(other serial) bool {
+func (s Serial) FarFrom(other Serial) bool {
 	if len(s.magnitude) <= 4 && len(other.magnitude) <= 4 && s.negative == other.negative {
 		return false
 	}
@@ -78,52 +81,52 @@ func (s serial) far(other serial) bool {
 	return a.Sub(a, other.int()).BitLen() > 32
 }
 
-// errLongSerial is about a number that openssl takes and that is not compared here.
-var errLongSerial = fmt.Errorf("a serial number of more than %d bytes", maxSerialBytes)
+// ErrLongSerial is about a number that openssl takes and that is not compared here.
+var ErrLongSerial = fmt.Errorf("a serial number of more than %d bytes", maxSerialBytes)
 
-// parseSerial reads a number as it stands in openssl's index: an even count of hex
+// ParseSerial reads a number as it stands in openssl's index: an even count of hex
 // digits, any case, with or without a minus sign in front.
-func parseSerial(text string) (serial, error) {
+func ParseSerial(text string) (Serial, error) {
 	digits, negative := strings.CutPrefix(text, "-")
 	if len(digits) < 2 || len(digits)%2 != 0 {
-		return serial{}, fmt.Errorf("serial number %q: want an even count of hex digits", shorten(text, 64))
+		return Serial{}, fmt.Errorf("serial number %q: want an even count of hex digits", printable.Line(text, 64))
 	}
 	raw, err := hex.DecodeString(digits)
 	if err != nil {
-		return serial{}, fmt.Errorf("serial number %q: want hex digits", shorten(text, 64))
+		return Serial{}, fmt.Errorf("serial number %q: want hex digits", printable.Line(text, 64))
 	}
 	return newSerial(raw, negative)
 }
 
 // newSerial makes a serial of a magnitude, big-endian.
-func newSerial(magnitude []byte, negative bool) (serial, error) {
+func newSerial(magnitude []byte, negative bool) (Serial, error) {
 	for len(magnitude) > 0 && magnitude[0] == 0 {
 		magnitude = magnitude[1:]
 	}
 	if len(magnitude) > maxSerialBytes {
-		return serial{}, errLongSerial
+		return Serial{}, ErrLongSerial
 	}
-	return serial{string(magnitude), negative && len(magnitude) > 0}, nil
+	return Serial{string(magnitude), negative && len(magnitude) > 0}, nil
 }
 
-// serialOf makes a serial of a certificate's number.
-func serialOf(n *big.Int) (serial, error) { return newSerial(n.Bytes(), n.Sign() < 0) }
+// SerialOf makes a serial of a certificate's number.
+func SerialOf(n *big.Int) (Serial, error) { return newSerial(n.Bytes(), n.Sign() < 0) }
 
-// parseNumberFile reads a serial or crlnumber file as openssl does (a2i_ASN1_INTEGER):
+// ParseNumber reads a serial or crlnumber file as openssl does (a2i_ASN1_INTEGER):
 // the hex digits that its first line begins with, an even count of them. What follows
 // does not count.
-func parseNumberFile(data []byte) (serial, error) {
+func ParseNumber(data []byte) (Serial, error) {
 	line, _, _ := strings.Cut(string(data), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	if line == "" {
-		return serial{}, errors.New("number file is empty, or its first line is")
+		return Serial{}, errors.New("number file is empty, or its first line is")
 	}
 	end := strings.IndexFunc(line, func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEF", r) })
 	if strings.HasSuffix(line, `\`) || end == 0 {
-		return serial{}, fmt.Errorf("number file begins with %q: want hex digits", shorten(line, 32))
+		return Serial{}, fmt.Errorf("number file begins with %q: want hex digits", printable.Line(line, 32))
 	}
 	if end > 0 {
 		line = line[:end]
 	}
-	return parseSerial(line)
+	return ParseSerial(line)
 }

@@ -1,4 +1,4 @@
-package ca
+package openssl
 
 import (
 	"bufio"
@@ -7,45 +7,47 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"infrabackup/internal/printable"
 )
 
-// maxLineBytes bounds a row of the index and the content of a number file.
-const maxLineBytes = 64 << 10
+// MaxLineBytes bounds a row of the index and the content of a number file.
+const MaxLineBytes = 64 << 10
 
-// row is one issued certificate in the index.
-type row struct {
-	status  byte // 'R' revoked; openssl takes all others, even none, as not revoked
-	expiry  time.Time
-	revoked time.Time // zero unless status is 'R'
-	reason  string    // CRL reason, empty when none was given
-	serial  serial
-	subject string
+// Row is one issued certificate in the index.
+type Row struct {
+	Status  byte // 'R' revoked; openssl takes all others, even none, as not revoked
+	Expiry  time.Time
+	Revoked time.Time // zero unless status is 'R'
+	Reason  string    // CRL reason, empty when none was given
+	Serial  Serial
+	Subject string
 }
 
-// rowError is a row that openssl would refuse, or that cannot be compared.
-type rowError struct {
-	line   int
-	err    error
-	serial serial // when known
-	known  bool
+// RowError is a row that openssl would refuse, or that cannot be compared.
+type RowError struct {
+	Line   int
+	Err    error
+	Serial Serial // when known
+	Known  bool
 }
 
 // Error implements error.
-func (e *rowError) Error() string { return fmt.Sprintf("line %d: %v", e.line, e.err) }
+func (e *RowError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
 
 // Unwrap returns the cause.
-func (e *rowError) Unwrap() error { return e.err }
+func (e *RowError) Unwrap() error { return e.Err }
 
 // errTooLong ends the reading of an index whose rows have no end.
-var errTooLong = fmt.Errorf("row is longer than %d bytes", maxLineBytes)
+var errTooLong = fmt.Errorf("row is longer than %d bytes", MaxLineBytes)
 
-// parseIndex reads an index.txt: rows of six columns, separated by tabs, a tab
+// ParseIndex reads an index.txt: rows of six columns, separated by tabs, a tab
 // inside a column escaped by a backslash, lines that begin with # left out
 // (openssl, crypto/txt_db and ca(1)). Rows that make no sense go to malformed and
 // reading goes on; either function ends it by returning an error. A last row
 // without line feed is malformed: it may have been cut off.
-func parseIndex(r io.Reader, use func(row) error, malformed func(*rowError) error) error {
-	reader := bufio.NewReaderSize(r, maxLineBytes)
+func ParseIndex(r io.Reader, use func(Row) error, malformed func(*RowError) error) error {
+	reader := bufio.NewReaderSize(r, MaxLineBytes)
 	for line := 1; ; line++ {
 		text, err := reader.ReadSlice('\n')
 		switch {
@@ -53,9 +55,9 @@ func parseIndex(r io.Reader, use func(row) error, malformed func(*rowError) erro
 		case errors.Is(err, io.EOF) && len(text) == 0:
 			return nil
 		case errors.Is(err, io.EOF):
-			return malformed(&rowError{line: line, err: errors.New("row has no end, it may have been cut off")})
+			return malformed(&RowError{Line: line, Err: errors.New("row has no end, it may have been cut off")})
 		case errors.Is(err, bufio.ErrBufferFull):
-			if err := malformed(&rowError{line: line, err: errTooLong}); err != nil {
+			if err := malformed(&RowError{Line: line, Err: errTooLong}); err != nil {
 				return err
 			}
 			// The rest belongs to the same row; it still has to be read, since the
@@ -78,8 +80,8 @@ func parseIndex(r io.Reader, use func(row) error, malformed func(*rowError) erro
 		}
 		parsed, err := parseRow(strings.TrimSuffix(string(text[:len(text)-1]), "\r"))
 		if err != nil {
-			bad := &rowError{line: line, err: err}
-			bad.serial, bad.known = serialOfRow(string(text[:len(text)-1]))
+			bad := &RowError{Line: line, Err: err}
+			bad.Serial, bad.Known = serialOfRow(string(text[:len(text)-1]))
 			if err := malformed(bad); err != nil {
 				return err
 			}
@@ -102,39 +104,39 @@ const (
 	columns
 )
 
-func parseRow(text string) (r row, err error) {
+func parseRow(text string) (r Row, err error) {
 	column := splitRow(text)
 	if len(column) != columns {
 		return r, fmt.Errorf("row has %d columns, want %d", len(column), columns)
 	}
 	if column[columnStatus] != "" {
-		r.status = column[columnStatus][0]
+		r.Status = column[columnStatus][0]
 	}
-	if r.expiry, err = parseTime(column[columnExpiry]); err != nil {
+	if r.Expiry, err = parseTime(column[columnExpiry]); err != nil {
 		return r, fmt.Errorf("expiry: %w", err)
 	}
 	switch revoked := column[columnRevoked]; {
-	case r.status == 'R':
-		if r.revoked, r.reason, err = parseRevocation(revoked); err != nil {
+	case r.Status == 'R':
+		if r.Revoked, r.Reason, err = parseRevocation(revoked); err != nil {
 			return r, err
 		}
 	case revoked != "":
 		return r, errors.New("not revoked, but with a date of revocation")
 	}
-	if r.serial, err = parseSerial(column[columnSerial]); err != nil {
+	if r.Serial, err = ParseSerial(column[columnSerial]); err != nil {
 		return r, err
 	}
-	r.subject = column[columnSubject]
+	r.Subject = column[columnSubject]
 	return r, nil
 }
 
 // serialOfRow finds the serial number of a row that makes no sense otherwise.
-func serialOfRow(text string) (serial, bool) {
+func serialOfRow(text string) (Serial, bool) {
 	column := splitRow(text)
 	if len(column) <= columnSerial {
-		return serial{}, false
+		return Serial{}, false
 	}
-	n, err := parseSerial(column[columnSerial])
+	n, err := ParseSerial(column[columnSerial])
 	return n, err == nil
 }
 
@@ -176,11 +178,11 @@ func parseRevocation(text string) (at time.Time, reason string, err error) {
 			return at, "", fmt.Errorf("revocation reason %s lacks its argument", reason)
 		}
 	case "keytime", "cakeytime":
-		if _, ok := parseClock(argument, 4, true); !ok {
+		if _, ok := ParseGeneralizedTime(argument); !ok {
 			return at, "", fmt.Errorf("revocation reason %s has no time as its argument", reason)
 		}
 	default:
-		return at, "", fmt.Errorf("unknown revocation reason %q", shorten(reason, 32))
+		return at, "", fmt.Errorf("unknown revocation reason %q", printable.Line(reason, 32))
 	}
 	return at, reason, nil
 }
