@@ -12,6 +12,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/fault"
 )
@@ -54,7 +55,7 @@ type Answer struct {
 }
 
 // Get reads one document, such as path /subscriptions/<id>, which is sent in its
-// normal form ([NormalID]). Params may be nil. Errors are SOURCE_… and LIMIT_EXCEEDED
+// normal form ([resourceid.Normal]). Params may be nil. Errors are SOURCE_… and LIMIT_EXCEEDED
 // faults with [ErrNotFound] and its siblings in their chain, or the context's error. An
 // answer that is no object, or that is a refusal although its status says otherwise, has
 // [ErrAnswer] in its chain. Whose document it is, [Client.Document] looks at.
@@ -63,7 +64,7 @@ func (c *Client) Get(ctx context.Context, path, apiVersion string, params url.Va
 }
 
 // Document is [Client.Get] of a resource by its ID, and makes sure that the answer is
-// that resource: its "id" must be the same ([SameID]), or, when it has none, its "name"
+// that resource: its "id" must be the same ([resourceid.Same]), or, when it has none, its "name"
 // be the last segment of the ID. Anything else has [ErrAnswer] in its chain.
 func (c *Client) Document(ctx context.Context, id, apiVersion string, params url.Values) (*Answer, error) {
 	return c.single(ctx, http.MethodGet, id, apiVersion, params, "read "+c.name+" "+brief(id), func(document []byte) error { return isDocument(document, id) })
@@ -90,13 +91,13 @@ func (c *Client) PostWith(ctx context.Context, path, apiVersion string, check fu
 func isDocument(document []byte, asked string) error {
 	id := gjson.GetBytes(document, "id")
 	switch {
-	case id.Type == gjson.String && SameID(id.Str, asked):
+	case id.Type == gjson.String && resourceid.Same(id.Str, asked):
 		return nil
 	case id.Exists() && id.Type != gjson.Null:
 		return fmt.Errorf("it is that of %.200q", id.String())
 	}
-	key := IDKey(asked)
-	name := IDKey(gjson.GetBytes(document, "name").String())
+	key := resourceid.Key(asked)
+	name := resourceid.Key(gjson.GetBytes(document, "name").String())
 	if name == "" || len(name) > len(key) || key[len(key)-len(name):] != name {
 		return errors.New("it does not say whose it is")
 	}
@@ -109,7 +110,7 @@ func (c *Client) at(path, apiVersion string, params url.Values) string {
 	for name, values := range params {
 		query[name] = values
 	}
-	return c.base.Scheme + "://" + c.base.Host + escapedPath(path) + "?" + query.Encode()
+	return c.base.Scheme + "://" + c.base.Host + resourceid.Escape(path) + "?" + query.Encode()
 }
 
 // single sends a request whose answer is one document.

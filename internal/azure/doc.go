@@ -16,7 +16,7 @@
 // what was asked for, nor for its absence. [Client.Document] compares IDs. Refusals are
 // told apart by the Err… values. [Pages] is the one reader of lists: what says "nothing"
 // in one of the ways that servers have is an empty page, and a page that repeats earlier
-// ones is an error. [NormalID] is the one form of an ID in items, references and
+// ones is an error. [resourceid.Normal] is the one form of an ID in items, references and
 // requests.
 //
 // # Waiting

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/fault"
 	"infrabackup/tests/tier"
 )
@@ -125,8 +126,8 @@ func TestContradictions(t *testing.T) {
 		}
 	}
 	guid := "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
-	require.True(t, azure.SameID("/subscriptions/s"+guid, guid))
-	require.False(t, azure.SameID("/subscriptions/s"+guid, "/subscriptions/t"+guid))
+	require.True(t, resourceid.Same("/subscriptions/s"+guid, guid))
+	require.False(t, resourceid.Same("/subscriptions/s"+guid, "/subscriptions/t"+guid))
 }
 
 // TestListsOfManyShapes reads lists whose pages are odd and real, or wrong.

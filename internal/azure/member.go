@@ -5,6 +5,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/fault"
 )
 
@@ -46,7 +47,7 @@ func SubscriptionID(element []byte, what string) (string, error) {
 	object := gjson.ParseBytes(element)
 	id := text(object, "subscriptionId")
 	if id == "" {
-		path := NormalID(text(object, "id"))
+		path := resourceid.Normal(text(object, "id"))
 		id = path[strings.LastIndexByte(path, '/')+1:]
 	}
 	switch {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/fault"
 )
 
@@ -142,7 +143,7 @@ func (c *Client) Offers(ctx context.Context, subscription string) (*Offers, erro
 func (o *Offers) add(provider []byte) error {
 	object := gjson.ParseBytes(provider)
 	namespace := text(object, "namespace")
-	if id := NormalID(text(object, "id")); namespace == "" {
+	if id := resourceid.Normal(text(object, "id")); namespace == "" {
 		if at := strings.LastIndexByte(id, '/'); at >= len("/providers") && strings.EqualFold(id[at-len("/providers"):at], "/providers") {
 			namespace = id[at+1:]
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/fault"
 )
@@ -266,7 +267,7 @@ func (p *Pages) keep(page *Page, b *body, now progress) {
 func (p *Pages) identity(element []byte) uint64 {
 	for _, member := range []string{"id", "kid", "name"} {
 		if id := gjson.GetBytes(element, member); id.Type == gjson.String && id.Str != "" {
-			return maphash.String(p.seed, IDKey(id.Str))
+			return maphash.String(p.seed, resourceid.Key(id.Str))
 		}
 	}
 	return maphash.Bytes(p.seed, element)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
 	"infrabackup/internal/collect/resource/jsondoc"
@@ -104,7 +105,7 @@ var quotaOwners = map[string]backup.Service{
 // toQuota resolves the ID of a quota. Those of other providers, such as add-on
 // services, are nobody's.
 func toQuota(id string) (backup.Service, string, bool) {
-	id = resource.IDOf(id)
+	id = resourceid.Key(id)
 	_, rest, ok := strings.Cut(id, "/providers/")
 	namespace, _, _ := strings.Cut(rest, "/")
 	owner, known := quotaOwners[namespace]
@@ -120,7 +121,7 @@ func isUsers(document []byte) bool {
 // delegatedProviderPath is where the offers of a delegated provider lie. Its document
 // has the ID of the provider's subscription.
 func delegatedProviderPath(parent resource.Resource) string {
-	base, _, _ := strings.Cut(strings.TrimPrefix(resource.IDOf(parent.ID), "/subscriptions/"), "/")
+	base, _, _ := strings.Cut(strings.TrimPrefix(resourceid.Key(parent.ID), "/subscriptions/"), "/")
 	provider := jsondoc.Text(parent.Document, "subscriptionId")
 	return "/subscriptions/" + base + "/providers/" + plansNamespace + "/delegatedProviders/" + provider
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
@@ -31,7 +32,7 @@ func (r *reading) blob(ctx context.Context, path string) (*azure.Answer, error) 
 // is makes sure that an answer is what was asked for. It never repeats what stands there.
 func (r *reading) is(path string) func([]byte) error {
 	return func(document []byte) error {
-		if r.v.walk.ChecksAnswers() && !azure.SameID(r.v.addressIn(r.o.collection, path, document), r.v.id+path) {
+		if r.v.walk.ChecksAnswers() && !resourceid.Same(r.v.addressIn(r.o.collection, path, document), r.v.id+path) {
 			return errors.New("it is not what lies there")
 		}
 		return nil

@@ -3,6 +3,7 @@ package rbac
 import (
 	"strings"
 
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
 	"infrabackup/internal/collect/resource/jsondoc"
@@ -44,7 +45,7 @@ func Table() resource.Table {
 // toDefinition resolves the ID of a role definition: its scope differs between
 // subscriptions, its GUID does not.
 func toDefinition(id string) (backup.Service, string, bool) {
-	id = resource.IDOf(id)
+	id = resourceid.Key(id)
 	guid := id[strings.LastIndexByte(id, '/')+1:]
 	return backup.RBAC, "role:" + guid, guid != ""
 }

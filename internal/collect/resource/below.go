@@ -5,6 +5,7 @@ import (
 	"context"
 	"iter"
 
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/collect/resource/queue"
 )
 
@@ -82,13 +83,13 @@ func (w *Walk) children(m *manager, row *Type, above []Resource) iter.Seq[list] 
 				continue
 			}
 			for _, r := range above {
-				l := list{row: child, manager: m, subscription: subscriptionIn(PathOf(r.ID)), parent: r.ID}
+				l := list{row: child, manager: m, subscription: resourceid.Subscription(resourceid.Normal(r.ID)), parent: r.ID}
 				l.version, l.offered = m.choose(child, l.subscription, row.Type)
 				base := r.ID
 				if child.Below != nil {
 					base = child.Below(r)
 				}
-				l.path = child.collection(PathOf(base))
+				l.path = child.collection(resourceid.Normal(base))
 				w.ledger.Await(l.place())
 				if !yield(l) {
 					return

@@ -22,10 +22,3 @@ func (c *Collector) Without(left Check) *Collector {
 	c.without = left
 	return c
 }
-
-// What addresses say.
-var (
-	SubscriptionIn = subscriptionIn
-	GroupIn        = groupIn
-	TypeIn         = typeIn
-)

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
 )
@@ -59,7 +60,7 @@ func (w *Walk) fuller(ctx context.Context, t *Type, at key, r Resource) (Resourc
 
 // differ names a resource about which answers disagree.
 func (w *Walk) differ(r Resource) {
-	w.Gap(backup.Gap{Code: GapDocumentsDiffer, Object: PathOf(r.ID), Reason: "Two lists gave different documents of it, and the resource itself did not settle which is right; the fuller one is kept."})
+	w.Gap(backup.Gap{Code: GapDocumentsDiffer, Object: resourceid.Normal(r.ID), Reason: "Two lists gave different documents of it, and the resource itself did not settle which is right; the fuller one is kept."})
 }
 
 func (w *Walk) managerOf(endpoint azure.Endpoint) *manager {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/collect/resource/queue"
@@ -96,7 +97,7 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 	for _, item := range page.Items {
 		e := entry{id: jsondoc.Text(item, "id"), typ: jsondoc.Text(item, "type")}
 		if e.typ == "" {
-			e.typ = typeIn(e.id)
+			e.typ = resourceid.Type(e.id)
 		}
 		if e.id == "" || e.typ == "" {
 			return fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id or type", m.client.Host())
@@ -118,7 +119,7 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 		case !w.checks(checkIndexedTypes) && (w.table.derives(e.typ) || byCustom(e.typ)):
 			continue
 		default:
-			of := [2]string{e.typ, subscriptionIn(PathOf(e.id))}
+			of := [2]string{e.typ, resourceid.Subscription(resourceid.Normal(e.id))}
 			if versions[of] == nil {
 				versions[of] = m.versionsFor(of[0], of[1])
 			}
@@ -169,7 +170,7 @@ func (w *Walk) getAll(ctx context.Context, m *manager, wanted []entry) error {
 				row = *e.row
 			}
 			row.Single = true
-			l := list{row: &row, manager: m, subscription: subscriptionIn(PathOf(e.id)), path: PathOf(e.id), byID: true}
+			l := list{row: &row, manager: m, subscription: resourceid.Subscription(resourceid.Normal(e.id)), path: resourceid.Normal(e.id), byID: true}
 			if e.row != nil {
 				l.version, l.offered = m.choose(e.row, l.subscription, "")
 			} else {
@@ -268,22 +269,4 @@ func (w *Walk) lostGaps() {
 
 func compareKeys(a, b key) int {
 	return cmp.Or(strings.Compare(string(a.endpoint), string(b.endpoint)), strings.Compare(a.kind, b.kind), strings.Compare(a.id, b.id))
-}
-
-// typeIn is the full type that an ID says, "" when it says none.
-func typeIn(id string) string {
-	id = PathOf(id)
-	at := lastIndexFold(id, "/providers/")
-	if at < 0 {
-		return ""
-	}
-	segments := strings.Split(id[at+len("/providers/"):], "/")
-	full := segments[0]
-	for i := 1; i < len(segments); i += 2 {
-		full += "/" + segments[i]
-	}
-	if full == segments[0] {
-		return ""
-	}
-	return full
 }

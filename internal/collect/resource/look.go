@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
 )
@@ -128,8 +129,8 @@ func (w *Walk) stillThere(ctx context.Context, at key, row *Type) (bool, error) 
 		}
 	}
 	m := w.managerOf(w.items[at].endpoint)
-	subscription := subscriptionIn(at.id)
-	fullType, version := typeIn(at.id), ""
+	subscription := resourceid.Subscription(at.id)
+	fullType, version := resourceid.Type(at.id), ""
 	if row != nil {
 		fullType = row.Type
 		version, _ = m.choose(row, subscription, "")
@@ -215,7 +216,7 @@ func (w *Walk) guessed(ctx context.Context, f fetched, custom bool) error {
 		kept := *page
 		if custom {
 			kept.Items = slices.DeleteFunc(slices.Clone(page.Items), func(item []byte) bool {
-				return !strings.EqualFold(jsondoc.Text(item, "type"), f.row.Type) || !strings.EqualFold(typeIn(jsondoc.Text(item, "id")), f.row.Type)
+				return !strings.EqualFold(jsondoc.Text(item, "type"), f.row.Type) || !strings.EqualFold(resourceid.Type(jsondoc.Text(item, "id")), f.row.Type)
 			})
 		}
 		if custom && len(kept.Items) == 0 {

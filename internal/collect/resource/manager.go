@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/collect/resource/queue"
 	"infrabackup/internal/fault"
@@ -155,7 +156,7 @@ func (m *manager) names(ctx context.Context, subscription, fullType string, know
 		for _, item := range page.Items {
 			// The address counts; a name is what people see.
 			name := jsondoc.Text(item, "name")
-			if rest, ok := cutPrefixFold(PathOf(jsondoc.Text(item, "id")), "/subscriptions/"+subscription+path+"/"); ok && rest != "" && !strings.Contains(rest, "/") {
+			if rest, ok := resourceid.CutPrefixFold(resourceid.Normal(jsondoc.Text(item, "id")), "/subscriptions/"+subscription+path+"/"); ok && rest != "" && !strings.Contains(rest, "/") {
 				name = rest
 			}
 			if name == "" {
@@ -223,7 +224,7 @@ func (m *manager) remembered(known map[string][]string, subscription string, ask
 
 // lists reports whether a subscription's list of groups has one.
 func (m *manager) lists(ctx context.Context, group string) (bool, error) {
-	subscription := subscriptionIn(group)
+	subscription := resourceid.Subscription(group)
 	names, err := m.groupsOf(ctx, subscription)
 	if gone(err) {
 		return false, m.went(ctx, subscription, err)

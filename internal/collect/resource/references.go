@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
@@ -36,7 +37,7 @@ func To(s backup.Service) func(string) (backup.Service, string, bool) {
 // reference brings an ID into the form of items' IDs. It reports false for what is no ID
 // of a resource manager.
 func reference(value string) (string, bool) {
-	id := IDOf(value)
+	id := resourceid.Key(value)
 	for _, root := range []string{"/subscriptions/", "/providers/", "/tenants/"} {
 		if strings.HasPrefix(id, root) {
 			return id, true

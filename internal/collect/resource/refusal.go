@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 )
@@ -49,7 +50,7 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 			return nil
 		}
 	case errors.Is(f.err, azure.ErrNotRegistered):
-		w.Gap(backup.Gap{Code: GapNotRegistered, Object: "/subscriptions/" + subscriptionIn(f.path) + "/providers/" + f.row.namespace(),
+		w.Gap(backup.Gap{Code: GapNotRegistered, Object: "/subscriptions/" + resourceid.Subscription(f.path) + "/providers/" + f.row.namespace(),
 			Reason: "The subscription is not registered for this provider, which refused its lists; they were not read."})
 		w.asked(f.list)
 		return nil
@@ -115,9 +116,9 @@ func (f fetched) notOffered() bool {
 
 // container asks whether what an answer says is gone is there, and gives its path.
 func (w *Walk) container(ctx context.Context, f fetched, code string) (bool, string, error) {
-	path := PathOf(f.path)
-	subscription := subscriptionIn(path)
-	group := groupIn(path)
+	path := resourceid.Normal(f.path)
+	subscription := resourceid.Subscription(path)
+	group := resourceid.Group(path)
 	if code == "SubscriptionNotFound" || group == "" {
 		container := "/subscriptions/" + subscription
 		if !w.checks(checkContainer) {
@@ -144,8 +145,8 @@ func (w *Walk) parentOf(ctx context.Context, f fetched) (Resource, error) {
 	if f.row.Scope != InParent {
 		// A scope of any type: its own list of resources named it.
 		version := ""
-		fullType := typeIn(f.parent)
-		if choice, ok := f.manager.offersOf(subscriptionIn(f.parent)).Choose(fullType, nil); ok {
+		fullType := resourceid.Type(f.parent)
+		if choice, ok := f.manager.offersOf(resourceid.Subscription(f.parent)).Choose(fullType, nil); ok {
 			version = choice.Version
 		} else if choice, ok := f.manager.anywhere.Choose(fullType, nil); ok {
 			version = choice.Version
@@ -156,7 +157,7 @@ func (w *Walk) parentOf(ctx context.Context, f fetched) (Resource, error) {
 	}
 	for i := range w.table.Types {
 		if row := &w.table.Types[i]; row.Kind == f.row.Parent && row.on(f.manager.client.Endpoint()) {
-			version, _ := f.manager.choose(row, subscriptionIn(PathOf(f.parent)), "")
+			version, _ := f.manager.choose(row, resourceid.Subscription(resourceid.Normal(f.parent)), "")
 			return w.get(ctx, f.manager, row.Type, f.parent, version)
 		}
 	}

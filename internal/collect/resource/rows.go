@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/queue"
 	"infrabackup/internal/fault"
@@ -110,7 +111,9 @@ func (w *Walk) listAt(m *manager, row *Type, subscription, path string) list {
 }
 
 // place is the list's entry in the ledger.
-func (l list) place() string { return string(l.manager.client.Endpoint()) + " list " + IDOf(l.path) }
+func (l list) place() string {
+	return string(l.manager.client.Endpoint()) + " list " + resourceid.Key(l.path)
+}
 
 // based is where a row's collections of a subscription lie.
 type based struct {
@@ -254,7 +257,7 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 			return err
 		}
 		w.nameElement(r)
-		id, sum := maphash.String(w.seed, IDOf(r.ID)), maphash.Bytes(w.seed, r.Document)
+		id, sum := maphash.String(w.seed, resourceid.Key(r.ID)), maphash.Bytes(w.seed, r.Document)
 		if known, ok := reading.seen[id]; ok {
 			if known != sum {
 				// Two elements with one ID: the resource itself says which is right.
@@ -284,7 +287,7 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 // nameElement enters what a list names, and the resource group in which that lies.
 func (w *Walk) nameElement(r Resource) {
 	w.Named(r.Endpoint, r.ID)
-	if group := groupIn(PathOf(r.ID)); group != "" {
+	if group := resourceid.Group(resourceid.Normal(r.ID)); group != "" {
 		w.inGroup(r.Endpoint, group)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/fault"
@@ -65,7 +66,7 @@ func (w *Walk) atEach(ctx context.Context, m *manager, row *Type, subscription s
 	items := page.Items[:min(len(page.Items), most)]
 	lists := func(yield func(list, error) bool) {
 		for _, item := range items {
-			id := PathOf(jsondoc.Text(item, "id"))
+			id := resourceid.Normal(jsondoc.Text(item, "id"))
 			if id == "" {
 				yield(list{}, fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id", m.client.Host()))
 				return
@@ -156,7 +157,7 @@ func (w *Walk) groupsNamed(ctx context.Context) error {
 		if !there {
 			continue // it went with what lay in it
 		}
-		m.forget(subscriptionIn(group))
+		m.forget(resourceid.Subscription(group))
 		if listed, err = m.lists(ctx, group); err != nil {
 			return err
 		}
@@ -198,8 +199,8 @@ func (w *Walk) claim(m *manager, container string) {
 }
 
 func (w *Walk) claimed(ctx context.Context, c claim) (bool, error) {
-	if group := groupIn(c.container); group != "" {
+	if group := resourceid.Group(c.container); group != "" {
 		return w.hasGroup(ctx, c.manager, group)
 	}
-	return c.manager.hasSubscription(ctx, subscriptionIn(c.container))
+	return c.manager.hasSubscription(ctx, resourceid.Subscription(c.container))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/collect/resource/jsondoc"
 )
 
@@ -43,8 +44,8 @@ func unlike(body []byte, path string, byID bool) error {
 		}
 		return nil
 	}
-	own, asked := IDOf(id.Str), IDOf(path)
-	if own == asked || azure.SameID(own, asked) || (!byID && strings.HasPrefix(own, asked+"/")) {
+	own, asked := resourceid.Key(id.Str), resourceid.Key(path)
+	if own == asked || resourceid.Same(own, asked) || (!byID && strings.HasPrefix(own, asked+"/")) {
 		return nil
 	}
 	return errors.New("it is the document of another resource")
@@ -61,11 +62,11 @@ func emptyObject(document gjson.Result) bool {
 
 // get reads one document by its ID.
 func (w *Walk) get(ctx context.Context, m *manager, fullType, id, version string) (Resource, error) {
-	answer, err := w.single(ctx, m, PathOf(id), version, true)
+	answer, err := w.single(ctx, m, resourceid.Normal(id), version, true)
 	if err != nil {
 		return Resource{}, err
 	}
-	if own := jsondoc.Text(answer.Body, "id"); azure.SameID(own, id) {
+	if own := jsondoc.Text(answer.Body, "id"); resourceid.Same(own, id) {
 		id = own // in the letters that its creator chose
 	}
 	return Resource{Endpoint: m.client.Endpoint(), Type: fullType, ID: id, Version: version, Document: answer.Body, read: true}, nil

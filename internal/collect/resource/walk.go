@@ -3,12 +3,12 @@ package resource
 import (
 	"context"
 	"hash/maphash"
-	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/collect/resource/jsondoc"
@@ -117,10 +117,10 @@ func (w *Walk) keyOf(endpoint azure.Endpoint, kind, id string) key {
 	if !w.checks(checkEndpoint) {
 		endpoint = ""
 	}
-	return key{endpoint, kind, IDOf(id)}
+	return key{endpoint, kind, resourceid.Key(id)}
 }
 
-// ItemID is the ID of an item: that of its resource, in the form of [IDOf]. When the
+// ItemID is the ID of an item: that of its resource, in the form of [resourceid.Key]. When the
 // other resource manager has an item of the same kind and ID, and had it first, the
 // endpoint's name stands in front, as in /admin/subscriptions/….
 func (w *Walk) ItemID(kind string, endpoint azure.Endpoint, id string) string {
@@ -178,7 +178,7 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 	id = w.ItemID(kind, r.Endpoint, id)
 	name := x.Name
 	if name == "" {
-		name = nameOf(at.id, PathOf(r.ID))
+		name = resourceid.Name(at.id, resourceid.Normal(r.ID))
 	}
 	w.buffer = appendEnvelope(w.buffer[:0], r)
 	err := w.sink.Record(backup.Item{Kind: kind, ID: id, Name: name, Supersedes: again, Aliases: x.Aliases, References: x.References}, w.buffer)
@@ -243,7 +243,7 @@ func (w *Walk) Gap(g backup.Gap) {
 // Vanished notes that something is not there any more: it was named or read, and
 // answered 404 when it was asked for. What was read of it stays.
 func (w *Walk) Vanished(endpoint azure.Endpoint, id string) {
-	w.Gap(backup.Gap{Code: GapVanished, Object: PathOf(id), Reason: "It was there when the capture began, and not found (404) when it was asked for later; what was read of it before is kept."})
+	w.Gap(backup.Gap{Code: GapVanished, Object: resourceid.Normal(id), Reason: "It was there when the capture began, and not found (404) when it was asked for later; what was read of it before is kept."})
 	w.Settled(endpoint, id)
 	if w.round > 0 {
 		w.changed++
@@ -288,26 +288,3 @@ func (t *Type) aliasesOf(document []byte) []string {
 }
 
 func (t *Type) tracked() bool { return !t.Untracked && t.Scope != InParent && !t.Single }
-
-// nameOf is what an operator calls a resource: group and name, or the last parts.
-func nameOf(id, original string) string {
-	if original == "" || !strings.EqualFold(id, original) {
-		original = id
-	}
-	parts := strings.Split(strings.Trim(original, "/"), "/")
-	for i, part := range parts {
-		if strings.EqualFold(part, "providers") && i+2 < len(parts) {
-			var names []string
-			if i >= 2 && strings.EqualFold(parts[i-2], "resourceGroups") {
-				names = append(names, parts[i-1])
-			}
-			for j := i + 3; j < len(parts); j += 2 {
-				names = append(names, parts[j])
-			}
-			if len(names) > 0 {
-				return strings.Join(names, "/")
-			}
-		}
-	}
-	return parts[len(parts)-1]
-}

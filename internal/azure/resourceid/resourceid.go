@@ -1,4 +1,4 @@
-package azure
+package resourceid
 
 import (
 	"net/url"
@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// NormalID is the one form of an ID, so that what one answer writes in a way and
+// Normal is the one form of an ID, so that what one answer writes in a way and
 // another one in a different way is the same item, the same reference and the same
 // request: it begins with a slash, ends without one, has no empty segments and no
 // blanks around it, and characters stand for themselves. Only a percent sign, and what
 // would be a slash or cannot be shown, are percent-encoded, in upper case. Letters keep
-// their case; see [IDKey]. Normal forms stay as they are.
-func NormalID(id string) string {
+// their case; see [Key]. Normal forms stay as they are.
+func Normal(id string) string {
 	if plainID(id) {
 		return id
 	}
@@ -91,15 +91,15 @@ func hex(c byte) int {
 	return -1
 }
 
-// IDKey is the normal form in lower case: IDs of resource managers are the same
+// Key is the normal form in lower case: IDs of resource managers are the same
 // whatever the case of their letters.
-func IDKey(id string) string { return strings.ToLower(NormalID(id)) }
+func Key(id string) string { return strings.ToLower(Normal(id)) }
 
-// SameID reports whether two IDs name the same resource. Behind the last provider, what
+// Same reports whether two IDs name the same resource. Behind the last provider, what
 // has a GUID for its name is the same at every scope: resource managers give role
 // definitions that are built in at the scope that was asked, or at none.
-func SameID(a, b string) bool {
-	a, b = IDKey(a), IDKey(b)
+func Same(a, b string) bool {
+	a, b = Key(a), Key(b)
 	if a == b {
 		return true
 	}
@@ -119,10 +119,10 @@ func isGUID(name string) bool {
 	return true
 }
 
-// escapedPath is a normal ID as the path of a URL: the escapes that it has stay, and
+// Escape is a normal ID as the path of a URL: the escapes that it has stay, and
 // everything else stands for itself.
-func escapedPath(id string) string {
-	id = NormalID(id)
+func Escape(id string) string {
+	id = Normal(id)
 	if id == "" {
 		return "/"
 	}
@@ -137,54 +137,4 @@ func escapedPath(id string) string {
 		b.WriteString(rest[:2])
 		id = rest[2:]
 	}
-}
-
-// sameHost reports whether two URLs lead to the same host and port, which may be said or
-// be that of the scheme. A dot at the end of a name changes nothing.
-func sameHost(a, b *url.URL) bool {
-	return strings.EqualFold(hostOf(a), hostOf(b)) && portOf(a) == portOf(b)
-}
-
-func hostOf(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
-
-func portOf(u *url.URL) string {
-	if port := u.Port(); port != "" || u.Scheme != "https" {
-		return strings.TrimLeft(port, "0")
-	}
-	return "443"
-}
-
-// plainHost is host and port without the port that https has anyway.
-func plainHost(u *url.URL) string {
-	host := hostOf(u)
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if port := portOf(u); port != "443" {
-		host += ":" + port
-	}
-	return host
-}
-
-// sendable is a query that can be sent: some servers leave blanks and other characters
-// in links that no request can have.
-func sendable(query string) string {
-	clean := true
-	for i := range len(query) {
-		if c := query[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>' || c == '`' {
-			clean = false
-		}
-	}
-	if clean {
-		return query
-	}
-	var b strings.Builder
-	for i := range len(query) {
-		if c := query[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>' || c == '`' {
-			b.WriteString(string([]byte{'%', upperHex[c>>4], upperHex[c&15]}))
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
