@@ -84,6 +84,14 @@ func (e *AnswerError) Error() string {
 // Unwrap returns one of the Err… values of this package, or nil.
 func (e *AnswerError) Unwrap() error { return e.kind }
 
+// SaidBy is what the stamp said in a fault's chain.
+func SaidBy(err error) AnswerError {
+	if said := (*AnswerError)(nil); errors.As(err, &said) {
+		return *said
+	}
+	return AnswerError{}
+}
+
 // answerFault classifies an answer that is not a success.
 func answerFault(what string, resp *http.Response, body []byte) error {
 	said := &AnswerError{Status: resp.StatusCode}

@@ -3,7 +3,7 @@
 // [Escape] that of a URL. [Subscription], [Group], [Type] and [Name] are what an ID says.
 //
 // It is given text and returns text, whatever the text is: it asks nothing, and refuses
-// nothing.
+// nothing. How long an ID may be ([MaxBytes]) is held by those that get one.
 //
 // Start reading at [Normal].
 package resourceid

@@ -4,7 +4,21 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"infrabackup/internal/fault"
 )
+
+const (
+	// MaxBytes bounds an ID. Resource managers take addresses of 2 KiB.
+	MaxBytes = 8 << 10
+	// MaxNameBytes bounds a name that becomes a part of IDs.
+	MaxNameBytes = 1 << 10
+)
+
+// TooLong is the fault about an ID or a name that is longer.
+func TooLong(text string) error {
+	return fault.Newf(fault.LimitExceeded, "an ID or a name has %d bytes, which is too long: %.100q…", len(text), text)
+}
 
 // Normal is the one form of an ID, so that what one answer writes in a way and
 // another one in a different way is the same item, the same reference and the same

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"infrabackup/internal/azure/resourceid"
+	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/collect/resource/queue"
 )
 
@@ -14,7 +15,7 @@ const maxWaiting = 10_000
 
 // below notes what lies below resources of a row. It is read when the present lists
 // are, in one queue: page by page, requests would run out at the end of each page.
-func (w *Walk) below(ctx context.Context, m *manager, row *Type, above []Resource) error {
+func (w *Walk) below(ctx context.Context, m *manager.Manager, row *Type, above []Resource) error {
 	for l := range w.children(m, row, above) {
 		w.waiting = append(w.waiting, l)
 		w.extra += l.bytes()
@@ -76,15 +77,15 @@ func (w *Walk) descend(ctx context.Context) error {
 }
 
 // children are the collections below resources: those of one child row after the other.
-func (w *Walk) children(m *manager, row *Type, above []Resource) iter.Seq[list] {
+func (w *Walk) children(m *manager.Manager, row *Type, above []Resource) iter.Seq[list] {
 	return func(yield func(list) bool) {
 		for _, child := range w.parents[row.Kind] {
-			if !child.on(m.client.Endpoint()) {
+			if !child.on(m.Client.Endpoint()) {
 				continue
 			}
 			for _, r := range above {
 				l := list{row: child, manager: m, subscription: resourceid.Subscription(resourceid.Normal(r.ID)), parent: r.ID}
-				l.version, l.offered = m.choose(child, l.subscription, row.Type)
+				l.version, l.offered = m.Choose(child.Type, child.Versions, l.subscription, row.Type)
 				base := r.ID
 				if child.Below != nil {
 					base = child.Below(r)

@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/collect/resource/ledger"
+	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/fault"
 )
 
@@ -107,7 +108,7 @@ func (w *Walk) open(ctx context.Context, unreadable Unreadable) error {
 	if err != nil {
 		return err
 	}
-	w.managers = []*manager{tenant, admin}
+	w.managers = []*manager.Manager{tenant, admin}
 	return w.compareSubscriptions(ctx, tenant, admin, unreadable)
 }
 
@@ -124,8 +125,8 @@ func (w *Walk) rows() iter.Seq[*Type] {
 
 func (w *Walk) cursor() map[string]string {
 	return map[string]string{
-		"tenantSubscriptions": strconv.Itoa(len(w.managers[0].subscriptions)),
-		"adminSubscriptions":  strconv.Itoa(len(w.managers[1].subscriptions)),
+		"tenantSubscriptions": strconv.Itoa(len(w.managers[0].Subscriptions)),
+		"adminSubscriptions":  strconv.Itoa(len(w.managers[1].Subscriptions)),
 		"laterLooks":          strconv.Itoa(int(w.round)),
 		"changedMeanwhile":    strconv.FormatInt(w.changed, 10),
 	}
@@ -158,9 +159,9 @@ const maxCheckWait = 20 * time.Second
 // errEnough ends a look at the beginning.
 var errEnough = errors.New("enough")
 
-func (w *Walk) checkRow(ctx context.Context, row *Type, m *manager) error {
+func (w *Walk) checkRow(ctx context.Context, row *Type, m *manager.Manager) error {
 	probed, lists := 0, 0
-	err := w.inOrder(ctx, w.lists(ctx, row, slices.Values([]*manager{m})), func(f fetched) error {
+	err := w.inOrder(ctx, w.lists(ctx, row, slices.Values([]*manager.Manager{m})), func(f fetched) error {
 		switch {
 		case f.nowhere, refused(f.err) && (!f.offered || row.Optional):
 			return errEnough
@@ -210,4 +211,15 @@ func (w *Walk) probe(ctx context.Context, f fetched, most int) (int, error) {
 		}
 	}
 	return len(documents), nil
+}
+
+// openManager finds subscriptions and offers. A client that sees no subscription at all has
+// lost its permissions: the stamp answers with an empty list, not with a refusal.
+func (w *Walk) openManager(ctx context.Context, client *azure.Client) (*manager.Manager, error) {
+	m := manager.New(client, w.memory)
+	return m, w.renew(ctx, m)
+}
+
+func (w *Walk) renew(ctx context.Context, m *manager.Manager) error {
+	return m.Renew(ctx, manager.Renewal{Ledger: w.ledger, First: !w.checks(checkAllOffers), Empty: w.empty})
 }

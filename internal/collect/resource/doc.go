@@ -52,5 +52,6 @@
 // address in the ledger. All of that is counted ([azure.Memory]), over all services of
 // a stamp: a capture that would need too much fails with LIMIT_EXCEEDED.
 //
-// The package knows no service. Start reading at [Type], then [Collector.Collect].
+// The package knows no service. Start reading at [Type], then [Collector.Collect]. What a
+// resource manager says of itself is remembered by package manager.
 package resource

@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
+	"infrabackup/internal/collect/resource/manager"
 )
 
 // fuller decides between two documents of one resource: the one that the part has and
@@ -63,9 +64,9 @@ func (w *Walk) differ(r Resource) {
 	w.Gap(backup.Gap{Code: GapDocumentsDiffer, Object: resourceid.Normal(r.ID), Reason: "Two lists gave different documents of it, and the resource itself did not settle which is right; the fuller one is kept."})
 }
 
-func (w *Walk) managerOf(endpoint azure.Endpoint) *manager {
+func (w *Walk) managerOf(endpoint azure.Endpoint) *manager.Manager {
 	for _, m := range w.managers {
-		if m.client.Endpoint() == endpoint {
+		if m.Client.Endpoint() == endpoint {
 			return m
 		}
 	}

@@ -14,25 +14,10 @@ import (
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
+	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/collect/resource/queue"
 	"infrabackup/internal/fault"
 )
-
-// resourceVersions are those of the resource manager's own list.
-var resourceVersions = []string{"2019-10-01", "2018-05-01", "2016-09-01"}
-
-// resourcesVersion is the api-version of the resource manager's own list.
-func (m *manager) resourcesVersion(subscription string) string {
-	if choice, ok := m.offersOf(subscription).Choose("Microsoft.Resources/resources", resourceVersions); ok {
-		return choice.Version
-	}
-	return resourceVersions[0]
-}
-
-// resources begins the resource manager's own list.
-func (m *manager) resources(ctx context.Context, subscription string, params url.Values) (*azure.Pages, *azure.Page, error) {
-	return m.listKnown(ctx, m.offersOf(subscription), "Microsoft.Resources/resources", resourceVersions, "/subscriptions/"+subscription+"/resources", params)
-}
 
 // indexed reports whether the service has, or may have, what the resource manager
 // tracks.
@@ -51,28 +36,28 @@ func (w *Walk) indexed() bool {
 // tracked compares with the resource manager's own list. It is asked for everything, and
 // not for the types that the stamp offers: the list itself is evidence of types. Rows
 // for which it does not tell when something changed are added to relist.
-func (w *Walk) tracked(ctx context.Context, m *manager, relist map[*Type]bool) error {
-	if !w.indexed() || len(m.subscriptions) == 0 {
+func (w *Walk) tracked(ctx context.Context, m *manager.Manager, relist map[*Type]bool) error {
+	if !w.indexed() || len(m.Subscriptions) == 0 {
 		return nil
 	}
-	return queue.InOrder(ctx, queue.Jobs(m.subscriptions), func(ctx context.Context, s azure.Subscription) fetched {
+	return queue.InOrder(ctx, queue.Jobs(m.Subscriptions), func(ctx context.Context, s azure.Subscription) fetched {
 		f := fetched{list: list{manager: m, subscription: s.ID, path: "/subscriptions/" + s.ID + "/resources"}}
 		w.ledger.Await(f.place())
 		// Not every resource manager knows what it is asked to add.
-		f.pages, f.page, f.err = m.resources(ctx, s.ID, url.Values{"$expand": {"createdTime,changedTime"}})
+		f.pages, f.page, f.err = m.Resources(ctx, s.ID, url.Values{"$expand": {"createdTime,changedTime"}})
 		return f
 	}, func(f fetched) error {
 		if gone(f.err) {
-			if err := m.went(ctx, f.subscription, f.err); err != nil {
+			if err := m.ConfirmGone(ctx, f.subscription, f.err); err != nil {
 				return err
 			}
-			w.Vanished(m.client.Endpoint(), "/subscriptions/"+f.subscription)
+			w.Vanished(m.Client.Endpoint(), "/subscriptions/"+f.subscription)
 			w.claim(m, "/subscriptions/"+f.subscription)
 			w.ledger.Answered(f.place())
 			return nil
 		}
 		err := f.drain(ctx, func(page *azure.Page) error {
-			m.clock(page.Date)
+			m.NoteTime(page.Date)
 			return w.compare(ctx, m, page, relist)
 		})
 		if err == nil {
@@ -91,7 +76,7 @@ type entry struct {
 }
 
 // compare reads what a page of the list has and the capture has not, or has as it was.
-func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist map[*Type]bool) error {
+func (w *Walk) compare(ctx context.Context, m *manager.Manager, page *azure.Page, relist map[*Type]bool) error {
 	var wanted []entry
 	versions := map[[2]string][]string{} // of types that no row knows, by type and subscription
 	for _, item := range page.Items {
@@ -100,18 +85,18 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 			e.typ = resourceid.Type(e.id)
 		}
 		if e.id == "" || e.typ == "" {
-			return fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id or type", m.client.Host())
+			return fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id or type", m.Client.Host())
 		}
-		e.row = w.rowOf(e.typ, m.client.Endpoint())
+		e.row = w.rowOf(e.typ, m.Client.Endpoint())
 		if e.row == nil && !w.table.owns(e.typ) {
 			continue // another service's
 		}
 		for _, text := range []string{e.id, e.typ} {
-			if len(text) > maxAddress {
-				return tooLong(text)
+			if len(text) > resourceid.MaxBytes {
+				return resourceid.TooLong(text)
 			}
 		}
-		w.nameElement(Resource{Endpoint: m.client.Endpoint(), ID: e.id})
+		w.nameElement(Resource{Endpoint: m.Client.Endpoint(), ID: e.id})
 		kind := otherKind
 		switch {
 		case e.row != nil:
@@ -121,11 +106,11 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 		default:
 			of := [2]string{e.typ, resourceid.Subscription(resourceid.Normal(e.id))}
 			if versions[of] == nil {
-				versions[of] = m.versionsFor(of[0], of[1])
+				versions[of] = m.VersionsFor(of[0], of[1])
 			}
 			e.versions = versions[of]
 		}
-		at := w.keyOf(m.client.Endpoint(), kind, e.id)
+		at := w.keyOf(m.Client.Endpoint(), kind, e.id)
 		if known, seen := w.items[at]; seen {
 			if known.round != vanished && known.round != w.round {
 				known.round, known.confirmed, known.most = w.round, false, known.weight
@@ -135,7 +120,7 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 			if err != nil && e.row != nil && e.row.tracked() {
 				relist[e.row] = true
 			}
-			if err != nil || changed.Before(m.since) || (e.row != nil && !e.row.tracked()) {
+			if err != nil || m.ChangedBefore(changed) || (e.row != nil && !e.row.tracked()) {
 				continue
 			}
 		}
@@ -147,22 +132,8 @@ func (w *Walk) compare(ctx context.Context, m *manager, page *azure.Page, relist
 	return w.getAll(ctx, m, wanted)
 }
 
-// versionsFor are the api-versions with which a type that no row knows may be read: the
-// one that is offered, or else those of the same provider.
-func (m *manager) versionsFor(fullType, subscription string) []string {
-	for _, offers := range []*azure.Offers{m.offersOf(subscription), m.anywhere} {
-		if choice, ok := offers.Choose(fullType, nil); ok {
-			return []string{choice.Version}
-		}
-	}
-	if siblings := m.anywhere.Siblings(fullType); len(siblings) > 0 {
-		return slices.Clone(siblings[:min(len(siblings), 3)])
-	}
-	return []string{m.resourcesVersion(subscription)}
-}
-
 // getAll gets single resources and what lies below them.
-func (w *Walk) getAll(ctx context.Context, m *manager, wanted []entry) error {
+func (w *Walk) getAll(ctx context.Context, m *manager.Manager, wanted []entry) error {
 	var lists iter.Seq2[list, error] = func(yield func(list, error) bool) {
 		for _, e := range wanted {
 			row := Type{Kind: otherKind, Type: e.typ, Versions: e.versions}
@@ -172,7 +143,7 @@ func (w *Walk) getAll(ctx context.Context, m *manager, wanted []entry) error {
 			row.Single = true
 			l := list{row: &row, manager: m, subscription: resourceid.Subscription(resourceid.Normal(e.id)), path: resourceid.Normal(e.id), byID: true}
 			if e.row != nil {
-				l.version, l.offered = m.choose(e.row, l.subscription, "")
+				l.version, l.offered = m.Choose(e.row.Type, e.row.Versions, l.subscription, "")
 			} else {
 				l.version = e.versions[0]
 			}
@@ -191,7 +162,7 @@ func (w *Walk) getAll(ctx context.Context, m *manager, wanted []entry) error {
 // got takes one resource that the list of resources names. That it cannot be read costs
 // this resource and not its service: later looks try again, and what stays so is a gap.
 func (w *Walk) got(ctx context.Context, e entry, f fetched) error {
-	endpoint := f.manager.client.Endpoint()
+	endpoint := f.manager.Client.Endpoint()
 	at := w.keyOf(endpoint, f.row.Kind, e.id)
 	switch {
 	case gone(f.err):

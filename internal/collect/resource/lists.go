@@ -11,8 +11,10 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/collect/resource/jsondoc"
+	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/collect/resource/queue"
 	"infrabackup/internal/fault"
 )
@@ -20,7 +22,7 @@ import (
 // list is one collection to read.
 type list struct {
 	row          *Type
-	manager      *manager
+	manager      *manager.Manager
 	subscription string // "" outside of subscriptions
 	path         string
 	version      string
@@ -56,7 +58,7 @@ func (w *Walk) begin(ctx context.Context, l list) fetched {
 		return first
 	}
 	f := first
-	err := eachVersion(l.version, l.row.Versions, func(version string) error {
+	err := manager.EachVersion(l.version, l.row.Versions, func(version string) error {
 		if version != l.version {
 			again := l
 			again.version = version
@@ -81,7 +83,7 @@ func (w *Walk) beginWith(ctx context.Context, l list) fetched {
 		f.page = &azure.Page{Items: [][]byte{answer.Body}, Date: answer.Date}
 		return f
 	}
-	f.pages = l.manager.client.List(l.path, l.version, nil)
+	f.pages = l.manager.Client.List(l.path, l.version, nil)
 	f.page, f.err = f.pages.Next(ctx)
 	return f
 }
@@ -136,17 +138,17 @@ func (f fetched) documents(page *azure.Page) ([]Resource, error) {
 			case name != "":
 				id = f.path + "/" + name
 			default:
-				return nil, fault.Newf(fault.SourceInvalid, "list %s %s: an element has no id", f.manager.client.Endpoint(), f.path)
+				return nil, fault.Newf(fault.SourceInvalid, "list %s %s: an element has no id", f.manager.Client.Endpoint(), f.path)
 			}
 		}
-		if len(id) > maxAddress {
-			return nil, tooLong(id)
+		if len(id) > resourceid.MaxBytes {
+			return nil, resourceid.TooLong(id)
 		}
 		fullType := f.row.Type
 		if own := jsondoc.Text(item, "type"); own != "" && f.row.Scope == InParent && strings.Contains(own, "/") {
 			fullType = own // record sets of a DNS zone are of several types
 		}
-		all = append(all, Resource{Endpoint: f.manager.client.Endpoint(), Type: fullType, ID: id, Version: f.version, Document: item, read: f.byID})
+		all = append(all, Resource{Endpoint: f.manager.Client.Endpoint(), Type: fullType, ID: id, Version: f.version, Document: item, read: f.byID})
 	}
 	return all, nil
 }

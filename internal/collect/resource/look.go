@@ -6,19 +6,16 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"time"
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
+	"infrabackup/internal/collect/resource/manager"
 )
 
 // maxLooks bounds how often a service is looked at again.
 const maxLooks = 3
-
-// clockSlack is how far two clocks within a stamp may be apart.
-const clockSlack = 5 * time.Second
 
 // vanished marks an item that was deleted meanwhile, so that it is named once.
 const vanished = ^uint8(0)
@@ -26,21 +23,13 @@ const vanished = ^uint8(0)
 // otherKind is the kind of resources whose type no row knows.
 const otherKind = "resource"
 
-// clock keeps the stamp's earliest time of a look: what changes later is seen by the
-// next one.
-func (m *manager) clock(date time.Time) {
-	if !date.IsZero() && (m.began.IsZero() || date.Before(m.began)) {
-		m.began = date
-	}
-}
-
 // lookAgain repeats a second look until nothing changed.
 func (w *Walk) lookAgain(ctx context.Context) error {
 	for w.round < maxLooks {
 		w.round++
 		before := w.changed
 		for _, m := range w.managers {
-			m.since, m.began = m.began.Add(-clockSlack), time.Time{}
+			m.NextLook()
 			if err := w.renew(ctx, m); err != nil {
 				return err
 			}
@@ -133,9 +122,9 @@ func (w *Walk) stillThere(ctx context.Context, at key, row *Type) (bool, error) 
 	fullType, version := resourceid.Type(at.id), ""
 	if row != nil {
 		fullType = row.Type
-		version, _ = m.choose(row, subscription, "")
+		version, _ = m.Choose(row.Type, row.Versions, subscription, "")
 	} else {
-		version = m.versionsFor(fullType, subscription)[0]
+		version = m.VersionsFor(fullType, subscription)[0]
 	}
 	if row != nil && row.Single {
 		_, err := w.single(ctx, m, at.id, version, false)
@@ -160,15 +149,15 @@ func (w *Walk) vanish(endpoint azure.Endpoint, kind, id string) {
 // tracked.
 func (w *Walk) unknown(ctx context.Context) error {
 	for _, m := range w.managers {
-		if len(m.subscriptions) == 0 {
+		if len(m.Subscriptions) == 0 {
 			continue
 		}
-		for _, namespace := range m.anywhere.Vague() {
+		for _, namespace := range m.Anywhere.Vague() {
 			if w.table.owns(namespace + "/") {
 				w.Gap(backup.Gap{Code: GapTypeUnknown, Object: namespace, Reason: "The stamp offers this provider and names none of its types, or not all; what no row knows and no list of resources names was not captured."})
 			}
 		}
-		for _, fullType := range m.anywhere.Types() {
+		for _, fullType := range m.Anywhere.Types() {
 			if w.knows(fullType) || !w.table.owns(fullType) || w.table.derives(fullType) {
 				continue
 			}
@@ -177,7 +166,7 @@ func (w *Walk) unknown(ctx context.Context) error {
 				w.Gap(backup.Gap{Code: GapTypeUnknown, Object: fullType, Reason: "The stamp offers it below other resources, and no row knows it; it was not captured."})
 				continue
 			}
-			versions := m.versionsFor(fullType, "")
+			versions := m.VersionsFor(fullType, "")
 			row := &Type{Kind: otherKind, Type: fullType, Versions: versions, Untracked: true}
 			if err := w.tryRow(ctx, row, m); err != nil {
 				return err
@@ -189,9 +178,9 @@ func (w *Walk) unknown(ctx context.Context) error {
 
 // tryRow reads a type that no row knows, where the stamp lists it. That there is such a
 // list is a guess: what comes of it costs this type and not its service.
-func (w *Walk) tryRow(ctx context.Context, row *Type, m *manager) error {
+func (w *Walk) tryRow(ctx context.Context, row *Type, m *manager.Manager) error {
 	custom := byCustom(row.Type)
-	return w.inOrder(ctx, w.lists(ctx, row, slices.Values([]*manager{m})), func(f fetched) error {
+	return w.inOrder(ctx, w.lists(ctx, row, slices.Values([]*manager.Manager{m})), func(f fetched) error {
 		err := w.guessed(ctx, f, custom)
 		switch {
 		case custom && refused(err): // as its name says

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource/manager"
 )
 
 // TestReferencesInEverySpelling writes one reference in every way that stamps write it.
@@ -40,7 +41,7 @@ func TestReferencesInEverySpelling(t *testing.T) {
 // the ledger keeps it open.
 func TestPageWithNothingNew(t *testing.T) {
 	w := (&Collector{stamp: &azure.Stamp{}}).newWalk(nil)
-	f := fetched{list: list{row: &Type{}, manager: &manager{client: &azure.Client{}}, path: "/x"}}
+	f := fetched{list: list{row: &Type{}, manager: &manager.Manager{Client: &azure.Client{}}, path: "/x"}}
 	r := &reading{}
 	for _, page := range []struct{ number, elements, new int }{{1, 2, 2}, {1, 1, 0}, {2, 3, 0}, {2, 0, 0}, {3, 0, 0}} {
 		r.turnOver(w, f, page.number)

@@ -9,20 +9,13 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/fault"
 )
 
-// saidBy is what the stamp said in a fault's chain.
-func saidBy(err error) azure.AnswerError {
-	if said := (*azure.AnswerError)(nil); errors.As(err, &said) {
-		return *said
-	}
-	return azure.AnswerError{}
-}
-
 // answerOf is how the stamp refused, for the reason of a gap: no words of its own.
 func answerOf(err error) string {
-	said := saidBy(err)
+	said := azure.SaidBy(err)
 	if said.Code == "" {
 		return fmt.Sprint(said.Status)
 	}
@@ -36,7 +29,7 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 	if !refused(f.err) && !errors.Is(f.err, ErrAnswer) {
 		return f.err
 	}
-	code := saidBy(f.err).Code
+	code := azure.SaidBy(f.err).Code
 	switch {
 	case code == "SubscriptionNotFound" || code == "ResourceGroupNotFound":
 		there, container, err := w.container(ctx, f, code)
@@ -44,7 +37,7 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 			return err
 		}
 		if !there {
-			w.Vanished(f.manager.client.Endpoint(), container)
+			w.Vanished(f.manager.Client.Endpoint(), container)
 			w.claim(f.manager, container)
 			w.asked(f.list)
 			return nil
@@ -71,7 +64,7 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 	if f.parent != "" && !f.notOffered() {
 		switch _, err := w.parentOf(ctx, f); {
 		case gone(err):
-			w.vanish(f.manager.client.Endpoint(), f.row.Parent, f.parent)
+			w.vanish(f.manager.Client.Endpoint(), f.row.Parent, f.parent)
 			w.asked(f.list)
 			return nil
 		case err != nil && !refused(err) && !errors.Is(err, ErrAnswer):
@@ -83,7 +76,7 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 	}
 	switch {
 	case !f.offered && (f.parent == "" || f.row.Optional || f.notOffered()):
-		w.Gap(backup.Gap{Code: GapTypeNotOffered, Object: f.row.Type, Reason: "This stamp does not offer it to the " + string(f.manager.client.Endpoint()) + " endpoint."})
+		w.Gap(backup.Gap{Code: GapTypeNotOffered, Object: f.row.Type, Reason: "This stamp does not offer it to the " + string(f.manager.Client.Endpoint()) + " endpoint."})
 	case f.row.Optional || f.parent != "":
 		w.refusedList(f)
 	case errors.Is(f.err, ErrAnswer) && f.row.Single:
@@ -111,7 +104,7 @@ func (f fetched) notOffered() bool {
 	if f.offered {
 		return false
 	}
-	return errors.Is(f.err, azure.ErrVersionRefused) || slices.Contains([]string{"InvalidResourceType", "NoRegisteredProviderFound", "InvalidResourceNamespace"}, saidBy(f.err).Code)
+	return errors.Is(f.err, azure.ErrVersionRefused) || slices.Contains([]string{"InvalidResourceType", "NoRegisteredProviderFound", "InvalidResourceNamespace"}, azure.SaidBy(f.err).Code)
 }
 
 // container asks whether what an answer says is gone is there, and gives its path.
@@ -124,7 +117,7 @@ func (w *Walk) container(ctx context.Context, f fetched, code string) (bool, str
 		if !w.checks(checkContainer) {
 			return false, container, nil
 		}
-		there, err := f.manager.hasSubscription(ctx, subscription)
+		there, err := f.manager.HasSubscription(ctx, subscription)
 		return there, container, err
 	}
 	if !w.checks(checkContainer) {
@@ -136,7 +129,7 @@ func (w *Walk) container(ctx context.Context, f fetched, code string) (bool, str
 
 // claim is something that a gap says is gone.
 type claim struct {
-	manager   *manager
+	manager   *manager.Manager
 	container string
 }
 
@@ -146,9 +139,9 @@ func (w *Walk) parentOf(ctx context.Context, f fetched) (Resource, error) {
 		// A scope of any type: its own list of resources named it.
 		version := ""
 		fullType := resourceid.Type(f.parent)
-		if choice, ok := f.manager.offersOf(resourceid.Subscription(f.parent)).Choose(fullType, nil); ok {
+		if choice, ok := f.manager.Offers(resourceid.Subscription(f.parent)).Choose(fullType, nil); ok {
 			version = choice.Version
-		} else if choice, ok := f.manager.anywhere.Choose(fullType, nil); ok {
+		} else if choice, ok := f.manager.Anywhere.Choose(fullType, nil); ok {
 			version = choice.Version
 		} else {
 			return Resource{}, nil
@@ -156,8 +149,8 @@ func (w *Walk) parentOf(ctx context.Context, f fetched) (Resource, error) {
 		return w.get(ctx, f.manager, fullType, f.parent, version)
 	}
 	for i := range w.table.Types {
-		if row := &w.table.Types[i]; row.Kind == f.row.Parent && row.on(f.manager.client.Endpoint()) {
-			version, _ := f.manager.choose(row, resourceid.Subscription(resourceid.Normal(f.parent)), "")
+		if row := &w.table.Types[i]; row.Kind == f.row.Parent && row.on(f.manager.Client.Endpoint()) {
+			version, _ := f.manager.Choose(row.Type, row.Versions, resourceid.Subscription(resourceid.Normal(f.parent)), "")
 			return w.get(ctx, f.manager, row.Type, f.parent, version)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/collect/resource/queue"
 	"infrabackup/internal/fault"
 )
@@ -31,10 +32,10 @@ func (w *Walk) read(ctx context.Context, rows iter.Seq[*Type]) error {
 
 // lists are the collections of a row. It runs beside the walk and touches nothing of it
 // but the ledger.
-func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]) iter.Seq2[list, error] {
+func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager.Manager]) iter.Seq2[list, error] {
 	return func(yield func(list, error) bool) {
 		for m := range managers {
-			if !row.on(m.client.Endpoint()) || len(m.subscriptions) == 0 {
+			if !row.on(m.Client.Endpoint()) || len(m.Subscriptions) == 0 {
 				continue
 			}
 			if row.Scope == InRoot {
@@ -45,14 +46,14 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 				continue
 			}
 			more := true
-			err := queue.InOrder(ctx, queue.Jobs(m.subscriptions), func(ctx context.Context, s azure.Subscription) based {
+			err := queue.InOrder(ctx, queue.Jobs(m.Subscriptions), func(ctx context.Context, s azure.Subscription) based {
 				w.ledger.Await(place(m, row, s.ID))
-				b, err := m.bases(ctx, row, s.ID)
+				b, err := basesOf(ctx, m, row, s.ID)
 				b.err = err
 				return b
 			}, func(b based) error {
 				if gone(b.err) {
-					if err := m.went(ctx, b.subscription, b.err); err != nil {
+					if err := m.ConfirmGone(ctx, b.subscription, b.err); err != nil {
 						return err
 					}
 					w.ledger.Answered(place(m, row, b.subscription))
@@ -86,8 +87,8 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager]
 }
 
 // place is a subscription in which a row has to be asked.
-func place(m *manager, row *Type, subscription string) string {
-	return string(m.client.Endpoint()) + " collections of " + row.Kind + " in subscription " + subscription
+func place(m *manager.Manager, row *Type, subscription string) string {
+	return string(m.Client.Endpoint()) + " collections of " + row.Kind + " in subscription " + subscription
 }
 
 // source is the list that says where a row of the scope lies.
@@ -103,16 +104,16 @@ func (s Scope) source() string {
 }
 
 // listAt is a list to read, which the ledger waits for.
-func (w *Walk) listAt(m *manager, row *Type, subscription, path string) list {
+func (w *Walk) listAt(m *manager.Manager, row *Type, subscription, path string) list {
 	l := list{row: row, manager: m, subscription: subscription, path: path}
-	l.version, l.offered = m.choose(row, subscription, "")
+	l.version, l.offered = m.Choose(row.Type, row.Versions, subscription, "")
 	w.ledger.Await(l.place())
 	return l
 }
 
 // place is the list's entry in the ledger.
 func (l list) place() string {
-	return string(l.manager.client.Endpoint()) + " list " + resourceid.Key(l.path)
+	return string(l.manager.Client.Endpoint()) + " list " + resourceid.Key(l.path)
 }
 
 // based is where a row's collections of a subscription lie.
@@ -123,17 +124,17 @@ type based struct {
 	err          error
 }
 
-// bases are the paths below which a row's collections of a subscription lie. Where a
+// basesOf are the paths below which a row's collections of a subscription lie. Where a
 // provider says that it is counts as well as where the subscription says that one can be.
-func (m *manager) bases(ctx context.Context, row *Type, subscription string) (b based, err error) {
+func basesOf(ctx context.Context, m *manager.Manager, row *Type, subscription string) (b based, err error) {
 	b = based{subscription: subscription, base: "/subscriptions/" + subscription}
 	switch row.Scope {
 	case InGroup:
-		b.names, err = m.groupsOf(ctx, subscription)
+		b.names, err = m.Groups(ctx, subscription)
 		b.base += "/resourceGroups/"
 	case InLocation:
-		b.names, err = m.locationsOf(ctx, subscription)
-		b.names = withPlaces(b.names, m.offersOf(subscription).Locations(row.Type))
+		b.names, err = m.Locations(ctx, subscription)
+		b.names = withPlaces(b.names, m.Offers(subscription).Locations(row.Type))
 		b.base += "/providers/" + row.namespace() + "/locations/"
 	default:
 		b.names = []string{""}
@@ -244,7 +245,7 @@ func (r *reading) turnOver(w *Walk, f fetched, next int) {
 
 // page records one page, then what lies below its resources.
 func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *reading) error {
-	f.manager.clock(page.Date)
+	f.manager.NoteTime(page.Date)
 	documents, err := f.documents(page)
 	if err != nil {
 		return err

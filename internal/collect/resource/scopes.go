@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
+	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/fault"
 )
 
@@ -23,22 +24,22 @@ const maxScopes = 500
 func (w *Walk) atResources(ctx context.Context, row *Type) error {
 	left, skipped := maxScopes, int64(0)
 	for _, m := range w.managers {
-		if !row.on(m.client.Endpoint()) {
+		if !row.on(m.Client.Endpoint()) {
 			continue
 		}
-		for _, s := range m.subscriptions {
+		for _, s := range m.Subscriptions {
 			here := place(m, row, s.ID) + " at resources"
 			w.ledger.Await(here)
 			if !w.checks(checkResources) {
 				continue
 			}
-			pages, page, err := m.resources(ctx, s.ID, nil)
+			pages, page, err := m.Resources(ctx, s.ID, nil)
 			for ; ; page, err = pages.Next(ctx) {
 				if errors.Is(err, io.EOF) {
 					break
 				}
 				if gone(err) {
-					if err = m.went(ctx, s.ID, err); err == nil {
+					if err = m.ConfirmGone(ctx, s.ID, err); err == nil {
 						break
 					}
 				}
@@ -62,13 +63,13 @@ func (w *Walk) atResources(ctx context.Context, row *Type) error {
 }
 
 // atEach reads the collection at the resources of a page, and returns how many.
-func (w *Walk) atEach(ctx context.Context, m *manager, row *Type, subscription string, page *azure.Page, most int) (int, error) {
+func (w *Walk) atEach(ctx context.Context, m *manager.Manager, row *Type, subscription string, page *azure.Page, most int) (int, error) {
 	items := page.Items[:min(len(page.Items), most)]
 	lists := func(yield func(list, error) bool) {
 		for _, item := range items {
 			id := resourceid.Normal(jsondoc.Text(item, "id"))
 			if id == "" {
-				yield(list{}, fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id", m.client.Host()))
+				yield(list{}, fault.Newf(fault.SourceInvalid, "the list of resources of %s has an element without id", m.Client.Host()))
 				return
 			}
 			l := w.listAt(m, row, subscription, row.collection(id))
@@ -143,7 +144,7 @@ func (w *Walk) groupsNamed(ctx context.Context) error {
 		group := w.groups[at]
 		endpoint, _, _ := strings.Cut(at, " ")
 		m := w.managerOf(azure.Endpoint(endpoint))
-		listed, err := m.lists(ctx, group)
+		listed, err := m.ListsGroup(ctx, group)
 		if err != nil {
 			return err
 		}
@@ -157,8 +158,8 @@ func (w *Walk) groupsNamed(ctx context.Context) error {
 		if !there {
 			continue // it went with what lay in it
 		}
-		m.forget(resourceid.Subscription(group))
-		if listed, err = m.lists(ctx, group); err != nil {
+		m.Forget(resourceid.Subscription(group))
+		if listed, err = m.ListsGroup(ctx, group); err != nil {
 			return err
 		}
 		if !listed {
@@ -184,14 +185,14 @@ func (w *Walk) settleUp(ctx context.Context) error {
 			return err
 		}
 		if there {
-			w.ledger.Await(string(c.manager.client.Endpoint()) + " " + c.container + " (said to be gone, and there)")
+			w.ledger.Await(string(c.manager.Client.Endpoint()) + " " + c.container + " (said to be gone, and there)")
 		}
 	}
 	return w.balance()
 }
 
 // claim notes once that a container is said to be gone.
-func (w *Walk) claim(m *manager, container string) {
+func (w *Walk) claim(m *manager.Manager, container string) {
 	c := claim{m, container}
 	if !slices.Contains(w.claims, c) {
 		w.claims = append(w.claims, c)
@@ -202,5 +203,17 @@ func (w *Walk) claimed(ctx context.Context, c claim) (bool, error) {
 	if group := resourceid.Group(c.container); group != "" {
 		return w.hasGroup(ctx, c.manager, group)
 	}
-	return c.manager.hasSubscription(ctx, resourceid.Subscription(c.container))
+	return c.manager.HasSubscription(ctx, resourceid.Subscription(c.container))
+}
+
+// hasGroup asks for one resource group.
+func (w *Walk) hasGroup(ctx context.Context, m *manager.Manager, group string) (bool, error) {
+	err := m.TryGroup(func(version string) error {
+		_, err := w.get(ctx, m, manager.GroupType, group, version)
+		return err
+	})
+	if gone(err) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/collect/resource/jsondoc"
+	"infrabackup/internal/collect/resource/manager"
 )
 
 // ErrAnswer is in the chain of faults for answers that are not what was asked for.
@@ -19,11 +20,11 @@ var ErrAnswer = azure.ErrAnswer
 // was asked for by its ID has to say that ID; a document at a fixed path may have none,
 // or one below the path. An answer of another kind is asked for again a few times, since
 // some come from a gateway that has its own troubles.
-func (w *Walk) single(ctx context.Context, m *manager, path, version string, byID bool) (*azure.Answer, error) {
+func (w *Walk) single(ctx context.Context, m *manager.Manager, path, version string, byID bool) (*azure.Answer, error) {
 	if !w.checks(checkSingleAnswer) {
-		return m.client.Get(ctx, path, version, nil)
+		return m.Client.Get(ctx, path, version, nil)
 	}
-	return m.client.GetWith(ctx, path, version, func(document []byte) error { return unlike(document, path, byID) })
+	return m.Client.GetWith(ctx, path, version, func(document []byte) error { return unlike(document, path, byID) })
 }
 
 // unlike says what a single answer is not. It never repeats what stands there.
@@ -61,7 +62,7 @@ func emptyObject(document gjson.Result) bool {
 }
 
 // get reads one document by its ID.
-func (w *Walk) get(ctx context.Context, m *manager, fullType, id, version string) (Resource, error) {
+func (w *Walk) get(ctx context.Context, m *manager.Manager, fullType, id, version string) (Resource, error) {
 	answer, err := w.single(ctx, m, resourceid.Normal(id), version, true)
 	if err != nil {
 		return Resource{}, err
@@ -69,7 +70,7 @@ func (w *Walk) get(ctx context.Context, m *manager, fullType, id, version string
 	if own := jsondoc.Text(answer.Body, "id"); resourceid.Same(own, id) {
 		id = own // in the letters that its creator chose
 	}
-	return Resource{Endpoint: m.client.Endpoint(), Type: fullType, ID: id, Version: version, Document: answer.Body, read: true}, nil
+	return Resource{Endpoint: m.Client.Endpoint(), Type: fullType, ID: id, Version: version, Document: answer.Body, read: true}, nil
 }
 
 // There asks whether a resource is there. It may be called from any goroutine.

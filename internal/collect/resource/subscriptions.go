@@ -2,15 +2,14 @@ package resource
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/jsondoc"
+	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/fault"
 )
 
@@ -23,26 +22,23 @@ const (
 	UnreadableIsGap Unreadable = "gap"  // each is a named gap
 )
 
-// userSubscriptionVersions are those of the operator's list.
-var userSubscriptionVersions = []string{"2015-11-01"}
-
 // compareSubscriptions makes sure that the client sees what the operator's resource
 // manager knows of.
-func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager, choice Unreadable) error {
-	if len(admin.subscriptions) == 0 {
+func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager.Manager, choice Unreadable) error {
+	if len(admin.Subscriptions) == 0 {
 		return fault.Newf(fault.SourceAccessDenied, "client %s sees no subscription on %s: it needs the role Reader on the provider subscription",
-			w.stamp.ClientID(), admin.client.Host())
+			w.stamp.ClientID(), admin.Client.Host())
 	}
 	visible := map[string]bool{}
 	listed := map[string]bool{}
-	for _, s := range tenant.subscriptions {
+	for _, s := range tenant.Subscriptions {
 		visible[s.ID] = true
 	}
 	var missing []string
 	remembered := 0
 	defer func() { w.memory.Give(remembered) }()
 	note := func(item []byte) error {
-		id, err := azure.SubscriptionID(item, "list "+string(admin.client.Endpoint())+" "+userSubscriptions)
+		id, err := azure.SubscriptionID(item, "list "+string(admin.Client.Endpoint())+" "+manager.UserSubscriptions)
 		if err != nil {
 			return err
 		}
@@ -62,11 +58,11 @@ func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager,
 	}
 	var refusal error
 	answered := 0
-	for _, s := range admin.subscriptions {
+	for _, s := range admin.Subscriptions {
 		visible[s.ID] = true
 	}
-	for _, s := range admin.subscriptions {
-		switch err := admin.users(ctx, s.ID, note); {
+	for _, s := range admin.Subscriptions {
+		switch err := admin.Users(ctx, s.ID, note); {
 		case err == nil:
 			answered++
 		case refused(err):
@@ -94,29 +90,11 @@ func (w *Walk) compareSubscriptions(ctx context.Context, tenant, admin *manager,
 	return nil
 }
 
-// users hands on the elements of the operator's list in one of his subscriptions.
-func (m *manager) users(ctx context.Context, subscription string, use func(item []byte) error) error {
-	pages, page, err := m.listKnown(ctx, m.anywhere, userSubscriptions, userSubscriptionVersions, "/subscriptions/"+subscription+"/providers/"+userSubscriptions, nil)
-	for ; ; page, err = pages.Next(ctx) {
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for _, item := range page.Items {
-			if err := use(item); err != nil {
-				return err
-			}
-		}
-	}
-}
-
 // withoutUsers names an operator's subscription that refuses the list. Stamps have
 // several, such as those for metering and consumption, and one of them has the users.
 func (w *Walk) withoutUsers(subscription string, refusal error) {
 	w.userless[subscription] = true
-	namespace, _, _ := strings.Cut(userSubscriptions, "/")
+	namespace, _, _ := strings.Cut(manager.UserSubscriptions, "/")
 	w.Gap(backup.Gap{Code: GapNotRegistered, Object: "/subscriptions/" + subscription + "/providers/" + namespace,
 		Reason: "This subscription of the operator refused the list of user subscriptions (" + answerOf(refusal) + "), which another one gave; it was not read here."})
 }
@@ -124,19 +102,16 @@ func (w *Walk) withoutUsers(subscription string, refusal error) {
 // isUserless reports whether a list lies in such a subscription, which has little else of
 // the operator's either.
 func (w *Walk) isUserless(l list) bool {
-	return l.manager.client.Endpoint() == azure.Admin && w.userless[l.subscription]
+	return l.manager.Client.Endpoint() == azure.Admin && w.userless[l.subscription]
 }
-
-// userSubscriptions is the type of the operator's list.
-const userSubscriptions = "Microsoft.Subscriptions.Admin/subscriptions"
 
 // unlistedUsers names subscriptions that users see and the operator's list lacks, for
 // the service that captures that list.
-func (w *Walk) unlistedUsers(tenant *manager, listed map[string]bool) {
-	if !w.knows(userSubscriptions) {
+func (w *Walk) unlistedUsers(tenant *manager.Manager, listed map[string]bool) {
+	if !w.knows(manager.UserSubscriptions) {
 		return
 	}
-	for _, s := range tenant.subscriptions {
+	for _, s := range tenant.Subscriptions {
 		if !listed[s.ID] {
 			w.Gap(backup.Gap{Code: GapUnlisted, Object: "/subscriptions/" + s.ID, Reason: "Users see this subscription, and the operator's list of user subscriptions does not name it; the operator's document of it was not captured."})
 		}

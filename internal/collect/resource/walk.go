@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/collect"
 	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/collect/resource/ledger"
+	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/fault"
 )
 
@@ -67,7 +68,7 @@ type Walk struct {
 	now   func() time.Time
 	seed  maphash.Seed
 
-	managers     []*manager
+	managers     []*manager.Manager
 	parents      map[string][]*Type // rows by the kind of their parent
 	items        map[key]mark
 	waiting      []list               // collections below resources, to be read
