@@ -30,7 +30,7 @@ var mutants = []mutant{
 		"keyAge, err = key.Wrap(parsed)", "keyAge, err = key.Wrap(parsed[:1])", "internal/seal", ""},
 	{"an entry of the ledger need not follow the one before", "internal/repository/ledger/read.go",
 		"	if c.previous != \"\" && e.Previous != c.previous {", "	if false {", "internal/repository/audit", "TestTamperingIsFound"},
-	{"a server's answer needs no signature", "internal/share/smb/answers.go",
+	{"a server's answer needs no signature", "internal/share/smb/guard/answers.go",
 		"	case !h.signed:\n", "	case false:\n", "internal/share/smb", "Signed|Unsigned|Interim|Forged|Frames"},
 	{"the second page of a list is not read", "internal/azure/pages.go",
 		"	p.next, p.list, p.cut, p.progress = next, nil,", "	p.next, p.list, p.cut, p.progress = next[:0], nil,", "internal/azure", ""},

@@ -11,6 +11,7 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/share/smb/exchange"
+	"infrabackup/internal/share/smb/guard"
 )
 
 // farewell bounds the polite end of a healthy connection.
@@ -25,7 +26,7 @@ var (
 // the TCP connection is the only way to end a call of the library (it waits for a
 // lock before it looks at a context), so that is what every failure does.
 type connection struct {
-	guard   *guard
+	guard   *guard.Guard
 	session *smb2.Session
 	share   *smb2.Share // bound to life
 	stall   time.Duration
@@ -39,7 +40,7 @@ type connection struct {
 	cause    error       // why it was closed, nil while it is open
 }
 
-func newConnection(g *guard, stall time.Duration) *connection {
+func newConnection(g *guard.Guard, stall time.Duration) *connection {
 	c := &connection{guard: g, stall: stall}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.watchdog = time.AfterFunc(time.Hour, func() { c.fail(errStalled) })
@@ -64,7 +65,7 @@ func (c *connection) fail(cause error) {
 func (c *connection) dead() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.cause != nil || c.guard.dead()
+	return c.cause != nil || c.guard.Dead()
 }
 
 // bind closes the connection when ctx ends, until the returned function is called.
@@ -139,11 +140,9 @@ const maxGathering = 16
 // nothing is in flight: the library asks for more with each request, and some servers
 // grant them one by one.
 func (c *connection) gather(ctx context.Context, what string) error {
-	c.guard.mu.Lock()
-	need := c.guard.negotiation.credits
-	c.guard.mu.Unlock()
+	need := c.guard.Agreed().Credits
 	for range maxGathering {
-		if c.guard.window.Held() >= need {
+		if c.guard.Credits() >= need {
 			return nil
 		}
 		err := c.do(what, func(share *smb2.Share) error {
@@ -157,7 +156,7 @@ func (c *connection) gather(ctx context.Context, what string) error {
 			return err
 		}
 	}
-	if held := c.guard.window.Held(); held < need {
+	if held := c.guard.Credits(); held < need {
 		return fault.New(fault.ShareCredits, what, &exchange.ShortError{Held: held, Needed: need})
 	}
 	return nil
@@ -168,7 +167,7 @@ var errPanic = errors.New("the SMB library failed on the server's answer")
 // explain makes the error that callers see: what the guard refused, else why the
 // connection was closed, else the library's error.
 func (c *connection) explain(what string, err error) error {
-	if refusal := c.guard.verdict(); refusal != nil {
+	if refusal := c.guard.Refusal(); refusal != nil {
 		return fault.New(refusal.Code, what, refusal.Err)
 	}
 	if statusOf(err) == 0 {

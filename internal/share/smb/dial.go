@@ -11,6 +11,7 @@ import (
 	"github.com/hirochachacha/go-smb2"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/share/smb/guard"
 )
 
 // Session describes what was agreed with the server.
@@ -42,7 +43,7 @@ func newDialer(config Config) *dialer { return &dialer{config: config, turn: mak
 
 // dialects are offered in this order, each on a TCP connection of its own: the
 // library offers either one or all, SMB 2 included.
-var dialects = []uint16{dialect311, dialect302, dialect300}
+var dialects = []uint16{guard.Dialect311, guard.Dialect302, guard.Dialect300}
 
 // dial makes a connection, logs in and mounts the share. Whoever waited for another
 // one's attempt shares its failure, instead of waiting as long for one's own.
@@ -83,7 +84,7 @@ func (d *dialer) connection(ctx context.Context) (*connection, error) {
 			return nil, err
 		}
 		answered = answered || !errors.Is(err, fault.ShareUnreachable)
-		reasons = append(reasons, fmt.Errorf("%s: %w", dialectName(dialect), err))
+		reasons = append(reasons, fmt.Errorf("%s: %w", guard.DialectName(dialect), err))
 	}
 	return nil, d.diagnose(ctx, answered, errors.Join(reasons...))
 }
@@ -93,10 +94,10 @@ func (d *dialer) connection(ctx context.Context) (*connection, error) {
 func (d *dialer) diagnose(ctx context.Context, answered bool, reasons error) error {
 	what := d.config.UNC.Host + " accepts no SMB 3 dialect"
 	_, _, err := d.attempt(ctx, 0)
-	var offered errDialect
+	var offered guard.DialectError
 	switch {
-	case errors.As(err, &offered) && offered >= dialect300:
-		return fault.New(fault.ShareProtocol, what+" alone, but picks "+dialectName(uint16(offered))+" out of all", reasons)
+	case errors.As(err, &offered) && offered >= guard.Dialect300:
+		return fault.New(fault.ShareProtocol, what+" alone, but picks "+guard.DialectName(uint16(offered))+" out of all", reasons)
 	case errors.As(err, &offered):
 		return fault.New(fault.ShareDialect, what, offered)
 	case ctx.Err() != nil:
@@ -132,7 +133,7 @@ func (d *dialer) attempt(ctx context.Context, dialect uint16) (c *connection, ne
 		c.fail(err)
 		err = d.ended(ctx, err)
 		d.remember(err)
-		return nil, g.declined() && ctx.Err() == nil && !errors.Is(err, errStalled), err
+		return nil, g.Declined() && ctx.Err() == nil && !errors.Is(err, errStalled), err
 	}
 	return c, false, nil
 }
@@ -155,11 +156,11 @@ func (d *dialer) ended(ctx context.Context, err error) error {
 }
 
 // connect resolves the name and connects.
-func (d *dialer) connect(ctx context.Context, dialect uint16) (*guard, error) {
+func (d *dialer) connect(ctx context.Context, dialect uint16) (*guard.Guard, error) {
 	host := d.config.UNC.Host
 	conn, err := d.config.Dial(ctx, "tcp", net.JoinHostPort(host, port))
 	if err == nil {
-		return newGuard(conn, dialect, d.config.Transport, host), nil
+		return guard.New(conn, dialect, d.config.Transport != Signed, host), nil
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) { // also when the name server does not answer
@@ -191,7 +192,7 @@ func (d *dialer) login(ctx context.Context, c *connection, dialect uint16) error
 	if err != nil {
 		return d.explainLogin(c, err)
 	}
-	if err := c.guard.takeKeys(c.session, initiator); err != nil {
+	if err := followSession(c.guard, c.session, initiator); err != nil {
 		return fault.New(fault.Internal, "cannot follow the session with "+host, err)
 	}
 	var mounted *smb2.Share
@@ -221,11 +222,9 @@ func contained(call func() error) (err error) {
 // where the library loses it.
 func (d *dialer) explainLogin(c *connection, err error) error {
 	what := d.config.UNC.Host + " refused " + d.config.Username
-	g := c.guard
-	g.mu.Lock()
-	setup, dialStatus, phase, refusal := g.setupStatus, g.dialStatus, g.phase, g.refusal
-	otherMechanism := g.challenged && !g.mechanism
-	g.mu.Unlock()
+	login := c.guard.Login()
+	setup := login.SetupStatus
+	refusal := c.guard.Refusal()
 	switch {
 	case refusal != nil:
 		return refusal
@@ -234,9 +233,9 @@ func (d *dialer) explainLogin(c *connection, err error) error {
 		return fault.New(fault.ShareNTLMRefused, what, statusError(setup))
 	case setup != 0:
 		return statusFault(what, setup)
-	case phase == negotiating && dialStatus != 0:
-		return fault.New(fault.ShareDialect, d.config.UNC.Host+" refused the SMB dialect", statusError(dialStatus))
-	case otherMechanism && isAnswer(err):
+	case login.DialStatus != 0:
+		return fault.New(fault.ShareDialect, d.config.UNC.Host+" refused the SMB dialect", statusError(login.DialStatus))
+	case login.OtherMechanism && isAnswer(err):
 		return fault.New(fault.ShareNTLMRefused, what+" because it does not answer with NTLM", err)
 	}
 	return c.explain("cannot log in to "+d.config.UNC.Host, err)
@@ -248,23 +247,8 @@ func isAnswer(err error) bool {
 	return errors.As(err, &invalid) || errors.Is(err, errPanic)
 }
 
-// declined reports whether the server ended the negotiation without accepting the
-// dialect: by a status, by another dialect, or by closing the connection.
-func (g *guard) declined() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.phase != negotiating {
-		return false
-	}
-	return g.dialStatus != 0 || g.lost != nil || g.refusal != nil && g.refusal.Code == fault.ShareDialect
-}
-
 // describe tells what was agreed.
-func (g *guard) describe() Session {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return Session{
-		Dialect: dialectName(g.negotiation.dialect), Cipher: cipherName(g.negotiation.cipher),
-		Encrypted: g.encrypts, Address: g.RemoteAddr().String(),
-	}
+func (c *connection) describe() Session {
+	a := c.guard.Agreed()
+	return Session{Dialect: guard.DialectName(a.Dialect), Cipher: guard.CipherName(a.Cipher), Encrypted: a.Encrypted, Address: c.guard.RemoteAddr().String()}
 }

@@ -5,9 +5,9 @@
 // sessions and plain text, and malformed frames end the whole process. It spends more
 // credits than the server has granted, after which servers end the connection, and
 // refuses the interim answers that servers send unsigned for whatever takes a while. So
-// every connection goes through a guard, a net.Conn that looks at each frame before the
-// library or the network gets it, counts the credits, and holds requests back until
-// there are enough; package exchange keeps count for it. Signatures are required on
+// every connection goes through package guard, a net.Conn that looks at each frame before
+// the library or the network gets it, counts the credits, and holds requests back until
+// there are enough. Signatures are required on
 // every transport, by the library and by the guard. The library is used as follows, and not
 // otherwise: a fresh Dialer for each connection; never more than one login attempt
 // with a refused password; up to eight control connections for names, folders and
@@ -22,5 +22,5 @@
 // AES-256, and servers that allow large requests have to grant the credits for one of
 // them, 16 (SHARE_CREDITS).
 //
-// Start reading at [Open], then guard.go, keys.go, connection.go, pool.go, upload.go.
+// Start reading at [Open], then package guard, keys.go, connection.go, pool.go, upload.go.
 package smb

@@ -5,14 +5,14 @@ import (
 
 	"github.com/hirochachacha/go-smb2"
 
-	"infrabackup/internal/share/smb/exchange"
+	"infrabackup/internal/share/smb/guard"
 )
 
-// takeKeys gives the guard the session's keys, before the first request within the
+// followSession gives the guard the session's keys, before the first request within the
 // session. The library offers neither the key that the login ended with nor the hash of
 // the handshake, so they are read from its fields, and nothing is written there. With
 // another version of the library this fails, here or at the first signature.
-func (g *guard) takeKeys(session *smb2.Session, initiator *smb2.NTLMInitiator) error {
+func followSession(g *guard.Guard, session *smb2.Session, initiator *smb2.NTLMInitiator) error {
 	var sessionKey, handshake []byte
 	err := contained(func() error {
 		login := reflect.ValueOf(initiator).Elem().FieldByName("ntlm").Elem().FieldByName("session").Elem()
@@ -26,8 +26,5 @@ func (g *guard) takeKeys(session *smb2.Session, initiator *smb2.NTLMInitiator) e
 	if err != nil {
 		return err
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.keys, err = exchange.Derive(sessionKey, g.negotiation.dialect, g.negotiation.cipher, handshake)
-	return err
+	return g.TakeKeys(sessionKey, handshake)
 }

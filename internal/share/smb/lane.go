@@ -9,12 +9,13 @@ import (
 	"github.com/hirochachacha/go-smb2"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/share/smb/guard"
 )
 
 const (
 	// part is how much one request carries: the library cuts longer ones into
 	// several, one after the other.
-	part = 1 << 20
+	part = guard.MaxPayload
 	// perLane is how many bytes make another connection worth its login.
 	perLane = 8 * part
 	// unknownSize is worth all connections.
@@ -91,7 +92,7 @@ func closeLanes(ctx context.Context, lanes []lane, what string) error {
 // write writes p, at most a part, at offset.
 func (l lane) write(what string, p []byte, offset int64) error {
 	for len(p) > 0 {
-		n := min(len(p), l.guard.room())
+		n := min(len(p), l.guard.Payload())
 		err := l.do(what, func(*smb2.Share) error {
 			_, err := l.file.WriteAt(p[:n], offset) // the count is -1 after an error and says nothing more otherwise
 			return err
@@ -119,7 +120,7 @@ func (l lane) read(what string, p []byte, offset int64) error {
 	for done := 0; done < len(p); {
 		n := 0
 		err := l.do(what, func(*smb2.Share) (err error) {
-			n, err = l.file.ReadAt(p[done:min(len(p), done+l.guard.room())], offset+int64(done))
+			n, err = l.file.ReadAt(p[done:min(len(p), done+l.guard.Payload())], offset+int64(done))
 			if errors.Is(err, io.EOF) || err == nil && n == 0 {
 				return fault.New(fault.ShareCorrupted, what+": the file has become shorter", io.ErrUnexpectedEOF)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/hirochachacha/go-smb2"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/share/smb/guard"
 )
 
 const (
@@ -24,14 +25,17 @@ const (
 	longestPause  = 2 * time.Second
 )
 
+// header is of the answer that told an error, as the guard saw it.
+type header = guard.Header
+
 // change runs a call of the library that renames or removes, on a control connection,
 // for as long as somebody else holds what it needs.
 func (s *Store) change(ctx context.Context, what string, call func(*smb2.Share) error) error {
 	return s.persist(ctx, what, true, func() (failed header, err error) {
 		err = s.withConnection(ctx, what, func(c *connection) error {
-			c.guard.failure() // of an earlier call
+			c.guard.Failure() // of an earlier call
 			err := c.do(what, call)
-			failed = c.guard.failure()
+			failed = c.guard.Failure()
 			return err
 		})
 		return failed, err
@@ -61,9 +65,9 @@ func (s *Store) persist(ctx context.Context, what string, changing bool, call fu
 			return nil
 		case errors.Is(err, fault.ShareBusy):
 			limit = patience
-		case changing && errors.Is(err, fault.ShareAccessDenied) && failed.command == commandSetInfo:
+		case changing && errors.Is(err, fault.ShareAccessDenied) && failed.Command == guard.CommandSetInfo:
 			limit = patience
-			err = fault.New(fault.ShareBusy, what, fmt.Errorf("%w for %v: somebody has it open, or a file in it", statusError(failed.status), time.Since(began).Round(time.Second)))
+			err = fault.New(fault.ShareBusy, what, fmt.Errorf("%w for %v: somebody has it open, or a file in it", statusError(failed.Status), time.Since(began).Round(time.Second)))
 		case changing && errors.Is(err, fault.ShareAccessDenied):
 			limit = min(patience, shortPatience)
 		}

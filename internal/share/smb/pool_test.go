@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/share/smb/guard"
 )
 
 func newPipe(t *testing.T) *connection {
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { _ = theirs.Close() })
-	c := newConnection(newGuard(ours, dialect311, Encrypted, "fs"), time.Minute)
+	c := newConnection(guard.New(ours, guard.Dialect311, true, "fs"), time.Minute)
 	t.Cleanup(func() { c.fail(errFinished) })
 	return c
 }

@@ -87,10 +87,6 @@ var statuses = map[uint32]fault.Code{
 	0xC000026E: fault.ShareUnreachable, // VOLUME_DISMOUNTED
 }
 
-// sessionGone are the statuses that a server without the session's keys can only
-// send in plain text.
-var sessionGone = map[uint32]bool{0xC0000203: true, 0xC000035C: true, 0xC00000C9: true}
-
 // loginRefused are the codes after which no login is tried again with this
 // configuration, so that no account gets locked.
 var loginRefused = map[fault.Code]bool{

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/share/smb/guard"
 )
 
 func TestStatuses(t *testing.T) {
@@ -25,9 +26,14 @@ func TestStatuses(t *testing.T) {
 		require.Equal(t, code == fault.ShareExists, errors.Is(f, fs.ErrExist), "%#x", status)
 		require.GreaterOrEqual(t, status, uint32(0xC0000000), "an error")
 	}
-	for status := range sessionGone {
-		require.Equal(t, fault.ShareUnreachable, statuses[status], "%#x", status)
+	gone := 0
+	for status, code := range statuses {
+		if guard.SessionGone(status) {
+			gone++
+			require.Equal(t, fault.ShareUnreachable, code, "%#x", status)
+		}
 	}
+	require.Equal(t, 3, gone, "the guard and the codes know the same")
 	for code := range loginRefused {
 		require.False(t, code.Retryable(), code)
 	}
@@ -74,21 +80,3 @@ func TestSplitUser(t *testing.T) {
 		require.Equal(t, want, [2]string{user, domain}, username)
 	}
 }
-
-func FuzzFrames(f *testing.F) {
-	f.Add([]byte("\xFESMB\x40"), 64)
-	f.Add([]byte("\xFDSMB"), 200)
-	f.Fuzz(func(t *testing.T, frame []byte, size int) {
-		if h, err := parseHeader(frame, size); err == nil {
-			require.GreaterOrEqual(t, size, headerSize)
-			require.False(t, h.encrypted && (h.signed || h.interim || h.response))
-		}
-		for _, err := range []error{
-			second(parseNegotiate(frame)), second(parseSessionFlags(frame)), second(parseShareFlags(frame)),
-		} {
-			require.True(t, err == nil || errors.Is(err, errFrame))
-		}
-	})
-}
-
-func second[T any](_ T, err error) error { return err }

@@ -145,7 +145,7 @@ func (s *Store) withConnection(ctx context.Context, what string, use func(*conne
 			return err
 		}
 		s.mu.Lock()
-		s.session = c.guard.describe()
+		s.session = c.describe()
 		s.mu.Unlock()
 	}
 	release := c.bind(ctx)

@@ -172,7 +172,7 @@ func (f *treeFile) Read(p []byte) (n int, err error) {
 	end := false
 	err = f.do(func(c *connection) error {
 		var err error
-		n, err = f.file.ReadAt(p[:min(len(p), c.guard.room())], f.offset)
+		n, err = f.file.ReadAt(p[:min(len(p), c.guard.Payload())], f.offset)
 		n = max(n, 0) // -1 after an error
 		if errors.Is(err, io.EOF) || err == nil && n == 0 {
 			end, err = n == 0, nil

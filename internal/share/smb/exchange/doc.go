@@ -1,4 +1,4 @@
-// Package exchange keeps count of one SMB connection for the guard of package smb:
+// Package exchange keeps count of one SMB connection for package guard:
 // which requests are outstanding, how many credits the server has granted for more
 // ([Window]), and the session's keys as far as it takes to read the header of an
 // encrypted message and to sign an interim answer ([Keys]).

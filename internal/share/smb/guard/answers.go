@@ -1,4 +1,4 @@
-package smb
+package guard
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 
 // inspect decides about a frame from the server. Before is a message that the library
 // has to get first.
-func (g *guard) inspect(frame []byte, size int) (before []byte, err error) {
+func (g *Guard) inspect(frame []byte, size int) (before []byte, err error) {
 	h, err := parseHeader(frame, size)
 	if err == nil && !h.encrypted && !h.response {
 		err = malformed("a request from a server")
@@ -21,21 +21,21 @@ func (g *guard) inspect(frame []byte, size int) (before []byte, err error) {
 	current := g.phase
 	g.mu.Unlock()
 	switch {
-	case current == negotiating && !h.encrypted && h.command == commandNegotiate:
+	case current == negotiating && !h.encrypted && h.Command == commandNegotiate:
 		g.count(h)
 		return nil, g.inspectNegotiate(frame, h)
-	case current == authenticating && !h.encrypted && h.command == commandSessionSetup:
+	case current == authenticating && !h.encrypted && h.Command == commandSessionSetup:
 		g.count(h)
 		return nil, g.inspectSetup(frame, h)
 	case current < ready:
 		return nil, g.refuse(fault.ShareProtocol, malformed("it does not belong to the handshake"))
 	case h.encrypted:
 		return nil, g.inspectEncrypted(frame, size)
-	case h.command < commandLogoff:
+	case h.Command < commandLogoff:
 		return nil, g.refuse(fault.ShareProtocol, malformed("a second handshake within the session"))
-	case sessionGone[h.status]:
+	case SessionGone(h.Status):
 		return nil, io.EOF // the server has forgotten the session and its keys: a lost connection
-	case g.encrypted && h.command > commandTreeDisconnect:
+	case g.encrypted && h.Command > commandTreeDisconnect:
 		return nil, g.refuse(fault.ShareProtocol, errPlainAnswer)
 	case h.interim:
 		return nil, g.interim(h, size)
@@ -54,7 +54,7 @@ func (g *guard) inspect(frame []byte, size int) (before []byte, err error) {
 		before = g.keys.Interim(frame, request.Asked)
 		g.mu.Unlock()
 	}
-	if h.command == commandTreeConnect && h.status == statusSuccess {
+	if h.Command == commandTreeConnect && h.Status == statusSuccess {
 		return before, g.inspectTree(frame)
 	}
 	return before, nil
@@ -62,7 +62,7 @@ func (g *guard) inspect(frame []byte, size int) (before []byte, err error) {
 
 // count takes in what an answer of the handshake grants. Answers to nothing that was
 // asked are the library's to refuse.
-func (g *guard) count(h header) {
+func (g *Guard) count(h Header) {
 	if h.interim {
 		_ = g.window.Interim(h.id, h.async, h.credits, true) // bounded by the time for the login
 		return
@@ -71,8 +71,8 @@ func (g *guard) count(h header) {
 }
 
 // note remembers an answer that tells an error, because the library loses some.
-func (g *guard) note(h header) {
-	if h.status>>30 != 3 { // the severity of an error (MS-ERREF 2.3)
+func (g *Guard) note(h Header) {
+	if h.Status>>30 != 3 { // the severity of an error (MS-ERREF 2.3)
 		return
 	}
 	g.mu.Lock()
@@ -80,12 +80,12 @@ func (g *guard) note(h header) {
 	g.mu.Unlock()
 }
 
-// failure returns and forgets the newest answer that told an error.
-func (g *guard) failure() header {
+// Failure returns and forgets the newest answer that told an error.
+func (g *Guard) Failure() Header {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h := g.failed
-	g.failed = header{}
+	g.failed = Header{}
 	return h
 }
 
@@ -97,7 +97,7 @@ func (g *guard) failure() header {
 // AsyncId. Then it tells the library first, which waits for the AsyncId, with an
 // interim answer that it makes and signs itself. Forged ones have no effect but to be
 // counted; a request that is only ever answered by them ends like one without answer.
-func (g *guard) interim(h header, size int) error {
+func (g *Guard) interim(h Header, size int) error {
 	if size > maxInterim {
 		return g.refuse(fault.ShareProtocol, malformed("an interim answer of %d bytes", size))
 	}
@@ -109,7 +109,7 @@ func (g *guard) interim(h header, size int) error {
 
 // inspectEncrypted looks at the header of the message within. The library verifies the
 // whole, but would go on waiting when it cannot, and trusts what is inside.
-func (g *guard) inspectEncrypted(frame []byte, size int) error {
+func (g *Guard) inspectEncrypted(frame []byte, size int) error {
 	g.mu.Lock()
 	inner := g.keys.Header(frame, true)
 	g.mu.Unlock()
@@ -122,7 +122,7 @@ func (g *guard) inspectEncrypted(frame []byte, size int) error {
 		return g.refuse(fault.ShareProtocol, errUnreadable)
 	case !h.response:
 		return g.refuse(fault.ShareProtocol, malformed("a request from a server"))
-	case h.command < commandLogoff:
+	case h.Command < commandLogoff:
 		return g.refuse(fault.ShareProtocol, malformed("a second handshake within the session"))
 	case h.interim:
 		if err := g.window.Interim(h.id, h.async, h.credits, true); err != nil {

@@ -1,4 +1,4 @@
-package smb
+package guard
 
 import (
 	"bytes"
@@ -6,17 +6,18 @@ import (
 	"infrabackup/internal/fault"
 )
 
-// errDialect says that the server answered with a dialect that was not offered.
-type errDialect uint16
+// DialectError says that the server answered with a dialect that was not offered.
+type DialectError uint16
 
-func (e errDialect) Error() string {
-	return "the server offers " + dialectName(uint16(e)) + "; SMB 3.0 or later is needed"
+// Error implements error.
+func (e DialectError) Error() string {
+	return "the server offers " + DialectName(uint16(e)) + "; SMB 3.0 or later is needed"
 }
 
-func (g *guard) inspectNegotiate(frame []byte, h header) error {
-	if h.status != statusSuccess {
+func (g *Guard) inspectNegotiate(frame []byte, h Header) error {
+	if h.Status != statusSuccess {
 		g.mu.Lock()
-		g.dialStatus = h.status
+		g.dialStatus = h.Status
 		g.mu.Unlock()
 		return nil
 	}
@@ -25,7 +26,7 @@ func (g *guard) inspectNegotiate(frame []byte, h header) error {
 		return g.refuse(fault.ShareProtocol, err)
 	}
 	if n.dialect != g.offer {
-		return g.refuse(fault.ShareDialect, errDialect(n.dialect))
+		return g.refuse(fault.ShareDialect, DialectError(n.dialect))
 	}
 	if n.sizes < minSize {
 		return g.refuse(fault.ShareProtocol, malformed("at most %d bytes a request", n.sizes))
@@ -39,8 +40,8 @@ func (g *guard) inspectNegotiate(frame []byte, h header) error {
 	return nil
 }
 
-func (g *guard) inspectSetup(frame []byte, h header) error {
-	switch h.status {
+func (g *Guard) inspectSetup(frame []byte, h Header) error {
+	switch h.Status {
 	case statusPending:
 		return nil
 	case statusMoreProcessing:
@@ -52,7 +53,7 @@ func (g *guard) inspectSetup(frame []byte, h header) error {
 	case statusSuccess:
 	default:
 		g.mu.Lock()
-		g.setupStatus = h.status
+		g.setupStatus = h.Status
 		g.mu.Unlock()
 		return nil
 	}
@@ -77,7 +78,7 @@ func (g *guard) inspectSetup(frame []byte, h header) error {
 	return nil
 }
 
-func (g *guard) inspectTree(frame []byte) error {
+func (g *Guard) inspectTree(frame []byte) error {
 	flags, err := parseShareFlags(frame)
 	if err != nil {
 		return g.refuse(fault.ShareProtocol, err)

@@ -1,4 +1,4 @@
-package smb
+package guard
 
 import (
 	"bytes"
@@ -20,7 +20,8 @@ const (
 	commandTreeConnect    = 3
 	commandTreeDisconnect = 4
 
-	commandSetInfo = 0x11
+	// CommandSetInfo is the command that renames and removes.
+	CommandSetInfo = 0x11
 
 	flagResponse = 1 // SMB2_FLAGS_SERVER_TO_REDIR
 	flagAsync    = 2 // SMB2_FLAGS_ASYNC_COMMAND
@@ -57,9 +58,9 @@ const (
 
 // Dialects, MS-SMB2 2.2.4.
 const (
-	dialect300      = 0x0300
-	dialect302      = 0x0302
-	dialect311      = 0x0311
+	Dialect300      = 0x0300 // SMB 3.0
+	Dialect302      = 0x0302 // SMB 3.0.2
+	Dialect311      = 0x0311 // SMB 3.1.1
 	dialectWildcard = 0x02FF
 )
 
@@ -76,14 +77,14 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errFrame, fmt.Sprintf(format, args...))
 }
 
-// header is what the guard reads of a frame.
-type header struct {
+// Header is what the guard reads of a frame.
+type Header struct {
 	encrypted bool   // a TRANSFORM_HEADER; the fields below are unknown
 	response  bool   // sent by a server
 	signed    bool   // it has a signature, which the library verifies
 	interim   bool   // "still working on it": the real answer follows
-	command   uint16 // one of the commands above, or a file operation
-	status    uint32 // NTSTATUS
+	Command   uint16 // one of the commands above, or a file operation
+	Status    uint32 // NTSTATUS
 	charge    uint16 // credits that the request costs
 	credits   uint16 // credits asked for, or granted
 	id        uint64 // of the message
@@ -92,47 +93,47 @@ type header struct {
 
 // parseHeader reads the first bytes of a frame of size bytes and refuses what
 // would make the library slice beyond its end.
-func parseHeader(head []byte, size int) (header, error) {
+func parseHeader(head []byte, size int) (Header, error) {
 	if size < headerSize || len(head) < headerSize {
-		return header{}, malformed("%d bytes are no message", size)
+		return Header{}, malformed("%d bytes are no message", size)
 	}
 	switch {
 	case bytes.Equal(head[:4], magicPlain):
 		if structure := binary.LittleEndian.Uint16(head[4:]); structure != headerSize {
-			return header{}, malformed("header of %d bytes", structure)
+			return Header{}, malformed("header of %d bytes", structure)
 		}
 		if next := binary.LittleEndian.Uint32(head[20:]); next != 0 {
-			return header{}, malformed("compound of which none was asked for")
+			return Header{}, malformed("compound of which none was asked for")
 		}
 		status, flags := binary.LittleEndian.Uint32(head[8:]), binary.LittleEndian.Uint32(head[16:])
 		var async uint64
 		if flags&flagAsync != 0 {
 			async = binary.LittleEndian.Uint64(head[32:])
 		}
-		return header{
+		return Header{
 			charge:   binary.LittleEndian.Uint16(head[6:]),
 			credits:  binary.LittleEndian.Uint16(head[14:]),
 			id:       binary.LittleEndian.Uint64(head[24:]),
 			async:    async,
-			command:  binary.LittleEndian.Uint16(head[12:]),
-			status:   status,
+			Command:  binary.LittleEndian.Uint16(head[12:]),
+			Status:   status,
 			response: flags&flagResponse != 0,
 			signed:   flags&flagSigned != 0,
 			interim:  flags&flagAsync != 0 && status == statusPending,
 		}, nil
 	case bytes.Equal(head[:4], magicTransform):
 		if size < transformSize+headerSize {
-			return header{}, malformed("encrypted frame of %d bytes", size)
+			return Header{}, malformed("encrypted frame of %d bytes", size)
 		}
 		if original := binary.LittleEndian.Uint32(head[36:]); int64(original) != int64(size-transformSize) {
-			return header{}, malformed("encrypted frame of %d bytes announces %d", size, original)
+			return Header{}, malformed("encrypted frame of %d bytes announces %d", size, original)
 		}
 		if flags := binary.LittleEndian.Uint16(head[42:]); flags != 1 {
-			return header{}, malformed("encrypted frame with flags %#x", flags)
+			return Header{}, malformed("encrypted frame with flags %#x", flags)
 		}
-		return header{encrypted: true}, nil
+		return Header{encrypted: true}, nil
 	}
-	return header{}, malformed("it starts with % x", head[:4])
+	return Header{}, malformed("it starts with % x", head[:4])
 }
 
 // negotiation is what a server answered to NEGOTIATE.
@@ -156,15 +157,15 @@ func parseNegotiate(frame []byte) (negotiation, error) {
 	n.credits = 1
 	if binary.LittleEndian.Uint32(frame[88:])&capLargeMTU != 0 {
 		// Listing a folder asks for as much as the server sends at once, up to 1 MiB.
-		largest := min(binary.LittleEndian.Uint32(frame[92:]), part)
+		largest := min(binary.LittleEndian.Uint32(frame[92:]), MaxPayload)
 		n.credits = int((max(largest, 1)-1)/perCredit + 1)
 	}
 	switch n.dialect {
-	case dialect300, dialect302:
+	case Dialect300, Dialect302:
 		if binary.LittleEndian.Uint32(frame[88:])&capEncryption != 0 {
 			n.cipher = cipherCCM
 		}
-	case dialect311:
+	case Dialect311:
 		cipher, err := negotiatedCipher(frame)
 		if err != nil {
 			return negotiation{}, err
@@ -215,8 +216,8 @@ func parseShareFlags(frame []byte) (uint32, error) {
 	return binary.LittleEndian.Uint32(frame[68:]), nil
 }
 
-// dialectName is how people call a dialect.
-func dialectName(dialect uint16) string {
+// DialectName is how people call a dialect.
+func DialectName(dialect uint16) string {
 	switch dialect {
 	case 0x0202:
 		return "SMB 2.0.2"
@@ -224,18 +225,18 @@ func dialectName(dialect uint16) string {
 		return "SMB 2.1"
 	case dialectWildcard:
 		return "SMB 2 of an unnamed version"
-	case dialect300:
+	case Dialect300:
 		return "SMB 3.0"
-	case dialect302:
+	case Dialect302:
 		return "SMB 3.0.2"
-	case dialect311:
+	case Dialect311:
 		return "SMB 3.1.1"
 	}
 	return fmt.Sprintf("SMB dialect %#04x", dialect)
 }
 
-// cipherName is how people call a cipher.
-func cipherName(cipher uint16) string {
+// CipherName is how people call a cipher.
+func CipherName(cipher uint16) string {
 	switch cipher {
 	case 0:
 		return ""

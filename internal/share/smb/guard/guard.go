@@ -1,4 +1,4 @@
-package smb
+package guard
 
 import (
 	"encoding/binary"
@@ -12,11 +12,13 @@ import (
 )
 
 const (
+	// MaxPayload is how much one request carries at most, by the library's own limit.
+	MaxPayload = 1 << 20
 	// maxHandshake bounds a frame before the session is up: 64 KiB, the least
 	// that a message may have, are far more than any login needs.
 	maxHandshake = 64 << 10
 	// maxFrame bounds every later frame: 1 MiB of payload and its headers.
-	maxFrame = 1<<20 + 8<<10
+	maxFrame = MaxPayload + 8<<10
 	// peek is how much of a later frame the guard reads itself: enough for a whole
 	// TREE_CONNECT response, an interim answer, and the header of an encrypted message.
 	peek = transformSize + headerSize
@@ -33,16 +35,16 @@ const (
 	ready                       // the library has sent a request within the session
 )
 
-// guard stands between the library and the TCP connection. The library's receiver
+// Guard stands between the library and the TCP connection. The library's receiver
 // is the only caller of Read, its sender the only one of Write.
 //
-// What it refuses closes the connection and is kept for [guard.verdict], because
+// What it refuses closes the connection and is kept for [Guard.Refusal], because
 // the library hides or loses the reason. Refusals of the server's identity and of
 // what it offers come before any credential is sent.
 //
 // It also holds requests back until the server's credits suffice, because the library
-// counts them wrongly, and keeps unsigned interim answers from it, see [guard.interim].
-type guard struct {
+// counts them wrongly, and keeps unsigned interim answers from it, see Guard.interim.
+type Guard struct {
 	net.Conn
 	window    *exchange.Window
 	offer     uint16 // the one dialect that is offered; 0 to find out what the server has
@@ -66,35 +68,37 @@ type guard struct {
 	lost        error          // the first error of the network
 	keys        *exchange.Keys // of the session, from its first request on
 	proven      bool           // the keys fit what the library sends
-	failed      header         // the newest answer that tells an error
+	failed      Header         // the newest answer that tells an error
 }
 
-func newGuard(conn net.Conn, offer uint16, transport Transport, host string) *guard {
-	return &guard{Conn: conn, window: exchange.NewWindow(), offer: offer, encrypted: transport != Signed, host: host}
+// New stands before a connection to host, on which the library is to offer a dialect.
+// Encrypted says that nothing but encrypted messages may pass.
+func New(conn net.Conn, offer uint16, encrypted bool, host string) *Guard {
+	return &Guard{Conn: conn, window: exchange.NewWindow(), offer: offer, encrypted: encrypted, host: host}
 }
 
-// verdict returns what the guard refused, nil when nothing.
-func (g *guard) verdict() *fault.Fault {
+// Refusal returns what the guard refused, nil when nothing.
+func (g *Guard) Refusal() *fault.Fault {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.refusal
 }
 
 // Close ends the connection, and whatever waits to be sent on it.
-func (g *guard) Close() error {
+func (g *Guard) Close() error {
 	g.window.End()
 	return g.Conn.Close()
 }
 
-// dead reports whether the connection cannot be used any more.
-func (g *guard) dead() bool {
+// Dead reports whether the connection cannot be used any more.
+func (g *Guard) Dead() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.refusal != nil || g.lost != nil
 }
 
 // Read passes on bytes of frames that were looked at.
-func (g *guard) Read(p []byte) (int, error) {
+func (g *Guard) Read(p []byte) (int, error) {
 	if len(g.buffer) == 0 && g.body == 0 {
 		if err := g.next(); err != nil {
 			return 0, g.end(err)
@@ -114,7 +118,7 @@ func (g *guard) Read(p []byte) (int, error) {
 }
 
 // end remembers the first error of the network. A refusal is none.
-func (g *guard) end(err error) error {
+func (g *Guard) end(err error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.refusal == nil && g.lost == nil {
@@ -124,7 +128,7 @@ func (g *guard) end(err error) error {
 }
 
 // next gets the next frame that the library may have.
-func (g *guard) next() error {
+func (g *Guard) next() error {
 	for len(g.buffer) == 0 {
 		if err := g.frame(); err != nil {
 			return err
@@ -134,7 +138,7 @@ func (g *guard) next() error {
 }
 
 // frame reads the beginning of a frame (all of it during the handshake) and decides.
-func (g *guard) frame() error {
+func (g *Guard) frame() error {
 	var length [4]byte
 	if _, err := io.ReadFull(g.Conn, length[:]); err != nil {
 		return err
@@ -169,7 +173,7 @@ func (g *guard) frame() error {
 }
 
 // refuse keeps the reason, closes the connection and returns the reason.
-func (g *guard) refuse(code fault.Code, cause error) error {
+func (g *Guard) refuse(code fault.Code, cause error) error {
 	g.mu.Lock()
 	if g.refusal == nil {
 		g.refusal = fault.New(code, "the connection to "+g.host+" was refused", cause)
@@ -181,7 +185,7 @@ func (g *guard) refuse(code fault.Code, cause error) error {
 
 // Write holds a frame's length back until the packet follows, looks at the packet,
 // and sends both at once.
-func (g *guard) Write(p []byte) (int, error) {
+func (g *Guard) Write(p []byte) (int, error) {
 	if g.held == nil && len(p) == 4 {
 		g.held = append(make([]byte, 0, 4), p...)
 		return len(p), nil
@@ -199,4 +203,66 @@ func (g *guard) Write(p []byte) (int, error) {
 		return 0, g.end(err)
 	}
 	return len(p), nil
+}
+
+// Declined reports whether the server ended the negotiation without accepting the
+// dialect: by a status, by another dialect, or by closing the connection.
+func (g *Guard) Declined() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.phase != negotiating {
+		return false
+	}
+	return g.dialStatus != 0 || g.lost != nil || g.refusal != nil && g.refusal.Code == fault.ShareDialect
+}
+
+// Agreement is what was agreed with the server.
+type Agreement struct {
+	Dialect   uint16
+	Cipher    uint16 // 0 when the server has none
+	Encrypted bool   // the server asks for encryption of session or share
+	Credits   int    // that the largest request of the library costs
+}
+
+// Agreed tells what was agreed.
+func (g *Guard) Agreed() Agreement {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return Agreement{Dialect: g.negotiation.dialect, Cipher: g.negotiation.cipher, Encrypted: g.encrypts, Credits: g.negotiation.credits}
+}
+
+// Credits is how many credits the server has granted for what comes next.
+func (g *Guard) Credits() int { return g.window.Held() }
+
+// Login is how a handshake that failed went.
+type Login struct {
+	SetupStatus    uint32 // of the SESSION_SETUP that ended it, 0 when none failed
+	DialStatus     uint32 // of a NEGOTIATE that was refused, else 0
+	OtherMechanism bool   // the server answered with another mechanism than NTLM
+}
+
+// Login tells how the handshake went.
+func (g *Guard) Login() Login {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l := Login{SetupStatus: g.setupStatus, OtherMechanism: g.challenged && !g.mechanism}
+	if g.phase == negotiating {
+		l.DialStatus = g.dialStatus
+	}
+	return l
+}
+
+// TakeKeys derives the session's keys, before the first request within the session, from
+// the key that the login ended with and the hash of the handshake.
+func (g *Guard) TakeKeys(sessionKey, handshake []byte) (err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.keys, err = exchange.Derive(sessionKey, g.negotiation.dialect, g.negotiation.cipher, handshake)
+	return err
+}
+
+// SessionGone reports whether a status is one that a server without the session's keys can
+// only send in plain text.
+func SessionGone(status uint32) bool {
+	return status == 0xC0000203 || status == 0xC000035C || status == 0xC00000C9 // USER_SESSION_DELETED, NETWORK_SESSION_EXPIRED, NETWORK_NAME_DELETED
 }

@@ -1,4 +1,4 @@
-package smb
+package guard
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 
 // inspectRequest decides about a frame to the server, and waits until there are credits
 // for it.
-func (g *guard) inspectRequest(packet []byte) error {
+func (g *Guard) inspectRequest(packet []byte) error {
 	h, err := parseHeader(packet, len(packet))
 	if err != nil {
 		return g.refuse(fault.Internal, err)
@@ -22,11 +22,11 @@ func (g *guard) inspectRequest(packet []byte) error {
 	g.mu.Unlock()
 	switch {
 	case current == negotiating:
-		if h.encrypted || h.command != commandNegotiate {
+		if h.encrypted || h.Command != commandNegotiate {
 			return g.refuse(fault.Internal, malformed("a request before the negotiation"))
 		}
 	case current == authenticating:
-		if h.encrypted || h.command != commandSessionSetup {
+		if h.encrypted || h.Command != commandSessionSetup {
 			return g.refuse(fault.Internal, malformed("a request before the login"))
 		}
 	case keys == nil:
@@ -35,9 +35,9 @@ func (g *guard) inspectRequest(packet []byte) error {
 		if h, err = parseHeader(keys.Header(packet, false), len(packet)-transformSize); err != nil {
 			return g.refuse(fault.Internal, errOtherKeys)
 		}
-	case h.command < commandLogoff:
+	case h.Command < commandLogoff:
 		return g.refuse(fault.Internal, malformed("a second handshake"))
-	case g.encrypted && h.command > commandTreeDisconnect:
+	case g.encrypted && h.Command > commandTreeDisconnect:
 		return g.refuse(fault.ShareNotEncrypted, errPlainRequest)
 	case !g.fits(keys, packet):
 		return g.refuse(fault.Internal, errOtherKeys)
@@ -47,7 +47,7 @@ func (g *guard) inspectRequest(packet []byte) error {
 
 // fits makes sure, with the first signature of the library, that the guard has the same
 // keys.
-func (g *guard) fits(keys *exchange.Keys, packet []byte) bool {
+func (g *Guard) fits(keys *exchange.Keys, packet []byte) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.proven = g.proven || keys.Signed(packet)
@@ -56,7 +56,7 @@ func (g *guard) fits(keys *exchange.Keys, packet []byte) bool {
 
 var errOtherKeys = errors.New("the session's keys are not those of the library")
 
-func (g *guard) spend(r exchange.Request) error {
+func (g *Guard) spend(r exchange.Request) error {
 	err := g.window.Spend(r)
 	var short *exchange.ShortError
 	switch {
@@ -72,8 +72,8 @@ func (g *guard) spend(r exchange.Request) error {
 // times, when its count has run over, and gets none.
 var errRanDry = errors.New("the server has granted no credits for what comes next")
 
-// room is how many bytes a request on files may carry: a part where the server lets
+// Payload is how many bytes a request on files may carry: a part where the server lets
 // four of them be sent at a time, less where it does not.
-func (g *guard) room() int {
-	return min(part, max(1, g.window.Most()/4)*perCredit)
+func (g *Guard) Payload() int {
+	return min(MaxPayload, max(1, g.window.Most()/4)*perCredit)
 }
