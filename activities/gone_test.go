@@ -20,7 +20,7 @@ import (
 // own opens the backup's key, as its operator does.
 func (x *shelf) own() (keyFile []byte, own seal.Identity) {
 	x.t.Helper()
-	b, err := x.repo.Open(x.t.Context(), shelfID)
+	b, err := x.repo.Open(x.t.Context(), backup.Ref{ID: shelfID})
 	require.NoError(x.t, err)
 	keyFile, err = b.KeyFile(x.t.Context())
 	require.NoError(x.t, err)

@@ -57,7 +57,7 @@ func (a *Activities) expected(ctx context.Context, repo *repository.Repository, 
 // show returns one backup, with the keys that open it by the ledger: the manifest names
 // those that it was made for.
 func (a *Activities) show(ctx context.Context, repo *repository.Repository, s settings.Settings, id backup.ID) (backup.Overview, error) {
-	b, err := repo.Open(ctx, id)
+	b, err := repo.Open(ctx, backup.Ref{ID: id})
 	if err != nil {
 		return backup.Overview{}, err
 	}
@@ -100,7 +100,7 @@ func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (bac
 	if err != nil {
 		return backup.Verdict{}, err
 	}
-	return audit.VerifyOne(ctx, repo, in.BackupID, audit.OneOptions{
+	return audit.VerifyOne(ctx, repo, backup.Ref{ID: in.BackupID}, audit.OneOptions{
 		Options: audit.Options{AllowedSigners: signers, Head: &head, Pause: pause}, Progress: progress,
 	})
 }

@@ -163,7 +163,7 @@ func (w *shareWriter) unpublish(ctx context.Context, id backup.ID) (listed strin
 	}
 	if !known {
 		var by string
-		if made, err := w.repo.Open(ctx, id); err == nil {
+		if made, err := w.repo.Open(ctx, backup.Ref{ID: id}); err == nil {
 			by = made.Overview().RequestedBy
 		}
 		if err := w.Append(ctx, backup.LedgerEntry{Action: backup.LedgerDeleted, BackupID: id, Folder: folder, By: by}); err != nil {

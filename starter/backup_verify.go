@@ -111,7 +111,7 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags
 		return v, err
 	}
 	defer opened.close(a)
-	backupID, err := opened.resolve(ctx, id, true)
+	ref, err := opened.resolve(ctx, id, true)
 	if err != nil {
 		return v, err
 	}
@@ -122,9 +122,9 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags
 		}
 	}
 	verify := func(ctx context.Context, signers []byte) (backup.Verdict, error) {
-		show := a.newCounter("Verifying " + string(backupID))
+		show := a.newCounter("Verifying " + string(ref.ID))
 		defer show.end()
-		return audit.VerifyOne(ctx, opened.repo, backupID, audit.OneOptions{
+		return audit.VerifyOne(ctx, opened.repo, ref, audit.OneOptions{
 			Options: audit.Options{AllowedSigners: signers, Head: head, Pause: a.pause}, Identities: keys, Progress: show.see,
 		})
 	}

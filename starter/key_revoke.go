@@ -106,7 +106,7 @@ func (r *rekeying) exposed(ctx context.Context, overview backup.Overview, finger
 	if err := r.diff.Err(overview.Path); fault.CodeOf(err) == fault.BackupRolledBack {
 		return false, err
 	}
-	b, err := r.place.repo.Open(ctx, overview.BackupID)
+	b, err := r.place.repo.Open(ctx, backup.Ref{ID: overview.BackupID})
 	if err != nil {
 		return false, err
 	}

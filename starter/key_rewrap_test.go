@@ -51,7 +51,7 @@ func newRewrapping(t *testing.T) *rewrapping {
 	require.NoError(t, os.WriteFile(w.newerKey, []byte(text.Reveal()), 0o600))
 	w.newer = settings.Recipient{Recipient: backup.Recipient{Kind: recipient.Kind, Fingerprint: recipient.Fingerprint}, Text: recipient.Text}
 	w.older = w.state()
-	b, err := w.repo.Open(t.Context(), frozenBackup)
+	b, err := w.repo.Open(t.Context(), backup.Ref{ID: frozenBackup})
 	require.NoError(t, err)
 	w.enter(backup.LedgerAdopted, w.digest(), b.Manifest().Recipients)
 
@@ -110,7 +110,7 @@ func (d door) Summary(context.Context) (settings.Summary, error) {
 func (d door) KeyFileChallenges(ctx context.Context, revision int64, ids []backup.ID) ([]flow.KeyFileChallenge, error) {
 	var out []flow.KeyFileChallenge
 	for _, id := range ids {
-		b, err := d.w.repo.Open(ctx, id)
+		b, err := d.w.repo.Open(ctx, backup.Ref{ID: id})
 		if err != nil {
 			return nil, err
 		}
@@ -241,7 +241,7 @@ func TestRewrapLooksAtTheFolder(t *testing.T) {
 func TestRevokeAsksNoOldKeyForAnOlderState(t *testing.T) {
 	w := newRewrapping(t)
 	w.put(w.older, "")
-	b, err := w.repo.Open(t.Context(), frozenBackup)
+	b, err := w.repo.Open(t.Context(), backup.Ref{ID: frozenBackup})
 	require.NoError(t, err)
 	run, printed := w.rekeying(t, w.newerKey)
 	err = run.revoke(t.Context(), b.Manifest().Recipients[0].Fingerprint, t.TempDir())

@@ -115,7 +115,7 @@ type unlocked struct {
 }
 
 func (r *rekeying) unlock(ctx context.Context, id backup.ID) (unlocked, error) {
-	b, err := r.place.repo.Open(ctx, id)
+	b, err := r.place.repo.Open(ctx, backup.Ref{ID: id})
 	if err != nil {
 		return unlocked{}, err
 	}

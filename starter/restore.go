@@ -136,11 +136,11 @@ func (a *app) extract(ctx context.Context, id string, f extractFlags) error {
 		return err
 	}
 	defer place.close(a)
-	backupID, err := place.resolve(ctx, id, false)
+	ref, err := place.resolve(ctx, id, false)
 	if err != nil {
 		return err
 	}
-	b, err := place.backup(ctx, backupID, f.unverified)
+	b, err := place.backup(ctx, ref, f.unverified)
 	if err != nil {
 		return err
 	}

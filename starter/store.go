@@ -63,8 +63,8 @@ func (f storeFlags) check() error {
 type opened struct {
 	repo    *repository.Repository
 	store   share.Store
-	signers []byte    // trusted, empty when only the share's own are known
-	only    backup.ID // the one whose folder was named, which repo opens; empty for all
+	signers []byte     // trusted, empty when only the share's own are known
+	named   backup.Ref // the one backup whose folder was named; zero for all
 }
 
 func (o *opened) close(a *app) {
@@ -111,8 +111,8 @@ func (a *app) open(ctx context.Context, f storeFlags) (*opened, error) {
 		o.signers = o.asOnShare(ctx, o.signers)
 	}
 	if folder != "" {
-		o.repo = o.repo.Named(folder)
-		o.only, _, _ = backup.ParseFolderName(folder) // openFolder has understood it
+		o.named.Folder = folder
+		o.named.ID, _, _ = backup.ParseFolderName(folder) // openFolder has understood it
 	}
 	return o, nil
 }
@@ -194,38 +194,40 @@ func (a *app) openConfigured(ctx context.Context, o *opened) error {
 
 // backup opens a backup, and only one that a trusted key signed wherever it is known whom
 // to trust, unless the operator does not want that.
-func (o *opened) backup(ctx context.Context, id backup.ID, unverified bool) (*repository.Backup, error) {
+func (o *opened) backup(ctx context.Context, ref backup.Ref, unverified bool) (*repository.Backup, error) {
 	if len(o.signers) > 0 && !unverified {
-		return o.repo.OpenSigned(ctx, id, o.signers)
+		return o.repo.OpenSigned(ctx, ref, o.signers)
 	}
-	return o.repo.Open(ctx, id)
+	return o.repo.Open(ctx, ref)
 }
 
-// resolve turns an argument, as [latestOr] returns it, into an ID. With
-// expected, the latest is the newest that the ledger tells of when that is missing.
-func (o *opened) resolve(ctx context.Context, id string, expected bool) (backup.ID, error) {
+// resolve turns an argument, as [latestOr] returns it, into a backup. With expected, the
+// latest is the newest that the ledger tells of when that is missing.
+func (o *opened) resolve(ctx context.Context, id string, expected bool) (backup.Ref, error) {
 	switch {
-	case id != control.Latest && o.only != "" && !strings.HasPrefix(string(o.only), id):
-		return "", usage("--from names the folder of backup %s, not that of %s", o.only, id)
-	case o.only != "":
-		return o.only, nil
+	case id != control.Latest && o.named.ID != "" && !strings.HasPrefix(string(o.named.ID), id):
+		return backup.Ref{}, usage("--from names the folder of backup %s, not that of %s", o.named.ID, id)
+	case o.named.ID != "":
+		return o.named, nil
 	case !isWhole(id):
 		listed, err := o.repo.List(ctx, 0)
 		if err != nil {
-			return "", err
+			return backup.Ref{}, err
 		}
-		return onlyOne(id, listed.Backups)
+		found, err := onlyOne(id, listed.Backups)
+		return backup.Ref{ID: found}, err
 	case id != control.Latest:
-		return backup.ID(id), nil
+		return backup.Ref{ID: backup.ID(id)}, nil
 	case expected:
-		return o.repo.Latest(ctx, o.signers)
+		found, err := o.repo.Latest(ctx, o.signers)
+		return backup.Ref{ID: found}, err
 	}
 	listed, err := o.repo.List(ctx, 1)
 	if err != nil {
-		return "", err
+		return backup.Ref{}, err
 	}
 	if len(listed.Backups) == 0 {
-		return "", fault.Newf(fault.BackupNotFound, "%s holds no readable backup", o.repo)
+		return backup.Ref{}, fault.Newf(fault.BackupNotFound, "%s holds no readable backup", o.repo)
 	}
-	return listed.Backups[0].BackupID, nil
+	return backup.Ref{ID: listed.Backups[0].BackupID}, nil
 }

@@ -10,6 +10,13 @@ import (
 // ID identifies one backup: a random GUID (RFC 9562 version 4) in lower case.
 type ID string
 
+// Ref names a backup. Where an operator has named the backup's folder as well, that one is
+// meant, also when others have the ID.
+type Ref struct {
+	ID     ID
+	Folder string // in backups/, empty for the backup's own
+}
+
 var idPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // NewID draws an ID from random, which is crypto/rand.Reader outside tests.

@@ -11,22 +11,15 @@ import (
 	"infrabackup/internal/repository/folder"
 )
 
-// Named returns the repository as one who has named a folder in backups/ means it: of
-// the backup with its ID, this is the folder that is opened and verified.
-func (r *Repository) Named(dir string) *Repository {
-	named := *r
-	named.named = dir
-	return &named
-}
-
-// NamedFolder is the folder that [Repository.Named] was given, empty for none.
-func (r *Repository) NamedFolder() string { return r.named }
-
 // Locate finds the folder of a backup, relative to the instance. Where several have its
 // ID, it is the only one whose name fits the manifest inside; BACKUP_DAMAGED when that
 // does not tell.
 func (r *Repository) Locate(ctx context.Context, id backup.ID) (string, error) {
-	names, err := r.FoldersOf(ctx, id)
+	return r.locate(ctx, backup.Ref{ID: id})
+}
+
+func (r *Repository) locate(ctx context.Context, ref backup.Ref) (string, error) {
+	names, err := r.foldersOf(ctx, ref)
 	if err != nil {
 		return "", err
 	}
@@ -36,7 +29,7 @@ func (r *Repository) Locate(ctx context.Context, id backup.ID) (string, error) {
 			return "", err
 		}
 		if len(fit) != 1 {
-			return "", r.ambiguous(id, names)
+			return "", r.ambiguous(ref.ID, names)
 		}
 		names = fit
 	}
@@ -56,16 +49,22 @@ func (r *Repository) Folder(ctx context.Context, id backup.ID) (string, error) {
 }
 
 // FoldersOf returns the names of the folders that have a backup's ID, newest first: one,
-// unless somebody has put another there. Of a backup whose folder was named, it is that
-// one.
+// unless somebody has put another there.
 func (r *Repository) FoldersOf(ctx context.Context, id backup.ID) ([]string, error) {
+	return r.foldersOf(ctx, backup.Ref{ID: id})
+}
+
+// foldersOf is [Repository.FoldersOf]; of a backup whose folder was named, it is that one.
+func (r *Repository) foldersOf(ctx context.Context, ref backup.Ref) ([]string, error) {
 	names, _, err := r.Folders(ctx)
 	if err != nil {
 		return nil, err
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !IsOf(name, id) || IsOf(r.named, id) && name != r.named })
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return !IsOf(name, ref.ID) || IsOf(ref.Folder, ref.ID) && name != ref.Folder
+	})
 	if len(names) == 0 {
-		return nil, fault.Newf(fault.BackupNotFound, "%s holds no backup %s", r, id)
+		return nil, fault.Newf(fault.BackupNotFound, "%s holds no backup %s", r, ref.ID)
 	}
 	return names, nil
 }

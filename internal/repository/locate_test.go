@@ -52,7 +52,7 @@ func TestASecondFolderOfABackup(t *testing.T) {
 			if forged {
 				k.claimTime(planted)
 			}
-			opened, err := k.Repo.Open(t.Context(), b.ID)
+			opened, err := k.Repo.Open(t.Context(), backup.Ref{ID: b.ID})
 			if forged {
 				require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
 				require.ErrorContains(t, err, "two folders have the ID of backup "+string(b.ID))
@@ -62,7 +62,7 @@ func TestASecondFolderOfABackup(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, own, opened.Path())
 			}
-			signed, err := k.Repo.OpenSigned(t.Context(), b.ID, k.Signers)
+			signed, err := k.Repo.OpenSigned(t.Context(), backup.Ref{ID: b.ID}, k.Signers)
 			require.NoError(t, err, "what was signed tells")
 			require.Equal(t, own, signed.Path())
 
@@ -91,15 +91,13 @@ func TestASecondFolderOfABackup(t *testing.T) {
 			_, err = k.Repo.Delete(t.Context(), b.ID, repository.DeleteOptions{})
 			require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
 
-			named := k.Repo.Named(planted)
-			_, err = named.OpenSigned(t.Context(), b.ID, k.Signers)
+			_, err = k.Repo.OpenSigned(t.Context(), backup.Ref{ID: b.ID, Folder: planted}, k.Signers)
 			require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
-			v, err = audit.VerifyOne(t.Context(), named, b.ID, audit.OneOptions{Options: k.Options()})
+			v, err = audit.VerifyOne(t.Context(), k.Repo, backup.Ref{ID: b.ID, Folder: planted}, audit.OneOptions{Options: k.Options()})
 			require.NoError(t, err)
 			require.Equal(t, k.Repo.Files().At(backup.BackupsDir, planted), v.Path)
 			require.NotEmpty(t, v.Findings)
-			named = k.Repo.Named(b.Folder)
-			opened, err = named.Open(t.Context(), b.ID)
+			opened, err = k.Repo.Open(t.Context(), backup.Ref{ID: b.ID, Folder: b.Folder})
 			require.NoError(t, err)
 			require.Equal(t, own, opened.Path())
 		})
@@ -132,10 +130,10 @@ func TestAFolderThatIsNotTheBackups(t *testing.T) {
 	b := k.BackUp()
 	k.plant(b)
 	require.NoError(t, os.RemoveAll(k.Of(b)))
-	_, err := k.Repo.OpenSigned(t.Context(), b.ID, k.Signers)
+	_, err := k.Repo.OpenSigned(t.Context(), backup.Ref{ID: b.ID}, k.Signers)
 	require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "not of this folder")
-	_, err = k.Repo.Open(t.Context(), b.ID)
+	_, err = k.Repo.Open(t.Context(), backup.Ref{ID: b.ID})
 	require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
 	_, err = k.Repo.Folder(t.Context(), b.ID)
 	require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "the ledger is not to learn its name: %v", err)

@@ -13,8 +13,8 @@ import (
 
 // Open finds a backup and reads its manifest; it does not verify. BACKUP_NOT_FOUND
 // when there is none, BACKUP_DAMAGED when its manifest cannot be read.
-func (r *Repository) Open(ctx context.Context, id backup.ID) (*Backup, error) {
-	dir, err := r.Locate(ctx, id)
+func (r *Repository) Open(ctx context.Context, ref backup.Ref) (*Backup, error) {
+	dir, err := r.locate(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -42,15 +42,15 @@ func (r *Repository) OpenIn(dir string, m *backup.Manifest) *Backup {
 // REWRAP_UNFINISHED when there are none that belong together, unless another look finds
 // that they were being replaced. BACKUP_DAMAGED, too, when the folder's name does not
 // fit the manifest: of several folders with the ID, that opens the one that was signed.
-func (r *Repository) OpenSigned(ctx context.Context, id backup.ID, allowedSigners []byte) (*Backup, error) {
-	names, err := r.FoldersOf(ctx, id)
+func (r *Repository) OpenSigned(ctx context.Context, ref backup.Ref, allowedSigners []byte) (*Backup, error) {
+	names, err := r.foldersOf(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
 	if len(names) > 1 {
-		return r.openOwnSigned(ctx, id, names, allowedSigners)
+		return r.openOwnSigned(ctx, ref.ID, names, allowedSigners)
 	}
-	return r.openSignedIn(ctx, id, path.Join(backup.BackupsDir, names[0]), allowedSigners)
+	return r.openSignedIn(ctx, ref.ID, path.Join(backup.BackupsDir, names[0]), allowedSigners)
 }
 
 func (r *Repository) openSignedIn(ctx context.Context, id backup.ID, dir string, allowedSigners []byte) (b *Backup, err error) {

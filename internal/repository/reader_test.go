@@ -19,7 +19,7 @@ import (
 // everything reads all of a backup that allowedSigners signed.
 func (k *keeper) everything(repo *repository.Repository, b *kept, allowedSigners []byte) error {
 	ctx := context.Background()
-	opened, err := repo.OpenSigned(ctx, b.ID, allowedSigners)
+	opened, err := repo.OpenSigned(ctx, backup.Ref{ID: b.ID}, allowedSigners)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func TestOpenSignedTakesWhatWasSigned(t *testing.T) {
 	require.Equal(t, fault.BackupForged, fault.CodeOf(k.everything(k.Repo, b, stranger)))
 	require.NoError(t, os.WriteFile(k.Path(backup.AllowedSignersFile), stranger, 0o600))
 	require.NoError(t, k.everything(k.Repo, b, k.Signers), "whom the share trusts does not matter")
-	_, err := k.Repo.OpenSigned(t.Context(), repositorytest.ID, k.Signers)
+	_, err := k.Repo.OpenSigned(t.Context(), backup.Ref{ID: repositorytest.ID}, k.Signers)
 	require.Equal(t, fault.BackupNotFound, fault.CodeOf(err))
 }
 
@@ -128,7 +128,7 @@ func TestOpenSignedWhileTheKeyIsReplaced(t *testing.T) {
 				step()
 			}
 		}
-		opened, err := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: hook, OnDownload: hook}, "local").OpenSigned(t.Context(), b.ID, k.Signers)
+		opened, err := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: hook, OnDownload: hook}, "local").OpenSigned(t.Context(), backup.Ref{ID: b.ID}, k.Signers)
 		require.NoError(t, err, "at call %d of %d", at, calls)
 		require.Equal(t, b.ID, opened.Manifest().BackupID)
 		if calls < at {

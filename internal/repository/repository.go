@@ -19,7 +19,6 @@ type Repository struct {
 	prober
 
 	files *folder.Folder
-	named string           // the folder in backups/ that is meant by its ID, empty for none
 	now   func() time.Time // time.Now outside tests
 }
 

@@ -41,7 +41,7 @@ func TestEveryFormatOpens(t *testing.T) {
 			require.Empty(t, verdict.Findings)
 			require.Equal(t, int64(2501), verdict.Items)
 
-			b, err := repo.Open(t.Context(), id)
+			b, err := repo.Open(t.Context(), backup.Ref{ID: id})
 			require.NoError(t, err)
 			keyFile, err := b.KeyFile(t.Context())
 			require.NoError(t, err)

@@ -157,7 +157,7 @@ func (s *named) Collect(_ context.Context, sink collect.Sink) (collect.Capture, 
 // manifest reads the manifest of a finished backup from the share.
 func (c *controller) manifest(id backup.ID) *backup.Manifest {
 	c.t.Helper()
-	b, err := c.repo().Open(c.t.Context(), id)
+	b, err := c.repo().Open(c.t.Context(), backup.Ref{ID: id})
 	require.NoError(c.t, err)
 	return b.Manifest()
 }

@@ -208,7 +208,7 @@ func (s *siege) whole() int64 {
 // everyItem compares the backup with what the stamp holds, byte for byte.
 func (s *siege) everyItem(resources int) {
 	s.t.Helper()
-	made, err := s.repo().Open(s.t.Context(), s.id)
+	made, err := s.repo().Open(s.t.Context(), backup.Ref{ID: s.id})
 	require.NoError(s.t, err)
 	identity := filepath.Join(s.t.TempDir(), "operator.key")
 	require.NoError(s.t, os.WriteFile(identity, []byte(s.identity.Reveal()), 0o600))

@@ -65,7 +65,7 @@ func TestBackupOpensWithStockTools(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, verdict.Findings)
 	require.Equal(t, int64(2501), verdict.Items)
-	made, err := c.repo().Open(t.Context(), id)
+	made, err := c.repo().Open(t.Context(), backup.Ref{ID: id})
 	require.NoError(t, err)
 	require.NotNil(t, made.Manifest().Consistency)
 	require.Equal(t, backup.MeasureSkew(overview.Services), made.Manifest().Consistency.Skew)

@@ -88,7 +88,7 @@ func TestSourcesOnSeveralWorkers(t *testing.T) {
 				}
 			}
 			require.Equal(t, len(lacking) == 0, overview.Status == backup.Succeeded)
-			made, err := c.repo().Open(t.Context(), id)
+			made, err := c.repo().Open(t.Context(), backup.Ref{ID: id})
 			require.NoError(t, err)
 			require.Equal(t, overview.Status, made.Manifest().Status)
 			verdict, err := audit.Verify(t.Context(), c.repo(), id, audit.VerifyOptions{Identities: c.operator})
@@ -179,7 +179,7 @@ func TestManifestsCarryTheInstancesNames(t *testing.T) {
 	id, run := c.begin()
 	_, err := run.Get(t.Context())
 	require.NoError(t, err)
-	made, err := c.repo().Open(t.Context(), id)
+	made, err := c.repo().Open(t.Context(), backup.Ref{ID: id})
 	require.NoError(t, err)
 	require.Equal(t, c.instance, made.Manifest().Instance)
 	require.NotEmpty(t, c.instance.DeploymentID)

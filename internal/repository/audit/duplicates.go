@@ -39,8 +39,8 @@ func (snap *snapshot) chooseCanonical(ctx context.Context) error {
 }
 
 func (snap *snapshot) canonicalOf(ctx context.Context, id backup.ID, names []string) (string, error) {
-	if snap.only != "" && slices.Contains(names, snap.repo.NamedFolder()) {
-		return snap.repo.NamedFolder(), nil
+	if snap.only != "" && slices.Contains(names, snap.named) {
+		return snap.named, nil
 	}
 	if s, known := snap.ledger.State(id); known && slices.Contains(names, s.Folder) {
 		return s.Folder, nil

@@ -22,6 +22,7 @@ type snapshot struct {
 	repo     *repository.Repository
 	files    *folder.Folder
 	only     backup.ID          // the one backup, empty for all
+	named    string             // the folder in backups/ that is meant by its ID, empty for none
 	signers  []byte             // empty when none are known
 	trusted  bool               // the signers do not come from the share
 	ownKeys  []string           // of whoever takes the share over
@@ -46,13 +47,13 @@ type folderFacts struct {
 // takeAll takes one snapshot. Folders are looked at before the ledger: what is published between
 // the two is not seen, and what was published before has its entry by then.
 func takeAll(ctx context.Context, repo *repository.Repository, opts Options) (*snapshot, error) {
-	return take(ctx, repo, "", opts)
+	return take(ctx, repo, backup.Ref{}, opts)
 }
 
 // take is takeAll, and leaves out what concerns neither the ledger nor the one backup
 // when that is named.
-func take(ctx context.Context, repo *repository.Repository, only backup.ID, opts Options) (*snapshot, error) {
-	snap := &snapshot{repo: repo, files: repo.Files(), only: only, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, ownKeys: opts.ownKeys, expected: opts.Head}
+func take(ctx context.Context, repo *repository.Repository, only backup.Ref, opts Options) (*snapshot, error) {
+	snap := &snapshot{repo: repo, files: repo.Files(), only: only.ID, named: only.Folder, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, ownKeys: opts.ownKeys, expected: opts.Head}
 	for _, step := range []func(context.Context) error{snap.readFolders, snap.readLedger, snap.readPending, snap.checkBeside, snap.checkInstance, snap.checkForeign, snap.checkAnchors, snap.nameWork} {
 		if err := step(ctx); err != nil {
 			return nil, err

@@ -31,8 +31,8 @@ type OneOptions struct {
 // still for [folder.MaxPasses] of them, so that work on the backup is no alarm.
 // BACKUP_NOT_FOUND when the backup is neither on the share nor expected there, which a
 // ledger that something is wrong with cannot tell.
-func VerifyOne(ctx context.Context, repo *repository.Repository, id backup.ID, opts OneOptions) (verdict backup.Verdict, err error) {
-	before, err := settledOn(ctx, repo, id, opts.Options)
+func VerifyOne(ctx context.Context, repo *repository.Repository, ref backup.Ref, opts OneOptions) (verdict backup.Verdict, err error) {
+	before, err := settledOn(ctx, repo, ref, opts.Options)
 	if err != nil {
 		return backup.Verdict{}, err
 	}
@@ -47,7 +47,7 @@ func VerifyOne(ctx context.Context, repo *repository.Repository, id backup.ID, o
 			verdict = before.report(v, opts.Options)
 			return true, nil
 		}
-		after, err := take(ctx, repo, id, opts.Options)
+		after, err := take(ctx, repo, ref, opts.Options)
 		if err != nil {
 			return false, err
 		}
@@ -55,7 +55,7 @@ func VerifyOne(ctx context.Context, repo *repository.Repository, id backup.ID, o
 			verdict = after.report(v, opts.Options)
 			return true, nil
 		}
-		before, err = settledOn(ctx, repo, id, opts.Options)
+		before, err = settledOn(ctx, repo, ref, opts.Options)
 		return false, err
 	})
 	return verdict, err
@@ -64,8 +64,8 @@ func VerifyOne(ctx context.Context, repo *repository.Repository, id backup.ID, o
 // settledOn looks at one backup until there is nothing to find, [folder.MaxPasses] times at
 // most. It does not end when two looks saw the same, as an audit's looks do: who waits
 // for the one backup has time to wait for whoever is at work on it.
-func settledOn(ctx context.Context, repo *repository.Repository, id backup.ID, opts Options) (*snapshot, error) {
-	snap, _, _, err := stable(ctx, opts.Pause, func(ctx context.Context) (*snapshot, error) { return take(ctx, repo, id, opts) },
+func settledOn(ctx context.Context, repo *repository.Repository, ref backup.Ref, opts Options) (*snapshot, error) {
+	snap, _, _, err := stable(ctx, opts.Pause, func(ctx context.Context) (*snapshot, error) { return take(ctx, repo, ref, opts) },
 		(*snapshot).good, func(_, _ *snapshot) bool { return false })
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (snap *snapshot) verify(ctx context.Context, opts OneOptions) (backup.Verdi
 		return backup.Verdict{}, notFound
 	}
 	own := snap.backups()[0].name
-	if repository.IsOf(snap.repo.NamedFolder(), snap.only) && own != snap.repo.NamedFolder() {
+	if repository.IsOf(snap.named, snap.only) && own != snap.named {
 		return backup.Verdict{}, notFound
 	}
 	dir := path.Join(backup.BackupsDir, own)

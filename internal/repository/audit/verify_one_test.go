@@ -106,7 +106,7 @@ func TestVerifyOneAgreesWithAnAudit(t *testing.T) {
 						wanted = append(wanted, f)
 					}
 				}
-				v, err := audit.VerifyOne(t.Context(), s.Repo, there.BackupID, audit.OneOptions{Options: s.Options()})
+				v, err := audit.VerifyOne(t.Context(), s.Repo, backup.Ref{ID: there.BackupID}, audit.OneOptions{Options: s.Options()})
 				require.NoError(t, err)
 				for _, f := range wanted {
 					require.Contains(t, v.Findings, f)
@@ -158,14 +158,14 @@ func TestVerifyOneOpensTheBackup(t *testing.T) {
 	b := k.BackUp()
 	var seen []string
 	opts := audit.OneOptions{Options: k.Options(), Identities: k.IDs, Progress: func(file string, _, _ int64) { seen = append(seen, file) }}
-	v, err := audit.VerifyOne(t.Context(), k.Repo, b.ID, opts)
+	v, err := audit.VerifyOne(t.Context(), k.Repo, backup.Ref{ID: b.ID}, opts)
 	require.NoError(t, err)
 	require.Empty(t, v.Findings)
 	require.Positive(t, v.Items)
 	require.Contains(t, seen, backup.PartFile(backup.AD))
 
 	require.NoError(t, os.Remove(k.Of(b, backup.PartFile(backup.AD))))
-	v, err = audit.VerifyOne(t.Context(), k.Repo, b.ID, opts)
+	v, err = audit.VerifyOne(t.Context(), k.Repo, backup.Ref{ID: b.ID}, opts)
 	require.NoError(t, err, "what is missing is a finding, and keeps nobody from looking")
 	require.Len(t, v.Findings, 1)
 	require.Equal(t, string(fault.BackupDamaged), v.Findings[0].Code)
@@ -177,7 +177,7 @@ func TestVerifyOneOfABackupThatIsNotThere(t *testing.T) {
 	k.BackUp()
 	k.Remove(b, backup.LedgerDeleted)
 	for _, id := range []backup.ID{b.ID, repositorytest.ID} {
-		_, err := audit.VerifyOne(t.Context(), k.Repo, id, audit.OneOptions{Options: k.Options()})
+		_, err := audit.VerifyOne(t.Context(), k.Repo, backup.Ref{ID: id}, audit.OneOptions{Options: k.Options()})
 		require.Equal(t, fault.BackupNotFound, fault.CodeOf(err), "%v", err)
 	}
 }
@@ -202,7 +202,7 @@ func TestVerifyOnePausesBeforeItSaysWhatIsWrong(t *testing.T) {
 	require.NoError(t, os.RemoveAll(k.Of(late)))
 	cancelled, cancel := context.WithCancel(t.Context())
 	opts.Pause = func(ctx context.Context) error { cancel(); return ctx.Err() }
-	_, err := audit.VerifyOne(cancelled, k.Repo, late.ID, audit.OneOptions{Options: opts})
+	_, err := audit.VerifyOne(cancelled, k.Repo, backup.Ref{ID: late.ID}, audit.OneOptions{Options: opts})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -244,7 +244,7 @@ func TestWorkDuringAVerificationIsNoAlarm(t *testing.T) {
 					return nil
 				}
 				repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnList: hook, OnDownload: hook}, "local")
-				v, err := audit.VerifyOne(t.Context(), repo, b.ID, audit.OneOptions{Options: opts})
+				v, err := audit.VerifyOne(t.Context(), repo, backup.Ref{ID: b.ID}, audit.OneOptions{Options: opts})
 				if calls < at && paused == 0 {
 					break // it had ended before
 				}

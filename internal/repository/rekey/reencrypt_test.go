@@ -47,7 +47,7 @@ func (w *world) plain(t *testing.T, k keys) map[string]string {
 	t.Helper()
 	id, err := w.Unlock(repositorytest.ID, k)
 	require.NoError(t, err)
-	b, err := w.Open(t.Context(), repositorytest.ID)
+	b, err := w.Open(t.Context(), backup.Ref{ID: repositorytest.ID})
 	require.NoError(t, err)
 	all := map[string]string{}
 	for _, file := range b.Manifest().Files {
@@ -161,7 +161,7 @@ func TestReencryptRemovesWhatTheDeadLeft(t *testing.T) {
 
 func (w *world) backup(t *testing.T) *backup.Manifest {
 	t.Helper()
-	b, err := w.Open(t.Context(), repositorytest.ID)
+	b, err := w.Open(t.Context(), backup.Ref{ID: repositorytest.ID})
 	require.NoError(t, err)
 	return b.Manifest()
 }

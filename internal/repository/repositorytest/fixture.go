@@ -308,7 +308,7 @@ func All(a backup.Audit) []backup.Finding {
 // One verifies one backup as a controller does.
 func (k *Fixture) One(b *Backup, opts audit.Options) backup.Verdict {
 	k.T.Helper()
-	v, err := audit.VerifyOne(context.Background(), k.Repo, b.ID, audit.OneOptions{Options: opts})
+	v, err := audit.VerifyOne(context.Background(), k.Repo, backup.Ref{ID: b.ID}, audit.OneOptions{Options: opts})
 	require.NoError(k.T, err)
 	require.Equal(k.T, b.ID, v.BackupID)
 	require.NotNil(k.T, v.Ledger)

@@ -207,7 +207,7 @@ func (w *RekeyFixture) Verify(k Keys) {
 
 // Unlock opens the backup's key.
 func (w *RekeyFixture) Unlock(id backup.ID, k ...Keys) (seal.Identity, error) {
-	b, err := w.Open(w.T.Context(), id)
+	b, err := w.Open(w.T.Context(), backup.Ref{ID: id})
 	if err != nil {
 		return seal.Identity{}, err
 	}
