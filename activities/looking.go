@@ -47,7 +47,7 @@ func (a *Activities) expected(ctx context.Context, repo *repository.Repository, 
 	if err != nil {
 		return "", err
 	}
-	id, err := repo.Latest(ctx, signers)
+	id, err := repo.LatestKnown(ctx, signers)
 	if fault.CodeOf(err) == fault.BackupNotFound {
 		return "", nil
 	}

@@ -111,7 +111,7 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags
 		return v, err
 	}
 	defer opened.close(a)
-	ref, err := opened.resolve(ctx, id, true)
+	ref, err := opened.resolve(ctx, id, opened.latestKnown)
 	if err != nil {
 		return v, err
 	}

@@ -136,7 +136,7 @@ func (a *app) extract(ctx context.Context, id string, f extractFlags) error {
 		return err
 	}
 	defer place.close(a)
-	ref, err := place.resolve(ctx, id, false)
+	ref, err := place.resolve(ctx, id, place.latest)
 	if err != nil {
 		return err
 	}

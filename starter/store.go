@@ -201,9 +201,9 @@ func (o *opened) backup(ctx context.Context, ref backup.Ref, unverified bool) (*
 	return o.repo.Open(ctx, ref)
 }
 
-// resolve turns an argument, as [latestOr] returns it, into a backup. With expected, the
-// latest is the newest that the ledger tells of when that is missing.
-func (o *opened) resolve(ctx context.Context, id string, expected bool) (backup.Ref, error) {
+// resolve turns an argument, as [latestOr] returns it, into a backup. Latest says which is
+// the latest: [opened.latest] or [opened.latestKnown].
+func (o *opened) resolve(ctx context.Context, id string, latest func(context.Context) (backup.ID, error)) (backup.Ref, error) {
 	switch {
 	case id != control.Latest && o.named.ID != "" && !strings.HasPrefix(string(o.named.ID), id):
 		return backup.Ref{}, usage("--from names the folder of backup %s, not that of %s", o.named.ID, id)
@@ -218,16 +218,25 @@ func (o *opened) resolve(ctx context.Context, id string, expected bool) (backup.
 		return backup.Ref{ID: found}, err
 	case id != control.Latest:
 		return backup.Ref{ID: backup.ID(id)}, nil
-	case expected:
-		found, err := o.repo.Latest(ctx, o.signers)
-		return backup.Ref{ID: found}, err
 	}
+	found, err := latest(ctx)
+	return backup.Ref{ID: found}, err
+}
+
+// latest is the newest backup that can be read.
+func (o *opened) latest(ctx context.Context) (backup.ID, error) {
 	listed, err := o.repo.List(ctx, 1)
 	if err != nil {
-		return backup.Ref{}, err
+		return "", err
 	}
 	if len(listed.Backups) == 0 {
-		return backup.Ref{}, fault.Newf(fault.BackupNotFound, "%s holds no readable backup", o.repo)
+		return "", fault.Newf(fault.BackupNotFound, "%s holds no readable backup", o.repo)
 	}
-	return backup.Ref{ID: listed.Backups[0].BackupID}, nil
+	return listed.Backups[0].BackupID, nil
+}
+
+// latestKnown is the newest backup of those that can be read and those that the ledger
+// lists, also when it is missing.
+func (o *opened) latestKnown(ctx context.Context) (backup.ID, error) {
+	return o.repo.LatestKnown(ctx, o.signers)
 }

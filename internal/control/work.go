@@ -23,19 +23,32 @@ func (c *Controller) Resolve(ctx context.Context, id string) (backup.ID, error) 
 		}
 		return parsed, nil
 	}
-	return c.latest(ctx, false)
+	return c.latest(ctx)
 }
 
-// latest returns the newest finished backup. With expected, it is the newest that the
-// ledger tells of when that is missing on the share.
-func (c *Controller) latest(ctx context.Context, expected bool) (backup.ID, error) {
-	listed, err := c.read(ctx, flow.ListInput{Instance: c.instance, Limit: 1, Expected: expected})
+// latest returns the newest finished backup.
+func (c *Controller) latest(ctx context.Context) (backup.ID, error) {
+	listed, err := c.read(ctx, flow.ListInput{Instance: c.instance, Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	return c.newest(listed)
+}
+
+// latestKnown returns the newest backup of those that are finished and those that the
+// ledger lists, also when it is missing on the share.
+func (c *Controller) latestKnown(ctx context.Context) (backup.ID, error) {
+	listed, err := c.read(ctx, flow.ListInput{Instance: c.instance, Limit: 1, Expected: true})
 	if err != nil {
 		return "", err
 	}
 	if listed.Expected != "" {
 		return listed.Expected, nil
 	}
+	return c.newest(listed)
+}
+
+func (c *Controller) newest(listed flow.ListOutput) (backup.ID, error) {
 	if len(listed.Backups) == 0 {
 		return "", fault.Newf(fault.BackupNotFound, "instance %s has no finished backup", c.instance)
 	}
@@ -81,7 +94,7 @@ func (c *Controller) Verify(ctx context.Context, id string) (backup.Verdict, err
 	var backupID backup.ID
 	var err error
 	if id == Latest {
-		backupID, err = c.latest(ctx, true)
+		backupID, err = c.latestKnown(ctx)
 	} else {
 		backupID, err = c.Resolve(ctx, id)
 	}

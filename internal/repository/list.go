@@ -142,10 +142,10 @@ func (r *Repository) Count(ctx context.Context) (int, error) {
 	return len(names), err
 }
 
-// Latest returns the newest backup that is to be on the share: the newest of those that
+// LatestKnown returns the newest backup that is to be on the share: the newest of those that
 // the ledger tells of and those that can be read there. So one that somebody removed is
 // not passed over. BACKUP_NOT_FOUND when there is none.
-func (r *Repository) Latest(ctx context.Context, allowedSigners []byte) (backup.ID, error) {
+func (r *Repository) LatestKnown(ctx context.Context, allowedSigners []byte) (backup.ID, error) {
 	listing, err := r.List(ctx, 1)
 	if err != nil {
 		return "", err

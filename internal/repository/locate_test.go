@@ -202,7 +202,7 @@ func TestLatestPassesOverWhatIsNoBackup(t *testing.T) {
 	require.Equal(t, b.ID, listing.Backups[0].BackupID)
 	require.Len(t, listing.Unreadable, 2)
 	require.True(t, listing.More)
-	latest, err := k.Repo.Latest(t.Context(), k.Signers)
+	latest, err := k.Repo.LatestKnown(t.Context(), k.Signers)
 	require.NoError(t, err)
 	require.Equal(t, b.ID, latest)
 
@@ -210,7 +210,7 @@ func TestLatestPassesOverWhatIsNoBackup(t *testing.T) {
 	listing, err = k.Repo.List(t.Context(), 1)
 	require.NoError(t, err)
 	require.Equal(t, old.ID, listing.Backups[0].BackupID)
-	latest, err = k.Repo.Latest(t.Context(), k.Signers)
+	latest, err = k.Repo.LatestKnown(t.Context(), k.Signers)
 	require.NoError(t, err)
 	require.Equal(t, b.ID, latest, "the ledger tells that it is missing")
 	v := k.One(b, k.Options())
@@ -218,7 +218,7 @@ func TestLatestPassesOverWhatIsNoBackup(t *testing.T) {
 	require.Equal(t, string(fault.BackupMissing), v.Findings[0].Code)
 
 	require.NoError(t, os.RemoveAll(k.Path()))
-	_, err = k.Repo.Latest(t.Context(), k.Signers)
+	_, err = k.Repo.LatestKnown(t.Context(), k.Signers)
 	require.Equal(t, fault.BackupNotFound, fault.CodeOf(err), "%v", err)
 }
 
