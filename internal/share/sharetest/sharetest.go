@@ -55,6 +55,8 @@ func testClosed(t *testing.T, store share.Store) {
 	require.Error(t, err)
 	_, err = store.List(ctx, "")
 	require.Error(t, err)
+	_, err = store.Strangers(ctx, "")
+	require.Error(t, err)
 	_, err = store.Download(ctx, "file", 0, io.Discard)
 	require.Error(t, err)
 	_, err = store.Open(ctx, "file")
