@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,7 +14,6 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -24,6 +22,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
+	"infrabackup/tests/lab"
 )
 
 var record = flag.Bool("update", false, "record histories with a real Temporal server into testdata, beside the ones that are there")
@@ -68,12 +67,7 @@ func TestRecord(t *testing.T) {
 	if !*record {
 		t.Skip("histories are recorded with -update only")
 	}
-	path, err := exec.LookPath("temporal")
-	require.NoError(t, err)
-	server, err := testsuite.StartDevServer(t.Context(), testsuite.DevServerOptions{ExistingPath: path, LogLevel: "error"})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, server.Stop()) }()
-	r := &recorder{t: t, client: server.Client()}
+	r := &recorder{t: t, client: lab.DevServer(t).Client()}
 	r.work()
 
 	r.backup("v1-backup-succeeded", "plain")

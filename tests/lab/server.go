@@ -33,6 +33,34 @@ func Temporal(t testing.TB) string {
 		}
 		return env["TEMPORAL_ADDRESS"]
 	}
+	binary := temporalFor(t)
+	lone.once.Do(func() { lone.server, lone.err = startDevServer(binary) })
+	if lone.err != nil {
+		t.Fatal(lone.err)
+	}
+	return lone.server.FrontendHostPort()
+}
+
+// DevServer starts a Temporal server of the test's own, whose state is new, and stops it
+// when the test ends. Most tests share [Temporal].
+func DevServer(t testing.TB) *testsuite.DevServer {
+	t.Helper()
+	tier.NeedsServers(t)
+	server, err := startDevServer(temporalFor(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server
+}
+
+// temporalFor finds the Temporal program, or ends the test.
+func temporalFor(t testing.TB) string {
+	t.Helper()
 	binary, err := temporalBinary()
 	if err != nil {
 		if os.Getenv(RequireVariable) == "1" {
@@ -40,15 +68,13 @@ func Temporal(t testing.TB) string {
 		}
 		t.Skip("no temporal program on PATH, in GOBIN or in GOPATH/bin")
 	}
-	lone.once.Do(func() {
-		lone.server, lone.err = testsuite.StartDevServer(context.Background(), testsuite.DevServerOptions{
-			ExistingPath: binary, LogLevel: "error", Stdout: io.Discard, Stderr: io.Discard,
-		})
+	return binary
+}
+
+func startDevServer(binary string) (*testsuite.DevServer, error) {
+	return testsuite.StartDevServer(context.Background(), testsuite.DevServerOptions{
+		ExistingPath: binary, LogLevel: "error", Stdout: io.Discard, Stderr: io.Discard,
 	})
-	if lone.err != nil {
-		t.Fatal(lone.err)
-	}
-	return lone.server.FrontendHostPort()
 }
 
 // stopShared stops what [Use] and [Temporal] have started for this test binary.
