@@ -14,6 +14,7 @@ import (
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/repositorytest"
+	"infrabackup/internal/share/sharetest"
 )
 
 // anchor is what a share is told in a test.
@@ -62,14 +63,14 @@ func TestTheNewestAnchorCounts(t *testing.T) {
 // A host may die at every call that changes the share, before and after it was done. What
 // is there then is the old anchor or the new one, and the next attempt succeeds.
 func TestAnchorSurvivesACrashAtEveryCall(t *testing.T) {
-	for _, after := range []bool{false, true} {
+	for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 		crashes := 0
 		for n := 1; ; n++ {
 			k := newKeeper(t, uint64(n))
 			k.tell(1, 1)
-			store := &repositorytest.DyingStore{Store: k.Store, Left: n, After: after}
+			store := &sharetest.Crashing{Store: k.Store, At: n, Way: how}
 			_, err := repository.New(store, "local").WriteAnchor(t.Context(), k.anchor(2, 2), k.Key)
-			if !store.Dead {
+			if !store.Down {
 				require.NoError(t, err)
 				break
 			}

@@ -12,8 +12,8 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/repository"
-	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/share"
+	"infrabackup/internal/share/sharetest"
 )
 
 // watched is a store that lets somebody else act before the first removal.
@@ -62,16 +62,16 @@ func TestWhatAnAttemptLeftIsDiscarded(t *testing.T) {
 	k := newKeeper(t, 1)
 	const id = backup.ID("1945dfe4-d16c-4b36-9096-1deceb046647")
 	for left := 1; left < 5; left++ {
-		for _, after := range []bool{false, true} {
+		for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 			require.NoError(t, k.Repo.Begin(t.Context(), id))
 			_, err := k.Repo.Put(t.Context(), id, backup.ManifestFile, []byte("{}"))
 			require.NoError(t, err)
-			dying := repository.New(&repositorytest.DyingStore{Store: k.Repo.Files().Store, Left: left, After: after}, k.Repo.Files().Instance())
+			dying := repository.New(&sharetest.Crashing{Store: k.Repo.Files().Store, At: left, Way: how}, k.Repo.Files().Instance())
 			_ = dying.Discard(t.Context(), id) // it dies, or has not so many changes to make
 			require.NoError(t, k.Repo.Discard(t.Context(), id))
 			entries, err := k.Repo.Files().List(t.Context(), k.Repo.Files().At(backup.IncomingDir))
 			require.NoError(t, err)
-			require.Empty(t, entries, "death at change %d, after it: %t", left, after)
+			require.Empty(t, entries, "crash at change %d, %s it", left, how)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/share/dir"
+	"infrabackup/internal/share/sharetest"
 )
 
 func TestIsInstanceFolder(t *testing.T) {
@@ -46,8 +47,8 @@ func TestIsInstanceFolder(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
-	_, err := repository.IsInstanceFolder(t.Context(), &repositorytest.DyingStore{Dead: true})
-	require.ErrorIs(t, err, repositorytest.ErrCrash)
+	_, err := repository.IsInstanceFolder(t.Context(), &sharetest.Crashing{Down: true})
+	require.ErrorIs(t, err, sharetest.ErrCrashed)
 }
 
 // TestInstanceFolderIsKnown: the folder that a backup makes is one.

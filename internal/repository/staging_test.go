@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/repositorytest"
+	"infrabackup/internal/share/sharetest"
 )
 
 // otherID is of a backup that is not on the share of a new world.
@@ -86,7 +87,7 @@ func TestClearingMayEndAtAnyMoment(t *testing.T) {
 	w.stage(string(repositorytest.ID) + "/" + backup.ManifestFile)
 	w.stage(string(repositorytest.ID) + ".old/" + backup.KeyFile)
 	whole := repositorytest.Content(t, w.Folder)
-	repositorytest.EveryDeath(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole); w.Age(8 * 24 * time.Hour) }, func() error {
+	sharetest.EveryCrash(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole); w.Age(8 * 24 * time.Hour) }, func() error {
 		return w.Begin(t.Context(), otherID)
 	}, func(t *testing.T) {
 		w.Age(8 * 24 * time.Hour)

@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/repositorytest"
+	"infrabackup/internal/share/sharetest"
 )
 
 const otherController = "11111111-7425-40de-944b-e07fc1f90ae7"
@@ -87,12 +88,12 @@ func TestTakeOver(t *testing.T) {
 }
 
 func TestClaimSurvivesACrashAtEveryChange(t *testing.T) {
-	for _, after := range []bool{false, true} {
+	for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 		for n := 1; ; n++ {
 			k := newKeeper(t, 1)
-			store := &repositorytest.DyingStore{Store: k.Store, Left: n, After: after}
+			store := &sharetest.Crashing{Store: k.Store, At: n, Way: how}
 			err := repository.New(store, "local").Claim(t.Context(), repositorytest.Controller)
-			if !store.Dead {
+			if !store.Down {
 				require.NoError(t, err)
 				break
 			}

@@ -31,6 +31,7 @@ import (
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/dir"
+	"infrabackup/internal/share/sharetest"
 	"infrabackup/internal/share/smb"
 	"infrabackup/internal/spool"
 	"infrabackup/internal/telemetry"
@@ -187,7 +188,7 @@ func (k *killer) open(ctx context.Context, s settings.Settings) (share.Store, er
 		if err != nil {
 			return nil, err
 		}
-		return &holding{Store: &killing{Store: store, k: k}, order: k.config.Hold}, nil
+		return &holding{Store: k.killing(store), order: k.config.Hold}, nil
 	}
 	unc, err := share.ParseUNC(s.Share.Path)
 	if err != nil {
@@ -197,58 +198,39 @@ func (k *killer) open(ctx context.Context, s settings.Settings) (share.Store, er
 	if err != nil {
 		return nil, err
 	}
-	return &killing{Store: store, k: k}, nil
+	return k.killing(store), nil
 }
 
-// killing is a store whose n-th changing call ends the process.
-type killing struct {
+// killing makes a store that ends the process at a change of the share, or when so much
+// of a service is flushed.
+func (k *killer) killing(store share.Store) share.Store {
+	way := sharetest.Before
+	if k.config.KillAfter {
+		way = sharetest.After
+	}
+	return &flushKilling{k: k, Store: &sharetest.Crashing{
+		Store: store, At: k.config.KillAtCall, Way: way, End: k.die, Count: func() int { return int(k.calls.Add(1)) },
+	}}
+}
+
+// flushKilling is a store that ends the process at the n-th flush of a service's archive.
+type flushKilling struct {
 	share.Store
 	k *killer
 }
 
-func (s *killing) around(call func() error) error {
-	mine := int(s.k.calls.Add(1)) == s.k.config.KillAtCall
-	if mine && !s.k.config.KillAfter {
-		s.k.die()
-	}
-	err := call()
-	if mine {
-		s.k.die()
-	}
-	return err
-}
-
-// MkdirAll implements share.Store.
-func (s *killing) MkdirAll(ctx context.Context, path string) error {
-	return s.around(func() error { return s.Store.MkdirAll(ctx, path) })
-}
-
-// Rename implements share.Store.
-func (s *killing) Rename(ctx context.Context, from, to string) error {
-	return s.around(func() error { return s.Store.Rename(ctx, from, to) })
-}
-
-// Remove implements share.Store.
-func (s *killing) Remove(ctx context.Context, path string) error {
-	return s.around(func() error { return s.Store.Remove(ctx, path) })
-}
-
 // Upload implements share.Store.
-func (s *killing) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
-	return s.around(func() error { return s.Store.Upload(ctx, path, src, from, size, s.flushed(path, flushed)) })
+func (s *flushKilling) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
+	return s.Store.Upload(ctx, path, src, from, size, s.flushed(path, flushed))
 }
 
 // UploadGrowing implements share.Store.
-func (s *killing) UploadGrowing(ctx context.Context, path string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (size int64, err error) {
-	err = s.around(func() error {
-		size, err = s.Store.UploadGrowing(ctx, path, src, from, extent, s.flushed(path, flushed))
-		return err
-	})
-	return size, err
+func (s *flushKilling) UploadGrowing(ctx context.Context, path string, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (int64, error) {
+	return s.Store.UploadGrowing(ctx, path, src, from, extent, s.flushed(path, flushed))
 }
 
 // flushed dies at a flush, when it was reported.
-func (s *killing) flushed(path string, report func(int64)) func(int64) {
+func (s *flushKilling) flushed(path string, report func(int64)) func(int64) {
 	return func(offset int64) {
 		if report != nil {
 			report(offset)

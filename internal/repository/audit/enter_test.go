@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/repositorytest"
+	"infrabackup/internal/share/sharetest"
 )
 
 // trusting are the keys that are trusted on a share.
@@ -53,20 +54,20 @@ func requireSound(t *testing.T, k *keeper, signers []byte, h *repositorytest.Hea
 
 // TestATakeOverMayEndAtAnyMoment: whoever asks for it again ends it.
 func TestATakeOverMayEndAtAnyMoment(t *testing.T) {
-	for _, after := range []bool{false, true} {
+	for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 		for n := 1; ; n++ {
 			k := newKeeper(t, 3)
 			k.BackUp()
 			k.Publish(k.Put())
 			h := &repositorytest.Heads{}
-			store := &repositorytest.DyingStore{Store: k.Store, Left: n, After: after}
+			store := &sharetest.Crashing{Store: k.Store, At: n, Way: how}
 			dying := repository.New(store, "local")
 			err := audit.TakeOver(t.Context(), dying, k.Writer(dying, h), h.Newest, trusting(k.Signers), "op")
-			if !store.Dead {
+			if !store.Down {
 				require.NoError(t, err)
 				break
 			}
-			require.ErrorIs(t, err, repositorytest.ErrCrash)
+			require.ErrorIs(t, err, sharetest.ErrCrashed)
 			require.NoError(t, audit.TakeOver(t.Context(), k.Repo, k.Writer(k.Repo, h), h.Newest, trusting(k.Signers), "op"), "at change %d", n)
 			requireSound(t, k, k.Signers, h, 2)
 		}

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/share/sharetest"
 	"infrabackup/tests/tier"
 )
 
@@ -29,7 +30,7 @@ func TestASuccessorMayBeEndedAtAnyMoment(t *testing.T) {
 			},
 		} {
 			t.Run(way+" "+name, func(t *testing.T) {
-				for _, after := range []bool{false, true} {
+				for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 					for n := 1; ; n += tier.Size(4, 1, 1) {
 						k := newKeeper(t, 3)
 						k.BackUp()
@@ -45,10 +46,10 @@ func TestASuccessorMayBeEndedAtAnyMoment(t *testing.T) {
 						if given {
 							signers = trusting(k.Signers)
 						}
-						store := &repositorytest.DyingStore{Store: k.Store, Left: n, After: after}
+						store := &sharetest.Crashing{Store: k.Store, At: n, Way: how}
 						err := do(next, repository.New(store, "local"), h, signers, old)
-						if store.Dead {
-							require.ErrorIs(t, err, repositorytest.ErrCrash)
+						if store.Down {
+							require.ErrorIs(t, err, sharetest.ErrCrashed)
 						} else {
 							require.NoError(t, err)
 						}
@@ -57,7 +58,7 @@ func TestASuccessorMayBeEndedAtAnyMoment(t *testing.T) {
 						w.Trust(keysOf(t, k.Signers)...)
 						requireSound(t, k, w.Trusted(), h, 2)
 						require.NoError(t, do(next, k.Repo, h, signers, old), "again, when the share's list has both keys")
-						if !store.Dead {
+						if !store.Down {
 							break
 						}
 					}

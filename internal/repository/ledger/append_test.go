@@ -21,6 +21,7 @@ import (
 	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/share/sharetest"
 )
 
 // requireChain makes sure that the ledger is whole and has so many entries.
@@ -90,7 +91,7 @@ func TestAppendMayBeRepeated(t *testing.T) {
 
 func TestAppendSurvivesACrashAtEveryChange(t *testing.T) {
 	for _, vandal := range []bool{false, true} {
-		for _, after := range []bool{false, true} {
+		for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 			crashes := 0
 			for n := 1; ; n++ {
 				k := newKeeper(t, 1)
@@ -100,9 +101,9 @@ func TestAppendSurvivesACrashAtEveryChange(t *testing.T) {
 				if vandal {
 					require.NoError(t, os.WriteFile(place, []byte("garbage"), 0o600))
 				}
-				store := &repositorytest.DyingStore{Store: k.Store, Left: n, After: after}
+				store := &sharetest.Crashing{Store: k.Store, At: n, Way: how}
 				_, _, err := repository.New(store, "local").Ledger().Append(t.Context(), k.Head, k.Operation(2), k.Key, k.Signers)
-				if !store.Dead {
+				if !store.Down {
 					require.NoError(t, err)
 					break
 				}

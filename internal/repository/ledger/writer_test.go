@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/repositorytest"
+	"infrabackup/internal/share/sharetest"
 )
 
 // TestWritersMeet lets two append at once: no entry is lost, and the head is
@@ -54,16 +55,16 @@ func TestWritersMeet(t *testing.T) {
 
 // TestWritersSurviveACrashAtEveryChange: whoever comes next goes on with the ledger.
 func TestWritersSurviveACrashAtEveryChange(t *testing.T) {
-	for _, after := range []bool{false, true} {
+	for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 		for n := 1; ; n++ {
 			k, h := newKeeper(t, 1), &repositorytest.Heads{}
-			store := &repositorytest.DyingStore{Store: k.Store, Left: n, After: after}
+			store := &sharetest.Crashing{Store: k.Store, At: n, Way: how}
 			err := k.Writer(repository.New(store, "local"), h).Append(t.Context(), k.Operation(1))
-			if !store.Dead {
+			if !store.Down {
 				require.NoError(t, err)
 				break
 			}
-			require.ErrorIs(t, err, repositorytest.ErrCrash)
+			require.ErrorIs(t, err, sharetest.ErrCrashed)
 			require.NoError(t, k.Writer(k.Repo, h).Append(t.Context(), k.Operation(2)))
 			l, err := k.Repo.Ledger().Read(t.Context(), k.Signers)
 			require.NoError(t, err)
@@ -126,21 +127,21 @@ func TestWritersEnterNoRemovedBackup(t *testing.T) {
 // TestWritersRestart: the old ledger is archived and the new one has one entry, however
 // often that is asked for and whenever it crashes.
 func TestWritersRestart(t *testing.T) {
-	for _, after := range []bool{false, true} {
-		for n := 1; restarts(t, n, after); n++ {
+	for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
+		for n := 1; restarts(t, n, how); n++ {
 		}
 	}
 }
 
 // restarts ends the restart at the n-th change of the share, and reports whether there are
 // that many. What is begun again has the same end.
-func restarts(t *testing.T, n int, after bool) bool {
+func restarts(t *testing.T, n int, how sharetest.Way) bool {
 	t.Helper()
 	k := newKeeper(t, 1)
 	k.BackUp()
 	h := &repositorytest.Heads{Newest: k.Head}
 	old := k.Head
-	store := &repositorytest.DyingStore{Store: k.Store, Left: n, After: after}
+	store := &sharetest.Crashing{Store: k.Store, At: n, Way: how}
 	err := k.Writer(repository.New(store, "local"), h).Restart(t.Context(), h.Newest, old, "op")
 	for range 2 {
 		require.NoError(t, k.Writer(k.Repo, h).Restart(t.Context(), h.Newest, old, "op"), "change %d", n)
@@ -151,7 +152,7 @@ func restarts(t *testing.T, n int, after bool) bool {
 	require.NoError(t, l.CheckIntact(h.Newest))
 	require.EqualValues(t, 1, h.Newest.Sequence)
 	require.DirExists(t, k.Path(fmt.Sprintf("ledger-until-%d-%.8s", old.Sequence, old.SHA256)))
-	if store.Dead {
+	if store.Down {
 		return true
 	}
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/repository/mirror"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/share/dir"
+	"infrabackup/internal/share/sharetest"
 )
 
 const secondID = backup.ID("1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
@@ -23,7 +24,7 @@ const secondID = backup.ID("1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
 type moving struct {
 	*world
 	to       *repository.Repository
-	toStore  *repositorytest.CrashStore
+	toStore  *sharetest.Crashing
 	toLying  *repositorytest.LyingStore
 	toFolder string
 	want     map[string]string
@@ -48,7 +49,7 @@ func newMoving(t *testing.T) *moving {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, local.Close()) })
 	m.toLying = &repositorytest.LyingStore{Store: local}
-	m.toStore, m.toFolder = &repositorytest.CrashStore{Store: m.toLying, Every: m.Store.Every}, filepath.Join(root, "lab")
+	m.toStore, m.toFolder = &sharetest.Crashing{Store: m.toLying, Every: m.Store.Every}, filepath.Join(root, "lab")
 	m.to = repository.New(m.toStore, "lab")
 	return m
 }
@@ -104,7 +105,7 @@ func TestCopyToDies(t *testing.T) {
 	m := newMoving(t)
 	require.NoError(t, os.RemoveAll(filepath.Join(m.Folder, backup.BackupPath(secondID, repositorytest.Start.Add(time.Hour)))))
 	m.want = repositorytest.Without(m.want, "/"+backup.BackupPath(secondID, repositorytest.Start.Add(time.Hour)))
-	repositorytest.DeathsOf(t, m.toStore, []bool{false}, func() { require.NoError(t, os.RemoveAll(m.toFolder)) }, func() error {
+	sharetest.CrashesOf(t, m.toStore, []bool{false}, func() { require.NoError(t, os.RemoveAll(m.toFolder)) }, func() error {
 		_, err := mirror.Copy(t.Context(), m.Repository, m.to, mirror.Options{})
 		return err
 	}, func(t *testing.T) {

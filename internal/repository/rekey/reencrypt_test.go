@@ -16,6 +16,7 @@ import (
 	"infrabackup/internal/repository/rekey"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/share/sharetest"
 )
 
 func (w *world) reencrypt(t *testing.T, to keys, change ...func(*rekey.ReencryptOptions)) (rekey.Reencrypted, error) {
@@ -258,7 +259,7 @@ func TestReencryptDies(t *testing.T) {
 	w := newWorld(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	whole, to, ledger := repositorytest.Content(t, w.Folder), repositorytest.NewKeys(t, false), w.Sums()
-	repositorytest.DeathsOf(t, w.Store, []bool{false}, func() { repositorytest.RestoreTree(t, w.Folder, whole) }, func() error {
+	sharetest.CrashesOf(t, w.Store, []bool{false}, func() { repositorytest.RestoreTree(t, w.Folder, whole) }, func() error {
 		_, err := w.reencrypt(t, to)
 		return err
 	}, func(t *testing.T) {
@@ -278,7 +279,7 @@ func TestSwapDies(t *testing.T) {
 	staged, err := w.reencrypt(t, to)
 	require.NoError(t, err)
 	whole := repositorytest.Content(t, w.Folder)
-	repositorytest.EveryDeath(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole) }, func() error {
+	sharetest.EveryCrash(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole) }, func() error {
 		_, err := rekey.Swap(t.Context(), w.Repository, repositorytest.ID, w.swapOptions(staged.Sums, ledger))
 		return err
 	}, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/repository/rekey"
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/share/sharetest"
 )
 
 // changed are the files that a replacement of the key changes.
@@ -49,11 +50,11 @@ func TestReplaceKey(t *testing.T) {
 			_, err = w.Unlock(repositorytest.ID, w.Old)
 			require.ErrorIs(t, err, fault.KeyDoesNotFit)
 
-			calls := w.Store.Calls
+			calls := w.Store.Changes
 			again, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, keyAge, w.options("ab"))
 			require.NoError(t, err, "whoever lost the reply asks again with the same key.age")
 			require.Equal(t, rekey.Replaced{Folder: got.Folder, Sums: got.Sums}, again)
-			require.Equal(t, calls, w.Store.Calls)
+			require.Equal(t, calls, w.Store.Changes)
 		})
 	}
 }
@@ -90,7 +91,7 @@ func TestReplaceKeyDies(t *testing.T) {
 	recorded := ""
 	record := func(sums string) error { recorded = sums; return nil }
 
-	repositorytest.EveryDeath(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole); recorded = ledger }, func() error {
+	sharetest.EveryCrash(t, w.Store, func() { repositorytest.RestoreTree(t, w.Folder, whole); recorded = ledger }, func() error {
 		opts := w.options(ledger)
 		opts.OnStaged = record
 		_, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, firstAge, opts)
@@ -136,11 +137,11 @@ func TestReplaceKeyDiesTwice(t *testing.T) {
 	firstAge, secondAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, first.Recipient), repositorytest.Rewrapped(t, w.KeyAge, w.Old, second.Recipient)
 	whole, parts := repositorytest.Content(t, w.Folder), repositorytest.Content(t, w.Folder, changed...)
 	for _, at := range []int{4, 6, 8} { // key, signature and sums removed
-		repositorytest.DeathsOf(t, w.Store, []bool{false}, func() {
+		sharetest.CrashesOf(t, w.Store, []bool{false}, func() {
 			repositorytest.RestoreTree(t, w.Folder, whole)
-			w.Store.Kill(at, repositorytest.After, false)
+			w.Store.Arm(at, sharetest.After, false)
 			_, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, firstAge, w.options(""))
-			require.ErrorIs(t, err, repositorytest.ErrDead)
+			require.ErrorIs(t, err, sharetest.ErrCrashed)
 			w.Store.Revive()
 		}, func() error {
 			_, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, secondAge, w.options(""))

@@ -25,6 +25,7 @@ import (
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share/dir"
+	"infrabackup/internal/share/sharetest"
 )
 
 // Start is when the backup of a [RekeyFixture] was started, and ID which it is.
@@ -74,7 +75,7 @@ func Rewrapped(t testing.TB, keyAge []byte, from Keys, to ...seal.Recipient) []b
 type RekeyFixture struct {
 	*repository.Repository
 	T       *testing.T
-	Store   *CrashStore
+	Store   *sharetest.Crashing
 	Lying   *LyingStore
 	Folder  string // of the instance, on the local disk
 	Signer  *seal.SigningKey
@@ -91,7 +92,7 @@ func NewRekey(t *testing.T) *RekeyFixture {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, local.Close()) })
 	w := &RekeyFixture{T: t, Lying: &LyingStore{Store: local}, Folder: filepath.Join(root, "lab"), Signer: SigningKey(t), Old: NewKeys(t, false)}
-	w.Store = &CrashStore{Store: w.Lying}
+	w.Store = &sharetest.Crashing{Store: w.Lying}
 	w.Repository = repository.New(w.Store, "lab")
 	w.Signers = []byte(seal.AllowedSignersLine(w.Signer.Public()))
 	require.NoError(t, w.Beside())
