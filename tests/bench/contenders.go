@@ -178,11 +178,17 @@ func (p *product) run(ctx context.Context) (f figure, err error) {
 	if err := worker.Start(); err != nil {
 		return f, err
 	}
+	served, beforeErr := p.lab.FileServer().ProcessorTime()
 	f, runErr := p.backup(ctx)
 	memory, memoryErr := lab.PeakMemory(worker.Process.Pid)
 	f.memory = memory
+	servedNow, afterErr := p.lab.FileServer().ProcessorTime()
 	stopErr := worker.Process.Signal(os.Interrupt)
-	return f, errors.Join(runErr, memoryErr, stopErr, worker.Wait())
+	err = errors.Join(beforeErr, runErr, memoryErr, afterErr, stopErr, worker.Wait())
+	if err == nil {
+		f.cpu = worker.ProcessState.UserTime() + worker.ProcessState.SystemTime() + servedNow - served
+	}
+	return f, err
 }
 
 func (p *product) backup(ctx context.Context) (figure, error) {

@@ -23,12 +23,12 @@ func (b *bench) measureBlob(ctx context.Context, sizeMiB int) error {
 	}
 	bytes := int64(sizeMiB) * mib
 	err := b.compare(ctx, fmt.Sprintf("One incompressible file of %d MiB", sizeMiB), bytes, []contender{
-		b.product(file),
+		b.product(file).withCPU(18 * float64(sizeMiB) / 2048),
 		b.upload(file),
-		b.shell("smbclient put, encrypted session", "smbclient", fmt.Sprintf(`smbclient %s -m SMB3 --client-protection=encrypt -c 'put %s peer'`, b.unc(), file)),
-		b.shell("age then smbclient put -, without read-back", "age", fmt.Sprintf(`age -r "$RECIPIENT" < %s | smbclient %s -m SMB3 --client-protection=encrypt -c 'put - peer'`, file, b.unc())),
+		b.shell("smbclient put, encrypted session", "smbclient", fmt.Sprintf(`smbclient %s -m SMB3 --client-protection=encrypt -c 'put %s peer'`, b.unc(), file)).atMost(3.5),
+		b.shell("age then smbclient put -, without read-back", "age", fmt.Sprintf(`age -r "$RECIPIENT" < %s | smbclient %s -m SMB3 --client-protection=encrypt -c 'put - peer'`, file, b.unc())).atMost(1.7),
 		b.shell("rclone crypt over smb", "rclone", fmt.Sprintf(`rclone copyto %s crypt:peer`, file)),
-		b.shell("restic over rclone", "restic", fmt.Sprintf(`restic -q init && restic -q backup %s`, file)),
+		b.shell("restic over rclone", "restic", fmt.Sprintf(`restic -q init && restic -q backup %s`, file)).atMost(0.5),
 	})
 	if err != nil {
 		return err

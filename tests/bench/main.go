@@ -70,6 +70,18 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(o.ram)) }()
+	watch, err := watchMachine()
+	if err != nil {
+		return err
+	}
+	if err := b.measure(ctx, o); err != nil {
+		return err
+	}
+	return b.conclude(watch)
+}
+
+// measure takes the sections that were asked for.
+func (b *bench) measure(ctx context.Context, o options) error {
 	if o.only != "stamp" {
 		if err := b.measureShare(ctx, o); err != nil {
 			return err
@@ -104,19 +116,37 @@ type bench struct {
 	dir  string
 	bin  string
 	runs int
+
+	goals []goal
 }
 
 // figure is what one run of a contender cost.
 type figure struct {
 	wall   time.Duration
-	memory int64 // peak of our worker in bytes, 0 for others
+	memory int64         // peak of our worker in bytes, 0 for others
+	cpu    time.Duration // of worker, its children and the file server, 0 for others
 }
 
 // contender is one way to get the data onto the share.
 type contender struct {
 	name    string
-	program string // that must be installed, empty for our own
-	run     func(ctx context.Context, n int) (figure, error)
+	program string  // that must be installed, empty for our own
+	limit   float64 // what our figure may be of this one's, 0 when that is no goal
+
+	cpuLimit float64 // seconds that ours may take, 0 when that is no goal
+	run      func(ctx context.Context, n int) (figure, error)
+}
+
+// atMost makes a goal of how our figure compares with this one's.
+func (c contender) atMost(ratio float64) contender {
+	c.limit = ratio
+	return c
+}
+
+// withCPU makes a goal of our processor time.
+func (c contender) withCPU(seconds float64) contender {
+	c.cpuLimit = seconds
+	return c
 }
 
 // compare runs the contenders in turn, several times, and prints medians and ratios
@@ -143,15 +173,33 @@ func (b *bench) compare(ctx context.Context, title string, bytes int64, contende
 		}
 	}
 	ours := median(figures[present[0].name])
-	fmt.Println("| contender | median s | min–max s | MB/s | our peak MiB | whole backup / this |")
-	fmt.Println("|---|---|---|---|---|---|")
+	fmt.Println("| contender | median s | min–max s | MB/s | CPU s, with the file server | our peak MiB | whole backup / this |")
+	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, c := range present {
 		all := figures[c.name]
 		m := median(all)
-		fmt.Printf("| %s | %.2f | %.2f–%.2f | %.0f | %.0f | %.2f |\n", c.name, m.Seconds(), shortest(all).Seconds(), longest(all).Seconds(),
-			float64(bytes)/1e6/m.Seconds(), float64(peak(all))/(1<<20), ours.Seconds()/m.Seconds())
+		fmt.Printf("| %s | %.2f | %.2f–%.2f | %.0f | %.1f | %.0f | %.2f |\n", c.name, m.Seconds(), shortest(all).Seconds(), longest(all).Seconds(),
+			float64(bytes)/1e6/m.Seconds(), cpu(all).Seconds(), float64(peak(all))/(1<<20), ours.Seconds()/m.Seconds())
+		if c.limit > 0 {
+			b.goals = append(b.goals, goal{title, ours.Seconds(), "s", c.name, m.Seconds(), c.limit})
+		}
 	}
+	own := figures[present[0].name]
+	if present[0].cpuLimit > 0 {
+		b.goals = append(b.goals, goal{title, cpu(own).Seconds(), "CPU s", "", 0, present[0].cpuLimit})
+	}
+	b.goals = append(b.goals, goal{title, float64(peak(own)) / (1 << 20), "MiB", "", 0, maxWorkerMiB})
 	return nil
+}
+
+// cpu is the median.
+func cpu(all []figure) time.Duration {
+	var out []time.Duration
+	for _, f := range all {
+		out = append(out, f.cpu)
+	}
+	slices.Sort(out)
+	return out[len(out)/2]
 }
 
 func walls(all []figure) []time.Duration {

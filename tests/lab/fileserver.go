@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const (
@@ -63,6 +64,9 @@ func StartFileServer(ctx context.Context, o FileServerOptions) (*FileServer, err
 	}
 	return f, nil
 }
+
+// ProcessorTime is what the server and its children have used so far.
+func (f *FileServer) ProcessorTime() (time.Duration, error) { return f.server.processorTime() }
 
 // UNC is the share's path.
 func (f *FileServer) UNC() string { return `\\` + f.options.Address + `\` + f.options.Name }

@@ -121,6 +121,15 @@ func (d *daemon) running() (int, bool) {
 	return pid, true
 }
 
+// processorTime is what the server and its children have used so far.
+func (d *daemon) processorTime() (time.Duration, error) {
+	pid, ok := d.running()
+	if !ok {
+		return 0, fmt.Errorf("the lab's %s does not run", d.name)
+	}
+	return groupTime(pid)
+}
+
 // startOf is when a process began, in clock ticks since the machine did (proc(5)),
 // and empty when it ended.
 func startOf(pid int) string {

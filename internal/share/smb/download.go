@@ -44,7 +44,7 @@ func (s *Store) Download(ctx context.Context, path string, offset int64, w io.Wr
 		}
 		return pass(what, w, data, offset)
 	}
-	lanes, err := s.openLanes(ctx, what, path, os.O_RDONLY, size-offset)
+	lanes, err := s.openLanes(ctx, what, path, os.O_RDONLY, s.worth(size-offset))
 	if err != nil {
 		return 0, err
 	}
@@ -79,7 +79,7 @@ func (s *Store) DownloadGrowing(ctx context.Context, path string, extent share.E
 	if end == 0 {
 		return 0, nil
 	}
-	lanes, err := s.openLanes(ctx, what, path, os.O_RDONLY, 0)
+	lanes, err := s.openLanes(ctx, what, path, os.O_RDONLY, 1)
 	if err != nil {
 		return 0, err
 	}

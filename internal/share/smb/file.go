@@ -77,7 +77,7 @@ func (f *file) connected() (*lane, error) {
 			return nil, fault.Newf(fault.ShareCorrupted, "%s: it had %d bytes and now has %d", f.what, f.size, size)
 		}
 	}
-	lanes, err := f.store.openLanes(f.ctx, f.what, f.path, os.O_RDONLY, 0)
+	lanes, err := f.store.openLanes(f.ctx, f.what, f.path, os.O_RDONLY, 1)
 	if err != nil {
 		if f.ctx.Err() != nil {
 			err = f.store.ended(f.ctx, f.what)

@@ -18,8 +18,6 @@ const (
 	part = guard.MaxPayload
 	// perLane is how many bytes make another connection worth its login.
 	perLane = 8 * part
-	// unknownSize is worth all connections.
-	unknownSize = 1 << 40
 )
 
 // lane is a connection with a file opened on it. A data connection has only requests
@@ -29,11 +27,18 @@ type lane struct {
 	file *smb2.File
 }
 
-// openLanes opens the file on as many connections as bytes are worth. The first
+// worth is how many data connections so many bytes are worth.
+func (s *Store) worth(bytes int64) int {
+	return int(min(int64(s.config.DataConnections), 1+bytes/perLane))
+}
+
+// besides is how many data connections write a file while another reads it back.
+func (s *Store) besides() int { return max(1, s.config.DataConnections-1) }
+
+// openLanes opens the file on so many connections. The first
 // one authenticates alone, so that a refused password is one login, and only the
 // first may create or empty the file.
-func (s *Store) openLanes(ctx context.Context, what, path string, flags int, bytes int64) (lanes []lane, err error) {
-	count := int(min(int64(s.config.DataConnections), 1+bytes/perLane))
+func (s *Store) openLanes(ctx context.Context, what, path string, flags, count int) (lanes []lane, err error) {
 	for range count {
 		c, err := s.dialer.dial(ctx)
 		if err != nil {

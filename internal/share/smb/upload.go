@@ -102,7 +102,7 @@ func (s *Store) UploadGrowing(ctx context.Context, path string, src io.ReaderAt,
 		}
 		flags = os.O_WRONLY
 	}
-	lanes, err := s.openLanes(ctx, what, path, flags, unknownSize)
+	lanes, err := s.openLanes(ctx, what, path, flags, s.besides())
 	if err != nil {
 		return 0, err
 	}
@@ -128,7 +128,7 @@ func (s *Store) UploadGrowing(ctx context.Context, path string, src io.ReaderAt,
 
 // writeLarge writes src[from:size) over data connections.
 func (s *Store) writeLarge(ctx context.Context, what, path string, flags int, src io.ReaderAt, from, size, present int64, flushed func(int64)) error {
-	lanes, err := s.openLanes(ctx, what, path, flags, size-from)
+	lanes, err := s.openLanes(ctx, what, path, flags, s.worth(size-from))
 	if err != nil {
 		return err
 	}
