@@ -18,7 +18,7 @@ import (
 )
 
 // anchor is what a share is told in a test.
-func (k *keeper) anchor(generation, revision int64) backup.Anchor {
+func (k *fixture) anchor(generation, revision int64) backup.Anchor {
 	return backup.Anchor{
 		Generation: generation, Controller: repositorytest.Controller, Revision: revision,
 		Settings: folder.Describe("", fmt.Appendf(nil, "revision %d", revision)).SHA256, Ledger: k.Head, At: k.Clock,
@@ -26,14 +26,14 @@ func (k *keeper) anchor(generation, revision int64) backup.Anchor {
 }
 
 // tell writes an anchor.
-func (k *keeper) tell(generation, revision int64) {
+func (k *fixture) tell(generation, revision int64) {
 	k.T.Helper()
 	placed, err := k.Repo.WriteAnchor(k.T.Context(), k.anchor(generation, revision), k.Key)
 	require.NoError(k.T, err)
 	require.True(k.T, placed)
 }
 
-func (k *keeper) anchors() repository.Anchors {
+func (k *fixture) anchors() repository.Anchors {
 	k.T.Helper()
 	found, err := k.Repo.ReadAnchors(k.T.Context(), k.Signers)
 	require.NoError(k.T, err)
@@ -41,7 +41,7 @@ func (k *keeper) anchors() repository.Anchors {
 }
 
 func TestTheNewestAnchorCounts(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	require.Equal(t, repository.Anchors{}, k.anchors(), "a share of an earlier version was told nothing")
 	k.tell(1, 1)
 	k.BackUp()
@@ -66,7 +66,7 @@ func TestAnchorSurvivesACrashAtEveryCall(t *testing.T) {
 	for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 		crashes := 0
 		for n := 1; ; n++ {
-			k := newKeeper(t, uint64(n))
+			k := newFixture(t, uint64(n))
 			k.tell(1, 1)
 			store := &sharetest.Crashing{Store: k.Store, At: n, Way: how}
 			_, err := repository.New(store, "local").WriteAnchor(t.Context(), k.anchor(2, 2), k.Key)
@@ -92,7 +92,7 @@ func TestAnchorSurvivesACrashAtEveryCall(t *testing.T) {
 }
 
 func TestAnchorsOfStrangersAreNotBelieved(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	k.BackUp()
 	k.tell(5, 7)
 	good, err := os.ReadFile(k.Path(backup.StagingDir, backup.AnchorFile(5)))
@@ -134,20 +134,20 @@ func TestAnchorsOfStrangersAreNotBelieved(t *testing.T) {
 // TestNoFileIsTheLastAnchor: a file with the highest number that there is, or many with
 // high ones, keep nobody from telling the share more.
 func TestNoFileIsTheLastAnchor(t *testing.T) {
-	for name, plant := range map[string]func(t *testing.T, k *keeper, place string){
-		"an empty file": func(t *testing.T, _ *keeper, place string) { require.NoError(t, os.WriteFile(place, nil, 0o600)) },
-		"a folder":      func(t *testing.T, _ *keeper, place string) { require.NoError(t, os.Mkdir(place, 0o700)) },
-		"a folder with content": func(t *testing.T, _ *keeper, place string) {
+	for name, plant := range map[string]func(t *testing.T, k *fixture, place string){
+		"an empty file": func(t *testing.T, _ *fixture, place string) { require.NoError(t, os.WriteFile(place, nil, 0o600)) },
+		"a folder":      func(t *testing.T, _ *fixture, place string) { require.NoError(t, os.Mkdir(place, 0o700)) },
+		"a folder with content": func(t *testing.T, _ *fixture, place string) {
 			require.NoError(t, os.MkdirAll(filepath.Join(place, "x"), 0o700))
 		},
-		"many": func(t *testing.T, k *keeper, place string) {
+		"many": func(t *testing.T, k *fixture, place string) {
 			for n := range int64(repository.MaxAnchors / 2) {
 				require.NoError(t, os.WriteFile(k.Path(backup.StagingDir, backup.AnchorFile(backup.MaxGeneration-n)), nil, 0o600))
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := newKeeper(t, 1)
+			k := newFixture(t, 1)
 			require.NoError(t, k.Repo.Files().MkdirAll(t.Context(), k.Repo.Files().At(backup.StagingDir)))
 			plant(t, k, k.Path(backup.StagingDir, backup.AnchorFile(backup.MaxGeneration)))
 			for revision := int64(1); revision < 4; revision++ {

@@ -31,7 +31,7 @@ func (w *watched) Remove(ctx context.Context, path string) error {
 // TestWhatIsDiscardedIsNotPublished: an attempt to publish that nobody waits for any more
 // goes on while the backup is discarded. It finds nothing; half a backup is never named.
 func TestWhatIsDiscardedIsNotPublished(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	const id = backup.ID("1945dfe4-d16c-4b36-9096-1deceb046647")
 	started := time.Unix(1_800_000_000, 0)
 	require.NoError(t, k.Repo.Begin(t.Context(), id))
@@ -59,7 +59,7 @@ func TestWhatIsDiscardedIsNotPublished(t *testing.T) {
 // TestWhatAnAttemptLeftIsDiscarded: an attempt that died between giving the folder
 // another name and removing it leaves nothing to the next one.
 func TestWhatAnAttemptLeftIsDiscarded(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	const id = backup.ID("1945dfe4-d16c-4b36-9096-1deceb046647")
 	for left := 1; left < 5; left++ {
 		for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {

@@ -53,7 +53,7 @@ func TestIsInstanceFolder(t *testing.T) {
 
 // TestInstanceFolderIsKnown: the folder that a backup makes is one.
 func TestInstanceFolderIsKnown(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	for folder, want := range map[string]bool{k.Path(): true, k.Folder: false, k.Path(backup.BackupsDir): false} {
 		store, err := dir.Open(folder)

@@ -18,8 +18,8 @@ import (
 	"infrabackup/internal/repository/folder"
 )
 
-// plant copies a backup's folder to one with a far future time, and returns its name.
-func (k *keeper) plant(b *kept) string {
+// addDuplicateFolder copies a backup's folder to one with a far future time, and returns its name.
+func (k *fixture) addDuplicateFolder(b *fixtureBackup) string {
 	k.T.Helper()
 	name := "20991127T031626Z_" + string(b.ID)
 	require.NoError(k.T, os.CopyFS(k.Path(backup.BackupsDir, name), os.DirFS(k.Of(b))))
@@ -27,7 +27,7 @@ func (k *keeper) plant(b *kept) string {
 }
 
 // claimTime makes the manifest in a folder name another time, so that it fits its name.
-func (k *keeper) claimTime(folder string) {
+func (k *fixture) claimTime(folder string) {
 	k.T.Helper()
 	name := k.Path(backup.BackupsDir, folder, backup.ManifestFile)
 	data, err := os.ReadFile(name)
@@ -43,9 +43,9 @@ func (k *keeper) claimTime(folder string) {
 }
 
 func TestASecondFolderOfABackup(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
-	planted := k.plant(b)
+	planted := k.addDuplicateFolder(b)
 	own := k.Repo.Files().At(backup.BackupsDir, b.Folder)
 	for _, forged := range []bool{false, true} {
 		t.Run(fmt.Sprintf("its manifest fits %t", forged), func(t *testing.T) {
@@ -112,10 +112,10 @@ func TestASecondFolderOfABackup(t *testing.T) {
 
 // TestASecondFolderWithoutALedger: nothing but the manifests tells which is the own one.
 func TestASecondFolderWithoutALedger(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.Put()
 	k.Publish(b)
-	planted := k.plant(b)
+	planted := k.addDuplicateFolder(b)
 	v := k.One(b, audit.Options{AllowedSigners: k.Signers})
 	require.Equal(t, k.Repo.Files().At(backup.BackupsDir, b.Folder), v.Path)
 	require.Len(t, v.Findings, 1)
@@ -126,9 +126,9 @@ func TestASecondFolderWithoutALedger(t *testing.T) {
 
 // TestAFolderThatIsNotTheBackups: the own one is gone, and another has taken its ID.
 func TestAFolderThatIsNotTheBackups(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
-	k.plant(b)
+	k.addDuplicateFolder(b)
 	require.NoError(t, os.RemoveAll(k.Of(b)))
 	_, err := k.Repo.OpenSigned(t.Context(), backup.Ref{ID: b.ID}, k.Signers)
 	require.Equal(t, fault.BackupDamaged, fault.CodeOf(err), "%v", err)
@@ -142,9 +142,9 @@ func TestAFolderThatIsNotTheBackups(t *testing.T) {
 // TestABackupThatIsOnlyStagedIsKept: a folder that somebody put into backups/ is not that
 // of the backup, which a crash has left in staging/.
 func TestABackupThatIsOnlyStagedIsKept(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
-	k.plant(b)
+	k.addDuplicateFolder(b)
 	old := k.Path(backup.StagingDir, string(b.ID)+backup.OldSuffix)
 	require.NoError(t, os.MkdirAll(filepath.Dir(old), 0o700))
 	require.NoError(t, os.Rename(k.Of(b), old))
@@ -155,27 +155,27 @@ func TestABackupThatIsOnlyStagedIsKept(t *testing.T) {
 
 func TestVerifyOneCannotSayThatNothingIsMissing(t *testing.T) {
 	for name, row := range map[string]struct {
-		do    func(k *keeper)
+		do    func(k *fixture)
 		codes []fault.Code
 	}{
-		"the backup and the ledger deleted": {do: func(k *keeper) {
+		"the backup and the ledger deleted": {do: func(k *fixture) {
 			require.NoError(k.T, os.RemoveAll(k.Of(k.Live[1])))
 			require.NoError(k.T, os.RemoveAll(k.Path(backup.LedgerDir)))
 		}, codes: []fault.Code{fault.LedgerRolledBack}},
-		"the backup and the newest entries deleted": {do: func(k *keeper) {
+		"the backup and the newest entries deleted": {do: func(k *fixture) {
 			require.NoError(k.T, os.RemoveAll(k.Of(k.Live[1])))
 			require.NoError(k.T, os.Remove(k.Path(backup.LedgerDir, backup.LedgerFile(2))))
 		}, codes: []fault.Code{fault.LedgerRolledBack}},
-		"everything deleted": {do: func(k *keeper) {
+		"everything deleted": {do: func(k *fixture) {
 			require.NoError(k.T, os.RemoveAll(k.Path()))
 		}, codes: []fault.Code{fault.LedgerRolledBack}},
-		"the backup deleted and its entry damaged": {do: func(k *keeper) {
+		"the backup deleted and its entry damaged": {do: func(k *fixture) {
 			require.NoError(k.T, os.RemoveAll(k.Of(k.Live[1])))
 			require.NoError(k.T, os.WriteFile(k.Path(backup.LedgerDir, backup.LedgerFile(2)), []byte("{}\n"), 0o600))
 		}, codes: []fault.Code{fault.LedgerDamaged}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := newKeeper(t, 3)
+			k := newFixture(t, 3)
 			k.BackUp()
 			b := k.BackUp()
 			row.do(k)
@@ -190,7 +190,7 @@ func TestVerifyOneCannotSayThatNothingIsMissing(t *testing.T) {
 }
 
 func TestLatestPassesOverWhatIsNoBackup(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	old := k.BackUp()
 	b := k.BackUp()
 	for _, id := range []string{"ffffffff-ffff-4fff-8fff-ffffffffffff", "eeeeeeee-ffff-4fff-8fff-ffffffffffff"} {
@@ -223,7 +223,7 @@ func TestLatestPassesOverWhatIsNoBackup(t *testing.T) {
 }
 
 func TestListBoundsWhatIsUnreadable(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	for i := range folder.MaxFindings + 20 {
 		require.NoError(t, os.Mkdir(k.Path(backup.BackupsDir, b.Folder+"-"+time.Duration(i).String()), 0o700))

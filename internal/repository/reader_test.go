@@ -17,7 +17,7 @@ import (
 )
 
 // everything reads all of a backup that allowedSigners signed.
-func (k *keeper) everything(repo *repository.Repository, b *kept, allowedSigners []byte) error {
+func (k *fixture) everything(repo *repository.Repository, b *fixtureBackup, allowedSigners []byte) error {
 	ctx := context.Background()
 	opened, err := repo.OpenSigned(ctx, backup.Ref{ID: b.ID}, allowedSigners)
 	if err != nil {
@@ -44,7 +44,7 @@ func (k *keeper) everything(repo *repository.Repository, b *kept, allowedSigners
 }
 
 func TestOpenSignedTakesWhatWasSigned(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	require.NoError(t, k.everything(k.Repo, b, k.Signers))
 	stranger := seal.AllowedSigners(repositorytest.SigningKey(t).Public())
@@ -56,7 +56,7 @@ func TestOpenSignedTakesWhatWasSigned(t *testing.T) {
 }
 
 func TestOpenSignedFindsEveryChange(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	for _, file := range []string{backup.ManifestFile, backup.KeyFile, backup.CatalogFile, backup.SumsFile, backup.SignatureFile, backup.PartFile(backup.AD)} {
 		before, err := os.ReadFile(k.Of(b, file))
@@ -78,7 +78,7 @@ func TestOpenSignedFindsEveryChange(t *testing.T) {
 // TestOpenSignedFollowsRotations: as an audit does, it takes a trusted list from before
 // a new key was introduced, and no key that nobody introduced.
 func TestOpenSignedFollowsRotations(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	old := k.Signers
 	k.Rotate()
@@ -95,7 +95,7 @@ func TestOpenSignedFollowsRotations(t *testing.T) {
 
 func TestOpenSignedOfAHalfReplacedKey(t *testing.T) {
 	for name, half := range repositorytest.Halves {
-		k := newKeeper(t, 3)
+		k := newFixture(t, 3)
 		b := k.BackUp()
 		keyFile, sums, signature := k.Seal(b)
 		data := map[string][]byte{backup.KeyFile: keyFile, backup.SumsFile: sums, backup.SignatureFile: signature}
@@ -111,7 +111,7 @@ func TestOpenSignedOfAHalfReplacedKey(t *testing.T) {
 
 // TestOpenSignedWhileTheKeyIsReplaced does a step of the replacement with every call.
 func TestOpenSignedWhileTheKeyIsReplaced(t *testing.T) {
-	base := newKeeper(t, 5)
+	base := newFixture(t, 5)
 	base.BackUp()
 	b := base.BackUp()
 	untouched := base.Snapshot()

@@ -160,7 +160,7 @@ func namesOf(entries []share.Info) []string {
 }
 
 func TestListReportsAManifestThatMayNotBeRead(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	first, second := k.BackUp(), k.BackUp()
 	file := k.Repo.Files().At(backup.BackupsDir, second.Folder, backup.ManifestFile)
 	listing, err := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareAccessDenied, Below: file}, k.Repo.Files().Instance()).List(t.Context(), 0)

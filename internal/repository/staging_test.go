@@ -16,11 +16,11 @@ import (
 	"infrabackup/internal/share/sharetest"
 )
 
-// otherID is of a backup that is not on the share of a new world.
+// otherID is of a backup that is not on the share of a new fixture.
 const otherID = backup.ID("1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
 
 // stage puts a file into staging/.
-func (w *world) stage(name string) {
+func (w *rekeyFixture) stage(name string) {
 	w.T.Helper()
 	path := filepath.Join(w.Folder, backup.StagingDir, name)
 	require.NoError(w.T, os.MkdirAll(filepath.Dir(path), 0o700))
@@ -55,7 +55,7 @@ func TestBeginClearsWhatWasGivenUp(t *testing.T) {
 		"a folder in a copy":                     {staged: append(whole, other+"/ad/"+backup.KeyFile), age: 99 * 24 * time.Hour, stays: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newRekeyFixture(t)
 			w.Make(repositorytest.ID, repositorytest.Start)
 			before := repositorytest.Content(t, w.Folder)
 			for _, file := range c.staged {
@@ -80,7 +80,7 @@ func TestBeginClearsWhatWasGivenUp(t *testing.T) {
 
 // TestClearingMayEndAtAnyMoment: the next backup clears away the rest.
 func TestClearingMayEndAtAnyMoment(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	clean := repositorytest.Content(t, w.Folder)
 	w.stage(string(repositorytest.ID) + "/" + backup.KeyFile)
@@ -100,7 +100,7 @@ func TestClearingMayEndAtAnyMoment(t *testing.T) {
 // backup.
 func TestClearingWaitsForWhoHasItOpen(t *testing.T) {
 	for _, code := range []fault.Code{fault.ShareBusy, fault.ShareAccessDenied} {
-		w := newWorld(t)
+		w := newRekeyFixture(t)
 		w.Make(repositorytest.ID, repositorytest.Start)
 		w.stage(string(otherID) + "/" + backup.KeyFile)
 		w.Age(8 * 24 * time.Hour)

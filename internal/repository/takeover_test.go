@@ -17,7 +17,7 @@ import (
 const otherController = "11111111-7425-40de-944b-e07fc1f90ae7"
 
 func TestClaim(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	k.Repo.SetNow(func() time.Time { return k.Clock })
 	require.NoError(t, k.Repo.Claim(t.Context(), repositorytest.Controller))
 	data, err := os.ReadFile(k.Path(backup.ControllerFile))
@@ -56,7 +56,7 @@ func TestClaimRefusesWhatItCannotRead(t *testing.T) {
 		"too long":       `{"controllerId":"` + repositorytest.Controller + `","instance":"local"}` + string(make([]byte, repository.MaxClaim)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := newKeeper(t, 1)
+			k := newFixture(t, 1)
 			require.NoError(t, os.MkdirAll(k.Path(), 0o700))
 			require.NoError(t, os.WriteFile(k.Path(backup.ControllerFile), []byte(text), 0o600))
 			require.ErrorIs(t, k.Repo.Claim(t.Context(), repositorytest.Controller), fault.InstanceOccupied)
@@ -64,7 +64,7 @@ func TestClaimRefusesWhatItCannotRead(t *testing.T) {
 			require.NoError(t, k.Repo.Claim(t.Context(), repositorytest.Controller))
 		})
 	}
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	require.ErrorIs(t, k.Repo.Claim(t.Context(), "me"), fault.Internal)
 	require.NoError(t, os.MkdirAll(k.Path(backup.LedgerDir), 0o700))
 	require.NoError(t, os.WriteFile(k.Path(backup.LedgerDir, "00000001.entry.part-00"), nil, 0o600))
@@ -75,7 +75,7 @@ func TestClaimRefusesWhatItCannotRead(t *testing.T) {
 }
 
 func TestTakeOver(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	require.NoError(t, k.Repo.TakeOver(t.Context(), repositorytest.Controller))
 	require.NoError(t, k.Repo.TakeOver(t.Context(), otherController))
 	before, err := os.ReadFile(k.Path(backup.ControllerFile))
@@ -90,7 +90,7 @@ func TestTakeOver(t *testing.T) {
 func TestClaimSurvivesACrashAtEveryChange(t *testing.T) {
 	for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 		for n := 1; ; n++ {
-			k := newKeeper(t, 1)
+			k := newFixture(t, 1)
 			store := &sharetest.Crashing{Store: k.Store, At: n, Way: how}
 			err := repository.New(store, "local").Claim(t.Context(), repositorytest.Controller)
 			if !store.Down {
@@ -105,7 +105,7 @@ func TestClaimSurvivesACrashAtEveryChange(t *testing.T) {
 }
 
 func TestOneOfTwoControllersClaims(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	raced := false
 	store := &repositorytest.HookStore{Store: k.Store, OnRename: func(string, string) {
 		if !raced {

@@ -17,7 +17,7 @@ import (
 // TestFileThatMayNotBeRead: one file that the account may not read is a finding on its
 // backup, and the others are verified.
 func TestFileThatMayNotBeRead(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	first, second := k.BackUp(), k.BackUp()
 	for _, name := range []string{backup.ManifestFile, backup.KeyFile, backup.CatalogFile, backup.PartFile(backup.AD), backup.SumsFile, backup.SignatureFile} {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func requireDenied(t *testing.T, found []backup.Finding, file string) {
 }
 
 func TestUnfinishedKeyThatMayNotBeRead(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	next := w.Files().At(backup.BackupPath(repositorytest.ID, repositorytest.Start), backup.KeyFile+backup.NextSuffix)
 	require.NoError(t, repositorytest.Touch(w.File(path.Base(next))))
@@ -70,7 +70,7 @@ func TestUnfinishedKeyThatMayNotBeRead(t *testing.T) {
 
 // TestFolderThatMayNotBeListed: what is refused as a whole is no finding.
 func TestFolderThatMayNotBeListed(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	for _, folder := range []string{"", backup.BackupsDir, path.Join(backup.BackupsDir, b.Folder)} {
 		repo := repository.New(&repositorytest.RefusingStore{Store: k.Store, Code: fault.ShareAccessDenied, Below: k.Repo.Files().At(folder), Closed: true}, k.Repo.Files().Instance())

@@ -16,7 +16,7 @@ import (
 )
 
 func TestAdoptAShareWithALedger(t *testing.T) {
-	s := newScene(t)
+	s := newTamperFixture(t)
 	for _, trusted := range [][]byte{nil, s.Signers} {
 		a, err := audit.Adopt(t.Context(), s.Repo, trusted)
 		require.NoError(t, err)
@@ -33,7 +33,7 @@ func TestAdoptAShareWithALedger(t *testing.T) {
 }
 
 func TestAdoptAShareFromBeforeTheLedger(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	a, err := audit.Adopt(t.Context(), k.Repo, nil)
 	require.NoError(t, err, "there is nothing to adopt")
 	require.Equal(t, audit.Adoption{Signers: []string{}}, a)
@@ -58,7 +58,7 @@ func TestAdoptAShareFromBeforeTheLedger(t *testing.T) {
 }
 
 func TestAdoptWithSeveralKeys(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	former := k.Key
 	k.Key = repositorytest.SigningKey(t)
@@ -75,41 +75,41 @@ func TestAdoptWithSeveralKeys(t *testing.T) {
 
 func TestAdoptRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
-		do   func(s *scene)
+		do   func(s *tamperFixture)
 		code fault.Code
-		says func(s *scene) string
+		says func(s *tamperFixture) string
 	}{
 		"a forged signature": {
-			func(s *scene) {
+			func(s *tamperFixture) {
 				sig, err := repositorytest.SigningKey(s.T).Sign(s.Live[2].Sums)
 				require.NoError(s.T, err)
 				s.write(s.Of(s.Live[2], backup.SignatureFile), sig)
-			}, fault.BackupForged, func(s *scene) string { return s.Live[2].Folder },
+			}, fault.BackupForged, func(s *tamperFixture) string { return s.Live[2].Folder },
 		},
 		"forged sums": {
-			func(s *scene) {
+			func(s *tamperFixture) {
 				s.write(s.Of(s.Live[2], backup.SumsFile), []byte(strings.Replace(string(s.Live[2].Sums), "a", "b", 1)))
 			},
-			fault.BackupForged, func(s *scene) string { return s.Live[2].Folder },
+			fault.BackupForged, func(s *tamperFixture) string { return s.Live[2].Folder },
 		},
 		"a changed list of keys": {
-			func(s *scene) {
+			func(s *tamperFixture) {
 				s.write(s.Path(backup.AllowedSignersFile), append(s.read(s.Path(backup.AllowedSignersFile)), seal.AllowedSigners(repositorytest.SigningKey(s.T).Public())...))
-			}, fault.BackupForged, func(*scene) string { return backup.AllowedSignersFile },
+			}, fault.BackupForged, func(*tamperFixture) string { return backup.AllowedSignersFile },
 		},
 		"a damaged ledger": {
-			func(s *scene) { s.swap(s.ledger(2), s.ledger(3)) }, fault.LedgerDamaged, func(*scene) string { return backup.LedgerFile(2) },
+			func(s *tamperFixture) { s.swap(s.ledger(2), s.ledger(3)) }, fault.LedgerDamaged, func(*tamperFixture) string { return backup.LedgerFile(2) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScene(t)
+			s := newTamperFixture(t)
 			tc.do(s)
 			_, err := audit.Adopt(t.Context(), s.Repo, s.Signers)
 			require.ErrorIs(t, err, tc.code)
 			require.ErrorContains(t, err, tc.says(s))
 		})
 	}
-	s := newScene(t)
+	s := newTamperFixture(t)
 	require.NoError(t, os.Remove(s.Path(backup.AllowedSignersFile)))
 	_, err := audit.Adopt(t.Context(), s.Repo, nil)
 	require.ErrorIs(t, err, fault.BackupForged)
@@ -121,7 +121,7 @@ func TestAdoptRefuses(t *testing.T) {
 // The key of a backup is believed of its signed manifest only, also while the key file is
 // being replaced.
 func TestSignedManifest(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	b := k.BackUp()
 	m, err := audit.SignedManifest(t.Context(), k.Repo, b.ID, k.Signers)
 	require.NoError(t, err)

@@ -20,9 +20,9 @@ import (
 )
 
 // step does something to the backups that is no reason for an alarm.
-func (k *keeper) step() {
+func (k *fixture) step() {
 	k.T.Helper()
-	some := func() *kept { return k.Live[k.Random.IntN(len(k.Live))] }
+	some := func() *fixtureBackup { return k.Live[k.Random.IntN(len(k.Live))] }
 	switch n := k.Random.IntN(12); {
 	case len(k.Live) == 0 || n < 4 && len(k.Live) < 4:
 		k.BackUp()
@@ -50,7 +50,7 @@ func (k *keeper) step() {
 func TestCleanSetsGiveNoAlarm(t *testing.T) {
 	sets, steps := tier.Size(2, 15, 500), 20
 	for seed := range uint64(sets) {
-		k := newKeeper(t, seed)
+		k := newFixture(t, seed)
 		k.Enter(k.Entry(backup.LedgerBegun, nil))
 		k.RequireGood()
 		for range steps - 1 {
@@ -62,7 +62,7 @@ func TestCleanSetsGiveNoAlarm(t *testing.T) {
 }
 
 func TestAuditWithoutALedger(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.RequireGood() // nothing was ever backed up
 	require.True(t, k.Verify(audit.Options{}).Good())
 	for range 3 {
@@ -80,7 +80,7 @@ func TestAuditWithoutALedger(t *testing.T) {
 }
 
 func TestAuditTakesAnAppendThatWasNotTold(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	opts := k.Options()
 	k.BackUp()
@@ -92,7 +92,7 @@ func TestAuditTakesAnAppendThatWasNotTold(t *testing.T) {
 }
 
 func TestAuditWithTheSharesOwnKeys(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	k.BackUp()
 	require.True(t, k.Verify(audit.Options{}).Good())
@@ -104,7 +104,7 @@ func TestAuditWithTheSharesOwnKeys(t *testing.T) {
 }
 
 func TestAuditReportsProgressAndFailures(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	first, second := k.BackUp(), k.BackUp()
 	var seen []backup.ID
 	_, err := audit.VerifyAll(t.Context(), k.Repo, k.Options(), func(id backup.ID, n, of int) {
@@ -137,26 +137,26 @@ func TestAuditReportsProgressAndFailures(t *testing.T) {
 
 // works are what a controller may be at while somebody else audits: what it does, in
 // the two halves between which the share and the ledger differ.
-var works = map[string]func(k *keeper) (first, second func()){
-	"publish": func(k *keeper) (func(), func()) {
+var works = map[string]func(k *fixture) (first, second func()){
+	"publish": func(k *fixture) (func(), func()) {
 		b := k.Put()
 		return func() { k.Publish(b) }, func() { k.Enter(k.Entry(backup.LedgerCreated, b)) }
 	},
-	"delete": func(k *keeper) (func(), func()) {
+	"delete": func(k *fixture) (func(), func()) {
 		b := k.Live[1]
 		return func() {
 			_, err := k.Repo.Delete(context.Background(), b.ID, repository.DeleteOptions{})
 			require.NoError(k.T, err)
 		}, func() { k.Enter(k.Entry(backup.LedgerDeleted, b)) }
 	},
-	"delete, entered first": func(k *keeper) (func(), func()) {
+	"delete, entered first": func(k *fixture) (func(), func()) {
 		b := k.Live[1]
 		return func() { k.Enter(k.Entry(backup.LedgerDeleted, b)) }, func() {
 			_, err := k.Repo.Delete(context.Background(), b.ID, repository.DeleteOptions{})
 			require.NoError(k.T, err)
 		}
 	},
-	"rewrap": func(k *keeper) (func(), func()) {
+	"rewrap": func(k *fixture) (func(), func()) {
 		b := k.Live[1]
 		return func() { k.Rewrap(b) }, func() {}
 	},
@@ -167,7 +167,7 @@ var works = map[string]func(k *keeper) (first, second func()){
 func TestWorkDuringAnAuditIsNoAlarm(t *testing.T) {
 	for name, work := range works {
 		t.Run(name, func(t *testing.T) {
-			base := newKeeper(t, 5)
+			base := newFixture(t, 5)
 			for range 3 {
 				base.BackUp()
 			}
@@ -203,7 +203,7 @@ func TestWorkDuringAnAuditIsNoAlarm(t *testing.T) {
 func TestAnInstanceThatIsGoneWasRolledBack(t *testing.T) {
 	for name, trusted := range map[string]bool{"with keys": true, "without keys": false} {
 		t.Run(name, func(t *testing.T) {
-			k := newKeeper(t, 3)
+			k := newFixture(t, 3)
 			k.BackUp()
 			require.NoError(t, os.RemoveAll(k.Path()))
 			opts := k.Options()
@@ -218,7 +218,7 @@ func TestAnInstanceThatIsGoneWasRolledBack(t *testing.T) {
 }
 
 func TestVerifySkipsTheInstance(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	require.NoError(t, os.WriteFile(k.Path(backup.RecoveryFile), nil, 0o600))
 	require.NoError(t, os.WriteFile(k.Path(backup.AllowedSignersFile), nil, 0o600))
@@ -231,7 +231,7 @@ func TestVerifySkipsTheInstance(t *testing.T) {
 }
 
 func TestAnEmptiedSignatureIsFound(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	require.NoError(t, os.WriteFile(k.Of(b, backup.SignatureFile), nil, 0o600))
 	v, err := audit.Verify(t.Context(), k.Repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers})
@@ -247,7 +247,7 @@ func TestAnEmptiedSignatureIsFound(t *testing.T) {
 func TestAHalfReplacedKeyIsNamed(t *testing.T) {
 	for name, half := range repositorytest.Halves {
 		for _, removed := range []bool{false, true} {
-			k := newKeeper(t, 3)
+			k := newFixture(t, 3)
 			b := k.BackUp()
 			keyFile, sums, signature := k.Seal(b)
 			data := map[string][]byte{backup.KeyFile: keyFile, backup.SumsFile: sums, backup.SignatureFile: signature}
@@ -273,24 +273,26 @@ func TestAHalfReplacedKeyIsNamed(t *testing.T) {
 }
 
 func TestAHalfReplacedKeyHidesNothing(t *testing.T) {
-	for name, change := range map[string]func(k *keeper, b *kept){
-		backup.PartFile(backup.AD): func(k *keeper, b *kept) {
+	for name, change := range map[string]func(k *fixture, b *fixtureBackup){
+		backup.PartFile(backup.AD): func(k *fixture, b *fixtureBackup) {
 			require.NoError(k.T, os.WriteFile(k.Of(b, backup.PartFile(backup.AD)), []byte("x"), 0o600))
 		},
-		backup.KeyFile: func(k *keeper, b *kept) {
+		backup.KeyFile: func(k *fixture, b *fixtureBackup) {
 			require.NoError(k.T, os.WriteFile(k.Of(b, backup.KeyFile), []byte("x"), 0o600))
 		},
-		backup.SumsFile: func(k *keeper, b *kept) {
+		backup.SumsFile: func(k *fixture, b *fixtureBackup) {
 			forged := strings.Replace(string(b.Sums), "a", "b", 1)
 			require.NoError(k.T, os.WriteFile(k.Of(b, backup.SumsFile), []byte(forged), 0o600))
 		},
-		backup.SignatureFile: func(k *keeper, b *kept) { require.NoError(k.T, os.Remove(k.Of(b, backup.SignatureFile))) },
-		"extra.age":          func(k *keeper, b *kept) { require.NoError(k.T, os.WriteFile(k.Of(b, "extra.age"), nil, 0o600)) },
-		"key.age.next.next": func(k *keeper, b *kept) {
+		backup.SignatureFile: func(k *fixture, b *fixtureBackup) { require.NoError(k.T, os.Remove(k.Of(b, backup.SignatureFile))) },
+		"extra.age": func(k *fixture, b *fixtureBackup) {
+			require.NoError(k.T, os.WriteFile(k.Of(b, "extra.age"), nil, 0o600))
+		},
+		"key.age.next.next": func(k *fixture, b *fixtureBackup) {
 			require.NoError(k.T, os.WriteFile(k.Of(b, "key.age.next.next"), nil, 0o600))
 		},
 	} {
-		k := newKeeper(t, 3)
+		k := newFixture(t, 3)
 		b := k.BackUp()
 		require.NoError(t, os.WriteFile(k.Of(b, backup.KeyFile+backup.NextSuffix), []byte("y"), 0o600))
 		change(k, b)

@@ -21,7 +21,7 @@ func trusting(keys []byte) audit.Signers {
 }
 
 // successor is a controller with a new key on the share of another.
-func (k *keeper) successor() *keeper {
+func (k *fixture) successor() *fixture {
 	next := *k
 	next.Key = repositorytest.SigningKey(k.T)
 	next.Signers = nil
@@ -32,7 +32,7 @@ func (k *keeper) successor() *keeper {
 // TestAShareIsTakenOver: its ledger goes on with another key, and backups that it does not
 // know are entered.
 func TestAShareIsTakenOver(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	k.Publish(k.Put()) // nobody lived to enter it
 	next, h := k.successor(), &repositorytest.Heads{}
@@ -43,7 +43,7 @@ func TestAShareIsTakenOver(t *testing.T) {
 }
 
 // requireSound makes sure that so many backups are on the share, and nothing is wrong.
-func requireSound(t *testing.T, k *keeper, signers []byte, h *repositorytest.Heads, backups int) {
+func requireSound(t *testing.T, k *fixture, signers []byte, h *repositorytest.Heads, backups int) {
 	t.Helper()
 	require.NoError(t, k.Repo.WriteInstanceFiles(t.Context(), signers))
 	found, ids, err := audit.Run(t.Context(), k.Repo, audit.Options{AllowedSigners: signers, Head: &h.Newest})
@@ -56,7 +56,7 @@ func requireSound(t *testing.T, k *keeper, signers []byte, h *repositorytest.Hea
 func TestATakeOverMayEndAtAnyMoment(t *testing.T) {
 	for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 		for n := 1; ; n++ {
-			k := newKeeper(t, 3)
+			k := newFixture(t, 3)
 			k.BackUp()
 			k.Publish(k.Put())
 			h := &repositorytest.Heads{}
@@ -77,7 +77,7 @@ func TestATakeOverMayEndAtAnyMoment(t *testing.T) {
 // TestALedgerBeginsAgain: what was wrong with the old one does not keep the backups that are
 // signed from being entered in the new one, and they are entered once.
 func TestALedgerBeginsAgain(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	k.BackUp()
 	old := k.Head
@@ -94,7 +94,7 @@ func TestALedgerBeginsAgain(t *testing.T) {
 // TestWhatWasCopiedIsCompleted: backups that the ledger of their new share does not know are
 // entered, and what is not sound is said.
 func TestWhatWasCopiedIsCompleted(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	k.Publish(k.Put())
 	h := &repositorytest.Heads{Newest: k.Head}

@@ -7,27 +7,27 @@ import (
 	"infrabackup/tests/tier"
 )
 
-// keeper is the fixture, with what the tests of this package need besides.
-type keeper struct{ repositorytest.Fixture }
+// fixture is that of package repositorytest, with what the tests of this package need besides.
+type fixture struct{ repositorytest.Fixture }
 
-func newKeeper(t testing.TB, seed uint64) *keeper {
+func newFixture(t testing.TB, seed uint64) *fixture {
 	t.Helper()
-	return &keeper{*repositorytest.New(t, seed)}
+	return &fixture{*repositorytest.New(t, seed)}
 }
 
-func newKeeperIn(t testing.TB, folder string, seed uint64) *keeper {
+func newFixtureIn(t testing.TB, folder string, seed uint64) *fixture {
 	t.Helper()
-	return &keeper{*repositorytest.NewIn(t, folder, seed)}
+	return &fixture{*repositorytest.NewIn(t, folder, seed)}
 }
 
-// world is the fixture of backups whose keys are replaced.
-type world struct{ *repositorytest.RekeyFixture }
+// rekeyFixture is the fixture of backups whose keys are replaced.
+type rekeyFixture struct{ *repositorytest.RekeyFixture }
 
-func newWorld(t *testing.T) *world {
+func newRekeyFixture(t *testing.T) *rekeyFixture {
 	t.Helper()
-	w := &world{repositorytest.NewRekey(t)}
+	w := &rekeyFixture{repositorytest.NewRekey(t)}
 	w.Store.Every = tier.Size(5, 1, 1)
 	return w
 }
 
-type kept = repositorytest.Backup
+type fixtureBackup = repositorytest.Backup

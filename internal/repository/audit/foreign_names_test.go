@@ -38,7 +38,7 @@ var oddities = map[string]struct {
 }
 
 func TestEveryAddedFileIsNamed(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	for name, odd := range oddities {
 		for _, folder := range []string{"", backup.BackupsDir, backup.LedgerDir, backup.IncomingDir, backup.BackupsDir + "/" + b.Folder} {
@@ -67,7 +67,7 @@ var obstacles = map[string]func(path string) error{
 // TestNothingBlindsTheAudit puts something odd in every place of the instance's folder,
 // and damages a part: both must be found.
 func TestNothingBlindsTheAudit(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	require.NoError(t, repositorytest.Touch(k.Of(b, backup.PartFile(backup.AD))))
 	untouched := k.Snapshot()
@@ -114,7 +114,7 @@ func TestNothingBlindsTheAudit(t *testing.T) {
 
 // A file that is longer than it can be is reported and not read.
 func TestHugeFilesAreNotRead(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	untouched := k.Snapshot()
 	for _, name := range []string{
@@ -133,7 +133,7 @@ func TestHugeFilesAreNotRead(t *testing.T) {
 
 // What a manifest says that the sums do not name is not believed: the parts are read.
 func TestAForgedManifestAccusesNoPart(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	b.Manifest.Files[0].Size++
 	forged, err := b.Manifest.Encode()
@@ -149,7 +149,7 @@ func TestAForgedManifestAccusesNoPart(t *testing.T) {
 
 // The backups are listed as often for many as for few.
 func TestVerifyAllListsTheBackupsOnce(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	lists := func() int {
 		n := 0
@@ -181,7 +181,7 @@ func TestTextsAreSaidOnce(t *testing.T) {
 	require.Len(t, whole.List, folder.MaxFindings+1)
 	require.Equal(t, "this and whatever else is wrong is left out of the list: wrong", whole.List[folder.MaxFindings].Message)
 
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	for range 6 {
 		k.BackUp()
 	}

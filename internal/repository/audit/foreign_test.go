@@ -205,7 +205,7 @@ func (l locking) Upload(ctx context.Context, path string, src io.ReaderAt, from,
 
 // backUpWith is backUp the way a run does it, with something that happens before its
 // folder is checked.
-func (k *keeper) backUpWith(during func(b *kept)) (*kept, backup.Foreign) {
+func (k *fixture) backUpWith(during func(b *fixtureBackup)) (*fixtureBackup, backup.Foreign) {
 	k.T.Helper()
 	ctx := context.Background()
 	require.NoError(k.T, k.Repo.Probe(ctx, "run"))
@@ -225,7 +225,7 @@ func (k *keeper) backUpWith(during func(b *kept)) (*kept, backup.Foreign) {
 
 // requireNamed makes sure that nothing is found and that all is named that lies in a
 // folder.
-func (k *keeper) requireNamed(in string, shown map[string]bool, without ...string) {
+func (k *fixture) requireNamed(in string, shown map[string]bool, without ...string) {
 	k.T.Helper()
 	found := k.Verify(k.Options())
 	require.True(k.T, found.Good(), "%+v", repositorytest.All(found))
@@ -263,12 +263,12 @@ func TestForeignEntriesStopNothing(t *testing.T) {
 				local, err := dir.Open(root)
 				require.NoError(t, err)
 				t.Cleanup(func() { require.NoError(t, local.Close()) })
-				k := newKeeperIn(t, root, 3)
+				k := newFixtureIn(t, root, 3)
 				k.Repo = repository.New(locking{local}, "local")
 				first, _ := k.backUpWith(nil)
 				in := where
 				var shown map[string]bool
-				put := func(b *kept) {
+				put := func(b *fixtureBackup) {
 					switch what {
 					case "the backup":
 						in = backup.BackupsDir + "/" + first.Folder
@@ -300,13 +300,13 @@ func TestForeignEntriesStopNothing(t *testing.T) {
 					k.requireNamed("", nil)
 				}
 				third, _ := k.backUpWith(nil)
-				for _, b := range []*kept{second, first, third} {
+				for _, b := range []*fixtureBackup{second, first, third} {
 					gone, err := k.Repo.Delete(t.Context(), b.ID, repository.DeleteOptions{})
 					require.NoError(t, err)
 					require.NoDirExists(t, k.Of(b))
 					k.Enter(k.Entry(backup.LedgerDeleted, b))
 					k.Live = k.Live[:0]
-					for _, other := range []*kept{third, first} {
+					for _, other := range []*fixtureBackup{third, first} {
 						if _, err := os.Stat(k.Of(other)); err == nil {
 							k.Live = append(k.Live, other)
 						}
@@ -327,7 +327,7 @@ func TestForeignEntriesStopNothing(t *testing.T) {
 
 // TestEachForeignEntryLetsABackupGo deletes a backup beside each single kind.
 func TestEachForeignEntryLetsABackupGo(t *testing.T) {
-	k := newKeeper(t, 5)
+	k := newFixture(t, 5)
 	for name, put := range foreignKinds {
 		b := k.BackUp()
 		require.NoError(t, put(k.Of(b, name)), "%q", name)
@@ -352,7 +352,7 @@ func TestEachForeignEntryLetsABackupGo(t *testing.T) {
 
 // What keeps a folder from being moved is named.
 func TestDeleteSaysWhatIsInTheWay(t *testing.T) {
-	k := newKeeper(t, 5)
+	k := newFixture(t, 5)
 	b := k.BackUp()
 	require.NoError(t, file(0o600)(k.Of(b, "report\u202e.docx")))
 	require.NoError(t, file(0o600)(k.Of(b, "extra")))
@@ -379,10 +379,10 @@ func (r *unmoving) Rename(_ context.Context, from, to string) error {
 // TestForeignEntriesAreLeftBehindByACopy copies a backup beside foreign entries to where
 // others are in the way.
 func TestForeignEntriesAreLeftBehindByACopy(t *testing.T) {
-	k := newKeeper(t, 5)
+	k := newFixture(t, 5)
 	b := k.BackUp()
 	shown := putAll(t, k.Of(b))
-	other := newKeeper(t, 6)
+	other := newFixture(t, 6)
 	staged := putAll(t, other.Path(backup.StagingPath(b.ID)))
 	copied, err := mirror.Copy(t.Context(), k.Repo, other.Repo, mirror.Options{})
 	require.NoError(t, err)
@@ -398,7 +398,7 @@ func TestForeignEntriesAreLeftBehindByACopy(t *testing.T) {
 
 // TestForeignEntriesDoNotOccupyAnInstance: a folder that only others wrote to is free.
 func TestForeignEntriesDoNotOccupyAnInstance(t *testing.T) {
-	k := newKeeper(t, 5)
+	k := newFixture(t, 5)
 	for _, in := range []string{"", backup.BackupsDir, backup.LedgerDir, backup.IncomingDir} {
 		putAll(t, k.Path(in))
 	}
@@ -411,21 +411,21 @@ func TestForeignEntriesDoNotOccupyAnInstance(t *testing.T) {
 // TestForeignEntriesInOurPlacesAreSetAside: whatever has the name that a run needs next
 // gets another one.
 func TestForeignEntriesInOurPlacesAreSetAside(t *testing.T) {
-	for name, put := range map[string]func(k *keeper) error{
-		"incoming": func(k *keeper) error {
+	for name, put := range map[string]func(k *fixture) error{
+		"incoming": func(k *fixture) error {
 			if err := os.RemoveAll(k.Path(backup.IncomingDir)); err != nil {
 				return err
 			}
 			return file(0o444)(k.Path(backup.IncomingDir))
 		},
-		"the run's folder": func(k *keeper) error { return file(0o444)(k.Path(backup.IncomingPath(repositorytest.ID))) },
-		"the manifest": func(k *keeper) error {
+		"the run's folder": func(k *fixture) error { return file(0o444)(k.Path(backup.IncomingPath(repositorytest.ID))) },
+		"the manifest": func(k *fixture) error {
 			if err := os.MkdirAll(k.Path(backup.IncomingPath(repositorytest.ID)), 0o700); err != nil {
 				return err
 			}
 			return withFolder(0o755, "x")(k.Path(backup.IncomingPath(repositorytest.ID), backup.ManifestFile))
 		},
-		"a part": func(k *keeper) error {
+		"a part": func(k *fixture) error {
 			if err := os.MkdirAll(k.Path(backup.IncomingPath(repositorytest.ID)), 0o700); err != nil {
 				return err
 			}
@@ -433,7 +433,7 @@ func TestForeignEntriesInOurPlacesAreSetAside(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := newKeeper(t, 5)
+			k := newFixture(t, 5)
 			k.BackUp()
 			require.NoError(t, put(k))
 			ctx := t.Context()
@@ -453,7 +453,7 @@ func TestForeignEntriesInOurPlacesAreSetAside(t *testing.T) {
 
 // TestManyForeignEntriesAreCounted: lists stay short, and the number is the whole one.
 func TestManyForeignEntriesAreCounted(t *testing.T) {
-	k := newKeeper(t, 5)
+	k := newFixture(t, 5)
 	b := k.BackUp()
 	for i := range 3 * backup.MaxForeignNames {
 		require.NoError(t, repositorytest.Touch(k.Of(b, fmt.Sprintf("extra-%04d", i))))

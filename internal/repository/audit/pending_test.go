@@ -15,9 +15,9 @@ import (
 )
 
 // states is a backup whose key was replaced, with the files of the state before.
-func states(t *testing.T) (k *keeper, b *kept, older, newest map[string][]byte) {
+func states(t *testing.T) (k *fixture, b *fixtureBackup, older, newest map[string][]byte) {
 	t.Helper()
-	k = newKeeper(t, 3)
+	k = newFixture(t, 3)
 	b = k.BackUp()
 	read := func() map[string][]byte {
 		out := map[string][]byte{}
@@ -34,7 +34,7 @@ func states(t *testing.T) (k *keeper, b *kept, older, newest map[string][]byte) 
 }
 
 // put writes some of a state's files, with a suffix.
-func put(t *testing.T, k *keeper, b *kept, state map[string][]byte, suffix string, names ...string) {
+func put(t *testing.T, k *fixture, b *fixtureBackup, state map[string][]byte, suffix string, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		require.NoError(t, os.WriteFile(k.Of(b, name+suffix), state[name], 0o600))
@@ -47,61 +47,61 @@ func TestNothingBesideHidesARollback(t *testing.T) {
 	const next = backup.NextSuffix
 	type files = map[string][]byte
 	for name, row := range map[string]struct {
-		change func(t *testing.T, k *keeper, b *kept, older, newest files)
+		change func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files)
 		code   fault.Code
 	}{
-		"an empty key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"an empty key": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, "", repositorytest.KeyFiles...)
 			put(t, k, b, nil, next, backup.KeyFile)
 		}, fault.BackupRolledBack},
-		"the older key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"the older key": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, "", repositorytest.KeyFiles...)
 			put(t, k, b, older, next, backup.KeyFile)
 		}, fault.BackupRolledBack},
-		"the newest sums without their signature": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"the newest sums without their signature": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, "", repositorytest.KeyFiles...)
 			put(t, k, b, newest, next, backup.SumsFile, backup.KeyFile)
 		}, fault.BackupRolledBack},
-		"the newest sums without their key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"the newest sums without their key": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, "", repositorytest.KeyFiles...)
 			put(t, k, b, newest, next, backup.SumsFile, backup.SignatureFile)
 		}, fault.BackupRolledBack},
-		"the newest state with a signature of nothing": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"the newest state with a signature of nothing": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, "", repositorytest.KeyFiles...)
 			put(t, k, b, newest, next, repositorytest.KeyFiles...)
 			put(t, k, b, nil, next, backup.SignatureFile)
 		}, fault.BackupRolledBack},
-		"older successors, and no sums": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"older successors, and no sums": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, next, repositorytest.KeyFiles...)
 			require.NoError(t, os.Remove(k.Of(b, backup.SumsFile)))
 		}, fault.BackupRolledBack},
-		"older successors of sums that nobody knows": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"older successors of sums that nobody knows": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, next, repositorytest.KeyFiles...)
 			put(t, k, b, nil, "", backup.SumsFile)
 		}, fault.BackupRolledBack},
-		"older successors, and another key": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"older successors, and another key": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, "", backup.KeyFile)
 			put(t, k, b, older, next, backup.SumsFile, backup.SignatureFile)
 			put(t, k, b, nil, next, backup.KeyFile)
 			require.NoError(t, os.Remove(k.Of(b, backup.SumsFile)))
 		}, fault.BackupRolledBack},
 
-		"what is to become the newest state": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"what is to become the newest state": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, "", repositorytest.KeyFiles...)
 			put(t, k, b, newest, next, repositorytest.KeyFiles...)
 		}, fault.RewrapUnfinished},
-		"half of it in its place": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"half of it in its place": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, "", backup.SumsFile, backup.SignatureFile)
 			put(t, k, b, newest, next, backup.SumsFile, backup.SignatureFile)
 		}, fault.RewrapUnfinished},
-		"the sums on their way": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"the sums on their way": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, newest, next, backup.SumsFile)
 			require.NoError(t, os.Remove(k.Of(b, backup.SumsFile)))
 		}, fault.RewrapUnfinished},
-		"an older state beside the newest": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"an older state beside the newest": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, older, next, repositorytest.KeyFiles...)
 		}, fault.RewrapUnfinished},
-		"an empty key beside the newest": {func(t *testing.T, k *keeper, b *kept, older, newest files) {
+		"an empty key beside the newest": {func(t *testing.T, k *fixture, b *fixtureBackup, older, newest files) {
 			put(t, k, b, nil, next, backup.KeyFile)
 		}, fault.RewrapUnfinished},
 	} {
@@ -125,7 +125,7 @@ func TestNothingBesideHidesARollback(t *testing.T) {
 // TestWorkDuringAComparisonIsNoAlarm replaces a key while the backups are compared, in
 // every step of it from every call on.
 func TestWorkDuringAComparisonIsNoAlarm(t *testing.T) {
-	base := newKeeper(t, 5)
+	base := newFixture(t, 5)
 	for range 2 {
 		base.BackUp()
 	}

@@ -21,18 +21,18 @@ import (
 // is begun again, whether the operator gave the former keys or the share's list is used.
 func TestASuccessorMayBeEndedAtAnyMoment(t *testing.T) {
 	for name, given := range map[string]bool{"with the former keys": true, "with the share's list": false} {
-		for way, do := range map[string]func(k *keeper, repo *repository.Repository, h *repositorytest.Heads, signers audit.Signers, old backup.LedgerHead) error{
-			"taken over": func(k *keeper, repo *repository.Repository, h *repositorytest.Heads, signers audit.Signers, _ backup.LedgerHead) error {
+		for way, do := range map[string]func(k *fixture, repo *repository.Repository, h *repositorytest.Heads, signers audit.Signers, old backup.LedgerHead) error{
+			"taken over": func(k *fixture, repo *repository.Repository, h *repositorytest.Heads, signers audit.Signers, _ backup.LedgerHead) error {
 				return audit.TakeOver(k.T.Context(), repo, k.Writer(repo, h), h.Newest, signers, "op")
 			},
-			"begun again": func(k *keeper, repo *repository.Repository, h *repositorytest.Heads, signers audit.Signers, old backup.LedgerHead) error {
+			"begun again": func(k *fixture, repo *repository.Repository, h *repositorytest.Heads, signers audit.Signers, old backup.LedgerHead) error {
 				return audit.Restart(k.T.Context(), repo, k.Writer(repo, h), h.Newest, old, signers, "op")
 			},
 		} {
 			t.Run(way+" "+name, func(t *testing.T) {
 				for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 					for n := 1; ; n += tier.Size(4, 1, 1) {
-						k := newKeeper(t, 3)
+						k := newFixture(t, 3)
 						k.BackUp()
 						k.Publish(k.Put())
 						require.NoError(t, k.Repo.WriteInstanceFiles(t.Context(), k.Signers))
@@ -78,7 +78,7 @@ func keysOf(t *testing.T, list []byte) []string {
 
 // TestASuccessorTrustsNobodyElse: that its own entries count gives nobody else's that right.
 func TestASuccessorTrustsNobodyElse(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	require.NoError(t, k.Repo.WriteInstanceFiles(t.Context(), k.Signers))
 	stranger, h := k.successor(), &repositorytest.Heads{Newest: k.Head}

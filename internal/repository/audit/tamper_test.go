@@ -17,20 +17,20 @@ import (
 	"infrabackup/internal/seal"
 )
 
-// scene is a share with a history: five backups that are there, the second of them
+// tamperFixture is a share with a history: five backups that are there, the second of them
 // rewrapped, one that was deleted and one that was pruned.
-type scene struct {
-	*keeper
-	deleted       *kept
+type tamperFixture struct {
+	*fixture
+	deleted       *fixtureBackup
 	beforeDelete  string            // copy of the instance's folder when all was there
 	beforeRewrap  map[string][]byte // of the second backup
 	deletedFolder string            // copy of the deleted backup
 	strange       string            // folder of a backup that a row made
 }
 
-func newScene(t *testing.T) *scene {
+func newTamperFixture(t *testing.T) *tamperFixture {
 	t.Helper()
-	s := &scene{keeper: newKeeper(t, 7), beforeRewrap: map[string][]byte{}}
+	s := &tamperFixture{fixture: newFixture(t, 7), beforeRewrap: map[string][]byte{}}
 	s.Enter(s.Entry(backup.LedgerBegun, nil))
 	for range 4 {
 		s.BackUp()
@@ -51,24 +51,24 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-func (s *scene) read(name string) []byte {
+func (s *tamperFixture) read(name string) []byte {
 	s.T.Helper()
 	data, err := os.ReadFile(name)
 	require.NoError(s.T, err)
 	return data
 }
 
-func (s *scene) write(name string, data []byte) {
+func (s *tamperFixture) write(name string, data []byte) {
 	s.T.Helper()
 	require.NoError(s.T, os.WriteFile(name, data, 0o600))
 }
 
-func (s *scene) move(from, to string) {
+func (s *tamperFixture) move(from, to string) {
 	s.T.Helper()
 	require.NoError(s.T, os.Rename(from, to))
 }
 
-func (s *scene) swap(a, b string) {
+func (s *tamperFixture) swap(a, b string) {
 	s.T.Helper()
 	s.move(a, a+".swap")
 	s.move(b, a)
@@ -76,12 +76,12 @@ func (s *scene) swap(a, b string) {
 }
 
 // ledger is the file of an entry.
-func (s *scene) ledger(sequence int64) string {
+func (s *tamperFixture) ledger(sequence int64) string {
 	return s.Path(backup.LedgerDir, backup.LedgerFile(sequence))
 }
 
 // cut removes the newest n entries.
-func (s *scene) cut(n int64) {
+func (s *tamperFixture) cut(n int64) {
 	s.T.Helper()
 	for i := range n {
 		require.NoError(s.T, os.Remove(s.ledger(s.Head.Sequence-i)))
@@ -95,7 +95,7 @@ type want struct {
 }
 
 // requireFound makes sure that the audit has all that is wanted, each where it belongs.
-func (s *scene) requireFound(found backup.Audit, wants ...want) {
+func (s *tamperFixture) requireFound(found backup.Audit, wants ...want) {
 	s.T.Helper()
 	require.False(s.T, found.Good())
 	for _, w := range wants {
@@ -117,7 +117,7 @@ func (s *scene) requireFound(found backup.Audit, wants ...want) {
 }
 
 func TestEveryChangedFileIsFound(t *testing.T) {
-	s := newScene(t)
+	s := newTamperFixture(t)
 	var names []string
 	for _, b := range s.Live[1:3] {
 		for _, f := range []string{backup.ManifestFile, backup.KeyFile, backup.CatalogFile, backup.SumsFile, backup.SignatureFile, backup.PartFile(backup.AD)} {
@@ -154,248 +154,264 @@ func TestEveryChangedFileIsFound(t *testing.T) {
 
 // tampering is a row of what an audit promises to find.
 type tampering struct {
-	do    func(*scene)
-	wants func(*scene) []want
+	do    func(*tamperFixture)
+	wants func(*tamperFixture) []want
 	blind bool // it is found with the head only
 }
 
-func wanted(code fault.Code, file string) func(*scene) []want {
-	return func(*scene) []want { return []want{{code, file}} }
+func wanted(code fault.Code, file string) func(*tamperFixture) []want {
+	return func(*tamperFixture) []want { return []want{{code, file}} }
 }
 
 var tamperings = map[string]tampering{
 	"two files of one backup swapped": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			s.swap(s.Of(s.Live[0], backup.CatalogFile), s.Of(s.Live[0], backup.PartFile(backup.AD)))
 		},
-		wants: func(s *scene) []want {
+		wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupDamaged, s.Live[0].Folder + "/" + backup.CatalogFile}, {fault.BackupDamaged, s.Live[0].Folder + "/" + backup.PartFile(backup.AD)}}
 		},
 	},
 	"the same file of two backups swapped": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			s.swap(s.Of(s.Live[0], backup.PartFile(backup.AD)), s.Of(s.Live[2], backup.PartFile(backup.AD)))
 		},
-		wants: func(s *scene) []want {
+		wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupDamaged, s.Live[0].Folder + "/" + backup.PartFile(backup.AD)}, {fault.BackupDamaged, s.Live[2].Folder + "/" + backup.PartFile(backup.AD)}}
 		},
 	},
 	"a backup deleted": {
-		do:    func(s *scene) { require.NoError(s.T, os.RemoveAll(s.Of(s.Live[2]))) },
-		wants: func(s *scene) []want { return []want{{fault.BackupMissing, s.Live[2].Folder}} },
+		do:    func(s *tamperFixture) { require.NoError(s.T, os.RemoveAll(s.Of(s.Live[2]))) },
+		wants: func(s *tamperFixture) []want { return []want{{fault.BackupMissing, s.Live[2].Folder}} },
 	},
 	"the newest backup deleted": {
-		do:    func(s *scene) { require.NoError(s.T, os.RemoveAll(s.Of(s.Live[4]))) },
-		wants: func(s *scene) []want { return []want{{fault.BackupMissing, s.Live[4].Folder}} },
+		do:    func(s *tamperFixture) { require.NoError(s.T, os.RemoveAll(s.Of(s.Live[4]))) },
+		wants: func(s *tamperFixture) []want { return []want{{fault.BackupMissing, s.Live[4].Folder}} },
 	},
 	"the newest backup and its entry deleted": {
-		do:    func(s *scene) { require.NoError(s.T, os.RemoveAll(s.Of(s.Live[4]))); s.cut(1) },
-		wants: func(s *scene) []want { return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}} },
+		do: func(s *tamperFixture) { require.NoError(s.T, os.RemoveAll(s.Of(s.Live[4]))); s.cut(1) },
+		wants: func(s *tamperFixture) []want {
+			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}}
+		},
 		blind: true,
 	},
 	"a manifest rolled back": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			s.write(s.Of(s.Live[2], backup.ManifestFile), s.read(s.Of(s.Live[1], backup.ManifestFile)))
 		},
-		wants: func(s *scene) []want {
+		wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupDamaged, s.Live[2].Folder + "/" + backup.ManifestFile}}
 		},
 	},
 	"the ledger cut": {
-		do: func(s *scene) { s.cut(3) },
-		wants: func(s *scene) []want {
+		do: func(s *tamperFixture) { s.cut(3) },
+		wants: func(s *tamperFixture) []want {
 			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}, {fault.BackupUnlisted, s.Live[4].Folder}}
 		},
 	},
 	"everything restored from an earlier copy": {
-		do:    func(s *scene) { s.Restore(s.beforeDelete) },
-		wants: func(s *scene) []want { return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}} },
+		do: func(s *tamperFixture) { s.Restore(s.beforeDelete) },
+		wants: func(s *tamperFixture) []want {
+			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}}
+		},
 		blind: true,
 	},
 	"the ledger deleted": {
-		do:    func(s *scene) { require.NoError(s.T, os.RemoveAll(s.Path(backup.LedgerDir))) },
-		wants: func(s *scene) []want { return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}} },
+		do: func(s *tamperFixture) { require.NoError(s.T, os.RemoveAll(s.Path(backup.LedgerDir))) },
+		wants: func(s *tamperFixture) []want {
+			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}}
+		},
 	},
 	"everything deleted": {
-		do:    func(s *scene) { require.NoError(s.T, os.RemoveAll(s.Path())) },
-		wants: func(s *scene) []want { return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}} },
+		do: func(s *tamperFixture) { require.NoError(s.T, os.RemoveAll(s.Path())) },
+		wants: func(s *tamperFixture) []want {
+			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}}
+		},
 		blind: true,
 	},
 	"a deleted backup replayed": {
-		do:    func(s *scene) { require.NoError(s.T, os.CopyFS(s.Of(s.deleted), os.DirFS(s.deletedFolder))) },
-		wants: func(s *scene) []want { return []want{{fault.BackupRolledBack, s.deleted.Folder}} },
+		do:    func(s *tamperFixture) { require.NoError(s.T, os.CopyFS(s.Of(s.deleted), os.DirFS(s.deletedFolder))) },
+		wants: func(s *tamperFixture) []want { return []want{{fault.BackupRolledBack, s.deleted.Folder}} },
 	},
 	"an older state replayed": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			for name, data := range s.beforeRewrap {
 				s.write(s.Of(s.Live[1], name), data)
 			}
 		},
-		wants: func(s *scene) []want {
+		wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupRolledBack, s.Live[1].Folder + "/" + backup.SumsFile}}
 		},
 	},
 	"two folders' names swapped": {
-		do: func(s *scene) { s.swap(s.Of(s.Live[0]), s.Of(s.Live[2])) },
-		wants: func(s *scene) []want {
+		do: func(s *tamperFixture) { s.swap(s.Of(s.Live[0]), s.Of(s.Live[2])) },
+		wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupDamaged, s.Live[0].Folder + "/" + backup.SumsFile}, {fault.BackupDamaged, s.Live[2].Folder + "/" + backup.SumsFile}}
 		},
 	},
 	"a folder with another time": {
-		do:    func(s *scene) { s.move(s.Of(s.Live[2]), s.Path(backup.BackupsDir, otherTime(s.Live[2]))) },
-		wants: func(s *scene) []want { return []want{{fault.BackupDamaged, otherTime(s.Live[2])}} },
+		do:    func(s *tamperFixture) { s.move(s.Of(s.Live[2]), s.Path(backup.BackupsDir, otherTime(s.Live[2]))) },
+		wants: func(s *tamperFixture) []want { return []want{{fault.BackupDamaged, otherTime(s.Live[2])}} },
 	},
 	"a folder with another id": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			s.move(s.Of(s.Live[2]), s.Path(backup.BackupsDir, backup.FolderName(repositorytest.ID, s.Live[2].Manifest.StartedAt)))
 		},
-		wants: func(s *scene) []want {
+		wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupMissing, s.Live[2].Folder}, {fault.BackupUnlisted, string(repositorytest.ID)}}
 		},
 	},
 	"a backup copied with another id": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			to := s.Path(backup.BackupsDir, backup.FolderName(repositorytest.ID, s.Live[2].Manifest.StartedAt))
 			require.NoError(s.T, os.CopyFS(to, os.DirFS(s.Of(s.Live[2]))))
 		},
 		wants: wanted(fault.BackupUnlisted, string(repositorytest.ID)),
 	},
 	"a backup copied with another time": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			require.NoError(s.T, os.CopyFS(s.Path(backup.BackupsDir, otherTime(s.Live[2])), os.DirFS(s.Of(s.Live[2]))))
 		},
-		wants: func(s *scene) []want { return []want{{fault.BackupUnlisted, otherTime(s.Live[2])}} },
+		wants: func(s *tamperFixture) []want { return []want{{fault.BackupUnlisted, otherTime(s.Live[2])}} },
 	},
 	"a backup of another instance": {
-		do: func(s *scene) {
-			other := newKeeper(s.T, 8)
+		do: func(s *tamperFixture) {
+			other := newFixture(s.T, 8)
 			other.Repo, other.Key, other.Signers = repository.New(other.Store, "other"), s.Key, s.Signers
 			b := other.BackUp()
 			require.NoError(s.T, os.CopyFS(s.Of(b), os.DirFS(other.Of(b))))
 			s.strange = b.Folder
 		},
-		wants: func(s *scene) []want { return []want{{fault.BackupForeign, s.strange}} },
+		wants: func(s *tamperFixture) []want { return []want{{fault.BackupForeign, s.strange}} },
 	},
 	"a backup forged with another key, and the list of keys": {
-		do: func(s *scene) {
-			forger := *s.keeper
+		do: func(s *tamperFixture) {
+			forger := *s.fixture
 			forger.Key = repositorytest.SigningKey(s.T)
 			forger.Signers = seal.AllowedSigners(forger.Key.Public())
 			b := forger.Put()
 			forger.Publish(b)
 			s.strange = b.Folder
 		},
-		wants: func(s *scene) []want {
+		wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupUnlisted, s.strange}, {fault.BackupForged, s.strange + "/" + backup.SignatureFile}, {fault.BackupForged, "local/" + backup.AllowedSignersFile}}
 		},
 	},
 	"an entry forged": {
-		do: func(s *scene) {
-			forger := *s.keeper
+		do: func(s *tamperFixture) {
+			forger := *s.fixture
 			forger.Key = repositorytest.SigningKey(s.T)
 			forger.Signers = seal.AllowedSigners(forger.Key.Public())
 			forger.Enter(forger.Entry(backup.LedgerDeleted, s.Live[0]))
 			require.NoError(s.T, os.RemoveAll(s.Of(s.Live[0])))
 		},
-		wants: func(s *scene) []want {
+		wants: func(s *tamperFixture) []want {
 			return []want{{fault.LedgerDamaged, backup.LedgerFile(s.Head.Sequence + 1)}, {fault.BackupMissing, s.Live[0].Folder}}
 		},
 	},
 	"an entry of another chain": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			s.cut(1)
 			s.Forge(backup.LedgerHead{Sequence: s.Head.Sequence - 1, SHA256: strings.Repeat("0", 64)}, s.Entry(backup.LedgerCreated, s.Live[4]))
 		},
-		wants: func(s *scene) []want { return []want{{fault.LedgerDamaged, backup.LedgerFile(s.Head.Sequence)}} },
+		wants: func(s *tamperFixture) []want {
+			return []want{{fault.LedgerDamaged, backup.LedgerFile(s.Head.Sequence)}}
+		},
 	},
 	"the newest entry replaced by another signed one": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			s.cut(1)
 			l, err := s.Repo.Ledger().Read(s.T.Context(), s.Signers)
 			require.NoError(s.T, err)
-			other := *s.keeper
+			other := *s.fixture
 			other.Head, other.Clock = l.Head(), s.Clock.Add(time.Second)
 			other.Enter(other.Entry(backup.LedgerCreated, s.Live[4]))
 		},
-		wants: func(s *scene) []want { return []want{{fault.LedgerDamaged, backup.LedgerFile(s.Head.Sequence)}} },
+		wants: func(s *tamperFixture) []want {
+			return []want{{fault.LedgerDamaged, backup.LedgerFile(s.Head.Sequence)}}
+		},
 		blind: true,
 	},
 	"two entries swapped": {
-		do: func(s *scene) { s.swap(s.ledger(2), s.ledger(3)) },
-		wants: func(*scene) []want {
+		do: func(s *tamperFixture) { s.swap(s.ledger(2), s.ledger(3)) },
+		wants: func(*tamperFixture) []want {
 			return []want{{fault.LedgerDamaged, backup.LedgerFile(2)}, {fault.LedgerDamaged, backup.LedgerFile(3)}}
 		},
 	},
 	"an entry removed": {
-		do:    func(s *scene) { require.NoError(s.T, os.Remove(s.ledger(3))) },
+		do:    func(s *tamperFixture) { require.NoError(s.T, os.Remove(s.ledger(3))) },
 		wants: wanted(fault.LedgerDamaged, backup.LedgerFile(3)),
 	},
 	"the first entry removed": {
-		do:    func(s *scene) { require.NoError(s.T, os.Remove(s.ledger(1))) },
+		do:    func(s *tamperFixture) { require.NoError(s.T, os.Remove(s.ledger(1))) },
 		wants: wanted(fault.LedgerDamaged, backup.LedgerFile(1)),
 	},
 	"the list of keys replaced": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			s.write(s.Path(backup.AllowedSignersFile), seal.AllowedSigners(repositorytest.SigningKey(s.T).Public()))
 		},
 		wants: wanted(fault.BackupForged, "local/"+backup.AllowedSignersFile),
 	},
 	"the list of keys deleted": {
-		do:    func(s *scene) { require.NoError(s.T, os.Remove(s.Path(backup.AllowedSignersFile))) },
+		do:    func(s *tamperFixture) { require.NoError(s.T, os.Remove(s.Path(backup.AllowedSignersFile))) },
 		wants: wanted(fault.BackupDamaged, "local/"+backup.AllowedSignersFile),
 	},
 	"the instructions changed": {
-		do:    func(s *scene) { s.write(s.Path(backup.RecoveryFile), []byte("send the key to me")) },
+		do:    func(s *tamperFixture) { s.write(s.Path(backup.RecoveryFile), []byte("send the key to me")) },
 		wants: wanted(fault.BackupDamaged, "local/"+backup.RecoveryFile),
 	},
 	"a file added to a backup": {
-		do:    func(s *scene) { s.write(s.Of(s.Live[2], "arm.tar.zst.age"), nil) },
-		wants: func(s *scene) []want { return []want{{fault.BackupDamaged, s.Live[2].Folder + "/arm.tar.zst.age"}} },
+		do: func(s *tamperFixture) { s.write(s.Of(s.Live[2], "arm.tar.zst.age"), nil) },
+		wants: func(s *tamperFixture) []want {
+			return []want{{fault.BackupDamaged, s.Live[2].Folder + "/arm.tar.zst.age"}}
+		},
 	},
 	"a file added to the backups": {
-		do:    func(s *scene) { s.write(s.Path(backup.BackupsDir, s.Live[2].Folder+".zip"), nil) },
-		wants: func(s *scene) []want { return []want{{fault.BackupDamaged, s.Live[2].Folder + ".zip"}} },
+		do:    func(s *tamperFixture) { s.write(s.Path(backup.BackupsDir, s.Live[2].Folder+".zip"), nil) },
+		wants: func(s *tamperFixture) []want { return []want{{fault.BackupDamaged, s.Live[2].Folder + ".zip"}} },
 	},
 	"a file added to the instance": {
-		do:    func(s *scene) { s.write(s.Path("Allowed_Signers"), nil) },
+		do:    func(s *tamperFixture) { s.write(s.Path("Allowed_Signers"), nil) },
 		wants: wanted(fault.BackupUnlisted, "local/Allowed_Signers"),
 	},
 	"a backup copied under another name": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			require.NoError(s.T, os.CopyFS(s.Path(backup.BackupsDir, "before-the-move"), os.DirFS(s.Of(s.Live[2]))))
 		},
 		wants: wanted(fault.BackupDamaged, "local/backups/before-the-move"),
 	},
 	"a file that looks like one of a backup": {
-		do:    func(s *scene) { s.write(s.Of(s.Live[2], "key\u200b.age"), nil) },
-		wants: func(s *scene) []want { return []want{{fault.BackupDamaged, s.Live[2].Folder + `/key\u200b.age`}} },
+		do: func(s *tamperFixture) { s.write(s.Of(s.Live[2], "key\u200b.age"), nil) },
+		wants: func(s *tamperFixture) []want {
+			return []want{{fault.BackupDamaged, s.Live[2].Folder + `/key\u200b.age`}}
+		},
 	},
 	"a folder in a file's place": {
-		do:    func(s *scene) { require.NoError(s.T, os.Mkdir(s.Path(backup.ControllerFile), 0o700)) },
+		do:    func(s *tamperFixture) { require.NoError(s.T, os.Mkdir(s.Path(backup.ControllerFile), 0o700)) },
 		wants: wanted(fault.BackupDamaged, "local/"+backup.ControllerFile),
 	},
 	"a file added to the ledger": {
-		do:    func(s *scene) { s.write(s.Path(backup.LedgerDir, "00000099.entry.bak"), nil) },
+		do:    func(s *tamperFixture) { s.write(s.Path(backup.LedgerDir, "00000099.entry.bak"), nil) },
 		wants: wanted(fault.LedgerDamaged, "local/ledger/00000099.entry.bak"),
 	},
 	"an entry was refused": {
-		do:    func(s *scene) { s.write(s.ledger(3)+".refused-1", nil) },
+		do:    func(s *tamperFixture) { s.write(s.ledger(3)+".refused-1", nil) },
 		wants: wanted(fault.LedgerDamaged, "00000003.entry.refused-1"),
 	},
 	"a key half replaced": {
-		do: func(s *scene) {
+		do: func(s *tamperFixture) {
 			s.write(s.Of(s.Live[2], backup.KeyFile+backup.NextSuffix), s.read(s.Of(s.Live[2], backup.KeyFile)))
 		},
-		wants: func(s *scene) []want { return []want{{fault.RewrapUnfinished, s.Live[2].Folder}} },
+		wants: func(s *tamperFixture) []want { return []want{{fault.RewrapUnfinished, s.Live[2].Folder}} },
 	},
 }
 
-func otherTime(b *kept) string {
+func otherTime(b *fixtureBackup) string {
 	return backup.FolderName(b.ID, b.Manifest.StartedAt.Add(time.Hour))
 }
 
 func TestTamperingIsFound(t *testing.T) {
-	s := newScene(t)
+	s := newTamperFixture(t)
 	untouched := s.Snapshot()
 	for name, row := range tamperings {
 		t.Run(name, func(t *testing.T) {

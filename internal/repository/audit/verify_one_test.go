@@ -19,51 +19,51 @@ import (
 
 func TestVerifyOneAsksTheLedger(t *testing.T) {
 	type row struct {
-		do    func(s *scene)
-		of    func(s *scene) *kept
-		wants func(s *scene) []want
+		do    func(s *tamperFixture)
+		of    func(s *tamperFixture) *fixtureBackup
+		wants func(s *tamperFixture) []want
 		blind bool // it is found with the head only
 		alone bool // Verify, which does not ask the ledger, finds it too
 	}
-	second := func(s *scene) *kept { return s.Live[1] }
-	third := func(s *scene) *kept { return s.Live[2] }
+	second := func(s *tamperFixture) *fixtureBackup { return s.Live[1] }
+	third := func(s *tamperFixture) *fixtureBackup { return s.Live[2] }
 	for name, row := range map[string]row{
-		"an older state replayed": {do: tamperings["an older state replayed"].do, of: second, wants: func(s *scene) []want {
+		"an older state replayed": {do: tamperings["an older state replayed"].do, of: second, wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupRolledBack, s.Live[1].Folder + "/" + backup.SumsFile}}
 		}},
-		"a deleted backup replayed": {do: tamperings["a deleted backup replayed"].do, of: func(s *scene) *kept { return s.deleted }, wants: func(s *scene) []want {
+		"a deleted backup replayed": {do: tamperings["a deleted backup replayed"].do, of: func(s *tamperFixture) *fixtureBackup { return s.deleted }, wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupRolledBack, s.deleted.Folder}}
 		}},
-		"a backup that was never entered": {do: func(s *scene) { s.Publish(s.Put()) }, of: func(s *scene) *kept { return s.Live[5] }, wants: func(s *scene) []want {
+		"a backup that was never entered": {do: func(s *tamperFixture) { s.Publish(s.Put()) }, of: func(s *tamperFixture) *fixtureBackup { return s.Live[5] }, wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupUnlisted, s.Live[5].Folder}}
 		}},
-		"a backup removed": {do: tamperings["a backup deleted"].do, of: third, wants: func(s *scene) []want {
+		"a backup removed": {do: tamperings["a backup deleted"].do, of: third, wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupMissing, s.Live[2].Folder}}
 		}},
-		"a second folder": {do: tamperings["a backup copied with another time"].do, of: third, alone: true, wants: func(s *scene) []want {
+		"a second folder": {do: tamperings["a backup copied with another time"].do, of: third, alone: true, wants: func(s *tamperFixture) []want {
 			return []want{{fault.BackupUnlisted, otherTime(s.Live[2])}}
 		}},
-		"the ledger cut": {do: tamperings["the ledger cut"].do, of: second, blind: true, wants: func(s *scene) []want {
+		"the ledger cut": {do: tamperings["the ledger cut"].do, of: second, blind: true, wants: func(s *tamperFixture) []want {
 			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}}
 		}},
-		"the ledger deleted": {do: tamperings["the ledger deleted"].do, of: second, blind: true, wants: func(s *scene) []want {
+		"the ledger deleted": {do: tamperings["the ledger deleted"].do, of: second, blind: true, wants: func(s *tamperFixture) []want {
 			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}}
 		}},
-		"everything restored from an earlier copy": {do: tamperings["everything restored from an earlier copy"].do, of: second, blind: true, wants: func(s *scene) []want {
+		"everything restored from an earlier copy": {do: tamperings["everything restored from an earlier copy"].do, of: second, blind: true, wants: func(s *tamperFixture) []want {
 			return []want{{fault.LedgerRolledBack, backup.LedgerFile(s.Head.Sequence)}}
 		}},
-		"an entry about another backup removed": {do: tamperings["an entry removed"].do, of: third, wants: func(*scene) []want {
+		"an entry about another backup removed": {do: tamperings["an entry removed"].do, of: third, wants: func(*tamperFixture) []want {
 			return []want{{fault.LedgerDamaged, backup.LedgerFile(3)}}
 		}},
-		"a file added to the ledger": {do: tamperings["a file added to the ledger"].do, of: third, wants: func(*scene) []want {
+		"a file added to the ledger": {do: tamperings["a file added to the ledger"].do, of: third, wants: func(*tamperFixture) []want {
 			return []want{{fault.LedgerDamaged, "local/ledger/00000099.entry.bak"}}
 		}},
-		"the list of keys replaced": {do: tamperings["the list of keys replaced"].do, of: third, alone: true, wants: func(*scene) []want {
+		"the list of keys replaced": {do: tamperings["the list of keys replaced"].do, of: third, alone: true, wants: func(*tamperFixture) []want {
 			return []want{{fault.BackupForged, "local/" + backup.AllowedSignersFile}}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScene(t)
+			s := newTamperFixture(t)
 			row.do(s)
 			b := row.of(s)
 			v := s.One(b, s.Options())
@@ -91,7 +91,7 @@ func TestVerifyOneAsksTheLedger(t *testing.T) {
 // TestVerifyOneAgreesWithAnAudit lets both look at everything that an audit promises to
 // find: what the audit says of a backup and of the ledger, the one backup's verdict says.
 func TestVerifyOneAgreesWithAnAudit(t *testing.T) {
-	s := newScene(t)
+	s := newTamperFixture(t)
 	untouched := s.Snapshot()
 	for name, row := range tamperings {
 		t.Run(name, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestVerifyOneAgreesWithAnAudit(t *testing.T) {
 }
 
 func TestVerifyOneOnAShareWithoutALedger(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.Put()
 	k.Publish(b)
 	v := k.One(b, k.Options())
@@ -140,7 +140,7 @@ func TestVerifyOneOnAShareWithoutALedger(t *testing.T) {
 }
 
 func TestVerifyOneFollowsRotations(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	old := k.Signers
 	k.BackUp()
 	k.Rotate()
@@ -154,7 +154,7 @@ func TestVerifyOneFollowsRotations(t *testing.T) {
 }
 
 func TestVerifyOneOpensTheBackup(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	var seen []string
 	opts := audit.OneOptions{Options: k.Options(), Identities: k.IDs, Progress: func(file string, _, _ int64) { seen = append(seen, file) }}
@@ -172,7 +172,7 @@ func TestVerifyOneOpensTheBackup(t *testing.T) {
 }
 
 func TestVerifyOneOfABackupThatIsNotThere(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	k.BackUp()
 	k.Remove(b, backup.LedgerDeleted)
@@ -183,7 +183,7 @@ func TestVerifyOneOfABackupThatIsNotThere(t *testing.T) {
 }
 
 func TestVerifyOnePausesBeforeItSaysWhatIsWrong(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	pauses := 0
 	opts := k.Options()
@@ -211,7 +211,7 @@ func TestVerifyOnePausesBeforeItSaysWhatIsWrong(t *testing.T) {
 func TestWorkDuringAVerificationIsNoAlarm(t *testing.T) {
 	for name, labour := range repositorytest.Labours {
 		t.Run(name, func(t *testing.T) {
-			base := newKeeper(t, 5)
+			base := newFixture(t, 5)
 			for range 2 {
 				base.BackUp()
 			}
@@ -220,7 +220,7 @@ func TestWorkDuringAVerificationIsNoAlarm(t *testing.T) {
 				base.Restore(untouched)
 				again, b := *base, *base.Live[1]
 				k := &again
-				k.Live = []*kept{base.Live[0], &b}
+				k.Live = []*fixtureBackup{base.Live[0], &b}
 				steps := labour(&k.Fixture, &b)
 				opts := k.Options()
 				next := func() {

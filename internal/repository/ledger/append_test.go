@@ -25,7 +25,7 @@ import (
 )
 
 // requireChain makes sure that the ledger is whole and has so many entries.
-func (k *keeper) requireChain(entries int) *ledger.Ledger {
+func (k *fixture) requireChain(entries int) *ledger.Ledger {
 	k.T.Helper()
 	l, err := k.Repo.Ledger().Read(context.Background(), k.Signers)
 	require.NoError(k.T, err)
@@ -35,7 +35,7 @@ func (k *keeper) requireChain(entries int) *ledger.Ledger {
 }
 
 func TestAppendedEntriesAreRead(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	empty := k.requireChain(0)
 	require.Equal(t, backup.LedgerHead{}, empty.Head())
 	b := k.Put()
@@ -62,7 +62,7 @@ func TestAppendedEntriesAreRead(t *testing.T) {
 }
 
 func TestAppendMayBeRepeated(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	k.Enter(k.Operation(1))
 	before := k.Head
 	k.Clock = k.Clock.Add(time.Hour)
@@ -94,7 +94,7 @@ func TestAppendSurvivesACrashAtEveryChange(t *testing.T) {
 		for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 			crashes := 0
 			for n := 1; ; n++ {
-				k := newKeeper(t, 1)
+				k := newFixture(t, 1)
 				k.Enter(k.Operation(1))
 				want := 2
 				place := k.Path(backup.LedgerDir, backup.LedgerFile(2))
@@ -128,7 +128,7 @@ func TestAppendSurvivesACrashAtEveryChange(t *testing.T) {
 }
 
 func TestAppendSetsAsideWhatIsNoEntry(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	k.Enter(k.Operation(1))
 	k.Enter(k.Operation(2))
 	stranger := *k
@@ -168,7 +168,7 @@ func TestAppendSetsAsideWhatIsNoEntry(t *testing.T) {
 }
 
 func TestAppendPutsBackAnEntryThatItSetAside(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	place := k.Path(backup.LedgerDir, backup.LedgerFile(1))
 	require.NoError(t, os.MkdirAll(k.Path(backup.LedgerDir), 0o700))
 	require.NoError(t, os.WriteFile(place, []byte("garbage"), 0o600))
@@ -188,8 +188,8 @@ func TestAppendPutsBackAnEntryThatItSetAside(t *testing.T) {
 }
 
 func TestAppendRefuses(t *testing.T) {
-	k := newKeeper(t, 1)
-	other := newKeeper(t, 2)
+	k := newFixture(t, 1)
+	other := newFixture(t, 2)
 	full := other.Forge(backup.LedgerHead{Sequence: backup.MaxLedgerEntries - 1, SHA256: strings.Repeat("0", 64)}, other.Operation(0))
 	_, _, err := other.Repo.Ledger().Append(t.Context(), full, other.Operation(1), other.Key, other.Signers)
 	require.ErrorIs(t, err, fault.LimitExceeded)
@@ -213,7 +213,7 @@ func TestAppendRefuses(t *testing.T) {
 
 func TestTwoAppendAtOnce(t *testing.T) {
 	const each = 20
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	var mu sync.Mutex
 	head := backup.LedgerHead{}
 	current := func() backup.LedgerHead { mu.Lock(); defer mu.Unlock(); return head }
@@ -265,7 +265,7 @@ func TestStockToolsVerifyAnEntry(t *testing.T) {
 	if _, err := exec.LookPath("ssh-keygen"); err != nil {
 		t.Fatalf("this test needs the Debian package openssh-client: %v", err)
 	}
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	k.BackUp()
 	cmd := exec.Command("bash", "-c", `F=ledger/00000001.entry
 sed 1q "$F" | ssh-keygen -Y verify -f allowed_signers -I infrabackup -n infrabackup -s <(sed 1d "$F")`)
@@ -279,7 +279,7 @@ sed 1q "$F" | ssh-keygen -Y verify -f allowed_signers -I infrabackup -n infrabac
 }
 
 func TestLedgerFindings(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	k.Enter(k.Operation(1))
 	k.Clock = k.Clock.Add(-ledger.ClockStep + time.Second)
 	k.Enter(k.Operation(2))
@@ -315,7 +315,7 @@ func TestLedgerFindings(t *testing.T) {
 }
 
 func FuzzParseEntry(f *testing.F) {
-	k := newKeeper(f, 1)
+	k := newFixture(f, 1)
 	for n := range 3 {
 		k.Enter(k.Operation(n))
 		data, err := os.ReadFile(k.Path(backup.LedgerDir, backup.LedgerFile(int64(n+1))))
@@ -337,7 +337,7 @@ func FuzzParseEntry(f *testing.F) {
 }
 
 func TestIntroducedKeysAreFoundInTheLedger(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	k.BackUp()
 	none, err := k.Repo.Ledger().Introduced(t.Context(), k.Signers)
 	require.NoError(t, err)
@@ -356,7 +356,7 @@ func TestIntroducedKeysAreFoundInTheLedger(t *testing.T) {
 // Nothing is appended behind an entry that is not there: a head that somebody made up, or
 // a ledger that was cut.
 func TestNothingIsAppendedToAHeadThatIsNotThere(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	k.Enter(k.Operation(1))
 	k.Enter(k.Operation(2))
 	for name, row := range map[string]struct {

@@ -6,10 +6,10 @@ import (
 	"infrabackup/internal/repository/repositorytest"
 )
 
-// keeper is the fixture, with what the tests of this package need besides.
-type keeper struct{ repositorytest.Fixture }
+// fixture is that of package repositorytest, with what the tests of this package need besides.
+type fixture struct{ repositorytest.Fixture }
 
-func newKeeper(t testing.TB, seed uint64) *keeper {
+func newFixture(t testing.TB, seed uint64) *fixture {
 	t.Helper()
-	return &keeper{*repositorytest.New(t, seed)}
+	return &fixture{*repositorytest.New(t, seed)}
 }

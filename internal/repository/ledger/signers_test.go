@@ -20,44 +20,44 @@ import (
 func TestARetiredKeySignsNothingMore(t *testing.T) {
 	const day = ledger.RetiredSigning
 	for name, tc := range map[string]struct {
-		do   func(k *keeper)
+		do   func(k *fixture)
 		says string // what the finding says, empty for none
 		file int64
 	}{
-		"rotated, a backup was running": {func(k *keeper) {
+		"rotated, a backup was running": {func(k *fixture) {
 			former := k.Rotate()
 			k.Clock = k.Clock.Add(day)
 			k.By(former, k.Operation(2))
 			k.Enter(k.Operation(3))
 		}, "", 0},
-		"rotated, a day later": {func(k *keeper) {
+		"rotated, a day later": {func(k *fixture) {
 			former := k.Rotate()
 			k.Clock = k.Clock.Add(day + time.Second)
 			k.By(former, k.Operation(2))
 		}, "signed by a key that entry 2 replaced", 3},
-		"taken over, a backup was running": {func(k *keeper) {
+		"taken over, a backup was running": {func(k *fixture) {
 			former := k.TakeOver()
 			k.Clock = k.Clock.Add(day)
 			k.By(former, k.Operation(2))
 		}, "", 0},
-		"taken over, a day later": {func(k *keeper) {
+		"taken over, a day later": {func(k *fixture) {
 			former := k.TakeOver()
 			k.Clock = k.Clock.Add(day + time.Second)
 			k.By(former, k.Operation(2))
 		}, "signed by a key that entry 2 replaced", 3},
-		"taken over with the same key": {func(k *keeper) {
+		"taken over with the same key": {func(k *fixture) {
 			k.Enter(k.Entry(backup.LedgerTakenOver, nil))
 			k.Clock = k.Clock.Add(2 * day)
 			k.Enter(k.Operation(2))
 		}, "", 0},
-		"rotated twice, no time anew": {func(k *keeper) {
+		"rotated twice, no time anew": {func(k *fixture) {
 			former := k.Rotate()
 			k.Clock = k.Clock.Add(day)
 			k.Rotate()
 			k.Clock = k.Clock.Add(time.Second)
 			k.By(former, k.Operation(2))
 		}, "signed by a key that entry 2 replaced", 4},
-		"introduced again": {func(k *keeper) {
+		"introduced again": {func(k *fixture) {
 			former := k.Rotate()
 			k.Clock = k.Clock.Add(2 * day)
 			k.Present(former)
@@ -65,7 +65,7 @@ func TestARetiredKeySignsNothingMore(t *testing.T) {
 			k.Clock = k.Clock.Add(2 * day)
 			k.By(former, k.Operation(3))
 		}, "", 0},
-		"introduced twice by the old one": {func(k *keeper) {
+		"introduced twice by the old one": {func(k *fixture) {
 			former := k.Rotate()
 			k.By(former, k.Operation(2))
 			again := k.Entry(backup.LedgerSigner, nil)
@@ -74,7 +74,7 @@ func TestARetiredKeySignsNothingMore(t *testing.T) {
 			k.Clock = k.Clock.Add(2 * day)
 			k.Enter(k.Operation(3))
 		}, "", 0},
-		"introduced again by itself": {func(k *keeper) {
+		"introduced again by itself": {func(k *fixture) {
 			former := k.Rotate()
 			again := k.Entry(backup.LedgerSigner, nil)
 			again.Key = former.Public()
@@ -82,7 +82,7 @@ func TestARetiredKeySignsNothingMore(t *testing.T) {
 			k.Clock = k.Clock.Add(2 * day)
 			k.By(former, k.Operation(2))
 		}, "signed by a key that entry 2 replaced", 4},
-		"taken over by itself": {func(k *keeper) {
+		"taken over by itself": {func(k *fixture) {
 			former := k.Rotate()
 			k.Clock = k.Clock.Add(2 * day)
 			k.By(former, k.Entry(backup.LedgerTakenOver, nil))
@@ -90,7 +90,7 @@ func TestARetiredKeySignsNothingMore(t *testing.T) {
 		}, "signed by a key that entry 2 replaced", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := newKeeper(t, 1)
+			k := newFixture(t, 1)
 			k.Enter(k.Operation(1))
 			tc.do(k)
 			l, err := k.Repo.Ledger().Read(t.Context(), k.Signers)
@@ -108,7 +108,7 @@ func TestARetiredKeySignsNothingMore(t *testing.T) {
 }
 
 func TestWhatARetiredKeySaysIsNotBelieved(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	b := k.BackUp()
 	former := k.Rotate()
 	require.NoError(t, k.Repo.WriteInstanceFiles(t.Context(), k.Signers))
@@ -123,7 +123,7 @@ func TestWhatARetiredKeySaysIsNotBelieved(t *testing.T) {
 }
 
 func TestAnOlderTrustedListFollowsRotations(t *testing.T) {
-	k := newKeeper(t, 3)
+	k := newFixture(t, 3)
 	k.BackUp()
 	old := k.Signers
 	for range 2 {
@@ -144,20 +144,20 @@ func TestAnOlderTrustedListFollowsRotations(t *testing.T) {
 
 func TestKeysThatNobodyTrustedIntroduces(t *testing.T) {
 	for name, tc := range map[string]struct {
-		do   func(k *keeper)
+		do   func(k *fixture)
 		says string
 	}{
-		"none introduces it": {func(k *keeper) {
+		"none introduces it": {func(k *fixture) {
 			k.Trust(repositorytest.SigningKey(k.T))
 		}, "no trusted key introduced"},
-		"it introduces itself": {func(k *keeper) {
+		"it introduces itself": {func(k *fixture) {
 			evil := repositorytest.SigningKey(k.T)
 			k.Trust(evil)
 			e := k.Entry(backup.LedgerSigner, nil)
 			e.Key = evil.Public()
 			k.By(evil, e)
 		}, "no trusted key introduced"},
-		"a retired key introduces it": {func(k *keeper) {
+		"a retired key introduces it": {func(k *fixture) {
 			former := k.Rotate()
 			evil := repositorytest.SigningKey(k.T)
 			k.Trust(evil)
@@ -165,21 +165,21 @@ func TestKeysThatNobodyTrustedIntroduces(t *testing.T) {
 			e.Key = evil.Public()
 			k.By(former, e)
 		}, "no trusted key introduced"},
-		"one of two is introduced": {func(k *keeper) {
+		"one of two is introduced": {func(k *fixture) {
 			k.Rotate()
 			k.Trust(repositorytest.SigningKey(k.T))
 		}, "no trusted key introduced"},
-		"a trusted one was taken away": {func(k *keeper) {
+		"a trusted one was taken away": {func(k *fixture) {
 			k.Rotate()
 			k.Signers = seal.AllowedSigners(k.Key.Public())
 		}, "was changed"},
-		"something else was added": {func(k *keeper) {
+		"something else was added": {func(k *fixture) {
 			k.Rotate()
 			k.Signers = append(k.Signers, "somebody ssh-ed25519 AAAA\n"...)
 		}, "was changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := newKeeper(t, 3)
+			k := newFixture(t, 3)
 			k.BackUp()
 			opts := k.Options()
 			tc.do(k)

@@ -20,7 +20,7 @@ import (
 // remembered.
 func TestWritersMeet(t *testing.T) {
 	const each = 10
-	k, h := newKeeper(t, 1), &repositorytest.Heads{}
+	k, h := newFixture(t, 1), &repositorytest.Heads{}
 	errs := make([]error, 2)
 	var both sync.WaitGroup
 	for n := range errs {
@@ -57,7 +57,7 @@ func TestWritersMeet(t *testing.T) {
 func TestWritersSurviveACrashAtEveryChange(t *testing.T) {
 	for _, how := range []sharetest.Way{sharetest.Before, sharetest.After} {
 		for n := 1; ; n++ {
-			k, h := newKeeper(t, 1), &repositorytest.Heads{}
+			k, h := newFixture(t, 1), &repositorytest.Heads{}
 			store := &sharetest.Crashing{Store: k.Store, At: n, Way: how}
 			err := k.Writer(repository.New(store, "local"), h).Append(t.Context(), k.Operation(1))
 			if !store.Down {
@@ -79,7 +79,7 @@ func TestWritersSurviveACrashAtEveryChange(t *testing.T) {
 // TestWritersTellOfABatchAtOnce: the entries are made, and the head store learns of them
 // at the end; when it cannot, the next writer finds them.
 func TestWritersTellOfABatchAtOnce(t *testing.T) {
-	k, h := newKeeper(t, 1), &repositorytest.Heads{}
+	k, h := newFixture(t, 1), &repositorytest.Heads{}
 	w := k.Writer(k.Repo, h)
 	w.Batch()
 	for i := range 3 {
@@ -106,7 +106,7 @@ func TestWritersTellOfABatchAtOnce(t *testing.T) {
 // TestWritersEnterNoRemovedBackup: an entry that says that a backup is there does not come
 // behind one that says it was removed, and none but of a new backup into a damaged ledger.
 func TestWritersEnterNoRemovedBackup(t *testing.T) {
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	b := k.BackUp()
 	h := &repositorytest.Heads{Newest: k.Head}
 	w := k.Writer(k.Repo, h)
@@ -137,7 +137,7 @@ func TestWritersRestart(t *testing.T) {
 // that many. What is begun again has the same end.
 func restarts(t *testing.T, n int, how sharetest.Way) bool {
 	t.Helper()
-	k := newKeeper(t, 1)
+	k := newFixture(t, 1)
 	k.BackUp()
 	h := &repositorytest.Heads{Newest: k.Head}
 	old := k.Head

@@ -20,9 +20,9 @@ import (
 
 const secondID = backup.ID("1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11")
 
-// moving is a world with two backups and a ledger, and a share to move them to.
+// moving is a rekeyFixture with two backups and a ledger, and a share to move them to.
 type moving struct {
-	*world
+	*rekeyFixture
 	to       *repository.Repository
 	toStore  *sharetest.Crashing
 	toLying  *repositorytest.LyingStore
@@ -32,7 +32,7 @@ type moving struct {
 
 func newMoving(t *testing.T) *moving {
 	t.Helper()
-	m := &moving{world: newWorld(t)}
+	m := &moving{rekeyFixture: newRekeyFixture(t)}
 	m.Make(secondID, repositorytest.Start.Add(time.Hour))
 	m.Make(repositorytest.ID, repositorytest.Start)
 	for n := range int64(3) {

@@ -7,12 +7,12 @@ import (
 	"infrabackup/tests/tier"
 )
 
-// world is the fixture of backups whose keys are replaced.
-type world struct{ *repositorytest.RekeyFixture }
+// rekeyFixture is the fixture of backups whose keys are replaced.
+type rekeyFixture struct{ *repositorytest.RekeyFixture }
 
-func newWorld(t *testing.T) *world {
+func newRekeyFixture(t *testing.T) *rekeyFixture {
 	t.Helper()
-	w := &world{repositorytest.NewRekey(t)}
+	w := &rekeyFixture{repositorytest.NewRekey(t)}
 	w.Store.Every = tier.Size(5, 1, 1)
 	return w
 }

@@ -19,7 +19,7 @@ import (
 	"infrabackup/internal/share/sharetest"
 )
 
-func (w *world) reencrypt(t *testing.T, to keys, change ...func(*rekey.ReencryptOptions)) (rekey.Reencrypted, error) {
+func (w *rekeyFixture) reencrypt(t *testing.T, to keys, change ...func(*rekey.ReencryptOptions)) (rekey.Reencrypted, error) {
 	t.Helper()
 	id, err := seal.OpenBackupKey(w.KeyAge, []seal.Identity{w.Old.Identity})
 	require.NoError(t, err)
@@ -35,16 +35,16 @@ func (w *world) reencrypt(t *testing.T, to keys, change ...func(*rekey.Reencrypt
 	return out, err
 }
 
-func (w *world) swapOptions(staged, sums string) rekey.SwapOptions {
+func (w *rekeyFixture) swapOptions(staged, sums string) rekey.SwapOptions {
 	return rekey.SwapOptions{Key: w.Signer, AllowedSigners: w.Signers, Staged: staged, Sums: sums}
 }
 
-func (w *world) staged(name string) string {
+func (w *rekeyFixture) staged(name string) string {
 	return filepath.Join(w.Folder, backup.StagingPath(repositorytest.ID), name)
 }
 
 // plain decrypts every file of the backup.
-func (w *world) plain(t *testing.T, k keys) map[string]string {
+func (w *rekeyFixture) plain(t *testing.T, k keys) map[string]string {
 	t.Helper()
 	id, err := w.Unlock(repositorytest.ID, k)
 	require.NoError(t, err)
@@ -73,7 +73,7 @@ func (w *world) plain(t *testing.T, k keys) map[string]string {
 func TestReencryptAndSwap(t *testing.T) {
 	for name, to := range map[string]keys{"X25519": repositorytest.NewKeys(t, false), "RSA": repositorytest.RSAKeys(), "hybrid": repositorytest.NewKeys(t, true)} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newRekeyFixture(t)
 			w.Make(repositorytest.ID, repositorytest.Start)
 			before, ledger, plain, files := w.backup(t), w.Sums(), w.plain(t, w.Old), repositorytest.Content(t, w.Folder)
 			last := map[string]int64{}
@@ -120,7 +120,7 @@ func TestReencryptAndSwap(t *testing.T) {
 // TestReencryptLeavesNothingWhenKilled: whoever kills the command finds no file in its
 // folder for temporary files, at whatever moment.
 func TestReencryptLeavesNothingWhenKilled(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	looks := 0
 	var seen []os.DirEntry
@@ -138,7 +138,7 @@ func TestReencryptLeavesNothingWhenKilled(t *testing.T) {
 }
 
 func TestReencryptRemovesWhatTheDeadLeft(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	id, err := w.Unlock(repositorytest.ID, w.Old)
 	require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestReencryptRemovesWhatTheDeadLeft(t *testing.T) {
 	require.ElementsMatch(t, append(others, "infrabackup-reencrypt-5"), names)
 }
 
-func (w *world) backup(t *testing.T) *backup.Manifest {
+func (w *rekeyFixture) backup(t *testing.T) *backup.Manifest {
 	t.Helper()
 	b, err := w.Open(t.Context(), backup.Ref{ID: repositorytest.ID})
 	require.NoError(t, err)
@@ -169,7 +169,7 @@ func (w *world) backup(t *testing.T) *backup.Manifest {
 
 // TestReencryptTrustsNothingUnsigned: nothing of a changed backup reaches staging/.
 func TestReencryptTrustsNothingUnsigned(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	whole, to := repositorytest.Content(t, w.Folder), repositorytest.NewKeys(t, false)
 	damage := func(name string, change func([]byte) []byte) func(*testing.T) {
@@ -242,7 +242,7 @@ func TestReencryptTrustsNothingUnsigned(t *testing.T) {
 
 // forgePart puts a part there that the backup key opens, since its public half is no
 // secret.
-func (w *world) forgePart(t *testing.T, name string) {
+func (w *rekeyFixture) forgePart(t *testing.T, name string) {
 	t.Helper()
 	size := len(repositorytest.Content(t, w.File(name))[""])
 	forged := &strings.Builder{}
@@ -256,7 +256,7 @@ func (w *world) forgePart(t *testing.T, name string) {
 }
 
 func TestReencryptDies(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	whole, to, ledger := repositorytest.Content(t, w.Folder), repositorytest.NewKeys(t, false), w.Sums()
 	sharetest.CrashesOf(t, w.Store, []bool{false}, func() { repositorytest.RestoreTree(t, w.Folder, whole) }, func() error {
@@ -273,7 +273,7 @@ func TestReencryptDies(t *testing.T) {
 }
 
 func TestSwapDies(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	to, ledger := repositorytest.NewKeys(t, false), w.Sums()
 	staged, err := w.reencrypt(t, to)
@@ -300,7 +300,7 @@ func TestSwapDies(t *testing.T) {
 }
 
 func TestSwapSignsNothingElse(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	to, ledger := repositorytest.NewKeys(t, false), w.Sums()
 	staged, err := w.reencrypt(t, to)
@@ -409,7 +409,7 @@ func TestSwapSignsNothingElse(t *testing.T) {
 // TestRevokeGoesOnAfterItWasClearedAway: who comes back after a long time is told that
 // there is nothing to swap, and begins again.
 func TestRevokeGoesOnAfterItWasClearedAway(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	staged, err := w.reencrypt(t, repositorytest.NewKeys(t, false))
 	require.NoError(t, err)

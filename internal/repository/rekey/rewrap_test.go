@@ -21,7 +21,7 @@ import (
 // changed are the files that a replacement of the key changes.
 var changed = []string{backup.KeyFile, backup.SumsFile, backup.SignatureFile}
 
-func (w *world) options(sums string) rekey.ReplaceOptions {
+func (w *rekeyFixture) options(sums string) rekey.ReplaceOptions {
 	return rekey.ReplaceOptions{Key: w.Signer, AllowedSigners: w.Signers, Sums: sums}
 }
 
@@ -36,7 +36,7 @@ func TestReplaceKey(t *testing.T) {
 		"hybrid": {to: repositorytest.NewKeys(t, true), others: []seal.Recipient{repositorytest.NewKeys(t, true).Recipient}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newRekeyFixture(t)
 			w.Make(repositorytest.ID, repositorytest.Start)
 			before := repositorytest.Content(t, w.Folder, changed...)
 			keyAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, append(tc.others, tc.to.Recipient)...)
@@ -60,7 +60,7 @@ func TestReplaceKey(t *testing.T) {
 }
 
 func TestReplaceKeyInManyBackups(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	to := []keys{repositorytest.NewKeys(t, true), repositorytest.NewKeys(t, true)}
 	for i := range 50 {
 		id := backup.ID(fmt.Sprintf("0b1f4c2e-5a59-4b0e-9a43-%012d", i))
@@ -82,7 +82,7 @@ func TestReplaceKeyInManyBackups(t *testing.T) {
 
 // TestReplaceKeyDies: the backup opens at any moment, and whoever comes next finishes.
 func TestReplaceKeyDies(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	first, second := repositorytest.NewKeys(t, false), repositorytest.NewKeys(t, false)
 	firstAge, secondAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, first.Recipient), repositorytest.Rewrapped(t, w.KeyAge, w.Old, second.Recipient)
@@ -121,7 +121,7 @@ func TestReplaceKeyDies(t *testing.T) {
 }
 
 // done makes sure that a replacement has reached its end.
-func (w *world) done(t *testing.T, parts map[string]string, opens, not keys) {
+func (w *rekeyFixture) done(t *testing.T, parts map[string]string, opens, not keys) {
 	t.Helper()
 	require.Equal(t, parts, repositorytest.Content(t, w.Folder, changed...), "nothing else changed, and nothing is left")
 	repositorytest.VerifyWith(t, w.Repository, opens, w.Signers, repositorytest.ID)
@@ -131,7 +131,7 @@ func (w *world) done(t *testing.T, parts map[string]string, opens, not keys) {
 
 // TestReplaceKeyDiesTwice: what finishes an interrupted replacement can be interrupted.
 func TestReplaceKeyDiesTwice(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	first, second := repositorytest.NewKeys(t, false), repositorytest.NewKeys(t, false)
 	firstAge, secondAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, first.Recipient), repositorytest.Rewrapped(t, w.KeyAge, w.Old, second.Recipient)
@@ -157,7 +157,7 @@ func TestReplaceKeyDiesTwice(t *testing.T) {
 }
 
 func TestReplaceKeyIsNotAnnouncedInVain(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	to := repositorytest.NewKeys(t, false)
 	keyAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, to.Recipient)
@@ -177,7 +177,7 @@ func TestReplaceKeyIsNotAnnouncedInVain(t *testing.T) {
 }
 
 func TestReplaceKeyOnAStoreThatLies(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	to := repositorytest.NewKeys(t, false)
 	keyAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, to.Recipient)
@@ -195,7 +195,7 @@ func TestReplaceKeyOnAStoreThatLies(t *testing.T) {
 // TestReplaceKeyLaundersNothing: what is signed anew was signed before, and is what the
 // ledger knows.
 func TestReplaceKeyLaundersNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	first := repositorytest.NewKeys(t, false)
 	oldest := repositorytest.Content(t, w.Folder)
@@ -279,7 +279,7 @@ func TestReplaceKeyLaundersNothing(t *testing.T) {
 // TestReplaceKeyRemovesWhatLiesBeside: next files that nobody needs keep a backup from
 // being verified.
 func TestReplaceKeyRemovesWhatLiesBeside(t *testing.T) {
-	w := newWorld(t)
+	w := newRekeyFixture(t)
 	w.Make(repositorytest.ID, repositorytest.Start)
 	require.NoError(t, os.WriteFile(w.File(backup.KeyFile+backup.NextSuffix), []byte("half of a"), 0o600))
 	got, err := rekey.ReplaceKey(t.Context(), w.Repository, repositorytest.ID, w.KeyAge, w.options(w.Sums()))
