@@ -112,7 +112,7 @@ func lastBlows(random *rand.Rand) []blow {
 type siege struct {
 	*controller
 	cloud   *cloud
-	workers *crew
+	workers *workerProcess
 	hold    string
 	id      backup.ID
 	run     flow.Run[backup.Overview]
@@ -125,7 +125,7 @@ func newSiege(t *testing.T, cloud *cloud, program string) *siege {
 	s := &siege{cloud: cloud, hold: filepath.Join(t.TempDir(), "hold")}
 	var config workerConfig
 	s.controller, config = crashing(t, 0, func(w *workerConfig) { w.Stamp, w.Program, w.Hold = &cloud.source, program, s.hold })
-	s.workers = hire(t, config)
+	s.workers = startWorkers(t, config)
 	s.enable()
 	s.id, s.run = s.begin()
 	return s

@@ -57,7 +57,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 			t.Run(fmt.Sprintf("call %d, after %v", n, after), func(t *testing.T) {
 				t.Parallel()
 				c, config := crashing(t, 300_000, func(w *workerConfig) { w.KillAtCall, w.KillAfter = n, after })
-				workers := hire(t, config)
+				workers := startWorkers(t, config)
 				c.enable()
 				id, run := c.begin()
 				c.finished(id, run, 0)
@@ -72,7 +72,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 func TestKilledDuringCapture(t *testing.T) {
 	t.Parallel()
 	c, config := crashing(t, 300_000, func(w *workerConfig) { w.KillCapture = true })
-	workers := hire(t, config)
+	workers := startWorkers(t, config)
 	c.enable()
 	id, run := c.begin()
 	c.finished(id, run, 0)
@@ -109,13 +109,13 @@ func (c *controller) uploads(run flow.Run[backup.Overview], service backup.Servi
 func TestTwoHostsWhenOneStaysAway(t *testing.T) {
 	t.Parallel()
 	c, config := crashing(t, 300_000, func(w *workerConfig) { w.KillAtFlush = 1 })
-	first := hire(t, config)
+	first := startWorkers(t, config)
 	c.enable()
 	id, run := c.beginWith(flow.BackupInput{SpoolWait: 5 * time.Second})
 	require.Eventually(t, func() bool { _, err := os.Stat(config.Once); return err == nil }, time.Minute, 50*time.Millisecond)
-	first.dismiss()
+	first.stop()
 	second := config
 	second.Host, second.SpoolDir = "host-2", filepath.Join(t.TempDir(), "spool")
-	hire(t, second)
+	startWorkers(t, second)
 	c.finished(id, run, 0)
 }

@@ -244,8 +244,8 @@ func (s *flushKilling) flushed(path string, report func(int64)) func(int64) {
 	}
 }
 
-// crew keeps a worker process running, as a service manager does.
-type crew struct {
+// workerProcess keeps a worker process running, as a service manager does.
+type workerProcess struct {
 	t       *testing.T
 	config  workerConfig
 	stopped atomic.Bool
@@ -254,11 +254,11 @@ type crew struct {
 	starts  atomic.Int64
 }
 
-// hire starts worker processes until the test ends; each one that dies is followed by
+// startWorkers starts worker processes until the test ends; each one that dies is followed by
 // another.
-func hire(t *testing.T, config workerConfig) *crew {
+func startWorkers(t *testing.T, config workerConfig) *workerProcess {
 	t.Helper()
-	c := &crew{t: t, config: config, done: make(chan struct{})}
+	c := &workerProcess{t: t, config: config, done: make(chan struct{})}
 	data, err := json.Marshal(config)
 	require.NoError(t, err)
 	go func() {
@@ -276,13 +276,13 @@ func hire(t *testing.T, config workerConfig) *crew {
 			_ = cmd.Wait() // it is killed, one way or the other
 		}
 	}()
-	t.Cleanup(c.dismiss)
+	t.Cleanup(c.stop)
 	return c
 }
 
 // kill ends the worker process as a power cut does, and waits for the next one. It
 // returns the peak of the dead one's memory.
-func (c *crew) kill() int64 {
+func (c *workerProcess) kill() int64 {
 	c.t.Helper()
 	started, process := c.starts.Load(), c.current.Load()
 	peak, err := lab.PeakMemory(process.Pid)
@@ -292,8 +292,8 @@ func (c *crew) kill() int64 {
 	return peak
 }
 
-// dismiss stops the worker process and starts no other.
-func (c *crew) dismiss() {
+// stop stops the worker process and starts no other.
+func (c *workerProcess) stop() {
 	c.stopped.Store(true)
 	if p := c.current.Load(); p != nil {
 		_ = p.Kill() // it may have ended by itself

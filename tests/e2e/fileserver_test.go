@@ -43,7 +43,7 @@ func TestUploadContinuesWhereItHadFlushed(t *testing.T) {
 	t.Parallel()
 	const size = 300 << 20
 	c, _, config := withFileServer(t, "127.0.0.51", "", size, func(w *workerConfig) { w.KillAtFlush, w.Captured = 2, true })
-	hire(t, config)
+	startWorkers(t, config)
 	c.enable()
 	id, run := c.begin()
 	c.finished(id, run, 0)
@@ -58,7 +58,7 @@ func TestUploadContinuesWhereItHadFlushed(t *testing.T) {
 func TestFileServerAwayForAMinute(t *testing.T) {
 	t.Parallel()
 	c, files, config := withFileServer(t, "127.0.0.52", "", 600<<20, func(*workerConfig) {})
-	hire(t, config)
+	startWorkers(t, config)
 	c.enable()
 	id, run := c.begin()
 	uploading := func() bool {
@@ -86,7 +86,7 @@ func TestShareFull(t *testing.T) {
 	mount("-t", "tmpfs", "-o", "size=48m", "tmpfs", small)
 	t.Cleanup(func() { require.NoError(t, exec.Command("umount", "-l", small).Run()) })
 	c, _, config := withFileServer(t, "127.0.0.53", small, 100<<20, func(*workerConfig) {})
-	hire(t, config)
+	startWorkers(t, config)
 	c.enable()
 	id, run := c.begin()
 	_, err := run.Get(t.Context())
@@ -108,7 +108,7 @@ func TestShareFull(t *testing.T) {
 func TestDamageOnARealShareIsFound(t *testing.T) {
 	t.Parallel()
 	c, _, config := withFileServer(t, "127.0.0.54", "", 1<<20, func(*workerConfig) {})
-	hire(t, config)
+	startWorkers(t, config)
 	c.enable()
 	id, run := c.begin()
 	c.finished(id, run, 0)

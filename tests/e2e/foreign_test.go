@@ -41,7 +41,7 @@ func leaveForeign(t *testing.T, folder string) {
 func TestForeignEntriesOnARealFileServer(t *testing.T) {
 	t.Parallel()
 	c, _, config := withFileServer(t, "127.0.0.55", "", 1<<20, func(*workerConfig) {})
-	hire(t, config)
+	startWorkers(t, config)
 	c.enable()
 	door, ctx := c.door(), t.Context()
 	in := func(names ...string) string {

@@ -89,7 +89,7 @@ func TestFilesHeldOpenAtEveryStep(t *testing.T) {
 		s.Share.Path = files.UNC()
 		s.Credential.Username, s.Credential.Password = files.User(), secret.NewTransfer(secret.New(files.Password()))
 	}
-	hire(t, config)
+	startWorkers(t, config)
 	c.enable()
 
 	unc, err := share.ParseUNC(files.UNC())

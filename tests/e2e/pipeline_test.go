@@ -25,7 +25,7 @@ func TestKilledInThePipeline(t *testing.T) {
 	t.Parallel()
 	const size = 300 << 20
 	c, _, config := withFileServer(t, "127.0.0.62", "", size, func(*workerConfig) {})
-	workers := hire(t, config)
+	workers := startWorkers(t, config)
 	c.enable()
 	kills := tier.Size(2, 4, 40)
 	resumed := 0
