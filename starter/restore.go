@@ -13,7 +13,7 @@ import (
 
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect/ad"
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/repository"
@@ -328,12 +328,12 @@ func (x *extraction) extractItem(ctx context.Context, root *os.Root) error {
 		return err
 	}
 	name := itemFile(*found)
-	if x.flags.format == "ldif" && found.Kind == ad.KindObject {
-		record, err := ad.DecodeRecord(data)
+	if x.flags.format == "ldif" && found.Kind == record.Kind {
+		object, err := record.Decode(data)
 		if err != nil {
 			return fault.New(fault.BackupDamaged, "item "+found.ID+" cannot be read", err)
 		}
-		return x.extractItemLDIF(ctx, root, name, record)
+		return x.extractItemLDIF(ctx, root, name, object)
 	}
 	return x.write(root, name, func(w io.Writer) error {
 		_, err := w.Write(data)

@@ -11,7 +11,7 @@ import (
 
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect/ad"
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 )
 
@@ -29,23 +29,23 @@ func (x *extraction) extractLDIF(ctx context.Context, root *os.Root) error {
 	if err != nil {
 		return err
 	}
-	records := func(fn func(*ad.Record) error) error { return x.records(ctx, replaced, fn) }
+	records := func(fn func(*record.Record) error) error { return x.records(ctx, replaced, fn) }
 	err = x.write(root, ldifVerbatim, func(w io.Writer) error {
 		out := bufio.NewWriter(w)
-		err := records(func(r *ad.Record) error { return ad.WriteLDIF(out, r) })
+		err := records(func(r *record.Record) error { return record.WriteLDIF(out, r) })
 		return errors.Join(err, out.Flush())
 	})
 	if err != nil {
 		return err
 	}
 	err = x.write(root, ldifObjects, func(w io.Writer) error {
-		return ad.WriteImportLDIF(w, records, ad.ImportOptions{OmitLinks: true})
+		return record.WriteImportLDIF(w, records, record.ImportOptions{OmitLinks: true})
 	})
 	if err != nil {
 		return err
 	}
 	return x.write(root, ldifLinks, func(w io.Writer) error {
-		return ad.WriteImportLDIF(w, records, ad.ImportOptions{OmitObjects: true})
+		return record.WriteImportLDIF(w, records, record.ImportOptions{OmitObjects: true})
 	})
 }
 
@@ -54,7 +54,7 @@ func (x *extraction) extractLDIF(ctx context.Context, root *os.Root) error {
 func (x *extraction) replaced(ctx context.Context) (map[string]int, error) {
 	counts := map[string]int{}
 	err := x.backup.Catalog(ctx, x.key, func(e backup.CatalogEntry) error {
-		if e.Service == backup.AD && e.Kind == ad.KindObject && e.Supersedes {
+		if e.Service == backup.AD && e.Kind == record.Kind && e.Supersedes {
 			counts[e.ID]++
 		}
 		return nil
@@ -63,7 +63,7 @@ func (x *extraction) replaced(ctx context.Context) (map[string]int, error) {
 }
 
 // records gives every directory object in its newest version.
-func (x *extraction) records(ctx context.Context, replaced map[string]int, fn func(*ad.Record) error) error {
+func (x *extraction) records(ctx context.Context, replaced map[string]int, fn func(*record.Record) error) error {
 	old := map[string]int{}
 	for id, n := range replaced {
 		old[id] = n
@@ -73,19 +73,19 @@ func (x *extraction) records(ctx context.Context, replaced map[string]int, fn fu
 		return err
 	}
 	err = archive.Walk(part, archive.DefaultLimits(), func(e archive.Entry, body io.Reader) error {
-		if !strings.HasPrefix(e.Path, ad.KindObject+"/") {
+		if !strings.HasPrefix(e.Path, record.Kind+"/") {
 			return nil
 		}
 		return eachLine(body, func(document []byte) error {
-			record, err := ad.DecodeRecord(document)
+			object, err := record.Decode(document)
 			if err != nil {
 				return fault.New(fault.BackupDamaged, "a directory object in "+e.Path+" cannot be read", err)
 			}
-			if old[record.GUID] > 0 {
-				old[record.GUID]--
+			if old[object.GUID] > 0 {
+				old[object.GUID]--
 				return nil
 			}
-			return fn(record)
+			return fn(object)
 		})
 	})
 	return errors.Join(err, part.Close())
@@ -113,21 +113,21 @@ func eachLine(r io.Reader, fn func([]byte) error) error {
 
 // extractItemLDIF writes LDIF that creates one object again, or a subtree, with its links
 // and those of others to it.
-func (x *extraction) extractItemLDIF(ctx context.Context, root *os.Root, name string, record *ad.Record) error {
+func (x *extraction) extractItemLDIF(ctx context.Context, root *os.Root, name string, object *record.Record) error {
 	replaced, err := x.replaced(ctx)
 	if err != nil {
 		return err
 	}
-	chosen := func(dn string) bool { return dn == record.DN }
+	chosen := func(dn string) bool { return dn == object.DN }
 	if x.flags.subtree {
-		chosen = func(dn string) bool { return ad.Below(dn, record.DN) }
+		chosen = func(dn string) bool { return record.Below(dn, object.DN) }
 	}
-	options := ad.ImportOptions{
-		Select:  func(r *ad.Record) bool { return r.GUID == record.GUID || chosen(r.DN) },
-		LinksTo: func(dn string) bool { return strings.EqualFold(dn, record.DN) || chosen(dn) },
+	options := record.ImportOptions{
+		Select:  func(r *record.Record) bool { return r.GUID == object.GUID || chosen(r.DN) },
+		LinksTo: func(dn string) bool { return strings.EqualFold(dn, object.DN) || chosen(dn) },
 		Explain: true,
 	}
 	return x.write(root, name+".ldif", func(w io.Writer) error {
-		return ad.WriteImportLDIF(w, func(fn func(*ad.Record) error) error { return x.records(ctx, replaced, fn) }, options)
+		return record.WriteImportLDIF(w, func(fn func(*record.Record) error) error { return x.records(ctx, replaced, fn) }, options)
 	})
 }

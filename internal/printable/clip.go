@@ -1,6 +1,8 @@
 package printable
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+)
 
 // Prefix is the longest beginning of s that has at most n bytes and does not end within
 // a character. Half a character is no UTF-8: JSON, for one, replaces its bytes.

@@ -59,3 +59,22 @@ func TestLine(t *testing.T) {
 		require.Equal(t, want, printable.Line(text, 10), "%q", text)
 	}
 }
+
+func TestPlain(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		n    int
+		want string
+	}{
+		"nothing":              {"", 9, ""},
+		"text":                 {"CN=Jürgen", 99, "CN=Jürgen"},
+		"controls":             {"a\nb\x00c\x7fd\x1be", 99, "a?b?c?d?e"},
+		"no UTF-8":             {"a\xff\xfeb", 99, "a??b"},
+		"cut":                  {"abcd", 3, "abc"},
+		"cut in a character":   {"aü", 2, "a?"},
+		"a replaced character": {"a\ufffdb", 99, "a?b"},
+		"less than no room":    {"abc", -1, ""},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, printable.Plain(c.text, c.n)) })
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,7 +56,10 @@ type rule struct {
 	why    string
 }
 
-const temporal = "go.temporal.io/"
+const (
+	temporal   = "go.temporal.io/"
+	ldapClient = "github.com/go-ldap"
+)
 
 var rules = []rule{
 	{from: []string{"internal/"}, to: []string{module + "workflows", module + "activities", module + "worker", module + "starter"},
@@ -67,6 +71,7 @@ var rules = []rule{
 	{from: []string{"internal/backup", "internal/fault", "internal/secret", "internal/archive", "internal/seal", "internal/share", "internal/collect",
 		"internal/settings", "internal/spool", "internal/repository", "internal/config", "internal/azure", "internal/consistency", "internal/privsep"}, to: []string{temporal},
 		why: "domain code knows nothing of Temporal"},
+	{from: []string{"internal/collect/ad/record", "internal/collect/ad/ldiftest"}, to: []string{ldapClient, "github.com/go-asn1-ber"}, why: "reading a backup needs no directory"},
 	{from: []string{"internal/collect/"}, to: []string{module + "internal/share"}, why: "collectors do not know where backups go"},
 	{except: []string{"internal/share/smb"}, to: []string{"github.com/hirochachacha/go-smb2"}, why: "the guard around go-smb2 must not be passed by"},
 	{except: []string{"internal/seal"}, to: []string{"filippo.io/age"}, why: "cryptography is in seal"},
@@ -137,6 +142,24 @@ func TestImportRulesCanFail(t *testing.T) {
 		require.Len(t, r.violations([]pkg{bad}), 1, r.why)
 		require.Empty(t, r.violations([]pkg{{ImportPath: from, Imports: []string{"fmt"}}}), r.why)
 	}
+}
+
+// linked lists the packages from outside the standard library that a program is made of.
+func linked(t *testing.T, program string) []string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./"+program)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	return strings.Fields(string(out))
+}
+
+// TestCommandsLinkNoDirectoryClient: the commands read what was captured of a directory, and
+// never talk to one. The worker does, so the same look at it has to find the client.
+func TestCommandsLinkNoDirectoryClient(t *testing.T) {
+	client := func(name string) bool { return under(name, []string{ldapClient}) }
+	require.False(t, slices.ContainsFunc(linked(t, "starter"), client))
+	require.True(t, slices.ContainsFunc(linked(t, "worker"), client), "it can fail")
 }
 
 // dialling are the functions of the SDK that make clients.

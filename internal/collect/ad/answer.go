@@ -3,7 +3,8 @@ package ad
 import (
 	"errors"
 	"strings"
-	"unicode/utf8"
+
+	"infrabackup/internal/printable"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -142,17 +143,7 @@ func parseResult(body []byte) error {
 	case code < 0 || code >= ldap.ErrorNetwork:
 		return malformed("the result code %d", code)
 	}
-	return &ldap.Error{ResultCode: uint16(code), Err: errors.New(plainText(text))}
-}
-
-// plainText is the beginning of a server's text, fit for one line.
-func plainText(text []byte) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return '?'
-		}
-		return r
-	}, string(text[:min(len(text), maxDiagnostic)]))
+	return &ldap.Error{ResultCode: uint16(code), Err: errors.New(printable.Plain(string(text), maxDiagnostic))}
 }
 
 // parseReference returns the first URL of a SearchResultReference, "" when it is

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/collect/collecttest"
 	"infrabackup/internal/fault"
 )
@@ -31,14 +32,14 @@ func TestConformance(t *testing.T) {
 }
 
 // newest decodes the records and keeps the last one of each object.
-func newest(t *testing.T, sink *collecttest.Recorder) map[string]*Record {
+func newest(t *testing.T, sink *collecttest.Recorder) map[string]*record.Record {
 	t.Helper()
-	records := map[string]*Record{}
+	records := map[string]*record.Record{}
 	for _, call := range sink.Calls() {
-		if call.Item.Kind != KindObject {
+		if call.Item.Kind != record.Kind {
 			continue
 		}
-		r, err := DecodeRecord(call.Document)
+		r, err := record.Decode(call.Document)
 		require.NoError(t, err)
 		require.Equal(t, call.Item.ID, r.GUID)
 		require.Equal(t, call.Item.Name, r.DN)
@@ -49,7 +50,7 @@ func newest(t *testing.T, sink *collecttest.Recorder) map[string]*Record {
 }
 
 // requireWhole compares the capture with what the fake directory holds now.
-func requireWhole(t *testing.T, d *fakeDC, records map[string]*Record) {
+func requireWhole(t *testing.T, d *fakeDC, records map[string]*record.Record) {
 	t.Helper()
 	require.Len(t, records, len(d.objects))
 	for _, o := range d.objects {
@@ -236,7 +237,7 @@ func TestADCS(t *testing.T) {
 	d.add("CN=AIA,CN=Public Key Services,"+services, map[string][]string{"objectClass": {"container"}, "cACertificate": {"\x30\x00"}})
 	var names []string
 	require.NoError(t, c.ADCS(t.Context(), func(dn string, document []byte) error {
-		r, err := DecodeRecord(document)
+		r, err := record.Decode(document)
 		require.NoError(t, err)
 		require.Equal(t, dn, r.DN)
 		names = append(names, dn)

@@ -4,8 +4,8 @@
 //
 // # What is captured
 //
-// Each object is an item of kind [KindObject]: its ID is the objectGUID, its name
-// the distinguished name, its bytes a [Record] in JSON with all attributes that
+// Each object is an item of kind [record.Kind]: its ID is the objectGUID, its name
+// the distinguished name, its bytes a [record.Record] in JSON with all attributes that
 // "*" gives and the security descriptor (owner, group and DACL). Values are the raw
 // bytes in the server's order. DNS zones are objects like any others, whether they
 // lie in an application partition or below CN=MicrosoftDNS,CN=System.

@@ -2,13 +2,13 @@ package ad
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 )
 
@@ -18,7 +18,7 @@ var wholeObject = []string{"*", "nTSecurityDescriptor"}
 
 // found is an object as one answer gave it, with what is still missing.
 type found struct {
-	record  Record
+	record  record.Record
 	guid    [16]byte
 	changed uint64 // uSNChanged
 	// cut are the attributes of which the server gave only the first values.
@@ -31,26 +31,26 @@ func newFound(e *ldapEntry, context string, names nameAttributes) (*found, error
 	if len(dn) == 0 || !utf8.Valid(dn) {
 		return nil, fault.Newf(fault.SourceInvalid, "an object of %s has a name that is not text: %.100q", context, e.dn)
 	}
-	f := &found{record: Record{DN: string(dn), NamingContext: context}}
+	f := &found{record: record.Record{DN: string(dn), NamingContext: context}}
 	for _, a := range e.attributes {
 		if err := f.add(a, names); err != nil {
 			return nil, err
 		}
 	}
 	raw := f.record.Value("objectGUID")
-	guid, ok := formatGUID([]byte(raw))
+	guid, ok := record.FormatGUID([]byte(raw))
 	if !ok || named != "" && named != guid {
 		return nil, fault.Newf(fault.SourceInvalid, "%s has no objectGUID, or two", dn)
 	}
 	f.guid = [16]byte([]byte(raw))
 	f.record.GUID = guid
-	f.record.Deleted = f.record.has("isDeleted", "TRUE")
+	f.record.Deleted = f.record.Has("isDeleted", "TRUE")
 	changed, err := strconv.ParseUint(f.record.Value("uSNChanged"), 10, 64)
 	if err != nil {
 		return nil, fault.New(fault.SourceAccessDenied, fmt.Sprintf("%s shows no uSNChanged to the account", dn), err)
 	}
 	f.changed = changed
-	slices.SortFunc(f.record.Attributes, func(a, b Attribute) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(f.record.Attributes, func(a, b record.Attribute) int { return strings.Compare(a.Name, b.Name) })
 	return f, nil
 }
 
@@ -67,10 +67,10 @@ func (f *found) add(a ldapAttribute, names nameAttributes) error {
 	if len(a.values) == 0 {
 		return nil // such as the empty member that stands beside member;range=0-1499
 	}
-	if !validAttributeName(name) {
+	if !record.ValidAttributeName(name) {
 		return fault.Newf(fault.SourceInvalid, "%s has an attribute named %.40q", f.record.DN, name)
 	}
-	if slices.ContainsFunc(f.record.Attributes, func(other Attribute) bool { return other.Name == name }) {
+	if slices.ContainsFunc(f.record.Attributes, func(other record.Attribute) bool { return other.Name == name }) {
 		return fault.Newf(fault.SourceInvalid, "%s has attribute %s twice", f.record.DN, name)
 	}
 	f.record.Attributes = append(f.record.Attributes, newAttribute(name, a.values, names))
@@ -78,12 +78,12 @@ func (f *found) add(a ldapAttribute, names nameAttributes) error {
 }
 
 // newAttribute splits names from GUIDs where the attribute holds names.
-func newAttribute(name string, values [][]byte, names nameAttributes) Attribute {
+func newAttribute(name string, values [][]byte, names nameAttributes) record.Attribute {
 	base, _, _ := strings.Cut(strings.ToLower(name), ";")
 	if !names[base] {
-		return Attribute{Name: name, Values: values}
+		return record.Attribute{Name: name, Values: values}
 	}
-	a := Attribute{Name: name, Values: make([][]byte, len(values)), Targets: make([]string, len(values))}
+	a := record.Attribute{Name: name, Values: make([][]byte, len(values)), Targets: make([]string, len(values))}
 	any := false
 	for i, value := range values {
 		a.Values[i], a.Targets[i] = splitExtended(value)
@@ -101,11 +101,9 @@ func newAttribute(name string, values [][]byte, names nameAttributes) Attribute 
 // name no < stands unescaped (RFC 4514, 2.4).
 func splitExtended(value []byte) (plain []byte, guid string) {
 	const begin = "<GUID="
-	prefix := 0
-	if len(value) > 2 && (value[0] == 'B' || value[0] == 'S') && value[1] == ':' {
-		if prefix = stringPrefix(value); prefix < 0 {
-			return value, ""
-		}
+	prefix := record.NamePrefix(value)
+	if prefix < 0 {
+		return value, ""
 	}
 	rest := value[prefix:]
 	if !bytes.HasPrefix(rest, []byte(begin)) {
@@ -116,7 +114,7 @@ func splitExtended(value []byte) (plain []byte, guid string) {
 		return value, ""
 	}
 	guid = strings.ToLower(string(rest[len(begin):end]))
-	if !guidPattern.MatchString(guid) {
+	if !record.ValidGUID(guid) {
 		return value, ""
 	}
 	for rest = rest[end+2:]; len(rest) > 0 && rest[0] == '<'; rest = rest[end+2:] {
@@ -128,35 +126,6 @@ func splitExtended(value []byte) (plain []byte, guid string) {
 		return rest, guid
 	}
 	return slices.Concat(value[:prefix], rest), guid
-}
-
-// stringPrefix measures B:n:…: or S:n:…:, where n counts the characters between
-// (MS-ADTS 3.1.1.3.1.6). It returns -1 when value is no such thing.
-func stringPrefix(value []byte) int {
-	digits := bytes.IndexByte(value[2:], ':')
-	if digits < 1 || digits > 9 {
-		return -1
-	}
-	n, err := strconv.Atoi(string(value[2 : 2+digits]))
-	end := 2 + digits + 1 + n
-	if err != nil || n < 0 || end >= len(value) || value[end] != ':' {
-		return -1
-	}
-	return end + 1
-}
-
-// formatGUID writes 16 bytes in the way of MS-DTYP 2.3.4.3: the first three fields
-// are little-endian.
-func formatGUID(raw []byte) (string, bool) {
-	if len(raw) != 16 {
-		return "", false
-	}
-	b := []byte{
-		raw[3], raw[2], raw[1], raw[0], raw[5], raw[4], raw[7], raw[6],
-		raw[8], raw[9], raw[10], raw[11], raw[12], raw[13], raw[14], raw[15],
-	}
-	h := hex.EncodeToString(b)
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:], true
 }
 
 // valueRange is what a name such as member;range=0-1499 says (MS-ADTS

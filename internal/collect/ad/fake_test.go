@@ -17,6 +17,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/secret"
 )
 
@@ -175,7 +176,7 @@ func (d *fakeDC) change(dn string, fn func(o *fakeObject)) {
 func fakeGUID(number int) []byte { return append(make([]byte, 15), byte(number)) }
 
 func fakeGUIDText(number int) string {
-	text, _ := formatGUID(fakeGUID(number))
+	text, _ := record.FormatGUID(fakeGUID(number))
 	return text
 }
 

@@ -10,20 +10,21 @@ import (
 	"github.com/go-ldap/ldap/v3"
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/collect/collecttest"
 )
 
 // everyRecord captures the directory.
-func (d *realDC) everyRecord(t *testing.T) (Records, map[string]*Record) {
+func (d *realDC) everyRecord(t *testing.T) (record.Records, map[string]*record.Record) {
 	t.Helper()
 	sink := &collecttest.Recorder{}
 	_, err := d.collector(t).Collect(t.Context(), sink)
 	require.NoError(t, err)
-	all, byName := newest(t, sink), map[string]*Record{}
+	all, byName := newest(t, sink), map[string]*record.Record{}
 	for _, r := range all {
 		byName[r.DN] = r
 	}
-	return func(fn func(*Record) error) error {
+	return func(fn func(*record.Record) error) error {
 		for _, r := range all {
 			if err := fn(r); err != nil {
 				return err
@@ -72,7 +73,7 @@ func TestLabLinksThatAreThereCostNoOthers(t *testing.T) {
 	require.NoError(t, conn.Modify(take))
 	require.Len(t, d.members(t, group), 3)
 	var out bytes.Buffer
-	require.NoError(t, WriteImportLDIF(&out, records, ImportOptions{OmitObjects: true, Select: func(r *Record) bool { return Below(r.DN, ou) }}))
+	require.NoError(t, record.WriteImportLDIF(&out, records, record.ImportOptions{OmitObjects: true, Select: func(r *record.Record) bool { return record.Below(r.DN, ou) }}))
 	said := d.ldapmodify(t, out.Bytes())
 	require.ElementsMatch(t, before, d.members(t, group), "%s", said)
 	require.NotContains(t, said, "No such", said)
@@ -99,26 +100,26 @@ func TestLabOneObjectComesBack(t *testing.T) {
 		require.NotNil(t, name, row.base)
 		var all []string
 		for dn := range byName {
-			if dn == row.base || row.subtree && Below(dn, row.base) {
+			if dn == row.base || row.subtree && record.Below(dn, row.base) {
 				all = append(all, dn)
 			}
 		}
-		chosen := func(dn string) bool { return dn == row.base || row.subtree && Below(dn, row.base) }
+		chosen := func(dn string) bool { return dn == row.base || row.subtree && record.Below(dn, row.base) }
 		require.NoError(t, conn.Del(ldap.NewDelRequest(row.base, []ldap.Control{ldap.NewControlSubtreeDelete()})))
 		var out bytes.Buffer
-		require.NoError(t, WriteImportLDIF(&out, records, ImportOptions{
-			Select: func(r *Record) bool { return chosen(r.DN) }, LinksTo: chosen, Explain: true,
+		require.NoError(t, record.WriteImportLDIF(&out, records, record.ImportOptions{
+			Select: func(r *record.Record) bool { return chosen(r.DN) }, LinksTo: chosen, Explain: true,
 		}))
 		said := d.ldapmodify(t, out.Bytes())
 		now := map[string]bool{}
 		for _, found := range d.ldapsearch(t, "-b", row.base, "(objectClass=*)", "distinguishedName") {
-			now[found.value("dn")] = true
+			now[found.Value("dn")] = true
 		}
 		for _, dn := range all {
 			require.True(t, now[dn], "%s\n%s\n%s", dn, said, out.String())
 		}
 		require.ElementsMatch(t, members, d.members(t, group), "%s", said)
-		require.Equal(t, `CN=User\, 0,OU=Inner,`+ou, d.ldapsearch(t, "-s", "base", "-b", user, "manager")[0].value("manager"))
+		require.Equal(t, `CN=User\, 0,OU=Inner,`+ou, d.ldapsearch(t, "-s", "base", "-b", user, "manager")[0].Value("manager"))
 		for _, lost := range []string{"objectGUID", "passwords", "security descriptors"} {
 			require.Contains(t, strings.Join(strings.Fields(strings.ReplaceAll(out.String(), "\n#", "")), " "), lost)
 		}

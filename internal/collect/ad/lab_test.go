@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -18,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/ad/ldiftest"
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/collect/collecttest"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
@@ -45,27 +46,18 @@ func useDC(t *testing.T) *realDC {
 	d.password = string(password)
 	root := d.ldapsearch(t, "-s", "base", "-b", "", "(objectClass=*)", "defaultNamingContext")
 	require.Len(t, root, 1)
-	d.domain = root[0].value("defaultNamingContext")
+	d.domain = root[0].Value("defaultNamingContext")
 	return d
-}
-
-func (r ldifRecord) value(name string) string {
-	for _, pair := range r {
-		if pair[0] == name {
-			return pair[1]
-		}
-	}
-	return ""
 }
 
 // ldapsearch is the independent reader: OpenLDAP's tool, and the test's own LDIF
 // parser.
-func (d *realDC) ldapsearch(t *testing.T, arguments ...string) []ldifRecord {
+func (d *realDC) ldapsearch(t *testing.T, arguments ...string) []ldiftest.Record {
 	t.Helper()
 	command := exec.Command("ldapsearch", append([]string{
 		"-x", "-LLL", "-o", "ldif-wrap=no", "-H", d.env["LAB_LDAP_URL"], "-D", d.env["LAB_LDAP_USER"], "-y", d.env["LAB_LDAP_PASSWORD_FILE"],
 	}, arguments...)...)
-	records, err := readLDIF(string(d.run(t, command)))
+	records, err := ldiftest.Read(string(d.run(t, command)))
 	require.NoError(t, err)
 	return records
 }
@@ -153,7 +145,7 @@ func flat(pairs [][2]string) []string {
 	return all
 }
 
-func recordPairs(r *Record) (pairs [][2]string) {
+func recordPairs(r *record.Record) (pairs [][2]string) {
 	for _, a := range r.Attributes {
 		for _, value := range a.Values {
 			pairs = append(pairs, [2]string{a.Name, string(value)})
@@ -169,14 +161,14 @@ func TestLabEveryValue(t *testing.T) {
 	sink := &collecttest.Recorder{}
 	_, err := d.collector(t).Collect(t.Context(), sink)
 	require.NoError(t, err)
-	byName := map[string]*Record{}
+	byName := map[string]*record.Record{}
 	deleted, zones, largest := 0, 0, 0
 	for _, r := range newest(t, sink) {
 		byName[r.DN] = r
 		if r.Deleted {
 			deleted++
 		}
-		if r.has("objectClass", "dnsNode") {
+		if r.Has("objectClass", "dnsNode") {
 			zones++
 		}
 		if members := r.Attribute("member"); members != nil {
@@ -195,8 +187,8 @@ func TestLabEveryValue(t *testing.T) {
 				continue // ref:
 			}
 			objects++
-			got := byName[want.value("dn")]
-			require.NotNil(t, got, "%s is not in the records", want.value("dn"))
+			got := byName[want.Value("dn")]
+			require.NotNil(t, got, "%s is not in the records", want.Value("dn"))
 			require.Equal(t, pair[1], got.NamingContext)
 			require.Equal(t, flat(want[1:]), flat(recordPairs(got)), got.DN)
 		}
@@ -211,7 +203,7 @@ func TestLabEveryValue(t *testing.T) {
 // Samba cuts only when asked.
 func TestLabRanges(t *testing.T) {
 	d := useDC(t)
-	records := func(step int) map[string]*Record {
+	records := func(step int) map[string]*record.Record {
 		c := d.collector(t)
 		c.rangeStep = step
 		sink := &collecttest.Recorder{}
@@ -258,9 +250,9 @@ func TestLabChangesDuringCapture(t *testing.T) {
 	require.Equal(t, "true", capture.Cursor["quiet"])
 	now := map[string]string{}
 	for _, r := range d.ldapsearch(t, "-b", renamed, "(objectClass=*)", "objectGUID") {
-		guid, ok := formatGUID([]byte(r.value("objectGUID")))
+		guid, ok := record.FormatGUID([]byte(r.Value("objectGUID")))
 		require.True(t, ok)
-		now[guid] = r.value("dn")
+		now[guid] = r.Value("dn")
 	}
 	require.Len(t, now, 22)
 	records := newest(t, sink)
@@ -285,18 +277,18 @@ func TestLabImport(t *testing.T) {
 	d := useDC(t)
 	conn := d.writer(t)
 	ou := d.makeOU(t, conn, "import", 5)
-	below := func(r *Record) bool { return strings.HasSuffix(r.DN, ou) }
-	read := func() (Records, map[string]*Record) {
+	below := func(r *record.Record) bool { return strings.HasSuffix(r.DN, ou) }
+	read := func() (record.Records, map[string]*record.Record) {
 		sink := &collecttest.Recorder{}
 		_, err := d.collector(t).Collect(t.Context(), sink)
 		require.NoError(t, err)
-		all, mine := newest(t, sink), map[string]*Record{}
+		all, mine := newest(t, sink), map[string]*record.Record{}
 		for _, r := range all {
 			if below(r) {
 				mine[r.DN] = r
 			}
 		}
-		return func(fn func(*Record) error) error {
+		return func(fn func(*record.Record) error) error {
 			for _, r := range all {
 				if err := fn(r); err != nil {
 					return err
@@ -308,7 +300,7 @@ func TestLabImport(t *testing.T) {
 	records, before := read()
 	require.Len(t, before, 8)
 	var out bytes.Buffer
-	require.NoError(t, WriteImportLDIF(&out, records, ImportOptions{Select: below}))
+	require.NoError(t, record.WriteImportLDIF(&out, records, record.ImportOptions{Select: below}))
 	require.NoError(t, conn.Del(ldap.NewDelRequest(ou, []ldap.Control{ldap.NewControlSubtreeDelete()})))
 	command := exec.Command("ldapmodify", "-x", "-H", d.env["LAB_LDAP_URL"], "-D", d.env["LAB_LDAP_USER"], "-y", d.env["LAB_LDAP_PASSWORD_FILE"])
 	command.Stdin = &out
@@ -327,43 +319,6 @@ func TestLabImport(t *testing.T) {
 			require.ElementsMatch(t, a.Values, is.Attribute(a.Name).Values, "%s of %s", a.Name, dn)
 		}
 	}
-}
-
-// TestLabLdbadd adds objects to an ldb file of its own: ldbadd reads LDIF with a
-// parser that is not OpenLDAP's.
-func TestLabLdbadd(t *testing.T) {
-	lab.Require(t)
-	dir := t.TempDir()
-	var out bytes.Buffer
-	want := awkwardRecord()
-	schema := importFixture()
-	records := func(fn func(*Record) error) error {
-		if err := schema(fn); err != nil {
-			return err
-		}
-		return fn(want)
-	}
-	mine := func(r *Record) bool { return r == want }
-	require.NoError(t, WriteImportLDIF(&out, records, ImportOptions{Select: mine, OmitLinks: true}))
-	file := filepath.Join(dir, "import.ldif")
-	require.NoError(t, os.WriteFile(file, out.Bytes(), 0o600))
-	text, err := exec.Command("ldbadd", "-H", filepath.Join(dir, "test.ldb"), file).CombinedOutput()
-	require.NoError(t, err, "%s", text)
-	text, err = exec.Command("ldbsearch", "-H", filepath.Join(dir, "test.ldb"), "-b", want.DN, "-s", "base").Output()
-	require.NoError(t, err)
-	got, err := readLDIF(string(text))
-	require.NoError(t, err)
-	require.NotEmpty(t, got)
-	require.Equal(t, want.DN, got[0].value("dn"))
-	require.Subset(t, flat(got[0]), flat(recordPairs(want)))
-}
-
-// awkwardRecord has values that are easily lost. ldb has no empty values.
-func awkwardRecord() *Record {
-	return makeRecord("CN=Jürgen Ä,OU=Staff,"+fakeDomain, map[string][]string{
-		"objectClass": {"top", "user"},
-		"description": slices.DeleteFunc(slices.Clone(awkwardValues), func(v string) bool { return v == "" }),
-	})
 }
 
 func TestLabRights(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/tests/tier"
 )
 
@@ -33,7 +34,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 		start := q.page * q.size
 		for i := start; i < start+q.size; i++ {
 			guid := []byte(fmt.Sprintf("%016d", i))
-			text, _ := formatGUID(guid)
+			text, _ := record.FormatGUID(guid)
 			dn := fakeDomain // what the naming context begins with
 			if i > 0 {
 				dn = fmt.Sprintf("CN=object %d,%s", i, fakeDomain)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/ad/record"
 )
 
 // maxPolicies bounds the group policies that are compared with their files.
@@ -20,14 +21,14 @@ type remarks struct {
 	policy, version      string // name and version of the group policy that it is
 }
 
-func remarksOf(record *Record) remarks {
+func remarksOf(object *record.Record) remarks {
 	m := remarks{
-		undescribed: record.Attribute("nTSecurityDescriptor") == nil,
-		account:     !record.Deleted && slices.ContainsFunc(accountClasses, func(class string) bool { return record.has("objectClass", class) }),
+		undescribed: object.Attribute("nTSecurityDescriptor") == nil,
+		account:     !object.Deleted && slices.ContainsFunc(accountClasses, func(class string) bool { return object.Has("objectClass", class) }),
 	}
-	if record.has("objectClass", "groupPolicyContainer") {
-		m.policy, m.version = strings.ToUpper(record.Value("cn")), record.Value("versionNumber")
-		if record.Deleted {
+	if object.Has("objectClass", "groupPolicyContainer") {
+		m.policy, m.version = strings.ToUpper(object.Value("cn")), object.Value("versionNumber")
+		if object.Deleted {
 			// The name of a deleted one has more behind the GUID (MS-ADTS 3.1.1.5.5.1.3).
 			m.policy, _, _ = strings.Cut(m.policy, "\n")
 		}
@@ -88,17 +89,4 @@ func (r *reading) reportGaps() {
 			Reason: "The domain controller does not hold this naming context; back up a controller that does.",
 		})
 	}
-}
-
-// size estimates the length of the record's JSON, rather too long than too short.
-func (r *Record) size() int {
-	n := len(r.DN) + len(r.NamingContext) + 200
-	for _, a := range r.Attributes {
-		n += len(a.Name) + 50
-		for _, value := range a.Values {
-			n += len(value)*4/3 + 8
-		}
-		n += len(a.Targets) * 40
-	}
-	return n
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 )
 
@@ -50,7 +51,7 @@ func (a *asking) readRest(ctx context.Context, f *found, have valueRange) (same 
 	if attribute == nil || have.low != 0 || len(attribute.Values) != have.high+1 {
 		return false, fault.New(fault.SourceIncomplete, what+": the first ones do not fit the range", nil)
 	}
-	size := f.record.size()
+	size := f.record.Size()
 	for !have.last {
 		if size > maxSmall && a.conn.large != nil {
 			if err := a.conn.large(); err != nil {
@@ -77,8 +78,8 @@ func (a *asking) readRest(ctx context.Context, f *found, have valueRange) (same 
 			return false, fault.Newf(fault.SourceIncomplete, "%s: asked for those from %d, got %d from %d", what, next, len(values), got.low)
 		}
 		more := newAttribute(have.name, values, a.names)
-		if size += appendValues(attribute, more); size > MaxRecordBytes {
-			return false, fault.Newf(fault.LimitExceeded, "%s needs a record of more than %d bytes", f.record.DN, MaxRecordBytes)
+		if size += appendValues(attribute, more); size > record.MaxBytes {
+			return false, fault.Newf(fault.LimitExceeded, "%s needs a record of more than %d bytes", f.record.DN, record.MaxBytes)
 		}
 		have.high, have.last = got.high, got.last
 	}
@@ -87,7 +88,7 @@ func (a *asking) readRest(ctx context.Context, f *found, have valueRange) (same 
 
 // appendValues adds values of the same attribute and estimates what they take in
 // JSON.
-func appendValues(a *Attribute, more Attribute) (size int) {
+func appendValues(a *record.Attribute, more record.Attribute) (size int) {
 	if more.Targets != nil && a.Targets == nil {
 		a.Targets = make([]string, len(a.Values))
 	}

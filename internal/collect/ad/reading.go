@@ -11,6 +11,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 )
@@ -102,7 +103,7 @@ func (r *reading) take(f *found) (fresh bool, err error) {
 	if cap(r.buffer) > keptBuffer {
 		r.buffer = nil
 	}
-	o, err := newObject(f, slices.Grow(r.buffer[:0], f.record.size()))
+	o, err := newObject(f, slices.Grow(r.buffer[:0], f.record.Size()))
 	if err != nil {
 		return false, err
 	}
@@ -134,7 +135,7 @@ func (r *reading) hash(dn string) uint64 { return maphash.String(r.seed, dn) }
 func (r *reading) record(o *object, again bool) error {
 	r.note(o, again)
 	return r.sink.Record(backup.Item{
-		Kind: KindObject, ID: o.id, Name: o.name, Supersedes: again, Aliases: o.aliases,
+		Kind: record.Kind, ID: o.id, Name: o.name, Supersedes: again, Aliases: o.aliases,
 	}, o.document)
 }
 
@@ -167,12 +168,12 @@ type object struct {
 // newObject encodes an object behind the end of buffer.
 func newObject(f *found, buffer []byte) (*object, error) {
 	document := f.record.AppendJSON(buffer)
-	if len(document) > MaxRecordBytes {
-		return nil, fault.Newf(fault.LimitExceeded, "%s needs a record of more than %d bytes", f.record.DN, MaxRecordBytes)
+	if len(document) > record.MaxBytes {
+		return nil, fault.Newf(fault.LimitExceeded, "%s needs a record of more than %d bytes", f.record.DN, record.MaxBytes)
 	}
 	return &object{
 		guid: f.guid, id: f.record.GUID, name: f.record.DN, deleted: f.record.Deleted,
-		aliases: f.record.aliases(), document: document, remarks: remarksOf(&f.record),
+		aliases: f.record.Aliases(), document: document, remarks: remarksOf(&f.record),
 	}, nil
 }
 

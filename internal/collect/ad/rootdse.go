@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 )
 
@@ -100,7 +101,7 @@ func (l *connection) readInvocation(ctx context.Context, r *rootDSE) (string, er
 	if e == nil {
 		return "", fault.New(fault.SourceAccessDenied, what+": "+r.service+" is not shown to the account", nil)
 	}
-	id, ok := formatGUID(e.raw("invocationId"))
+	id, ok := record.FormatGUID(e.raw("invocationId"))
 	if !ok {
 		return "", fault.New(fault.SourceAccessDenied, what, nil)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 )
 
@@ -127,7 +128,7 @@ func (r *reading) readRenamed(ctx context.Context, guid, namingContext string) e
 		entry: func(e *ldapEntry) (bool, error) {
 			dn, _ := splitExtended([]byte(e.dn))
 			raw := e.raw("objectGUID")
-			id, ok := formatGUID(raw)
+			id, ok := record.FormatGUID(raw)
 			if !ok {
 				return false, fault.Newf(fault.SourceInvalid, "%s has no objectGUID", dn)
 			}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/collect/collecttest"
 	"infrabackup/internal/fault"
 )
@@ -19,7 +20,7 @@ func TestSchemaIsReadOnce(t *testing.T) {
 	c := d.collector(t)
 	links := map[string][]string{"objectClass": {"top", "user"}, "manager": {extended(1, fakeDomain)}}
 	d.add("CN=led,OU=Staff,"+fakeDomain, links)
-	collect := func() *Attribute {
+	collect := func() *record.Attribute {
 		sink := &collecttest.Recorder{}
 		_, err := c.Collect(t.Context(), sink)
 		require.NoError(t, err)

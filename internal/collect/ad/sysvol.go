@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,12 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
+)
+
+// Kinds of items, beside that of directory objects ([record.Kind]).
+const (
+	KindFile   = "sysvol-file"   // ID is the path in the share SYSVOL
+	KindFolder = "sysvol-folder" // the same, as {"path":…}
 )
 
 // FileSource is the share SYSVOL of a domain controller, read-only. Names are as
@@ -197,7 +204,13 @@ func windowsPath(name string) string { return `SYSVOL\` + strings.ReplaceAll(nam
 
 // folderDocument keeps the path of a folder, which may be empty.
 func folderDocument(name string) []byte {
-	return append(appendString([]byte(`{"path":`), name), '}')
+	document, err := json.Marshal(struct {
+		Path string `json:"path"`
+	}{name})
+	if err != nil {
+		return nil // a string can always be written
+	}
+	return document
 }
 
 // note remembers a GPT.INI, for the comparison with the directory in the end.

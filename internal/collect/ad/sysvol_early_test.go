@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/collect/collecttest"
 	"infrabackup/internal/fault"
 )
@@ -79,7 +80,7 @@ func TestSYSVOLBesideTheDirectory(t *testing.T) {
 	config.OpenSYSVOL = w.connect
 	sink, err := collectOnce(t, t.Context(), config)
 	require.NoError(t, err)
-	require.Equal(t, []string{KindObject, KindFile}, kinds(sink))
+	require.Equal(t, []string{record.Kind, KindFile}, kinds(sink))
 	require.Equal(t, []int32{1, 1, 1}, []int32{w.opened.Load(), w.walked.Load(), w.closed.Load()})
 }
 

@@ -122,7 +122,7 @@ func (a *ahead) flush() error {
 // take implements [receiver]. Fresh is true, because only who writes knows; see
 // [reading.writeSteps].
 func (a *ahead) take(f *found) (fresh bool, err error) {
-	size := f.record.size()
+	size := f.record.Size()
 	if size > maxSmall {
 		return true, a.takeLarge(f, size)
 	}

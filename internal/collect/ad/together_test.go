@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/collect/collecttest"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
@@ -74,7 +75,7 @@ func requireOrder(t *testing.T, d *fakeDC, sink *collecttest.Recorder) {
 	requireWhole(t, d, records)
 	at := 0
 	for _, call := range sink.Calls() {
-		if call.Item.Kind != KindObject {
+		if call.Item.Kind != record.Kind {
 			continue
 		}
 		for at < len(contextsInOrder) && records[call.Item.ID].NamingContext != contextsInOrder[at] {
@@ -292,11 +293,11 @@ func TestReadAheadIsBounded(t *testing.T) {
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		for {
-			f := &found{record: Record{DN: "CN=x", Attributes: []Attribute{{Name: "info", Values: [][]byte{make([]byte, 4096)}}}}}
+			f := &found{record: record.Record{DN: "CN=x", Attributes: []record.Attribute{{Name: "info", Values: [][]byte{make([]byte, 4096)}}}}}
 			if _, err := a.take(f); err != nil {
 				return
 			}
-			taken.Add(int64(f.record.size()))
+			taken.Add(int64(f.record.Size()))
 		}
 	})
 	require.Eventually(t, func() bool {

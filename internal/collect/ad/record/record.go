@@ -1,4 +1,4 @@
-package ad
+package record
 
 import (
 	"bytes"
@@ -7,20 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 )
 
-// Kinds of items.
-const (
-	KindObject = "directory-object" // [Record] as JSON
-	KindFile   = "sysvol-file"      // ID is the path in the share SYSVOL
-	KindFolder = "sysvol-folder"    // the same, as {"path":…}
-)
+// Kind is that of an item whose bytes are a [Record] in JSON. Its ID is the GUID, its name the
+// distinguished name.
+const Kind = "directory-object"
 
-// MaxRecordBytes bounds an encoded record. It has room for a group of about
+// MaxBytes bounds an encoded record. It has room for a group of about
 // 200,000 members; larger objects end a capture with LIMIT_EXCEEDED.
-const MaxRecordBytes = 64 << 20
+const MaxBytes = 64 << 20
 
 // Record is one directory object as it was read.
 type Record struct {
@@ -69,8 +65,8 @@ func (r *Record) Value(name string) string {
 	return ""
 }
 
-// has reports whether an attribute holds the value, whatever its case.
-func (r *Record) has(name, value string) bool {
+// Has reports whether an attribute holds the value, whatever its case.
+func (r *Record) Has(name, value string) bool {
 	a := r.Attribute(name)
 	if a == nil {
 		return false
@@ -126,6 +122,19 @@ func (a *Attribute) appendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+// Size estimates the length of the record's JSON, rather too long than too short.
+func (r *Record) Size() int {
+	n := len(r.DN) + len(r.NamingContext) + 200
+	for _, a := range r.Attributes {
+		n += len(a.Name) + 50
+		for _, value := range a.Values {
+			n += len(value)*4/3 + 8
+		}
+		n += len(a.Targets) * 40
+	}
+	return n
+}
+
 // appendString appends a JSON string. Marshalling a valid string cannot fail.
 func appendString(dst []byte, s string) []byte {
 	encoded, err := json.Marshal(s)
@@ -135,13 +144,11 @@ func appendString(dst []byte, s string) []byte {
 	return append(dst, encoded...)
 }
 
-var guidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
-// DecodeRecord reads a record that others may have written. It accepts exactly what
+// Decode reads a record that others may have written. It accepts exactly what
 // [Record.AppendJSON] writes for a valid record, and no other spelling of it.
-func DecodeRecord(document []byte) (*Record, error) {
-	if len(document) > MaxRecordBytes {
-		return nil, fmt.Errorf("a directory record has more than %d bytes", MaxRecordBytes)
+func Decode(document []byte) (*Record, error) {
+	if len(document) > MaxBytes {
+		return nil, fmt.Errorf("a directory record has more than %d bytes", MaxBytes)
 	}
 	dec := json.NewDecoder(bytes.NewReader(document))
 	dec.DisallowUnknownFields()
@@ -165,7 +172,7 @@ func (r *Record) validate() error {
 	switch {
 	case r.DN == "" || r.NamingContext == "":
 		return errors.New("a directory record has no name or no naming context")
-	case !guidPattern.MatchString(r.GUID):
+	case !ValidGUID(r.GUID):
 		return errors.New("a directory record has no valid GUID")
 	case len(r.Attributes) == 0:
 		return errors.New("a directory record has no attributes")
@@ -173,7 +180,7 @@ func (r *Record) validate() error {
 	previous := ""
 	for _, a := range r.Attributes {
 		switch {
-		case !validAttributeName(a.Name):
+		case !ValidAttributeName(a.Name):
 			return fmt.Errorf("a directory record has an attribute named %.40q", a.Name)
 		case a.Name <= previous:
 			return fmt.Errorf("attribute %s of a directory record is out of order", a.Name)
@@ -183,7 +190,7 @@ func (r *Record) validate() error {
 			return fmt.Errorf("attribute %s of a directory record has %d values and %d targets", a.Name, len(a.Values), len(a.Targets))
 		}
 		for _, target := range a.Targets {
-			if target != "" && !guidPattern.MatchString(target) {
+			if target != "" && !ValidGUID(target) {
 				return fmt.Errorf("attribute %s of a directory record has a target that is no GUID", a.Name)
 			}
 		}
@@ -192,9 +199,9 @@ func (r *Record) validate() error {
 	return nil
 }
 
-// validAttributeName accepts attribute descriptions (RFC 4512, 2.5): letters,
+// ValidAttributeName accepts attribute descriptions (RFC 4512, 2.5): letters,
 // digits and hyphens, OIDs, and options behind semicolons.
-func validAttributeName(name string) bool {
+func ValidAttributeName(name string) bool {
 	for i := range len(name) {
 		switch c := name[i]; {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':

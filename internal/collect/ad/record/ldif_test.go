@@ -1,53 +1,26 @@
-package ad
+package record
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/collect/ad/ldiftest"
 	"infrabackup/internal/fault"
 )
 
-// ldifRecord is one record as the test's own reader sees it: names and values in
-// order.
-type ldifRecord [][2]string
+// Names in a domain of which nothing but the names is needed.
+const (
+	fakeDomain = "DC=corp,DC=test"
+	fakeSchema = "CN=Schema,CN=Configuration," + fakeDomain
+)
 
-// readLDIF is an independent reader for RFC 2849 content and change records. It takes
-// values that look like URLs as they are, since ldbsearch writes such.
-func readLDIF(text string) ([]ldifRecord, error) {
-	var all []ldifRecord
-	var current ldifRecord
-	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\n ", ""), "\n") {
-		switch {
-		case line == "":
-			if len(current) > 0 {
-				all = append(all, current)
-			}
-			current = nil
-		case line[0] == '#' || line == "-":
-		default:
-			name, value, ok := strings.Cut(line, ":")
-			if !ok {
-				return nil, fmt.Errorf("line %q has no colon", line)
-			}
-			if encoded, ok := strings.CutPrefix(value, ":"); ok {
-				raw, err := base64.StdEncoding.DecodeString(strings.TrimLeft(encoded, " "))
-				if err != nil {
-					return nil, err
-				}
-				value = string(raw)
-			} else {
-				value = strings.TrimLeft(value, " ") // FILL, RFC 2849
-			}
-			current = append(current, [2]string{name, value})
-		}
-	}
-	return all, nil
+func fakeGUIDText(number int) string {
+	text, _ := FormatGUID(append(make([]byte, 15), byte(number)))
+	return text
 }
 
 var awkwardValues = []string{
@@ -77,13 +50,13 @@ func TestWriteLDIF(t *testing.T) {
 		}
 		require.NotRegexp(t, `^[^ :]+: [<: ]`, line, "value that is not plainly safe")
 	}
-	got, err := readLDIF(out.String())
+	got, err := ldiftest.Read(out.String())
 	require.NoError(t, err)
-	want := ldifRecord{{"dn", r.DN}}
+	want := ldiftest.Record{{"dn", r.DN}}
 	for _, v := range awkwardValues {
 		want = append(want, [2]string{"description", v})
 	}
-	require.Equal(t, []ldifRecord{want, want}, got)
+	require.Equal(t, []ldiftest.Record{want, want}, got)
 	full := errors.New("full")
 	require.ErrorIs(t, WriteLDIF(refusingWriter{full}, r), full)
 }
@@ -101,7 +74,7 @@ func FuzzWriteLDIF(f *testing.F) {
 		if err := WriteLDIF(&out, sample(string(value))); err != nil {
 			t.Fatal(err)
 		}
-		got, err := readLDIF(out.String())
+		got, err := ldiftest.Read(out.String())
 		if err != nil || len(got) != 1 || len(got[0]) != 2 || got[0][1][1] != string(value) {
 			t.Fatalf("%q became %q (%v)", value, got, err)
 		}
@@ -160,15 +133,15 @@ func importFixture() Records {
 func TestWriteImportLDIF(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, WriteImportLDIF(&out, importFixture(), ImportOptions{}))
-	got, err := readLDIF(out.String())
+	got, err := ldiftest.Read(out.String())
 	require.NoError(t, err)
 	require.Len(t, got, 4)
-	require.ElementsMatch(t, ldifRecord{{"dn", "CN=All," + fakeDomain}, {"changetype", "add"}, {"objectClass", "top"}, {"objectClass", "group"}}, got[0])
-	require.ElementsMatch(t, ldifRecord{{"dn", "OU=Staff," + fakeDomain}, {"changetype", "add"}, {"objectClass", "top"},
+	require.ElementsMatch(t, ldiftest.Record{{"dn", "CN=All," + fakeDomain}, {"changetype", "add"}, {"objectClass", "top"}, {"objectClass", "group"}}, got[0])
+	require.ElementsMatch(t, ldiftest.Record{{"dn", "OU=Staff," + fakeDomain}, {"changetype", "add"}, {"objectClass", "top"},
 		{"objectClass", "organizationalUnit"}, {"description", "x"}}, got[1])
-	require.ElementsMatch(t, ldifRecord{{"dn", "CN=child,OU=Staff," + fakeDomain}, {"changetype", "add"}, {"objectClass", "top"},
+	require.ElementsMatch(t, ldiftest.Record{{"dn", "CN=child,OU=Staff," + fakeDomain}, {"changetype", "add"}, {"objectClass", "top"},
 		{"objectClass", "user"}, {"userAccountControl", "514"}}, got[2])
-	require.Equal(t, ldifRecord{{"dn", "CN=All," + fakeDomain}, {"control", permissiveModify + " true"}, {"changetype", "modify"},
+	require.Equal(t, ldiftest.Record{{"dn", "CN=All," + fakeDomain}, {"control", permissiveModify + " true"}, {"changetype", "modify"},
 		{"add", "member"}, {"member", "CN=child,OU=Staff," + fakeDomain}}, got[3])
 
 	out.Reset()

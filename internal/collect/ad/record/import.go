@@ -1,4 +1,4 @@
-package ad
+package record
 
 import (
 	"io"
@@ -28,6 +28,10 @@ type ImportOptions struct {
 	// Explain adds comments that say what is lost.
 	Explain bool
 }
+
+// maxSchemaDefinitions bounds what is kept of the schema, of attributes and of classes. AD
+// has about 1,500 attributes.
+const maxSchemaDefinitions = 100_000
 
 // permissiveModify makes adding a value that is there no error (MS-ADTS
 // 3.1.1.3.4.1.8).
@@ -141,15 +145,15 @@ func learn(records Records, selected func(*Record) bool) (*definitions, error) {
 		name := strings.ToLower(r.Value("lDAPDisplayName"))
 		only := strings.EqualFold(r.Value("systemOnly"), "TRUE")
 		switch {
-		case len(s.attributes) > maxSchemaAttributes || len(s.system) > maxSchemaAttributes:
-			return fault.Newf(fault.LimitExceeded, "the backup's schema has more than %d definitions", maxSchemaAttributes)
+		case len(s.attributes) > maxSchemaDefinitions || len(s.system) > maxSchemaDefinitions:
+			return fault.Newf(fault.LimitExceeded, "the backup's schema has more than %d definitions", maxSchemaDefinitions)
 		case r.Deleted:
-		case r.has("objectClass", "attributeSchema"):
+		case r.Has("objectClass", "attributeSchema"):
 			s.attributes[name] = definition{
 				refused: only || number(r.Value("systemFlags"))&(flagNotReplicated|flagConstructed) != 0,
 				link:    int(number(r.Value("linkID"))),
 			}
-		case r.has("objectClass", "classSchema") && only:
+		case r.Has("objectClass", "classSchema") && only:
 			s.system[name] = true
 		}
 		// Those of which nothing will be written cost a reading, and nothing else.
@@ -180,21 +184,6 @@ func number(text string) int64 {
 	return n
 }
 
-// depth counts the elements of a distinguished name: a comma within one stands
-// behind a backslash (RFC 4514, 2.4).
-func depth(dn string) int {
-	n := 1
-	for i := 0; i < len(dn); i++ {
-		switch dn[i] {
-		case '\\':
-			i++
-		case ',':
-			n++
-		}
-	}
-	return n
-}
-
 func (s *definitions) wanted(r *Record) bool {
 	return !r.Deleted && (s.selected == nil || s.selected(r))
 }
@@ -207,7 +196,7 @@ func (s *definitions) creatable(r *Record) bool {
 		return false
 	case strings.EqualFold(r.Value("isCriticalSystemObject"), "TRUE"):
 		return false
-	case r.has("objectClass", "attributeSchema"), r.has("objectClass", "classSchema"):
+	case r.Has("objectClass", "attributeSchema"), r.Has("objectClass", "classSchema"):
 		return false
 	}
 	// The most specific class comes last (MS-ADTS 3.1.1.1.4).

@@ -1,7 +1,9 @@
-package ad
+package record
 
 import (
 	"encoding/binary"
+	"encoding/hex"
+	"regexp"
 	"strconv"
 )
 
@@ -36,9 +38,9 @@ func formatSID(raw []byte) (text string, ok bool) {
 	return string(out), true
 }
 
-// aliases are the names under which items of other services refer to an object: a
+// Aliases are the names under which items of other services refer to an object: a
 // security principal's SID. That of a deleted object names nobody any more.
-func (r *Record) aliases() []string {
+func (r *Record) Aliases() []string {
 	if r.Deleted {
 		return nil
 	}
@@ -46,4 +48,23 @@ func (r *Record) aliases() []string {
 		return []string{"sid:" + sid}
 	}
 	return nil
+}
+
+var guidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// ValidGUID reports whether text is a GUID as [FormatGUID] writes it.
+func ValidGUID(text string) bool { return guidPattern.MatchString(text) }
+
+// FormatGUID writes 16 bytes in the way of MS-DTYP 2.3.4.3: the first three fields
+// are little-endian. It is not ok when raw has another length.
+func FormatGUID(raw []byte) (string, bool) {
+	if len(raw) != 16 {
+		return "", false
+	}
+	b := []byte{
+		raw[3], raw[2], raw[1], raw[0], raw[5], raw[4], raw[7], raw[6],
+		raw[8], raw[9], raw[10], raw[11], raw[12], raw[13], raw[14], raw[15],
+	}
+	h := hex.EncodeToString(b)
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:], true
 }

@@ -1,4 +1,4 @@
-package ad
+package record
 
 import (
 	"encoding/binary"
@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect/collecttest"
 )
 
 func TestFormatSID(t *testing.T) {
@@ -80,29 +79,4 @@ func binarySID(t testing.TB, text string) []byte {
 		raw = binary.LittleEndian.AppendUint32(raw, sub)
 	}
 	return raw
-}
-
-// TestPrincipalsHaveTheirSIDAsAlias: live objects with a SID have it, deleted ones and
-// those without do not.
-func TestPrincipalsHaveTheirSIDAsAlias(t *testing.T) {
-	const live, gone = "s-1-5-21-1-2-3-1104", "s-1-5-21-1-2-3-1105"
-	d := newFakeDC(t)
-	d.add("CN=anna,OU=Staff,"+fakeDomain, map[string][]string{
-		"objectClass": {"top", "user"}, "objectSid": {string(binarySID(t, live))},
-	})
-	d.add(`CN=emil\0ADEL:2,CN=Deleted Objects,`+fakeDomain, map[string][]string{
-		"objectClass": {"top", "user"}, "isDeleted": {"TRUE"}, "objectSid": {string(binarySID(t, gone))},
-	}).deleted = true
-	d.add("CN=odd,OU=Staff,"+fakeDomain, map[string][]string{"objectClass": {"top", "user"}, "objectSid": {"\x01\x05"}})
-	sink := &collecttest.Recorder{}
-	_, err := d.collector(t).Collect(t.Context(), sink)
-	require.NoError(t, err)
-	found := map[string][]string{}
-	for _, call := range sink.Calls() {
-		if len(call.Item.Aliases) > 0 {
-			found[call.Item.Name] = call.Item.Aliases
-		}
-		require.Empty(t, call.Item.References)
-	}
-	require.Equal(t, map[string][]string{"CN=anna,OU=Staff," + fakeDomain: {"sid:" + live}}, found)
 }

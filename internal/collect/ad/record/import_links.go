@@ -1,7 +1,9 @@
-package ad
+package record
 
 import (
 	"strings"
+
+	"infrabackup/internal/printable"
 )
 
 // writeLinks writes the forward links of an object, each in a modify record of its own.
@@ -10,7 +12,7 @@ import (
 // Samba does not. Then it refuses the whole record, so that a record holds no more than
 // one link, and ldapmodify -c goes on with the next.
 func (s *definitions) writeLinks(l *ldif, r *Record) {
-	if r.Deleted || r.has("objectClass", "attributeSchema") || r.has("objectClass", "classSchema") {
+	if r.Deleted || r.Has("objectClass", "attributeSchema") || r.Has("objectClass", "classSchema") {
 		return
 	}
 	wanted := s.wanted(r)
@@ -35,35 +37,8 @@ func (s *definitions) writeLinks(l *ldif, r *Record) {
 	}
 }
 
-// deletedMark stands in the name of a deleted object: a line feed, DEL: and its
-// GUID (MS-ADTS 3.1.1.5.5.1.3), the line feed as RFC 4514 escapes it.
-const deletedMark = `\0ADEL:`
-
-// linkedName is the distinguished name in a value, which may have something in front
-// of it (DN-Binary, DN-String).
-func linkedName(value []byte) string {
-	if len(value) > 2 && (value[0] == 'B' || value[0] == 'S') && value[1] == ':' {
-		if prefix := stringPrefix(value); prefix > 0 {
-			return string(value[prefix:])
-		}
-	}
-	return string(value)
-}
-
-// Below reports whether a distinguished name is base or lies below it. Names are
-// compared as one controller writes them, without case.
-func Below(dn, base string) bool {
-	if len(dn) <= len(base) {
-		return strings.EqualFold(dn, base)
-	}
-	at := len(dn) - len(base)
-	return strings.EqualFold(dn[at:], base) && dn[at-1] == ',' && !escaped(dn[:at-1])
-}
-
-// escaped reports whether what follows text stands behind an odd number of backslashes.
-func escaped(text string) bool {
-	return (len(text)-len(strings.TrimRight(text, `\`)))%2 == 1
-}
+// maxCommentName bounds a name in a comment.
+const maxCommentName = 300
 
 // explain writes in front of an object what of it is left out.
 func (s *definitions) explain(l *ldif, r *Record) {
@@ -90,11 +65,11 @@ func (s *definitions) explainMissing(l *ldif, r *Record) {
 		why = "it is the head of its naming context, which every such domain has"
 	case strings.EqualFold(r.Value("isCriticalSystemObject"), "TRUE"):
 		why = "every domain has it"
-	case r.has("objectClass", "attributeSchema"), r.has("objectClass", "classSchema"):
+	case r.Has("objectClass", "attributeSchema"), r.Has("objectClass", "classSchema"):
 		why = "the schema is not changed by an import"
 	}
 	l.comment("")
-	l.comment(plainText([]byte(r.DN)) + " is not created: " + why + ".")
+	l.comment(printable.Plain(r.DN, maxCommentName) + " is not created: " + why + ".")
 }
 
 // preamble says what an import cannot bring back.
