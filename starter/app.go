@@ -12,6 +12,7 @@ import (
 
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 // app is the state of one run of the program.
@@ -109,7 +110,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 			if a.output != "table" && a.output != "json" {
 				bad := a.output
 				a.output = "table"
-				return usage("-o %s is neither table nor json", quoted(bad))
+				return usage("-o %s is neither table nor json", printable.Quote(bad))
 			}
 			if err := a.checkFlags(cmd); err != nil {
 				return err

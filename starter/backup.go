@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/operator"
 )
 
 func (a *app) backupCommand() *cobra.Command {
@@ -21,7 +22,7 @@ func latestOr(args []string) (string, error) {
 	if len(args) == 0 || args[0] == control.Latest {
 		return control.Latest, nil
 	}
-	return namedBackup(args[0])
+	return operator.ParseName(args[0])
 }
 
 // completionTime bounds what the shell's completion may cost.

@@ -3,6 +3,8 @@ package main
 import (
 	"text/tabwriter"
 
+	"infrabackup/internal/operator"
+
 	"github.com/spf13/cobra"
 )
 
@@ -20,12 +22,12 @@ incoming/ on the share, and is named.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
-			id, err := namedBackup(args[0])
+			id, err := operator.ParseName(args[0])
 			if err != nil {
 				return err
 			}
 			var c controller
-			if !isWhole(id) { // asked for by its whole ID
+			if !operator.IsWhole(id) { // asked for by its whole ID
 				if c, err = a.controller(ctx); err != nil {
 					return err
 				}

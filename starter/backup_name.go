@@ -2,47 +2,14 @@ package main
 
 import (
 	"context"
-	"path"
-	"regexp"
-	"strings"
 
-	"infrabackup/internal/backup"
-	"infrabackup/internal/control"
-	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/operator"
 )
-
-// idPrefix is the beginning of an ID that is long enough to be meant as one.
-var idPrefix = regexp.MustCompile(`^[0-9a-f][0-9a-f-]{3,34}$`)
-
-// namedBackup takes how an operator names a backup: its ID, the beginning of one, or its
-// folder as lists and the share show it, with or without what is before the last slash.
-// It returns the ID or its beginning, which [app.whole] makes whole. GUIDs are in lower
-// case here, and in upper case in what other tools print.
-func namedBackup(text string) (string, error) {
-	name := strings.TrimRight(strings.ReplaceAll(text, `\`, "/"), "/")
-	if id, _, err := backup.ParseFolderName(path.Base(name)); err == nil {
-		return string(id), nil
-	}
-	lower := strings.ToLower(text)
-	if id, err := backup.ParseID(lower); err == nil {
-		return string(id), nil
-	}
-	if idPrefix.MatchString(lower) {
-		return lower, nil
-	}
-	return "", usage("%s is not the ID of a backup or its beginning, not a backup's folder, nor %s; see `infrabackup backup list`", quoted(text), control.Latest)
-}
-
-// isWhole reports whether a name needs no list to be understood.
-func isWhole(id string) bool {
-	_, err := backup.ParseID(id)
-	return err == nil || id == control.Latest
-}
 
 // whole makes the beginning of an ID the ID of the one backup that has it.
 func (a *app) whole(ctx context.Context, c controller, id string) (string, error) {
-	if isWhole(id) {
+	if operator.IsWhole(id) {
 		return id, nil
 	}
 	listed, err := c.List(ctx, flow.MaxListed)
@@ -52,23 +19,6 @@ func (a *app) whole(ctx context.Context, c controller, id string) (string, error
 	if listed.More {
 		return "", usage("there are more backups than one list takes; give the whole ID of the one that begins with %s", id)
 	}
-	found, err := onlyOne(id, listed.Backups)
+	found, err := operator.OnlyOne(id, listed.Backups)
 	return string(found), err
-}
-
-// onlyOne returns the backup whose ID begins that way.
-func onlyOne(prefix string, all []backup.Overview) (backup.ID, error) {
-	var found []string
-	for _, b := range all {
-		if strings.HasPrefix(string(b.BackupID), prefix) {
-			found = append(found, string(b.BackupID))
-		}
-	}
-	switch len(found) {
-	case 0:
-		return "", fault.Newf(fault.BackupNotFound, "no backup has an ID that begins with %s", prefix)
-	case 1:
-		return backup.ID(found[0]), nil
-	}
-	return "", usage("%d backups have an ID that begins with %s: %s", len(found), prefix, strings.Join(found[:min(len(found), 5)], ", "))
 }

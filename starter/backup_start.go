@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/operator"
 )
 
 func (a *app) backupStartCommand() *cobra.Command {
@@ -122,7 +123,7 @@ beginning of one, only if it is that backup that runs.`,
 func (a *app) runningOne(ctx context.Context, c controller, args []string) (runID string, err error) {
 	var id string
 	if len(args) > 0 && args[0] != control.Latest {
-		if id, err = namedBackup(args[0]); err != nil {
+		if id, err = operator.ParseName(args[0]); err != nil {
 			return "", err
 		}
 	}

@@ -110,12 +110,12 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags
 	if err != nil {
 		return v, err
 	}
-	defer opened.close(a)
-	ref, err := opened.resolve(ctx, id, opened.latestKnown)
+	defer a.closeRepo(opened)
+	ref, err := opened.Resolve(ctx, id, opened.LatestKnown)
 	if err != nil {
 		return v, err
 	}
-	opened.noteTrust(a)
+	a.noteTrust(opened)
 	if !from.given() {
 		if head, err = a.ledgerHead(ctx); err != nil {
 			return v, err
@@ -124,11 +124,11 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags
 	verify := func(ctx context.Context, signers []byte) (backup.Verdict, error) {
 		show := a.newCounter("Verifying " + string(ref.ID))
 		defer show.end()
-		return audit.VerifyOne(ctx, opened.repo, ref, audit.OneOptions{
+		return audit.VerifyOne(ctx, opened.Repo, ref, audit.OneOptions{
 			Options: audit.Options{AllowedSigners: signers, Head: head, Pause: a.pause}, Identities: keys, Progress: show.see,
 		})
 	}
-	if v.Verdict, err = verify(ctx, opened.signers); err != nil || len(v.Findings) == 0 {
+	if v.Verdict, err = verify(ctx, opened.Signers); err != nil || len(v.Findings) == 0 {
 		return v, err
 	}
 	v.unknownSigner, err = a.noteUnknownSigners(ctx, opened, from, func(ctx context.Context, signers []byte) ([]backup.Finding, error) {

@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/repository/audit"
 )
 
@@ -38,7 +39,7 @@ func (f allFlags) given(from storeFlags) (*backup.LedgerHead, error) {
 	}
 	head, err := backup.ParseLedgerHead(f.head)
 	if err != nil {
-		return nil, usage("--ledger-head %s is not the head of a ledger: want its sequence, a colon and a SHA-256", quoted(f.head))
+		return nil, usage("--ledger-head %s is not the head of a ledger: want its sequence, a colon and a SHA-256", printable.Quote(f.head))
 	}
 	return &head, nil
 }
@@ -89,18 +90,18 @@ func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (found bac
 	if err != nil {
 		return found, false, err
 	}
-	defer opened.close(a)
-	opened.noteTrust(a)
+	defer a.closeRepo(opened)
+	a.noteTrust(opened)
 	verify := func(ctx context.Context, signers []byte) (backup.Audit, error) {
 		began := time.Now()
 		opts := audit.Options{AllowedSigners: signers, Head: head, Pause: a.pause}
-		found, err := audit.VerifyAll(ctx, opened.repo, opts, func(id backup.ID, n, of int) {
+		found, err := audit.VerifyAll(ctx, opened.Repo, opts, func(id backup.ID, n, of int) {
 			a.say("Verifying %s, %d of %d ...", id, n, of)
 		})
 		found.Began = began.UTC()
 		return found, err
 	}
-	if found, err = verify(ctx, opened.signers); err != nil || found.Good() {
+	if found, err = verify(ctx, opened.Signers); err != nil || found.Good() {
 		return found, false, err
 	}
 	unknownSigner, err = a.noteUnknownSigners(ctx, opened, from, func(ctx context.Context, signers []byte) ([]backup.Finding, error) {

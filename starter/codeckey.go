@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/codec"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/secret"
 )
 
@@ -70,7 +71,7 @@ func (a *app) codecKeyGenerateCommand(file *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := createNew(out, secret.New(key)); err != nil {
+			if err := localfile.Create(out, secret.New(key)); err != nil {
 				return err
 			}
 			a.say("The codec key is in %s. Copy it to every worker host and to where this command runs.", out)

@@ -12,6 +12,7 @@ import (
 
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 func (a *app) codecServerCommand() *cobra.Command {
@@ -36,7 +37,7 @@ loopback interface, or behind a proxy that speaks TLS.`,
 				return err
 			}
 			if parsed, err := url.Parse(origin); err != nil || parsed.Host == "" || parsed.Path != "" {
-				return usage("--origin %s is not an origin such as http://127.0.0.1:8233", quoted(origin))
+				return usage("--origin %s is not an origin such as http://127.0.0.1:8233", printable.Quote(origin))
 			}
 			ring, err := a.keyring(keyFile)
 			if err != nil {

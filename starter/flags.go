@@ -12,10 +12,8 @@ import (
 	"infrabackup/internal/settings"
 )
 
-const (
-	maxFlag  = 8 << 10 // bytes of a flag's value: a post-quantum recipient has about 2 KiB
-	maxShown = 100     // bytes of a bad value that a message repeats
-)
+// maxFlag bounds a flag's value, in bytes: a post-quantum recipient has about 2 KiB.
+const maxFlag = 8 << 10
 
 // signedWarning is said where a share is to be used without encryption on the wire.
 const signedWarning = "Warning: --transport signed sends data in clear over the network; the backups themselves stay encrypted."
@@ -57,7 +55,7 @@ func checkFlag(f *pflag.Flag) error {
 // checkInstance refuses what cannot be an instance's name.
 func (a *app) checkInstance() error {
 	if backup.ValidateInstanceName(a.instance) != nil {
-		return usage("--instance %s is not a name: use 1 to 63 of a-z, 0-9 and '-', not starting or ending with '-'", quoted(a.instance))
+		return usage("--instance %s is not a name: use 1 to 63 of a-z, 0-9 and '-', not starting or ending with '-'", printable.Quote(a.instance))
 	}
 	return nil
 }
@@ -82,7 +80,7 @@ func flagFault(cmd *cobra.Command, err error) error {
 	if want == "" {
 		want = "of the right form"
 	}
-	return usage("--%s %s is not %s", bad.GetFlag().Name, quoted(bad.GetValue()), want)
+	return usage("--%s %s is not %s", bad.GetFlag().Name, printable.Quote(bad.GetValue()), want)
 }
 
 // oneArg wants one argument, which the command's help calls name.
@@ -106,13 +104,4 @@ func atMostOneArg(name string) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// quoted is a bad value as a message repeats it: without control characters, and not
-// all of a long one.
-func quoted(value string) string { return `"` + shortened(printable.Text(value)) + `"` }
-
-// shortened is the beginning of a long text.
-func shortened(text string) string {
-	return printable.Clip(text, maxShown)
 }

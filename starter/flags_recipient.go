@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 )
@@ -40,7 +41,7 @@ func (k *recipientFlags) load(ctx context.Context, now time.Time) ([]seal.Recipi
 		}
 	}
 	for _, file := range k.certificates {
-		data, err := read(ctx, "--certificate", file, false)
+		data, err := localfile.Read(ctx, "--certificate", file, false)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +50,7 @@ func (k *recipientFlags) load(ctx context.Context, now time.Time) ([]seal.Recipi
 		}
 	}
 	for _, file := range k.keyFiles {
-		data, err := read(ctx, "--key-file", file, true)
+		data, err := localfile.Read(ctx, "--key-file", file, true)
 		if err != nil {
 			return nil, err
 		}

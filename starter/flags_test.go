@@ -16,6 +16,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 )
@@ -132,7 +133,7 @@ func TestSecretFilesThatAreNone(t *testing.T) {
 }
 
 func TestLongPassword(t *testing.T) {
-	for _, n := range []int{513, maxInput + 100} {
+	for _, n := range []int{513, localfile.MaxBytes + 100} {
 		out := unconnected(strings.Repeat("p", n), "credentials", "set", "--password-file", "-")
 		require.Equal(t, "USAGE: the password is longer than 512 bytes. See --help.\n", out.stderr)
 	}

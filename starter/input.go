@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -16,15 +15,14 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/secret/secretfile"
 	"infrabackup/internal/settings"
 )
-
-// maxInput bounds files that an operator names.
-const maxInput = 1 << 20
 
 // password comes from a file, from standard input ("-"), or from a prompt; never from
 // an argument, which every process list shows.
@@ -44,7 +42,7 @@ func (a *app) readPassword(ctx context.Context, file, prompt string) (secret.Str
 	case file == "-":
 		text, err := a.readLine(ctx)
 		if err != nil {
-			return secret.String{}, inputFault(ctx, "the password cannot be read from standard input", err)
+			return secret.String{}, fault.OfInput(ctx, "the password cannot be read from standard input", err)
 		}
 		line, err := secret.Text([]byte(strings.TrimRight(text, "\r\n")))
 		if err != nil {
@@ -64,7 +62,7 @@ func (a *app) readPassword(ctx context.Context, file, prompt string) (secret.Str
 	text, err := readHidden(ctx, int(stdin.Fd()))
 	a.say("")
 	if err != nil {
-		return secret.String{}, inputFault(ctx, "the password cannot be read", err)
+		return secret.String{}, fault.OfInput(ctx, "the password cannot be read", err)
 	}
 	return text, nil
 }
@@ -72,25 +70,14 @@ func (a *app) readPassword(ctx context.Context, file, prompt string) (secret.Str
 // secretLine reads a secret that stands alone in a file, as [secretfile.ReadLine] does, or
 // in what a shell makes of <(command).
 func (a *app) secretLine(ctx context.Context, file string) (secret.String, error) {
-	data, err := secret.File{MaxBytes: maxInput, Private: true, Descriptor: true}.Read(ctx, file)
+	data, err := secret.File{MaxBytes: localfile.MaxBytes, Private: true, Descriptor: true}.Read(ctx, file)
 	if err != nil && ctx.Err() == nil {
 		return secret.String{}, secretfile.Unread(err)
 	}
 	if err != nil {
-		return secret.String{}, inputFault(ctx, "a file with a secret cannot be read", err)
+		return secret.String{}, fault.OfInput(ctx, "a file with a secret cannot be read", err)
 	}
 	return secretfile.ParseLine(file, data)
-}
-
-// inputFault is a fault about what an operator gives, unless it was not waited for.
-func inputFault(ctx context.Context, what string, err error) error {
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return ctx.Err() // named with --timeout where the command ends
-	case ctx.Err() != nil, errors.Is(err, context.Canceled):
-		return fault.Newf(fault.Cancelled, "the command was interrupted")
-	}
-	return fault.New(fault.Usage, what, err)
 }
 
 // readHidden reads a line from a terminal that does not show it. When ctx ends, or the
@@ -128,7 +115,7 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		text, err := bufio.NewReader(io.LimitReader(a.stdin, maxInput)).ReadString('\n')
+		text, err := bufio.NewReader(io.LimitReader(a.stdin, localfile.MaxBytes)).ReadString('\n')
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}
@@ -150,7 +137,7 @@ func (a *app) ask(ctx context.Context, question, word string) error {
 	text, err := a.readLine(ctx)
 	if err != nil {
 		a.say("")
-		return inputFault(ctx, "the answer cannot be read", err)
+		return fault.OfInput(ctx, "the answer cannot be read", err)
 	}
 	if strings.TrimSpace(text) != word {
 		return fault.Newf(fault.Cancelled, "nothing was done, because the answer was not %q", word)
@@ -169,31 +156,14 @@ func (a *app) consent(ctx context.Context, yes bool, id string) error {
 	return a.ask(ctx, "Deleting "+id+" cannot be undone.", "yes")
 }
 
-// read reads a file that a flag names and that nobody else may write to, see
-// [secret.File]; with private, nobody else may read it either. What a shell makes of
-// <(command) is good.
-func read(ctx context.Context, flag, file string, private bool) ([]byte, error) {
-	data, err := secret.File{MaxBytes: maxInput, Private: private, Descriptor: true}.Read(ctx, file)
-	switch {
-	case err != nil && isFolder(file):
-		return nil, usage("%s: %s is a folder", flag, file)
-	case err != nil:
-		return nil, inputFault(ctx, flag+" cannot be read", err)
-	}
-	if data, err = secret.Text(data); err != nil {
-		return nil, fault.New(fault.Usage, flag+": "+file+" cannot be used", err)
-	}
-	return data, nil
-}
-
 // trustedSigners reads an allowed_signers file with a key in it: an empty one would count
 // as none, and the keys on the share would be trusted instead.
 func trustedSigners(ctx context.Context, file string) ([]byte, error) {
-	data, err := read(ctx, "--allowed-signers", file, false)
+	data, err := localfile.Read(ctx, "--allowed-signers", file, false)
 	if err != nil {
 		return nil, err
 	}
-	if data, err = signersList(data); err != nil {
+	if data, err = operator.ParseSigners(data, settingsLabels...); err != nil {
 		return nil, usage("--allowed-signers: %s cannot be used (%s)", file, err)
 	}
 	keys, err := seal.ParseAllowedSigners(data)
@@ -211,7 +181,7 @@ func trustedSigners(ctx context.Context, file string) ([]byte, error) {
 func identities(ctx context.Context, files []string) ([]seal.Identity, error) {
 	var all []seal.Identity
 	for _, file := range files {
-		data, err := read(ctx, "--identity", file, true)
+		data, err := localfile.Read(ctx, "--identity", file, true)
 		if err != nil {
 			return nil, err
 		}
@@ -222,31 +192,4 @@ func identities(ctx context.Context, files []string) ([]seal.Identity, error) {
 		all = append(all, found...)
 	}
 	return all, nil
-}
-
-// createNew writes a file for its owner only, which must not exist yet, not even as a
-// link.
-func createNew(file string, text secret.String) error {
-	if err := offShare("the file", file, ""); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return occupied(file)
-	}
-	if err != nil {
-		return fault.New(fault.Usage, "the file cannot be made", err)
-	}
-	_, err = f.WriteString(text.Reveal())
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(fault.New(fault.Usage, file+" cannot be written", err), os.Remove(file))
-	}
-	return nil
-}
-
-func occupied(file string) error {
-	return fault.Newf(fault.AlreadyExists, "%s exists, and what lies there is never overwritten", file)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/secret"
 )
 
@@ -143,7 +144,7 @@ func TestOutputsAreMadeExclusively(t *testing.T) {
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink(filepath.Join(dir, "elsewhere"), challengePath(dir, 0)))
-	require.ErrorIs(t, createNew(challengePath(dir, 0), secret.New("x")), fault.AlreadyExists)
+	require.ErrorIs(t, localfile.Create(challengePath(dir, 0), secret.New("x")), fault.AlreadyExists)
 	require.NoFileExists(t, filepath.Join(dir, "elsewhere"))
 }
 

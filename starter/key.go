@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/seal"
 )
 
@@ -37,7 +38,7 @@ version 1.3 cannot read.`,
 			if err != nil {
 				return err
 			}
-			if err := createNew(out, text); err != nil {
+			if err := localfile.Create(out, text); err != nil {
 				return err
 			}
 			a.say("The private key is in %s. Keep it offline and in two places: nobody can open a backup without it.", out)

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 )
@@ -102,13 +103,13 @@ func (a *app) readAnswer(ctx context.Context, file string) (secret.String, error
 	var data []byte
 	var err error
 	if file == "-" {
-		if data, err = secret.ReadAll(ctx, a.stdin, maxInput); err != nil {
-			err = inputFault(ctx, "the answer cannot be read from standard input", err)
+		if data, err = secret.ReadAll(ctx, a.stdin, localfile.MaxBytes); err != nil {
+			err = fault.OfInput(ctx, "the answer cannot be read from standard input", err)
 		} else if data, err = secret.Text(data); err != nil {
 			err = fault.New(fault.Usage, "the answer on standard input cannot be used", err)
 		}
 	} else {
-		data, err = read(ctx, "--answer", file, false)
+		data, err = localfile.Read(ctx, "--answer", file, false)
 	}
 	if err != nil {
 		return secret.String{}, err
@@ -128,7 +129,7 @@ func (a *app) writeChallenges(ctx context.Context, c controller, folder string) 
 	}
 	// Looked at first: new challenges take the place of those that are there.
 	if _, err := os.Lstat(challengePath(folder, 0)); err == nil {
-		return occupied(challengePath(folder, 0))
+		return localfile.Occupied(challengePath(folder, 0))
 	}
 	challenges, err := c.Challenges(ctx, a.caller())
 	if err != nil {
@@ -137,7 +138,7 @@ func (a *app) writeChallenges(ctx context.Context, c controller, folder string) 
 	var written []challengeFile
 	for i, challenge := range challenges {
 		file := challengePath(folder, i)
-		if err := createNew(file, secret.New(challenge.Text)); err != nil {
+		if err := localfile.Create(file, secret.New(challenge.Text)); err != nil {
 			return err
 		}
 		written = append(written, challengeFile{Fingerprint: challenge.Fingerprint, File: file})

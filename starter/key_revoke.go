@@ -43,7 +43,7 @@ readable to the thief: change the secrets in them.`,
 			if err != nil {
 				return err
 			}
-			defer r.place.close(a)
+			defer a.closeRepo(r.place)
 			return r.revoke(ctx, compromised, temp)
 		},
 	}
@@ -63,7 +63,7 @@ func (r *rekeying) revoke(ctx context.Context, compromised, temp string) error {
 	if holds(r.settings.PublicRecipients(), compromised) {
 		return usage("key %s is in force still; set other keys first with `infrabackup key set`", compromised)
 	}
-	listing, err := r.place.repo.List(ctx, 0)
+	listing, err := r.place.Repo.List(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (r *rekeying) exposed(ctx context.Context, overview backup.Overview, finger
 	if err := r.diff.Err(overview.Path); fault.CodeOf(err) == fault.BackupRolledBack {
 		return false, err
 	}
-	b, err := r.place.repo.Open(ctx, backup.Ref{ID: overview.BackupID})
+	b, err := r.place.Repo.Open(ctx, backup.Ref{ID: overview.BackupID})
 	if err != nil {
 		return false, err
 	}
@@ -129,8 +129,8 @@ func (r *rekeying) reencrypt(ctx context.Context, id backup.ID, temp string) (in
 		return 0, err
 	}
 	known, _ := r.ledger.State(id)
-	staged, err := rekey.Reencrypt(ctx, r.place.repo, id, u.own, r.recipients, rekey.ReencryptOptions{
-		AllowedSigners: r.place.signers, Sums: known.SumsSHA256, Temp: temp, Signer: signing.Fingerprint(), // the worker signs
+	staged, err := rekey.Reencrypt(ctx, r.place.Repo, id, u.own, r.recipients, rekey.ReencryptOptions{
+		AllowedSigners: r.place.Signers, Sums: known.SumsSHA256, Temp: temp, Signer: signing.Fingerprint(), // the worker signs
 	})
 	if err != nil {
 		return 0, err

@@ -42,7 +42,7 @@ key.age can still open that copy. For that see "infrabackup key revoke".`,
 			if err != nil {
 				return err
 			}
-			defer r.place.close(a)
+			defer a.closeRepo(r.place)
 			return r.rewrap(ctx)
 		},
 	}
@@ -51,7 +51,7 @@ key.age can still open that copy. For that see "infrabackup key revoke".`,
 }
 
 func (r *rekeying) rewrap(ctx context.Context) error {
-	listing, err := r.place.repo.List(ctx, 0)
+	listing, err := r.place.Repo.List(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (r *rekeying) newKey(ctx context.Context, b backup.Overview) ([]byte, error
 	case !r.inForce(known):
 		return r.wrap(ctx, b.BackupID)
 	case differs != nil:
-		return r.place.repo.NewestKey(ctx, b.BackupID, known.SumsSHA256)
+		return r.place.Repo.NewestKey(ctx, b.BackupID, known.SumsSHA256)
 	}
 	return nil, nil
 }

@@ -17,6 +17,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/rekey"
 	"infrabackup/internal/seal"
@@ -167,8 +168,9 @@ func (w *rewrapping) rekeying(t *testing.T, key string) (*rekeying, func() (reke
 	r := &rekeying{
 		app: &app{process: process{stdout: &stdout, stderr: &stderr}, output: "json"}, door: door{w: w},
 		settings: settings.Settings{Recipients: []settings.Recipient{w.newer}},
-		place:    &opened{repo: w.repo, store: w.store, signers: w.signers}, identities: ids, recipients: []seal.Recipient{recipient},
+		place:    operator.New(w.store, frozenInstance), identities: ids, recipients: []seal.Recipient{recipient},
 	}
+	r.place.Signers = w.signers
 	require.NoError(t, r.compare(t.Context()))
 	return r, func() (rekeyed, string) {
 		var document rekeyedDocument

@@ -33,7 +33,7 @@ func commandNames(cmd *cobra.Command) []string {
 // noArgs takes no argument.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage("%s takes no argument, and %s is given", cmd.CommandPath(), quoted(args[0]))
+		return usage("%s takes no argument, and %s is given", cmd.CommandPath(), printable.Quote(args[0]))
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func unknownCommand(root, at *cobra.Command, word string) error {
 	if meant, ok := otherWords[word]; ok && len(near) == 0 {
 		near = meant
 	}
-	text := fmt.Sprintf("unknown command %s of %s", quoted(word), at.CommandPath())
+	text := fmt.Sprintf("unknown command %s of %s", printable.Quote(word), at.CommandPath())
 	if len(near) > 0 {
 		for i, command := range near {
 			near[i] = "`" + root.Name() + " " + command + "`"
@@ -125,12 +125,12 @@ var otherWords = map[string][]string{
 func flagMistake(cmd *cobra.Command, err error) error {
 	name, found := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !found || cmd == nil {
-		return fault.Newf(fault.Usage, "the command was not understood (%s)", shortened(err.Error()))
+		return fault.Newf(fault.Usage, "the command was not understood (%s)", printable.Short(err.Error()))
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	text := fmt.Sprintf("unknown flag --%s of %s", shortened(printable.Text(name)), cmd.CommandPath())
+	text := fmt.Sprintf("unknown flag --%s of %s", printable.Short(printable.Text(name)), cmd.CommandPath())
 	if near := nearest(name, names); len(near) > 0 {
 		return usage("%s; did you mean --%s?", text, strings.Join(near[:min(len(near), 3)], " or --"))
 	}

@@ -61,25 +61,6 @@ func TestVersionIsAFlagToo(t *testing.T) {
 	require.JSONEq(t, call(t, "", nil, "version", "-o", "json").stdout, call(t, "", nil, "--version", "-o", "json").stdout)
 }
 
-func TestNamesOfABackup(t *testing.T) {
-	const id = "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"
-	for text, want := range map[string]string{
-		id: id, strings.ToUpper(id): id, "0B1F": "0b1f", "0b1f4c2e-5a": "0b1f4c2e-5a",
-		"20261122T083000Z_" + id:                      id,
-		"local/backups/20261122T083000Z_" + id + "/":  id,
-		`\\fs\x\local\backups\20261122T083000Z_` + id: id,
-		"0b": "", "": "", "zzzz": "", "yesterday": "", id + "0": "", "20261122T083000Z_0b1f": "",
-	} {
-		got, err := namedBackup(text)
-		if want == "" {
-			require.ErrorIs(t, err, fault.Usage, text)
-		} else {
-			require.NoError(t, err)
-			require.Equal(t, want, got)
-		}
-	}
-}
-
 // Folder and beginning of an ID mean the backup.
 func TestABackupByItsFolderOrTheBeginningOfItsID(t *testing.T) {
 	f := thaw(t)

@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/ledger"
@@ -19,7 +20,7 @@ type rekeying struct {
 	app        *app
 	door       controller
 	settings   settings.Settings
-	place      *opened
+	place      *operator.LocalRepo
 	diff       *audit.LedgerDiff
 	ledger     *ledger.Ledger
 	identities []seal.Identity
@@ -50,7 +51,7 @@ func (a *app) rekeying(ctx context.Context, keyFiles []string) (*rekeying, error
 		return nil, err
 	}
 	if err = r.compare(ctx); err != nil {
-		r.place.close(a)
+		a.closeRepo(r.place)
 		return nil, err
 	}
 	return r, nil
@@ -58,7 +59,7 @@ func (a *app) rekeying(ctx context.Context, keyFiles []string) (*rekeying, error
 
 // compare reads the ledger, and compares the backups with it.
 func (r *rekeying) compare(ctx context.Context) error {
-	diff, err := audit.Compare(ctx, r.place.repo, r.place.signers)
+	diff, err := audit.Compare(ctx, r.place.Repo, r.place.Signers)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ type unlocked struct {
 }
 
 func (r *rekeying) unlock(ctx context.Context, id backup.ID) (unlocked, error) {
-	b, err := r.place.repo.Open(ctx, backup.Ref{ID: id})
+	b, err := r.place.Repo.Open(ctx, backup.Ref{ID: id})
 	if err != nil {
 		return unlocked{}, err
 	}

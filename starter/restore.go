@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/seal"
@@ -100,7 +101,7 @@ func (f extractFlags) check() (backup.Service, error) {
 	case f.unverified && f.allowedSigners != "":
 		return "", usage("--unverified and --allowed-signers exclude each other")
 	case f.format != "files" && f.format != "ldif":
-		return "", usage("--format %s is neither files nor ldif", quoted(f.format))
+		return "", usage("--format %s is neither files nor ldif", printable.Quote(f.format))
 	case f.subtree && (f.item == "" || f.format != "ldif"):
 		return "", usage("--subtree needs --item and --format ldif")
 	case f.item != "" && f.service == "":
@@ -135,12 +136,12 @@ func (a *app) extract(ctx context.Context, id string, f extractFlags) error {
 	if err != nil {
 		return err
 	}
-	defer place.close(a)
-	ref, err := place.resolve(ctx, id, place.latest)
+	defer a.closeRepo(place)
+	ref, err := place.Resolve(ctx, id, place.Latest)
 	if err != nil {
 		return err
 	}
-	b, err := place.backup(ctx, ref, f.unverified)
+	b, err := place.Backup(ctx, ref, f.unverified)
 	if err != nil {
 		return err
 	}
@@ -227,11 +228,11 @@ func (x *extraction) noItem() error {
 	if x.flags.item == "" {
 		return nil
 	}
-	return fault.Newf(fault.ItemNotFound, "backup %s has no item %s of %s", x.backup.Manifest().BackupID, shortened(printable.Text(x.flags.item)), x.service)
+	return fault.Newf(fault.ItemNotFound, "backup %s has no item %s of %s", x.backup.Manifest().BackupID, printable.Short(printable.Text(x.flags.item)), x.service)
 }
 
 func (x *extraction) run(ctx context.Context) error {
-	if err := offShare("--to", x.flags.to, x.flags.from); err != nil {
+	if err := localfile.OffShare("--to", x.flags.to, x.flags.from); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(x.flags.to, 0o700); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/settings"
 )
 
@@ -70,7 +71,7 @@ func servicesOf(names []string) ([]backup.Service, error) {
 	for _, name := range names {
 		service, err := backup.ParseService(name)
 		if err != nil {
-			return nil, usage("%s is no service; use AD, CA, ARM, CRP, SRP, NRP, KeyVault or RBAC", quoted(name))
+			return nil, usage("%s is no service; use AD, CA, ARM, CRP, SRP, NRP, KeyVault or RBAC", printable.Quote(name))
 		}
 		if !seen[service] {
 			seen[service] = true

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/share"
 )
 
@@ -25,6 +26,6 @@ func parseUNC(text string) (share.UNC, error) {
 // CORPbackup of CORP\backup.
 func (a *app) noteDomain(username string, err error) {
 	if fault.CodeOf(err) == fault.ShareAuthFailed && !strings.ContainsAny(username, `\@`) {
-		a.say(`Note: the account %s has no domain. A shell takes the backslash out of DOMAIN\user, unless it is in single quotes.`, quoted(username))
+		a.say(`Note: the account %s has no domain. A shell takes the backslash out of DOMAIN\user, unless it is in single quotes.`, printable.Quote(username))
 	}
 }

@@ -31,6 +31,9 @@ func NewID(random io.Reader) (ID, error) {
 	return ID(h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]), nil
 }
 
+// Latest stands for the newest finished backup where a name is asked for.
+const Latest = "latest"
+
 // ParseID accepts a GUID in lower case and nothing else, so that an ID is safe
 // as a part of a path.
 func ParseID(s string) (ID, error) {

@@ -12,7 +12,7 @@ import (
 )
 
 // Latest stands for the newest finished backup.
-const Latest = "latest"
+const Latest = backup.Latest
 
 // Resolve turns "latest" into an ID and checks the form of any other.
 func (c *Controller) Resolve(ctx context.Context, id string) (backup.ID, error) {

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -109,4 +110,17 @@ func As(err error) *Fault {
 		return f
 	}
 	return New(Internal, "unexpected failure", err)
+}
+
+// OfInput is a fault about what an operator gives, unless it was not waited for: then it is
+// [Cancelled], or ctx's own error when the time was over, since whoever set the time says
+// so better.
+func OfInput(ctx context.Context, what string, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return ctx.Err()
+	case ctx.Err() != nil, errors.Is(err, context.Canceled):
+		return Newf(Cancelled, "the command was interrupted")
+	}
+	return New(Usage, what, err)
 }

@@ -25,3 +25,13 @@ func Clip(s string, n int) string {
 	}
 	return Prefix(s, n) + "…"
 }
+
+// maxQuoted bounds, in bytes, a bad value that a message repeats.
+const maxQuoted = 100
+
+// Short is the beginning of a text that a message repeats.
+func Short(s string) string { return Clip(s, maxQuoted) }
+
+// Quote is a bad value as a message repeats it: without control characters, and not all of
+// a long one.
+func Quote(s string) string { return `"` + Short(Text(s)) + `"` }

@@ -78,3 +78,8 @@ func TestPlain(t *testing.T) {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, printable.Plain(c.text, c.n)) })
 	}
 }
+
+func TestQuote(t *testing.T) {
+	require.Equal(t, `"a\x1bb"`, printable.Quote("a\x1bb"))
+	require.Equal(t, `"`+strings.Repeat("x", 100)+`…"`, printable.Quote(strings.Repeat("x", 5000)))
+}

@@ -80,6 +80,8 @@ var rules = []rule{
 	{except: []string{"tests/"}, to: []string{module + "tests/"}, why: "the product does not depend on its tests"},
 	{from: []string{"starter", "internal/secret"}, to: []string{module + "internal/config"}, why: "the configuration file is the worker's"},
 	{from: []string{"internal/mount"}, to: []string{module + "internal/repository", module + "internal/config", temporal}, why: "mount connects to a share, and knows neither what lies there nor who asks"},
+	{from: []string{"internal/operator"}, to: []string{module + "internal/control", module + "internal/temporal", module + "internal/config"},
+		why: "an operator's own work needs no Temporal; what it needs of the service comes through an interface"},
 	{from: []string{"internal/upstream", "internal/printable"}, to: []string{module}, why: "they import nothing of the product"},
 	{from: []string{"internal/backup", "internal/fault", "internal/secret"}, to: []string{module + "internal/share", module + "internal/flow", module + "internal/settings"},
 		why: "the vocabulary imports nothing of the product"},

@@ -1,4 +1,4 @@
-package main
+package localfile
 
 import (
 	"os"
@@ -6,21 +6,23 @@ import (
 	"strings"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
-// offShare refuses to write what is in clear, or a private key, to where backups lie:
+// OffShare refuses to write what is in clear, or a private key, to where backups lie:
 // below from, the folder that is read, or below a folder that looks like an instance's on
 // a mounted share. Whoever may read the share could read it there.
-func offShare(what, target, from string) error {
+func OffShare(what, target, from string) error {
 	at := resolved(target)
 	if from != "" {
 		if root := resolved(from); at == root || strings.HasPrefix(at, strings.TrimSuffix(root, "/")+"/") {
-			return usage("%s: %s lies in the folder with the backups, where others could read it; name one of this machine", what, quoted(target))
+			return fault.Newf(fault.Usage, "%s: %s lies in the folder with the backups, where others could read it; name one of this machine", what, printable.Quote(target))
 		}
 	}
 	for folder := at; ; folder = filepath.Dir(folder) {
-		if isFolder(filepath.Join(folder, backup.BackupsDir)) && exists(filepath.Join(folder, backup.AllowedSignersFile)) {
-			return usage("%s: %s lies in %s, which is an instance's folder on a share, where others could read it; name one of this machine", what, quoted(target), quoted(folder))
+		if IsFolder(filepath.Join(folder, backup.BackupsDir)) && exists(filepath.Join(folder, backup.AllowedSignersFile)) {
+			return fault.Newf(fault.Usage, "%s: %s lies in %s, which is an instance's folder on a share, where others could read it; name one of this machine", what, printable.Quote(target), printable.Quote(folder))
 		}
 		if folder == filepath.Dir(folder) {
 			return nil

@@ -1,0 +1,99 @@
+package operator
+
+import (
+	"context"
+	"strings"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/smb"
+)
+
+// LocalRepo is a repository that this process reads itself.
+type LocalRepo struct {
+	// Repo is what is read.
+	Repo *repository.Repository
+	// Signers is the list of trusted keys, empty when only the share's own are known.
+	Signers []byte
+
+	store share.Store
+	named backup.Ref // the one backup whose folder was named; zero for all
+}
+
+// New makes one of the store that an instance's folder is in. Closing it closes the store.
+func New(store share.Store, instance string) *LocalRepo {
+	return &LocalRepo{Repo: repository.New(store, instance), store: store}
+}
+
+// OpenShare connects to a share.
+func OpenShare(ctx context.Context, c smb.Config, instance string) (*LocalRepo, error) {
+	store, err := smb.Open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return New(store, instance), nil
+}
+
+// Close ends the connection.
+func (o *LocalRepo) Close() error { return o.store.Close() }
+
+// TrustSettings trusts the signing keys in the settings, today's and former ones.
+func (o *LocalRepo) TrustSettings(s settings.Settings) {
+	o.Signers = seal.AllowedSigners(s.Signing.Publics()...)
+}
+
+// Backup opens a backup, and only one that a trusted key signed wherever it is known whom
+// to trust, unless the operator does not want that.
+func (o *LocalRepo) Backup(ctx context.Context, ref backup.Ref, unverified bool) (*repository.Backup, error) {
+	if len(o.Signers) > 0 && !unverified {
+		return o.Repo.OpenSigned(ctx, ref, o.Signers)
+	}
+	return o.Repo.Open(ctx, ref)
+}
+
+// Resolve turns a name, as [ParseName] returns it, into a backup. Latest says which is the
+// latest: [LocalRepo.Latest] or [LocalRepo.LatestKnown].
+func (o *LocalRepo) Resolve(ctx context.Context, name string, latest func(context.Context) (backup.ID, error)) (backup.Ref, error) {
+	switch {
+	case name != backup.Latest && o.named.ID != "" && !strings.HasPrefix(string(o.named.ID), name):
+		return backup.Ref{}, usage("--from names the folder of backup %s, not that of %s", o.named.ID, name)
+	case o.named.ID != "":
+		return o.named, nil
+	case !IsWhole(name):
+		listed, err := o.Repo.List(ctx, 0)
+		if err != nil {
+			return backup.Ref{}, err
+		}
+		found, err := OnlyOne(name, listed.Backups)
+		return backup.Ref{ID: found}, err
+	case name != backup.Latest:
+		return backup.Ref{ID: backup.ID(name)}, nil
+	}
+	found, err := latest(ctx)
+	return backup.Ref{ID: found}, err
+}
+
+// Latest is the newest backup that can be read.
+func (o *LocalRepo) Latest(ctx context.Context) (backup.ID, error) {
+	listed, err := o.Repo.List(ctx, 1)
+	if err != nil {
+		return "", err
+	}
+	if len(listed.Backups) == 0 {
+		return "", fault.Newf(fault.BackupNotFound, "%s holds no readable backup", o.Repo)
+	}
+	return listed.Backups[0].BackupID, nil
+}
+
+// LatestKnown is the newest backup of those that can be read and those that the ledger
+// lists, also when it is missing.
+func (o *LocalRepo) LatestKnown(ctx context.Context) (backup.ID, error) {
+	return o.Repo.LatestKnown(ctx, o.Signers)
+}
+
+// usage is a fault about what an operator asked for.
+func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

@@ -1,0 +1,30 @@
+package operator_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/operator"
+)
+
+func TestNamesOfABackup(t *testing.T) {
+	const id = "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"
+	for text, want := range map[string]string{
+		id: id, strings.ToUpper(id): id, "0B1F": "0b1f", "0b1f4c2e-5a": "0b1f4c2e-5a",
+		"20261122T083000Z_" + id:                      id,
+		"local/backups/20261122T083000Z_" + id + "/":  id,
+		`\\fs\x\local\backups\20261122T083000Z_` + id: id,
+		"0b": "", "": "", "zzzz": "", "yesterday": "", id + "0": "", "20261122T083000Z_0b1f": "",
+	} {
+		got, err := operator.ParseName(text)
+		if want == "" {
+			require.ErrorIs(t, err, fault.Usage, text)
+		} else {
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
+	}
+}
