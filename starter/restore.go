@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -11,14 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/extract"
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/printable"
-	"infrabackup/internal/repository"
-	"infrabackup/internal/seal"
 )
 
 // extractFlags say what is taken out of a backup.
@@ -128,7 +124,7 @@ func (a *app) extract(ctx context.Context, id string, f extractFlags) error {
 	if err != nil {
 		return err
 	}
-	operator, err := identities(ctx, f.keyFiles)
+	keys, err := identities(ctx, f.keyFiles)
 	if err != nil {
 		return err
 	}
@@ -148,59 +144,46 @@ func (a *app) extract(ctx context.Context, id string, f extractFlags) error {
 	if f.unverified {
 		a.say(unverifiedWarning)
 	}
-	keyFile, err := b.KeyFile(ctx)
+	key, err := extract.Unlock(ctx, b, keys)
 	if err != nil {
 		return err
 	}
-	key, err := seal.OpenBackupKey(keyFile, operator)
-	if err != nil {
-		return err
-	}
-	x := &extraction{app: a, backup: b, key: key, service: service, flags: f}
+	x := extract.New(b, key, extract.Request{Service: service, Item: f.item, LDIF: f.format == "ldif", Subtree: f.subtree}, a.extractNotes(f.to))
 	if f.list {
-		return x.list(ctx)
+		return a.listItems(ctx, x)
 	}
-	return x.run(ctx)
+	return a.runExtraction(ctx, x, b.Manifest().BackupID, f)
 }
 
-// extraction takes things out of one backup.
-type extraction struct {
-	app     *app
-	backup  *repository.Backup
-	key     seal.Identity
-	service backup.Service // empty for all
-	flags   extractFlags
-	files   int64
-	inexact int64 // files whose time the file system cannot keep
+// extractNotes says what is noted of an extraction into a folder.
+func (a *app) extractNotes(to string) extract.Notes {
+	return extract.Notes{
+		NoPart: func(s backup.ServiceResult) {
+			a.say("Warning: the backup has no part of %s: %s", s.Service, s.Code+" "+s.Message)
+		},
+		Inexact: func(path string, changed, now time.Time) {
+			a.say("Warning: %s was changed on %s, which the file system in --to cannot keep: it says %s.", printable.Text(path), changed.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+		},
+		Damaged: func(files int64, folder string) {
+			a.say("Warning: %d files in %s come from a part that is damaged: do not rely on them.", files, filepath.Join(to, folder))
+		},
+	}
 }
 
-// maxTimeWarnings bounds how many of them are named.
-const maxTimeWarnings = 20
-
-// wanted reports whether the catalogue's entry was asked for.
-func (x *extraction) wanted(e backup.CatalogEntry) bool {
-	return (x.service == "" || e.Service == x.service) && (x.flags.item == "" || e.ID == x.flags.item)
-}
-
-// list prints items as they come, so that memory does not grow with the backup.
-func (x *extraction) list(ctx context.Context) error {
-	if x.app.output == "json" {
+// listItems prints items as they come.
+func (a *app) listItems(ctx context.Context, x *extract.Extraction) error {
+	if a.output == "json" {
 		entries := []backup.CatalogEntry{}
-		err := x.backup.Catalog(ctx, x.key, func(e backup.CatalogEntry) error {
-			if x.wanted(e) {
-				entries = append(entries, e)
-			}
+		err := x.List(ctx, func(e backup.CatalogEntry) error {
+			entries = append(entries, e)
 			return nil
 		})
-		if err == nil && len(entries) == 0 {
-			err = x.noItem()
-		}
 		if err != nil {
 			return err
 		}
-		return x.app.print(entries, nil)
+		return a.print(entries, nil)
 	}
-	w := tabwriter.NewWriter(x.app.stdout, 0, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 	listed := false
 	head := func() {
 		if !listed {
@@ -208,166 +191,33 @@ func (x *extraction) list(ctx context.Context) error {
 		}
 		listed = true
 	}
-	err := x.backup.Catalog(ctx, x.key, func(e backup.CatalogEntry) error {
-		if x.wanted(e) {
-			head()
-			line(w, e.Service, e.Kind, e.ID, e.Length, e.Name)
-		}
+	err := x.List(ctx, func(e backup.CatalogEntry) error {
+		head()
+		line(w, e.Service, e.Kind, e.ID, e.Length, e.Name)
 		return nil
 	})
-	if err == nil && !listed {
-		if err = x.noItem(); err == nil {
-			head()
-		}
+	if err == nil {
+		head()
 	}
 	return errors.Join(err, w.Flush())
 }
 
-// noItem is the fault of an item that was asked for and not found, nil when none was.
-func (x *extraction) noItem() error {
-	if x.flags.item == "" {
-		return nil
-	}
-	return fault.Newf(fault.ItemNotFound, "backup %s has no item %s of %s", x.backup.Manifest().BackupID, printable.Short(printable.Text(x.flags.item)), x.service)
-}
-
-func (x *extraction) run(ctx context.Context) error {
-	if err := localfile.OffShare("--to", x.flags.to, x.flags.from); err != nil {
+func (a *app) runExtraction(ctx context.Context, x *extract.Extraction, id backup.ID, f extractFlags) error {
+	if err := localfile.OffShare("--to", f.to, f.from); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(x.flags.to, 0o700); err != nil {
+	if err := os.MkdirAll(f.to, 0o700); err != nil {
 		return fault.New(fault.Usage, "--to cannot be made", err)
 	}
-	root, err := os.OpenRoot(x.flags.to)
+	root, err := os.OpenRoot(f.to)
 	if err != nil {
 		return fault.New(fault.Usage, "--to cannot be opened", err)
 	}
 	defer func() { _ = root.Close() }() // nothing is written through it any more
-	switch {
-	case x.flags.item != "":
-		err = x.extractItem(ctx, root)
-	case x.flags.format == "ldif":
-		err = x.extractLDIF(ctx, root)
-	default:
-		err = x.extractParts(ctx, root)
-	}
+	files, err := x.Run(ctx, extract.Folder{Root: root, Called: "--to"})
 	if err != nil {
 		return err
 	}
-	document := map[string]any{"backupId": x.backup.Manifest().BackupID, "to": x.flags.to, "files": x.files}
-	return x.app.print(document, func(w *tabwriter.Writer) { line(w, x.files, "files extracted to", x.flags.to) })
-}
-
-// extractParts extracts whole parts.
-func (x *extraction) extractParts(ctx context.Context, root *os.Root) error {
-	for _, s := range x.backup.Manifest().Services {
-		if x.service != "" && s.Service != x.service {
-			continue
-		}
-		if s.File == "" {
-			x.app.say("Warning: the backup has no part of %s: %s", s.Service, s.Code+" "+s.Message)
-			if x.service != "" {
-				return fault.Newf(fault.ItemNotFound, "backup %s has no part of %s", x.backup.Manifest().BackupID, s.Service)
-			}
-			continue
-		}
-		if err := x.extractPart(ctx, root, s); err != nil {
-			return err
-		}
-	}
-	if x.files == 0 && x.service != "" {
-		return fault.Newf(fault.ItemNotFound, "backup %s has no part of %s", x.backup.Manifest().BackupID, x.service)
-	}
-	return nil
-}
-
-func (x *extraction) extractPart(ctx context.Context, root *os.Root, s backup.ServiceResult) (err error) {
-	folder := string(s.Service)
-	if err := root.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return fault.New(fault.Usage, folder+" cannot be made in --to", err)
-	}
-	sub, err := root.OpenRoot(folder)
-	if err != nil {
-		return fault.New(fault.Usage, folder+" cannot be opened in --to", err)
-	}
-	defer func() { err = errors.Join(err, sub.Close()) }()
-	part, err := x.backup.Part(ctx, s.Service, x.key)
-	if err != nil {
-		return err
-	}
-	limits := archive.DefaultLimits()
-	limits.TotalBytes = s.PlainBytes
-	n, err := archive.ExtractNoting(part, sub, limits, nil, func(e archive.Entry, now time.Time) {
-		if x.inexact++; x.inexact <= maxTimeWarnings {
-			x.app.say("Warning: %s was changed on %s, which the file system in --to cannot keep: it says %s.", printable.Text(e.Path), e.ModTime.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
-		}
-	})
-	x.files += n
-	if n > 0 && fault.CodeOf(err) == fault.BackupDamaged {
-		x.app.say("Warning: %d files in %s come from a part that is damaged: do not rely on them.", n, filepath.Join(x.flags.to, folder))
-	}
-	return errors.Join(err, part.Close())
-}
-
-// extractItem reads one item, and no more of its part than its frames.
-func (x *extraction) extractItem(ctx context.Context, root *os.Root) error {
-	var found *backup.CatalogEntry
-	err := x.backup.Catalog(ctx, x.key, func(e backup.CatalogEntry) error {
-		if x.wanted(e) {
-			found = &e // a later one supersedes
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if found == nil {
-		return x.noItem()
-	}
-	data, err := x.backup.Item(ctx, *found, x.key)
-	if err != nil {
-		return err
-	}
-	name := itemFile(*found)
-	if x.flags.format == "ldif" && found.Kind == record.Kind {
-		object, err := record.Decode(data)
-		if err != nil {
-			return fault.New(fault.BackupDamaged, "item "+found.ID+" cannot be read", err)
-		}
-		return x.extractItemLDIF(ctx, root, name, object)
-	}
-	return x.write(root, name, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
-}
-
-// itemFile names the file for an item.
-func itemFile(e backup.CatalogEntry) string {
-	name := []byte(e.Kind + "-" + e.ID)
-	for i, c := range name {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
-		default:
-			name[i] = '_'
-		}
-	}
-	return string(name[:min(len(name), 200)])
-}
-
-// write makes a new file and removes it when it cannot be completed.
-func (x *extraction) write(root *os.Root, name string, fill func(io.Writer) error) error {
-	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return fault.Newf(fault.AlreadyExists, "%s exists in %s, and is not overwritten", name, x.flags.to)
-	}
-	if err != nil {
-		return fault.New(fault.Usage, name+" cannot be made in --to", err)
-	}
-	err = fill(f)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, root.Remove(name))
-	}
-	x.files++
-	return nil
+	document := map[string]any{"backupId": id, "to": f.to, "files": files}
+	return a.print(document, func(w *tabwriter.Writer) { line(w, files, "files extracted to", f.to) })
 }

@@ -1,4 +1,4 @@
-package main
+package extract
 
 import (
 	"bufio"
@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"strings"
 
 	"infrabackup/internal/archive"
@@ -15,7 +14,7 @@ import (
 	"infrabackup/internal/fault"
 )
 
-// Files that --format ldif makes.
+// Files of a directory as LDIF.
 const (
 	ldifObjects  = "ad-objects.ldif"  // creates objects again: ldapmodify -c and ldbadd take it
 	ldifLinks    = "ad-links.ldif"    // then their links: ldapmodify -c takes it
@@ -24,13 +23,13 @@ const (
 
 // extractLDIF writes the directory as LDIF, reading the part several times rather than
 // keeping it in memory.
-func (x *extraction) extractLDIF(ctx context.Context, root *os.Root) error {
+func (x *Extraction) extractLDIF(ctx context.Context) error {
 	replaced, err := x.replaced(ctx)
 	if err != nil {
 		return err
 	}
 	records := func(fn func(*record.Record) error) error { return x.records(ctx, replaced, fn) }
-	err = x.write(root, ldifVerbatim, func(w io.Writer) error {
+	err = x.write(ldifVerbatim, func(w io.Writer) error {
 		out := bufio.NewWriter(w)
 		err := records(func(r *record.Record) error { return record.WriteLDIF(out, r) })
 		return errors.Join(err, out.Flush())
@@ -38,20 +37,20 @@ func (x *extraction) extractLDIF(ctx context.Context, root *os.Root) error {
 	if err != nil {
 		return err
 	}
-	err = x.write(root, ldifObjects, func(w io.Writer) error {
+	err = x.write(ldifObjects, func(w io.Writer) error {
 		return record.WriteImportLDIF(w, records, record.ImportOptions{OmitLinks: true})
 	})
 	if err != nil {
 		return err
 	}
-	return x.write(root, ldifLinks, func(w io.Writer) error {
+	return x.write(ldifLinks, func(w io.Writer) error {
 		return record.WriteImportLDIF(w, records, record.ImportOptions{OmitObjects: true})
 	})
 }
 
 // replaced counts, for objects that were captured more than once, how many of their
 // records a later one replaces. They are those that moved during the capture.
-func (x *extraction) replaced(ctx context.Context) (map[string]int, error) {
+func (x *Extraction) replaced(ctx context.Context) (map[string]int, error) {
 	counts := map[string]int{}
 	err := x.backup.Catalog(ctx, x.key, func(e backup.CatalogEntry) error {
 		if e.Service == backup.AD && e.Kind == record.Kind && e.Supersedes {
@@ -63,7 +62,7 @@ func (x *extraction) replaced(ctx context.Context) (map[string]int, error) {
 }
 
 // records gives every directory object in its newest version.
-func (x *extraction) records(ctx context.Context, replaced map[string]int, fn func(*record.Record) error) error {
+func (x *Extraction) records(ctx context.Context, replaced map[string]int, fn func(*record.Record) error) error {
 	old := map[string]int{}
 	for id, n := range replaced {
 		old[id] = n
@@ -113,13 +112,13 @@ func eachLine(r io.Reader, fn func([]byte) error) error {
 
 // extractItemLDIF writes LDIF that creates one object again, or a subtree, with its links
 // and those of others to it.
-func (x *extraction) extractItemLDIF(ctx context.Context, root *os.Root, name string, object *record.Record) error {
+func (x *Extraction) extractItemLDIF(ctx context.Context, name string, object *record.Record) error {
 	replaced, err := x.replaced(ctx)
 	if err != nil {
 		return err
 	}
 	chosen := func(dn string) bool { return dn == object.DN }
-	if x.flags.subtree {
+	if x.request.Subtree {
 		chosen = func(dn string) bool { return record.Below(dn, object.DN) }
 	}
 	options := record.ImportOptions{
@@ -127,7 +126,7 @@ func (x *extraction) extractItemLDIF(ctx context.Context, root *os.Root, name st
 		LinksTo: func(dn string) bool { return strings.EqualFold(dn, object.DN) || chosen(dn) },
 		Explain: true,
 	}
-	return x.write(root, name+".ldif", func(w io.Writer) error {
+	return x.write(name+".ldif", func(w io.Writer) error {
 		return record.WriteImportLDIF(w, func(fn func(*record.Record) error) error { return x.records(ctx, replaced, fn) }, options)
 	})
 }
