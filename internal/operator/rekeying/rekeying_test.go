@@ -1,11 +1,9 @@
-package main
+package rekeying
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,42 +23,85 @@ import (
 	"infrabackup/internal/share/dir"
 )
 
+// A share with one backup from before the ledger.
+const (
+	frozenInstance = "t-0ec3988e"
+	frozenBackup   = "1945dfe4-d16c-4b36-9096-1deceb046647"
+)
+
+var frozenData = filepath.Join("..", "..", "..", "tests", "compat", "testdata", "v1")
+
 // rewrapping is a backup whose key was replaced once, in an older and the newest state.
 type rewrapping struct {
-	*frozen
+	t             *testing.T
+	backup        string        // its folder
+	key, newerKey seal.Identity // that open it before and after
 	repo          *repository.Repository
 	store         *dir.Store
 	signer        *seal.SigningKey
 	signers       []byte
 	head          backup.LedgerHead
 	newer         settings.Recipient
-	newerKey      string
 	older, newest map[string][]byte
 }
 
 func newRewrapping(t *testing.T) *rewrapping {
 	t.Helper()
-	w := &rewrapping{frozen: thaw(t), signer: stranger(t), newerKey: filepath.Join(t.TempDir(), "newer.key")}
+	w := &rewrapping{t: t, signer: signingKey(t)}
 	w.signers = seal.AllowedSigners(w.signer.Public())
-	w.sign(w.signer)
-	store, err := dir.Open(w.folder)
+	folder := filepath.Join(t.TempDir(), "share")
+	require.NoError(t, os.CopyFS(folder, os.DirFS(filepath.Join(frozenData, "share"))))
+	w.backup = filepath.Join(folder, frozenInstance, backup.BackupsDir, "20261123T195927Z_"+frozenBackup)
+	w.sign(filepath.Join(folder, frozenInstance, backup.AllowedSignersFile))
+	store, err := dir.Open(folder)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	w.store, w.repo = store, repository.New(store, frozenInstance)
-	text, recipient, err := seal.GenerateIdentity(false, time.Now())
+	text, err := os.ReadFile(filepath.Join(frozenData, "operator.key"))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(w.newerKey, []byte(text.Reveal()), 0o600))
+	w.key = identity(t, string(text))
+	newer, recipient, err := seal.GenerateIdentity(false, time.Now())
+	require.NoError(t, err)
+	w.newerKey = identity(t, newer.Reveal())
 	w.newer = settings.Recipient{Recipient: backup.Recipient{Kind: recipient.Kind, Fingerprint: recipient.Fingerprint}, Text: recipient.Text}
 	w.older = w.state()
 	b, err := w.repo.Open(t.Context(), backup.Ref{ID: frozenBackup})
 	require.NoError(t, err)
 	w.enter(backup.LedgerAdopted, w.digest(), b.Manifest().Recipients)
 
-	run, _ := w.rekeying(t, w.key)
-	require.NoError(t, run.rewrap(t.Context()))
+	_, err = w.rekeyer(t, w.key).Rewrap(t.Context())
+	require.NoError(t, err)
 	w.newest = w.state()
 	require.NotEqual(t, w.older, w.newest)
 	return w
+}
+
+func identity(t *testing.T, text string) seal.Identity {
+	t.Helper()
+	found, err := seal.ParseIdentities([]byte(text))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	return found[0]
+}
+
+func signingKey(t *testing.T) *seal.SigningKey {
+	t.Helper()
+	text, err := seal.GenerateSigningKey(rand.Reader)
+	require.NoError(t, err)
+	key, err := seal.ParseSigningKey(text)
+	require.NoError(t, err)
+	return key
+}
+
+// sign signs the sums as they are, and makes the share trust who did.
+func (w *rewrapping) sign(allowedSigners string) {
+	w.t.Helper()
+	sums, err := os.ReadFile(filepath.Join(w.backup, backup.SumsFile))
+	require.NoError(w.t, err)
+	signature, err := w.signer.Sign(sums)
+	require.NoError(w.t, err)
+	require.NoError(w.t, os.WriteFile(filepath.Join(w.backup, backup.SignatureFile), signature, 0o600))
+	require.NoError(w.t, os.WriteFile(allowedSigners, w.signers, 0o600))
 }
 
 // state reads the files that replacing the key replaces, and put writes some of them.
@@ -96,19 +137,19 @@ func (w *rewrapping) enter(action backup.LedgerAction, sums string, recipients [
 	w.head = head
 }
 
-// door is a service with a worker that replaces keys.
-type door struct {
-	controller
+// service has a worker that replaces keys.
+type service struct {
+	Service
 	w *rewrapping
 }
 
-// Summary implements controller.
-func (d door) Summary(context.Context) (settings.Summary, error) {
+// Summary implements [Service].
+func (d service) Summary(context.Context) (settings.Summary, error) {
 	return settings.Summary{Ledger: d.w.head}, nil
 }
 
-// KeyFileChallenges implements controller.
-func (d door) KeyFileChallenges(ctx context.Context, revision int64, ids []backup.ID) ([]flow.KeyFileChallenge, error) {
+// KeyFileChallenges implements [Service].
+func (d service) KeyFileChallenges(ctx context.Context, revision int64, ids []backup.ID) ([]flow.KeyFileChallenge, error) {
 	var out []flow.KeyFileChallenge
 	for _, id := range ids {
 		b, err := d.w.repo.Open(ctx, backup.Ref{ID: id})
@@ -124,8 +165,8 @@ func (d door) KeyFileChallenges(ctx context.Context, revision int64, ids []backu
 	return out, nil
 }
 
-// Rewrap implements controller.
-func (d door) Rewrap(ctx context.Context, _ int64, keys []flow.WrappedKey, _ string) ([]flow.ReplacedBackup, error) {
+// Rewrap implements [Service].
+func (d service) Rewrap(ctx context.Context, _ int64, keys []flow.WrappedKey, _ string) ([]flow.ReplacedBackup, error) {
 	var out []flow.ReplacedBackup
 	for _, key := range keys {
 		ledger, err := d.w.repo.Ledger().Read(ctx, d.w.signers)
@@ -157,27 +198,22 @@ func (d door) Rewrap(ctx context.Context, _ int64, keys []flow.WrappedKey, _ str
 	return out, nil
 }
 
-// rekeying is a run with the newer key in force, and what it prints.
-func (w *rewrapping) rekeying(t *testing.T, key string) (*rekeying, func() (rekeyed, string)) {
+// rekeyer replaces keys, with the newer one in force.
+func (w *rewrapping) rekeyer(t *testing.T, key seal.Identity) *Rekeyer {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	ids, err := identities(t.Context(), []string{key})
+	r, err := New(service{w: w}, Options{Settings: settings.Settings{Recipients: []settings.Recipient{w.newer}}, Identities: []seal.Identity{key}})
 	require.NoError(t, err)
-	recipient, err := seal.ParseRecipient(w.newer.Text)
-	require.NoError(t, err)
-	r := &rekeying{
-		app: &app{process: process{stdout: &stdout, stderr: &stderr}, output: "json"}, door: door{w: w},
-		settings: settings.Settings{Recipients: []settings.Recipient{w.newer}},
-		place:    operator.New(w.store, frozenInstance), identities: ids, recipients: []seal.Recipient{recipient},
-	}
-	r.place.Signers = w.signers
-	require.NoError(t, r.compare(t.Context()))
-	return r, func() (rekeyed, string) {
-		var document rekeyedDocument
-		require.NoError(t, json.Unmarshal(stdout.Bytes(), &document), stdout.String())
-		require.Len(t, document.Backups, 1)
-		return document.Backups[0], stderr.String()
-	}
+	place := operator.New(w.store, frozenInstance)
+	place.Signers = w.signers
+	require.NoError(t, r.Read(t.Context(), place))
+	return r
+}
+
+func only(t *testing.T, out Outcome) Rekeyed {
+	t.Helper()
+	require.Len(t, out.Backups, 1)
+	require.Empty(t, out.Unreadable)
+	return out.Backups[0]
 }
 
 // TestRewrapLooksAtTheFolder: a backup is not as it should be because the ledger says so.
@@ -188,53 +224,49 @@ func TestRewrapLooksAtTheFolder(t *testing.T) {
 		result string
 		code   fault.Code
 	}{
-		"as the ledger says": {func(*rewrapping) {}, resultAlready, ""},
+		"as the ledger says": {func(*rewrapping) {}, Already, ""},
 		"an empty key beside it": {func(w *rewrapping) {
 			w.put(map[string][]byte{backup.KeyFile: nil}, next)
-		}, resultCleared, ""},
+		}, Cleared, ""},
 		"a copy of the key beside it": {func(w *rewrapping) {
 			w.put(map[string][]byte{backup.KeyFile: w.newest[backup.KeyFile]}, next)
-		}, resultCleared, ""},
-		"an older state beside it": {func(w *rewrapping) { w.put(w.older, next) }, resultCleared, ""},
+		}, Cleared, ""},
+		"an older state beside it": {func(w *rewrapping) { w.put(w.older, next) }, Cleared, ""},
 		"a huge key beside it": {func(w *rewrapping) {
 			w.put(map[string][]byte{backup.KeyFile: make([]byte, 1<<20)}, next)
-		}, resultCleared, ""},
-		"interrupted before the first name": {func(w *rewrapping) { w.put(w.older, ""); w.put(w.newest, next) }, resultRewrapped, ""},
+		}, Cleared, ""},
+		"interrupted before the first name": {func(w *rewrapping) { w.put(w.older, ""); w.put(w.newest, next) }, Rewrapped, ""},
 		"interrupted at the sums": {func(w *rewrapping) {
 			w.put(map[string][]byte{backup.SumsFile: w.newest[backup.SumsFile]}, next)
 			require.NoError(w.t, os.Remove(filepath.Join(w.backup, backup.SumsFile)))
-		}, resultRewrapped, ""},
-		"an older state": {func(w *rewrapping) { w.put(w.older, "") }, resultFailed, fault.BackupRolledBack},
+		}, Rewrapped, ""},
+		"an older state": {func(w *rewrapping) { w.put(w.older, "") }, Failed, fault.BackupRolledBack},
 		"an older state and an empty key": {func(w *rewrapping) {
 			w.put(w.older, "")
 			w.put(map[string][]byte{backup.KeyFile: nil}, next)
-		}, resultFailed, fault.BackupRolledBack},
+		}, Failed, fault.BackupRolledBack},
 		"sums that nobody knows": {func(w *rewrapping) {
 			w.put(map[string][]byte{backup.SumsFile: []byte("x")}, "")
-		}, resultFailed, fault.BackupDamaged},
+		}, Failed, fault.BackupDamaged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newRewrapping(t)
 			row.change(w)
-			run, printed := w.rekeying(t, w.key)
-			err := run.rewrap(t.Context())
-			done, said := printed()
+			out, err := w.rekeyer(t, w.key).Rewrap(t.Context())
+			require.NoError(t, err)
+			done := only(t, out)
 			require.Equal(t, row.result, done.Result, "%+v", done)
 			require.Equal(t, string(row.code), done.Code)
 			if row.code != "" {
-				require.Equal(t, exitCode(fault.ExitDamaged), err)
-				require.NotContains(t, said, "--identity")
 				return
 			}
-			require.NoError(t, err)
 			require.Equal(t, w.newest, w.state())
 			left, err := filepath.Glob(filepath.Join(w.backup, "*"+next))
 			require.NoError(t, err)
 			require.Empty(t, left)
-			again, printed := w.rekeying(t, w.key)
-			require.NoError(t, again.rewrap(t.Context()))
-			done, _ = printed()
-			require.Equal(t, resultAlready, done.Result)
+			out, err = w.rekeyer(t, w.key).Rewrap(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, Already, only(t, out).Result)
 		})
 	}
 }
@@ -245,13 +277,11 @@ func TestRevokeAsksNoOldKeyForAnOlderState(t *testing.T) {
 	w.put(w.older, "")
 	b, err := w.repo.Open(t.Context(), backup.Ref{ID: frozenBackup})
 	require.NoError(t, err)
-	run, printed := w.rekeying(t, w.newerKey)
-	err = run.revoke(t.Context(), b.Manifest().Recipients[0].Fingerprint, t.TempDir())
-	require.Equal(t, exitCode(fault.ExitDamaged), err)
-	done, said := printed()
-	require.Equal(t, resultFailed, done.Result)
+	out, err := w.rekeyer(t, w.newerKey).Revoke(t.Context(), b.Manifest().Recipients[0].Fingerprint, t.TempDir(), func(string) { t.Error("it is encrypted again") })
+	require.NoError(t, err)
+	done := only(t, out)
+	require.Equal(t, Failed, done.Result)
 	require.Equal(t, string(fault.BackupRolledBack), done.Code)
-	require.NotContains(t, said, "--identity")
 }
 
 // TestRevokeReliesOnTheLedgerOfItsHead: another entry in the place of the newest hides what
@@ -273,7 +303,7 @@ func TestRevokeReliesOnTheLedgerOfItsHead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newRewrapping(t)
-			run, _ := w.rekeying(t, w.newerKey)
+			run := w.rekeyer(t, w.newerKey)
 			w.head = row.kept(w.head)
 			require.Equal(t, row.want, fault.CodeOf(run.reliable(t.Context())))
 		})
