@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/fault"
-	"infrabackup/internal/printable"
 )
 
 // outcome is what a run printed and its exit code.
@@ -165,12 +164,4 @@ func TestEveryCommandHelps(t *testing.T) {
 		require.Zero(t, out.code)
 		require.NotEmpty(t, out.stdout)
 	}
-}
-
-func TestPrintable(t *testing.T) {
-	require.Equal(t, `a\x1b[31mb\n`, printable.Text("a\x1b[31mb\n"))
-	require.Equal(t, "größe 王", printable.Text("größe 王"))
-	require.Equal(t, "1.5 KiB", size(1536))
-	require.Equal(t, "3 B", size(3))
-	require.Equal(t, "2.0 GiB", size(2<<30))
 }

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/control"
 	"infrabackup/internal/operator"
+	"infrabackup/internal/ui"
 )
 
 func (a *app) backupCommand() *cobra.Command {
@@ -45,7 +46,7 @@ func (a *app) completeIDs(cmd *cobra.Command, args []string, _ string) ([]string
 		return ids, cobra.ShellCompDirectiveNoFileComp
 	}
 	for _, b := range listed.Backups {
-		ids = append(ids, string(b.BackupID)+"\t"+when(b.StartedAt)+" "+string(b.Status))
+		ids = append(ids, string(b.BackupID)+"\t"+ui.Time(b.StartedAt)+" "+string(b.Status))
 	}
 	return ids, cobra.ShellCompDirectiveNoFileComp
 }

@@ -4,6 +4,7 @@ import (
 	"text/tabwriter"
 
 	"infrabackup/internal/operator"
+	"infrabackup/internal/ui/table"
 
 	"github.com/spf13/cobra"
 )
@@ -46,8 +47,8 @@ incoming/ on the share, and is named.`,
 				return err
 			}
 			return a.print(gone, func(w *tabwriter.Writer) {
-				line(w, "Deleted", gone.BackupID)
-				foreignLines(w, gone.Foreign)
+				table.Line(w, "Deleted", gone.BackupID)
+				table.Foreign(w, gone.Foreign)
 			})
 		},
 	}

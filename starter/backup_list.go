@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/ui/table"
 )
 
 func (a *app) backupListCommand() *cobra.Command {
@@ -44,7 +43,7 @@ the list is read from it each time.`,
 			if listed.More {
 				a.say("Older backups are left out; see --limit.")
 			}
-			if err := a.print(listed.Backups, func(w *tabwriter.Writer) { backupTable(w, listed.Backups) }); err != nil {
+			if err := a.print(listed.Backups, func(w *tabwriter.Writer) { table.Backups(w, listed.Backups) }); err != nil {
 				return err
 			}
 			return nil
@@ -52,21 +51,6 @@ the list is read from it each time.`,
 	}
 	cmd.Flags().IntVar(&limit, "limit", 100, "how many, at most")
 	return cmd
-}
-
-func backupTable(w *tabwriter.Writer, backups []backup.Overview) {
-	line(w, "BACKUP", "STATUS", "STARTED", "SIZE", "SERVICES")
-	for _, b := range backups {
-		var services []string
-		for _, s := range b.Services {
-			text := string(s.Service)
-			if s.Status != backup.Succeeded {
-				text += " (" + string(s.Status) + ")"
-			}
-			services = append(services, text)
-		}
-		line(w, b.BackupID, b.Status, when(b.StartedAt), size(b.TotalBytes), strings.Join(services, " "))
-	}
 }
 
 func (a *app) backupShowCommand() *cobra.Command {
@@ -98,7 +82,7 @@ all are counted.`,
 			if err != nil {
 				return err
 			}
-			return a.showBackup(b)
+			return a.print(b, func(w *tabwriter.Writer) { table.Backup(w, b) })
 		}),
 	}
 }

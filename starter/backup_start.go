@@ -14,6 +14,8 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operator"
+	"infrabackup/internal/ui/progress"
+	"infrabackup/internal/ui/table"
 )
 
 func (a *app) backupStartCommand() *cobra.Command {
@@ -55,7 +57,7 @@ The backup goes on when this command ends, also when it is interrupted (Ctrl-C) 
 			a.warnMissing(ctx, c)
 			a.say("Backup %s runs.", started.BackupID)
 			if !wait {
-				return a.print(started, func(w *tabwriter.Writer) { line(w, started.BackupID) })
+				return a.print(started, func(w *tabwriter.Writer) { table.Line(w, started.BackupID) })
 			}
 			return a.follow(ctx, c, started.RunID, started.BackupID)
 		},
@@ -69,14 +71,14 @@ The backup goes on when this command ends, also when it is interrupted (Ctrl-C) 
 // follow shows a run's progress and then its result, which has to be that of the backup
 // that the run is known to make: the given one, or else the one that its progress names.
 func (a *app) follow(ctx context.Context, c controller, runID string, id backup.ID) error {
-	show := a.newProgress()
+	show := progress.NewRun(a.stderr, a.terminal(a.stderr))
 	err := c.Watch(ctx, runID, func(p flow.Progress) {
 		if id == "" {
 			id = p.BackupID
 		}
-		show.see(p)
+		show.See(p)
 	})
-	show.end()
+	show.End()
 	if err != nil {
 		return err
 	}
@@ -95,7 +97,7 @@ func (a *app) follow(ctx context.Context, c controller, runID string, id backup.
 	} else {
 		a.say("Warning: the manifest of the finished backup cannot be shown: %s", err.Error())
 	}
-	if err := a.showBackup(overview); err != nil {
+	if err := a.print(overview, func(w *tabwriter.Writer) { table.Backup(w, overview) }); err != nil {
 		return err
 	}
 	return partial(overview)
@@ -156,7 +158,7 @@ beginning of one, only if it is that backup that runs.`,
 			if err := c.Cancel(ctx); err != nil {
 				return err
 			}
-			return a.print(map[string]bool{"cancelled": true}, func(w *tabwriter.Writer) { line(w, "The backup was cancelled.") })
+			return a.print(map[string]bool{"cancelled": true}, func(w *tabwriter.Writer) { table.Line(w, "The backup was cancelled.") })
 		}),
 	}
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -12,6 +10,8 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository/audit"
+	"infrabackup/internal/ui/progress"
+	"infrabackup/internal/ui/table"
 )
 
 func (a *app) backupVerifyCommand() *cobra.Command {
@@ -57,7 +57,7 @@ how far the ledger reached unless --ledger-head says it.
 			if err != nil {
 				return err
 			}
-			if err := a.printVerdict(verdict); err != nil {
+			if err := a.print(verdict.Verdict, func(w *tabwriter.Writer) { table.Verdict(w, verdict.Verdict, verdict.unknownSigner) }); err != nil {
 				return err
 			}
 			a.noteLedger(verdict.Verdict)
@@ -100,9 +100,9 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags
 		if id, err = a.whole(ctx, c, id); err != nil {
 			return v, err
 		}
-		show := a.newCounter("A worker verifies " + id)
-		defer show.end()
-		v.Verdict, err = c.Verify(control.WithObserver(ctx, show.beat), id)
+		show := progress.NewReading(a.stderr, a.terminal(a.stderr), "A worker verifies "+id)
+		defer show.End()
+		v.Verdict, err = c.Verify(control.WithObserver(ctx, show.Beat), id)
 		return v, err
 	}
 	from.mayBeGone = head != nil // the verdict then says that all was rolled back
@@ -122,10 +122,10 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags
 		}
 	}
 	verify := func(ctx context.Context, signers []byte) (backup.Verdict, error) {
-		show := a.newCounter("Verifying " + string(ref.ID))
-		defer show.end()
+		show := progress.NewReading(a.stderr, a.terminal(a.stderr), "Verifying "+string(ref.ID))
+		defer show.End()
 		return audit.VerifyOne(ctx, opened.Repo, ref, audit.OneOptions{
-			Options: audit.Options{AllowedSigners: signers, Head: head, Pause: a.pause}, Identities: keys, Progress: show.see,
+			Options: audit.Options{AllowedSigners: signers, Head: head, Pause: a.pause}, Identities: keys, Progress: show.See,
 		})
 	}
 	if v.Verdict, err = verify(ctx, opened.Signers); err != nil || len(v.Findings) == 0 {
@@ -155,86 +155,11 @@ func (a *app) noteLedger(v backup.Verdict) {
 	switch {
 	case seen == nil:
 		a.say("Note: the worker is older than this command and did not ask the ledger; verify --all does.")
-	case seen.Entries == 0 && !seen.HeadKnown && ledgerUnread(v.Findings):
+	case seen.Entries == 0 && !seen.HeadKnown && table.LedgerUnread(v.Findings):
 		a.say("Note: the ledger on the share could not be checked, so whether the backup is in its newest state is not known; see --allowed-signers.")
 	case seen.Entries == 0 && !seen.HeadKnown:
 		a.say("Note: there is no ledger on the share, so whether the backup is in its newest state is not known; see --ledger-head.")
 	case !seen.HeadKnown:
 		a.say(headUnknown)
 	}
-}
-
-func (a *app) printVerdict(v judged) error {
-	return a.print(v.Verdict, func(w *tabwriter.Writer) {
-		line(w, "Backup:", v.BackupID)
-		line(w, "Verdict:", verdictOf(v.Findings, v.unknownSigner))
-		line(w, "Read:", fmt.Sprintf("%d files, %s", v.Files, size(v.Bytes)))
-		if v.Items > 0 {
-			line(w, "Decrypted:", fmt.Sprintf("%d items", v.Items))
-		}
-		line(w, "Signed by:", v.Signer)
-		if v.Ledger != nil {
-			line(w, "Ledger:", ledgerSeen(v.Ledger.Entries, v.Ledger.Head, v.Findings))
-		}
-		for _, f := range v.Findings {
-			line(w, f.Code+":", f.File+": "+f.Message)
-		}
-		foreignLines(w, v.Foreign)
-	})
-}
-
-// verdictOf is [verdictWord] for a list of signers that may lack a key.
-func verdictOf(findings []backup.Finding, unknownSigner bool) string {
-	if unknownSigner {
-		return "NOT KNOWN, signed by a key that is not on your list"
-	}
-	return verdictWord(findings)
-}
-
-// foreignShown is how many foreign entries a table names; JSON has more of them.
-const foreignShown = 20
-
-// foreignLines name what lies in the product's folders and is not its own.
-func foreignLines(w *tabwriter.Writer, f backup.Foreign) {
-	if f.Count == 0 {
-		return
-	}
-	line(w, "Foreign:", fmt.Sprintf("%d entries that are not infrabackup's, harmless and left alone", f.Count))
-	for _, name := range f.Names[:min(len(f.Names), foreignShown)] {
-		line(w, "", name)
-	}
-	if rest := f.Count - foreignShown; rest > 0 {
-		line(w, "", fmt.Sprintf("and %d more", rest))
-	}
-}
-
-// verdictWord sums findings up. A file that may not be read is no damage, and no good
-// backup either.
-func verdictWord(findings []backup.Finding) string {
-	denied := func(f backup.Finding) bool { return f.Code == string(fault.ShareAccessDenied) }
-	switch {
-	case len(findings) == 0:
-		return "good"
-	case !slices.ContainsFunc(findings, func(f backup.Finding) bool { return !denied(f) }):
-		return "NOT KNOWN, not everything may be read"
-	default:
-		return "DAMAGED OR FORGED"
-	}
-}
-
-// ledgerUnread reports whether there is something in the ledger's place that no entry was
-// taken from, such as for want of a signing key.
-func ledgerUnread(findings []backup.Finding) bool {
-	return slices.ContainsFunc(findings, func(f backup.Finding) bool { return f.Code == string(fault.LedgerDamaged) })
-}
-
-// ledgerSeen says how far a ledger reaches.
-func ledgerSeen(entries int, head backup.LedgerHead, findings []backup.Finding) string {
-	switch {
-	case entries == 0 && ledgerUnread(findings):
-		return "not checked"
-	case entries == 0:
-		return "none"
-	}
-	return fmt.Sprintf("%d entries, newest %s", entries, head)
 }

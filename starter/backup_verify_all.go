@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -13,6 +12,8 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/repository/audit"
+	"infrabackup/internal/ui/progress"
+	"infrabackup/internal/ui/table"
 )
 
 // allFlags ask for the check of all backups, and say what the ledger is compared with.
@@ -57,7 +58,7 @@ func (a *app) verifyAll(ctx context.Context, args []string, from storeFlags, f a
 	if err != nil {
 		return err
 	}
-	if err := a.printAudit(found, unknownSigner); err != nil {
+	if err := a.print(found, func(w *tabwriter.Writer) { table.Audit(w, found, unknownSigner) }); err != nil {
 		return err
 	}
 	if !found.HeadKnown {
@@ -80,9 +81,9 @@ func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (found bac
 		if err != nil {
 			return found, false, err
 		}
-		show := a.newCounter("A worker verifies all backups")
-		defer show.end()
-		found, err = c.VerifyAll(control.WithObserver(ctx, show.beat))
+		show := progress.NewReading(a.stderr, a.terminal(a.stderr), "A worker verifies all backups")
+		defer show.End()
+		found, err = c.VerifyAll(control.WithObserver(ctx, show.Beat))
 		return found, false, err
 	}
 	from.mayBeGone = head != nil // the audit then says that all was rolled back
@@ -106,48 +107,7 @@ func (a *app) audit(ctx context.Context, from storeFlags, f allFlags) (found bac
 	}
 	unknownSigner, err = a.noteUnknownSigners(ctx, opened, from, func(ctx context.Context, signers []byte) ([]backup.Finding, error) {
 		again, err := verify(ctx, signers)
-		return allFindings(again), err
+		return table.AllFindings(again), err
 	})
 	return found, unknownSigner, err
-}
-
-// allFindings are those of the share as a whole and of its backups.
-func allFindings(found backup.Audit) []backup.Finding {
-	all := slices.Clone(found.Findings)
-	for _, v := range found.Backups {
-		all = append(all, v.Findings...)
-	}
-	return all
-}
-
-func (a *app) printAudit(found backup.Audit, unknownSigner bool) error {
-	return a.print(found, func(w *tabwriter.Writer) {
-		line(w, "Verdict:", verdictOf(allFindings(found), unknownSigner))
-		line(w, "Begun:", when(found.Began))
-		line(w, "Ledger:", ledgerSeen(found.Entries, found.Head, nil))
-		for _, f := range found.Findings {
-			line(w, f.Code+":", f.File+": "+f.Message)
-		}
-		line(w)
-		line(w, "BACKUP", "VERDICT", "FILES", "SIZE")
-		for _, v := range found.Backups {
-			word := "good"
-			if len(v.Findings) > 0 {
-				word = "BAD"
-			}
-			line(w, v.Path, word, v.Files, size(v.Bytes))
-			for _, f := range v.Findings {
-				line(w, "  "+f.Code, f.File+": "+f.Message)
-			}
-		}
-		others := found.Foreign
-		others.Names = slices.Clone(others.Names)
-		for _, v := range found.Backups {
-			others.Merge(v.Foreign)
-		}
-		if others.Count > 0 {
-			line(w)
-			foreignLines(w, others)
-		}
-	})
 }

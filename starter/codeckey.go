@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/secret"
+	"infrabackup/internal/ui/table"
 )
 
 const rotationHelp = `The codec key encrypts what Temporal keeps; it opens no backup. To replace it while
@@ -99,13 +100,13 @@ func (a *app) codecKeyListCommand(file *string) *cobra.Command {
 				rows = append(rows, keyRow{id, id == ring.Active()})
 			}
 			return a.print(rows, func(w *tabwriter.Writer) {
-				line(w, "KEY", "USE")
+				table.Line(w, "KEY", "USE")
 				for _, row := range rows {
 					use := "decrypts"
 					if row.Active {
 						use = "encrypts and decrypts"
 					}
-					line(w, row.KeyID, use)
+					table.Line(w, row.KeyID, use)
 				}
 			})
 		},
@@ -192,5 +193,5 @@ settings included that were not resealed. On a terminal this asks first; scripts
 }
 
 func (a *app) printKey(id, path string) error {
-	return a.print(keyDocument{id, path}, func(w *tabwriter.Writer) { line(w, id) })
+	return a.print(keyDocument{id, path}, func(w *tabwriter.Writer) { table.Line(w, id) })
 }

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/ui/table"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -26,7 +27,7 @@ the real share, in a folder of its own that is removed again.`,
 			if err != nil {
 				return err
 			}
-			if err := a.printDiagnosis(report); err != nil {
+			if err := a.print(report, func(w *tabwriter.Writer) { table.Diagnosis(w, report) }); err != nil {
 				return err
 			}
 			for _, worker := range append([]flow.DiagnoseOutput{report}, report.Workers...) {
@@ -41,22 +42,4 @@ the real share, in a folder of its own that is removed again.`,
 	}
 	cmd.Flags().BoolVar(&skipShare, "skip-share", false, "do not try the share")
 	return cmd
-}
-
-func (a *app) printDiagnosis(report flow.DiagnoseOutput) error {
-	return a.print(report, func(w *tabwriter.Writer) {
-		for i, worker := range append([]flow.DiagnoseOutput{report}, report.Workers...) {
-			if i > 0 {
-				line(w)
-			}
-			line(w, "Worker:", worker.Host, worker.Version)
-			for _, check := range worker.Checks {
-				if check.OK {
-					line(w, "ok", check.Name, check.Message)
-				} else {
-					line(w, "FAIL", check.Name, check.Code+": "+check.Message+" "+check.Remedy)
-				}
-			}
-		}
-	})
 }

@@ -22,6 +22,7 @@ import (
 	"infrabackup/internal/secret"
 	"infrabackup/internal/secret/secretfile"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/ui/table"
 )
 
 // password comes from a file, from standard input ("-"), or from a prompt; never from
@@ -163,7 +164,7 @@ func trustedSigners(ctx context.Context, file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if data, err = operator.ParseSigners(data, settingsLabels...); err != nil {
+	if data, err = operator.ParseSigners(data, table.SettingsLabels...); err != nil {
 		return nil, usage("--allowed-signers: %s cannot be used (%s)", file, err)
 	}
 	keys, err := seal.ParseAllowedSigners(data)

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/ui/table"
 )
 
 func (a *app) keyCommand() *cobra.Command {
@@ -43,7 +44,7 @@ version 1.3 cannot read.`,
 			}
 			a.say("The private key is in %s. Keep it offline and in two places: nobody can open a backup without it.", out)
 			document := map[string]string{"recipient": recipient.Text, "kind": recipient.Kind, "fingerprint": recipient.Fingerprint, "identityFile": out}
-			return a.print(document, func(w *tabwriter.Writer) { line(w, recipient.Text) })
+			return a.print(document, func(w *tabwriter.Writer) { table.Line(w, recipient.Text) })
 		},
 	}
 	generate.Flags().StringVar(&out, "out", "", "file for the private key; must not exist")

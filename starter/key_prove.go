@@ -15,6 +15,8 @@ import (
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
+	"infrabackup/internal/ui"
+	"infrabackup/internal/ui/table"
 )
 
 // proveFlags say how a key is proven.
@@ -145,9 +147,9 @@ func (a *app) writeChallenges(ctx context.Context, c controller, folder string) 
 	}
 	a.say("Open each with its private key (age -d -i KEY FILE), then run `infrabackup key prove --answer FILE` with what that printed.")
 	return a.print(map[string]any{"challenges": written}, func(w *tabwriter.Writer) {
-		line(w, "KEY", "CHALLENGE")
+		table.Line(w, "KEY", "CHALLENGE")
 		for _, c := range written {
-			line(w, c.Fingerprint, c.File)
+			table.Line(w, c.Fingerprint, c.File)
 		}
 	})
 }
@@ -189,7 +191,7 @@ func (a *app) answer(ctx context.Context, c controller, challenge control.Challe
 func (a *app) printProven(proven []flow.KeyState) error {
 	return a.print(map[string]any{"proven": proven}, func(w *tabwriter.Writer) {
 		for _, k := range proven {
-			line(w, "Proven:", k.Fingerprint+", "+when(k.ProvenAt)+" by "+k.ProvenBy)
+			table.Line(w, "Proven:", k.Fingerprint+", "+ui.Time(k.ProvenAt)+" by "+k.ProvenBy)
 		}
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"infrabackup/internal/operator"
 	"infrabackup/internal/operator/rekeying"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/ui"
+	"infrabackup/internal/ui/table"
 )
 
 // rekeyRun is a command that replaces the keys of backups.
@@ -61,9 +63,9 @@ func (r *rekeyRun) finish(out rekeying.Outcome) error {
 	}
 	code, notOpened := fault.ExitOK, false
 	err := r.app.print(document, func(w *tabwriter.Writer) {
-		line(w, "BACKUP", "RESULT", "WRITTEN", "MESSAGE")
+		table.Line(w, "BACKUP", "RESULT", "WRITTEN", "MESSAGE")
 		for _, d := range out.Backups {
-			line(w, d.BackupID, d.Result, size(d.Written), d.Message)
+			table.Line(w, d.BackupID, d.Result, ui.Size(d.Written), d.Message)
 		}
 	})
 	for _, d := range out.Backups {

@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/operator/extract"
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/printable"
+	"infrabackup/internal/ui/table"
 )
 
 // extractFlags say what is taken out of a backup.
@@ -187,13 +188,13 @@ func (a *app) listItems(ctx context.Context, x *extract.Extraction) error {
 	listed := false
 	head := func() {
 		if !listed {
-			line(w, "SERVICE", "KIND", "ID", "SIZE", "NAME")
+			table.Line(w, "SERVICE", "KIND", "ID", "SIZE", "NAME")
 		}
 		listed = true
 	}
 	err := x.List(ctx, func(e backup.CatalogEntry) error {
 		head()
-		line(w, e.Service, e.Kind, e.ID, e.Length, e.Name)
+		table.Line(w, e.Service, e.Kind, e.ID, e.Length, e.Name)
 		return nil
 	})
 	if err == nil {
@@ -219,5 +220,5 @@ func (a *app) runExtraction(ctx context.Context, x *extract.Extraction, id backu
 		return err
 	}
 	document := map[string]any{"backupId": id, "to": f.to, "files": files}
-	return a.print(document, func(w *tabwriter.Writer) { line(w, files, "files extracted to", f.to) })
+	return a.print(document, func(w *tabwriter.Writer) { table.Line(w, files, "files extracted to", f.to) })
 }

@@ -1,20 +1,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/ui/table"
 )
 
 func (a *app) settingsCommand() *cobra.Command {
@@ -56,7 +53,7 @@ workflow of its own, for as long as Temporal keeps closed workflows.`,
 			if err != nil {
 				return err
 			}
-			return a.printHistory(history)
+			return a.print(history, func(w *tabwriter.Writer) { table.History(w, history) })
 		}),
 	}, &cobra.Command{
 		Use:   "reseal",
@@ -70,7 +67,7 @@ settings need the old one.`,
 			if err := c.Reseal(ctx, a.caller()); err != nil {
 				return err
 			}
-			return a.print(map[string]bool{"resealed": true}, func(w *tabwriter.Writer) { line(w, "The settings were encrypted anew.") })
+			return a.print(map[string]bool{"resealed": true}, func(w *tabwriter.Writer) { table.Line(w, "The settings were encrypted anew.") })
 		}),
 	})
 	group.AddCommand(a.settingsServicesCommand())
@@ -117,41 +114,6 @@ type settingsDocument struct {
 	Warnings              []string `json:"warnings"`
 }
 
-func (a *app) printSettings(s settings.Summary) error {
-	document := settingsDocument{Summary: s, SigningKeyFingerprint: signerFingerprint(s.SigningKey), Warnings: s.Warnings(time.Now())}
-	err := a.print(document, func(w *tabwriter.Writer) {
-		line(w, "Instance:", strings.TrimSpace(s.Instance.Name+" "+s.Instance.FQDN+" "+s.Instance.Region))
-		line(w, "Share:", s.Share.Path)
-		line(w, "Transport:", s.Share.Transport)
-		line(w, "Account:", s.Username)
-		for _, r := range s.Recipients {
-			line(w, "Opens with:", recipientLine(r))
-		}
-		line(w, "Contains:", cmp.Or(settings.Join(s.Services), "what the workers have sources for"))
-		line(w, signingLabel, s.SigningKey+" "+document.SigningKeyFingerprint)
-		for _, former := range s.FormerSigners {
-			line(w, formerLabel, former+" "+signerFingerprint(former))
-		}
-		line(w, "Controller:", s.Controller)
-		if s.Ledger != (backup.LedgerHead{}) {
-			line(w, "Ledger:", s.Ledger)
-		}
-		line(w, "Changed:", when(s.ChangedAt)+" by "+s.ChangedBy+", revision "+fmt.Sprint(s.Revision))
-	})
-	a.warn(document.Warnings)
-	return err
-}
-
-// signerFingerprint is what a verdict and ssh-keygen call a signing key. One that cannot
-// be read has none, which is no reason to hide the settings.
-func signerFingerprint(public string) string {
-	fingerprint, err := seal.SignerFingerprint(public)
-	if err != nil {
-		return ""
-	}
-	return fingerprint
-}
-
 // warn says what needs an operator's attention.
 func (a *app) warn(warnings []string) {
 	for _, warning := range warnings {
@@ -159,29 +121,9 @@ func (a *app) warn(warnings []string) {
 	}
 }
 
-func recipientLine(r settings.RecipientSummary) string {
-	text := r.Kind + " " + r.Fingerprint
-	if !r.Expires.IsZero() {
-		text += ", certificate valid until " + when(r.Expires)
-	}
-	if r.ProvenAt.IsZero() {
-		return text + ", never proven"
-	}
-	return text + ", proven " + when(r.ProvenAt) + " by " + r.ProvenBy
-}
-
-func (a *app) printHistory(h settings.History) error {
-	return a.print(h, func(w *tabwriter.Writer) {
-		line(w, "TIME", "KIND", "BY", "RESULT", "WHAT")
-		for _, r := range h.Records {
-			result := string(r.Outcome)
-			if r.Code != "" {
-				result += " " + r.Code
-			}
-			line(w, when(r.At), r.Kind, r.By, result, r.What)
-		}
-		if h.Dropped > 0 {
-			line(w, fmt.Sprintf("%d older changes are no longer kept here.", h.Dropped))
-		}
-	})
+func (a *app) printSettings(s settings.Summary) error {
+	document := settingsDocument{Summary: s, SigningKeyFingerprint: table.SignerFingerprint(s.SigningKey), Warnings: s.Warnings(time.Now())}
+	err := a.print(document, func(w *tabwriter.Writer) { table.Settings(w, s) })
+	a.warn(document.Warnings)
+	return err
 }

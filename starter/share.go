@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
+	"infrabackup/internal/ui/table"
 )
 
 func (a *app) shareCommand() *cobra.Command {
@@ -71,12 +72,12 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 				a.say(signedWarning)
 			}
 			return a.print(out, func(w *tabwriter.Writer) {
-				line(w, "Share:", out.Settings.Share.Path)
-				line(w, "Before:", out.Before.Path)
+				table.Line(w, "Share:", out.Settings.Share.Path)
+				table.Line(w, "Before:", out.Before.Path)
 				if in.Copy {
-					line(w, "Copied:", out.Copied)
+					table.Line(w, "Copied:", out.Copied)
 				}
-				line(w, "Left behind:", leftBehind(out.LeftBehind))
+				table.Line(w, "Left behind:", leftBehind(out.LeftBehind))
 			})
 		},
 	}

@@ -7,14 +7,6 @@ import (
 	"infrabackup/internal/operator"
 )
 
-// settingsLabels are what "settings show" prints before a signing key.
-var settingsLabels = []string{signingLabel, formerLabel}
-
-const (
-	signingLabel = "Signing key:"
-	formerLabel  = "Signed before:"
-)
-
 // untrustedSigners is said where no list of trusted keys is known.
 const untrustedSigners = "Note: without --allowed-signers the signing keys that lie on the share are trusted; whoever can write there could have changed them."
 

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/build"
+	"infrabackup/internal/ui/table"
 )
 
 func (a *app) versionCommand() *cobra.Command {
@@ -20,6 +21,6 @@ func (a *app) versionCommand() *cobra.Command {
 func (a *app) printVersion() error {
 	version := build.Version()
 	return a.print(map[string]any{"version": version, "format": backup.FormatVersion}, func(w *tabwriter.Writer) {
-		line(w, "infrabackup "+version+", format "+fmt.Sprint(backup.FormatVersion))
+		table.Line(w, "infrabackup "+version+", format "+fmt.Sprint(backup.FormatVersion))
 	})
 }

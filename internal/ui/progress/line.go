@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"infrabackup/internal/ui"
 )
 
 // work is what one line of progress shows.
@@ -39,15 +41,15 @@ func (w work) line(width int, rate float64, now time.Time) string {
 	}
 	switch {
 	case w.known() && !w.ended:
-		tail = append(tail, piece{size(w.bytes) + " of " + size(w.total), 5})
+		tail = append(tail, piece{ui.Size(w.bytes) + " of " + ui.Size(w.total), 5})
 	case w.bytes > 0:
-		tail = append(tail, piece{size(w.bytes), 7})
+		tail = append(tail, piece{ui.Size(w.bytes), 7})
 	}
 	if w.items > 0 {
 		tail = append(tail, piece{fmt.Sprintf("%d items", w.items), 3})
 	}
 	if rate > 0 && !w.ended {
-		tail = append(tail, piece{size(int64(rate)) + "/s", 4})
+		tail = append(tail, piece{ui.Size(int64(rate)) + "/s", 4})
 		if w.known() {
 			tail = append(tail, piece{left(float64(w.total-w.bytes)/rate) + " left", 6})
 		}

@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/ui"
 )
 
 var noon = time.Unix(1_800_000_000, 0)
@@ -36,7 +37,7 @@ func TestProgressLineFitsEveryWidth(t *testing.T) {
 					require.Contains(t, text, w.phase)
 				}
 				if width >= 79 && w.bytes > 0 {
-					require.Contains(t, text, size(w.bytes))
+					require.Contains(t, text, ui.Size(w.bytes))
 				}
 				if w.items == 0 {
 					require.NotContains(t, text, "items", "nothing is counted in this phase")
@@ -82,14 +83,13 @@ func TestMeter(t *testing.T) {
 // What is drawn is a line for each service, in the width of the terminal.
 func TestProgressIsDrawn(t *testing.T) {
 	var screen bytes.Buffer
-	a := &app{process: process{stderr: &screen, lookup: func(string) (string, bool) { return "", false }}}
-	p := a.newProgress()
+	p := NewRun(&screen, false)
 	p.drawOn(&screen, mpb.WithAutoRefresh())
-	p.see(flow.Progress{Step: "capturing " + strings.Repeat("x", 300), Services: []flow.ServiceProgress{
+	p.See(flow.Progress{Step: "capturing " + strings.Repeat("x", 300), Services: []flow.ServiceProgress{
 		{Service: backup.AD, Phase: flow.PhaseCapture, Items: 5, Bytes: 1 << 20},
 		{Service: backup.CA, Phase: flow.PhaseFailed, Code: "SOURCE_INVALID"},
 	}})
-	p.end()
+	p.End()
 	require.Contains(t, screen.String(), "AD       capture")
 	require.Contains(t, screen.String(), "CA       failed    SOURCE_INVALID")
 	for line := range strings.Lines(screen.String()) {

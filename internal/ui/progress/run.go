@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"fmt"
@@ -12,12 +12,13 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/printable"
+	"infrabackup/internal/ui"
 )
 
-// progress shows a run on standard error: on a terminal a line for each service that
-// moves, else a line whenever something changes.
-type progress struct {
-	app   *app
+// Run shows a run: on a terminal a line for each service that moves, else a line whenever
+// something changes.
+type Run struct {
+	out   io.Writer
 	group *mpb.Progress // nil without a terminal
 	title *mpb.Bar
 	lines []*mpb.Bar
@@ -31,25 +32,26 @@ type progress struct {
 	now    func() time.Time
 }
 
-func (a *app) newProgress() *progress {
-	p := &progress{
-		app: a, bars: map[backup.Service]*mpb.Bar{}, last: map[backup.Service]string{}, states: map[backup.Service]flow.ServiceProgress{},
+// NewRun begins to show one. Moving says that out is a terminal that takes moving output.
+func NewRun(out io.Writer, moving bool) *Run {
+	p := &Run{
+		out: out, bars: map[backup.Service]*mpb.Bar{}, last: map[backup.Service]string{}, states: map[backup.Service]flow.ServiceProgress{},
 		meters: map[backup.Service]*meter{}, now: time.Now,
 	}
-	if a.terminal(a.stderr) {
-		p.drawOn(a.stderr)
+	if moving {
+		p.drawOn(out)
 	}
 	return p
 }
 
 // drawOn makes it draw lines that move.
-func (p *progress) drawOn(w io.Writer, options ...mpb.ContainerOption) {
+func (p *Run) drawOn(w io.Writer, options ...mpb.ContainerOption) {
 	p.group = mpb.New(append(options, mpb.WithOutput(w))...)
 	p.title = p.line(func(width int) string { return cut(p.step, width) })
 }
 
-// see takes the newest state.
-func (p *progress) see(now flow.Progress) {
+// See takes the newest state.
+func (p *Run) See(now flow.Progress) {
 	p.mu.Lock()
 	before := p.step
 	p.step = now.Step
@@ -58,7 +60,7 @@ func (p *progress) see(now flow.Progress) {
 	}
 	p.mu.Unlock()
 	if p.group == nil && now.Step != before {
-		p.app.say("%s", now.Step)
+		ui.Say(p.out, "%s", now.Step)
 	}
 	for _, s := range now.Services {
 		if p.group != nil {
@@ -70,20 +72,20 @@ func (p *progress) see(now flow.Progress) {
 }
 
 // tell writes a line when the service has entered another phase or is tried again.
-func (p *progress) tell(s flow.ServiceProgress) {
+func (p *Run) tell(s flow.ServiceProgress) {
 	text := fmt.Sprintf("%-8s %s", s.Service, s.Phase)
 	if s.Phase == flow.PhaseDone {
 		if s.Items > 0 {
 			text += fmt.Sprintf(", %d items", s.Items)
 		}
-		text += ", " + size(s.Bytes)
+		text += ", " + ui.Size(s.Bytes)
 	}
 	if s.Code != "" {
 		text += ", " + trouble(s)
 	}
 	if p.last[s.Service] != text {
 		p.last[s.Service] = text
-		p.app.say("%s", text)
+		ui.Say(p.out, "%s", text)
 	}
 }
 
@@ -95,7 +97,7 @@ func trouble(s flow.ServiceProgress) string {
 	return s.Code + ": " + s.Message
 }
 
-func (p *progress) draw(s flow.ServiceProgress) {
+func (p *Run) draw(s flow.ServiceProgress) {
 	p.mu.Lock()
 	m, ok := p.meters[s.Service]
 	if !ok {
@@ -117,7 +119,7 @@ func (p *progress) draw(s flow.ServiceProgress) {
 }
 
 // line adds a line that text renders again and again, while what it shows does not change.
-func (p *progress) line(text func(width int) string) *mpb.Bar {
+func (p *Run) line(text func(width int) string) *mpb.Bar {
 	b := p.group.New(0, mpb.NopStyle(), mpb.BarFillerTrim(), mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -127,8 +129,8 @@ func (p *progress) line(text func(width int) string) *mpb.Bar {
 	return b
 }
 
-// end leaves the lines as they are.
-func (p *progress) end() {
+// End leaves the lines as they are.
+func (p *Run) End() {
 	if p.group == nil {
 		return
 	}
