@@ -3,15 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"text/tabwriter"
-
-	"golang.org/x/term"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/ui"
+	"infrabackup/internal/ui/prompt"
 )
 
 // print writes one JSON document with -o json, else what table says.
@@ -66,9 +64,8 @@ func (a *app) fail(err error) int {
 
 // terminal reports whether the stream is a terminal that takes moving output.
 func (a *app) terminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	dumb, _ := a.lookup("TERM")
-	return ok && dumb != "dumb" && term.IsTerminal(int(file.Fd()))
+	kind, _ := a.lookup("TERM")
+	return kind != "dumb" && prompt.IsTerminal(stream)
 }
 
 // partial is the exit code of a finished backup.
