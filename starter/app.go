@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
+	"infrabackup/starter/args"
 )
 
 // app is the state of one run of the program.
@@ -54,9 +55,9 @@ func run(ctx context.Context, p process) int {
 		err = fault.Newf(fault.Cancelled, "the command was not done within --timeout %s", a.timeout)
 	case !a.began:
 		// What cobra itself says is about commands and arguments.
-		err = flagFault(nil, err)
+		err = args.Fault(nil, err)
 	}
-	if word := mistyped(root, p.args); !a.began && word != nil {
+	if word := args.Unknown(root, p.args); !a.began && word != nil {
 		err = word // also when a flag of the command that was meant came first
 	}
 	if !a.began && wantsJSON(p.args) { // the flags may not have been read as far as -o
@@ -103,7 +104,7 @@ TEMPORAL_NAMESPACE and Temporal's other TEMPORAL_... variables.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 5 not enabled, 6 not found, 7 damaged or forged backup, 8 key does not fit,
 9 share refused or unreachable, 10 Temporal unreachable or no worker answers.`,
-		Args:          noArgs,
+		Args:          args.None,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -112,14 +113,17 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 				a.output = "table"
 				return usage("-o %s is neither table nor json", printable.Quote(bad))
 			}
-			if err := a.checkFlags(cmd); err != nil {
+			if err := args.CheckFlags(cmd); err != nil {
 				return err
+			}
+			if a.timeout < 0 {
+				return usage("--timeout %s is below zero", a.timeout)
 			}
 			a.began = true
 			return nil
 		},
 	}
-	root.SetFlagErrorFunc(flagFault)
+	root.SetFlagErrorFunc(args.Fault)
 	instance, _ := a.lookup("INFRABACKUP_INSTANCE")
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.instance, "instance", cmp.Or(instance, "local"), "instance to work on (INFRABACKUP_INSTANCE)")

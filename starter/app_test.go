@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/localfile"
 )
 
 // outcome is what a run printed and its exit code.
@@ -136,7 +137,7 @@ func TestKeyGenerate(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 		require.NotContains(t, out.stdout+out.stderr, "AGE-SECRET-KEY")
-		found, err := identities(t.Context(), []string{file})
+		found, err := localfile.Identities(t.Context(), []string{file})
 		require.NoError(t, err)
 		require.Len(t, found, 1)
 	}

@@ -9,10 +9,11 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/ui"
+	"infrabackup/starter/args"
 )
 
 func (a *app) backupCommand() *cobra.Command {
-	group := &cobra.Command{Use: "backup", Short: "Start, watch, verify and delete backups", Args: noArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "backup", Short: "Start, watch, verify and delete backups", Args: args.None, RunE: args.NeedsCommand}
 	group.AddCommand(a.backupStartCommand(), a.backupListCommand(), a.backupShowCommand(), a.backupWatchCommand(),
 		a.backupCancelCommand(), a.backupVerifyCommand(), a.backupDeleteCommand())
 	return group

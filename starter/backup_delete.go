@@ -5,6 +5,7 @@ import (
 
 	"infrabackup/internal/operator"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 
 	"github.com/spf13/cobra"
 )
@@ -18,7 +19,7 @@ func (a *app) backupDeleteCommand() *cobra.Command {
 scripts give --yes. What others put into the backup's folder is not deleted: it stays in
 incoming/ on the share, and is named.`,
 		Example:           "  infrabackup backup delete 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --yes",
-		Args:              oneArg("ID"),
+		Args:              args.One("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/flow"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 func (a *app) backupListCommand() *cobra.Command {
@@ -19,7 +20,7 @@ func (a *app) backupListCommand() *cobra.Command {
 runs, and failed ones for as long as Temporal remembers them. The share is the truth:
 the list is read from it each time.`,
 		Example: "  infrabackup backup list\n  infrabackup backup list -o json | jq '.[0].backupId'",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
@@ -68,7 +69,7 @@ nothing is wrong with the backup, but a restore would meet the same. It is unche
 the target's service is not in the backup. At most 200 dangling references are listed;
 all are counted.`,
 		Example:           "  infrabackup backup show latest\n  infrabackup backup show latest -o json | jq .consistency.dangling",
-		Args:              atMostOneArg("ID"),
+		Args:              args.AtMostOne("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
 			id, err := latestOr(args)

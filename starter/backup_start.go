@@ -16,6 +16,7 @@ import (
 	"infrabackup/internal/operator"
 	"infrabackup/internal/ui/progress"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 func (a *app) backupStartCommand() *cobra.Command {
@@ -32,7 +33,7 @@ that runs.
 The backup goes on when this command ends, also when it is interrupted (Ctrl-C) or its
 --timeout has passed while it waits.`,
 		Example: "  infrabackup backup start --wait\n  infrabackup backup start -o json | jq -r .backupId",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
@@ -110,7 +111,7 @@ func (a *app) backupWatchCommand() *cobra.Command {
 		Long: `Show the progress of the backup that runs, and wait for its end. With an ID, or the
 beginning of one, only if it is that backup that runs.`,
 		Example: "  infrabackup backup watch",
-		Args:    atMostOneArg("ID"),
+		Args:    args.AtMostOne("ID"),
 		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
 			runID, err := a.runningOne(ctx, c, args)
 			if err != nil {
@@ -149,7 +150,7 @@ func (a *app) backupCancelCommand() *cobra.Command {
 		Long: `Stop the backup that runs, and remove what it had written. With an ID, or the
 beginning of one, only if it is that backup that runs.`,
 		Example: "  infrabackup backup cancel",
-		Args:    atMostOneArg("ID"),
+		Args:    args.AtMostOne("ID"),
 		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
 			if _, err := a.runningOne(ctx, c, args); err != nil {
 				return err

@@ -9,9 +9,11 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/ui/progress"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 func (a *app) backupVerifyCommand() *cobra.Command {
@@ -38,7 +40,7 @@ how far the ledger reached unless --ledger-head says it.
   infrabackup backup verify 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11 --identity operator.key
   infrabackup backup verify --all
   infrabackup backup verify --all --from /mnt/AzSBackups --allowed-signers trusted_signers`,
-		Args:              atMostOneArg("ID"),
+		Args:              args.AtMostOne("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
@@ -81,7 +83,7 @@ type judged struct {
 }
 
 func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags, keyFiles []string) (v judged, err error) {
-	keys, err := identities(ctx, keyFiles)
+	keys, err := localfile.Identities(ctx, keyFiles)
 	if err != nil {
 		return v, err
 	}

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 const rotationHelp = `The codec key encrypts what Temporal keeps; it opens no backup. To replace it while
@@ -45,8 +46,8 @@ func (a *app) codecKeyCommand() *cobra.Command {
 		Use:   "codec-key",
 		Short: "Make and replace the key that encrypts what Temporal keeps",
 		Long:  rotationHelp + "\n\n\"infrabackup codec-key generate\" makes the first key file.",
-		Args:  noArgs,
-		RunE:  needsCommand,
+		Args:  args.None,
+		RunE:  args.NeedsCommand,
 	}
 	var file string
 	group.PersistentFlags().StringVar(&file, "codec-key-file", "", "codec key file (default: INFRABACKUP_CODEC_KEY_FILE)")
@@ -60,7 +61,7 @@ func (a *app) codecKeyGenerateCommand(file *string) *cobra.Command {
 		Use:     "generate --out FILE",
 		Short:   "Make the first codec key file, for the workers and the command line",
 		Example: "  infrabackup codec-key generate --out /etc/infrabackup/codec.keys",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: func(*cobra.Command, []string) error {
 			switch {
 			case *file != "":
@@ -89,7 +90,7 @@ func (a *app) codecKeyListCommand(file *string) *cobra.Command {
 		Use:     "list",
 		Short:   "List the keys of the file by id, the one that encrypts first",
 		Example: "  infrabackup codec-key list",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: func(*cobra.Command, []string) error {
 			ring, err := a.keyring(*file)
 			if err != nil {
@@ -120,7 +121,7 @@ func (a *app) codecKeyAddCommand(file *string) *cobra.Command {
 		Short:   "Add a new key, which decrypts and does not encrypt yet",
 		Long:    "Add a new key at the end of the file, which decrypts and does not encrypt yet.\n\n" + rotationHelp,
 		Example: "  infrabackup codec-key add\n  infrabackup codec-key add --id k2 --codec-key-file /etc/infrabackup/codec.keys",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: func(*cobra.Command, []string) error {
 			path, err := a.keyFile(*file)
 			if err != nil {
@@ -146,7 +147,7 @@ func (a *app) codecKeyActivateCommand(file *string) *cobra.Command {
 
 ` + rotationHelp,
 		Example: "  infrabackup codec-key activate k20261125",
-		Args:    oneArg("ID"),
+		Args:    args.One("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path, err := a.keyFile(*file)
 			if err != nil {
@@ -172,7 +173,7 @@ settings included that were not resealed. On a terminal this asks first; scripts
 
 ` + rotationHelp,
 		Example: "  infrabackup codec-key remove k1 --yes",
-		Args:    oneArg("ID"),
+		Args:    args.One("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := a.keyFile(*file)
 			if err != nil {

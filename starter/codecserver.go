@@ -2,17 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/printable"
+	"infrabackup/starter/args"
 )
 
 func (a *app) codecServerCommand() *cobra.Command {
@@ -27,12 +27,12 @@ Make one with: (umask 077; openssl rand -hex 16 > token)
 It shows settings, passwords among them, to whoever holds the token: keep it on the
 loopback interface, or behind a proxy that speaks TLS.`,
 		Example: "  infrabackup codec-server --token-file token --origin http://127.0.0.1:8233",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if tokenFile == "" {
 				return usage("--token-file is needed: a file that callers have to know the text of; make one with (umask 077; openssl rand -hex 16 > token)")
 			}
-			token, err := a.secretLine(cmd.Context(), tokenFile)
+			token, err := localfile.SecretLine(cmd.Context(), tokenFile)
 			if err != nil {
 				return err
 			}
@@ -62,26 +62,9 @@ func (a *app) serveCodec(ctx context.Context, address string, handler http.Handl
 	if err != nil {
 		return fault.New(fault.Usage, "--address cannot be listened on", err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
 	a.say("The codec server answers on %s. Enter this address in the Web UI, with the text of the token file: http://%s/TOKEN", listener.Addr(), listener.Addr())
 	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		a.say("Warning: others can reach it, and the token and what it decrypts go over the network in clear. Put a proxy with TLS before it.")
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return fault.New(fault.Internal, "the codec server failed", err)
-	case <-ctx.Done():
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	err = server.Shutdown(stopping)
-	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	if err != nil {
-		return fault.New(fault.Internal, "the codec server did not stop in order", err)
-	}
-	return nil
+	return codec.Serve(ctx, listener, handler)
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"infrabackup/starter/args"
 )
 
 func (a *app) credentialsCommand() *cobra.Command {
-	group := &cobra.Command{Use: "credentials", Short: "Change the account on the share", Args: noArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "credentials", Short: "Change the account on the share", Args: args.None, RunE: args.NeedsCommand}
 	var username, passwordFile string
 	cmd := &cobra.Command{
 		Use:   "set [--username USER] [--password-file F]",
@@ -16,7 +18,7 @@ locked. When anything fails, the old account stays in force. A backup that runs 
 with the account that it began with.`,
 		Example: `  infrabackup credentials set --password-file new
   infrabackup credentials set --username 'CORP\backup2'`,
-		Args: noArgs,
+		Args: args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()

@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -21,7 +22,7 @@ which a backup has to contain is captured by one of the workers, and everything 
 backup needs from the share: what the share's adapters are held to in tests is tried on
 the real share, in a folder of its own that is removed again.`,
 		Example: "  infrabackup doctor",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			report, err := c.Diagnose(ctx, !skipShare)
 			if err != nil {

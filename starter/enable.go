@@ -8,6 +8,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
+	"infrabackup/starter/args"
 )
 
 func (a *app) enableCommand() *cobra.Command {
@@ -35,7 +36,7 @@ What a backup has to contain is what the workers that answer have sources for, u
 --services says it; "settings services set" changes it later.`,
 		Example: `  infrabackup enable --share '\\fs.example.com\AzSBackups' --username 'CORP\backup' --recipient age1...
   infrabackup enable --share '\\fs\AzSBackups\site1' --username backup@corp.example.com --password-file pw --certificate backup.cer`,
-		Args: noArgs,
+		Args: args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()

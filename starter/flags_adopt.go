@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 
+	"infrabackup/internal/operator"
+	"infrabackup/internal/ui/table"
+
 	"github.com/spf13/cobra"
 )
 
@@ -21,5 +24,5 @@ func (f *adoptFlags) load(ctx context.Context, adopt bool) ([]byte, error) {
 	case !adopt:
 		return nil, usage("--allowed-signers belongs to --adopt, which is missing")
 	}
-	return trustedSigners(ctx, f.file)
+	return operator.ReadSigners(ctx, f.file, table.SettingsLabels...)
 }

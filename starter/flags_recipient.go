@@ -6,10 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/fault"
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/seal"
-	"infrabackup/internal/secret"
 )
 
 // recipientFlags are the forms in which an operator gives a public key.
@@ -30,36 +28,5 @@ func (k *recipientFlags) given() bool {
 }
 
 func (k *recipientFlags) load(ctx context.Context, now time.Time) ([]seal.Recipient, error) {
-	var all []seal.Recipient
-	add := func(r seal.Recipient, err error) error {
-		all = append(all, r)
-		return err
-	}
-	for _, text := range k.recipients {
-		if err := add(seal.ParseRecipient(text)); err != nil {
-			return nil, err
-		}
-	}
-	for _, file := range k.certificates {
-		data, err := localfile.Read(ctx, "--certificate", file, false)
-		if err != nil {
-			return nil, err
-		}
-		if err := add(seal.RecipientFromCertificate(data, now)); err != nil {
-			return nil, err
-		}
-	}
-	for _, file := range k.keyFiles {
-		data, err := localfile.Read(ctx, "--key-file", file, true)
-		if err != nil {
-			return nil, err
-		}
-		if err := add(seal.RecipientFromSymmetricKey(secret.New(string(data)))); err != nil {
-			return nil, err
-		}
-	}
-	if len(all) == 0 {
-		return nil, fault.Newf(fault.Usage, "no key is given: use --recipient, --certificate or --key-file; make one with `infrabackup key generate`")
-	}
-	return all, nil
+	return localfile.Recipients(ctx, k.recipients, k.certificates, k.keyFiles, now)
 }

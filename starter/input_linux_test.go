@@ -12,8 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"infrabackup/internal/fault"
-	"infrabackup/internal/operator/localfile"
-	"infrabackup/internal/secret"
 )
 
 // fileFlags are all flags and variables that name a file to be read, with what else
@@ -142,18 +140,6 @@ func TestOutputsAreMadeExclusively(t *testing.T) {
 			require.Equal(t, os.FileMode(0o600), info.Mode())
 		})
 	}
-	dir := t.TempDir()
-	require.NoError(t, os.Symlink(filepath.Join(dir, "elsewhere"), challengePath(dir, 0)))
-	require.ErrorIs(t, localfile.Create(challengePath(dir, 0), secret.New("x")), fault.AlreadyExists)
-	require.NoFileExists(t, filepath.Join(dir, "elsewhere"))
-}
-
-// A second challenge into the same folder asks for none, so that the first stays good.
-func TestChallengesAreNotOverwritten(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(challengePath(dir, 0), []byte("earlier"), 0o600))
-	a := &app{}
-	require.ErrorIs(t, a.writeChallenges(t.Context(), nil, dir), fault.AlreadyExists)
 }
 
 // The program ends at a signal while it waits for what a pipe of the caller's gives.

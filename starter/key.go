@@ -9,10 +9,11 @@ import (
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 func (a *app) keyCommand() *cobra.Command {
-	group := &cobra.Command{Use: "key", Short: "Make, change and prove the keys that open backups", Args: noArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "key", Short: "Make, change and prove the keys that open backups", Args: args.None, RunE: args.NeedsCommand}
 	group.AddCommand(a.keyGenerateCommand(), a.keySetCommand(), a.keyRewrapCommand(), a.keyRevokeCommand(), a.keyProveCommand(), a.keyRotateSigningCommand())
 	return group
 }
@@ -30,7 +31,7 @@ printed recipient to "infrabackup enable".
 --post-quantum makes a hybrid key (ML-KEM-768 with X25519), which age before
 version 1.3 cannot read.`,
 		Example: "  infrabackup key generate --out operator.key",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: func(*cobra.Command, []string) error {
 			if out == "" {
 				return usage("--out is needed: the file for the private key")

@@ -2,21 +2,19 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operator/localfile"
+	"infrabackup/internal/operator/proving"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/ui"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 // proveFlags say how a key is proven.
@@ -50,7 +48,7 @@ ago (see "key set --prove-every").`,
 		Example: `  infrabackup key prove --out challenges
   infrabackup key prove --answer answer.txt
   infrabackup key prove --identity operator.key`,
-		Args: noArgs,
+		Args: args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
@@ -74,7 +72,7 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 	if given != 1 {
 		return usage("give one of --out, --answer and --identity")
 	}
-	keys, err := identities(ctx, f.keyFiles)
+	keys, err := localfile.Identities(ctx, f.keyFiles)
 	if err != nil {
 		return err
 	}
@@ -88,17 +86,20 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case f.answer != "":
-		state, err := c.Prove(ctx, answer, a.caller())
-		if err != nil {
-			return err
-		}
-		return a.printProven([]flow.KeyState{state})
-	case f.out != "":
-		return a.writeChallenges(ctx, c, f.out)
+	p := proving.Prover{Service: c, RequestedBy: a.caller()}
+	if f.out != "" {
+		return a.writeChallenges(ctx, p, f.out)
 	}
-	return a.proveAtOnce(ctx, c, keys)
+	var proven []flow.KeyState
+	if f.answer != "" {
+		proven, err = p.Answer(ctx, answer)
+	} else {
+		proven, err = p.ProveAll(ctx, keys)
+	}
+	if err != nil {
+		return err
+	}
+	return a.printProven(proven)
 }
 
 func (a *app) readAnswer(ctx context.Context, file string) (secret.String, error) {
@@ -119,31 +120,10 @@ func (a *app) readAnswer(ctx context.Context, file string) (secret.String, error
 	return seal.ParseAnswer(string(data))
 }
 
-// challengeFile is a challenge that was written.
-type challengeFile struct {
-	Fingerprint string `json:"fingerprint"`
-	File        string `json:"file"`
-}
-
-func (a *app) writeChallenges(ctx context.Context, c controller, folder string) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fault.New(fault.Usage, "the folder for the challenges cannot be made", err)
-	}
-	// Looked at first: new challenges take the place of those that are there.
-	if _, err := os.Lstat(challengePath(folder, 0)); err == nil {
-		return localfile.Occupied(challengePath(folder, 0))
-	}
-	challenges, err := c.Challenges(ctx, a.caller())
+func (a *app) writeChallenges(ctx context.Context, p proving.Prover, folder string) error {
+	written, err := p.WriteChallenges(ctx, folder)
 	if err != nil {
 		return err
-	}
-	var written []challengeFile
-	for i, challenge := range challenges {
-		file := challengePath(folder, i)
-		if err := localfile.Create(file, secret.New(challenge.Text)); err != nil {
-			return err
-		}
-		written = append(written, challengeFile{Fingerprint: challenge.Fingerprint, File: file})
 	}
 	a.say("Open each with its private key (age -d -i KEY FILE), then run `infrabackup key prove --answer FILE` with what that printed.")
 	return a.print(map[string]any{"challenges": written}, func(w *tabwriter.Writer) {
@@ -152,40 +132,6 @@ func (a *app) writeChallenges(ctx context.Context, c controller, folder string) 
 			table.Line(w, c.Fingerprint, c.File)
 		}
 	})
-}
-
-func challengePath(folder string, i int) string {
-	return filepath.Join(folder, fmt.Sprintf("challenge-%d.age", i+1))
-}
-
-func (a *app) proveAtOnce(ctx context.Context, c controller, keys []seal.Identity) error {
-	challenges, err := c.Challenges(ctx, a.caller())
-	if err != nil {
-		return err
-	}
-	var proven []flow.KeyState
-	for _, challenge := range challenges {
-		state, err := a.answer(ctx, c, challenge, keys)
-		if fault.CodeOf(err) == fault.KeyDoesNotFit {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		proven = append(proven, state)
-	}
-	if len(proven) == 0 {
-		return fault.Newf(fault.KeyDoesNotFit, "the given key is none of the %d that are in force", len(challenges))
-	}
-	return a.printProven(proven)
-}
-
-func (a *app) answer(ctx context.Context, c controller, challenge control.Challenge, keys []seal.Identity) (flow.KeyState, error) {
-	answer, err := seal.AnswerChallenge([]byte(challenge.Text), keys)
-	if err != nil {
-		return flow.KeyState{}, err
-	}
-	return c.Prove(ctx, answer, a.caller())
 }
 
 func (a *app) printProven(proven []flow.KeyState) error {

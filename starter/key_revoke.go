@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"infrabackup/internal/operator/rekeying"
+	"infrabackup/starter/args"
 
 	"github.com/spf13/cobra"
 )
@@ -27,7 +28,7 @@ it stays in --temp, and what it left in staging/ on the share is removed by that
 backup that starts a week later. Copies of the old files that somebody has made stay
 readable to the thief: change the secrets in them.`,
 		Example: "  infrabackup key revoke --compromised SHA256:3vq... --identity new-operator.key",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()

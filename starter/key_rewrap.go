@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"infrabackup/starter/args"
 )
 
 func (a *app) keyRewrapCommand() *cobra.Command {
@@ -23,7 +25,7 @@ an earlier state than the ledger on the share tells of is not touched, and fails
 A key that somebody else has got hold of is another matter: whoever copied the old
 key.age can still open that copy. For that see "infrabackup key revoke".`,
 		Example: "  infrabackup key rewrap --identity old-operator.key",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/control"
 	"infrabackup/internal/settings"
+	"infrabackup/starter/args"
 )
 
 func (a *app) keySetCommand() *cobra.Command {
@@ -24,7 +25,7 @@ runs goes on with the keys that it began with.
 Older backups keep their keys until "infrabackup key rewrap" gives them the new ones.`,
 		Example: `  infrabackup key set --recipient age1...
   infrabackup key set --certificate backup.cer --recipient age1...`,
-		Args: noArgs,
+		Args: args.None,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := a.bounded(cmd.Context())
@@ -72,7 +73,7 @@ func (a *app) keyRotateSigningCommand() *cobra.Command {
 introduces it. What was signed before stays valid: allowed_signers on the share lists
 both. Keep a copy of that file, or of what "settings show" prints, away from the share.`,
 		Example: "  infrabackup key rotate-signing",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			summary, err := c.ChangeSigningKey(ctx, a.caller())
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operator"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/operator/rekeying"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/ui"
@@ -23,7 +24,7 @@ type rekeyRun struct {
 
 func (a *app) rekey(ctx context.Context, keyFiles []string) (*rekeyRun, error) {
 	r := &rekeyRun{app: a}
-	keys, err := identities(ctx, keyFiles)
+	keys, err := localfile.Identities(ctx, keyFiles)
 	if err != nil {
 		return nil, err
 	}

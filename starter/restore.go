@@ -16,6 +16,7 @@ import (
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 // extractFlags say what is taken out of a backup.
@@ -34,7 +35,7 @@ type extractFlags struct {
 const unverifiedWarning = "Warning: with --unverified nobody vouches for what is extracted: whoever can write to the share could have made it."
 
 func (a *app) restoreCommand() *cobra.Command {
-	group := &cobra.Command{Use: "restore", Short: "Take things out of a backup", Args: noArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "restore", Short: "Take things out of a backup", Args: args.None, RunE: args.NeedsCommand}
 	var f extractFlags
 	cmd := &cobra.Command{
 		Use:   "extract [ID|latest] --identity F --to DIR [--service S] [--item ID] [--format files|ldif]",
@@ -63,7 +64,7 @@ signature is checked. On the worst day, --unverified opens what is left all the 
   infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --to out
   infrabackup restore extract latest --identity operator.key --from /mnt/AzSBackups --allowed-signers trusted_signers --to out
   infrabackup restore extract latest --identity operator.key --unverified --to out`,
-		Args:              atMostOneArg("ID"),
+		Args:              args.AtMostOne("ID"),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
@@ -125,7 +126,7 @@ func (a *app) extract(ctx context.Context, id string, f extractFlags) error {
 	if err != nil {
 		return err
 	}
-	keys, err := identities(ctx, f.keyFiles)
+	keys, err := localfile.Identities(ctx, f.keyFiles)
 	if err != nil {
 		return err
 	}

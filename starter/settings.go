@@ -12,10 +12,11 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 func (a *app) settingsCommand() *cobra.Command {
-	group := &cobra.Command{Use: "settings", Short: "Look at what is in force, and who changed it", Args: noArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "settings", Short: "Look at what is in force, and who changed it", Args: args.None, RunE: args.NeedsCommand}
 	group.AddCommand(&cobra.Command{
 		Use:   "show",
 		Short: "Show the settings in force, without secrets",
@@ -24,7 +25,7 @@ was told: settings that were set back, whose workflow was ended or reset, are an
 that says so, and what to do. When the share does not answer they are shown with a
 warning, because they were not compared.`,
 		Example: "  infrabackup settings show -o json",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			summary, err := c.Summary(ctx)
 			if err != nil {
@@ -47,7 +48,7 @@ warning, because they were not compared.`,
 the result. Secrets are never part of it. The Temporal Web UI has each change as a
 workflow of its own, for as long as Temporal keeps closed workflows.`,
 		Example: "  infrabackup settings history",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			history, err := c.History(ctx)
 			if err != nil {
@@ -62,7 +63,7 @@ workflow of its own, for as long as Temporal keeps closed workflows.`,
 in their key file. It is the last step of changing the codec key; until then the
 settings need the old one.`,
 		Example: "  infrabackup settings reseal",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			if err := c.Reseal(ctx, a.caller()); err != nil {
 				return err
@@ -91,7 +92,7 @@ backups anew with "enable --adopt".
 
 Find out first who did it, and keep that person from writing to the Temporal namespace.`,
 		Example: "  infrabackup settings adopt",
-		Args:    noArgs,
+		Args:    args.None,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
 			out, err := c.AdoptSettings(ctx, older, a.caller())
 			if err != nil {

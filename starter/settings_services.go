@@ -9,11 +9,12 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/settings"
+	"infrabackup/starter/args"
 )
 
 func (a *app) settingsServicesCommand() *cobra.Command {
 	group := &cobra.Command{
-		Use: "services", Short: "Change what a backup has to contain", Args: noArgs, RunE: needsCommand,
+		Use: "services", Short: "Change what a backup has to contain", Args: args.None, RunE: args.NeedsCommand,
 	}
 	var fromWorkers bool
 	cmd := &cobra.Command{

@@ -10,10 +10,11 @@ import (
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 func (a *app) shareCommand() *cobra.Command {
-	group := &cobra.Command{Use: "share", Short: "Change where backups are written", Args: noArgs, RunE: needsCommand}
+	group := &cobra.Command{Use: "share", Short: "Change where backups are written", Args: args.None, RunE: args.NeedsCommand}
 	var in control.ShareChange
 	var passwordFile, transport string
 	var adopt adoptFlags
@@ -34,7 +35,7 @@ file of --allowed-signers. When the ledger there is not whole for a reason that 
 such as a share that was restored from a snapshot, --new-ledger begins another one.`,
 		Example: `  infrabackup share set '\\fs2.example.com\AzSBackups'
   infrabackup share set '\\fs2.example.com\AzSBackups' --username 'CORP\backup2' --password-file pw --copy`,
-		Args: oneArg("UNC"),
+		Args: args.One("UNC"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()

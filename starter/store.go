@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/printable"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/smb"
+	"infrabackup/internal/ui/table"
 )
 
 // storeFlags say where backups are read from, when not from the share that the
@@ -75,7 +76,7 @@ func (a *app) open(ctx context.Context, f storeFlags) (*operator.LocalRepo, erro
 	var trusted []byte
 	var err error
 	if f.allowedSigners != "" {
-		if trusted, err = trustedSigners(ctx, f.allowedSigners); err != nil {
+		if trusted, err = operator.ReadSigners(ctx, f.allowedSigners, table.SettingsLabels...); err != nil {
 			return nil, err
 		}
 	}

@@ -9,11 +9,12 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/build"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Show the version", Args: noArgs,
+		Use: "version", Short: "Show the version", Args: args.None,
 		RunE: func(*cobra.Command, []string) error { return a.printVersion() },
 	}
 }

@@ -1,12 +1,17 @@
 package codec
 
 import (
+	"context"
 	"crypto/subtle"
+	"errors"
+	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/converter"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
 )
 
@@ -56,4 +61,26 @@ func bearer(r *http.Request) string {
 
 func equal(got string, want secret.String) bool {
 	return !want.IsZero() && subtle.ConstantTimeCompare([]byte(got), []byte(want.Reveal())) == 1
+}
+
+// Serve answers on a listener until ctx ends, which is then no error, and closes it.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fault.New(fault.Internal, "the codec server failed", err)
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err := server.Shutdown(stopping)
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	if err != nil {
+		return fault.New(fault.Internal, "the codec server did not stop in order", err)
+	}
+	return nil
 }

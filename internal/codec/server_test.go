@@ -1,6 +1,8 @@
 package codec
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
 )
 
@@ -100,4 +103,22 @@ func TestServerBoundsRequests(t *testing.T) {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	require.Equal(t, http.StatusBadRequest, w.Code)
+}
+
+// TestServeEndsWithItsContext: what is asked by then is answered.
+func TestServeEndsWithItsContext(t *testing.T) {
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, listener, http.NotFoundHandler()) }()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String(), http.NoBody)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusNotFound, response.StatusCode)
+	cancel()
+	require.NoError(t, <-ended)
+	require.ErrorIs(t, Serve(t.Context(), listener, http.NotFoundHandler()), fault.Internal, "it is closed")
 }

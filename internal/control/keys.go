@@ -87,11 +87,7 @@ func replace[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In
 }
 
 // Challenge is something that only the holder of a key can answer.
-type Challenge struct {
-	Fingerprint string `json:"fingerprint"`
-	Kind        string `json:"kind"`
-	Text        string `json:"challenge"` // an armored age file
-}
+type Challenge = seal.Challenge
 
 // Challenges makes a challenge for every key in force. Only the digests of the answers
 // are kept; earlier challenges end.

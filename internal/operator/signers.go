@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/seal"
 )
 
@@ -43,6 +44,28 @@ func ParseSigners(data []byte, labels ...string) ([]byte, error) {
 		list.WriteString(seal.AllowedSignersLine(public))
 	}
 	return list.Bytes(), nil
+}
+
+// ReadSigners reads a list of trusted keys that --allowed-signers names, see [ParseSigners]. It
+// has to have a key: an empty one would count as none, and the keys on the share would be
+// trusted instead.
+func ReadSigners(ctx context.Context, file string, labels ...string) ([]byte, error) {
+	data, err := localfile.Read(ctx, "--allowed-signers", file, false)
+	if err != nil {
+		return nil, err
+	}
+	if data, err = ParseSigners(data, labels...); err != nil {
+		return nil, usage("--allowed-signers: %s cannot be used (%s)", file, err)
+	}
+	keys, err := seal.ParseAllowedSigners(data)
+	if err != nil {
+		// It is the operator's file that is wrong, and no sign of a forged backup.
+		return nil, fault.New(fault.Usage, "--allowed-signers: "+file+" cannot be used", fault.As(err).Unwrap())
+	}
+	if len(keys) == 0 {
+		return nil, usage("--allowed-signers: %s has no key of %s; give a copy of the allowed_signers on the share, or lines as `infrabackup settings show` prints them: ssh-ed25519 AAAA...", file, backup.SignerIdentity)
+	}
+	return data, nil
 }
 
 // Trust trusts the keys of a list. When the share's own list has the same keys, in whatever

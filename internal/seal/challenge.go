@@ -61,6 +61,13 @@ func NewChallenge(r Recipient, instance string, random io.Reader) (challenge []b
 	return out.Bytes(), answer, nil
 }
 
+// Challenge is something that only the holder of a key can answer.
+type Challenge struct {
+	Fingerprint string `json:"fingerprint"`
+	Kind        string `json:"kind"`
+	Text        string `json:"challenge"` // an armored age file
+}
+
 // AnswerChallenge solves a challenge with the first of ids that fits. It takes the
 // armored text and the binary file. KEY_DOES_NOT_FIT when no identity fits,
 // KEY_INVALID when it is no challenge: nothing else that the identities open is

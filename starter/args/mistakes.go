@@ -1,4 +1,4 @@
-package main
+package args
 
 import (
 	"fmt"
@@ -12,11 +12,8 @@ import (
 	"infrabackup/internal/printable"
 )
 
-// A typing error gets one line that names the word that was not understood, what was
-// probably meant, and what there is.
-
-// needsCommand answers a group that was called without a command.
-func needsCommand(cmd *cobra.Command, _ []string) error {
+// NeedsCommand answers a group that was called without a command.
+func NeedsCommand(cmd *cobra.Command, _ []string) error {
 	return usage("%s needs a command: %s", cmd.CommandPath(), strings.Join(commandNames(cmd), ", "))
 }
 
@@ -30,17 +27,17 @@ func commandNames(cmd *cobra.Command) []string {
 	return names
 }
 
-// noArgs takes no argument.
-func noArgs(cmd *cobra.Command, args []string) error {
+// None takes no argument.
+func None(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage("%s takes no argument, and %s is given", cmd.CommandPath(), printable.Quote(args[0]))
 	}
 	return nil
 }
 
-// mistyped finds the first word that should be a command and is none, or nil. Flags are
+// Unknown finds the first word that should be a command and is none, or nil. Flags are
 // passed over, since those of the command that was meant are not known here.
-func mistyped(root *cobra.Command, args []string) error {
+func Unknown(root *cobra.Command, args []string) error {
 	at := root
 	for i := 0; i < len(args); i++ {
 		word := args[i]
