@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"os"
-	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,23 +58,10 @@ func run(ctx context.Context, p process) int {
 	if word := args.Unknown(root, p.args); !a.began && word != nil {
 		err = word // also when a flag of the command that was meant came first
 	}
-	if !a.began && wantsJSON(p.args) { // the flags may not have been read as far as -o
+	if !a.began && args.WantJSON(p.args) { // the flags may not have been read as far as -o
 		a.output = "json"
 	}
 	return a.fail(err)
-}
-
-// wantsJSON looks for -o json in arguments that could not be parsed.
-func wantsJSON(args []string) bool {
-	for i, arg := range args {
-		switch arg {
-		case "-ojson", "-o=json", "--output=json":
-			return true
-		case "-o", "--output":
-			return i+1 < len(args) && args[i+1] == "json"
-		}
-	}
-	return false
 }
 
 // exitCode ends the program with a code after everything was said.
@@ -167,18 +152,6 @@ func (a *app) keyFile(file string) (string, error) {
 		return "", fault.Newf(fault.ConfigInvalid, "INFRABACKUP_CODEC_KEY_FILE does not name the codec key file that the workers use")
 	}
 	return file, nil
-}
-
-// caller says who asks, for the history.
-func (a *app) caller() string {
-	name, host := "unknown", "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	if h, err := os.Hostname(); err == nil {
-		host = h
-	}
-	return name + "@" + host
 }
 
 // usage is a fault about flags and arguments.

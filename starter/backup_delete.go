@@ -43,7 +43,7 @@ incoming/ on the share, and is named.`,
 			if c, err = a.controller(ctx); err != nil {
 				return err
 			}
-			gone, err := c.Delete(ctx, id, a.caller())
+			gone, err := c.Delete(ctx, id, operator.Requester())
 			if err != nil {
 				return err
 			}

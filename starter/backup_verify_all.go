@@ -22,9 +22,6 @@ type allFlags struct {
 	head string
 }
 
-// headUnknown says what a check without a head does not see.
-const headUnknown = "Note: the ledger's newest entry was compared with nothing, so entries cut off at its end go unnoticed; see --ledger-head."
-
 func (f *allFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.all, "all", false, "check all backups, and that the ledger tells of no others")
 	cmd.Flags().StringVar(&f.head, "ledger-head", "", "with --from or --share: the ledger's newest entry as it is remembered elsewhere, SEQUENCE:SHA256")

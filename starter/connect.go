@@ -12,9 +12,11 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/control"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/temporal"
+	"infrabackup/starter/args"
 )
 
 // controller is what the commands need of package control. [control.Controller]
@@ -60,7 +62,7 @@ func (a *app) controller(ctx context.Context) (controller, error) {
 	if a.door != nil {
 		return a.door, nil
 	}
-	if err := a.checkInstance(); err != nil {
+	if err := args.CheckInstance(a.instance); err != nil {
 		return nil, err
 	}
 	connect := a.connect
@@ -87,7 +89,7 @@ func (a *app) dial(ctx context.Context) (controller, func(), error) {
 	}
 	options.Codec = codec.New(ring)
 	options.Logger = slog.New(slog.DiscardHandler) // what matters comes back as errors
-	options.Identity = a.caller()
+	options.Identity = operator.Requester()
 	c, err := temporal.Dial(ctx, options)
 	if err != nil {
 		return nil, nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/operator"
 	"infrabackup/starter/args"
 )
 
@@ -42,7 +43,7 @@ with the account that it began with.`,
 				username = now.Username
 			}
 			a.say("Probing %s as %s ...", now.Share.Path, username)
-			summary, err := c.ChangeCredentials(ctx, username, password, a.caller())
+			summary, err := c.ChangeCredentials(ctx, username, password, operator.Requester())
 			if err != nil {
 				a.noteDomain(username, err)
 				return err

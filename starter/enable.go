@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/starter/args"
@@ -43,17 +44,17 @@ What a backup has to contain is what the workers that answer have sources for, u
 			if in.Share.Path == "" || in.Username == "" {
 				return usage("--share and --username are needed")
 			}
-			if _, err := parseUNC(in.Share.Path); err != nil {
+			if _, err := args.UNC(in.Share.Path); err != nil {
 				return err
 			}
-			if err := checkProofDays(in.ProofDays); err != nil {
+			if err := args.CheckProofDays(in.ProofDays); err != nil {
 				return err
 			}
 			var err error
 			if in.Signers, err = adoptFlags.load(ctx, in.Adopt); err != nil {
 				return err
 			}
-			if in.Services, err = servicesOf(services); err != nil {
+			if in.Services, err = args.Services(services); err != nil {
 				return err
 			}
 			if in.Recipients, err = keys.load(ctx, time.Now()); err != nil {
@@ -62,7 +63,7 @@ What a backup has to contain is what the workers that answer have sources for, u
 			if in.Password, err = a.password(ctx, passwordFile, "Password of "+in.Username); err != nil {
 				return err
 			}
-			in.Instance.Name, in.Share.Transport, in.RequestedBy = a.instance, share.Transport(transport), a.caller()
+			in.Instance.Name, in.Share.Transport, in.RequestedBy = a.instance, share.Transport(transport), operator.Requester()
 			c, err := a.controller(ctx)
 			if err != nil {
 				return err

@@ -1,14 +1,8 @@
 package main
 
 import (
-	"text/tabwriter"
-	"time"
-
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/operator/localfile"
-	"infrabackup/internal/seal"
-	"infrabackup/internal/ui/table"
 	"infrabackup/starter/args"
 )
 
@@ -16,39 +10,4 @@ func (a *app) keyCommand() *cobra.Command {
 	group := &cobra.Command{Use: "key", Short: "Make, change and prove the keys that open backups", Args: args.None, RunE: args.NeedsCommand}
 	group.AddCommand(a.keyGenerateCommand(), a.keySetCommand(), a.keyRewrapCommand(), a.keyRevokeCommand(), a.keyProveCommand(), a.keyRotateSigningCommand())
 	return group
-}
-
-func (a *app) keyGenerateCommand() *cobra.Command {
-	var out string
-	var postQuantum bool
-	generate := &cobra.Command{
-		Use:   "generate --out FILE",
-		Short: "Make a key pair: the private half into a file, the public half printed",
-		Long: `Make an age key pair. The private half goes into FILE, readable by you only, and is
-never overwritten. Move it off this machine, keep it in two places, and give the
-printed recipient to "infrabackup enable".
-
---post-quantum makes a hybrid key (ML-KEM-768 with X25519), which age before
-version 1.3 cannot read.`,
-		Example: "  infrabackup key generate --out operator.key",
-		Args:    args.None,
-		RunE: func(*cobra.Command, []string) error {
-			if out == "" {
-				return usage("--out is needed: the file for the private key")
-			}
-			text, recipient, err := seal.GenerateIdentity(postQuantum, time.Now())
-			if err != nil {
-				return err
-			}
-			if err := localfile.Create(out, text); err != nil {
-				return err
-			}
-			a.say("The private key is in %s. Keep it offline and in two places: nobody can open a backup without it.", out)
-			document := map[string]string{"recipient": recipient.Text, "kind": recipient.Kind, "fingerprint": recipient.Fingerprint, "identityFile": out}
-			return a.print(document, func(w *tabwriter.Writer) { table.Line(w, recipient.Text) })
-		},
-	}
-	generate.Flags().StringVar(&out, "out", "", "file for the private key; must not exist")
-	generate.Flags().BoolVar(&postQuantum, "post-quantum", false, "make a hybrid post-quantum key")
-	return generate
 }

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/operator/proving"
 	"infrabackup/internal/seal"
@@ -86,7 +87,7 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 	if err != nil {
 		return err
 	}
-	p := proving.Prover{Service: c, RequestedBy: a.caller()}
+	p := proving.Prover{Service: c, RequestedBy: operator.Requester()}
 	if f.out != "" {
 		return a.writeChallenges(ctx, p, f.out)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/settings"
 	"infrabackup/starter/args"
 )
@@ -30,9 +31,9 @@ Older backups keep their keys until "infrabackup key rewrap" gives them the new 
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := a.bounded(cmd.Context())
 		defer cancel()
-		in := control.KeyChange{RequestedBy: a.caller()}
+		in := control.KeyChange{RequestedBy: operator.Requester()}
 		if cmd.Flags().Changed("prove-every") {
-			if err := checkProofDays(every); err != nil {
+			if err := args.CheckProofDays(every); err != nil {
 				return err
 			}
 			in.ProofDays = &every
@@ -63,23 +64,4 @@ func (a *app) keySet(ctx context.Context, in control.KeyChange) error {
 		a.say("New backups open with these keys. Older ones keep theirs: run `infrabackup key rewrap --identity OLD` with a key that opens them.")
 	}
 	return a.printSettings(summary)
-}
-
-func (a *app) keyRotateSigningCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "rotate-signing",
-		Short: "Sign with a new key from now on",
-		Long: `Make a new key for signing backups and the ledger. The old key signs the entry that
-introduces it. What was signed before stays valid: allowed_signers on the share lists
-both. Keep a copy of that file, or of what "settings show" prints, away from the share.`,
-		Example: "  infrabackup key rotate-signing",
-		Args:    args.None,
-		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
-			summary, err := c.ChangeSigningKey(ctx, a.caller())
-			if err != nil {
-				return err
-			}
-			return a.printSettings(summary)
-		}),
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"infrabackup/internal/mount"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 )
@@ -35,15 +34,6 @@ type process struct {
 	// pause is called before the share is looked at again because something seems
 	// wrong; nil not to wait.
 	pause func(context.Context) error
-}
-
-// mountShare connects to the share of the settings.
-func mountShare(ctx context.Context, s settings.Settings) (share.Store, error) {
-	store, err := mount.Open(ctx, s)
-	if err != nil {
-		return nil, err // not a typed nil in the interface
-	}
-	return store, nil
 }
 
 // lookAgain gives whoever is at work on a backup the time to finish.

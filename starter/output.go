@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"text/tabwriter"
+	"time"
 
-	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
+	"infrabackup/internal/settings"
 	"infrabackup/internal/ui"
 	"infrabackup/internal/ui/prompt"
+	"infrabackup/internal/ui/table"
 )
 
 // print writes one JSON document with -o json, else what table says.
@@ -68,10 +70,16 @@ func (a *app) terminal(stream any) bool {
 	return kind != "dumb" && prompt.IsTerminal(stream)
 }
 
-// partial is the exit code of a finished backup.
-func partial(b backup.Overview) error {
-	if b.Status == backup.PartialSucceeded {
-		return exitCode(fault.ExitPartial)
-	}
-	return nil
+// settingsDocument is what -o json prints of settings.
+type settingsDocument struct {
+	settings.Summary
+	SigningKeyFingerprint string   `json:"signingKeyFingerprint"`
+	Warnings              []string `json:"warnings"`
+}
+
+func (a *app) printSettings(s settings.Summary) error {
+	document := settingsDocument{Summary: s, SigningKeyFingerprint: table.SignerFingerprint(s.SigningKey), Warnings: s.Warnings(time.Now())}
+	err := a.print(document, func(w *tabwriter.Writer) { table.Settings(w, s) })
+	a.warn(document.Warnings)
+	return err
 }

@@ -35,7 +35,7 @@ func (a *app) rekey(ctx context.Context, keyFiles []string) (*rekeyRun, error) {
 	if r.settings, err = c.Settings(ctx); err != nil {
 		return nil, err
 	}
-	r.Rekeyer, err = rekeying.New(c, rekeying.Options{Instance: a.instance, Settings: r.settings, Identities: keys, RequestedBy: a.caller()})
+	r.Rekeyer, err = rekeying.New(c, rekeying.Options{Instance: a.instance, Settings: r.settings, Identities: keys, RequestedBy: operator.Requester()})
 	if err != nil {
 		return nil, err
 	}

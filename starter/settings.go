@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/settings"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/ui/table"
 	"infrabackup/starter/args"
 )
@@ -65,7 +63,7 @@ settings need the old one.`,
 		Example: "  infrabackup settings reseal",
 		Args:    args.None,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
-			if err := c.Reseal(ctx, a.caller()); err != nil {
+			if err := c.Reseal(ctx, operator.Requester()); err != nil {
 				return err
 			}
 			return a.print(map[string]bool{"resealed": true}, func(w *tabwriter.Writer) { table.Line(w, "The settings were encrypted anew.") })
@@ -74,57 +72,4 @@ settings need the old one.`,
 	group.AddCommand(a.settingsServicesCommand())
 	group.AddCommand(a.settingsAdoptCommand())
 	return group
-}
-
-func (a *app) settingsAdoptCommand() *cobra.Command {
-	var older bool
-	cmd := &cobra.Command{
-		Use:   "adopt [--older]",
-		Short: "Go on with the settings after their workflow was ended, reset or set back",
-		Long: `Go on with the newest settings that Temporal still has: after somebody has ended the
-settings workflow or reset it, or has set the settings back in another way. A worker
-compares them with what the share was told, and nothing is taken over that is older.
-
-When Temporal has no settings any more that are as new as those that the share tells of,
---older goes on with the newest there are. What was changed since is lost: look at
-"settings show", and make the changes again. When Temporal has none at all, enable
-backups anew with "enable --adopt".
-
-Find out first who did it, and keep that person from writing to the Temporal namespace.`,
-		Example: "  infrabackup settings adopt",
-		Args:    args.None,
-		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
-			out, err := c.AdoptSettings(ctx, older, a.caller())
-			if err != nil {
-				return err
-			}
-			if out.Lost > 0 {
-				a.warn([]string{fmt.Sprintf("the share told of revision %d of the settings; what was changed up to it is lost", out.Lost)})
-			}
-			return a.printSettings(out.Settings)
-		}),
-	}
-	cmd.Flags().BoolVar(&older, "older", false, "go on with older settings than the share tells of, when Temporal has no others")
-	return cmd
-}
-
-// settingsDocument is what -o json prints of settings.
-type settingsDocument struct {
-	settings.Summary
-	SigningKeyFingerprint string   `json:"signingKeyFingerprint"`
-	Warnings              []string `json:"warnings"`
-}
-
-// warn says what needs an operator's attention.
-func (a *app) warn(warnings []string) {
-	for _, warning := range warnings {
-		a.say("Warning: %s.", warning)
-	}
-}
-
-func (a *app) printSettings(s settings.Summary) error {
-	document := settingsDocument{Summary: s, SigningKeyFingerprint: table.SignerFingerprint(s.SigningKey), Warnings: s.Warnings(time.Now())}
-	err := a.print(document, func(w *tabwriter.Writer) { table.Settings(w, s) })
-	a.warn(document.Warnings)
-	return err
 }

@@ -7,7 +7,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/printable"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/settings"
 	"infrabackup/starter/args"
 )
@@ -35,8 +35,8 @@ that is added to a worker's configuration is captured when the service is named 
 			}
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: a.controlled(func(ctx context.Context, c controller, args []string) error {
-			services, err := servicesOf(args)
+		RunE: a.controlled(func(ctx context.Context, c controller, names []string) error {
+			services, err := args.Services(names)
 			switch {
 			case err != nil:
 				return err
@@ -52,7 +52,7 @@ that is added to a worker's configuration is captured when the service is named 
 				}
 			}
 			a.say("A backup has to contain %s.", settings.Join(services))
-			summary, err := c.ChangeServices(ctx, services, a.caller())
+			summary, err := c.ChangeServices(ctx, services, operator.Requester())
 			if err != nil {
 				return err
 			}
@@ -63,30 +63,4 @@ that is added to a worker's configuration is captured when the service is named 
 	cmd.Flags().BoolVar(&fromWorkers, "from-workers", false, "all services that the workers that answer have sources for")
 	group.AddCommand(cmd)
 	return group
-}
-
-// servicesOf reads names of services, whatever their case; each counts once.
-func servicesOf(names []string) ([]backup.Service, error) {
-	seen := map[backup.Service]bool{}
-	var services []backup.Service
-	for _, name := range names {
-		service, err := backup.ParseService(name)
-		if err != nil {
-			return nil, usage("%s is no service; use AD, CA, ARM, CRP, SRP, NRP, KeyVault or RBAC", printable.Quote(name))
-		}
-		if !seen[service] {
-			seen[service] = true
-			services = append(services, service)
-		}
-	}
-	return services, nil
-}
-
-// warnMissing names the services that a backup has to contain and that nobody can
-// capture now. What cannot be found out is no reason to fail.
-func (a *app) warnMissing(ctx context.Context, c controller) {
-	missing, err := c.Missing(ctx)
-	if err == nil && len(missing) > 0 {
-		a.say("Warning: no worker has a source for %s: the backup will lack that, and end as PartialSucceeded. See `infrabackup doctor`.", settings.Join(missing))
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/ui/table"
@@ -36,14 +37,14 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 		Example: `  infrabackup share set '\\fs2.example.com\AzSBackups'
   infrabackup share set '\\fs2.example.com\AzSBackups' --username 'CORP\backup2' --password-file pw --copy`,
 		Args: args.One("UNC"),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, given []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
-			if _, err := parseUNC(args[0]); err != nil {
+			if _, err := args.UNC(given[0]); err != nil {
 				return err
 			}
-			in.Share = settings.Share{Path: args[0], Transport: share.Transport(transport)}
-			in.RequestedBy = a.caller()
+			in.Share = settings.Share{Path: given[0], Transport: share.Transport(transport)}
+			in.RequestedBy = operator.Requester()
 			var err error
 			if in.Signers, err = adopt.load(ctx, in.Adopt); err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/smb"
 	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
 )
 
 // storeFlags say where backups are read from, when not from the share that the
@@ -58,19 +59,12 @@ func (a *app) closeRepo(repo *operator.LocalRepo) {
 	}
 }
 
-// noteTrust says that whoever can write to the share can also change whom it trusts.
-func (a *app) noteTrust(repo *operator.LocalRepo) {
-	if len(repo.Signers) == 0 {
-		a.say(untrustedSigners)
-	}
-}
-
 // open connects to the place that the flags name, else to the share of the settings.
 func (a *app) open(ctx context.Context, f storeFlags) (*operator.LocalRepo, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	if err := a.checkInstance(); err != nil {
+	if err := args.CheckInstance(a.instance); err != nil {
 		return nil, err
 	}
 	var trusted []byte
@@ -99,7 +93,7 @@ func (a *app) open(ctx context.Context, f storeFlags) (*operator.LocalRepo, erro
 }
 
 func (a *app) openShare(ctx context.Context, f storeFlags) (*operator.LocalRepo, error) {
-	unc, err := parseUNC(f.share)
+	unc, err := args.UNC(f.share)
 	if err != nil {
 		return nil, err
 	}
@@ -125,15 +119,5 @@ func (a *app) openConfigured(ctx context.Context) (*operator.LocalRepo, error) {
 	if err != nil {
 		return nil, err
 	}
-	connect := a.mount
-	if connect == nil {
-		connect = mountShare
-	}
-	store, err := connect(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	repo := operator.New(store, a.instance)
-	repo.TrustSettings(s)
-	return repo, nil
+	return operator.OpenConfigured(ctx, s, a.instance, a.mount)
 }

@@ -6,6 +6,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/mount"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
@@ -38,13 +39,31 @@ func OpenShare(ctx context.Context, c smb.Config, instance string) (*LocalRepo, 
 	return New(store, instance), nil
 }
 
+// OpenConfigured connects to the share of the settings, and trusts the signing keys in them,
+// today's and former ones. Connect opens that share; nil for the share itself.
+func OpenConfigured(ctx context.Context, s settings.Settings, instance string, connect func(context.Context, settings.Settings) (share.Store, error)) (*LocalRepo, error) {
+	if connect == nil {
+		connect = openShare
+	}
+	store, err := connect(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	o := New(store, instance)
+	o.Signers = seal.AllowedSigners(s.Signing.Publics()...)
+	return o, nil
+}
+
+func openShare(ctx context.Context, s settings.Settings) (share.Store, error) {
+	store, err := mount.Open(ctx, s)
+	if err != nil {
+		return nil, err // not a typed nil in the interface
+	}
+	return store, nil
+}
+
 // Close ends the connection.
 func (o *LocalRepo) Close() error { return o.store.Close() }
-
-// TrustSettings trusts the signing keys in the settings, today's and former ones.
-func (o *LocalRepo) TrustSettings(s settings.Settings) {
-	o.Signers = seal.AllowedSigners(s.Signing.Publics()...)
-}
 
 // Backup opens a backup, and only one that a trusted key signed wherever it is known whom
 // to trust, unless the operator does not want that.

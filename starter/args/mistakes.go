@@ -180,3 +180,16 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// WantJSON looks for -o json in arguments that could not be parsed.
+func WantJSON(args []string) bool {
+	for i, arg := range args {
+		switch arg {
+		case "-ojson", "-o=json", "--output=json":
+			return true
+		case "-o", "--output":
+			return i+1 < len(args) && args[i+1] == "json"
+		}
+	}
+	return false
+}
