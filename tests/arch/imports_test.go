@@ -71,6 +71,8 @@ var rules = []rule{
 	{from: []string{"internal/backup", "internal/fault", "internal/secret", "internal/archive", "internal/seal", "internal/share", "internal/collect",
 		"internal/settings", "internal/spool", "internal/repository", "internal/config", "internal/azure", "internal/consistency", "internal/privsep"}, to: []string{temporal},
 		why: "domain code knows nothing of Temporal"},
+	{except: []string{"internal/collect/ad", "tests/"}, to: []string{ldapClient}, why: "what a directory answers is bounded and checked in collect/ad"},
+	{from: []string{"internal/collect/ad/directory"}, to: []string{module + "internal/collect"}, why: "a directory is read without knowing what for"},
 	{from: []string{"internal/collect/ad/record", "internal/collect/ad/ldiftest"}, to: []string{ldapClient, "github.com/go-asn1-ber"}, why: "reading a backup needs no directory"},
 	{from: []string{"internal/collect/"}, to: []string{module + "internal/share"}, why: "collectors do not know where backups go"},
 	{except: []string{"internal/share/smb"}, to: []string{"github.com/hirochachacha/go-smb2"}, why: "the guard around go-smb2 must not be passed by"},

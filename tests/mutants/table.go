@@ -36,7 +36,7 @@ var mutants = []mutant{
 		"	p.next, p.list, p.cut, p.progress = next, nil,", "	p.next, p.list, p.cut, p.progress = next[:0], nil,", "internal/azure", ""},
 	{"a page that leads back is taken for the end", "internal/azure/pages.go",
 		"	case p.been[here] && p.list == nil:\n		return fault", "	case p.been[here] && p.list == nil:\n		p.next = \"\"\n		return io.EOF\n	case p.been[here]:\n		return fault", "internal/azure", ""},
-	{"only the first page of the directory is read", "internal/collect/ad/search.go",
+	{"only the first page of the directory is read", "internal/collect/ad/directory/search.go",
 		"		if len(page.cookie) == 0 {\n			return nil", "		if true {\n			return nil", "internal/collect/ad", ""},
 	{"a run without a service is complete", "workflows/backup.go",
 		"	if backup.Overall(results) == backup.Failed {", "	if false {", "workflows", ""},

@@ -35,7 +35,7 @@ var serving = []string{"tests/services", "tests/lab", "tests/lab/stamp", "tests/
 // costs a factor of four in time, so it watches these.
 var meeting = []string{
 	"activities", "internal/collect/resource", "internal/control", "internal/privsep",
-	"internal/share/conformance", "internal/spool", "starter", "worker", "workflows",
+	"internal/share/conformance", "internal/spool", "internal/ui/progress", "internal/ui/prompt", "starter", "worker", "workflows",
 }
 
 // partly are packages in which goroutines of the product meet too, and most of whose

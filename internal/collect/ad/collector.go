@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/fault"
 )
 
@@ -22,7 +23,7 @@ func (c *Collector) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.conn.close()
+	r.conn.Close()
 	if c.config.OpenSYSVOL == nil {
 		return nil
 	}
@@ -57,15 +58,15 @@ func (c *Collector) begin(ctx context.Context, sink collect.Sink) (r *reading, e
 	}
 	defer func() {
 		if err != nil {
-			conn.close()
+			conn.Close()
 		}
 	}()
-	root, err := conn.readRootDSE(ctx)
+	root, err := readRootDSE(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
 	r = newReading(c, conn, root, sink)
-	if r.invocation, err = conn.readInvocation(ctx, root); err != nil {
+	if r.invocation, err = readInvocation(ctx, conn, root); err != nil {
 		return nil, err
 	}
 	if r.names, err = c.attributeNames(ctx, conn, root, r.invocation); err != nil {
@@ -85,8 +86,8 @@ const deletedObjects = "B:32:18E2EA80684F11D2B9AA00C04F79F805:"
 // checkRights makes sure that a naming context is readable with everything that is
 // left out in silence when rights are missing.
 func (r *reading) checkRights(ctx context.Context, dn string) error {
-	what := "cannot read " + dn + " from " + r.conn.host
-	head, err := r.conn.readObject(ctx, what, dn, []string{"wellKnownObjects", "nTSecurityDescriptor"},
+	what := "cannot read " + dn + " from " + r.conn.Host
+	head, err := r.conn.ReadObject(ctx, what, dn, []string{"wellKnownObjects", "nTSecurityDescriptor"},
 		&ldap.ControlMicrosoftSDFlags{Criticality: true, ControlValue: 7})
 	if err != nil {
 		return err
@@ -94,20 +95,20 @@ func (r *reading) checkRights(ctx context.Context, dn string) error {
 	if head == nil {
 		return fault.New(fault.SourceAccessDenied, what+": the account does not see it", nil)
 	}
-	if len(head.raw("nTSecurityDescriptor")) == 0 {
+	if len(head.Raw("nTSecurityDescriptor")) == 0 {
 		return fault.New(fault.SourceAccessDenied, what+": the account lacks the right Read Permissions, so security descriptors would be missing", nil)
 	}
-	for _, value := range head.texts("wellKnownObjects") {
+	for _, value := range head.Texts("wellKnownObjects") {
 		if len(value) <= len(deletedObjects) || !strings.EqualFold(value[:len(deletedObjects)], deletedObjects) {
 			continue
 		}
-		container, err := r.conn.readObject(ctx, what, value[len(deletedObjects):], []string{"objectGUID"}, r.root.deletedControls()...)
+		container, err := r.conn.ReadObject(ctx, what, value[len(deletedObjects):], []string{"objectGUID"}, r.root.deletedControls()...)
 		if err != nil {
 			return err
 		}
 		// Windows hides the container from those who may not look into it, Samba shows
 		// its name without attributes.
-		if container == nil || len(container.raw("objectGUID")) == 0 {
+		if container == nil || len(container.Raw("objectGUID")) == 0 {
 			return fault.New(fault.SourceAccessDenied, what+": the account lacks the rights List Contents and Read Property on "+value[len(deletedObjects):], nil)
 		}
 	}
@@ -123,7 +124,7 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Cap
 	if err != nil {
 		return capture, err
 	}
-	r.conn.limit = maxMessage // from now on, objects with large links come
+	r.conn.Limit = directory.MaxMessage // from now on, objects with large links come
 	group, inner := errgroup.WithContext(ctx)
 	files := r.newPolicyFiles()
 	group.Go(func() error { return files.readAhead(inner) })
@@ -164,13 +165,13 @@ func (c *Collector) ADCS(ctx context.Context, fn func(dn string, document []byte
 	if err != nil {
 		return err
 	}
-	defer conn.close()
-	root, err := conn.readRootDSE(ctx)
+	defer conn.Close()
+	root, err := readRootDSE(ctx, conn)
 	if err != nil {
 		return err
 	}
 	r := newReading(c, conn, root, nil)
-	if r.invocation, err = conn.readInvocation(ctx, root); err != nil {
+	if r.invocation, err = readInvocation(ctx, conn, root); err != nil {
 		return err
 	}
 	if r.names, err = c.attributeNames(ctx, conn, root, r.invocation); err != nil {
@@ -178,7 +179,7 @@ func (c *Collector) ADCS(ctx context.Context, fn func(dn string, document []byte
 	}
 	base := "CN=Public Key Services,CN=Services," + root.configuration
 	r.controls = readingControls()
-	head, err := conn.readObject(ctx, "cannot read "+base, base, []string{"objectGUID"})
+	head, err := conn.ReadObject(ctx, "cannot read "+base, base, []string{"objectGUID"})
 	if err != nil || head == nil {
 		return err
 	}

@@ -2,7 +2,7 @@ package ad
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/url"
 	"sync/atomic"
@@ -10,6 +10,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/roots"
 	"infrabackup/internal/secret"
@@ -64,11 +65,11 @@ type Config struct {
 // Collector captures the service AD. It keeps no connection between calls, only the
 // names of some attributes, and may be used concurrently.
 type Collector struct {
-	config  Config
-	host    string // as in the URL, for texts
-	address string
-	tls     *tls.Config
-	schema  atomic.Pointer[knownSchema] // what is known of it, nil for nothing
+	config      Config
+	host        string // as in the URL, for texts
+	address     string
+	authorities *x509.CertPool
+	schema      atomic.Pointer[knownSchema] // what is known of it, nil for nothing
 	// rangeStep, when not 0, asks for link values in ranges of this many. Windows
 	// cuts long attributes by itself, Samba only when asked, so that tests set it.
 	rangeStep int
@@ -121,7 +122,7 @@ func New(c Config) (*Collector, error) {
 	}
 	return &Collector{
 		config: c, host: host, address: address,
-		tls: tlsConfig(host, authorities),
+		authorities: authorities,
 	}, nil
 }
 
@@ -142,3 +143,11 @@ func parseURL(text string) (host, address string, err error) {
 
 // Service implements [collect.Collector].
 func (c *Collector) Service() backup.Service { return backup.AD }
+
+// dial connects, and logs in once.
+func (c *Collector) dial(ctx context.Context) (*directory.Conn, error) {
+	return directory.Dial(ctx, directory.Config{
+		Address: c.address, Host: c.host, Authorities: c.authorities, Username: c.config.Username, Password: c.config.Password,
+		DialTimeout: c.config.DialTimeout, StallTimeout: c.config.StallTimeout, DialContext: c.config.Dial,
+	})
+}

@@ -60,7 +60,8 @@
 // # Silent truncations
 //
 // A page counts only when its paging control was seen and the connection stands;
-// the last one must have an empty cookie (see search.go).
+// the last one must have an empty cookie (see package directory, which is how a
+// controller is talked to).
 //
 // Start reading at [Collector.Collect]. The package writes nothing to the
 // directory, follows no referral, and imports neither the share nor other

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 )
@@ -26,13 +27,13 @@ type found struct {
 }
 
 // newFound makes a record of an answer. Names say which attributes hold names.
-func newFound(e *ldapEntry, context string, names nameAttributes) (*found, error) {
-	dn, named := splitExtended([]byte(e.dn))
+func newFound(e *directory.Entry, context string, names nameAttributes) (*found, error) {
+	dn, named := splitExtended([]byte(e.DN))
 	if len(dn) == 0 || !utf8.Valid(dn) {
-		return nil, fault.Newf(fault.SourceInvalid, "an object of %s has a name that is not text: %.100q", context, e.dn)
+		return nil, fault.Newf(fault.SourceInvalid, "an object of %s has a name that is not text: %.100q", context, e.DN)
 	}
 	f := &found{record: record.Record{DN: string(dn), NamingContext: context}}
-	for _, a := range e.attributes {
+	for _, a := range e.Attributes {
 		if err := f.add(a, names); err != nil {
 			return nil, err
 		}
@@ -55,8 +56,8 @@ func newFound(e *ldapEntry, context string, names nameAttributes) (*found, error
 }
 
 // add takes an attribute of the answer.
-func (f *found) add(a ldapAttribute, names nameAttributes) error {
-	name, cut, err := parseRange(a.name)
+func (f *found) add(a directory.Attribute, names nameAttributes) error {
+	name, cut, err := parseRange(a.Name)
 	if err != nil {
 		return fault.New(fault.SourceInvalid, f.record.DN, err)
 	}
@@ -64,7 +65,7 @@ func (f *found) add(a ldapAttribute, names nameAttributes) error {
 		cut.name = name
 		f.cut = append(f.cut, *cut)
 	}
-	if len(a.values) == 0 {
+	if len(a.Values) == 0 {
 		return nil // such as the empty member that stands beside member;range=0-1499
 	}
 	if !record.ValidAttributeName(name) {
@@ -73,7 +74,7 @@ func (f *found) add(a ldapAttribute, names nameAttributes) error {
 	if slices.ContainsFunc(f.record.Attributes, func(other record.Attribute) bool { return other.Name == name }) {
 		return fault.Newf(fault.SourceInvalid, "%s has attribute %s twice", f.record.DN, name)
 	}
-	f.record.Attributes = append(f.record.Attributes, newAttribute(name, a.values, names))
+	f.record.Attributes = append(f.record.Attributes, newAttribute(name, a.Values, names))
 	return nil
 }
 

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"infrabackup/internal/collect/ad/directorytest"
+
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 	"github.com/stretchr/testify/require"
@@ -26,55 +28,26 @@ func extended(number int, dn string) string {
 	return fmt.Sprintf("<GUID=%s>;<SID=S-1-5-21-1-2-3-%d>;%s", fakeGUIDText(number), number, dn)
 }
 
-func entry(dn string, attributes [][2]any) *ber.Packet {
-	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
-	p.AppendChild(octets(dn))
-	list := ber.NewSequence("")
-	for _, a := range attributes {
-		values := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
-		for _, v := range a[1].([]string) {
-			values.AppendChild(octets(v))
-		}
-		one := ber.NewSequence("")
-		one.AppendChild(octets(a[0].(string)))
-		one.AppendChild(values)
-		list.AppendChild(one)
-	}
-	p.AppendChild(list)
-	return p
-}
+// What answers are made of.
+var (
+	entry, reference, result, octets = directorytest.Entry, directorytest.Reference, directorytest.Result, directorytest.Octets
+	message, wrap, numbered, nested  = directorytest.Message, directorytest.Wrap, directorytest.Numbered, directorytest.Nested
+)
 
-func reference(url string) *ber.Packet {
-	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultReference, nil, "")
-	p.AppendChild(octets(url))
-	return p
-}
-
-func result(tag ber.Tag, code int) *ber.Packet {
-	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, tag, nil, "")
-	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, int64(code), ""))
-	p.AppendChild(octets(""))
-	p.AppendChild(octets("told so"))
-	return p
-}
-
-func octets(s string) *ber.Packet {
-	return ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, s, "")
-}
-
-func message(id int64, op *ber.Packet, controls ...ldap.Control) []byte {
-	p := ber.NewSequence("")
-	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, id, ""))
-	p.AppendChild(op)
-	if len(controls) > 0 {
-		list := ber.Encode(ber.ClassContext, ber.TypeConstructed, 0, nil, "")
-		for _, c := range controls {
-			list.AppendChild(c.Encode())
-		}
-		p.AppendChild(list)
-	}
-	return p.Bytes()
-}
+// Identifiers of their elements.
+const (
+	tagInteger    = directorytest.TagInteger
+	tagOctets     = directorytest.TagOctets
+	tagEnumerated = directorytest.TagEnumerated
+	tagSequence   = directorytest.TagSequence
+	tagSet        = directorytest.TagSet
+	tagBindAnswer = directorytest.TagBindAnswer
+	tagEntry      = directorytest.TagEntry
+	tagSearchDone = directorytest.TagSearchDone
+	tagReference  = directorytest.TagReference
+	tagExtended   = directorytest.TagExtended
+	tagControls   = directorytest.TagControls
+)
 
 func send(w io.Writer, id int64, op *ber.Packet, controls ...ldap.Control) error {
 	_, err := w.Write(message(id, op, controls...))

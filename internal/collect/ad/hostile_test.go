@@ -1,19 +1,14 @@
 package ad
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/binary"
-	"io"
 	"net"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
-	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 	"github.com/stretchr/testify/require"
 
@@ -21,33 +16,6 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/tests/tier"
 )
-
-// wrap is a BER element around content, with a length of four bytes.
-func wrap(tag byte, content []byte) []byte {
-	out := binary.BigEndian.AppendUint32([]byte{tag, 0x84}, uint32(len(content)))
-	return append(out, content...)
-}
-
-// numbered is an LDAPMessage around an operation.
-func numbered(id int64, op []byte) []byte {
-	return wrap(tagSequence, append(append([]byte{tagInteger, 8}, binary.BigEndian.AppendUint64(nil, uint64(id))...), op...))
-}
-
-// nested is levels of sequences around nothing, about four bytes each.
-func nested(levels int) []byte {
-	size := 0
-	heads := make([][]byte, 0, levels)
-	for range levels {
-		head := []byte{tagSequence, 0x83, byte(size >> 16), byte(size >> 8), byte(size)}
-		heads = append(heads, head)
-		size += len(head)
-	}
-	out := make([]byte, 0, size)
-	for i := len(heads) - 1; i >= 0; i-- {
-		out = append(out, heads[i]...)
-	}
-	return out
-}
 
 // hostileAnswers are operations that cost a parser dearly that believes them. The tag
 // is that of the answer that is waited for.
@@ -235,63 +203,4 @@ func TestAnswersThatAreNoAnswers(t *testing.T) {
 			require.ErrorContains(t, err, row.want)
 		})
 	}
-}
-
-// FuzzMessage compares with a general BER parser: what is read here is what that one
-// reads, and what that one refuses is refused here too.
-func FuzzMessage(f *testing.F) {
-	f.Add(message(1, result(ldap.ApplicationSearchResultDone, 0)))
-	f.Add(message(7, entry("CN=x", [][2]any{{"member", []string{"a", ""}}, {"cn", []string{}}})))
-	f.Add(message(7, result(ldap.ApplicationSearchResultDone, 0), ldap.NewControlPaging(3)))
-	f.Add(message(3, reference("ldap://x")))
-	f.Add([]byte{0x30, 0x84, 0xff, 0xff, 0xff, 0xff})
-	f.Add(numbered(1, nested(100)))
-	f.Add(bytes.Repeat([]byte{0x30, 0x80}, 100))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := readMessage(bufio.NewReader(iotest.OneByteReader(bytes.NewReader(data))), 1<<16, nil)
-		if err != nil {
-			return
-		}
-		e, err := parseEntry(m.body)
-		_ = parseResult(m.body)
-		_, _ = parseReference(m.body)
-		_, _, _ = pagingCookie(m.controls)
-		if err != nil || m.op != tagEntry {
-			return
-		}
-		general, generalErr := ber.ReadPacket(bytes.NewReader(data))
-		if generalErr != nil {
-			return // it knows more of some types than LDAP gives them
-		}
-		op := general.Children[1]
-		if got := op.Children[0].Data.String(); got != e.dn {
-			t.Fatalf("name %q, %q", e.dn, got)
-		}
-		if len(op.Children[1].Children) != len(e.attributes) {
-			t.Fatalf("%d attributes, %d", len(e.attributes), len(op.Children[1].Children))
-		}
-		for i, a := range op.Children[1].Children {
-			if got := a.Children[0].Data.String(); got != e.attributes[i].name || len(a.Children[1].Children) != len(e.attributes[i].values) {
-				t.Fatalf("attribute %q, %q", e.attributes[i].name, got)
-			}
-			for j, v := range a.Children[1].Children {
-				if !bytes.Equal(v.Data.Bytes(), e.attributes[i].values[j]) {
-					t.Fatal("another value")
-				}
-			}
-		}
-	})
-}
-
-// TestRoomIsMadeAsBytesCome: a length that is only promised takes no memory.
-func TestRoomIsMadeAsBytesCome(t *testing.T) {
-	tier.Weighs(t)
-	head := []byte{tagSequence, 0x84, 0x01, 0xff, 0xff, 0xff}
-	allocated := testing.Benchmark(func(b *testing.B) {
-		for range b.N {
-			_, err := readMessage(bufio.NewReader(bytes.NewReader(head)), maxMessage, nil)
-			require.ErrorIs(b, err, io.ErrUnexpectedEOF)
-		}
-	}).AllocedBytesPerOp()
-	require.Less(t, allocated, int64(2<<20))
 }

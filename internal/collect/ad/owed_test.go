@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/collect/collecttest"
 	"infrabackup/internal/fault"
 )
@@ -35,7 +36,7 @@ func TestWhatAPageListsIsReadOrTheCaptureFails(t *testing.T) {
 func TestTheEndOfValuesIsNotAllOfThem(t *testing.T) {
 	for name, cut := range map[string]bool{"member;range=0-*": false, "member;range=0-3": true, "member;range=5-*": true} {
 		f := &found{}
-		require.NoError(t, f.add(ldapAttribute{name: name, values: [][]byte{[]byte("CN=x")}}, nil), name)
+		require.NoError(t, f.add(directory.Attribute{Name: name, Values: [][]byte{[]byte("CN=x")}}, nil), name)
 		require.Equal(t, cut, len(f.cut) > 0, name)
 	}
 }
@@ -43,7 +44,7 @@ func TestTheEndOfValuesIsNotAllOfThem(t *testing.T) {
 // TestEveryReferenceIsNamed: whatever a controller refers to, and however often, is said.
 func TestEveryReferenceIsNamed(t *testing.T) {
 	r := &reading{root: &rootDSE{contexts: []string{"DC=corp,DC=test"}}, elsewhere: map[string]bool{}}
-	for _, url := range []string{"ldap://h/DC=CORP,DC=test", "ldap://h/DC=child,DC=corp,DC=test", "ldap://h", "%zz\x1b[2J", longReference} {
+	for _, url := range []string{"ldap://h/DC=CORP,DC=test", "ldap://h/DC=child,DC=corp,DC=test", "ldap://h", "%zz\x1b[2J", directory.LongReference} {
 		require.NoError(t, r.refer(url))
 	}
 	require.Len(t, r.elsewhere, 4, "%v", r.elsewhere)

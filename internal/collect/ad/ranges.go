@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 )
@@ -16,9 +17,9 @@ const maxRereads = 10
 // takes. The object must not change in between, or the values would not belong
 // together. It returns nil when the object is gone.
 func (a *asking) readWhole(ctx context.Context, guid, namingContext string) (*found, error) {
-	what := "cannot read object " + guid + " from " + a.conn.host
+	what := "cannot read object " + guid + " from " + a.conn.Host
 	for range maxRereads {
-		e, err := a.conn.readObject(ctx, what, "<GUID="+guid+">", a.attributes(), a.controls...)
+		e, err := a.conn.ReadObject(ctx, what, "<GUID="+guid+">", a.attributes(), a.controls...)
 		if err != nil || e == nil {
 			return nil, err
 		}
@@ -53,8 +54,8 @@ func (a *asking) readRest(ctx context.Context, f *found, have valueRange) (same 
 	}
 	size := f.record.Size()
 	for !have.last {
-		if size > maxSmall && a.conn.large != nil {
-			if err := a.conn.large(); err != nil {
+		if size > directory.MaxSmall && a.conn.Large != nil {
+			if err := a.conn.Large(); err != nil {
 				return false, err
 			}
 		}
@@ -62,12 +63,12 @@ func (a *asking) readRest(ctx context.Context, f *found, have valueRange) (same 
 		if a.rangeStep > 0 {
 			high = strconv.Itoa(next + a.rangeStep - 1)
 		}
-		e, err := a.conn.readObject(ctx, what, "<GUID="+f.record.GUID+">",
+		e, err := a.conn.ReadObject(ctx, what, "<GUID="+f.record.GUID+">",
 			[]string{"objectGUID", "uSNChanged", fmt.Sprintf("%s;range=%d-%s", have.name, next, high)}, a.controls...)
 		if err != nil {
 			return false, err
 		}
-		if e == nil || e.text("uSNChanged") != strconv.FormatUint(f.changed, 10) {
+		if e == nil || e.Text("uSNChanged") != strconv.FormatUint(f.changed, 10) {
 			return false, nil
 		}
 		values, got, err := rangeOf(e, have.name)
@@ -104,14 +105,14 @@ func appendValues(a *record.Attribute, more record.Attribute) (size int) {
 }
 
 // rangeOf finds the part of an attribute's values in an answer.
-func rangeOf(e *ldapEntry, attribute string) ([][]byte, *valueRange, error) {
-	for _, a := range e.attributes {
-		name, r, err := parseRange(a.name)
+func rangeOf(e *directory.Entry, attribute string) ([][]byte, *valueRange, error) {
+	for _, a := range e.Attributes {
+		name, r, err := parseRange(a.Name)
 		if err != nil {
 			return nil, nil, err
 		}
 		if name == attribute && r != nil {
-			return a.values, r, nil
+			return a.Values, r, nil
 		}
 	}
 	return nil, nil, fmt.Errorf("the answer has no range of %s", attribute)

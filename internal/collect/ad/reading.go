@@ -11,12 +11,15 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 )
 
 const (
+	// maxPlace bounds a place that is named in a gap.
+	maxPlace = 300
 	// maxObjects bounds the directory: about 60 bytes an object are all that grows
 	// with it.
 	maxObjects = 2_000_000
@@ -59,7 +62,7 @@ type reading struct {
 
 var _ receiver = (*reading)(nil)
 
-func newReading(c *Collector, conn *connection, root *rootDSE, sink collect.Sink) *reading {
+func newReading(c *Collector, conn *directory.Conn, root *rootDSE, sink collect.Sink) *reading {
 	r := &reading{
 		asking: asking{Collector: c, conn: conn, controls: append(readingControls(), root.deletedControls()...)},
 		root:   root, sink: sink,
@@ -76,7 +79,7 @@ func newReading(c *Collector, conn *connection, root *rootDSE, sink collect.Sink
 // close ends the connection.
 func (r *reading) close() {
 	if r.conn != nil {
-		r.conn.close()
+		r.conn.Close()
 	}
 }
 
@@ -144,7 +147,7 @@ func (r *reading) record(o *object, again bool) error {
 func (r *reading) refer(url string) error {
 	dn := referredDN(url)
 	if dn == "" {
-		dn = "a place that cannot be told: " + printable.Text(printable.Clip(url, maxDiagnostic))
+		dn = "a place that cannot be told: " + printable.Text(printable.Clip(url, maxPlace))
 	}
 	if len(r.elsewhere) >= maxContexts && !r.elsewhere[dn] {
 		dn = "further places"
@@ -180,7 +183,7 @@ func newObject(f *found, buffer []byte) (*object, error) {
 // asking is how objects are asked for, on one connection.
 type asking struct {
 	*Collector
-	conn     *connection
+	conn     *directory.Conn
 	names    nameAttributes
 	controls []ldap.Control
 }
@@ -209,12 +212,12 @@ func (a *asking) attributes() []string {
 // readTree reads what a filter finds in a naming context, or below a place in it.
 func (a *asking) readTree(ctx context.Context, base, namingContext, filter string, to receiver) error {
 	var cut []string // objects of this page that have more values
-	return a.conn.run(ctx, search{
-		what: "cannot read " + base + " from " + a.conn.host,
-		base: base, scope: ldap.ScopeWholeSubtree, filter: filter,
-		attributes: a.attributes(), controls: a.controls, pageSize: a.config.PageSize,
-		referral: to.refer,
-		entry: func(e *ldapEntry) (bool, error) {
+	return a.conn.Run(ctx, directory.Search{
+		What: "cannot read " + base + " from " + a.conn.Host,
+		Base: base, Scope: ldap.ScopeWholeSubtree, Filter: filter,
+		Attributes: a.attributes(), Controls: a.controls, PageSize: a.config.PageSize,
+		Referral: to.refer,
+		Entry: func(e *directory.Entry) (bool, error) {
 			f, err := newFound(e, namingContext, a.names)
 			if err != nil {
 				return false, err
@@ -232,7 +235,7 @@ func (a *asking) readTree(ctx context.Context, base, namingContext, filter strin
 			}
 			return to.listed(f.guid)
 		},
-		page: func(last bool) error {
+		Page: func(last bool) error {
 			for _, guid := range cut {
 				if err := a.takeWhole(ctx, guid, namingContext, to); err != nil {
 					return err

@@ -8,19 +8,23 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 )
 
 // Controls of AD (MS-ADTS 3.1.1.3.4.1) that are asked for.
 const (
-	oidPaging          = ldap.ControlTypePaging
+	oidPaging          = ldap.ControlTypePaging // which package directory asks for
 	oidSDFlags         = ldap.ControlTypeMicrosoftSDFlags
 	oidShowDeleted     = ldap.ControlTypeMicrosoftShowDeleted
 	oidExtendedDN      = "1.2.840.113556.1.4.529"
 	oidShowRecycled    = "1.2.840.113556.1.4.2064"
 	oidDeactivatedLink = "1.2.840.113556.1.4.2065"
 )
+
+// maxName bounds a name that is taken apart.
+const maxName = 8 << 10
 
 // maxContexts bounds the naming contexts that are read.
 const maxContexts = 1000
@@ -38,9 +42,9 @@ type rootDSE struct {
 }
 
 // readRootDSE reads it and makes sure that it is a domain controller's.
-func (l *connection) readRootDSE(ctx context.Context) (*rootDSE, error) {
-	what := "cannot read the root of " + l.host
-	e, err := l.readObject(ctx, what, "", []string{
+func readRootDSE(ctx context.Context, l *directory.Conn) (*rootDSE, error) {
+	what := "cannot read the root of " + l.Host
+	e, err := l.ReadObject(ctx, what, "", []string{
 		"namingContexts", "defaultNamingContext", "schemaNamingContext", "configurationNamingContext",
 		"dsServiceName", "dnsHostName", "highestCommittedUSN", "supportedControl",
 	})
@@ -51,23 +55,23 @@ func (l *connection) readRootDSE(ctx context.Context) (*rootDSE, error) {
 		return nil, fault.New(fault.SourceInvalid, what, nil)
 	}
 	r := &rootDSE{
-		domain: e.text("defaultNamingContext"), schema: e.text("schemaNamingContext"),
-		configuration: e.text("configurationNamingContext"),
-		service:       e.text("dsServiceName"), server: e.text("dnsHostName"),
-		controls: e.texts("supportedControl"),
+		domain: e.Text("defaultNamingContext"), schema: e.Text("schemaNamingContext"),
+		configuration: e.Text("configurationNamingContext"),
+		service:       e.Text("dsServiceName"), server: e.Text("dnsHostName"),
+		controls: e.Texts("supportedControl"),
 	}
-	held := e.texts("namingContexts")
-	r.usn, err = strconv.ParseUint(e.text("highestCommittedUSN"), 10, 64)
+	held := e.Texts("namingContexts")
+	r.usn, err = strconv.ParseUint(e.Text("highestCommittedUSN"), 10, 64)
 	if err != nil || r.domain == "" || r.schema == "" || r.configuration == "" || r.service == "" || len(held) == 0 {
-		return nil, fault.Newf(fault.SourceInvalid, "%s is not an Active Directory domain controller: its root names no domain, schema or USN", l.host)
+		return nil, fault.Newf(fault.SourceInvalid, "%s is not an Active Directory domain controller: its root names no domain, schema or USN", l.Host)
 	}
 	for _, oid := range []string{oidPaging, oidSDFlags, oidShowDeleted, oidExtendedDN} {
 		if !slices.Contains(r.controls, oid) {
-			return nil, fault.Newf(fault.SourceInvalid, "%s does not support the control %s, without which a capture would have holes", l.host, oid)
+			return nil, fault.Newf(fault.SourceInvalid, "%s does not support the control %s, without which a capture would have holes", l.Host, oid)
 		}
 	}
 	if len(held) > maxContexts {
-		return nil, fault.Newf(fault.LimitExceeded, "%s has more than %d naming contexts", l.host, maxContexts)
+		return nil, fault.Newf(fault.LimitExceeded, "%s has more than %d naming contexts", l.Host, maxContexts)
 	}
 	r.contexts = inOrder(held, r.schema, r.configuration, r.domain)
 	return r, nil
@@ -92,16 +96,16 @@ func inOrder(held []string, first ...string) []string {
 
 // readInvocation reads which incarnation of its database the controller has: a
 // restored one has a new invocationId (MS-ADTS 3.1.1.1.5, 6.1.1.2.2.1.2.1.1).
-func (l *connection) readInvocation(ctx context.Context, r *rootDSE) (string, error) {
-	what := "cannot read invocationId of " + l.host
-	e, err := l.readObject(ctx, what, r.service, []string{"invocationId"})
+func readInvocation(ctx context.Context, l *directory.Conn, r *rootDSE) (string, error) {
+	what := "cannot read invocationId of " + l.Host
+	e, err := l.ReadObject(ctx, what, r.service, []string{"invocationId"})
 	if err != nil {
 		return "", err
 	}
 	if e == nil {
 		return "", fault.New(fault.SourceAccessDenied, what+": "+r.service+" is not shown to the account", nil)
 	}
-	id, ok := record.FormatGUID(e.raw("invocationId"))
+	id, ok := record.FormatGUID(e.Raw("invocationId"))
 	if !ok {
 		return "", fault.New(fault.SourceAccessDenied, what, nil)
 	}
@@ -140,7 +144,7 @@ func (r *rootDSE) supports(oid string) bool { return slices.Contains(r.controls,
 
 // dnsDomain turns DC=corp,DC=example into corp.example, "" when it is no such name.
 func dnsDomain(dn string) string {
-	if len(dn) > maxReferral {
+	if len(dn) > maxName {
 		return ""
 	}
 	parsed, err := ldap.ParseDN(dn)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 )
@@ -38,11 +39,11 @@ func (r *reading) everything(ctx context.Context) error {
 		if quiet || rounds == r.config.MaxRounds {
 			for _, dn := range r.root.contexts {
 				if !r.heads[strings.ToLower(dn)] {
-					return fault.Newf(fault.SourceIncomplete, "%s gave no object of the name %s, which that naming context has", r.conn.host, dn)
+					return fault.Newf(fault.SourceIncomplete, "%s gave no object of the name %s, which that naming context has", r.conn.Host, dn)
 				}
 			}
 			if len(r.owed) > 0 {
-				return fault.Newf(fault.SourceIncomplete, "%s listed %d objects that it gives nobody, and does not say that they were deleted", r.conn.host, len(r.owed))
+				return fault.Newf(fault.SourceIncomplete, "%s listed %d objects that it gives nobody, and does not say that they were deleted", r.conn.Host, len(r.owed))
 			}
 			r.cursor = map[string]string{
 				"server": r.root.server, "invocationId": r.invocation,
@@ -64,20 +65,20 @@ func (r *reading) everything(ctx context.Context) error {
 // sameController makes sure that the answers still come from the same database, and
 // that it was not set back.
 func (r *reading) sameController(ctx context.Context, covered uint64) (*rootDSE, error) {
-	now, err := r.conn.readRootDSE(ctx)
+	now, err := readRootDSE(ctx, r.conn)
 	if err != nil {
 		return nil, err
 	}
-	invocation, err := r.conn.readInvocation(ctx, now)
+	invocation, err := readInvocation(ctx, r.conn, now)
 	if err != nil {
 		return nil, err
 	}
 	if invocation != r.invocation || now.usn < covered {
 		return nil, fault.Newf(fault.SourceRestored, "%s was restored while it was read: its invocationId was %s at USN %d and is %s at USN %d",
-			r.conn.host, r.invocation, covered, invocation, now.usn)
+			r.conn.Host, r.invocation, covered, invocation, now.usn)
 	}
 	if !slices.Equal(now.contexts, r.root.contexts) {
-		return nil, fault.Newf(fault.SourceChanging, "%s holds other naming contexts than when the capture began", r.conn.host)
+		return nil, fault.Newf(fault.SourceChanging, "%s holds other naming contexts than when the capture began", r.conn.Host)
 	}
 	return now, nil
 }
@@ -121,13 +122,13 @@ func (r *reading) readChanged(ctx context.Context, now *rootDSE, usn uint64) err
 func (r *reading) readRenamed(ctx context.Context, guid, namingContext string) error {
 	var stale []string
 	listed := map[string]bool{}
-	what := "cannot read what lies below object " + guid + " from " + r.conn.host
-	err := r.conn.run(ctx, search{
-		what: what, base: "<GUID=" + guid + ">", scope: ldap.ScopeWholeSubtree, filter: "(objectClass=*)",
-		attributes: []string{"objectGUID"}, controls: r.controls, pageSize: r.config.PageSize,
-		entry: func(e *ldapEntry) (bool, error) {
-			dn, _ := splitExtended([]byte(e.dn))
-			raw := e.raw("objectGUID")
+	what := "cannot read what lies below object " + guid + " from " + r.conn.Host
+	err := r.conn.Run(ctx, directory.Search{
+		What: what, Base: "<GUID=" + guid + ">", Scope: ldap.ScopeWholeSubtree, Filter: "(objectClass=*)",
+		Attributes: []string{"objectGUID"}, Controls: r.controls, PageSize: r.config.PageSize,
+		Entry: func(e *directory.Entry) (bool, error) {
+			dn, _ := splitExtended([]byte(e.DN))
+			raw := e.Raw("objectGUID")
 			id, ok := record.FormatGUID(raw)
 			if !ok {
 				return false, fault.Newf(fault.SourceInvalid, "%s has no objectGUID", dn)
@@ -142,7 +143,7 @@ func (r *reading) readRenamed(ctx context.Context, guid, namingContext string) e
 			}
 			return fresh, nil
 		},
-		page: func(bool) error {
+		Page: func(bool) error {
 			for _, id := range stale {
 				if err := r.takeWhole(ctx, id, namingContext, r); err != nil {
 					return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/fault"
 )
 
@@ -39,10 +40,10 @@ type knownSchema struct {
 // as a third of all the other objects of a small directory, so they are read once, and
 // again only when the schema has changed. Root is what the controller said of itself
 // before, and invocation which database it has.
-func (c *Collector) attributeNames(ctx context.Context, l *connection, root *rootDSE, invocation string) (nameAttributes, error) {
+func (c *Collector) attributeNames(ctx context.Context, l *directory.Conn, root *rootDSE, invocation string) (nameAttributes, error) {
 	known := c.schema.Load()
 	if known != nil && known.schema == root.schema && known.invocation == invocation && known.usn <= root.usn {
-		same, err := l.schemaIsUnchanged(ctx, root, known.usn, c.config.PageSize)
+		same, err := schemaIsUnchanged(ctx, l, root, known.usn, c.config.PageSize)
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +52,7 @@ func (c *Collector) attributeNames(ctx context.Context, l *connection, root *roo
 			return known.names, nil
 		}
 	}
-	names, err := l.readSchema(ctx, root, c.config.PageSize)
+	names, err := readSchema(ctx, l, root, c.config.PageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -62,13 +63,13 @@ func (c *Collector) attributeNames(ctx context.Context, l *connection, root *roo
 // schemaIsUnchanged reports whether nothing of the schema is newer than a USN. The same
 // answer has to show attributes that are always there, because an account that sees no
 // schema any more would see no change either.
-func (l *connection) schemaIsUnchanged(ctx context.Context, root *rootDSE, usn uint64, pageSize int) (bool, error) {
+func schemaIsUnchanged(ctx context.Context, l *directory.Conn, root *rootDSE, usn uint64, pageSize int) (bool, error) {
 	filter := fmt.Sprintf("(|(uSNChanged>=%d)", usn+1)
 	for _, name := range everywhere {
 		filter += "(lDAPDisplayName=" + name + ")"
 	}
 	shown, newer := 0, false
-	err := l.eachDefinition(ctx, root, filter+")", "uSNChanged", pageSize, func(_, changed string) {
+	err := eachDefinition(ctx, l, root, filter+")", "uSNChanged", pageSize, func(_, changed string) {
 		shown++
 		n, err := strconv.ParseUint(changed, 10, 64)
 		newer = newer || err != nil || n > usn
@@ -77,9 +78,9 @@ func (l *connection) schemaIsUnchanged(ctx context.Context, root *rootDSE, usn u
 }
 
 // readSchema finds the attributes that hold names.
-func (l *connection) readSchema(ctx context.Context, root *rootDSE, pageSize int) (nameAttributes, error) {
+func readSchema(ctx context.Context, l *directory.Conn, root *rootDSE, pageSize int) (nameAttributes, error) {
 	names := nameAttributes{}
-	err := l.eachDefinition(ctx, root, "(objectClass=attributeSchema)", "attributeSyntax", pageSize, func(name, syntax string) {
+	err := eachDefinition(ctx, l, root, "(objectClass=attributeSchema)", "attributeSyntax", pageSize, func(name, syntax string) {
 		if dnSyntaxes[syntax] {
 			names[name] = true
 		}
@@ -89,7 +90,7 @@ func (l *connection) readSchema(ctx context.Context, root *rootDSE, pageSize int
 	}
 	for _, name := range everywhere {
 		if !names[strings.ToLower(name)] {
-			return nil, fault.New(fault.SourceAccessDenied, "cannot read the schema from "+l.host+": the account does not see the attributes' definitions", nil)
+			return nil, fault.New(fault.SourceAccessDenied, "cannot read the schema from "+l.Host+": the account does not see the attributes' definitions", nil)
 		}
 	}
 	return names, nil
@@ -97,20 +98,20 @@ func (l *connection) readSchema(ctx context.Context, root *rootDSE, pageSize int
 
 // eachDefinition calls fn with the name, in lower case, of each definition in the schema
 // that a filter finds, and with the value of one of its attributes.
-func (l *connection) eachDefinition(ctx context.Context, root *rootDSE, filter, attribute string, pageSize int, fn func(name, value string)) error {
+func eachDefinition(ctx context.Context, l *directory.Conn, root *rootDSE, filter, attribute string, pageSize int, fn func(name, value string)) error {
 	known := map[string]bool{}
-	return l.run(ctx, search{
-		what: "cannot read the schema from " + l.host, base: root.schema, scope: ldap.ScopeSingleLevel, filter: filter,
-		attributes: []string{"lDAPDisplayName", attribute}, pageSize: pageSize,
-		entry: func(e *ldapEntry) (bool, error) {
-			name := strings.ToLower(e.text("lDAPDisplayName"))
+	return l.Run(ctx, directory.Search{
+		What: "cannot read the schema from " + l.Host, Base: root.schema, Scope: ldap.ScopeSingleLevel, Filter: filter,
+		Attributes: []string{"lDAPDisplayName", attribute}, PageSize: pageSize,
+		Entry: func(e *directory.Entry) (bool, error) {
+			name := strings.ToLower(e.Text("lDAPDisplayName"))
 			if known[name] {
 				return false, nil
 			}
 			if known[name] = true; len(known) > maxSchemaAttributes {
 				return false, fault.Newf(fault.LimitExceeded, "the schema has more than %d attributes", maxSchemaAttributes)
 			}
-			fn(name, e.text(attribute))
+			fn(name, e.Text(attribute))
 			return true, nil
 		},
 	})

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/fault"
 )
 
@@ -70,8 +71,8 @@ func newAhead(ctx context.Context, dn string) *ahead {
 func (a *ahead) read(from asking) error {
 	// What is large is read when everything before it was written, so that there is
 	// never more than one such thing in memory.
-	from.conn.large = a.waitForTurn
-	defer func() { from.conn.large = nil }()
+	from.conn.Large = a.waitForTurn
+	defer func() { from.conn.Large = nil }()
 	if err := from.readTree(a.ctx, a.dn, a.dn, "(objectClass=*)", a); err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (a *ahead) flush() error {
 // [reading.writeSteps].
 func (a *ahead) take(f *found) (fresh bool, err error) {
 	size := f.record.Size()
-	if size > maxSmall {
+	if size > directory.MaxSmall {
 		return true, a.takeLarge(f, size)
 	}
 	o, err := newObject(f, make([]byte, 0, size))
@@ -182,7 +183,7 @@ type crew struct {
 
 	mu       sync.Mutex
 	contexts []*ahead // that nobody reads yet
-	kept     *connection
+	kept     *directory.Conn
 }
 
 // readTogether reads naming contexts at the same time and writes them in their order.
@@ -220,30 +221,30 @@ func (r *reading) readTogether(ctx context.Context, contexts []string) error {
 // further connects once more. That is for speed only, so that the capture goes on
 // without, when the controller allows no more connections, or another controller answers
 // under its name.
-func (c *crew) further(ctx context.Context) *connection {
+func (c *crew) further(ctx context.Context) *directory.Conn {
 	conn, err := c.from.dial(ctx)
 	if err != nil {
 		return nil
 	}
-	root, err := conn.readRootDSE(ctx)
+	root, err := readRootDSE(ctx, conn)
 	if err == nil {
 		var invocation string
-		if invocation, err = conn.readInvocation(ctx, root); err == nil && invocation == c.invocation {
-			conn.limit = maxMessage
+		if invocation, err = readInvocation(ctx, conn, root); err == nil && invocation == c.invocation {
+			conn.Limit = directory.MaxMessage
 			return conn
 		}
 	}
-	conn.close()
+	conn.Close()
 	return nil
 }
 
 // work reads naming contexts on a connection until none is left.
-func (c *crew) work(conn *connection) error {
+func (c *crew) work(conn *directory.Conn) error {
 	from := c.from
 	from.conn = conn
 	for a := c.next(); a != nil; a = c.next() {
 		if err := a.read(from); err != nil {
-			conn.close()
+			conn.Close()
 			return err
 		}
 	}
@@ -266,11 +267,11 @@ func (c *crew) next() *ahead {
 }
 
 // keep keeps the connection in place of the one before, which has been idle for longer.
-func (c *crew) keep(conn *connection) {
+func (c *crew) keep(conn *directory.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kept != nil {
-		c.kept.close()
+		c.kept.Close()
 	}
 	c.kept = conn
 }
@@ -288,7 +289,7 @@ func (r *reading) writeAll(ctx context.Context, contexts []*ahead) error {
 }
 
 func (r *reading) writeOne(ctx context.Context, a *ahead) error {
-	var page pageEnd
+	var page pageCount
 	for {
 		select {
 		case <-ctx.Done():
@@ -308,16 +309,19 @@ func (r *reading) writeOne(ctx context.Context, a *ahead) error {
 	}
 }
 
+// pageCount counts the objects of a page, and those that the search did not give before.
+type pageCount struct{ entries, fresh int }
+
 // writeSteps does what was asked of the receiver. It counts for each page what the
-// search did not give before, as [connection.run] does.
-func (r *reading) writeSteps(dn string, steps []step, page *pageEnd) error {
+// search did not give before, as [directory.Conn.Run] does.
+func (r *reading) writeSteps(dn string, steps []step, page *pageCount) error {
 	for _, s := range steps {
 		switch {
 		case s.end:
 			if !s.last && page.entries > 0 && page.fresh == 0 {
 				return fault.Newf(fault.SourceIncomplete, "cannot read %s from %s: the server repeats its pages", dn, r.host)
 			}
-			*page = pageEnd{}
+			*page = pageCount{}
 		case s.referral != "":
 			if err := r.refer(s.referral); err != nil {
 				return err

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/collect/collecttest"
 	"infrabackup/internal/fault"
@@ -380,7 +381,7 @@ type largeSink struct {
 
 // Record implements [collect.Sink].
 func (l *largeSink) Record(_ backup.Item, document []byte) error {
-	if len(document) > maxSmall {
+	if len(document) > directory.MaxSmall {
 		l.large++
 	}
 	return nil

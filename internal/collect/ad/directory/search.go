@@ -1,4 +1,4 @@
-package ad
+package directory
 
 import (
 	"cmp"
@@ -18,45 +18,45 @@ import (
 // one page.
 const maxEmptyPages = 100
 
-// longReference stands for a reference that is too long to be looked at.
-const longReference = "(a reference that is too long)"
+// LongReference stands for a reference that is too long to be looked at.
+const LongReference = "(a reference that is too long)"
 
-// search is one paged search.
-type search struct {
-	what       string // for texts
-	base       string
-	scope      int
-	filter     string
-	attributes []string
-	controls   []ldap.Control // besides paging
-	pageSize   int
+// Search is one paged search.
+type Search struct {
+	What       string // for texts
+	Base       string
+	Scope      int
+	Filter     string
+	Attributes []string
+	Controls   []ldap.Control // besides paging
+	PageSize   int
 
-	// entry is called for each object. Fresh says that this search did not give it
+	// Entry is called for each object. Fresh says that this search did not give it
 	// before; pages full of objects that are not fresh end the search, because a
 	// server that repeats itself never ends.
-	entry func(e *ldapEntry) (fresh bool, err error)
-	// referral, when not nil, is called for each place that the server refers to.
-	referral func(url string) error
-	// page, when not nil, is called after each page, when other requests may be
+	Entry func(e *Entry) (fresh bool, err error)
+	// Referral, when not nil, is called for each place that the server refers to.
+	Referral func(url string) error
+	// Page, when not nil, is called after each page, when other requests may be
 	// made. Last says that no other page follows.
-	page func(last bool) error
+	Page func(last bool) error
 }
 
-// run reads all pages and returns nil only when the last one proved to be the last.
+// Run reads all pages and returns nil only when the last one proved to be the last.
 //
 // That a server ends its answer is no proof. So each page must bring the paging
 // control, and the last must bring an empty cookie (RFC 2696, 3).
-func (l *connection) run(ctx context.Context, s search) error {
+func (l *Conn) Run(ctx context.Context, s Search) error {
 	var cookie []byte
 	for empty := 0; ; {
-		paging := ldap.NewControlPaging(uint32(s.pageSize))
+		paging := ldap.NewControlPaging(uint32(s.PageSize))
 		paging.SetCookie(cookie)
 		page, err := l.readPage(ctx, s, paging)
 		if err != nil {
 			return err
 		}
-		if s.page != nil {
-			if err := s.page(len(page.cookie) == 0); err != nil {
+		if s.Page != nil {
+			if err := s.Page(len(page.cookie) == 0); err != nil {
 				return err
 			}
 		}
@@ -66,10 +66,10 @@ func (l *connection) run(ctx context.Context, s search) error {
 		switch {
 		case page.entries == 0:
 			if empty++; empty == maxEmptyPages {
-				return fault.Newf(fault.SourceIncomplete, "%s: %d pages without an object followed each other", s.what, empty)
+				return fault.Newf(fault.SourceIncomplete, "%s: %d pages without an object followed each other", s.What, empty)
 			}
 		case page.fresh == 0:
-			return fault.New(fault.SourceIncomplete, s.what+": the server repeats its pages", nil)
+			return fault.New(fault.SourceIncomplete, s.What+": the server repeats its pages", nil)
 		default:
 			empty = 0
 		}
@@ -85,7 +85,7 @@ type pageEnd struct {
 
 // readPage asks once. Without paging, what proves the answer is the caller's
 // business.
-func (l *connection) readPage(ctx context.Context, s search, paging *ldap.ControlPaging) (end pageEnd, err error) {
+func (l *Conn) readPage(ctx context.Context, s Search, paging *ldap.ControlPaging) (end pageEnd, err error) {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	release := l.bindTo(limited) // an end in mid-page leaves nothing to go on with
@@ -93,23 +93,23 @@ func (l *connection) readPage(ctx context.Context, s search, paging *ldap.Contro
 	silence := time.AfterFunc(l.stall, func() { cancel(errStalled) })
 	defer silence.Stop()
 
-	controls := s.controls
+	controls := s.Controls
 	if paging != nil {
 		controls = append([]ldap.Control{paging}, controls...)
 	}
 	end, err = l.ask(s, controls, silence, paging != nil)
 	switch {
 	case limited.Err() != nil && ctx.Err() == nil:
-		return end, fault.New(fault.SourceUnreachable, s.what, context.Cause(limited))
+		return end, fault.New(fault.SourceUnreachable, s.What, context.Cause(limited))
 	case ctx.Err() != nil:
-		return end, fmt.Errorf("%s: %w", s.what, ctx.Err())
+		return end, fmt.Errorf("%s: %w", s.What, ctx.Err())
 	}
 	var refusal *consumerError
 	if errors.As(err, &refusal) {
 		return end, refusal.err
 	}
 	if err != nil {
-		return end, explain(ctx, s.what, err)
+		return end, explain(ctx, s.What, err)
 	}
 	return end, nil
 }
@@ -123,7 +123,7 @@ func (c *consumerError) Error() string { return c.err.Error() }
 
 // ask sends the search and reads its answers up to the last. Silence runs while an
 // answer is waited for.
-func (l *connection) ask(s search, controls []ldap.Control, silence *time.Timer, paged bool) (end pageEnd, err error) {
+func (l *Conn) ask(s Search, controls []ldap.Control, silence *time.Timer, paged bool) (end pageEnd, err error) {
 	request, err := s.request()
 	if err != nil {
 		return end, err
@@ -132,11 +132,11 @@ func (l *connection) ask(s search, controls []ldap.Control, silence *time.Timer,
 		return end, err
 	}
 	var large func() error
-	if l.large != nil {
+	if l.Large != nil {
 		large = func() error {
 			silence.Stop() // it is not the controller that lets us wait
 			defer silence.Reset(l.stall)
-			return l.large()
+			return l.Large()
 		}
 	}
 	for {
@@ -152,7 +152,7 @@ func (l *connection) ask(s search, controls []ldap.Control, silence *time.Timer,
 				return end, err
 			}
 			end.entries++
-			fresh, err := s.entry(e)
+			fresh, err := s.Entry(e)
 			if err != nil {
 				return end, &consumerError{err}
 			}
@@ -164,8 +164,8 @@ func (l *connection) ask(s search, controls []ldap.Control, silence *time.Timer,
 			if err != nil {
 				return end, err
 			}
-			if s.referral != nil {
-				if err := s.referral(cmp.Or(url, longReference)); err != nil {
+			if s.Referral != nil {
+				if err := s.Referral(cmp.Or(url, LongReference)); err != nil {
 					return end, &consumerError{err}
 				}
 			}
@@ -189,39 +189,39 @@ func (l *connection) ask(s search, controls []ldap.Control, silence *time.Timer,
 var errNoPaging = errors.New("the answer has no paging control, so its end is not proved")
 
 // request encodes a SearchRequest (RFC 4511, 4.5.1).
-func (s search) request() (*ber.Packet, error) {
-	filter, err := ldap.CompileFilter(s.filter)
+func (s Search) request() (*ber.Packet, error) {
+	filter, err := ldap.CompileFilter(s.Filter)
 	if err != nil {
-		return nil, fault.New(fault.Internal, s.what, err)
+		return nil, fault.New(fault.Internal, s.What, err)
 	}
 	number := func(tag ber.Tag, n int) *ber.Packet {
 		return ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, tag, n, "")
 	}
 	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchRequest, nil, "")
-	p.AppendChild(octetString(s.base))
-	p.AppendChild(number(ber.TagEnumerated, s.scope))
+	p.AppendChild(octetString(s.Base))
+	p.AppendChild(number(ber.TagEnumerated, s.Scope))
 	p.AppendChild(number(ber.TagEnumerated, ldap.NeverDerefAliases))
 	p.AppendChild(number(ber.TagInteger, 0)) // no limit of ours on the number
 	p.AppendChild(number(ber.TagInteger, 0)) // nor on the time
 	p.AppendChild(ber.NewLDAPBoolean(ber.ClassUniversal, ber.TypePrimitive, ber.TagBoolean, false, ""))
 	p.AppendChild(filter)
 	attributes := ber.NewSequence("")
-	for _, a := range s.attributes {
+	for _, a := range s.Attributes {
 		attributes.AppendChild(octetString(a))
 	}
 	p.AppendChild(attributes)
 	return p, nil
 }
 
-// readObject reads one object by its name. It returns nil without an error when
+// ReadObject reads one object by its name. It returns nil without an error when
 // there is none that the account may see. One entry is all of the answer, so no
 // paging is asked for, which controllers do not answer at their root.
-func (l *connection) readObject(ctx context.Context, what, dn string, attributes []string, controls ...ldap.Control) (*ldapEntry, error) {
-	var found *ldapEntry
-	_, err := l.readPage(ctx, search{
-		what: what, base: dn, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)",
-		attributes: attributes, controls: controls,
-		entry: func(e *ldapEntry) (bool, error) {
+func (l *Conn) ReadObject(ctx context.Context, what, dn string, attributes []string, controls ...ldap.Control) (*Entry, error) {
+	var found *Entry
+	_, err := l.readPage(ctx, Search{
+		What: what, Base: dn, Scope: ldap.ScopeBaseObject, Filter: "(objectClass=*)",
+		Attributes: attributes, Controls: controls,
+		Entry: func(e *Entry) (bool, error) {
 			if found != nil {
 				return false, fault.New(fault.SourceInvalid, what+": two objects have one name", nil)
 			}

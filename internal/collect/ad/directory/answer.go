@@ -1,4 +1,4 @@
-package ad
+package directory
 
 import (
 	"errors"
@@ -18,50 +18,51 @@ const maxReferral = 8 << 10
 // maxReferrals bounds the places that one reference names: the servers of a domain.
 const maxReferrals = 10_000
 
-// ldapEntry is an object as a server answered it (RFC 4511, 4.5.2). Values are slices
+// Entry is an object as a server answered it (RFC 4511, 4.5.2). Values are slices
 // of the message.
-type ldapEntry struct {
-	dn         string
-	attributes []ldapAttribute
+type Entry struct {
+	DN         string
+	Attributes []Attribute
 }
 
-type ldapAttribute struct {
-	name   string
-	values [][]byte
+// Attribute is one of an object, with the values that came.
+type Attribute struct {
+	Name   string
+	Values [][]byte
 }
 
-// values returns those of an attribute, nil when it is not there.
-func (e *ldapEntry) values(name string) [][]byte {
-	for _, a := range e.attributes {
-		if strings.EqualFold(a.name, name) {
-			return a.values
+// Values returns those of an attribute, nil when it is not there.
+func (e *Entry) Values(name string) [][]byte {
+	for _, a := range e.Attributes {
+		if strings.EqualFold(a.Name, name) {
+			return a.Values
 		}
 	}
 	return nil
 }
 
-// raw returns the first value of an attribute, nil when there is none.
-func (e *ldapEntry) raw(name string) []byte {
-	if values := e.values(name); len(values) > 0 {
+// Raw returns the first value of an attribute, nil when there is none.
+func (e *Entry) Raw(name string) []byte {
+	if values := e.Values(name); len(values) > 0 {
 		return values[0]
 	}
 	return nil
 }
 
-// text is raw as text.
-func (e *ldapEntry) text(name string) string { return string(e.raw(name)) }
+// Text is Raw as text.
+func (e *Entry) Text(name string) string { return string(e.Raw(name)) }
 
-// texts returns all values of an attribute as text.
-func (e *ldapEntry) texts(name string) []string {
+// Texts returns all values of an attribute as text.
+func (e *Entry) Texts(name string) []string {
 	var out []string
-	for _, value := range e.values(name) {
+	for _, value := range e.Values(name) {
 		out = append(out, string(value))
 	}
 	return out
 }
 
 // parseEntry reads a SearchResultEntry.
-func parseEntry(body []byte) (*ldapEntry, error) {
+func parseEntry(body []byte) (*Entry, error) {
 	p := elements{body}
 	dn, err := p.take(tagOctets)
 	if err != nil {
@@ -71,27 +72,27 @@ func parseEntry(body []byte) (*ldapEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &ldapEntry{dn: string(dn)}
+	e := &Entry{DN: string(dn)}
 	count := 0
 	for attributes := (elements{list}); len(attributes.rest) > 0; {
 		one, err := attributes.take(tagSequence)
 		if err != nil {
 			return nil, err
 		}
-		if len(e.attributes) == maxEntryAttributes {
+		if len(e.Attributes) == maxEntryAttributes {
 			return nil, malformed("an object has more than %d attributes", maxEntryAttributes)
 		}
 		a, err := parseAttribute(one, &count)
 		if err != nil {
 			return nil, err
 		}
-		e.attributes = append(e.attributes, a)
+		e.Attributes = append(e.Attributes, a)
 	}
 	return e, nil
 }
 
 // parseAttribute reads a PartialAttribute and adds its values to count.
-func parseAttribute(data []byte, count *int) (a ldapAttribute, err error) {
+func parseAttribute(data []byte, count *int) (a Attribute, err error) {
 	p := elements{data}
 	name, err := p.take(tagOctets)
 	if err != nil {
@@ -101,7 +102,7 @@ func parseAttribute(data []byte, count *int) (a ldapAttribute, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.name = string(name)
+	a.Name = string(name)
 	n := 0
 	for values := (elements{set}); len(values.rest) > 0; n++ {
 		if _, err := values.take(tagOctets); err != nil {
@@ -111,13 +112,13 @@ func parseAttribute(data []byte, count *int) (a ldapAttribute, err error) {
 			return a, malformed("an object has more than %d values", maxElements)
 		}
 	}
-	a.values = make([][]byte, 0, n)
+	a.Values = make([][]byte, 0, n)
 	for values := (elements{set}); len(values.rest) > 0; {
 		value, err := values.take(tagOctets)
 		if err != nil {
 			return a, err
 		}
-		a.values = append(a.values, value)
+		a.Values = append(a.Values, value)
 	}
 	return a, nil
 }
@@ -177,7 +178,7 @@ func pagingCookie(controls []byte) (cookie []byte, ok bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
-		if string(oid) != oidPaging {
+		if string(oid) != ldap.ControlTypePaging {
 			continue
 		}
 		tag, value, err := p.next()

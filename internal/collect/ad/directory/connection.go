@@ -1,9 +1,10 @@
-package ad
+package directory
 
 import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -14,67 +15,86 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/secret"
 )
 
 // errStalled is the cause of a context that ended because the controller was
 // silent for too long.
 var errStalled = errors.New("the domain controller does not answer in time")
 
-// connection is one LDAPS connection that is logged in. It serves one request at a
+// Conn is one LDAPS connection that is logged in. It serves one request at a
 // time, from one goroutine. It reads answers itself rather than through a library,
 // because what comes is not to be trusted: a general BER parser makes some 150 bytes of
 // every two, and copies what lies deep once for each level.
-type connection struct {
+type Conn struct {
+	// Host is the server's name, for texts.
+	Host string
+	// Limit bounds one message, in bytes. It is what holds no large links at first; up to
+	// [MaxMessage] may be asked for.
+	Limit int
+	// Large, when not nil, is waited for before a message of more than [MaxSmall] bytes is
+	// read.
+	Large func() error
+
 	ending sync.Mutex // while the connection is being closed
 	raw    net.Conn
 	in     *bufio.Reader
-	host   string
 	stall  time.Duration
-	limit  int   // of one message, in bytes
 	id     int64 // of the request that is under way
-	// large, when not nil, is waited for before a large message is read.
-	large func() error
 }
 
-// dial connects, verifies the certificate and logs in once. A refused login is not
+// Config says which server is connected to, and as whom.
+type Config struct {
+	Address string // host:port
+	Host    string // that the certificate is for
+	// Authorities are the only ones that the certificate may come from.
+	Authorities *x509.CertPool
+	Username    string
+	Password    secret.String
+	DialTimeout time.Duration // of connecting and logging in
+	// StallTimeout is how long the server may say nothing when it was asked.
+	StallTimeout time.Duration
+	// DialContext connects without TLS.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Dial connects, verifies the certificate and logs in once. A refused login is not
 // tried again, so that the account is not locked.
-func (c *Collector) dial(ctx context.Context) (*connection, error) {
-	limited, cancel := context.WithTimeoutCause(ctx, c.config.DialTimeout, errStalled)
+func Dial(ctx context.Context, c Config) (*Conn, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, c.DialTimeout, errStalled)
 	defer cancel()
-	what := "no connection to " + c.address
-	plain, err := c.config.Dial(limited, "tcp", c.address)
+	what := "no connection to " + c.Address
+	plain, err := c.DialContext(limited, "tcp", c.Address)
 	if err != nil {
 		return nil, explainDial(ctx, what, err)
 	}
-	secured := tls.Client(plain, c.tls)
+	secured := tls.Client(plain, tlsConfig(c.Host, c.Authorities))
 	if err := secured.HandshakeContext(limited); err != nil {
 		_ = plain.Close() // nothing was sent
 		return nil, explainDial(ctx, what, err)
 	}
-	l := &connection{
-		raw: secured, in: bufio.NewReaderSize(secured, 64<<10), host: c.host, stall: c.config.StallTimeout, limit: maxGreeting,
-	}
+	l := &Conn{Host: c.Host, Limit: maxGreeting, raw: secured, in: bufio.NewReaderSize(secured, 64<<10), stall: c.StallTimeout}
 	release := l.bindTo(limited)
-	err = l.bind(c.config.Username, c.config.Password.Reveal())
+	err = l.bind(c.Username, c.Password.Reveal())
 	release()
 	if err != nil {
-		l.close()
-		what := c.host + " refused " + c.config.Username
+		l.Close()
+		what := c.Host + " refused " + c.Username
 		var answer *ldap.Error
 		switch {
 		case limited.Err() == nil && errors.Is(err, errMalformed):
-			return nil, fault.New(fault.SourceInvalid, c.address+" does not answer like a domain controller", err)
+			return nil, fault.New(fault.SourceInvalid, c.Address+" does not answer like a domain controller", err)
 		case limited.Err() != nil || !errors.As(err, &answer):
 			return nil, explainDial(ctx, what+" without an answer", err)
 		}
 		return nil, explain(ctx, what, err)
 	}
-	l.limit = maxPlainMessage
+	l.Limit = maxPlainMessage
 	return l, nil
 }
 
 // bind logs in with name and password (RFC 4511, 4.2).
-func (l *connection) bind(name, password string) error {
+func (l *Conn) bind(name, password string) error {
 	request := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationBindRequest, nil, "")
 	request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 3, ""))
 	request.AppendChild(octetString(name))
@@ -97,7 +117,7 @@ func octetString(s string) *ber.Packet {
 }
 
 // send begins a request.
-func (l *connection) send(op *ber.Packet, controls []ldap.Control) error {
+func (l *Conn) send(op *ber.Packet, controls []ldap.Control) error {
 	l.id++
 	p := ber.NewSequence("")
 	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, l.id, ""))
@@ -118,8 +138,8 @@ func (l *connection) send(op *ber.Packet, controls []ldap.Control) error {
 
 // receive reads the next answer to the request that is under way. Large is as for
 // [readMessage].
-func (l *connection) receive(large func() error) (ldapMessage, error) {
-	m, err := readMessage(l.in, l.limit, large)
+func (l *Conn) receive(large func() error) (message, error) {
+	m, err := readMessage(l.in, l.Limit, large)
 	if err != nil {
 		return m, err
 	}
@@ -145,18 +165,18 @@ func parseResultOrNone(body []byte) error {
 
 // bindTo makes the connection end with ctx, which also ends reading and writing.
 // Release undoes it.
-func (l *connection) bindTo(ctx context.Context) (release func() bool) {
+func (l *Conn) bindTo(ctx context.Context) (release func() bool) {
 	return context.AfterFunc(ctx, l.cut)
 }
 
 // cut ends the connection without a word. Nothing is lost by it, so its error says
 // nothing: the directory is only read. When it returns, the connection has ended, also
 // when somebody else had begun to end it.
-func (l *connection) cut() {
+func (l *Conn) cut() {
 	l.ending.Lock()
 	defer l.ending.Unlock()
 	_ = l.raw.Close()
 }
 
-// close ends the connection.
-func (l *connection) close() { l.cut() }
+// Close ends the connection.
+func (l *Conn) Close() { l.cut() }

@@ -1,4 +1,4 @@
-package ad
+package directory
 
 import (
 	"crypto/tls"

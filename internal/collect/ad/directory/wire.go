@@ -1,4 +1,4 @@
-package ad
+package directory
 
 import (
 	"bufio"
@@ -10,9 +10,9 @@ import (
 // Limits of what a server may send, all of them checked before the bytes are taken
 // apart. Nothing of a message is copied: values are slices of it.
 const (
-	// maxMessage bounds one LDAP message. A controller sends at most 1,500 values of a
+	// MaxMessage bounds one LDAP message. A controller sends at most 1,500 values of a
 	// link at once (MaxValRange, MS-ADTS 3.1.1.3.4.6); Samba sends all.
-	maxMessage = 32 << 20
+	MaxMessage = 32 << 20
 	// maxGreeting bounds answers to the login: they hold a code and a line of text.
 	maxGreeting = 64 << 10
 	// maxPlainMessage bounds messages that hold no large links: what a controller says
@@ -27,9 +27,9 @@ const (
 	// maxCookie bounds the cookie of a page, which is sent back. RFC 2696 has no limit;
 	// controllers send some hundred bytes.
 	maxCookie = 64 << 10
-	// maxSmall is the size of a message, or of a record, up to which it may be in memory
+	// MaxSmall is the size of a message, or of a record, up to which it may be in memory
 	// together with those of other connections. Larger ones are there one at a time.
-	maxSmall = 512 << 10
+	MaxSmall = 512 << 10
 	// firstPiece is how much of a message is made room for before it came.
 	firstPiece = 1 << 20
 )
@@ -62,7 +62,7 @@ func malformed(format string, args ...any) error {
 }
 
 // message is one LDAPMessage (RFC 4511, 4.1.1).
-type ldapMessage struct {
+type message struct {
 	id       int64
 	op       byte   // identifier of the protocolOp
 	body     []byte // its content
@@ -71,8 +71,8 @@ type ldapMessage struct {
 
 // readMessage reads one message of at most limit bytes. Memory is taken as bytes
 // come, not as a length promises. Large, when not nil, is called before a message of
-// more than maxSmall bytes is read.
-func readMessage(r *bufio.Reader, limit int, large func() error) (m ldapMessage, err error) {
+// more than MaxSmall bytes is read.
+func readMessage(r *bufio.Reader, limit int, large func() error) (m message, err error) {
 	first, err := r.ReadByte()
 	if err != nil {
 		return m, err
@@ -87,7 +87,7 @@ func readMessage(r *bufio.Reader, limit int, large func() error) (m ldapMessage,
 	if size > uint64(limit) {
 		return m, malformed("a message has %d bytes, at most %d are possible here", size, limit)
 	}
-	if size > maxSmall && large != nil {
+	if size > MaxSmall && large != nil {
 		if err := large(); err != nil {
 			return m, err
 		}
@@ -135,7 +135,7 @@ func readLength(r io.ByteReader) (size uint64, err error) {
 	return size, nil
 }
 
-func parseMessage(data []byte) (m ldapMessage, err error) {
+func parseMessage(data []byte) (m message, err error) {
 	p := elements{data}
 	if m.id, err = p.integer(tagInteger); err != nil {
 		return m, err
