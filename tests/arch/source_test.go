@@ -139,3 +139,18 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+// TestCommandsAreToldByTheNamesOfTheirFiles: in starter, cmd_*.go make commands, and no other
+// file does, but for the one with the root of them.
+func TestCommandsAreToldByTheNamesOfTheirFiles(t *testing.T) {
+	seen := 0
+	for _, name := range tracked(t, "*.go", ":!*_test.go") {
+		if filepath.Dir(name) != "starter" || name == "starter/app.go" {
+			continue
+		}
+		seen++
+		makes := strings.Contains(content(t, name), "&cobra.Command{")
+		require.Equal(t, strings.HasPrefix(filepath.Base(name), "cmd_"), makes, name)
+	}
+	require.Greater(t, seen, 30)
+}

@@ -30,8 +30,8 @@ func extended(number int, dn string) string {
 
 // What answers are made of.
 var (
-	entry, reference, result, octets = directorytest.Entry, directorytest.Reference, directorytest.Result, directorytest.Octets
-	message, wrap, numbered, nested  = directorytest.Message, directorytest.Wrap, directorytest.Numbered, directorytest.Nested
+	entry, reference, result        = directorytest.Entry, directorytest.Reference, directorytest.Result
+	message, wrap, numbered, nested = directorytest.Message, directorytest.Wrap, directorytest.Numbered, directorytest.Nested
 )
 
 // Identifiers of their elements.
