@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"infrabackup/internal/fault"
 )
 
 // Limits that adapters enforce on what a server tells them.
@@ -14,6 +16,8 @@ const (
 	MaxPath = 200
 	// MaxStrangers is the largest number of names that Strangers returns.
 	MaxStrangers = 100
+	// SmallFile is the largest file that Upload reads back by itself.
+	SmallFile = 3 << 19
 )
 
 // Store is a folder on an external store. All paths are relative to it, use
@@ -46,6 +50,10 @@ type Store interface {
 	// below is on stable storage, so a later Upload of the same bytes may continue
 	// there. When Upload returns nil, the file has exactly size bytes, all of them
 	// flushed. Src must be safe for concurrent ReadAt.
+	//
+	// A file of at most SmallFile bytes that is written from its beginning is read back,
+	// from the server, before Upload returns: SHARE_CORRUPTED when that gives other bytes
+	// than src. Far from the server that is less than half of what opening it again costs.
 	Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(offset int64)) error
 
 	// UploadGrowing is Upload for a file that is still being written: it follows as src
@@ -61,8 +69,9 @@ type Store interface {
 
 	// Download streams the file's bytes from offset to its end into w, in order,
 	// and returns how many were written. The end is where it was when Download
-	// started; an offset beyond it is SHARE_CORRUPTED. It reads from the server, not
-	// from what this process wrote before.
+	// started; an offset beyond it is SHARE_CORRUPTED, a folder SHARE_IO, and more bytes than
+	// a [Bounded] w has room for are LIMIT_EXCEEDED and not read. It reads from the server,
+	// not from what this process wrote before.
 	Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error)
 
 	// Open opens a file for random reading. The caller closes it. Ctx bounds every
@@ -116,6 +125,27 @@ type Whole int64
 // Wait implements [Extent].
 func (w Whole) Wait(context.Context, int64) (end int64, ended bool, err error) {
 	return int64(w), true, nil
+}
+
+// Bounded is implemented by writers that say how much they take.
+type Bounded interface {
+	// Room is how many more bytes are taken.
+	Room() int64
+}
+
+// CheckRoom refuses to read size bytes of a file into a w that has no room for them. What
+// names the file.
+func CheckRoom(what string, w io.Writer, size int64) error {
+	if b, ok := w.(Bounded); ok && size > b.Room() {
+		return fault.Newf(fault.LimitExceeded, "%s: it has %d bytes, and at most %d are read", what, size, b.Room())
+	}
+	return nil
+}
+
+// Scanner is implemented by stores that can list a folder and its strangers at once.
+type Scanner interface {
+	// Scan returns what List and Strangers do.
+	Scan(ctx context.Context, path string) (entries []Info, strangers []string, err error)
 }
 
 // File is an open file of known size.

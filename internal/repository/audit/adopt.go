@@ -133,7 +133,7 @@ func SignedManifest(ctx context.Context, repo *repository.Repository, id backup.
 func (v *verification) checkManifestFile(ctx context.Context) error {
 	for _, want := range v.sums {
 		if want.Name == backup.ManifestFile {
-			return v.readFile(ctx, want)
+			return v.readFile(ctx, want, nil)
 		}
 	}
 	return nil

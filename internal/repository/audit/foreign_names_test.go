@@ -122,8 +122,10 @@ func TestHugeFilesAreNotRead(t *testing.T) {
 		backup.SumsFile, backup.SignatureFile, backup.PartFile(backup.AD),
 	} {
 		require.NoError(t, repositorytest.Sparse(k.Of(b, name), 20<<30))
-		hook := func(path string) { require.False(t, strings.HasSuffix(path, "/"+name), "%s is read", path) }
-		repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnDownload: hook}, "local")
+		hook := func(path string, bytes int64) {
+			require.False(t, bytes > 0 && strings.HasSuffix(path, "/"+name), "%s is read", path)
+		}
+		repo := repository.New(&repositorytest.HookStore{Store: k.Store, OnRead: hook}, "local")
 		v, err := audit.Verify(t.Context(), repo, b.ID, audit.VerifyOptions{AllowedSigners: k.Signers})
 		require.NoError(t, err)
 		require.NotEmpty(t, v.Findings, name)

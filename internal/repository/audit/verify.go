@@ -72,6 +72,7 @@ type verification struct {
 	keyName, sumsName, signatureName string
 
 	sizes    map[string]int64       // files that are there
+	read     map[string][]byte      // the small ones of them that were read
 	actual   map[string]backup.File // their digests as read
 	sums     []backup.File
 	expected map[string]int64 // sizes that the manifest names, where it can be believed
@@ -83,7 +84,7 @@ type verification struct {
 // instance.
 func newVerification(repo *repository.Repository, id backup.ID, dir string, opts VerifyOptions) *verification {
 	return &verification{
-		repo: repo, files: repo.Files(), folder: dir, opts: opts, sizes: map[string]int64{}, actual: map[string]backup.File{},
+		repo: repo, files: repo.Files(), folder: dir, opts: opts, sizes: map[string]int64{}, read: map[string][]byte{}, actual: map[string]backup.File{},
 		verdict: backup.Verdict{BackupID: id, Path: repo.Files().At(dir), Findings: []backup.Finding{}},
 		keyName: backup.KeyFile, sumsName: backup.SumsFile, signatureName: backup.SignatureFile,
 	}
@@ -120,7 +121,7 @@ func (v *verification) forged(name, message string) {
 }
 
 func (v *verification) listFolder(ctx context.Context) error {
-	entries, err := v.files.List(ctx, v.files.At(v.folder))
+	entries, names, err := v.files.Scan(ctx, v.files.At(v.folder))
 	if err != nil {
 		return err
 	}
@@ -135,7 +136,6 @@ func (v *verification) listFolder(ctx context.Context) error {
 			v.verdict.Foreign.Add(v.at(entry.Name))
 		}
 	}
-	names, err := v.files.ForeignEntries(ctx, v.folder)
 	for _, name := range names {
 		if file := v.files.NamedAt(v.folder, name); folder.IsBackupFile(name) || foreign.Backup.Resembles(name, false) {
 			v.add(*folder.Damaged(file, "the file does not belong to this backup"))
@@ -143,7 +143,7 @@ func (v *verification) listFolder(ctx context.Context) error {
 			v.verdict.Foreign.Add(file)
 		}
 	}
-	return err
+	return nil
 }
 
 // judgeOthers tells the files that are not in the sums apart: those that could be taken
@@ -171,6 +171,9 @@ func (v *verification) small(ctx context.Context, name string, limit int64) ([]b
 		v.find(name, "the file is missing")
 		return nil, nil
 	}
+	if data, ok := v.read[name]; ok {
+		return data, nil
+	}
 	data, err := v.files.Read(ctx, v.at(name), limit)
 	if folder.IsMissing(err) || fault.CodeOf(err) == fault.BackupDamaged {
 		v.find(name, err.Error())
@@ -179,6 +182,7 @@ func (v *verification) small(ctx context.Context, name string, limit int64) ([]b
 	if err != nil {
 		return nil, v.denied(ctx, name, err)
 	}
+	v.read[name] = data
 	return data, nil
 }
 
@@ -205,9 +209,11 @@ func (v *verification) readFiles(ctx context.Context) error {
 			listed[name], listed[name+backup.NextSuffix] = true, true
 		}
 	}
+	ahead, stop := v.readAhead(ctx)
+	defer stop()
 	for _, want := range v.sums {
 		listed[want.Name] = true
-		if err := v.readFile(ctx, want); err != nil {
+		if err := v.readFile(ctx, want, ahead[want.Name]); err != nil {
 			return err
 		}
 	}
@@ -215,12 +221,17 @@ func (v *verification) readFiles(ctx context.Context) error {
 	return nil
 }
 
-// readFile reads one file and compares it with the sums.
-func (v *verification) readFile(ctx context.Context, want backup.File) error {
-	name := want.Name
-	if name == backup.KeyFile {
-		name = v.keyName
+// nameOf is under which name a file of the sums lies.
+func (v *verification) nameOf(want backup.File) string {
+	if want.Name == backup.KeyFile {
+		return v.keyName
 	}
+	return want.Name
+}
+
+// readFile reads one file, unless that was done ahead, and compares it with the sums.
+func (v *verification) readFile(ctx context.Context, want backup.File, ahead *digested) error {
+	name := v.nameOf(want)
 	size, ok := v.sizes[name]
 	if !ok {
 		v.find(name, "the file is missing")
@@ -229,11 +240,21 @@ func (v *verification) readFile(ctx context.Context, want backup.File) error {
 	if !v.fitting(name, size) {
 		return nil
 	}
-	got, err := v.files.Digest(ctx, v.at(name), func(done int64) {
+	progress := func(done int64) {
 		if v.opts.Progress != nil {
 			v.opts.Progress(name, done, size)
 		}
-	})
+	}
+	var got backup.File
+	var err error
+	if ahead != nil {
+		<-ahead.done
+		if got, err = ahead.file, ahead.err; err == nil {
+			progress(got.Size)
+		}
+	} else {
+		got, err = v.files.Digest(ctx, v.at(name), progress)
+	}
 	if folder.IsMissing(err) {
 		v.find(name, "the file is missing")
 		return nil

@@ -25,6 +25,7 @@ func (v *verification) expectSizes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	v.read[backup.ManifestFile] = data
 	if !v.named(folder.Describe(backup.ManifestFile, data)) {
 		return nil
 	}

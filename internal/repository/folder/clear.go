@@ -155,7 +155,7 @@ func (f *Folder) ClearPlace(ctx context.Context, name string) error {
 // and takes wanted apart.
 func (f *Folder) Tidy(ctx context.Context, in string, wanted map[string]bool) (backup.Foreign, error) {
 	var found backup.Foreign
-	entries, err := f.List(ctx, f.At(in))
+	entries, strangers, err := f.Scan(ctx, f.At(in))
 	if err != nil {
 		return found, err
 	}
@@ -175,11 +175,7 @@ func (f *Folder) Tidy(ctx context.Context, in string, wanted map[string]bool) (b
 			found.Add(name)
 		}
 	}
-	names, err := f.ForeignEntries(ctx, in)
-	if err != nil {
-		return found, err
-	}
-	for _, name := range names {
+	for _, name := range strangers {
 		found.Add(f.NamedAt(in, name))
 	}
 	for name := range wanted {

@@ -5,13 +5,16 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"sync"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/blocksum"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/share"
 )
 
 // UploadOptions tell how an upload goes on and reports.
@@ -20,9 +23,9 @@ type UploadOptions struct {
 	// with other bytes cannot reach this one's file.
 	Token string
 	// From is the offset below which an earlier attempt with the same token has
-	// flushed everything.
+	// flushed everything. A file of at most [share.SmallFile] is written from its beginning.
 	From int64
-	// Flushed is called with ever larger offsets that are on stable storage.
+	// Flushed, of larger files, is called with ever larger offsets that are on stable storage.
 	Flushed func(offset int64) error
 	// ReadBack is called with the number of bytes that were read back.
 	ReadBack func(done int64)
@@ -38,6 +41,9 @@ type UploadOptions struct {
 // rename was lost.
 func (f *Folder) Deliver(ctx context.Context, into string, file backup.File, src io.ReaderAt, opts UploadOptions) error {
 	final := f.At(into, file.Name)
+	if file.Size <= share.SmallFile {
+		return f.deliverSmall(ctx, into, file, src, opts)
+	}
 	if same, err := f.Holds(ctx, final, file, opts.ReadBack); err != nil || same {
 		return err
 	}
@@ -183,6 +189,55 @@ func (f *Folder) Place(ctx context.Context, into string, file backup.File, token
 		return nil
 	}
 	return err
+}
+
+// deliverSmall is Deliver of a file that the store reads back by itself. Whether the name
+// is taken is looked at when the rename says so: what an earlier attempt has written is
+// written again sooner than it is found out.
+func (f *Folder) deliverSmall(ctx context.Context, into string, file backup.File, src io.ReaderAt, opts UploadOptions) error {
+	temp, final := f.temporary(into, file.Name, opts.Token), f.At(into, file.Name)
+	data := make([]byte, file.Size)
+	if n, err := src.ReadAt(data, 0); n < len(data) {
+		if errors.Is(err, io.EOF) || err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		return fmt.Errorf("read what is to be written to %s: %w", temp, err)
+	}
+	if Describe(file.Name, data) != file {
+		if opts.Blocks != nil {
+			return fault.Newf(fault.SpoolLost, "captured data %s is no longer what it was when it was captured", file.Name)
+		}
+		return f.otherBytes(ctx, temp, file.Name)
+	}
+	err := f.Write(ctx, temp, data)
+	if fault.CodeOf(err) == fault.ShareCorrupted {
+		return f.otherBytes(ctx, temp, file.Name)
+	}
+	if err != nil {
+		return err
+	}
+	if opts.ReadBack != nil {
+		opts.ReadBack(file.Size)
+	}
+	err = f.Rename(ctx, temp, final)
+	if err == nil {
+		return nil
+	}
+	if same, lookErr := f.Holds(ctx, final, file, nil); lookErr == nil && same {
+		if errors.Is(err, fs.ErrExist) {
+			_ = f.Remove(ctx, temp) // a leftover is removed before the backup is published
+		}
+		return nil
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// Other bytes under this name are an earlier capture's, whose host did not live to
+	// report them.
+	if err := f.ClearPlace(ctx, final); err != nil {
+		return err
+	}
+	return f.Rename(ctx, temp, final)
 }
 
 // DeliverSmall writes a small file into a folder, which is relative to the instance,

@@ -71,21 +71,22 @@ func (f *Folder) ForeignEntries(ctx context.Context, in string) ([]string, error
 // Read returns a whole small file, never nil unless it fails. A longer one is damaged:
 // this code never writes such.
 func (f *Folder) Read(ctx context.Context, name string, limit int64) ([]byte, error) {
-	info, err := f.Stat(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir {
-		return nil, fault.Newf(fault.BackupDamaged, "%s is a folder", name)
-	}
-	if info.Size > limit {
-		return nil, fault.Newf(fault.BackupDamaged, "%s has %d bytes, at most %d are expected", name, info.Size, limit)
-	}
 	buf := limited{room: limit}
-	if _, err := f.Download(ctx, name, 0, &buf); err != nil {
-		return nil, err
+	_, err := f.Download(ctx, name, 0, &buf)
+	switch fault.CodeOf(err) {
+	case "":
+		return append([]byte{}, buf.Bytes()...), nil
+	case fault.ShareIO, fault.LimitExceeded: // what it is instead is looked at then only
+		info, statErr := f.Stat(ctx, name)
+		switch {
+		case statErr != nil:
+		case info.IsDir:
+			return nil, fault.Newf(fault.BackupDamaged, "%s is a folder", name)
+		case info.Size > limit:
+			return nil, fault.Newf(fault.BackupDamaged, "%s has %d bytes, at most %d are expected", name, info.Size, limit)
+		}
 	}
-	return append([]byte{}, buf.Bytes()...), nil
+	return nil, err
 }
 
 // Write puts data into a file, durably, replacing what an earlier attempt left.
@@ -127,8 +128,29 @@ func (f *Folder) Digest(ctx context.Context, name string, progress func(done int
 	return backup.File{Name: path.Base(name), Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
+// Scan returns what List and Strangers of a folder return.
+func (f *Folder) Scan(ctx context.Context, name string) (entries []share.Info, strangers []string, err error) {
+	if s, ok := f.Store.(share.Scanner); ok {
+		return s.Scan(ctx, name)
+	}
+	if entries, err = f.List(ctx, name); err == nil {
+		strangers, err = f.Strangers(ctx, name)
+	}
+	return entries, strangers, err
+}
+
 // Holds reports whether the file exists with the wanted bytes.
 func (f *Folder) Holds(ctx context.Context, name string, want backup.File, progress func(int64)) (bool, error) {
+	if want.Size <= share.SmallFile { // it tells its size as it is read
+		data, err := f.Read(ctx, name, want.Size)
+		if IsMissing(err) || fault.CodeOf(err) == fault.BackupDamaged {
+			return false, nil
+		}
+		if err == nil && progress != nil {
+			progress(int64(len(data)))
+		}
+		return err == nil && Describe(want.Name, data) == want, err
+	}
 	info, err := f.Stat(ctx, name)
 	if IsMissing(err) {
 		return false, nil
@@ -176,9 +198,12 @@ type limited struct {
 	room int64
 }
 
+// Room implements [share.Bounded].
+func (l *limited) Room() int64 { return l.room - int64(l.Len()) }
+
 // Write implements io.Writer.
 func (l *limited) Write(p []byte) (int, error) {
-	if int64(l.Len()+len(p)) > l.room {
+	if int64(len(p)) > l.Room() {
 		return 0, fault.Newf(fault.BackupDamaged, "a file is longer than the share says")
 	}
 	return l.Buffer.Write(p)

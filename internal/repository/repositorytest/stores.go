@@ -18,6 +18,7 @@ type HookStore struct {
 	mu         sync.Mutex
 	OnList     func(path string)
 	OnDownload func(path string)
+	OnRead     func(path string, bytes int64) // after it was read
 	OnRename   func(from, to string)
 }
 
@@ -38,7 +39,13 @@ func (h *HookStore) List(ctx context.Context, path string) ([]share.Info, error)
 // Download implements share.Store.
 func (h *HookStore) Download(ctx context.Context, path string, offset int64, w io.Writer) (int64, error) {
 	h.call(h.OnDownload, path)
-	return h.Store.Download(ctx, path, offset, w)
+	n, err := h.Store.Download(ctx, path, offset, w)
+	h.call(func(path string) {
+		if h.OnRead != nil {
+			h.OnRead(path, n)
+		}
+	}, path)
+	return n, err
 }
 
 // Rename implements share.Store.
@@ -104,7 +111,7 @@ type LyingStore struct {
 	LoseReply bool // renames, and then reports a failure
 }
 
-// Upload implements share.Store.
+// Upload implements share.Store. As the contract says, a small file is read back.
 func (l *LyingStore) Upload(ctx context.Context, path string, src io.ReaderAt, from, size int64, flushed func(int64)) error {
 	if l.Corrupt && size > 0 {
 		data := make([]byte, size)
@@ -114,7 +121,11 @@ func (l *LyingStore) Upload(ctx context.Context, path string, src io.ReaderAt, f
 		data[size/2] ^= 1
 		src = bytes.NewReader(data)
 	}
-	return l.Store.Upload(ctx, path, src, from, size, flushed)
+	err := l.Store.Upload(ctx, path, src, from, size, flushed)
+	if err == nil && l.Corrupt && size > 0 && from == 0 && size <= share.SmallFile {
+		return fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", path)
+	}
+	return err
 }
 
 // UploadGrowing implements share.Store.

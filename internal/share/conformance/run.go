@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"infrabackup/internal/fault"
 	"infrabackup/internal/share"
 )
@@ -37,7 +39,10 @@ type Result struct {
 	Duration time.Duration
 }
 
-// Run checks every case in turn, each in a folder of its own below scratch, a
+// atOnce is how many cases are tried at a time: most wait for the server's answers.
+const atOnce = 8
+
+// Run checks every case, several at a time, each in a folder of its own below scratch, a
 // path that must not exist yet, or hold nothing but what an earlier run has left there.
 // Scratch, and those of its parents that Run had to make, are removed at the end; the last result, "clean-up", tells whether that
 // worked, also when ctx has ended before.
@@ -48,15 +53,24 @@ func Run(ctx context.Context, store share.Store, scratch string) []Result {
 		return err
 	})}
 	if results[0].Err == nil {
-		for _, c := range Cases() {
+		cases := Cases()
+		of := make([]Result, len(cases))
+		var group errgroup.Group
+		group.SetLimit(atOnce)
+		for i, c := range cases {
 			folder := scratch + "/" + c.Name
-			results = append(results, timed(c.Name, c.Promise, func() error {
-				if err := store.MkdirAll(ctx, folder); err != nil {
-					return err
-				}
-				return c.Check(ctx, store, folder)
-			}))
+			group.Go(func() error {
+				of[i] = timed(c.Name, c.Promise, func() error {
+					if err := store.MkdirAll(ctx, folder); err != nil {
+						return err
+					}
+					return c.Check(ctx, store, folder)
+				})
+				return nil
+			})
 		}
+		_ = group.Wait() // each error is in its result
+		results = append(results, of...)
 	}
 	return append(results, timed("clean-up", "What the checks have written can be removed.", func() error {
 		return cleanUp(ctx, store, made)

@@ -1,6 +1,7 @@
 package dir
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ func (s *Store) UploadGrowing(ctx context.Context, name string, src io.ReaderAt,
 	if from < 0 {
 		return 0, fault.Newf(fault.ShareInvalid, "%s from %d", doing, from)
 	}
-	flags := os.O_WRONLY
+	flags := os.O_RDWR
 	if from == 0 {
 		flags |= os.O_CREATE | os.O_TRUNC
 	}
@@ -63,7 +64,26 @@ func (s *Store) UploadGrowing(ctx context.Context, name string, src io.ReaderAt,
 	if err := s.sync(path.Dir(name)); err != nil {
 		return 0, classify(doing, err)
 	}
+	if _, whole := extent.(share.Whole); whole && from == 0 && size <= share.SmallFile {
+		return size, s.compare(f, name, src, size)
+	}
 	return size, nil
+}
+
+// compare reads a small file back.
+func (s *Store) compare(f *os.File, name string, src io.ReaderAt, size int64) error {
+	want, got := make([]byte, size), make([]byte, size+1)
+	if n, err := src.ReadAt(want, 0); n < len(want) {
+		return fmt.Errorf("reading again what was written to %s: %w", s.at(name), err)
+	}
+	n, err := f.ReadAt(got, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return classify("cannot read "+s.at(name)+" back", err)
+	}
+	if !bytes.Equal(got[:n], want) {
+		return fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", s.at(name))
+	}
+	return nil
 }
 
 // write copies what there is of src behind from, and flushes every checkpoint and the end.
@@ -135,6 +155,9 @@ func (s *Store) Download(ctx context.Context, name string, offset int64, w io.Wr
 	defer func() { err = s.closed(f, name, err) }()
 	if offset > size {
 		return 0, fault.Newf(fault.ShareCorrupted, "%s holds %d bytes, fewer than %d", s.at(name), size, offset)
+	}
+	if err := share.CheckRoom("cannot read "+s.at(name), w, size-offset); err != nil {
+		return 0, err
 	}
 	return s.read(ctx, f, name, offset, share.Whole(size), w)
 }

@@ -34,6 +34,9 @@ type connection struct {
 	life context.Context
 	end  context.CancelFunc
 
+	later   chan struct{}  // one for each file that is being closed by itself
+	closing sync.WaitGroup // those files
+
 	mu       sync.Mutex
 	inFlight int
 	watchdog *time.Timer // runs while requests are in flight
@@ -41,7 +44,7 @@ type connection struct {
 }
 
 func newConnection(g *guard.Guard, stall time.Duration) *connection {
-	c := &connection{guard: g, stall: stall}
+	c := &connection{guard: g, stall: stall, later: make(chan struct{}, maxClosing)}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.watchdog = time.AfterFunc(time.Hour, func() { c.fail(errStalled) })
 	c.watchdog.Stop()
@@ -133,6 +136,26 @@ func (c *connection) do(what string, call func(*smb2.Share) error) (err error) {
 	return c.explain(what, err)
 }
 
+// maxClosing bounds the files of a connection that are being closed while it goes on.
+const maxClosing = 8
+
+// closeLater closes what was only read. Nobody has to wait for that: nothing is lost when
+// it fails, and who needs the file next comes behind it on this connection, or waits for
+// it as for anybody else who has it open.
+func (c *connection) closeLater(what string, file *smb2.File) error {
+	closing := func() error { return c.do(what, func(*smb2.Share) error { return file.Close() }) }
+	select {
+	case c.later <- struct{}{}:
+	default:
+		return closing()
+	}
+	c.closing.Go(func() {
+		_ = closing() // a broken connection is made again by who needs it
+		<-c.later
+	})
+	return nil
+}
+
 // maxGathering bounds the requests with which a connection gathers credits.
 const maxGathering = 16
 
@@ -142,6 +165,10 @@ const maxGathering = 16
 func (c *connection) gather(ctx context.Context, what string) error {
 	need := c.guard.Agreed().Credits
 	for range maxGathering {
+		if c.guard.Credits() >= need {
+			return nil
+		}
+		c.closing.Wait() // they hold some
 		if c.guard.Credits() >= need {
 			return nil
 		}
@@ -199,6 +226,7 @@ func (c *connection) close() {
 		ctx, cancel := context.WithTimeout(c.life, farewell)
 		stop := context.AfterFunc(ctx, func() { _ = c.guard.Close() })
 		func() {
+			c.closing.Wait()
 			defer func() { _ = recover() }() // a lost race with the server's own close panics in the library
 			if c.share.WithContext(ctx).Umount() == nil {
 				_ = c.session.WithContext(ctx).Logoff() // the TCP connection ends either way

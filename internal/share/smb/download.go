@@ -30,18 +30,11 @@ func (s *Store) Download(ctx context.Context, path string, offset int64, w io.Wr
 			err = s.ended(ctx, what)
 		}
 	}()
-	size, err := s.fileSize(ctx, what, path)
+	data, size, err := s.readSmall(ctx, what, path, offset, w)
 	if err != nil {
 		return 0, err
 	}
-	if offset > size {
-		return 0, fault.Newf(fault.ShareCorrupted, "%s holds %d bytes, fewer than %d", s.name(path), size, offset)
-	}
 	if size-offset <= small {
-		data, err := s.readSmall(ctx, what, path, offset, size)
-		if err != nil {
-			return 0, err
-		}
 		return pass(what, w, data, offset)
 	}
 	lanes, err := s.openLanes(ctx, what, path, os.O_RDONLY, s.worth(size-offset))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"math"
 	"math/bits"
 	"os"
@@ -26,16 +27,36 @@ type contents struct {
 
 // readFolder reads a folder page by page, so that its size is bounded whatever
 // the server says.
-func (s *Store) readFolder(share_ *smb2.Share, path string) (all contents, err error) {
-	folder, err := share_.Open(s.at(path))
+func (s *Store) readFolder(c *connection, what, path string) (all contents, err error) {
+	var folder *smb2.File
+	err = c.opening(what, func() error {
+		return c.do(what, func(remote *smb2.Share) (err error) {
+			folder, err = remote.Open(s.at(path))
+			return err
+		})
+	}, func() error { return c.do(what, func(*smb2.Share) error { return folder.Close() }) })
 	if err != nil {
 		return contents{}, err
 	}
-	defer func() {
-		if closeErr := folder.Close(); err == nil {
-			err = closeErr
-		}
-	}()
+	err = c.do(what, func(*smb2.Share) error {
+		all, err = s.entries(folder, what, path)
+		return err
+	})
+	if c.dead() {
+		return all, err
+	}
+	closeErr := c.closeLater(what, folder)
+	if err == nil {
+		err = closeErr
+	}
+	return all, err
+}
+
+// entries reads an open folder to its end.
+func (s *Store) entries(folder *smb2.File, what, path string) (all contents, err error) {
+	if seen, err := describeOpen(folder); err != nil || !seen.isDir {
+		return contents{}, errors.Join(err, fault.New(fault.SharePathNotFound, what+": it is a file", fs.ErrNotExist))
+	}
 	for seen := 0; ; {
 		found, err := folder.Readdir(page)
 		if errors.Is(err, io.EOF) {
@@ -73,7 +94,14 @@ func (s *Store) Rename(ctx context.Context, oldPath, newPath string) error {
 		return err
 	}
 	what := "cannot rename " + s.name(oldPath) + " to " + newPath
-	return s.change(ctx, what, func(fs *smb2.Share) error { return fs.Rename(s.at(oldPath), s.at(newPath)) })
+	err := s.change(ctx, what, func(remote *smb2.Share) error { return remote.Rename(s.at(oldPath), s.at(newPath)) })
+	if err != nil {
+		s.known.drop(oldPath)
+		s.known.drop(newPath)
+		return err
+	}
+	s.known.move(oldPath, newPath)
+	return nil
 }
 
 // Remove implements [share.Store].
@@ -81,7 +109,8 @@ func (s *Store) Remove(ctx context.Context, path string) error {
 	if err := share.CheckPath(path); err != nil {
 		return err
 	}
-	return s.change(ctx, "cannot remove "+s.name(path), func(fs *smb2.Share) error { return fs.Remove(s.at(path)) })
+	defer s.known.drop(path)
+	return s.change(ctx, "cannot remove "+s.name(path), func(remote *smb2.Share) error { return remote.Remove(s.at(path)) })
 }
 
 // product multiplies and stops at the largest number that fits an int64.

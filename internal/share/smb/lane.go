@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"reflect"
 
 	"github.com/hirochachacha/go-smb2"
 
@@ -65,11 +66,53 @@ func (s *Store) openLanes(ctx context.Context, what, path string, flags, count i
 // openOn opens the file on a connection.
 func (s *Store) openOn(c *connection, what, path string, flags int) (lane, error) {
 	l := lane{connection: c}
-	err := c.do(what, func(fs *smb2.Share) (err error) {
-		l.file, err = fs.OpenFile(s.at(path), flags, 0o644)
-		return err
-	})
+	err := c.opening(what, func() error {
+		return c.do(what, func(fs *smb2.Share) (err error) {
+			l.file, err = fs.OpenFile(s.at(path), flags, 0o644)
+			return err
+		})
+	}, func() error { return l.closeFile(what) })
 	return l, err
+}
+
+// opening runs a call that opens a file or folder without saying that links are to be left
+// alone. The library follows a link when the server tells it of one, at whatever level of
+// the path; what it finds there is closed, and refused.
+func (c *connection) opening(what string, open, closing func() error) error {
+	before := c.guard.LinksTold()
+	err := open()
+	if c.guard.LinksTold() == before {
+		return err
+	}
+	if err == nil {
+		err = closing()
+	}
+	if err != nil && isConnectionBroken(err) {
+		return err
+	}
+	return fault.Newf(fault.ShareUnsupported, "%s: it is a link to another place (a reparse point)", what)
+}
+
+// openFile is what a server tells of a file or folder as it opens it.
+type openFile struct {
+	size  int64
+	isDir bool
+}
+
+// describeOpen returns what the server told when it opened a file. The library keeps that
+// and offers only to ask again, so it is read from its fields, and nothing is written there.
+func describeOpen(f *smb2.File) (seen openFile, err error) {
+	const directory = 0x10 // FILE_ATTRIBUTE_DIRECTORY
+	err = contained(func() error {
+		told := reflect.ValueOf(f).Elem().FieldByName("fileStat").Elem()
+		seen.size = told.FieldByName("EndOfFile").Int()
+		seen.isDir = told.FieldByName("FileAttributes").Uint()&directory != 0
+		return nil
+	})
+	if err != nil {
+		return seen, fault.New(fault.Internal, "cannot read what the server told of a file", err)
+	}
+	return seen, nil
 }
 
 // failLanes closes the connections without a word, which also ends every request.
@@ -123,18 +166,26 @@ func (l lane) sync(what string) error {
 // for the end of the file, so only an empty one is believed.
 func (l lane) read(what string, p []byte, offset int64) error {
 	for done := 0; done < len(p); {
-		n := 0
-		err := l.do(what, func(*smb2.Share) (err error) {
-			n, err = l.file.ReadAt(p[done:min(len(p), done+l.guard.Payload())], offset+int64(done))
-			if errors.Is(err, io.EOF) || err == nil && n == 0 {
-				return fault.New(fault.ShareCorrupted, what+": the file has become shorter", io.ErrUnexpectedEOF)
-			}
-			return err
-		})
+		n, err := l.readSome(what, p[done:min(len(p), done+l.guard.Payload())], offset+int64(done))
+		if err == nil && n == 0 {
+			err = fault.New(fault.ShareCorrupted, what+": the file has become shorter", io.ErrUnexpectedEOF)
+		}
 		if err != nil {
 			return err
 		}
 		done += n
 	}
 	return nil
+}
+
+// readSome reads with one request, and nothing at the end of the file.
+func (l lane) readSome(what string, p []byte, offset int64) (n int, err error) {
+	err = l.do(what, func(*smb2.Share) (err error) {
+		n, err = l.file.ReadAt(p, offset)
+		if n = max(n, 0); errors.Is(err, io.EOF) { // -1 after an error
+			err = nil
+		}
+		return err
+	})
+	return n, err
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/share"
 )
 
 // Small files go over the connection that is there: a login takes longer than they do.
@@ -28,11 +30,11 @@ func TestSmallFilesNeedNoLogin(t *testing.T) {
 		require.True(t, bytes.Equal(data, got.Bytes()))
 		require.NoError(t, store.Remove(ctx, name))
 	}
-	for i, size := range []int{0, 1, 1000, 1 << 20} {
+	for i, size := range []int{0, 1, 1000, 1 << 20, share.SmallFile} {
 		exchange(fmt.Sprintf("one.%d", i), size)
 	}
 	require.Equal(t, 1, server.Logins())
-	exchange("large", 1<<20+1)
+	exchange("large", share.SmallFile+1)
 	require.Equal(t, 3, server.Logins(), "a connection of its own, up and down")
 
 	var all sync.WaitGroup

@@ -1,22 +1,46 @@
 package smb
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
 
 	"github.com/hirochachacha/go-smb2"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/share"
 )
 
-// small is the size up to which a file is read or written with one request, on a
-// control connection: a login of its own would take longer than the file.
-const small = part
+// small is the size up to which a file is read or written with a few requests, one after
+// the other on a control connection: a login of its own would take longer than the file.
+const small = share.SmallFile
 
-// readSmall reads a file from offset to size.
-func (s *Store) readSmall(ctx context.Context, what, path string, offset, size int64) ([]byte, error) {
-	data := make([]byte, size-offset)
-	err := s.withFile(ctx, what, path, os.O_RDONLY, func(l lane) error { return l.read(what, data, offset) })
-	return data, err
+// readSmall reads a file from offset to its end, when that is little: else it returns the
+// size alone, which the server tells as it opens the file.
+// What w has no room for is not read.
+func (s *Store) readSmall(ctx context.Context, what, path string, offset int64, w io.Writer) (data []byte, size int64, err error) {
+	err = s.withFile(ctx, what, path, os.O_RDONLY, func(l lane) error {
+		seen, err := describeOpen(l.file)
+		switch {
+		case err != nil:
+			return err
+		case seen.isDir:
+			return fault.Newf(fault.ShareIO, "%s: it is a folder", what)
+		case offset > seen.size:
+			return fault.Newf(fault.ShareCorrupted, "%s holds %d bytes, fewer than %d", s.name(path), seen.size, offset)
+		}
+		data, size = nil, seen.size
+		if err := share.CheckRoom(what, w, size-offset); err != nil {
+			return err
+		}
+		if size-offset > small {
+			return nil
+		}
+		data = make([]byte, size-offset)
+		return l.read(what, data, offset)
+	})
+	return data, size, err
 }
 
 // writeSmall writes src[from:size) and makes it durable. What lies beyond is cut off.
@@ -36,8 +60,30 @@ func (s *Store) writeSmall(ctx context.Context, what, path string, flags int, sr
 				return err
 			}
 		}
-		return l.sync(what)
+		if err := l.sync(what); err != nil || from > 0 {
+			return err
+		}
+		return l.compare(what, s.name(path), data)
 	})
+}
+
+// compare reads a file back that was just written, and looks for more behind it.
+func (l lane) compare(what, name string, want []byte) error {
+	got := make([]byte, len(want)+1)
+	n := 0
+	for n < len(want) || n == 0 {
+		m, err := l.readSome(what, got[n:min(len(got), n+l.guard.Payload())], int64(n))
+		if err != nil {
+			return err
+		}
+		if n += m; m == 0 {
+			break
+		}
+	}
+	if !bytes.Equal(got[:n], want) {
+		return fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", name)
+	}
+	return nil
 }
 
 // withFile opens a file on a control connection for the time of a call.
@@ -54,6 +100,9 @@ func (s *Store) withFileOnce(ctx context.Context, what, path string, flags int, 
 			return err
 		}
 		err = use(l)
+		if err == nil && flags == os.O_RDONLY {
+			return c.closeLater(what, l.file)
+		}
 		closeErr := l.closeFile(what)
 		if err == nil {
 			err = closeErr // when some servers report a full disk

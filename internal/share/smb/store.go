@@ -31,6 +31,8 @@ type Store struct {
 	life  context.Context // ends with Close
 	close context.CancelCauseFunc
 
+	known known
+
 	mu      sync.Mutex
 	calls   sync.WaitGroup
 	closed  bool
@@ -194,9 +196,18 @@ func (s *Store) MkdirAll(ctx context.Context, path string) error {
 	if err := share.CheckFolder(path); err != nil {
 		return err
 	}
+	err := s.mkdirAll(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) { // a level that was known is there no more
+		s.known.drop("")
+		err = s.mkdirAll(ctx, path)
+	}
+	return err
+}
+
+func (s *Store) mkdirAll(ctx context.Context, path string) error {
 	what := "cannot make the folder " + s.name(path)
 	for i := range len(path) + 1 {
-		if i < len(path) && path[i] != '/' || i == 0 {
+		if i < len(path) && (path[i] != '/' || s.known.has(path[:i])) || i == 0 {
 			continue
 		}
 		// Looking first: a server may deny making what is there already.
@@ -215,6 +226,7 @@ func (s *Store) MkdirAll(ctx context.Context, path string) error {
 		if !info.IsDir {
 			return fault.New(fault.ShareExists, what+": a file is there", fs.ErrExist)
 		}
+		s.known.add(path[:i])
 	}
 	return nil
 }
@@ -238,12 +250,17 @@ func (s *Store) stat(ctx context.Context, what, path string) (share.Info, error)
 		return err
 	})
 	if err != nil {
+		s.known.drop(path)
 		return share.Info{}, err
 	}
 	if path != "" {
 		if err := s.refuseLink(ctx, what, path, info); err != nil {
+			s.known.drop(path)
 			return share.Info{}, err
 		}
+	}
+	if info.IsDir() {
+		s.known.add(path)
 	}
 	return describe(info, pathBase(path)), nil
 }
@@ -291,22 +308,27 @@ func describe(info os.FileInfo, name string) share.Info {
 
 // List implements [share.Store].
 func (s *Store) List(ctx context.Context, path string) ([]share.Info, error) {
-	found, err := s.scan(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(found.list, func(a, b share.Info) int { return strings.Compare(a.Name, b.Name) })
-	return found.list, nil
+	list, _, err := s.Scan(ctx, path)
+	return list, err
 }
 
 // Strangers implements [share.Store].
 func (s *Store) Strangers(ctx context.Context, path string) ([]string, error) {
+	_, strangers, err := s.Scan(ctx, path)
+	return strangers, err
+}
+
+var _ share.Scanner = (*Store)(nil)
+
+// Scan implements [share.Scanner].
+func (s *Store) Scan(ctx context.Context, path string) ([]share.Info, []string, error) {
 	found, err := s.scan(ctx, path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	slices.SortFunc(found.list, func(a, b share.Info) int { return strings.Compare(a.Name, b.Name) })
 	slices.Sort(found.strangers)
-	return found.strangers[:min(len(found.strangers), share.MaxStrangers)], nil
+	return found.list, found.strangers[:min(len(found.strangers), share.MaxStrangers)], nil
 }
 
 // scan reads a folder and tells links that lead elsewhere from files that only look
@@ -316,19 +338,24 @@ func (s *Store) scan(ctx context.Context, path string) (contents, error) {
 		return contents{}, err
 	}
 	what := "cannot list " + s.name(path)
-	info, err := s.stat(ctx, what, path)
-	if err != nil {
-		return contents{}, err
-	}
-	if !info.IsDir {
-		return contents{}, fault.New(fault.SharePathNotFound, what+": it is a file", fs.ErrNotExist)
+	if !s.known.has(path) {
+		info, err := s.stat(ctx, what, path)
+		if err != nil {
+			return contents{}, err
+		}
+		if !info.IsDir {
+			return contents{}, fault.New(fault.SharePathNotFound, what+": it is a file", fs.ErrNotExist)
+		}
 	}
 	var found contents
-	err = s.withControl(ctx, what, func(remote *smb2.Share) error {
-		found, err = s.readFolder(remote, path)
-		return err
+	err := s.persist(ctx, what, false, func() (header, error) {
+		return header{}, s.withConnection(ctx, what, func(c *connection) (err error) {
+			found, err = s.readFolder(c, what, path)
+			return err
+		})
 	})
 	if err != nil {
+		s.known.drop(path)
 		return contents{}, err
 	}
 	for _, link := range found.links {

@@ -44,6 +44,9 @@ func (s *Store) Upload(ctx context.Context, path string, src io.ReaderAt, from, 
 	}()
 
 	flags, present := os.O_WRONLY|os.O_CREATE|os.O_TRUNC, int64(0)
+	if size <= small { // to be read back
+		flags = os.O_RDWR | os.O_CREATE | os.O_TRUNC
+	}
 	if from > 0 {
 		info, err := s.stat(ctx, what, path)
 		if err != nil {
@@ -64,6 +67,9 @@ func (s *Store) Upload(ctx context.Context, path string, src io.ReaderAt, from, 
 	}
 	if size-from <= small && size > from && flushed != nil {
 		flushed(size)
+	}
+	if from == 0 && size <= small {
+		return nil // it was read back
 	}
 	info, err := s.stat(ctx, what, path)
 	if err == nil && info.Size != size {

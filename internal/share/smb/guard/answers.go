@@ -72,12 +72,24 @@ func (g *Guard) count(h Header) {
 
 // note remembers an answer that tells an error, because the library loses some.
 func (g *Guard) note(h Header) {
+	if h.Status == statusStoppedOnLink {
+		g.mu.Lock()
+		g.links++
+		g.mu.Unlock()
+	}
 	if h.Status>>30 != 3 { // the severity of an error (MS-ERREF 2.3)
 		return
 	}
 	g.mu.Lock()
 	g.failed = h
 	g.mu.Unlock()
+}
+
+// LinksTold returns how often the server told of a link instead of opening what lies there.
+func (g *Guard) LinksTold() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.links
 }
 
 // Failure returns and forgets the newest answer that told an error.

@@ -30,6 +30,7 @@ const (
 	statusSuccess        = 0
 	statusPending        = 0x00000103
 	statusMoreProcessing = 0xC0000016
+	statusStoppedOnLink  = 0x8000002D // STATUS_STOPPED_ON_SYMLINK
 
 	sessionGuest   = 1
 	sessionNull    = 2

@@ -69,6 +69,7 @@ type Guard struct {
 	keys        *exchange.Keys // of the session, from its first request on
 	proven      bool           // the keys fit what the library sends
 	failed      Header         // the newest answer that tells an error
+	links       int            // answers that tell of a link in the path that was to be opened
 }
 
 // New stands before a connection to host, on which the library is to offer a dialect.
