@@ -84,6 +84,7 @@ type Activities struct {
 	Dependencies
 	collectors map[backup.Service]collect.Collector
 	stores     *stores
+	looked     *looked
 	senders    *senders
 	diagnosing chan struct{} // held while the share is checked for a diagnosis
 }
@@ -94,6 +95,7 @@ func New(d Dependencies) *Activities {
 		Dependencies: d,
 		collectors:   map[backup.Service]collect.Collector{},
 		stores:       newStores(d.OpenStore, d.Now),
+		looked:       &looked{},
 		senders:      &senders{running: map[sentFile]*sender{}},
 		diagnosing:   make(chan struct{}, 1),
 	}

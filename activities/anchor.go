@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -20,6 +22,7 @@ const maxAnchorTries = 8
 type standing struct {
 	share  repository.Anchors
 	entity flow.SettingsStanding
+	head   []byte // line of the ledger's newest entry that the entity knows, from [Activities.forward] only
 }
 
 // standing compares nothing yet. S names the share; trusted are the keys in force.
@@ -52,6 +55,15 @@ func (a *Activities) standing(ctx context.Context, repo *repository.Repository, 
 			}
 		}
 	}
+	return a.standingSeen(ctx, repo, s, &out.share)
+}
+
+// standingSeen is standing with what was seen of the share, nil to look.
+func (a *Activities) standingSeen(ctx context.Context, repo *repository.Repository, s settings.Settings, seen *repository.Anchors) (out standing, err error) {
+	if seen == nil {
+		return a.standing(ctx, repo, s)
+	}
+	out.share = *seen
 	out.entity, err = flow.GetStanding.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), flow.LedgerQuestion{Share: s.Share.Place()})
 	if err != nil {
 		return out, a.entityFault(ctx, "the settings cannot be read", err)
@@ -107,28 +119,81 @@ func (s standing) anchor() backup.Anchor {
 
 // forward makes sure, before any work is done, that the settings were not set back, and
 // that the ledger which they know is on the share.
-func (a *Activities) forward(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
+func (a *Activities) forward(ctx context.Context, repo *repository.Repository, s settings.Settings) (standing, error) {
 	st, err := a.standing(ctx, repo, s)
 	if err != nil {
-		return err
+		return st, err
 	}
 	if err := st.check(repo); err != nil {
-		return err
+		return st, err
 	}
-	return repo.Ledger().HoldsHead(ctx, st.entity.Head)
+	st.head, err = repo.Ledger().HeadEntry(ctx, st.entity.Head)
+	return st, err
+}
+
+// forwardAgain is forward for a step that comes right behind a look at the same, such as the
+// one before a backup is started: what the share told then is not read a second time. The
+// settings are asked again.
+func (a *Activities) forwardAgain(ctx context.Context, repo *repository.Repository, s settings.Settings) (standing, error) {
+	before, ok := a.looked.take(s.Fingerprint(), a.Now())
+	if !ok {
+		return a.forward(ctx, repo, s)
+	}
+	st, err := a.standingSeen(ctx, repo, s, &before.share)
+	if err == nil {
+		err = st.check(repo)
+	}
+	if err != nil || st.entity.Head != before.entity.Head {
+		return a.forward(ctx, repo, s)
+	}
+	st.head = before.head
+	return st, nil
+}
+
+// looked keeps the newest look at a share that nothing was wrong with.
+type looked struct {
+	mu          sync.Mutex
+	fingerprint string // of the settings
+	at          time.Time
+	standing    standing
+}
+
+// lookedFor is how long a look can be used again, once.
+const lookedFor = 10 * time.Second
+
+func (l *looked) keep(fingerprint string, at time.Time, st standing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fingerprint, l.at, l.standing = fingerprint, at, st
+}
+
+func (l *looked) take(fingerprint string, now time.Time) (standing, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	same := l.fingerprint == fingerprint && now.Sub(l.at) < lookedFor
+	l.fingerprint = ""
+	return l.standing, same
 }
 
 // tellShare tells the share of s how far settings and ledger are, unless it was told. It
 // comes after the entity knows: what a crash in between leaves untold is caught up with
 // by whoever comes next. A share that was never told anything is told here.
 func (a *Activities) tellShare(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
-	return a.tellOf(ctx, repo, s, standing.check, func(b backup.Anchor) backup.Anchor { return b })
+	return a.tellSeen(ctx, repo, s, nil)
+}
+
+// tellSeen is tellShare for who has seen a moment ago what the share was told; nil for who
+// has not. Should others have told it more since, the next number is taken, or is not the
+// newest, and all is read again.
+func (a *Activities) tellSeen(ctx context.Context, repo *repository.Repository, s settings.Settings, seen *repository.Anchors) error {
+	return a.tellOf(ctx, repo, s, seen, standing.check, func(b backup.Anchor) backup.Anchor { return b })
 }
 
 // tellOf is tellShare of something else than the whole, behind another check.
-func (a *Activities) tellOf(ctx context.Context, repo *repository.Repository, s settings.Settings, check func(standing, *repository.Repository) error, of func(backup.Anchor) backup.Anchor) error {
+func (a *Activities) tellOf(ctx context.Context, repo *repository.Repository, s settings.Settings, seen *repository.Anchors, check func(standing, *repository.Repository) error, of func(backup.Anchor) backup.Anchor) error {
 	for range maxAnchorTries {
-		st, err := a.standing(ctx, repo, s)
+		st, err := a.standingSeen(ctx, repo, s, seen)
+		seen = nil
 		if err != nil || st.entity.Revision == 0 {
 			return err
 		}
@@ -159,7 +224,7 @@ func (a *Activities) tellOf(ctx context.Context, repo *repository.Repository, s 
 // and begins anew: a crash behind that must not look as if the settings were set back. It
 // may tell of a ledger that neither the settings nor the share have any more.
 func (a *Activities) leaveUntold(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
-	return a.tellOf(ctx, repo, s, standing.checkSettings, func(b backup.Anchor) backup.Anchor {
+	return a.tellOf(ctx, repo, s, nil, standing.checkSettings, func(b backup.Anchor) backup.Anchor {
 		b.Ledger = backup.LedgerHead{}
 		return b
 	})

@@ -66,7 +66,10 @@ func (a *Activities) diagnoseSettings(ctx context.Context, out *flow.DiagnoseOut
 		out.Checks = append(out.Checks, checked("share", "", err))
 		return nil, s
 	}
-	err = a.forward(ctx, repository.New(store, a.Instance.Name), s)
+	st, err := a.forward(ctx, repository.New(store, a.Instance.Name), s)
+	if err == nil {
+		a.looked.keep(s.Fingerprint(), a.Now(), st)
+	}
 	out.Checks = append(out.Checks, checked(flow.CheckOfAnchor, "the share tells of no newer settings, and has the ledger that they know", err))
 	return store, s
 }

@@ -22,6 +22,7 @@ type shareWriter struct {
 	repo       *repository.Repository
 	settings   settings.Settings // whose share and signing key are used
 	key        *seal.SigningKey
+	heads      *headStore
 }
 
 // writer opens the ledger of the share that s names. Trusted are the signing keys of s
@@ -38,11 +39,18 @@ func (a *Activities) writer(ctx context.Context, repo *repository.Repository, s 
 	if err != nil {
 		return nil, err
 	}
-	w := ledger.NewWriter(repo, &headStore{activities: a, repo: repo, settings: s}, ledger.WriterOptions{
+	heads := &headStore{activities: a, repo: repo, settings: s}
+	w := ledger.NewWriter(repo, heads, ledger.WriterOptions{
 		Controller: s.Controller, Key: key, Now: a.Now, Trusted: allowed(now.Signing.Publics(), s.Signing.Publics()),
 		Current: allowed(a.current(now), []string{s.Signing.Public}),
 	})
-	return &shareWriter{Writer: w, activities: a, repo: repo, settings: s, key: key}, nil
+	return &shareWriter{Writer: w, activities: a, repo: repo, settings: s, key: key, heads: heads}, nil
+}
+
+// sawStanding says how far share and settings are, as was just read.
+func (w *shareWriter) sawStanding(st standing) {
+	w.SawHead(st.entity.Head, st.head)
+	w.heads.seen = &st.share
 }
 
 // current are the keys that make entries now. The former one may have made an entry
@@ -80,7 +88,8 @@ func allowed(lists ...[]string) []byte {
 type headStore struct {
 	activities *Activities
 	repo       *repository.Repository
-	settings   settings.Settings // that name the share
+	settings   settings.Settings   // that name the share
+	seen       *repository.Anchors // what the share was told a moment ago, nil to look
 }
 
 // Head implements [ledger.HeadStore].
@@ -106,7 +115,9 @@ func (h *headStore) move(ctx context.Context, in flow.LedgerAdvance) error {
 
 // Announce implements [ledger.HeadStore].
 func (h *headStore) Announce(ctx context.Context) error {
-	return h.activities.tellShare(ctx, h.repo, h.settings)
+	seen := h.seen
+	h.seen = nil
+	return h.activities.tellSeen(ctx, h.repo, h.settings, seen)
 }
 
 // Withdraw implements [ledger.HeadStore].

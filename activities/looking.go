@@ -62,6 +62,17 @@ func (a *Activities) show(ctx context.Context, repo *repository.Repository, s se
 		return backup.Overview{}, err
 	}
 	out := b.Overview()
+	head, err := a.ledgerHead(ctx, s)
+	if err != nil {
+		return out, err
+	}
+	// Right after a backup was made, the newest entry is its own.
+	if line, err := repo.Ledger().HeadEntry(ctx, head); err == nil && line != nil {
+		if e, err := backup.DecodeLedgerEntry(line); err == nil && e.BackupID == id && len(e.Recipients) > 0 {
+			out.Recipients = e.Recipients
+			return out, nil
+		}
+	}
 	signers, err := a.trusted(ctx, s)
 	if err != nil {
 		return out, err

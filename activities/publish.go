@@ -6,6 +6,8 @@ import (
 	"path"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
@@ -22,13 +24,15 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 		return flow.PublishBackupOutput{}, err
 	}
 	startHeart(ctx, "", flow.PhaseReadBack, 0)
-	if err := a.forward(ctx, repo, s); err != nil {
+	st, err := a.forward(ctx, repo, s)
+	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
 	w, err := a.writer(ctx, repo, s)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
+	w.sawStanding(st)
 	_, before, err := repo.Published(ctx, in.BackupID, in.StartedAt)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
@@ -99,18 +103,24 @@ const enterTime = time.Minute
 // prepare makes sure that the backup can be published, and returns what others put into
 // its folder.
 func (a *Activities) prepare(ctx context.Context, w *shareWriter, in flow.PublishBackupInput) (others backup.Foreign, err error) {
-	if err := w.Claim(ctx); err != nil {
-		return others, err
-	}
 	head, err := w.Head(ctx)
 	if err != nil {
 		return others, err
 	}
 	w.Saw(nil, head) // nobody deletes what has no name yet
-	if others, err = w.repo.Check(ctx, in.BackupID, in.Sealed); err != nil {
-		return others, err
-	}
-	return others, w.repo.WriteInstanceFiles(ctx, w.Trusted())
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		others, err = w.repo.Check(ctx, in.BackupID, in.Sealed)
+		return err
+	})
+	group.Go(func() error {
+		if err := w.Claim(ctx); err != nil {
+			return err
+		}
+		return w.repo.WriteInstanceFiles(ctx, w.Trusted())
+	})
+	err = group.Wait()
+	return others, err
 }
 
 // sumsOf is the digest of SHA256SUMS among what was sealed.
@@ -184,7 +194,7 @@ func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (bac
 	if err != nil {
 		return backup.Overview{}, err
 	}
-	if err := a.forward(ctx, repo, s); err != nil {
+	if _, err := a.forward(ctx, repo, s); err != nil {
 		return backup.Overview{}, err
 	}
 	signers, err := a.trusted(ctx, s)

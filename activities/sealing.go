@@ -55,7 +55,7 @@ func (a *Activities) SealBackup(ctx context.Context, in flow.SealBackupInput) (f
 //
 // What the items refer to is checked on the way and, since a target may stand behind
 // its reference, by reading the lists of the services that matter again: from the
-// share, where they lie, because the catalogue itself can be read by the operator only.
+// request, or from the share, where long ones lie, because the catalogue itself can be read by the operator only.
 // That costs a second or two for 100,000 items and spares the memory for every item's
 // name.
 func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repository, in flow.SealBackupInput, beat *heart) (file backup.File, found backup.Consistency, err error) {
@@ -72,12 +72,12 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 		return file, found, err
 	}
 	defer func() { err = errors.Join(err, sealed.abandon()) }()
-	indexes := &indexes{repo: repo, id: in.BackupID, identity: identity, files: map[backup.Service]backup.File{}}
+	indexes := &indexes{repo: repo, id: in.BackupID, identity: identity, all: map[backup.Service]flow.ServiceIndex{}}
 	for _, index := range in.Indexes {
-		indexes.files[index.Service] = index.File
+		indexes.all[index.Service] = index
 	}
 	catalog := archive.NewCatalogWriter(sealed)
-	checker := consistency.New(slices.Collect(maps.Keys(indexes.files))...)
+	checker := consistency.New(slices.Collect(maps.Keys(indexes.all))...)
 	for _, index := range in.Indexes {
 		err := indexes.read(ctx, index.Service, func(entry backup.CatalogEntry) error {
 			beat.items.Add(1)
@@ -105,32 +105,38 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	}
 	found.Skew = backup.MeasureSkew(in.Services)
 	up := &upload{repo: repo, spool: a.Spool, id: in.BackupID, beat: beat}
-	// The name may be there from an attempt that died after its rename; its bytes
-	// were encrypted with another nonce.
-	if err := repo.RemoveIncoming(ctx, in.BackupID, backup.CatalogFile); err != nil {
-		return file, found, err
-	}
+	// The name may be there from an attempt that died after its rename, with bytes that
+	// were encrypted with another nonce: those are removed.
 	_, err = up.file(ctx, file, sealed.blocks)
 	return file, found, err
 }
 
-// indexes are the parts' lists of items on the share.
+// indexes are the parts' lists of items.
 type indexes struct {
 	repo     *repository.Repository
 	id       backup.ID
 	identity seal.Identity
-	files    map[backup.Service]backup.File
+	all      map[backup.Service]flow.ServiceIndex
 }
 
 // read hands the entries of one part to fn.
 func (x *indexes) read(ctx context.Context, service backup.Service, fn func(backup.CatalogEntry) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	name := x.files[service].Name
+	index := x.all[service]
+	name := index.File.Name
+	if index.Data != nil && !isFile(index.File, index.Data) {
+		return fault.Newf(fault.RequestRefused, "the request holds another list of items of %s than was captured", service)
+	}
 	pr, pw := io.Pipe()
 	downloaded := make(chan error, 1)
 	go func() {
-		err := x.repo.ReadIncoming(ctx, x.id, name, pw)
+		var err error
+		if index.Data != nil {
+			_, err = pw.Write(index.Data)
+		} else {
+			err = x.repo.ReadIncoming(ctx, x.id, name, pw)
+		}
 		pw.CloseWithError(err)
 		downloaded <- err
 	}()
@@ -152,9 +158,12 @@ func (x *indexes) read(ctx context.Context, service backup.Service, fn func(back
 
 // manifest states the facts.
 func (a *Activities) manifest(ctx context.Context, repo *repository.Repository, s settings.Settings, in flow.SealBackupInput, files []backup.File) (*backup.Manifest, error) {
-	previous, err := repo.Newest(ctx)
-	if err != nil {
-		return nil, err
+	previous := in.Previous
+	if !in.PreviousKnown {
+		var err error
+		if previous, _, err = repo.Newest(ctx); err != nil {
+			return nil, err
+		}
 	}
 	m := &backup.Manifest{
 		Format: backup.FormatVersion, Product: a.Product, BackupID: in.BackupID, Instance: a.named(s.Instance),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"golang.org/x/sync/errgroup"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -29,7 +30,8 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 		return flow.CheckShareOutput{}, err
 	}
 	repo := repository.New(store, a.Instance.Name)
-	if err := a.forward(ctx, repo, s); err != nil {
+	st, err := a.forwardAgain(ctx, repo, s)
+	if err != nil {
 		return flow.CheckShareOutput{}, err
 	}
 	if err := repo.Probe(ctx, string(in.BackupID)); err != nil {
@@ -38,17 +40,18 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 	if err := repo.Claim(ctx, s.Controller); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	if err := a.tellShare(ctx, repo, s); err != nil {
+	if err := a.tellSeen(ctx, repo, s, &st.share); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	if err := repo.Begin(ctx, in.BackupID); err != nil {
+	if err := repo.BeginSeen(ctx, in.BackupID, st.share.Staging); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	free, err := room(ctx, store, repo, in.IgnoreFreeSpace)
+	previous, free, err := room(ctx, store, repo, in.IgnoreFreeSpace)
 	if err != nil {
 		return flow.CheckShareOutput{}, errors.Join(err, repo.Discard(ctx, in.BackupID))
 	}
 	out := a.required(ctx, s)
+	out.Previous, out.PreviousKnown = previous, true
 	out.Revision, out.FreeBytes = s.Revision, free
 	return out, nil
 }
@@ -90,28 +93,29 @@ func (a *Activities) pollers(ctx context.Context, service backup.Service) int {
 // describeTime bounds one question to Temporal about who polls.
 const describeTime = 5 * time.Second
 
-// room returns the free space, or SHARE_FULL when a backup as large as the newest
+// room returns the newest backup, nil for none, and the free space, or SHARE_FULL when a backup as large as the newest
 // one, and a tenth more, would not fit. A share that has just taken the probe and says
 // that nothing is free does not know: some servers always say so. When ignored, the
 // space is reported and nothing else.
-func room(ctx context.Context, store share.Store, repo *repository.Repository, ignored bool) (int64, error) {
-	space, err := store.Space(ctx)
-	if err != nil {
-		return 0, err
+func room(ctx context.Context, store share.Store, repo *repository.Repository, ignored bool) (newest *backup.Previous, free int64, err error) {
+	var space share.Space
+	var size int64
+	group, within := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		space, err = store.Space(within)
+		return err
+	})
+	group.Go(func() (err error) {
+		newest, size, err = repo.Newest(within)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, 0, err
 	}
-	if ignored || space.Free <= 0 {
-		return space.Free, nil
+	if want := size / 10 * 11; !ignored && space.Free > 0 && space.Free < want {
+		return nil, 0, fault.Newf(fault.ShareFull, "%s has %d bytes free, a backup is expected to need %d", store, space.Free, want)
 	}
-	listing, err := repo.List(ctx, 1)
-	if err != nil {
-		return 0, err
-	}
-	if len(listing.Backups) > 0 {
-		if want := listing.Backups[0].TotalBytes / 10 * 11; space.Free < want {
-			return 0, fault.Newf(fault.ShareFull, "%s has %d bytes free, a backup is expected to need %d", store, space.Free, want)
-		}
-	}
-	return space.Free, nil
+	return newest, space.Free, nil
 }
 
 // services lists what this worker has sources for, in the usual order.

@@ -29,7 +29,7 @@ func TestNothingFree(t *testing.T) {
 		repo := repository.New(s, "local")
 		require.NoError(t, repo.Probe(t.Context(), "x"))
 		for _, ignored := range []bool{false, true} {
-			free, err := room(t.Context(), s, repo, ignored)
+			_, free, err := room(t.Context(), s, repo, ignored)
 			require.NoError(t, err)
 			require.Equal(t, told.Free, free)
 		}

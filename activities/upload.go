@@ -2,7 +2,10 @@ package activities
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"io"
 	"io/fs"
 	"sync/atomic"
 
@@ -14,8 +17,8 @@ import (
 	"infrabackup/internal/spool"
 )
 
-// UploadPart writes a captured part, and the list of its items, from this host's
-// spool to the share. It waits for what began while the part was captured, or goes on where
+// UploadPart writes a captured part, and the list of its items unless the result can hold
+// that, from this host's spool to the share. It waits for what began while the part was captured, or goes on where
 // the last attempt had flushed, and reads everything back and compares.
 func (a *Activities) UploadPart(ctx context.Context, in flow.UploadPartInput) (flow.UploadPartOutput, error) {
 	repo, _, err := a.repository(ctx, in.Revision)
@@ -30,10 +33,35 @@ func (a *Activities) UploadPart(ctx context.Context, in flow.UploadPartInput) (f
 		return out, err
 	}
 	out.SentBytes = in.Part.Size - out.ResumedFrom
-	if _, err := up.file(ctx, in.Index, nil); err != nil {
+	if in.Inline {
+		out.IndexData, err = a.index(in.BackupID, in.Index)
 		return out, err
 	}
-	return out, nil
+	_, err = up.file(ctx, in.Index, nil)
+	return out, err
+}
+
+// index reads a short list of items from this host's spool.
+func (a *Activities) index(id backup.ID, file backup.File) ([]byte, error) {
+	src, err := a.Spool.Open(id, file)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, file.Size)
+	_, err = io.ReadFull(src, data)
+	if err = errors.Join(err, src.Close()); err != nil {
+		return nil, fault.New(fault.SpoolLost, file.Name+" cannot be read from the spool", err)
+	}
+	if !isFile(file, data) {
+		return nil, fault.Newf(fault.SpoolLost, "%s in the spool is not what was captured", file.Name)
+	}
+	return data, nil
+}
+
+// isFile reports whether data is what a file is described to hold.
+func isFile(file backup.File, data []byte) bool {
+	sum := sha256.Sum256(data)
+	return int64(len(data)) == file.Size && hex.EncodeToString(sum[:]) == file.SHA256
 }
 
 // upload takes files of one backup from the spool to the share.

@@ -20,7 +20,7 @@ import (
 // PartialSucceeded; a share that fails for good, or a cancellation, ends the run
 // and removes what it had written.
 func Backup(ctx workflow.Context, in flow.BackupInput) (backup.Overview, error) {
-	run := &backupRun{in: in, startedAt: workflow.Now(ctx).UTC(), status: backup.Creating}
+	run := &backupRun{in: in, startedAt: workflow.Now(ctx).UTC(), status: backup.Creating, indexRoom: flow.MaxIndexData}
 	if run.in.SpoolWait <= 0 {
 		run.in.SpoolWait = flow.DefaultSpoolWait
 	}
@@ -58,6 +58,8 @@ type backupRun struct {
 	key   flow.PrepareKeyOutput
 	lanes []*lane
 	hosts []string // whose spools hold something of this backup
+
+	indexRoom int64 // for lists of items in results
 
 	finished backup.Overview // once it is sealed: what it is when it is published
 }
@@ -127,11 +129,12 @@ func (r *backupRun) finish(ctx workflow.Context, results []backup.ServiceResult)
 	in := flow.SealBackupInput{
 		BackupID: r.in.BackupID, Revision: r.share.Revision, StartedAt: r.startedAt, RequestedBy: r.in.RequestedBy,
 		Recipient: r.key.Recipient, WorkKeyID: r.key.WorkKeyID, Key: r.key.Key, Services: results,
+		Previous: r.share.Previous, PreviousKnown: r.share.PreviousKnown,
 	}
 	for _, l := range r.lanes {
 		if l.result.Status == backup.Succeeded {
 			in.Parts = append(in.Parts, l.upload.Part)
-			in.Indexes = append(in.Indexes, flow.ServiceIndex{Service: l.result.Service, File: l.upload.Index})
+			in.Indexes = append(in.Indexes, flow.ServiceIndex{Service: l.result.Service, File: l.upload.Index, Data: l.upload.IndexData})
 		}
 	}
 	sealed, err := flow.SealBackup.Run(streaming(ctx, "write catalogue, manifest, sums and signature"), in)

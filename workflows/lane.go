@@ -114,8 +114,12 @@ func (l *lane) send(ctx workflow.Context, captured flow.CollectOutput) error {
 	l.enter(ctx, flow.PhaseUpload, captured.Part.Size)
 	r := l.owner
 	queue := flow.SpoolQueue(r.in.Instance, captured.Host)
+	inline := captured.Index.Size <= r.indexRoom
+	if inline {
+		r.indexRoom -= captured.Index.Size
+	}
 	out, err := flow.UploadPart.Run(onHost(ctx, queue, r.in.SpoolWait, "upload "+string(l.progress.Service)), flow.UploadPartInput{
-		BackupID: r.in.BackupID, Revision: r.share.Revision, Service: l.progress.Service, Part: captured.Part, Index: captured.Index,
+		BackupID: r.in.BackupID, Revision: r.share.Revision, Service: l.progress.Service, Part: captured.Part, Index: captured.Index, Inline: inline,
 	})
 	if err != nil {
 		return err

@@ -108,6 +108,10 @@ type CheckShareOutput struct {
 	Revision  int64            `json:"revision"`  // of the settings, for the whole run
 	Services  []backup.Service `json:"services"`  // that the backup has to contain
 	FreeBytes int64            `json:"freeBytes"` // on the share, 0 when it does not tell
+	// Previous is the newest backup that was there, nil for none; PreviousKnown says that it
+	// was looked for, as earlier versions do not.
+	Previous      *backup.Previous `json:"previous,omitempty"`
+	PreviousKnown bool             `json:"previousKnown,omitempty"`
 	// Absent are those of the services that no worker had a source for when the run
 	// began, as far as Temporal knows.
 	Absent []backup.Service `json:"absent,omitempty"`
@@ -156,14 +160,19 @@ type UploadPartInput struct {
 	Service  backup.Service `json:"service"`
 	Part     backup.File    `json:"part"`
 	Index    backup.File    `json:"index"`
+	// Inline asks for the index in the result: far from the share, that spares writing,
+	// reading and removing it there. A run whose workflow an earlier version
+	// works on does not ask, since it would not pass it on.
+	Inline bool `json:"inline,omitempty"`
 }
 
 // UploadPartOutput says what is on the share.
 type UploadPartOutput struct {
 	Part        backup.File `json:"part"`
 	Index       backup.File `json:"index"`
-	ResumedFrom int64       `json:"resumedFrom"` // offset of the part at which the last attempt began
-	SentBytes   int64       `json:"sentBytes"`   // by the last attempt
+	IndexData   []byte      `json:"indexData,omitempty"` // of a short index, which is not on the share then
+	ResumedFrom int64       `json:"resumedFrom"`         // offset of the part at which the last attempt began
+	SentBytes   int64       `json:"sentBytes"`           // by the last attempt
 }
 
 // SealBackupInput asks for catalogue, manifest, sums and signature.
@@ -178,13 +187,22 @@ type SealBackupInput struct {
 	Services    []backup.ServiceResult `json:"services"`
 	Parts       []backup.File          `json:"parts"`
 	Indexes     []ServiceIndex         `json:"indexes"`
+	// Previous is the backup before this one, as the check of the share found it; without
+	// PreviousKnown it is looked for.
+	Previous      *backup.Previous `json:"previous,omitempty"`
+	PreviousKnown bool             `json:"previousKnown,omitempty"`
 }
 
-// ServiceIndex is a part's list of items on the share.
+// ServiceIndex is a part's list of items, encrypted to the run's key of work files.
 type ServiceIndex struct {
 	Service backup.Service `json:"service"`
 	File    backup.File    `json:"file"`
+	Data    []byte         `json:"data,omitempty"` // all of it; without, it is on the share
 }
+
+// MaxIndexData bounds the lists that travel in the results of one run, and together in one
+// input, of which Temporal takes no more than 2 MiB as it is encoded.
+const MaxIndexData = 768 << 10
 
 // SealBackupOutput lists everything that the backup consists of.
 type SealBackupOutput struct {

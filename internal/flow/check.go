@@ -119,15 +119,26 @@ func (in CollectInput) Check(string) error {
 
 // Check implements [Input].
 func (in UploadPartInput) Check(string) error {
-	return first(checkBackup(in.BackupID), checkRevision(in.Revision), checkService(in.Service), checkFiles(in.Part, in.Index))
+	return first(checkBackup(in.BackupID), checkRevision(in.Revision), checkService(in.Service), checkFiles(in.Part, in.Index), checkInline(in))
+}
+
+func checkInline(in UploadPartInput) error {
+	if in.Inline && in.Index.Size > MaxIndexData {
+		return notSent("the request asks for a list of items of %d bytes, at most %d are given", in.Index.Size, MaxIndexData)
+	}
+	return nil
 }
 
 // Check implements [Input].
 func (in SealBackupInput) Check(string) error {
 	err := first(checkBackup(in.BackupID), checkRevision(in.Revision), checkBy(in.RequestedBy), checkWorkKey(in.WorkKeyID),
 		checkFiles(in.Key), checkFiles(in.Parts...))
+	data := 0
 	for _, index := range in.Indexes {
 		err = first(err, checkService(index.Service), checkFiles(index.File))
+		if data += len(index.Data); err == nil && data > MaxIndexData {
+			err = notSent("the request holds lists of items of %d bytes, at most %d are taken", data, MaxIndexData)
+		}
 	}
 	return err
 }

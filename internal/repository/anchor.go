@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/share"
 )
 
 // Limits of what is read of files that others may have put there.
@@ -28,6 +29,8 @@ type Anchors struct {
 	Newest     *backup.Anchor // the newest that is signed by a trusted key, nil without one
 	Generation int64          // the highest number that a file can have, believed or not
 	Strange    []StrangeAnchor
+	// Staging is what was in staging/, where anchors lie; nil when that is no folder.
+	Staging []share.Info
 }
 
 // StrangeAnchor is a file with the name of an anchor that cannot be believed.
@@ -57,35 +60,36 @@ type anchorStore struct{ files *folder.Folder }
 func (r anchorStore) ReadAnchors(ctx context.Context, signers []byte) (Anchors, error) {
 	var found Anchors
 	for range maxAnchorTries {
-		generations, err := r.anchorFiles(ctx)
+		generations, entries, err := r.anchorFiles(ctx)
 		if err != nil {
 			return Anchors{}, err
 		}
 		var again bool
-		if found, again, err = r.readAnchors(ctx, generations, signers); err != nil || !again {
+		found, again, err = r.readAnchors(ctx, generations, signers)
+		if found.Staging = entries; err != nil || !again {
 			return found, err
 		}
 	}
 	return found, nil
 }
 
-// anchorFiles returns the numbers of the files that are there, newest first.
-func (r anchorStore) anchorFiles(ctx context.Context) ([]int64, error) {
-	entries, err := r.files.List(ctx, r.files.At(backup.StagingDir))
+// anchorFiles returns the numbers of the files that are there, newest first, and all that
+// is in staging/.
+func (r anchorStore) anchorFiles(ctx context.Context) (generations []int64, entries []share.Info, err error) {
+	entries, err = r.files.List(ctx, r.files.At(backup.StagingDir))
 	if folder.IsMissing(err) || folder.IsUnusable(err) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var generations []int64
 	for _, entry := range entries { // sorted by name, so by number
 		if n, err := backup.ParseAnchorFile(entry.Name); err == nil { // a folder of this name takes the number, too
 			generations = append(generations, n)
 		}
 	}
 	slices.Reverse(generations)
-	return generations, nil
+	return generations, append([]share.Info{}, entries...), nil // not nil
 }
 
 func (r anchorStore) readAnchors(ctx context.Context, generations []int64, signers []byte) (found Anchors, again bool, err error) {
@@ -161,7 +165,8 @@ func (r anchorStore) parseAnchor(data []byte, generation int64, signers []byte) 
 
 // WriteAnchor tells the share how far settings and ledger are, and then removes what it
 // was told before. Generation is one more than [Anchors].Generation; instance and signer
-// are filled in. It reports false when somebody else wrote this generation meanwhile.
+// are filled in. It reports false when somebody else wrote this generation or a later one
+// meanwhile.
 //
 // It may end at any moment: the new file gets its name when it is complete, and the old
 // ones go afterwards, so that there is always one that was meant.
@@ -175,35 +180,43 @@ func (r anchorStore) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal
 	if err != nil {
 		return false, err
 	}
-	if err := r.files.MkdirAll(ctx, r.files.At(backup.StagingDir)); err != nil {
-		return false, err
+	data := append(line, signature...)
+	placed, err := r.files.CreateExclusive(ctx, r.anchorPath(a.Generation), data)
+	if folder.IsMissing(err) { // the first one
+		if err := r.files.MkdirAll(ctx, r.files.At(backup.StagingDir)); err != nil {
+			return false, err
+		}
+		placed, err = r.files.CreateExclusive(ctx, r.anchorPath(a.Generation), data)
 	}
-	placed, err := r.files.CreateExclusive(ctx, r.anchorPath(a.Generation), append(line, signature...))
 	if err != nil || !placed {
 		return false, err
 	}
-	return true, r.clearAnchors(ctx, a.Generation)
+	newest, err := r.clearAnchors(ctx, a.Generation)
+	return newest, err
 }
 
 // clearAnchors removes the anchors before a generation, what attempts at them left, and
 // what has a number that nobody gave. What is held open by somebody stays until the next one.
-func (r anchorStore) clearAnchors(ctx context.Context, before int64) error {
+// It reports whether that generation is the newest.
+func (r anchorStore) clearAnchors(ctx context.Context, before int64) (newest bool, err error) {
 	entries, err := r.files.List(ctx, r.files.At(backup.StagingDir))
 	if err != nil {
-		return err
+		return false, err
 	}
+	newest = true
 	for _, entry := range entries {
-		name, _ := folder.FinalName(entry.Name)
+		name, temporary := folder.FinalName(entry.Name)
 		n, err := backup.ParseAnchorFile(name)
 		if err != nil || n >= before && n-before <= maxAnchorStep {
+			newest = newest && (err != nil || n == before || temporary || entry.IsDir)
 			continue
 		}
 		if entry.IsDir { // it takes nobody's place, and may hold something
 			continue
 		}
 		if _, err := folder.UnlessHeld(r.files.Remove(ctx, r.files.At(backup.StagingDir, entry.Name))); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return newest, nil
 }

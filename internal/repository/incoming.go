@@ -20,27 +20,37 @@ import (
 // there for a week is removed too. What cannot be removed, such as a folder that others
 // put something into, stays and keeps nobody from backing up; an audit names it.
 func (r *Repository) Begin(ctx context.Context, id backup.ID) error {
-	if err := r.files.MakeIncoming(ctx); err != nil {
+	return r.BeginSeen(ctx, id, nil)
+}
+
+// BeginSeen is Begin for who has just read the anchors, and so has seen what is in
+// staging/; nil for who has not.
+func (r *Repository) BeginSeen(ctx context.Context, id backup.ID, staging []share.Info) error {
+	if err := r.makeOwnFolder(ctx, id); err != nil {
 		return err
 	}
 	entries, err := r.files.List(ctx, r.files.At(backup.IncomingDir))
 	if err != nil && fault.CodeOf(err) != fault.LimitExceeded {
 		return err
 	}
+	var made time.Time
 	for _, entry := range entries {
+		if entry.IsDir && entry.Name == string(id) {
+			made = entry.Modified
+		}
 		if err := r.clearWork(ctx, entry, id); err != nil && insurmountable(ctx, err) {
 			return err
 		}
 	}
-	if err := r.makeOwnFolder(ctx, id); err != nil {
-		return err
-	}
-	made, err := r.files.Stat(ctx, r.incoming(id))
-	if err != nil {
-		return err
+	if made.IsZero() { // there is too much to be listed
+		info, err := r.files.Stat(ctx, r.incoming(id))
+		if err != nil {
+			return err
+		}
+		made = info.Modified
 	}
 	// Now is by the share's clock, or earlier when this is repeated.
-	if err := clearStaging(ctx, r, made.Modified); err != nil && insurmountable(ctx, err) {
+	if err := clearStaging(ctx, r, staging, made); err != nil && insurmountable(ctx, err) {
 		return err
 	}
 	return nil
@@ -69,11 +79,17 @@ func insurmountable(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || fault.CodeOf(err) == fault.ShareUnreachable
 }
 
-// makeOwnFolder makes the folder of a backup in incoming/; a file in its place is set
-// aside.
+// makeOwnFolder makes the folder of a backup in incoming/; a file in the place of either
+// is set aside.
 func (r *Repository) makeOwnFolder(ctx context.Context, id backup.ID) error {
 	err := r.files.MkdirAll(ctx, r.incoming(id))
-	if !errors.Is(err, fs.ErrExist) {
+	if !errors.Is(err, fs.ErrExist) && !folder.IsMissing(err) { // what a file in the path is called differs
+		return err
+	}
+	if err := r.files.MakeIncoming(ctx); err != nil {
+		return err
+	}
+	if err := r.files.MkdirAll(ctx, r.incoming(id)); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if err := r.files.SetAside(ctx, r.incoming(id)); err != nil {
@@ -132,32 +148,38 @@ func (r *Repository) ReadIncoming(ctx context.Context, id backup.ID, name string
 	return err
 }
 
-// RemoveIncoming removes a file of a backup in incoming/; a missing one is fine.
-func (r *Repository) RemoveIncoming(ctx context.Context, id backup.ID, name string) error {
-	return r.files.Remove(ctx, r.incoming(id, name))
-}
-
 // Check makes sure that the folder of a backup in incoming/ holds the backup: it reads
-// back the given files, takes from SHA256SUMS among them which others must be there,
-// and removes work files. What others put there is returned; it stays, or moves out of
+// the given files again, takes from SHA256SUMS among them which others must be there,
+// and removes work files. Those that were delivered, like the catalogue, got their name
+// when they had been read back; the others have had it from the start, so that an attempt
+// which was given up may have written to them since. What others put there is returned; it stays, or moves out of
 // the way where it could be taken for a file of the backup.
 func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.File) (backup.Foreign, error) {
 	wanted := map[string]bool{}
+	var listed []byte // SHA256SUMS
 	for _, file := range written {
 		wanted[file.Name] = true
-		same, err := r.files.Holds(ctx, r.incoming(id, file.Name), file, nil)
-		if err != nil {
+		if file.Name == backup.CatalogFile {
+			continue
+		}
+		data, err := r.files.Read(ctx, r.incoming(id, file.Name), max(file.Size, folder.MaxSums))
+		if err != nil && !folder.IsMissing(err) && fault.CodeOf(err) != fault.BackupDamaged {
 			return backup.Foreign{}, err
 		}
-		if !same {
+		if err != nil || folder.Describe(file.Name, data) != file {
 			return backup.Foreign{}, fault.Newf(fault.ShareCorrupted, "%s of %s gave back other bytes than were written", file.Name, r)
 		}
+		if file.Name == backup.SumsFile {
+			listed = data
+		}
 	}
-	data, err := r.files.Read(ctx, r.incoming(id, backup.SumsFile), folder.MaxSums)
-	if err != nil {
-		return backup.Foreign{}, err
+	if listed == nil {
+		var err error
+		if listed, err = r.files.Read(ctx, r.incoming(id, backup.SumsFile), folder.MaxSums); err != nil {
+			return backup.Foreign{}, err
+		}
 	}
-	sums, err := backup.DecodeSums(data)
+	sums, err := backup.DecodeSums(listed)
 	if err != nil {
 		return backup.Foreign{}, fault.New(fault.ShareCorrupted, "the sums on "+r.String()+" cannot be read again", err)
 	}
@@ -183,16 +205,13 @@ func (r *Repository) Published(ctx context.Context, id backup.ID, startedAt time
 // Publish makes the backup in incoming/ a backup, with one rename. It may be
 // repeated: a backup that has its final name already is success.
 func (r *Repository) Publish(ctx context.Context, id backup.ID, startedAt time.Time) (string, error) {
-	final, done, err := r.Published(ctx, id, startedAt)
-	if err != nil || done {
-		return final, err
-	}
+	final := r.files.At(backup.BackupPath(id, startedAt))
 	renameErr := r.files.Rename(ctx, r.incoming(id), final)
 	if renameErr == nil {
 		return final, nil
 	}
 	if _, done, err := r.Published(ctx, id, startedAt); err == nil && done {
-		return final, nil // the reply was lost
+		return final, nil // by an earlier attempt, or by this one and the reply was lost
 	}
 	return "", renameErr
 }

@@ -171,11 +171,11 @@ func (r *Repository) LatestKnown(ctx context.Context, allowedSigners []byte) (ba
 }
 
 // Newest returns the newest backup's ID and its manifest's digest, nil when there
-// is none. Unreadable ones are passed over.
-func (r *Repository) Newest(ctx context.Context) (*backup.Previous, error) {
+// is none, and its size. Unreadable ones are passed over.
+func (r *Repository) Newest(ctx context.Context) (newest *backup.Previous, size int64, err error) {
 	names, _, err := r.Folders(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for _, name := range names {
 		dir := path.Join(backup.BackupsDir, name)
@@ -184,9 +184,9 @@ func (r *Repository) Newest(ctx context.Context) (*backup.Previous, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		return &backup.Previous{BackupID: m.BackupID, ManifestSHA256: folder.Describe(name, data).SHA256}, nil
+		return &backup.Previous{BackupID: m.BackupID, ManifestSHA256: folder.Describe(name, data).SHA256}, m.TotalBytes, nil
 	}
-	return nil, nil
+	return nil, 0, nil
 }

@@ -108,7 +108,7 @@ func TestListPassesOverWhatIsNoBackup(t *testing.T) {
 	require.Empty(t, listing.Backups)
 	require.Len(t, listing.Unreadable, 2)
 	require.Equal(t, backup.Foreign{Count: 1, Names: []string{"local/backups/junk"}}, listing.Foreign)
-	previous, err := r.Newest(ctx)
+	previous, _, err := r.Newest(ctx)
 	require.NoError(t, err)
 	require.Nil(t, previous)
 	_, err = r.Open(ctx, backup.Ref{ID: "2b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"})
@@ -146,7 +146,7 @@ func TestCheckNamesWhatDoesNotBelong(t *testing.T) {
 	entries, err := r.Files().List(ctx, r.Files().At(backup.IncomingPath(repositorytest.ID)))
 	require.NoError(t, err)
 	require.Equal(t, []string{"Key.age.foreign-1", "SHA256SUMS", "ad.tar.zst.age", "stranger"}, namesOf(entries))
-	require.NoError(t, r.RemoveIncoming(ctx, repositorytest.ID, "ad.tar.zst.age"))
+	require.NoError(t, r.Files().Remove(ctx, r.Files().At(backup.IncomingPath(repositorytest.ID), "ad.tar.zst.age")))
 	_, err = r.Check(ctx, repositorytest.ID, []backup.File{sums})
 	require.ErrorIs(t, err, fault.BackupDamaged)
 }

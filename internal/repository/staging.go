@@ -22,8 +22,12 @@ const abandonedAfter = 7 * 24 * time.Hour
 // and not removed. Now is the share's own time. What is not this product's work stays,
 // and so does a backup that is in staging/ only, for rekey.Swap or for a person to
 // put back.
-func clearStaging(ctx context.Context, r *Repository, now time.Time) error {
-	entries, err := r.files.List(ctx, r.files.At(backup.StagingDir))
+//
+// Entries are what is in staging/, nil to look.
+func clearStaging(ctx context.Context, r *Repository, entries []share.Info, now time.Time) (err error) {
+	if entries == nil {
+		entries, err = r.files.List(ctx, r.files.At(backup.StagingDir))
+	}
 	if folder.IsMissing(err) || folder.IsUnusable(err) {
 		return nil // what is in the place of the folder is for the audit to find
 	}

@@ -64,11 +64,11 @@ func TestRequestsToTheShare(t *testing.T) {
 
 // What the commands may ask for.
 var (
-	enabling  = allowance{requests: 185, turns: 185}
-	backingUp = allowance{requests: 900, turns: 900}
-	verifying = allowance{requests: 300, turns: 300}
-	examining = allowance{requests: 1700, turns: 1700}
+	enabling  = allowance{requests: 120, turns: 120}
+	backingUp = allowance{requests: 245, turns: 220}
+	verifying = allowance{requests: 145, turns: 75}
+	examining = allowance{requests: 1700, turns: 850}
 )
 
 // growth is how many more requests a backup may need after some others.
-const growth = 40
+const growth = 12

@@ -47,13 +47,7 @@ func (d *Dir) Append(ctx context.Context, head backup.LedgerHead, e backup.Ledge
 	}
 	a := &appending{dir: d, head: head, data: data, signers: allowedSigners, place: d.EntryPath(e.Sequence)}
 	for range maxAppendTries {
-		found, err := a.look(ctx)
-		if err != nil {
-			return head, false, err
-		}
-		if found != nil {
-			return found.head, found.entry.SameOperation(e), nil
-		}
+		// Nothing is ever replaced, so what lies in the place is looked at when it is in the way.
 		written, err := a.write(ctx)
 		if err != nil {
 			return head, false, err
@@ -61,6 +55,13 @@ func (d *Dir) Append(ctx context.Context, head backup.LedgerHead, e backup.Ledge
 		if written {
 			line, _ := Split(data)
 			return headOf(e.Sequence, line), true, nil
+		}
+		found, err := a.look(ctx)
+		if err != nil {
+			return head, false, err
+		}
+		if found != nil {
+			return found.head, found.entry.SameOperation(e), nil
 		}
 	}
 	return head, false, fault.Newf(fault.ShareBusy, "%s is taken by others again and again", a.place)

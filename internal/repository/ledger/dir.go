@@ -11,6 +11,9 @@ import (
 // Dir is the folder ledger/ of an instance.
 type Dir struct {
 	files *folder.Folder
+	// An entry that was read a moment ago, and its line; the zero head for none.
+	knownHead backup.LedgerHead
+	knownLine []byte
 }
 
 // In returns the ledger in an instance's folder. Nothing is read or written.

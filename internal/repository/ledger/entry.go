@@ -81,10 +81,18 @@ func (d *Dir) HoldsHead(ctx context.Context, head backup.LedgerHead) error {
 	return err
 }
 
+// HeadEntry is [Dir.HoldsHead] and returns the line of the entry, nil for the zero head.
+func (d *Dir) HeadEntry(ctx context.Context, head backup.LedgerHead) ([]byte, error) {
+	return d.headEntry(ctx, head)
+}
+
 // headEntry returns the line of the entry that the head names, nil for the zero head.
 func (d *Dir) headEntry(ctx context.Context, head backup.LedgerHead) ([]byte, error) {
 	if head.Sequence == 0 {
 		return nil, nil
+	}
+	if head == d.knownHead {
+		return d.knownLine, nil
 	}
 	name := d.EntryPath(head.Sequence)
 	data, err := d.readEntry(ctx, name)

@@ -95,6 +95,12 @@ func (w *Writer) Batch() { w.batch = true }
 // known that far; nil when nothing can have been removed by then that is to be entered.
 func (w *Writer) Saw(l *Ledger, head backup.LedgerHead) { w.ledger, w.seen = l, head }
 
+// SawHead says that an entry is on the share, and what its line is, as [Dir.HeadEntry] has
+// just returned it.
+func (w *Writer) SawHead(head backup.LedgerHead, line []byte) {
+	w.dir.knownHead, w.dir.knownLine = head, line
+}
+
 // Claim makes sure that no other controller writes to the instance's folder.
 func (w *Writer) Claim(ctx context.Context) error {
 	err := w.instance.Claim(ctx, w.opts.Controller)
