@@ -149,6 +149,14 @@ func TestSendFindsWhatDiffers(t *testing.T) {
 		require.ErrorIs(t, err, fault.ShareCorrupted)
 		x.requireNothing()
 	})
+	t.Run("the share gives back other bytes, and there are no sums of blocks", func(t *testing.T) {
+		x := newSending(t, 3<<20)
+		opts := x.opts()
+		opts.Blocks = nil
+		err := x.folder(&repositorytest.LyingStore{Store: x.store, Corrupt: true}).Deliver(t.Context(), "in", x.file, bytes.NewReader(x.data), opts)
+		require.ErrorIs(t, err, fault.ShareCorrupted)
+		x.requireNothing()
+	})
 	t.Run("the spool has changed", func(t *testing.T) {
 		x := newSending(t, 3<<20)
 		x.grow(x.data)
