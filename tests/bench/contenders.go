@@ -42,7 +42,7 @@ func (b *bench) empty() error {
 }
 
 // shell is another tool, run by a shell. Passwords are in its environment.
-func (b *bench) shell(name, program, command string) contender {
+func (b *bench) shell(name, program, command string, extra ...string) contender {
 	return contender{name: name, program: program, run: func(ctx context.Context, _ int) (figure, error) {
 		if err := b.empty(); err != nil {
 			return figure{}, err
@@ -62,6 +62,7 @@ func (b *bench) shell(name, program, command string) contender {
 			"RCLONE_CONFIG_SMB_USER="+files.User(), "RCLONE_CONFIG_SMB_PASS="+obscured,
 			"RCLONE_CONFIG_CRYPT_TYPE=crypt", "RCLONE_CONFIG_CRYPT_REMOTE=smb:"+strings.Split(b.unc(), "/")[3]+"/crypt", "RCLONE_CONFIG_CRYPT_PASSWORD="+obscured,
 			"RESTIC_REPOSITORY=rclone:smb:"+strings.Split(b.unc(), "/")[3]+"/restic", "RESTIC_PASSWORD=bench", "RESTIC_CACHE_DIR="+filepath.Join(b.dir, "restic-cache"))
+		cmd.Env = append(cmd.Env, extra...)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		began := time.Now()
@@ -206,12 +207,13 @@ func (p *product) backup(ctx context.Context) (figure, error) {
 		case <-ticker.C:
 		}
 	}
-	if err := p.cli(ctx, files.Password(), "enable", "--share", files.UNC(), "--username", files.User(), "--password-file", "-", "--recipient", p.recipient); err != nil {
+	if err := p.cli(ctx, files.Password(), "enable", "--share", p.sharePath(), "--username", files.User(), "--password-file", "-", "--recipient", p.recipient); err != nil {
 		return figure{}, err
 	}
+	before := p.requestCount()
 	began := time.Now()
 	err := p.cli(ctx, "", "backup", "start", "--wait")
-	return figure{wall: time.Since(began)}, err
+	return figure{wall: time.Since(began), requests: p.requestCount() - before}, err
 }
 
 func (p *product) cli(ctx context.Context, input string, args ...string) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"infrabackup/tests/lab"
+	"infrabackup/tests/lab/distance"
 )
 
 func main() {
@@ -36,7 +38,7 @@ type options struct {
 }
 
 // sections are the parts of a measurement that can be asked for alone.
-var sections = []string{"share", "stamp"}
+var sections = []string{"share", "far", "directory", "stamp", "memory"}
 
 func parse() (o options, err error) {
 	flag.IntVar(&o.sizeMiB, "size-mib", 2048, "size of the incompressible data set")
@@ -82,32 +84,45 @@ func run(ctx context.Context) (err error) {
 
 // measure takes the sections that were asked for.
 func (b *bench) measure(ctx context.Context, o options) error {
-	if o.only != "stamp" {
-		if err := b.measureShare(ctx, o); err != nil {
+	wants := func(section string) bool { return o.only == "" || o.only == section }
+	if wants("share") || wants("far") || wants("directory") {
+		if err := b.withLab(ctx, o, wants); err != nil {
 			return err
 		}
 	}
-	if o.only == "share" {
-		return nil
-	}
-	for _, delay := range answerDelays {
-		if err := b.measureStamp(ctx, stampInput{Resources: o.resources, Delay: delay}); err != nil {
-			return err
+	if wants("stamp") {
+		for _, delay := range answerDelays {
+			if err := b.measureStamp(ctx, stampInput{Resources: o.resources, Delay: delay}); err != nil {
+				return err
+			}
 		}
 	}
-	return b.measureMemory(ctx)
+	if wants("memory") {
+		return b.measureMemory(ctx)
+	}
+	return nil
 }
 
-// measureShare compares whole backups of both data sets.
-func (b *bench) measureShare(ctx context.Context, o options) (err error) {
+// withLab takes the sections that need real servers.
+func (b *bench) withLab(ctx context.Context, o options, wants func(section string) bool) (err error) {
 	if b.lab, err = lab.Start(ctx, lab.Options{Dir: b.dir, Seed: 7, ADUsers: 10, Out: os.Stderr}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.lab.Stop(ctx)) }()
-	if err := b.measureBlob(ctx, o.sizeMiB); err != nil {
-		return err
+	if wants("share") {
+		if err := errors.Join(b.measureBlob(ctx, o.sizeMiB), b.measureItems(ctx, o.items)); err != nil {
+			return err
+		}
 	}
-	return b.measureItems(ctx, o.items)
+	if wants("far") {
+		if err := b.measureFarAway(ctx); err != nil {
+			return err
+		}
+	}
+	if wants("directory") {
+		return b.measureDirectory(ctx)
+	}
+	return nil
 }
 
 // bench is one run of the program.
@@ -118,6 +133,21 @@ type bench struct {
 	runs int
 
 	goals []goal
+	last  time.Duration // our median of the comparison before
+
+	path string         // of the share, when it is not the lab's own
+	link *distance.Link // to it, when it is far away
+}
+
+// sharePath is the share as Windows names it.
+func (b *bench) sharePath() string { return cmp.Or(b.path, b.lab.FileServer().UNC()) }
+
+// requestCount is how many requests a share that is far away got so far.
+func (b *bench) requestCount() int64 {
+	if b.link == nil {
+		return 0
+	}
+	return b.link.Count().Requests
 }
 
 // figure is what one run of a contender cost.
@@ -125,6 +155,8 @@ type figure struct {
 	wall   time.Duration
 	memory int64         // peak of our worker in bytes, 0 for others
 	cpu    time.Duration // of worker, its children and the file server, 0 for others
+
+	requests int64 // to a share that is far away
 }
 
 // contender is one way to get the data onto the share.
@@ -184,11 +216,14 @@ func (b *bench) compare(ctx context.Context, title string, bytes int64, contende
 			b.goals = append(b.goals, goal{title, ours.Seconds(), "s", c.name, m.Seconds(), c.limit})
 		}
 	}
+	b.last = ours
 	own := figures[present[0].name]
 	if present[0].cpuLimit > 0 {
 		b.goals = append(b.goals, goal{title, cpu(own).Seconds(), "CPU s", "", 0, present[0].cpuLimit})
 	}
-	b.goals = append(b.goals, goal{title, float64(peak(own)) / (1 << 20), "MiB", "", 0, maxWorkerMiB})
+	if most := peak(own); most > 0 {
+		b.goals = append(b.goals, goal{title, float64(most) / (1 << 20), "MiB of the worker", "", 0, maxWorkerMiB})
+	}
 	return nil
 }
 
@@ -224,4 +259,4 @@ func peak(all []figure) int64 {
 }
 
 // unc is the share in smbclient's notation.
-func (b *bench) unc() string { return strings.ReplaceAll(b.lab.FileServer().UNC(), `\`, "/") }
+func (b *bench) unc() string { return strings.ReplaceAll(b.sharePath(), `\`, "/") }

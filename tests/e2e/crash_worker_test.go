@@ -273,6 +273,9 @@ func startWorkers(t *testing.T, config workerConfig) *workerProcess {
 				return
 			}
 			c.current.Store(cmd.Process)
+			if c.stopped.Load() {
+				_ = cmd.Process.Kill() // stop may have looked before this one was there
+			}
 			_ = cmd.Wait() // it is killed, one way or the other
 		}
 	}()
