@@ -7,10 +7,10 @@ import (
 	"infrabackup/internal/fault"
 )
 
-// maxRemembered bounds what all captures of a stamp remember together: of 200,000
-// resources with long IDs that is about this much. What a stamp names without end would
-// otherwise take the memory of everything else that the worker does.
-const maxRemembered = 80 << 20
+// maxRemembered bounds what all captures of a stamp remember together: of a million
+// resources that is about this much. What a stamp names without end would otherwise take
+// the memory of everything else that the worker does.
+const maxRemembered = 112 << 20
 
 // Memory counts what one capture remembers of what a stamp named. It is safe for
 // concurrent use. The nil Memory counts nothing.

@@ -16,13 +16,15 @@ import (
 
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/azure/scan"
+	"infrabackup/internal/compact"
 	"infrabackup/internal/fault"
 )
 
 // Limits of one list.
 const (
 	MaxPages        = 100_000
-	MaxListElements = 400_000 // twice of what can be remembered of a stamp
+	MaxListElements = 2_000_000 // of all pages: twice of what can be remembered of a stamp
+	MaxPageElements = 400_000   // of one page, whose elements are told apart in any case
 )
 
 // Page is one answer of a list, or a part of a large one.
@@ -44,9 +46,10 @@ type Pages struct {
 	next   string // address of the page to be read, or that is being read
 	been   map[[sha256.Size]byte]bool
 	number int
-	count  int               // elements
-	seed   maphash.Seed      // of identities
-	seen   map[uint64]uint32 // the page that had an element first
+	count  int                                  // elements
+	seed   maphash.Seed                         // of identities
+	seen   compact.Table[compact.Sum, struct{}] // elements of earlier pages
+	taken  int                                  // bytes of seen that are counted
 
 	list *scan.List // of the page that is being read
 	body *body      // of it, nil when it has to be asked for again
@@ -57,10 +60,10 @@ type Pages struct {
 
 // progress is how far a page was read.
 type progress struct {
-	handed int      // elements that were given to the caller
-	digest uint64   // of them
-	fresh  bool     // one of them was on no earlier page
-	named  []uint64 // their identities
+	handed int           // elements that were given to the caller
+	digest uint64        // of them
+	fresh  bool          // one of them was on no earlier page
+	named  []compact.Sum // their identities
 }
 
 // List starts reading a collection. Params may be nil. Nothing is sent before
@@ -68,7 +71,7 @@ type progress struct {
 func (c *Client) List(path, apiVersion string, params url.Values) *Pages {
 	return &Pages{
 		client: c, what: "list " + c.name + " " + brief(path), next: c.at(path, apiVersion, params),
-		been: map[[sha256.Size]byte]bool{}, seen: map[uint64]uint32{}, seed: maphash.MakeSeed(),
+		been: map[[sha256.Size]byte]bool{}, seed: maphash.MakeSeed(),
 	}
 }
 
@@ -104,6 +107,9 @@ func (p *Pages) Next(ctx context.Context) (*Page, error) {
 	}
 	if p.body != nil {
 		page, err := p.goOn(ctx)
+		if err == nil {
+			err = p.weigh(ctx)
+		}
 		if err == nil || !passing(err) {
 			return page, err
 		}
@@ -120,6 +126,9 @@ func (p *Pages) Next(ctx context.Context) (*Page, error) {
 			return nil, err
 		}
 	}
+	if err := p.weigh(ctx); err != nil {
+		return nil, err
+	}
 	var page *Page
 	err := p.client.do(ctx, request{method: http.MethodGet, target: p.next, what: p.what}, func(r *reply) (err error) {
 		page, err = p.read(r)
@@ -133,7 +142,20 @@ func (p *Pages) Next(ctx context.Context) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return page, nil
+	return page, p.weigh(ctx)
+}
+
+// weigh counts what is remembered of earlier pages, which is forgotten behind the last.
+func (p *Pages) weigh(ctx context.Context) error {
+	if p.next == "" {
+		p.seen = compact.Table[compact.Sum, struct{}]{}
+	}
+	now := p.seen.Bytes()
+	err := memoryOf(ctx).Take(now - p.taken)
+	if err == nil {
+		p.taken = now
+	}
+	return err
 }
 
 // begin turns to another page.
@@ -244,10 +266,12 @@ func (p *Pages) part(b *body) (*Page, error) {
 			return nil, p.failed(err)
 		case p.count+len(page.Items) == MaxListElements:
 			return nil, fault.Newf(fault.LimitExceeded, "%s: it has more than %d elements", p.what, MaxListElements)
+		case now.handed == MaxPageElements:
+			return nil, fault.Newf(fault.LimitExceeded, "%s: page %d has more than %d elements", p.what, p.number, MaxPageElements)
 		}
 		size += len(element)
 		id := p.identity(element)
-		if first, ok := p.seen[id]; !ok || int(first) == p.number {
+		if _, ok := p.seen.Get(id); !ok {
 			now.fresh = true
 		}
 		now.handed, now.digest, now.named = now.handed+1, p.chain(now.digest, element), append(now.named, id)
@@ -264,13 +288,13 @@ func (p *Pages) keep(page *Page, b *body, now progress) {
 }
 
 // identity is what an element is called, as a hash.
-func (p *Pages) identity(element []byte) uint64 {
+func (p *Pages) identity(element []byte) compact.Sum {
 	for _, member := range []string{"id", "kid", "name"} {
 		if id := gjson.GetBytes(element, member); id.Type == gjson.String && id.Str != "" {
-			return maphash.String(p.seed, resourceid.Key(id.Str))
+			return compact.Sum(maphash.String(p.seed, resourceid.Key(id.Str)))
 		}
 	}
-	return maphash.Bytes(p.seed, element)
+	return compact.Sum(maphash.Bytes(p.seed, element))
 }
 
 // turnOver decides where the list goes on behind a page that was read to its end.
@@ -288,9 +312,7 @@ func (p *Pages) turnOver() error {
 			return err
 		}
 		for _, id := range p.named { // a last page has nobody to be compared with
-			if _, ok := p.seen[id]; !ok {
-				p.seen[id] = uint32(p.number)
-			}
+			p.seen.Put(id, struct{}{})
 		}
 	}
 	p.next, p.list, p.cut, p.progress = next, nil, false, progress{}

@@ -67,8 +67,8 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Cap
 func (c *Collector) newWalk(sink collect.Sink) *Walk {
 	w := &Walk{
 		stamp: c.stamp, table: &c.table, sink: sink, now: c.options.Now, seed: maphash.MakeSeed(),
-		parents: map[string][]*Type{}, items: map[key]mark{}, parted: map[*Type][]Resource{},
-		gapIndex: map[[2]string]int{}, ledger: ledger.New(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, groups: map[string]string{}, userless: map[string]bool{},
+		parents: map[string][]*Type{}, parted: map[*Type][]Resource{},
+		gapIndex: map[[2]string]int{}, ledger: ledger.New(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, userless: map[string]bool{},
 		without: c.without, memory: c.stamp.NewMemory(),
 	}
 	for i := range c.table.Types {

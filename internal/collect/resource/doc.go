@@ -48,9 +48,10 @@
 // answers first: a bounded number of lists is read ahead. What lies below resources
 // follows when the rows of a look are read, or 10,000 such collections wait. Memory holds
 // the pages that are being read, these collections, resources with contents elsewhere
-// until those are read, for each item its ID and some 160 bytes, and 32 bytes for each
-// address in the ledger. All of that is counted ([azure.Memory]), over all services of
-// a stamp: a capture that would need too much fails with LIMIT_EXCEEDED.
+// until those are read, and for each item some 60 bytes, its compressed ID among them, and
+// some 25 for each address in the ledger (package compact). All of that is counted
+// ([azure.Memory]), over all services of a stamp: a capture that would need too much fails
+// with LIMIT_EXCEEDED.
 //
 // The package knows no service. Start reading at [Type], then [Collector.Collect]. What a
 // resource manager says of itself is remembered by package manager.

@@ -18,7 +18,7 @@ import (
 // resource itself is asked; what it answers counts unless the list's has all of that and
 // more. It reports true when what the part has stays.
 func (w *Walk) fuller(ctx context.Context, t *Type, at key, r Resource) (Resource, bool, error) {
-	known, ok := w.items[at]
+	known, ok := w.items.get(at)
 	weight := jsondoc.Weight(r.Document)
 	sameLook := ok && known.round == w.round
 	if !sameLook {
@@ -28,9 +28,9 @@ func (w *Walk) fuller(ctx context.Context, t *Type, at key, r Resource) (Resourc
 	if !ok {
 		return r, false, nil
 	}
-	w.items[at] = known
+	w.items.put(at, known)
 	switch {
-	case maphash.Bytes(w.seed, r.Document) == known.sum, r.read, t.Single, !w.checks(checkFuller), known.endpoint != r.Endpoint:
+	case maphash.Bytes(w.seed, r.Document) == known.sum, r.read, t.Single, !w.checks(checkFuller), known.endpoint() != r.Endpoint:
 		return r, false, nil
 	case sameLook && known.confirmed:
 		return r, true, nil // the resource itself has decided
@@ -55,7 +55,7 @@ func (w *Walk) fuller(ctx context.Context, t *Type, at key, r Resource) (Resourc
 		stays = true
 	}
 	known.confirmed = true
-	w.items[at] = known
+	w.items.put(at, known)
 	return best, stays, nil
 }
 

@@ -111,10 +111,10 @@ func (w *Walk) compare(ctx context.Context, m *manager.Manager, page *azure.Page
 			e.versions = versions[of]
 		}
 		at := w.keyOf(m.Client.Endpoint(), kind, e.id)
-		if known, seen := w.items[at]; seen {
+		if known, seen := w.items.get(at); seen {
 			if known.round != vanished && known.round != w.round {
 				known.round, known.confirmed, known.most = w.round, false, known.weight
-				w.items[at] = known
+				w.items.put(at, known)
 			}
 			changed, err := time.Parse(time.RFC3339, jsondoc.Text(item, "changedTime"))
 			if err != nil && e.row != nil && e.row.tracked() {

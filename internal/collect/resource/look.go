@@ -87,15 +87,14 @@ func (w *Walk) missing(ctx context.Context, relist map[*Type]bool) error {
 	for row := range w.untracked(relist) {
 		follow(row)
 	}
-	var absent []key
-	for at, m := range w.items {
-		if m.round != w.round && m.round != vanished && (m.tracked || relisted[at.kind] != nil) {
-			absent = append(absent, at)
-		}
+	if !w.items.any(func(m mark) bool { return m.round != w.round && m.round != vanished }) {
+		return nil
 	}
-	slices.SortFunc(absent, compareKeys)
-	for _, at := range absent {
-		there, err := w.stillThere(ctx, at, relisted[at.kind])
+	for at, m := range w.items.all() {
+		if m.round == w.round || m.round == vanished || (!m.tracked && relisted[at.kind] == nil) {
+			continue
+		}
+		there, err := w.stillThere(ctx, at, m, relisted[at.kind])
 		switch {
 		case err == nil && there:
 		case gone(err):
@@ -111,13 +110,13 @@ func (w *Walk) missing(ctx context.Context, relist map[*Type]bool) error {
 
 // stillThere asks for one resource: a list may have skipped it. The error says what the
 // stamp answered.
-func (w *Walk) stillThere(ctx context.Context, at key, row *Type) (bool, error) {
+func (w *Walk) stillThere(ctx context.Context, at key, known mark, row *Type) (bool, error) {
 	for i := range w.table.Types {
 		if w.table.Types[i].Kind == at.kind && row == nil {
 			row = &w.table.Types[i]
 		}
 	}
-	m := w.managerOf(w.items[at].endpoint)
+	m := w.managerOf(known.endpoint())
 	subscription := resourceid.Subscription(at.id)
 	fullType, version := resourceid.Type(at.id), ""
 	if row != nil {
@@ -136,12 +135,12 @@ func (w *Walk) stillThere(ctx context.Context, at key, row *Type) (bool, error) 
 
 func (w *Walk) vanish(endpoint azure.Endpoint, kind, id string) {
 	at := w.keyOf(endpoint, kind, id)
-	m := w.items[at]
+	m, _ := w.items.get(at)
 	if m.round == vanished {
 		return
 	}
 	m.round = vanished
-	w.items[at] = m
+	w.items.put(at, m)
 	w.Vanished(endpoint, id)
 }
 
@@ -200,7 +199,8 @@ func (w *Walk) guessed(ctx context.Context, f fetched, custom bool) error {
 	if f.err == nil {
 		w.noteVersion(f)
 	}
-	reading := &reading{seen: map[uint64]uint64{}}
+	reading := &reading{}
+	defer w.forget(reading)
 	err := f.drain(ctx, func(page *azure.Page) error {
 		kept := *page
 		if custom {

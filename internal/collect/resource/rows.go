@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/collect/resource/queue"
+	"infrabackup/internal/compact"
 	"infrabackup/internal/fault"
 )
 
@@ -173,12 +174,13 @@ func (w *Walk) collection(ctx context.Context, f fetched) error {
 		return w.unlisted(ctx, f)
 	}
 	w.noteVersion(f)
-	reading := &reading{seen: map[uint64]uint64{}}
+	reading := &reading{}
+	defer w.forget(reading)
 	if err := f.drain(ctx, func(page *azure.Page) error { return w.page(ctx, f, page, reading) }); err != nil {
 		return err
 	}
 	reading.turnOver(w, f, 0)
-	if len(reading.seen) == 0 && f.row.NeverEmpty {
+	if reading.seen.Len() == 0 && f.row.NeverEmpty {
 		w.empty(f.path, f.row.Type)
 	}
 	w.asked(f.list)
@@ -209,12 +211,13 @@ func (w *Walk) once(ctx context.Context, l list, first *reading) error {
 	if again.err != nil {
 		return w.unlisted(ctx, again)
 	}
-	second := &reading{seen: map[uint64]uint64{}, later: true}
+	second := &reading{later: true}
+	defer w.forget(second)
 	if err := again.drain(ctx, func(page *azure.Page) error { return w.page(ctx, again, page, second) }); err != nil {
 		return err
 	}
-	for id := range first.seen {
-		if _, ok := second.seen[id]; !ok {
+	for id := range first.seen.All() {
+		if _, ok := second.seen.Get(id); !ok {
 			w.changed++ // it went, or the first look alone saw it: it is in the part in both cases
 		}
 	}
@@ -223,12 +226,27 @@ func (w *Walk) once(ctx context.Context, l list, first *reading) error {
 
 // reading is what is remembered of one list while it is read.
 type reading struct {
-	seen  map[uint64]uint64 // document by ID, both as hashes
+	seen  compact.Table[compact.Sum, uint64] // document by ID, both as hashes
+	taken int                                // bytes of seen that are counted
 	pages int
 	later bool // the list is read for the second time
 
 	page          int // whose elements these are
 	elements, new int
+}
+
+// weighList counts what is remembered of a list, beside all else.
+func (w *Walk) weighList(r *reading) error {
+	now := r.seen.Bytes()
+	w.extra += now - r.taken
+	r.taken = now
+	return w.weigh()
+}
+
+// forget counts no longer what was remembered of a list that was read.
+func (w *Walk) forget(r *reading) {
+	w.extra -= r.taken
+	r.taken = 0
 }
 
 // turnOver ends a page for the ledger: one whose elements were all on earlier pages was
@@ -258,8 +276,8 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 			return err
 		}
 		w.nameElement(r)
-		id, sum := maphash.String(w.seed, resourceid.Key(r.ID)), maphash.Bytes(w.seed, r.Document)
-		if known, ok := reading.seen[id]; ok {
+		id, sum := compact.Sum(maphash.String(w.seed, resourceid.Key(r.ID))), maphash.Bytes(w.seed, r.Document)
+		if known, ok := reading.seen.Get(id); ok {
 			if known != sum {
 				// Two elements with one ID: the resource itself says which is right.
 				if r, err = w.get(ctx, f.manager, r.Type, r.ID, r.Version); err != nil {
@@ -269,7 +287,7 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 		} else {
 			reading.new++
 		}
-		reading.seen[id] = sum
+		reading.seen.Put(id, sum)
 		added, err := w.take(ctx, f.row, r)
 		if err != nil {
 			return err
@@ -279,7 +297,7 @@ func (w *Walk) page(ctx context.Context, f fetched, page *azure.Page, reading *r
 			fresh = append(fresh, r)
 		}
 	}
-	if err := w.weigh(); err != nil {
+	if err := w.weighList(reading); err != nil {
 		return err
 	}
 	return w.below(ctx, f.manager, f.row, fresh)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/azure/resourceid"
@@ -123,10 +122,7 @@ func (w *Walk) inGroup(endpoint azure.Endpoint, group string) {
 		return
 	}
 	w.lastGroup = at
-	if _, known := w.groups[at]; !known {
-		w.groups[at] = group
-		w.extra += len(at) + len(group) + 64
-	}
+	w.groups.add(at, endpoint, group)
 }
 
 // groupsNamed makes sure that each resource group in which something lies is in its
@@ -135,15 +131,8 @@ func (w *Walk) groupsNamed(ctx context.Context) error {
 	if !w.usesGroups() {
 		return nil
 	}
-	keys := make([]string, 0, len(w.groups))
-	for at := range w.groups {
-		keys = append(keys, at)
-	}
-	slices.Sort(keys)
-	for _, at := range keys {
-		group := w.groups[at]
-		endpoint, _, _ := strings.Cut(at, " ")
-		m := w.managerOf(azure.Endpoint(endpoint))
+	for endpoint, group := range w.groups.all() {
+		m := w.managerOf(endpoint)
 		listed, err := m.ListsGroup(ctx, group)
 		if err != nil {
 			return err
@@ -163,7 +152,7 @@ func (w *Walk) groupsNamed(ctx context.Context) error {
 			return err
 		}
 		if !listed {
-			w.ledger.Await(at + " (a resource group that no list names)")
+			w.ledger.Await(address(endpoint, group) + " (a resource group that no list names)")
 			continue
 		}
 		w.Gap(backup.Gap{Code: GapLate, Object: group, Reason: "The group came when the capture was at its end: what lists of resources name in it was captured, and what only its own lists name was not."})

@@ -42,24 +42,6 @@ const (
 // maxGaps bounds how many gaps are told apart. Further ones are counted by code.
 const maxGaps = 20_000
 
-// mark is what is remembered of an item.
-type mark struct {
-	sum       uint64 // of its document
-	weight    uint32 // of its document
-	most      uint32 // of the fullest document that the last look to see it was given
-	round     uint8  // the look that saw it last
-	tracked   bool
-	confirmed bool           // the resource itself was read in that look
-	qualified bool           // another endpoint has an item of this ID, which came first
-	endpoint  azure.Endpoint // that gave the document
-}
-
-// key names an item within a service. Two resource managers may have the same ID.
-type key struct {
-	endpoint azure.Endpoint
-	kind, id string
-}
-
 // Walk is one capture of one service. It is used from one goroutine.
 type Walk struct {
 	stamp *azure.Stamp
@@ -70,35 +52,32 @@ type Walk struct {
 
 	managers     []*manager.Manager
 	parents      map[string][]*Type // rows by the kind of their parent
-	items        map[key]mark
+	items        items
 	waiting      []list               // collections below resources, to be read
 	parted       map[*Type][]Resource // with contents elsewhere, to be descended to
 	gaps         []backup.Gap
 	gapIndex     map[[2]string]int // by code and object
 	ledger       *ledger.Ledger
-	lost         map[key]lost      // what a list names and the stamp does not find
-	claims       []claim           // what is said to be gone
-	unknownTypes map[string]int64  // resources of types that no row knows
-	groups       map[string]string // resource groups that something lies in, by address
-	userless     map[string]bool   // operator's subscriptions that refuse the list of users
-	lastGroup    string            // the address that was looked up last
+	lost         map[key]lost     // what a list names and the stamp does not find
+	claims       []claim          // what is said to be gone
+	unknownTypes map[string]int64 // resources of types that no row knows
+	groups       groups           // resource groups that something lies in
+	userless     map[string]bool  // operator's subscriptions that refuse the list of users
+	lastGroup    string           // the address that was looked up last
 	without      check
 	round        uint8
 	changed      int64 // items that later looks found new, changed or gone
 	buffer       []byte
 
 	memory *azure.Memory
-	extra  int // bytes that are remembered in the maps and lists above
+	extra  int // bytes that are remembered in the other maps and lists above
 	taken  int // bytes that memory knows of
 }
-
-// itemBytes is about what is remembered of an item, besides its ID.
-const itemBytes = 160
 
 // weigh counts what is remembered: LIMIT_EXCEEDED when it is too much. It is called for
 // each part of a page, so that no more than such a part is remembered in excess.
 func (w *Walk) weigh() error {
-	now := w.extra + w.ledger.Bytes()
+	now := w.extra + w.items.index.Bytes() + w.groups.bytes() + w.ledger.Bytes()
 	err := w.memory.Take(now - w.taken)
 	if err == nil {
 		w.taken = now
@@ -133,7 +112,7 @@ func (w *Walk) ItemID(kind string, endpoint azure.Endpoint, id string) string {
 }
 
 func (w *Walk) qualified(at key) bool {
-	if known, ok := w.items[at]; ok {
+	if known, ok := w.items.get(at); ok {
 		return known.qualified
 	}
 	var other azure.Endpoint
@@ -145,7 +124,7 @@ func (w *Walk) qualified(at key) bool {
 	default:
 		return false
 	}
-	_, taken := w.items[key{other, at.kind, at.id}]
+	_, taken := w.items.get(key{other, at.kind, at.id})
 	return taken
 }
 
@@ -162,15 +141,14 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 	}
 	at := w.keyOf(r.Endpoint, kind, id)
 	sum := maphash.Bytes(w.seed, r.Document)
-	known, again := w.items[at]
+	known, again := w.items.get(at)
 	w.captured(r, x)
 	if again && known.sum == sum {
 		known.round = w.round
-		w.items[at] = known
+		w.items.put(at, known)
 		return false, nil
 	}
 	if !again {
-		w.extra += len(at.id) + itemBytes
 		if err := w.weigh(); err != nil {
 			return false, err
 		}
@@ -192,12 +170,12 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 	if w.round > 1 || (w.round == 1 && kind != otherKind) { // types that no row knows are first found by the first later look
 		w.changed++
 	}
-	if again && known.endpoint != r.Endpoint {
-		w.ledger.Reopen(address(known.endpoint, at.id)) // its document is no more in the part
+	if again && known.endpoint() != r.Endpoint {
+		w.ledger.Reopen(address(known.endpoint(), at.id)) // its document is no more in the part
 	}
-	known.endpoint = r.Endpoint
+	known.gave(r.Endpoint)
 	known.sum, known.round, known.weight = sum, w.round, jsondoc.Weight(r.Document)
-	w.items[at] = known
+	w.items.put(at, known)
 	return true, nil
 }
 
@@ -262,13 +240,13 @@ func (w *Walk) take(ctx context.Context, t *Type, r Resource) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	m := w.items[at]
+	m, _ := w.items.get(at)
 	m.confirmed = m.confirmed || r.read
 	m.most = max(m.most, m.weight)
 	if fresh {
 		m.tracked = t.tracked()
 	}
-	w.items[at] = m
+	w.items.put(at, m)
 	if !fresh {
 		return false, nil
 	}

@@ -1,31 +1,23 @@
 package ledger
 
 import (
-	"crypto/sha256"
 	"slices"
 	"sync"
+
+	"infrabackup/internal/compact"
 )
-
-// digest is the beginning of a SHA-256: what is remembered of each address. Two of a
-// hundred million addresses have the same one with a probability below 1e-22.
-type digest [16]byte
-
-func digestOf(text string) digest {
-	sum := sha256.Sum256([]byte(text))
-	return digest(sum[:16])
-}
 
 // Ledger holds the rule by which no short capture looks whole: whatever any answer of
 // the stamp names, and every place that has to be asked, is captured, or fails the
 // capture, or is named as a gap. It is kept apart from the code that reads lists and
 // decides about them, so that a mistake there is an entry that stays open here.
 //
-// Of what is settled it remembers a digest of 16 bytes, which is about 32 with the map,
-// of what is open the text. It may be used from several goroutines.
+// Of what is settled it remembers a digest of 16 bytes, of what is open the text. It may
+// be used from several goroutines.
 type Ledger struct {
 	mu      sync.Mutex
-	settled map[digest]struct{}
-	open    map[digest]string
+	settled compact.Table[compact.Digest, bool] // false when it was taken back
+	open    map[compact.Digest]string
 	text    int // bytes of what is open
 }
 
@@ -33,33 +25,33 @@ type Ledger struct {
 func (l *Ledger) Bytes() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.text + 64*len(l.open) + 32*len(l.settled)
+	return l.text + 64*len(l.open) + l.settled.Bytes()
 }
 
 // put and drop are called with mu held.
-func (l *Ledger) put(at digest, what string) {
+func (l *Ledger) put(at compact.Digest, what string) {
 	if _, known := l.open[at]; !known {
 		l.open[at] = what
 		l.text += len(what)
 	}
 }
 
-func (l *Ledger) drop(at digest) {
+func (l *Ledger) drop(at compact.Digest) {
 	l.text -= len(l.open[at])
 	delete(l.open, at)
 }
 
 // New makes an empty ledger.
 func New() *Ledger {
-	return &Ledger{settled: map[digest]struct{}{}, open: map[digest]string{}}
+	return &Ledger{open: map[compact.Digest]string{}}
 }
 
 // Name notes that an answer named something. What is settled stays so.
 func (l *Ledger) Name(what string) {
-	at := digestOf(what)
+	at := compact.DigestOf(what)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.settled[at]; !ok {
+	if settled, _ := l.settled.Get(at); !settled {
 		l.put(at, what)
 	}
 }
@@ -67,17 +59,17 @@ func (l *Ledger) Name(what string) {
 // Settle notes that something was captured, or is named as a gap, or belongs to another
 // service.
 func (l *Ledger) Settle(what string) {
-	at := digestOf(what)
+	at := compact.DigestOf(what)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.drop(at)
-	l.settled[at] = struct{}{}
+	l.settled.Put(at, true)
 }
 
 // Await notes that a place has to be asked. Unlike what is named, a place is asked anew
 // by every look.
 func (l *Ledger) Await(place string) {
-	at := digestOf(place)
+	at := compact.DigestOf(place)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.put(at, place)
@@ -85,7 +77,7 @@ func (l *Ledger) Await(place string) {
 
 // Answered notes that a place was asked, and that what came is accounted for.
 func (l *Ledger) Answered(place string) {
-	at := digestOf(place)
+	at := compact.DigestOf(place)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.drop(at)
@@ -93,10 +85,10 @@ func (l *Ledger) Answered(place string) {
 
 // Reopen takes back that something was settled.
 func (l *Ledger) Reopen(what string) {
-	at := digestOf(what)
+	at := compact.DigestOf(what)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.settled, at)
+	l.settled.Put(at, false)
 	l.put(at, what)
 }
 
