@@ -6,9 +6,10 @@ import (
 	"strings"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/compact"
 )
 
-// Limits of what is remembered; both take about 40 bytes for each.
+// Limits of what is remembered; both take about 25 bytes for each.
 const (
 	// maxTargets is how many different targets are remembered. References to further
 	// ones are unchecked.
@@ -18,16 +19,12 @@ const (
 	maxSuperseded = 2 << 20
 )
 
-// digest is the start of a SHA-256. Two different texts out of ten million have the
-// same one with a probability below 1e-24.
-type digest [16]byte
-
 // Checker checks the references of one backup. Use it from one goroutine: [Checker.Note]
 // for every entry, then [Checker.Check].
 type Checker struct {
 	captured map[backup.Service]*service
-	targets  map[digest]bool   // whether the target was found
-	last     map[digest]uint32 // number of the last record of an item that has several
+	targets  compact.Table[compact.Digest, bool]   // whether the target was found
+	last     compact.Table[compact.Digest, uint32] // number of the last record of an item that has several
 
 	relations map[string]*backup.RelationCount
 	leftOut   int64
@@ -48,7 +45,7 @@ type service struct {
 // New makes a checker for a backup that holds the given services.
 func New(captured ...backup.Service) *Checker {
 	c := &Checker{
-		captured: map[backup.Service]*service{}, targets: map[digest]bool{}, last: map[digest]uint32{},
+		captured:  map[backup.Service]*service{},
 		relations: map[string]*backup.RelationCount{}, maxTargets: maxTargets, maxSuperseded: maxSuperseded,
 	}
 	for _, s := range captured {
@@ -79,8 +76,8 @@ func (c *Checker) Note(e backup.CatalogEntry) {
 		}
 		target.wanted = true
 		key := keyOf(r.Service, r.Target)
-		if _, known := c.targets[key]; !known && len(c.targets) < c.maxTargets {
-			c.targets[key] = false
+		if _, known := c.targets.Get(key); !known && c.targets.Len() < c.maxTargets {
+			c.targets.Put(key, false)
 		}
 	}
 }
@@ -88,11 +85,11 @@ func (c *Checker) Note(e backup.CatalogEntry) {
 func (c *Checker) supersede(s *service, e *backup.CatalogEntry) {
 	s.superseded = true
 	key := keyOfItem(e)
-	if _, known := c.last[key]; !known && len(c.last) == c.maxSuperseded {
+	if _, known := c.last.Get(key); !known && c.last.Len() == c.maxSuperseded {
 		s.unclear = true
 		return
 	}
-	c.last[key] = s.entry
+	c.last.Put(key, s.entry)
 }
 
 // Check says which references dangle. Read hands every entry of a service to fn again,
@@ -130,7 +127,7 @@ func (c *Checker) pass(read func(backup.Service, func(backup.CatalogEntry)) erro
 		err := read(name, func(e backup.CatalogEntry) {
 			s.entry++
 			if s.superseded && !s.unclear {
-				if last, several := c.last[keyOfItem(&e)]; several && last != s.entry {
+				if last, several := c.last.Get(keyOfItem(&e)); several && last != s.entry {
 					return
 				}
 			}
@@ -151,9 +148,9 @@ func (c *Checker) find(_ *service, e *backup.CatalogEntry) {
 	}
 }
 
-func (c *Checker) found(key digest) {
-	if _, wanted := c.targets[key]; wanted {
-		c.targets[key] = true
+func (c *Checker) found(key compact.Digest) {
+	if found, wanted := c.targets.Get(key); wanted && !found {
+		c.targets.Put(key, true)
 	}
 }
 
@@ -167,7 +164,7 @@ func (c *Checker) settle(s *service, e *backup.CatalogEntry) {
 			count.Unchecked++
 			continue
 		}
-		found, known := c.targets[keyOf(r.Service, r.Target)]
+		found, known := c.targets.Get(keyOf(r.Service, r.Target))
 		if !known {
 			count.Unchecked++ // there were too many
 			continue
@@ -211,17 +208,17 @@ func (c *Checker) list(d backup.DanglingReference) {
 
 // keyOf names what can be referred to. Letters are folded, since Azure's IDs compare
 // without case.
-func keyOf(service backup.Service, name string) digest {
+func keyOf(service backup.Service, name string) compact.Digest {
 	return hash(string(service), strings.ToLower(name))
 }
 
 // keyOfItem names an item, whose ID is compared as it is.
-func keyOfItem(e *backup.CatalogEntry) digest {
+func keyOfItem(e *backup.CatalogEntry) compact.Digest {
 	return hash(string(e.Service), e.Kind, e.ID)
 }
 
 // hash separates the parts by a byte that none but the last can have.
-func hash(parts ...string) digest {
+func hash(parts ...string) compact.Digest {
 	var buffer [256]byte
 	text := buffer[:0]
 	for i, part := range parts {
@@ -231,5 +228,5 @@ func hash(parts ...string) digest {
 		text = append(text, part...)
 	}
 	sum := sha256.Sum256(text)
-	return digest(sum[:16])
+	return compact.Digest(sum[:16])
 }

@@ -5,7 +5,7 @@
 // services that matter up to twice more, because references point forward as well as
 // back. It remembers what is referred to, not what there is: a directory has millions
 // of objects and a cloud refers to a few of them. So memory grows with the number of
-// different targets, at about 40 bytes each, up to a limit beyond which references
+// different targets, at about 25 bytes each, up to a limit beyond which references
 // count as unchecked.
 //
 // Nothing is invented: only a reference into a service that is in the backup can

@@ -156,7 +156,7 @@ func TestMemoryOfAMillionItems(t *testing.T) {
 	require.Less(t, grown, int64(2<<20))
 }
 
-// TestMemoryOfManyTargets holds the promise of about 40 bytes for each.
+// TestMemoryOfManyTargets holds the promise of about 25 bytes for each.
 func TestMemoryOfManyTargets(t *testing.T) {
 	c := New(backup.AD)
 	before := heap()
@@ -167,7 +167,7 @@ func TestMemoryOfManyTargets(t *testing.T) {
 	}
 	grown := heap() - before
 	runtime.KeepAlive(c)
-	require.Less(t, grown, int64(25<<20), "targets and superseded items, 250,000 each")
+	require.Less(t, grown, int64(15<<20), "targets and superseded items, 250,000 each")
 }
 
 func heap() int64 {
