@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"infrabackup/internal/azure/scan"
@@ -22,7 +24,7 @@ const (
 	maxRetryDelay     = 30 * time.Second
 	maxRetries        = 3
 	maxConnections    = 8   // to one host
-	maxIdle           = 128 // to all: each vault is a host, which is read twice
+	maxIdle           = 128 // to all hosts: each vault is one, which is read twice
 	maxHeaderBytes    = 256 << 10
 )
 
@@ -39,7 +41,7 @@ func newTransport(t target) *http.Transport {
 			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, t.Resolver)
 		}}
 	}
-	return &http.Transport{
+	return bounded(&http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: t.roots},
 		TLSHandshakeTimeout:    15 * time.Second,
@@ -50,7 +52,40 @@ func newTransport(t target) *http.Transport {
 		MaxIdleConnsPerHost:    maxConnections,
 		MaxIdleConns:           maxIdle,
 		ForceAttemptHTTP2:      true,
+	})
+}
+
+// bounded closes idle connections when more are open than may be idle. MaxIdleConns alone
+// does not: the transport forgets connections of HTTP/2 that are too many, and leaves them
+// open until they were idle for long. A stamp has thousands of vaults, and each connection
+// takes some 60 KiB.
+func bounded(t *http.Transport) *http.Transport {
+	dial := t.DialContext
+	open := &atomic.Int64{}
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if open.Add(1) > maxIdle {
+			t.CloseIdleConnections()
+		}
+		return &counted{Conn: conn, open: open}, nil
 	}
+	return t
+}
+
+// counted is a connection that counts as open until it is closed.
+type counted struct {
+	net.Conn
+	open   *atomic.Int64
+	closed sync.Once
+}
+
+// Close implements [net.Conn].
+func (c *counted) Close() error {
+	c.closed.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
 }
 
 // newHTTPClient makes a client that follows nothing.

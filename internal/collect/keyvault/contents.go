@@ -17,8 +17,9 @@ import (
 // change.
 func descend(ctx context.Context, w *resource.Walk, parents []resource.Resource) error {
 	var all []*vault
-	for _, parent := range parents {
+	for i, parent := range parents {
 		v, err := newVault(w, parent)
+		parents[i].Document = nil
 		if err != nil {
 			return err
 		}

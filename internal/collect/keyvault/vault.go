@@ -100,7 +100,7 @@ func newVault(w *resource.Walk, parent resource.Resource) (*vault, error) {
 	if uri == "" {
 		return nil, nil
 	}
-	client, err := w.Stamp().Vault(uri)
+	client, err := w.Stamp().Vault(strings.Clone(uri)) // not with the document that it is a part of
 	if err != nil {
 		return nil, err
 	}

@@ -66,12 +66,14 @@ func (w *Walk) descend(ctx context.Context) error {
 			continue
 		}
 		delete(w.parted, row)
+		held := 0
+		for _, r := range above {
+			held += r.bytes()
+		}
 		if err := row.Descend(ctx, w, above); err != nil {
 			return err
 		}
-		for _, r := range above {
-			w.extra -= r.bytes()
-		}
+		w.extra -= held
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ type Type struct {
 	WriteOnly []WriteOnly
 	// Descend, when not nil, captures what lies below resources elsewhere than in
 	// resource managers. It is called at the end of a look, with those that it found new
-	// or changed.
+	// or changed, whose documents it may forget.
 	Descend func(ctx context.Context, w *Walk, parents []Resource) error
 	// Probe, when not nil, says for [Collector.Check] whether Descend could read. It is
 	// called for the first few resources.
