@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -35,6 +36,7 @@ func main() {
 type options struct {
 	sizeMiB, items, resources, runs int
 	ram, bin, only                  string
+	memory                          []int // resources of the stamps whose capture's memory is measured
 }
 
 // sections are the parts of a measurement that can be asked for alone.
@@ -48,7 +50,15 @@ func parse() (o options, err error) {
 	flag.StringVar(&o.ram, "ram", "/dev/shm/infrabackup-bench", "folder on a RAM disk")
 	flag.StringVar(&o.bin, "bin", "bin", "folder with the product's binaries")
 	flag.StringVar(&o.only, "only", "", "one of "+strings.Join(sections, ", ")+"; all when empty")
+	memory := flag.String("memory", "10,1000,100000,1000000", "resources of the stamps whose capture's memory is measured; a million takes a quarter of an hour")
 	flag.Parse()
+	for size := range strings.SplitSeq(*memory, ",") {
+		n, err := strconv.Atoi(size)
+		if err != nil || n < 1 {
+			return o, fmt.Errorf("%q is no number of resources", size)
+		}
+		o.memory = append(o.memory, n)
+	}
 	if o.sizeMiB < 1 || o.items < 1 || o.resources < 1 || o.runs < 1 {
 		return o, errors.New("sizes and runs are at least 1")
 	}
@@ -98,7 +108,7 @@ func (b *bench) measure(ctx context.Context, o options) error {
 		}
 	}
 	if wants("memory") {
-		return b.measureMemory(ctx)
+		return b.measureMemory(ctx, o.memory)
 	}
 	return nil
 }

@@ -74,8 +74,11 @@ func processorTime() (time.Duration, error) {
 	return time.Duration(own.Utime.Nano() + own.Stime.Nano() + children.Utime.Nano() + children.Stime.Nano()), err
 }
 
+// workerMemory is the limit that a worker gives its Go runtime.
+const workerMemory = "GOMEMLIMIT=200MiB"
+
 // ask runs a process of this program for one task.
-func ask(ctx context.Context, name string, task any) (one cost, err error) {
+func ask(ctx context.Context, name string, task any, environment ...string) (one cost, err error) {
 	cmd, err := again(ctx, name)
 	if err != nil {
 		return one, err
@@ -85,6 +88,7 @@ func ask(ctx context.Context, name string, task any) (one cost, err error) {
 		return one, err
 	}
 	cmd.Stdin = bytes.NewReader(encoded)
+	cmd.Env = append(os.Environ(), environment...)
 	out, err := cmd.Output()
 	if err != nil {
 		return one, fmt.Errorf("%s: %w", name, err)
@@ -263,7 +267,7 @@ func (b *bench) capture(ctx context.Context, server *stampProcess, services []ba
 	task := captureTask{
 		Source: server.Source, Services: services, Spool: filepath.Join(b.dir, "stamp-spool"), Worker: filepath.Join(b.bin, "infrabackup-worker"),
 	}
-	one, err = ask(ctx, captureStamp, task)
+	one, err = ask(ctx, captureStamp, task, workerMemory)
 	return one, errors.Join(err, os.RemoveAll(task.Spool))
 }
 
