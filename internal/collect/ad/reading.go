@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/collect"
 	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/collect/ad/record"
+	"infrabackup/internal/compact"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 )
@@ -20,7 +21,7 @@ import (
 const (
 	// maxPlace bounds a place that is named in a gap.
 	maxPlace = 300
-	// maxObjects bounds the directory: about 60 bytes an object are all that grows
+	// maxObjects bounds the directory: about 45 bytes an object are all that grows
 	// with it.
 	maxObjects = 2_000_000
 	// keptBuffer is how large a record's buffer may be to be used again.
@@ -43,7 +44,7 @@ type reading struct {
 	// emit hands on an object; again says that it was handed on before.
 	emit func(o *object, again bool) error
 
-	seen   map[[16]byte]sighting
+	seen   compact.Table[compact.Digest, sighting] // by the digest of the objectGUID
 	seed   maphash.Seed
 	search uint32 // number of the current search
 	buffer []byte
@@ -66,7 +67,7 @@ func newReading(c *Collector, conn *directory.Conn, root *rootDSE, sink collect.
 	r := &reading{
 		asking: asking{Collector: c, conn: conn, controls: append(readingControls(), root.deletedControls()...)},
 		root:   root, sink: sink,
-		seen: map[[16]byte]sighting{}, seed: maphash.MakeSeed(),
+		seed:     maphash.MakeSeed(),
 		policies: map[string]string{}, elsewhere: map[string]bool{}, owed: map[[16]byte]struct{}{}, heads: map[string]bool{},
 	}
 	for _, dn := range root.contexts {
@@ -95,9 +96,15 @@ func (r *reading) listed(guid [16]byte) (fresh bool, err error) {
 	return r.fresh(guid), nil
 }
 
+// sighted finds what is remembered of an object. A GUID need not be random, and its digest
+// is as good as that.
+func (r *reading) sighted(guid [16]byte) (sighting, bool) {
+	return r.seen.Get(compact.DigestOf(string(guid[:])))
+}
+
 // fresh reports whether the current search did not give an object before.
 func (r *reading) fresh(guid [16]byte) bool {
-	s, known := r.seen[guid]
+	s, known := r.sighted(guid)
 	return !known || s.search != r.search
 }
 
@@ -120,11 +127,11 @@ func (r *reading) pageEnd(bool) error { return nil }
 
 // arrive remembers an object and hands it on.
 func (r *reading) arrive(o *object) error {
-	_, again := r.seen[o.guid]
-	if !again && len(r.seen) == maxObjects {
+	_, again := r.sighted(o.guid)
+	if !again && r.seen.Len() == maxObjects {
 		return fault.Newf(fault.LimitExceeded, "the directory has more than %d objects", maxObjects)
 	}
-	r.seen[o.guid] = sighting{name: r.hash(o.name), search: r.search}
+	r.seen.Put(compact.DigestOf(string(o.guid[:])), sighting{name: r.hash(o.name), search: r.search})
 	delete(r.owed, o.guid)
 	if _, is := r.heads[strings.ToLower(o.name)]; is {
 		r.heads[strings.ToLower(o.name)] = true

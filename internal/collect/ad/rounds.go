@@ -137,7 +137,7 @@ func (r *reading) readRenamed(ctx context.Context, guid, namingContext string) e
 			if listed[id] = true; len(listed) > maxObjects {
 				return false, fault.Newf(fault.LimitExceeded, "%s: more than %d objects", what, maxObjects)
 			}
-			if s, known := r.seen[[16]byte(raw)]; fresh && (!known || s.name != r.hash(string(dn))) {
+			if s, known := r.sighted([16]byte(raw)); fresh && (!known || s.name != r.hash(string(dn))) {
 				stale = append(stale, id)
 				r.owed[[16]byte(raw)] = struct{}{}
 			}
