@@ -125,7 +125,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	register(r, a, flow.ProbeShare, a.ProbeShare)
 	register(r, a, flow.CopyBackups, a.CopyBackups)
 	register(r, a, flow.SettleChange, a.SettleChange)
-	register(r, a, flow.RestoreInForce, a.RestoreSettings)
+	register(r, a, flow.RestoreActive, a.RestoreSettings)
 	register(r, a, flow.ListBackups, a.ListBackups)
 	register(r, a, flow.VerifyBackup, a.VerifyBackup)
 	register(r, a, flow.AuditShare, a.AuditShare)

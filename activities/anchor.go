@@ -25,11 +25,11 @@ type standing struct {
 	head   []byte // line of the ledger's newest entry that the entity knows, from [Activities.forward] only
 }
 
-// standing compares nothing yet. S names the share; trusted are the keys in force.
+// standing compares nothing yet. S names the share; trusted are the current keys.
 func (a *Activities) standing(ctx context.Context, repo *repository.Repository, s settings.Settings) (standing, error) {
 	var out standing
 	signers, err := a.trusted(ctx, s)
-	if fault.CodeOf(err) == fault.NotEnabled { // the first settings are being put in force
+	if fault.CodeOf(err) == fault.NotEnabled { // the first settings are being activated
 		signers, err = allowed(s.Signing.Publics()), nil
 	}
 	if err != nil {
@@ -83,15 +83,15 @@ func (s standing) check(repo *repository.Repository) error {
 // checkSettings is check of the settings alone.
 func (s standing) checkSettings(repo *repository.Repository) error {
 	if s.entity.Reset {
-		return fault.Newf(fault.SettingsReset, "the settings workflow was reset to an earlier event; revision %d is in force there", s.entity.Revision)
+		return fault.Newf(fault.SettingsReset, "the settings workflow was reset to an earlier event; revision %d is active there", s.entity.Revision)
 	}
 	told, now := s.share.Newest, s.entity
 	switch {
 	case told == nil || told.Controller != now.Controller:
 	case told.Revision > now.Revision:
-		return fault.Newf(fault.SettingsRolledBack, "revision %d of the settings is in force, and %s tells of revision %d", now.Revision, repo, told.Revision)
+		return fault.Newf(fault.SettingsRolledBack, "revision %d of the settings is active, and %s records revision %d", now.Revision, repo, told.Revision)
 	case told.Revision == now.Revision && told.Settings != now.Fingerprint:
-		return fault.Newf(fault.SettingsRolledBack, "revision %d of the settings that is in force is another one than %s tells of", now.Revision, repo)
+		return fault.Newf(fault.SettingsRolledBack, "revision %d of the settings that is active is another one than %s records", now.Revision, repo)
 	}
 	return nil
 }
@@ -102,9 +102,9 @@ func (s standing) checkLedger(repo *repository.Repository) error {
 	switch {
 	case told == nil || told.Controller != now.Controller:
 	case told.Ledger.Sequence > now.Head.Sequence:
-		return fault.Newf(fault.SettingsRolledBack, "the settings know the ledger up to entry %d, and %s tells of entry %d", now.Head.Sequence, repo, told.Ledger.Sequence)
+		return fault.Newf(fault.SettingsRolledBack, "the settings know the ledger up to entry %d, and %s records entry %d", now.Head.Sequence, repo, told.Ledger.Sequence)
 	case told.Ledger.Sequence == now.Head.Sequence && told.Ledger != now.Head:
-		return fault.Newf(fault.SettingsRolledBack, "entry %d of the ledger is another one than %s tells of", now.Head.Sequence, repo)
+		return fault.Newf(fault.SettingsRolledBack, "entry %d of the ledger is another one than %s records", now.Head.Sequence, repo)
 	}
 	return nil
 }
@@ -217,11 +217,11 @@ func (a *Activities) tellOf(ctx context.Context, repo *repository.Repository, s 
 			return err
 		}
 	}
-	return fault.Newf(fault.ShareBusy, "%s is told of the settings by others again and again", repo)
+	return fault.Newf(fault.ShareBusy, "the settings that %s records are changed by other processes again and again", repo)
 }
 
 // leaveUntold lets a share forget how far its ledger is, before the ledger is set aside
-// and begins anew: a crash behind that must not look as if the settings were set back. It
+// and begins again: a crash behind that must not look as if the settings were set back. It
 // may tell of a ledger that neither the settings nor the share have any more.
 func (a *Activities) leaveUntold(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
 	return a.tellOf(ctx, repo, s, nil, standing.checkSettings, func(b backup.Anchor) backup.Anchor {
@@ -230,9 +230,9 @@ func (a *Activities) leaveUntold(ctx context.Context, repo *repository.Repositor
 	})
 }
 
-// RestoreSettings compares what is in force with what its share tells of, and goes on with
-// it: settings whose entity was reset, or that the share knows newer ones of, come in
-// force again behind all that, when that is asked for. It may be repeated.
+// RestoreSettings compares the active settings with what its share tells of, and goes on with
+// it: settings whose entity was reset, or that the share knows newer ones of, become
+// active again behind all that, when that is asked for. It may be repeated.
 func (a *Activities) RestoreSettings(ctx context.Context, in flow.AdoptSettingsInput) (flow.AdoptSettingsOutput, error) {
 	var out flow.AdoptSettingsOutput
 	repo, s, err := a.repository(ctx, 0)
@@ -275,7 +275,7 @@ func (a *Activities) RestoreSettings(ctx context.Context, in flow.AdoptSettingsI
 	return out, a.tellShare(ctx, repo, now)
 }
 
-// restore puts the settings in force again, and lets the entity know the ledger up to
+// restore activates the settings again, and lets the entity know the ledger up to
 // where the share was told that it is, and no less than that.
 func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s settings.Settings, st standing, in flow.AdoptSettingsInput, lost int64) error {
 	entity := flow.SettingsWorkflowID(a.Instance.Name)
@@ -292,7 +292,7 @@ func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s
 		above = st.share.Newest.Revision
 	}
 	if lost > 0 {
-		what = fmt.Sprintf("the settings of revision %d were taken over, although the share told of revision %d: changes in between are lost", s.Revision, lost)
+		what = fmt.Sprintf("the settings of revision %d were taken over, although the share recorded revision %d: changes in between are lost", s.Revision, lost)
 	}
 	_, err := flow.RestoreSettings.Send(ctx, a.Client, entity, flow.SettingsRestoration{Revision: s.Revision, Above: above, By: in.RequestedBy, What: what})
 	if err != nil {
@@ -302,7 +302,7 @@ func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s
 		return nil
 	}
 	_, err = flow.AdvanceLedger.Send(ctx, a.Client, entity, flow.LedgerAdvance{Share: s.Share.Place(), From: st.entity.Head, To: to})
-	return a.entityFault(ctx, "the head of the ledger cannot be told", err)
+	return a.entityFault(ctx, "the head of the ledger cannot be recorded", err)
 }
 
 // entityFault gives an error of a message to the settings entity its code.

@@ -22,7 +22,7 @@ const maxGaps = 200
 
 // Collect captures one service into this host's spool: source → tar → zstd → age, so
 // that plain text never touches a disk. What is large is uploaded while it is captured, which
-// [Activities.UploadPart] completes. A repeated attempt begins anew.
+// [Activities.UploadPart] completes. A repeated attempt starts over.
 func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.CollectOutput, error) {
 	collector, ok := a.collectors[in.Service]
 	if !ok {

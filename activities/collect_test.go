@@ -90,7 +90,7 @@ func TestOnlyWorkFilesAreEncryptedHere(t *testing.T) {
 	b.a.Encrypter = e
 	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
 	require.NoError(t, err)
-	require.Equal(t, []string{b.in.Recipient, b.in.Recipient}, e.recipients, "the part and the catalogue")
+	require.Equal(t, []string{b.in.Recipient, b.in.Recipient}, e.recipients, "the part and the catalog")
 
 	part, err := b.a.Spool.Open(b.in.BackupID, out.Part)
 	require.NoError(t, err)

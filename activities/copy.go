@@ -11,7 +11,7 @@ import (
 	"infrabackup/internal/repository/mirror"
 )
 
-// CopyBackups copies all finished backups from the share in force to that of a
+// CopyBackups copies all finished backups from the current share to that of a
 // proposed revision, compares every byte there, and lets the ledger go on. It may be
 // repeated: what is there already is compared and kept.
 func (a *Activities) CopyBackups(ctx context.Context, in flow.CopyBackupsInput) (flow.CopyBackupsOutput, error) {
@@ -83,7 +83,7 @@ func (a *Activities) copyBackups(ctx context.Context, source, target *shareWrite
 
 // continues reports whether the ledger that is to be copied up to head goes on where that
 // of the new share ends, with there. An earlier copy has brought backups then that are in
-// a newer state by now, or were deleted: they make room.
+// a newer state by now, or were deleted: they free space.
 func continues(ctx context.Context, source, target *shareWriter, head, there backup.LedgerHead) (bool, error) {
 	if there == (backup.LedgerHead{}) || there == head {
 		return true, nil
@@ -133,7 +133,7 @@ func (a *Activities) asCopied(ctx context.Context, in flow.SettleChangeInput) er
 		return nil
 	}
 	now, err := a.settings(ctx, 0)
-	if err != nil || now.Revision == in.Revision { // an attempt before has put it in force
+	if err != nil || now.Revision == in.Revision { // an attempt before has activated it
 		return err
 	}
 	head, err := a.ledgerHead(ctx, now)

@@ -62,7 +62,7 @@ func TestAShareThatWasChangedWhileItWasCopiedIsNotLeft(t *testing.T) {
 				_, err = run(t, x.a.SettleChange, settle)
 				require.Equal(t, fault.SettingsChanged, fault.CodeOf(err))
 				require.ErrorContains(t, err, "start again")
-				require.EqualValues(t, 1, x.entity.active, "what was in force stays so")
+				require.EqualValues(t, 1, x.entity.active, "what was active stays so")
 				if !test.sound {
 					return
 				}
@@ -88,8 +88,8 @@ func TestAShareThatWasChangedWhileItWasCopiedIsNotLeft(t *testing.T) {
 	}
 }
 
-// TestACopyOfAnEarlierVersionIsPutInForce: its run does not tell where the ledger ended.
-func TestACopyOfAnEarlierVersionIsPutInForce(t *testing.T) {
+// TestACopyOfAnEarlierVersionIsActivated: its run does not tell where the ledger ended.
+func TestACopyOfAnEarlierVersionIsActivated(t *testing.T) {
 	x := newShelf(t)
 	copying, settle := x.moving(2)
 	_, err := run(t, x.a.CopyBackups, copying)

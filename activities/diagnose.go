@@ -38,7 +38,7 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 		if none := a.none(ctx); err == nil && fault.CodeOf(none) == fault.SettingsReset {
 			err = none
 		}
-		out.Checks = append(out.Checks, checked(flow.CheckOfSettings, fmt.Sprintf("revision %d is in force", s.Revision), err))
+		out.Checks = append(out.Checks, checked(flow.CheckOfSettings, fmt.Sprintf("revision %d is active", s.Revision), err))
 		return out, nil
 	}
 	store, s := a.diagnoseSettings(ctx, &out)
@@ -57,7 +57,7 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 // ones; it writes nothing. The store is nil when the share cannot be asked.
 func (a *Activities) diagnoseSettings(ctx context.Context, out *flow.DiagnoseOutput) (share.Store, settings.Settings) {
 	s, err := a.settings(ctx, 0)
-	out.Checks = append(out.Checks, checked(flow.CheckOfSettings, fmt.Sprintf("revision %d is in force", s.Revision), err))
+	out.Checks = append(out.Checks, checked(flow.CheckOfSettings, fmt.Sprintf("revision %d is active", s.Revision), err))
 	if err != nil {
 		return nil, s
 	}
@@ -70,7 +70,7 @@ func (a *Activities) diagnoseSettings(ctx context.Context, out *flow.DiagnoseOut
 	if err == nil {
 		a.looked.keep(s.Fingerprint(), a.Now(), st)
 	}
-	out.Checks = append(out.Checks, checked(flow.CheckOfAnchor, "the share tells of no newer settings, and has the ledger that they know", err))
+	out.Checks = append(out.Checks, checked(flow.CheckOfAnchor, "the share records no newer settings, and has the ledger that they know", err))
 	return store, s
 }
 

@@ -36,7 +36,7 @@ func (x *shelf) to() []seal.Recipient {
 	return []seal.Recipient{to}
 }
 
-// rewrap is what the operator sends to have the backup's key wrapped anew.
+// rewrap is what the operator sends to have the backup's key wrapped again.
 func (x *shelf) rewrap() flow.RewrapInput {
 	x.t.Helper()
 	keyFile, own := x.own()
@@ -53,7 +53,7 @@ func (x *shelf) rewrap() flow.RewrapInput {
 	return flow.RewrapInput{Revision: 1, RequestedBy: "op", Keys: []flow.WrappedKey{{BackupID: shelfID, KeyAge: keyAge, Challenge: &c, Voucher: voucher}}}
 }
 
-// reencrypt stages a copy that is encrypted anew, as the operator does.
+// reencrypt stages a copy that is re-encrypted, as the operator does.
 func (x *shelf) reencrypt() flow.ReencryptInput {
 	x.t.Helper()
 	_, own := x.own()

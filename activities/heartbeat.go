@@ -15,7 +15,7 @@ const heartbeatInterval = 2 * time.Second
 
 // heart reports an activity's progress in the background, so that a long read or
 // write does not look like a dead worker. That the work itself moves on is the
-// concern of the time-outs below it.
+// concern of the timeouts below it.
 type heart struct {
 	service atomic.Value // backup.Service
 	phase   atomic.Value // flow.Phase

@@ -44,7 +44,7 @@ func (a *Activities) makeKey(ctx context.Context, s settings.Settings) (recipien
 }
 
 // workKey derives the key pair of a run's work files: the lists of items that
-// SealBackup merges into the catalogue. It opens nothing of a finished backup.
+// SealBackup merges into the catalog. It opens nothing of a finished backup.
 func (a *Activities) workKey(keyID string, id backup.ID) (seal.Identity, string, error) {
 	seed, err := a.Keyring.Derive(keyID, "work files", string(id))
 	if err != nil {

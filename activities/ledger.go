@@ -26,7 +26,7 @@ type shareWriter struct {
 }
 
 // writer opens the ledger of the share that s names. Trusted are the signing keys of s
-// and of the settings in force, which may have changed since a run began.
+// and of the active settings, which may have changed since a run began.
 func (a *Activities) writer(ctx context.Context, repo *repository.Repository, s settings.Settings) (*shareWriter, error) {
 	key, err := seal.ParseSigningKey(s.Signing.PrivateKey.String)
 	if err != nil {
@@ -63,7 +63,7 @@ func (a *Activities) current(now settings.Settings) []string {
 	return keys
 }
 
-// trusted is the content of allowed_signers: the keys in force, and those of s.
+// trusted is the content of allowed_signers: the current keys, and those of s.
 func (a *Activities) trusted(ctx context.Context, s settings.Settings) ([]byte, error) {
 	now, err := a.settings(ctx, 0)
 	if err != nil {
@@ -110,7 +110,7 @@ func (h *headStore) Restart(ctx context.Context, from, to backup.LedgerHead, by 
 func (h *headStore) move(ctx context.Context, in flow.LedgerAdvance) error {
 	in.Share = h.settings.Share.Place()
 	_, err := flow.AdvanceLedger.Send(ctx, h.activities.Client, flow.SettingsWorkflowID(h.activities.Instance.Name), in)
-	return h.activities.entityFault(ctx, "the head of the ledger cannot be told", err)
+	return h.activities.entityFault(ctx, "the head of the ledger cannot be recorded", err)
 }
 
 // Announce implements [ledger.HeadStore].
@@ -131,9 +131,9 @@ func (a *Activities) ledgerHead(ctx context.Context, s settings.Settings) (backu
 	return head, a.entityFault(ctx, "the head of the ledger cannot be read", err)
 }
 
-// open makes the ledger of a share that comes in force. With adopt, another
+// open makes the ledger of a share that becomes the current one. With adopt, another
 // controller's ledger is continued and its folder taken over, after it was checked;
-// else the ledger begins anew unless this controller was here before. Backups that the
+// else the ledger begins from its first entry unless this controller was here before. Backups that the
 // ledger does not know become entries.
 func (w *shareWriter) open(ctx context.Context, in flow.SettleChangeInput) error {
 	head, err := w.Head(ctx)

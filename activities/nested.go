@@ -12,8 +12,8 @@ import (
 
 // outside makes sure that a proposed share, open as store, does not begin inside the
 // folder of an instance, whoever's that is, and that the instance's folder there is not
-// one that the share in force lies in: either would put backups among backups.
-// SETTINGS_INVALID names the folder. Now is the zero value when no share is in force.
+// one that the current share lies in: either would put backups among backups.
+// SETTINGS_INVALID names the folder. Now is the zero value when there is no current share.
 func (a *Activities) outside(ctx context.Context, store share.Store, proposed settings.Settings, now settings.Share) error {
 	next := proposed.Share
 	if now != (settings.Share{}) {
@@ -21,7 +21,7 @@ func (a *Activities) outside(ctx context.Context, store share.Store, proposed se
 			return inside(next.Path, own)
 		}
 		if own := next.InstanceFolder(a.Instance.Name); now.Within(own) {
-			return fault.Newf(fault.SettingsInvalid, "the share in force, %s, lies in %s, which would be the folder of this instance", now.Path, own)
+			return fault.Newf(fault.SettingsInvalid, "the current share, %s, lies in %s, which would be the folder of this instance", now.Path, own)
 		}
 	}
 	is, err := repository.IsInstanceFolder(ctx, store)

@@ -45,20 +45,20 @@ func TestOutside(t *testing.T) {
 
 	const none = ""
 	for name, c := range map[string]struct{ next, now, names string }{
-		"beside the instances":           {next: site, now: none},
-		"in a folder beside them":        {next: site + `\beside\deep`, now: site},
-		"above them":                     {next: `\\fs\backups`, now: site},
-		"below a closed folder":          {next: `\\fs\backups\closed\mine`, now: site},
-		"an instance's folder":           {next: site + `\local`, now: none, names: site + `\local is the folder`},
-		"another instance's folder":      {next: site + `\other`, now: site, names: site + `\other is the folder`},
-		"inside":                         {next: site + `\local\backups`, now: none, names: `lies in ` + site + `\local`},
-		"deep inside":                    {next: site + `\other\incoming\a\b`, now: none, names: `lies in ` + site + `\other`},
-		"inside by another name":         {next: site + `\local\backups`, now: `\\fs.example.com\backups\site one`, names: `lies in ` + site + `\local`},
-		"inside, spelt another way":      {next: `//FS/Backups/Site One/LOCAL/backups`, now: site, names: `lies in ` + site + `\local`},
-		"inside what cannot be seen":     {next: `\\fs\backups\closed\local\x`, now: `\\fs\backups\closed`, names: `lies in \\fs\backups\closed\local`},
-		"with the share in force inside": {next: site, now: site + `\local\backups`, names: site + `\local\backups, lies in ` + site + `\local,`},
-		"with the folder as the one":     {next: site, now: site + `\Local`, names: site + `\Local, lies in ` + site + `\local,`},
-		"a name that begins alike":       {next: site, now: site + `\local2\x`},
+		"beside the instances":          {next: site, now: none},
+		"in a folder beside them":       {next: site + `\beside\deep`, now: site},
+		"above them":                    {next: `\\fs\backups`, now: site},
+		"below a closed folder":         {next: `\\fs\backups\closed\mine`, now: site},
+		"an instance's folder":          {next: site + `\local`, now: none, names: site + `\local is the folder`},
+		"another instance's folder":     {next: site + `\other`, now: site, names: site + `\other is the folder`},
+		"inside":                        {next: site + `\local\backups`, now: none, names: `lies in ` + site + `\local`},
+		"deep inside":                   {next: site + `\other\incoming\a\b`, now: none, names: `lies in ` + site + `\other`},
+		"inside by another name":        {next: site + `\local\backups`, now: `\\fs.example.com\backups\site one`, names: `lies in ` + site + `\local`},
+		"inside, spelt another way":     {next: `//FS/Backups/Site One/LOCAL/backups`, now: site, names: `lies in ` + site + `\local`},
+		"inside what cannot be seen":    {next: `\\fs\backups\closed\local\x`, now: `\\fs\backups\closed`, names: `lies in \\fs\backups\closed\local`},
+		"with the current share inside": {next: site, now: site + `\local\backups`, names: site + `\local\backups, lies in ` + site + `\local,`},
+		"with the folder as the one":    {next: site, now: site + `\Local`, names: site + `\Local, lies in ` + site + `\local,`},
+		"a name that begins alike":      {next: site, now: site + `\local2\x`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := local(c.next)

@@ -59,7 +59,7 @@ func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (o
 	return out, a.state(now, s, in, &out)
 }
 
-// state signs what was tried, with the key in force.
+// state signs what was tried, with the current key.
 func (a *Activities) state(now, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) error {
 	key, err := seal.ParseSigningKey(now.Signing.PrivateKey.String)
 	if err != nil {
@@ -74,7 +74,7 @@ func (a *Activities) state(now, s settings.Settings, in flow.ProbeShareInput, ou
 	return err
 }
 
-// found returns the keys that are to be trusted with a ledger that begins anew.
+// found returns the keys that are to be trusted with a ledger that begins from its first entry.
 func (a *Activities) found(ctx context.Context, repo *repository.Repository, in flow.ProbeShareInput) ([]string, error) {
 	trusted, err := a.adoptionSigners(ctx, in.Signers)
 	if err == nil && len(trusted) == 0 {
@@ -133,7 +133,7 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 	return store.Space(ctx)
 }
 
-// compare looks at the share in force, when the proposal names another one. One that
+// compare looks at the current share, when the proposal names another one. One that
 // does not answer is often the reason for moving, so that is no failure unless it is to
 // be copied.
 func (a *Activities) compare(ctx context.Context, proposed share.Store, now, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) (err error) {
@@ -158,7 +158,7 @@ func (a *Activities) compare(ctx context.Context, proposed share.Store, now, s s
 	return err
 }
 
-// held counts the backups on the share in force that are not on the proposed one because
+// held counts the backups on the current share that are not on the proposed one because
 // that is the same.
 func (a *Activities) held(ctx context.Context, proposed share.Store, now settings.Settings) (same bool, backups int, err error) {
 	store, err := a.stores.get(ctx, now)

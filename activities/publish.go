@@ -230,7 +230,7 @@ func unchanged(ctx context.Context, repo *repository.Repository, revision int64,
 		return nil
 	}
 	if revision != in.Seen.Revision {
-		return fault.Newf(fault.SettingsChanged, "backup %s was to be deleted under revision %d of the settings, and revision %d is in force",
+		return fault.Newf(fault.SettingsChanged, "backup %s was to be deleted under revision %d of the settings, and revision %d is active",
 			in.BackupID, in.Seen.Revision, revision)
 	}
 	ledger, err := repo.Ledger().Read(ctx, signers)
@@ -239,7 +239,7 @@ func unchanged(ctx context.Context, repo *repository.Repository, revision int64,
 	}
 	now, known := ledger.State(in.BackupID)
 	if known && now.Sequence > in.Seen.Ledger.Sequence && now.Action != backup.LedgerDeleted {
-		return fault.Newf(fault.SettingsChanged, "backup %s was %s after its deletion was asked for", in.BackupID, now.Action)
+		return fault.Newf(fault.SettingsChanged, "backup %s was %s after its deletion was requested", in.BackupID, now.Action)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 // ReplaceKeys puts new key files into finished backups and enters each into the
 // ledger. What an earlier attempt has done is found as it should be and passed over.
 // The service cannot open what it writes here: it makes sure that it is a key file for the
-// recipients in force, as far as that can be seen from outside.
+// current recipients, as far as that can be seen from outside.
 func (a *Activities) ReplaceKeys(ctx context.Context, in flow.RewrapInput) (flow.RewrapOutput, error) {
 	r, err := a.replacing(ctx, in.Revision, in.RequestedBy)
 	if err != nil {
@@ -45,7 +45,7 @@ func (a *Activities) ReplaceKeys(ctx context.Context, in flow.RewrapInput) (flow
 // to make a few small files durable.
 const parallelReplacements = 8
 
-// SwapBackup replaces a backup by the one that was encrypted anew, after reading that
+// SwapBackup replaces a backup by the one that was re-encrypted, after reading that
 // back, and signs it.
 func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (flow.ReplacedBackup, error) {
 	r, err := a.replacing(ctx, in.Revision, in.RequestedBy)
@@ -72,7 +72,7 @@ func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (fl
 	return out, r.enter(ctx, backup.LedgerReencrypted, in.BackupID, swapped.Folder, swapped.Sums)
 }
 
-// replacing replaces keys of backups on the share in force.
+// replacing replaces keys of backups on the current share.
 type replacing struct {
 	share      *shareWriter
 	revision   int64
@@ -85,7 +85,7 @@ type replacing struct {
 	entered map[backup.ID]string // sums, since the ledger was read
 }
 
-// replacing begins. SETTINGS_CHANGED when the keys in force are no longer those of the
+// replacing begins. SETTINGS_CHANGED when the current keys are no longer those of the
 // revision that the new key files were made for.
 func (a *Activities) replacing(ctx context.Context, revision int64, by string) (*replacing, error) {
 	repo, s, err := a.repository(ctx, 0)
@@ -93,7 +93,7 @@ func (a *Activities) replacing(ctx context.Context, revision int64, by string) (
 		return nil, err
 	}
 	if s.Revision != revision {
-		return nil, fault.Newf(fault.SettingsChanged, "the key files were made for revision %d, and revision %d is in force", revision, s.Revision)
+		return nil, fault.Newf(fault.SettingsChanged, "the key files were created for revision %d, and revision %d is active", revision, s.Revision)
 	}
 	if _, err := a.forward(ctx, repo, s); err != nil {
 		return nil, err

@@ -18,9 +18,9 @@ import (
 	"infrabackup/internal/settings"
 )
 
-// SealBackup merges the parts' lists of items into the encrypted catalogue, checks what
+// SealBackup merges the parts' lists of items into the encrypted catalog, checks what
 // the items refer to, writes manifest and sums, and signs. A repeated attempt writes
-// all of it anew.
+// all of it again.
 func (a *Activities) SealBackup(ctx context.Context, in flow.SealBackupInput) (flow.SealBackupOutput, error) {
 	repo, s, err := a.repository(ctx, in.Revision)
 	if err != nil {
@@ -55,7 +55,7 @@ func (a *Activities) SealBackup(ctx context.Context, in flow.SealBackupInput) (f
 //
 // What the items refer to is checked on the way and, since a target may stand behind
 // its reference, by reading the lists of the services that matter again: from the
-// request, or from the share, where long ones lie, because the catalogue itself can be read by the operator only.
+// request, or from the share, where long ones lie, because the catalog itself can be read by the operator only.
 // That costs a second or two for 100,000 items and spares the memory for every item's
 // name.
 func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repository, in flow.SealBackupInput, beat *heart) (file backup.File, found backup.Consistency, err error) {

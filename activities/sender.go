@@ -37,7 +37,7 @@ type sentFile struct {
 // and nothing else: what becomes of it does not matter to the capture, and UploadPart, which
 // waits for it, uploads what it did not. It outlives the capture for a short time, because the
 // two are activities of their own: so that a part which was captured completely survives a
-// crash, and is not captured anew, whatever had been uploaded of it.
+// crash, and is not captured again, whatever had been uploaded of it.
 type sender struct {
 	file   sentFile
 	token  string

@@ -14,7 +14,7 @@ import (
 	"infrabackup/internal/settings"
 )
 
-// settings reads a revision from the entity; 0 is the one in force. What it answers is
+// settings reads a revision from the entity; 0 is the active one. What it answers is
 // checked, and not believed: that the settings are this instance's, and that what they say
 // of keys is true of them.
 func (a *Activities) settings(ctx context.Context, revision int64) (settings.Settings, error) {
@@ -27,12 +27,12 @@ func (a *Activities) settings(ctx context.Context, revision int64) (settings.Set
 	case s.Revision == 0:
 		return s, fault.Newf(fault.RevisionGone, "revision %d of the settings is no longer held", revision)
 	case revision != 0 && s.Revision != revision:
-		return s, fault.Newf(fault.AnswerRefused, "revision %d of the settings was asked for, and revision %d came", revision, s.Revision)
+		return s, fault.Newf(fault.AnswerRefused, "revision %d of the settings was requested, and revision %d came", revision, s.Revision)
 	}
 	return s, s.Check(a.Instance.Name)
 }
 
-// none says why nothing is in force: it never was, or the entity was reset to before.
+// none says why no settings are active: none ever were, or the entity was reset to before.
 func (a *Activities) none(ctx context.Context) error {
 	st, err := flow.GetStanding.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), flow.LedgerQuestion{})
 	switch {
@@ -57,7 +57,7 @@ func (a *Activities) repository(ctx context.Context, revision int64) (*repositor
 	return repository.New(store, a.Instance.Name), s, nil
 }
 
-// SettleChange puts a proposed revision in force, or drops it. Before it is in force,
+// SettleChange activates a proposed revision, or drops it. Before it is active,
 // the ledger of its share is opened, so that whatever is made with the new settings
 // finds it in place; afterwards the old signing key introduces a new one there.
 func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput) (settings.Summary, error) {
@@ -96,7 +96,7 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	}
 	summary, err := flow.ApplySettings.Send(ctx, a.Client, entity, application)
 	if err != nil {
-		return summary, a.entityFault(ctx, "the settings cannot be put in force", err)
+		return summary, a.entityFault(ctx, "the settings cannot be activated", err)
 	}
 	if err := a.introduce(ctx, s); err != nil {
 		return summary, err
@@ -107,16 +107,16 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 		err = repo.WriteInstanceFiles(ctx, seal.AllowedSigners(append(summary.FormerSigners, summary.SigningKey)...))
 	}
 	if err != nil && !fault.CodeOf(err).Retryable() {
-		// The change is in force, whatever the share says. The next backup tells it again, and
+		// The change is active, whatever the share says. The next backup tells it again, and
 		// fails when it cannot.
-		activity.GetLogger(ctx).Warn("the change is in force, and the share was not told of it", "revision", s.Revision, "error", err.Error())
+		activity.GetLogger(ctx).Warn("the change is active, and was not recorded on the share", "revision", s.Revision, "error", err.Error())
 		err = nil
 	}
 	return summary, err
 }
 
-// followable makes sure, before settings come in force, that what has to follow on the
-// share can be done: else they would be in force, and their change be called refused.
+// followable makes sure, before settings become active, that what has to follow on the
+// share can be done: else they would be active, and their change be called refused.
 func (a *Activities) followable(ctx context.Context, repo *repository.Repository, before, next settings.Settings) error {
 	st, err := a.standing(ctx, repo, next)
 	if err == nil && st.entity.Revision != next.Revision {
@@ -129,7 +129,7 @@ func (a *Activities) followable(ctx context.Context, repo *repository.Repository
 }
 
 // probed makes sure, before anything of a proposal is used, that it was tried as it is to
-// come in force. What is in force already was.
+// become active. Active settings already were.
 func (a *Activities) probed(ctx context.Context, revision int64, probe *settings.Probe, adopt, newLedger bool) error {
 	s, err := a.settings(ctx, revision)
 	if err != nil {
@@ -150,7 +150,7 @@ func (a *Activities) probed(ctx context.Context, revision int64, probe *settings
 		return err
 	}
 	if probe.Adopt != adopt || probe.NewLedger != newLedger {
-		return fault.Newf(fault.SettingsUnprobed, "revision %d of the settings was tried in another way than it is to come in force", revision)
+		return fault.Newf(fault.SettingsUnprobed, "revision %d of the settings was tried in another way than it is to become active", revision)
 	}
 	return nil
 }
@@ -168,7 +168,7 @@ func (a *Activities) before(ctx context.Context, next settings.Settings) (settin
 	return s, err
 }
 
-// tellLeft tells the share that was in force before, when it is another one, that there
+// tellLeft tells the share that was used before, when it is another one, that there
 // are newer settings: set back to before the change, they would find nothing wrong there.
 // A share that does not answer is often the reason for moving, so that is no failure.
 func (a *Activities) tellLeft(ctx context.Context, before, next settings.Settings) {
@@ -182,15 +182,15 @@ func (a *Activities) tellLeft(ctx context.Context, before, next settings.Setting
 		err = a.tellShare(bounded, repository.New(store, a.Instance.Name), before)
 	}
 	if err != nil {
-		activity.GetLogger(ctx).Warn("the share that was left was not told of the change", "share", before.Share.Path, "error", err.Error())
+		activity.GetLogger(ctx).Warn("the change was not recorded on the share that was left", "share", before.Share.Path, "error", err.Error())
 	}
 }
 
 // leftTime bounds how long a share that was left may take to be told so.
 const leftTime = 20 * time.Second
 
-// introduce lets the signing key that was in force before sign the entry that names its
-// successor. It comes after the successor is in force: an entry for a change that is
+// introduce lets the signing key that was used before sign the entry that names its
+// successor. It comes after the successor is active: an entry for a change that is
 // refused at last would retire a key that goes on signing.
 func (a *Activities) introduce(ctx context.Context, next settings.Settings) error {
 	if next.Base == 0 {

@@ -46,7 +46,7 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 	if err := repo.BeginSeen(ctx, in.BackupID, st.share.Staging); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	previous, free, err := room(ctx, store, repo, in.IgnoreFreeSpace)
+	previous, free, err := freeSpace(ctx, store, repo, in.IgnoreFreeSpace)
 	if err != nil {
 		return flow.CheckShareOutput{}, errors.Join(err, repo.Discard(ctx, in.BackupID))
 	}
@@ -93,11 +93,11 @@ func (a *Activities) pollers(ctx context.Context, service backup.Service) int {
 // describeTime bounds one question to Temporal about who polls.
 const describeTime = 5 * time.Second
 
-// room returns the newest backup, nil for none, and the free space, or SHARE_FULL when a backup as large as the newest
+// freeSpace returns the newest backup, nil for none, and the free space, or SHARE_FULL when a backup as large as the newest
 // one, and a tenth more, would not fit. A share that has just taken the probe and says
 // that nothing is free does not know: some servers always say so. When ignored, the
 // space is reported and nothing else.
-func room(ctx context.Context, store share.Store, repo *repository.Repository, ignored bool) (newest *backup.Previous, free int64, err error) {
+func freeSpace(ctx context.Context, store share.Store, repo *repository.Repository, ignored bool) (newest *backup.Previous, free int64, err error) {
 	var space share.Space
 	var size int64
 	group, within := errgroup.WithContext(ctx)

@@ -11,15 +11,15 @@ import (
 	"infrabackup/internal/share/dir"
 )
 
-// telling is a store that tells of some room.
+// telling is a store that reports some space.
 type telling struct {
 	share.Store
-	room share.Space
+	space share.Space
 }
 
-func (t telling) Space(context.Context) (share.Space, error) { return t.room, nil }
+func (t telling) Space(context.Context) (share.Space, error) { return t.space, nil }
 
-// A share that tells of no room although it takes files is not full.
+// A share that reports no free space although it takes files is not full.
 func TestNothingFree(t *testing.T) {
 	store, err := dir.Open(t.TempDir())
 	require.NoError(t, err)
@@ -29,7 +29,7 @@ func TestNothingFree(t *testing.T) {
 		repo := repository.New(s, "local")
 		require.NoError(t, repo.Probe(t.Context(), "x"))
 		for _, ignored := range []bool{false, true} {
-			_, free, err := room(t.Context(), s, repo, ignored)
+			_, free, err := freeSpace(t.Context(), s, repo, ignored)
 			require.NoError(t, err)
 			require.Equal(t, told.Free, free)
 		}

@@ -55,7 +55,7 @@ func TestADeletionCountsForWhatItsCallerSaw(t *testing.T) {
 	for at, h := range heads {
 		seen := flow.Seen{Revision: 3, Ledger: h}
 		require.NoError(t, ask(seen, 3, id), "its own entry is the last, after %d", at+1)
-		require.Equal(t, fault.SettingsChanged, fault.CodeOf(ask(seen, 4, id)), "other settings are in force")
+		require.Equal(t, fault.SettingsChanged, fault.CodeOf(ask(seen, 4, id)), "other settings are active")
 		require.Equal(t, fault.SettingsChanged, fault.CodeOf(ask(seen, 2, id)), "the settings went back")
 		err := ask(seen, 3, other)
 		if h.Sequence < 5 { // it was re-wrapped by the fifth

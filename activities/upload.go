@@ -108,7 +108,7 @@ func (u *upload) file(ctx context.Context, file backup.File, blocks *blocksum.Ta
 	opts := repository.UploadOptions{Token: token, From: from, Blocks: blocks}
 	err = u.from(ctx, file, opts)
 	if from > 0 && errors.Is(err, fs.ErrNotExist) {
-		// The share lost what it had: begin anew.
+		// The share lost what it had: start over.
 		from, opts.From = 0, 0
 		err = u.from(ctx, file, opts)
 	}

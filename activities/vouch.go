@@ -53,7 +53,7 @@ func (a *Activities) MakeChallenges(ctx context.Context, in flow.ChallengeInput)
 }
 
 // proven makes sure that somebody who can open the backup vouches for the new key file, as
-// wrapped to the recipients in force, in answer to a challenge of this service.
+// wrapped to the current recipients, in answer to a challenge of this service.
 // REWRAP_UNPROVEN otherwise.
 func (r *replacing) proven(key flow.WrappedKey) error {
 	refuse := func(why string, cause error) error {
@@ -61,7 +61,7 @@ func (r *replacing) proven(key flow.WrappedKey) error {
 	}
 	c := key.Challenge
 	if c == nil {
-		return refuse("nobody vouches for it", nil)
+		return refuse("no proof vouches for it", nil)
 	}
 	statement, err := c.Statement()
 	if err != nil {
@@ -72,7 +72,7 @@ func (r *replacing) proven(key flow.WrappedKey) error {
 	}
 	age := r.share.activities.Now().Sub(c.At)
 	if c.BackupID != key.BackupID || c.Revision != r.revision || age > challengeLife || age < -challengeLife {
-		return refuse("the challenge was made for something else, or too long ago", nil)
+		return refuse("the challenge was created for something else, or too long ago", nil)
 	}
 	said, err := seal.KeyFileStatement(r.share.activities.Instance.Name, key.BackupID, r.revision, r.recipients, key.KeyAge)
 	if err != nil {

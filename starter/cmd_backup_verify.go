@@ -25,15 +25,15 @@ func (a *app) backupVerifyCommand() *cobra.Command {
 		Short: "Check a backup, or all of them: signature, digests, completeness, ledger",
 		Long: `Check that every byte of a backup is what was written, that nothing is missing and
 nothing was added that could be taken for a part of it, that it was signed by this instance, and that it is the one that the
-signed ledger on the share tells of, in its newest state. No private key is needed; a
+signed ledger on the share lists, in its newest state. No private key is needed; a
 worker does the reading. Exit code 7 when something is wrong. What file servers, desktops
 and people leave beside the backup's files is named, and nothing is wrong with that.
 
 With --identity this command reads the share itself, decrypts everything and compares
-every item with the catalogue: the key does not leave this machine. With --from it reads
+every item with the catalog: the key does not leave this machine. With --from it reads
 a mounted or copied share, or uses --share, without Temporal; then the signing key is the
-one beside the backups unless --allowed-signers names a trusted copy, and nobody knows
-how far the ledger reached unless --ledger-head says it.
+one beside the backups unless --allowed-signers names a trusted copy, and how far
+the ledger reached is unknown unless --ledger-head gives it.
 
 --all checks every backup, and that none was removed, added, renamed or rolled back.`,
 		Example: `  infrabackup backup verify latest

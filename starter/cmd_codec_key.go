@@ -22,12 +22,12 @@ everything runs:
      this command runs and to every codec server, and restart the workers and the
      codec servers one after the other. Now all know the new key.
   2. codec-key activate, on one host. Copy and restart again. Now all encrypt with it.
-  3. infrabackup settings reseal, which encrypts the settings anew.
+  3. infrabackup settings reseal, which re-encrypts the settings.
   4. codec-key remove, for the old key, and copy once more: not before Temporal has
      dropped the last run that the old key encrypted, which is its retention time
      after step 3.
 
-Whoever does not know a key cannot read what was encrypted with it, and says CODEC_KEY.`
+A program without a key cannot read what was encrypted with it, and reports CODEC_KEY.`
 
 // keyDocument is what a change of the key file prints.
 type keyDocument struct {
@@ -44,8 +44,8 @@ type keyRow struct {
 func (a *app) codecKeyCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use:   "codec-key",
-		Short: "Make and replace the key that encrypts what Temporal keeps",
-		Long:  rotationHelp + "\n\n\"infrabackup codec-key generate\" makes the first key file.",
+		Short: "Create and replace the key that encrypts what Temporal keeps",
+		Long:  rotationHelp + "\n\n\"infrabackup codec-key generate\" creates the first key file.",
 		Args:  args.None,
 		RunE:  args.NeedsCommand,
 	}
@@ -59,13 +59,13 @@ func (a *app) codecKeyGenerateCommand(file *string) *cobra.Command {
 	var out, id string
 	cmd := &cobra.Command{
 		Use:     "generate --out FILE",
-		Short:   "Make the first codec key file, for the workers and the command line",
+		Short:   "Create the first codec key file, for the workers and the command line",
 		Example: "  infrabackup codec-key generate --out /etc/infrabackup/codec.keys",
 		Args:    args.None,
 		RunE: func(*cobra.Command, []string) error {
 			switch {
 			case *file != "":
-				return usage("--codec-key-file names a file that is there; the first one is made where --out says")
+				return usage("--codec-key-file names a file that is there; the first one is created where --out says")
 			case out == "":
 				return usage("--out is needed")
 			}

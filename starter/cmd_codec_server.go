@@ -22,15 +22,15 @@ func (a *app) codecServerCommand() *cobra.Command {
 		Short: "Decrypt payloads for the Temporal Web UI",
 		Long: `Serve the Temporal Web UI, so that it shows histories in clear. Callers must present
 the token: enter http://HOST:PORT/TOKEN as the codec server's address in the Web UI.
-Make one with: (umask 077; openssl rand -hex 16 > token)
+Create one with: (umask 077; openssl rand -hex 16 > token)
 
-It shows settings, passwords among them, to whoever holds the token: keep it on the
+It shows settings, passwords among them, to every holder of the token: keep it on the
 loopback interface, or behind a proxy that speaks TLS.`,
 		Example: "  infrabackup codec-server --token-file token --origin http://127.0.0.1:8233",
 		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if tokenFile == "" {
-				return usage("--token-file is needed: a file that callers have to know the text of; make one with (umask 077; openssl rand -hex 16 > token)")
+				return usage("--token-file is needed: a file that callers have to know the text of; create one with (umask 077; openssl rand -hex 16 > token)")
 			}
 			token, err := localfile.SecretLine(cmd.Context(), tokenFile)
 			if err != nil {

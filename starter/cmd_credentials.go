@@ -15,7 +15,7 @@ func (a *app) credentialsCommand() *cobra.Command {
 		Short: "Use another account, or another password, on the share",
 		Long: `Use another account, or another password, from now on. The share is probed with it
 first: one login, which is not repeated when it is refused, so that the account is not
-locked. When anything fails, the old account stays in force. A backup that runs goes on
+locked. When anything fails, the old account stays active. A backup that runs goes on
 with the account that it began with.`,
 		Example: `  infrabackup credentials set --password-file new
   infrabackup credentials set --username 'CORP\backup2'`,
@@ -51,7 +51,7 @@ with the account that it began with.`,
 			return a.printSettings(summary)
 		},
 	}
-	cmd.Flags().StringVar(&username, "username", "", `account on the share: DOMAIN\user or user@realm (default: the one in force)`)
+	cmd.Flags().StringVar(&username, "username", "", `account on the share: DOMAIN\user or user@realm (default: the current one)`)
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file with the account's password, - for standard input (default: ask)")
 	group.AddCommand(cmd)
 	return group

@@ -23,7 +23,7 @@ func (a *app) enableCommand() *cobra.Command {
 		Short: "Enable backups: share, account and the key that opens them",
 		Long: `Enable backups of an instance, once. The share is probed first: name, port 445,
 SMB 3, login, encryption, write, read back, rename and delete. When anything fails,
-nothing is in force.
+no settings are active.
 
 The service gets public keys only. Keep the private key offline and in two places:
 without it no backup can be opened. Give several keys to let any one of them open the
@@ -34,7 +34,7 @@ On a share that holds this instance's backups already, from a controller that is
 still runs is refused from then on.
 
 What a backup has to contain is what the workers that answer have sources for, unless
---services says it; "settings services set" changes it later.`,
+--services sets it; "settings services set" changes it later.`,
 		Example: `  infrabackup enable --share '\\fs.example.com\AzSBackups' --username 'CORP\backup' --recipient age1...
   infrabackup enable --share '\\fs\AzSBackups\site1' --username backup@corp.example.com --password-file pw --certificate backup.cer`,
 		Args: args.None,
@@ -78,7 +78,7 @@ What a backup has to contain is what the workers that answer have sources for, u
 				return err
 			}
 			if in.Adopt {
-				a.say("Note: this controller signs with a new key, shown below. Give it to whoever checks the share with a list of signers of their own.")
+				a.say("Note: this controller signs with a new key, shown below. Give it to those who check the share with a list of signers of their own.")
 			}
 			if transport == string(share.Signed) {
 				a.say(signedWarning)

@@ -7,7 +7,7 @@ import (
 )
 
 func (a *app) keyCommand() *cobra.Command {
-	group := &cobra.Command{Use: "key", Short: "Make, change and prove the keys that open backups", Args: args.None, RunE: args.NeedsCommand}
+	group := &cobra.Command{Use: "key", Short: "Create, change and prove the keys that open backups", Args: args.None, RunE: args.NeedsCommand}
 	group.AddCommand(a.keyGenerateCommand(), a.keySetCommand(), a.keyRewrapCommand(), a.keyRevokeCommand(), a.keyProveCommand(), a.keyRotateSigningCommand())
 	return group
 }

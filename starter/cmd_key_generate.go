@@ -17,12 +17,12 @@ func (a *app) keyGenerateCommand() *cobra.Command {
 	var postQuantum bool
 	generate := &cobra.Command{
 		Use:   "generate --out FILE",
-		Short: "Make a key pair: the private half into a file, the public half printed",
-		Long: `Make an age key pair. The private half goes into FILE, readable by you only, and is
+		Short: "Create a key pair: the private half into a file, the public half printed",
+		Long: `Create an age key pair. The private half goes into FILE, readable by you only, and is
 never overwritten. Move it off this machine, keep it in two places, and give the
 printed recipient to "infrabackup enable".
 
---post-quantum makes a hybrid key (ML-KEM-768 with X25519), which age before
+--post-quantum creates a hybrid key (ML-KEM-768 with X25519), which age before
 version 1.3 cannot read.`,
 		Example: "  infrabackup key generate --out operator.key",
 		Args:    args.None,
@@ -37,12 +37,12 @@ version 1.3 cannot read.`,
 			if err := localfile.Create(out, text); err != nil {
 				return err
 			}
-			a.say("The private key is in %s. Keep it offline and in two places: nobody can open a backup without it.", out)
+			a.say("The private key is in %s. Keep it offline and in two places: no backup can be opened without it.", out)
 			document := map[string]string{"recipient": recipient.Text, "kind": recipient.Kind, "fingerprint": recipient.Fingerprint, "identityFile": out}
 			return a.print(document, func(w *tabwriter.Writer) { table.Line(w, recipient.Text) })
 		},
 	}
 	generate.Flags().StringVar(&out, "out", "", "file for the private key; must not exist")
-	generate.Flags().BoolVar(&postQuantum, "post-quantum", false, "make a hybrid post-quantum key")
+	generate.Flags().BoolVar(&postQuantum, "post-quantum", false, "create a hybrid post-quantum key")
 	return generate
 }

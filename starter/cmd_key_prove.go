@@ -29,10 +29,10 @@ func (a *app) keyProveCommand() *cobra.Command {
 	var f proveFlags
 	cmd := &cobra.Command{
 		Use:   "prove (--out DIR | --answer FILE | --identity F)",
-		Short: "Show that somebody still holds the private keys",
-		Long: `Show that the private half of a key still exists, before the day it is needed.
+		Short: "Prove that the private keys still exist",
+		Long: `Prove that the private half of a key still exists, before the day it is needed.
 
---out writes one challenge for each key in force, an age file that only its private half
+--out writes one challenge for each current key, an age file that only its private half
 opens. Carry it to where the key is kept and open it there, with this program or with
 stock age:
 
@@ -44,7 +44,7 @@ replaces it.
 
 --identity does both at once, where the private key is at hand.
 
-"settings show" tells when each key was last proven, and warns when that was too long
+"settings show" prints when each key was last proven, and warns when that was too long
 ago (see "key set --prove-every").`,
 		Example: `  infrabackup key prove --out challenges
   infrabackup key prove --answer answer.txt
@@ -57,7 +57,7 @@ ago (see "key set --prove-every").`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.out, "out", "", "folder for the challenges, made when missing; challenges that lie there are not overwritten")
+	flags.StringVar(&f.out, "out", "", "folder for the challenges, created when missing; existing ones are not overwritten")
 	flags.StringVar(&f.answer, "answer", "", "file with what opening a challenge has printed, - for standard input")
 	flags.StringArrayVar(&f.keyFiles, "identity", nil, "file with a private key; may be repeated")
 	return cmd

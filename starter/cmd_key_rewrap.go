@@ -10,19 +10,19 @@ func (a *app) keyRewrapCommand() *cobra.Command {
 	var keyFiles []string
 	cmd := &cobra.Command{
 		Use:   "rewrap --identity OLD",
-		Short: "Let the keys in force open the older backups too, and the old key none",
-		Long: `Give every older backup the keys that are in force. Run it where the old private key is:
-this command unwraps each backup's own key with it, wraps that to the keys in force, and
+		Short: "Let the current keys open the older backups too, and the old key none",
+		Long: `Give every older backup the current keys. Run it where the old private key is:
+this command unwraps each backup's own key with it, wraps that to the current keys, and
 hands the result to a worker, which signs it. The private key does not leave this machine.
-The worker takes a new key only from somebody who shows that the backup opens for them,
-and only for as many keys of each kind as are in force.
+The worker takes a new key only from an operator who proves that the backup opens for them,
+and only for as many keys of each kind as there are current ones.
 
 Only key.age and the signed sums change, some KiB a backup; the parts stay as they are.
 Afterwards the old key opens none of them. An interrupted run is simply started again; that
 also removes what lies beside a backup as if its key were being replaced. A backup that is in
-an earlier state than the ledger on the share tells of is not touched, and fails.
+an earlier state than the ledger on the share records is not touched, and fails.
 
-A key that somebody else has got hold of is another matter: whoever copied the old
+A key that was stolen is another matter: an attacker who copied the old
 key.age can still open that copy. For that see "infrabackup key revoke".`,
 		Example: "  infrabackup key rewrap --identity old-operator.key",
 		Args:    args.None,

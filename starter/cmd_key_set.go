@@ -20,7 +20,7 @@ func (a *app) keySetCommand() *cobra.Command {
 		Short: "Encrypt new backups to other keys from now on",
 		Long: `Encrypt new backups to these keys from now on, and to no others: give every key that is
 to open them, such as an escrow key beside the operator's. The keys are tried and the
-share is probed first; when anything fails, the old keys stay in force. A backup that
+share is probed first; when anything fails, the old keys stay current. A backup that
 runs goes on with the keys that it began with.
 
 Older backups keep their keys until "infrabackup key rewrap" gives them the new ones.`,

@@ -32,7 +32,7 @@ type extractFlags struct {
 	unverified bool
 }
 
-const unverifiedWarning = "Warning: with --unverified nobody vouches for what is extracted: whoever can write to the share could have made it."
+const unverifiedWarning = "Warning: with --unverified nothing vouches for what is extracted: anyone who can write to the share could have created it."
 
 func (a *app) restoreCommand() *cobra.Command {
 	group := &cobra.Command{Use: "restore", Short: "Take things out of a backup", Args: args.None, RunE: args.NeedsCommand}
@@ -49,14 +49,14 @@ ldbadd take, ad-links.ldif for group members and other links afterwards, with
 ldapmodify -c, which goes on after a link that is there already, and ad-verbatim.ldif
 with everything as it was read. It needs --service AD. With --item it is one file for
 ldapmodify -c, which creates that object again, or with --subtree also what lies below
-it, and then the links of and to it; comments in it say what is lost. Existing files are
+it, and then the links of and to it; comments in it list what is lost. Existing files are
 never overwritten.
 
 Nothing is written unless a key that is trusted signed the backup, and what is read has to
 be what was signed. Trusted are the signing keys in the settings, or those of
 --allowed-signers; with --from or --share and without that list no key is known, and no
 signature is checked. On the worst day, --unverified opens what is left all the same.
-"backup verify" also tells whether a backup is in its newest state.`,
+"backup verify" also reports whether a backup is in its newest state.`,
 		Example: `  infrabackup restore extract latest --identity operator.key --to out
   infrabackup restore extract latest --identity operator.key --service AD --format ldif --to out
   infrabackup restore extract latest --identity operator.key --service AD --item 31b2f340-016d-11d2-945f-00c04fb984f9 --subtree --format ldif --to out
@@ -79,7 +79,7 @@ signature is checked. On the worst day, --unverified opens what is left all the 
 	f.register(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.keyFiles, "identity", nil, "file with the operator's private key; may be repeated")
-	flags.StringVar(&f.to, "to", "", "folder to extract into, made when missing")
+	flags.StringVar(&f.to, "to", "", "folder to extract into, created when missing")
 	flags.StringVar(&f.service, "service", "", "only this service, such as AD or CA")
 	flags.StringVar(&f.item, "item", "", "only the item with this ID; needs --service")
 	flags.StringVar(&f.format, "format", "files", "files, or ldif for AD")
@@ -164,7 +164,7 @@ func (a *app) extractNotes(to string) extract.Notes {
 			a.say("Warning: the backup has no part of %s: %s", s.Service, s.Code+" "+s.Message)
 		},
 		Inexact: func(path string, changed, now time.Time) {
-			a.say("Warning: %s was changed on %s, which the file system in --to cannot keep: it says %s.", printable.Text(path), changed.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+			a.say("Warning: %s was changed on %s, which the file system in --to cannot keep: it has %s.", printable.Text(path), changed.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
 		},
 		Damaged: func(files int64, folder string) {
 			a.say("Warning: %d files in %s come from a part that is damaged: do not rely on them.", files, filepath.Join(to, folder))
@@ -209,7 +209,7 @@ func (a *app) runExtraction(ctx context.Context, x *extract.Extraction, id backu
 		return err
 	}
 	if err := os.MkdirAll(f.to, 0o700); err != nil {
-		return fault.New(fault.Usage, "--to cannot be made", err)
+		return fault.New(fault.Usage, "--to cannot be created", err)
 	}
 	root, err := os.OpenRoot(f.to)
 	if err != nil {

@@ -104,7 +104,7 @@ func TestExtractNamesWhatIsNotToBeReliedOn(t *testing.T) {
 	require.NotContains(t, out.stderr, filepath.Join(to, "AD"))
 }
 
-// TestOneItemByTrustedSigners: its catalogue is signed, and says what the item is.
+// TestOneItemByTrustedSigners: its catalog is signed, and says what the item is.
 func TestOneItemByTrustedSigners(t *testing.T) {
 	f := thaw(t)
 	list := f.call("restore extract", "--service", "CA", "--list", "-o", "json", "--allowed-signers", f.trusted())

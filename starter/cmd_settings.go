@@ -14,13 +14,13 @@ import (
 )
 
 func (a *app) settingsCommand() *cobra.Command {
-	group := &cobra.Command{Use: "settings", Short: "Look at what is in force, and who changed it", Args: args.None, RunE: args.NeedsCommand}
+	group := &cobra.Command{Use: "settings", Short: "Look at the active settings, and who changed them", Args: args.None, RunE: args.NeedsCommand}
 	group.AddCommand(&cobra.Command{
 		Use:   "show",
-		Short: "Show the settings in force, without secrets",
-		Long: `Show the settings in force, without secrets. A worker compares them with what the share
-was told: settings that were set back, whose workflow was ended or reset, are an error
-that says so, and what to do. When the share does not answer they are shown with a
+		Short: "Show the active settings, without secrets",
+		Long: `Show the active settings, without secrets. A worker compares them with what the share
+recorded: settings that were set back, whose workflow was ended or reset, are an error
+that names the cause and what to do. When the share does not answer they are shown with a
 warning, because they were not compared.`,
 		Example: "  infrabackup settings show -o json",
 		Args:    args.None,
@@ -32,10 +32,10 @@ warning, because they were not compared.`,
 			switch err := c.Standing(ctx); {
 			case control.SettingsSetBack(err):
 				return err
-			case control.SetBack(err): // what is in force is shown all the same: it tells how far the ledger was
+			case control.SetBack(err): // the active settings are shown all the same: they tell how far the ledger was
 				a.warn([]string{fault.As(err).Message()})
 			case err != nil:
-				a.warn([]string{"the settings were not compared with what the share tells of them: " + fault.As(err).Message()})
+				a.warn([]string{"the settings were not compared with what the share records of them: " + fault.As(err).Message()})
 			}
 			return a.printSettings(summary)
 		}),
@@ -56,9 +56,9 @@ workflow of its own, for as long as Temporal keeps closed workflows.`,
 		}),
 	}, &cobra.Command{
 		Use:   "reseal",
-		Short: "Encrypt the settings anew, after the codec key was changed",
-		Long: `Let the workers write the settings anew, encrypted with the codec key that stands first
-in their key file. It is the last step of changing the codec key; until then the
+		Short: "Re-encrypt the settings, after the codec key was changed",
+		Long: `Let the workers write the settings again, encrypted with the first codec key
+of their key file. It is the last step of changing the codec key; until then the
 settings need the old one.`,
 		Example: "  infrabackup settings reseal",
 		Args:    args.None,
@@ -66,7 +66,7 @@ settings need the old one.`,
 			if err := c.Reseal(ctx, operator.Requester()); err != nil {
 				return err
 			}
-			return a.print(map[string]bool{"resealed": true}, func(w *tabwriter.Writer) { table.Line(w, "The settings were encrypted anew.") })
+			return a.print(map[string]bool{"resealed": true}, func(w *tabwriter.Writer) { table.Line(w, "The settings were re-encrypted.") })
 		}),
 	})
 	group.AddCommand(a.settingsServicesCommand())

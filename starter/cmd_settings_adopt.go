@@ -15,14 +15,14 @@ func (a *app) settingsAdoptCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "adopt [--older]",
 		Short: "Go on with the settings after their workflow was ended, reset or set back",
-		Long: `Go on with the newest settings that Temporal still has: after somebody has ended the
-settings workflow or reset it, or has set the settings back in another way. A worker
-compares them with what the share was told, and nothing is taken over that is older.
+		Long: `Go on with the newest settings that Temporal still has: after the
+settings workflow was ended or reset, or the settings were set back in another way. A
+worker compares them with what the share records, and takes over nothing that is older.
 
-When Temporal has no settings any more that are as new as those that the share tells of,
---older goes on with the newest there are. What was changed since is lost: look at
+When Temporal has no settings any more that are as new as those that the share records,
+--older continues with the newest there are. What was changed since is lost: look at
 "settings show", and make the changes again. When Temporal has none at all, enable
-backups anew with "enable --adopt".
+backups again with "enable --adopt".
 
 Find out first who did it, and keep that person from writing to the Temporal namespace.`,
 		Example: "  infrabackup settings adopt",
@@ -33,11 +33,11 @@ Find out first who did it, and keep that person from writing to the Temporal nam
 				return err
 			}
 			if out.Lost > 0 {
-				a.warn([]string{fmt.Sprintf("the share told of revision %d of the settings; what was changed up to it is lost", out.Lost)})
+				a.warn([]string{fmt.Sprintf("the share recorded revision %d of the settings; what was changed up to it is lost", out.Lost)})
 			}
 			return a.printSettings(out.Settings)
 		}),
 	}
-	cmd.Flags().BoolVar(&older, "older", false, "go on with older settings than the share tells of, when Temporal has no others")
+	cmd.Flags().BoolVar(&older, "older", false, "go on with older settings than the share records, when Temporal has no others")
 	return cmd
 }

@@ -19,8 +19,8 @@ func (a *app) settingsServicesCommand() *cobra.Command {
 	var fromWorkers bool
 	cmd := &cobra.Command{
 		Use:   "set (SERVICE... | --from-workers)",
-		Short: "Say which services a backup has to contain from now on",
-		Long: `Say which services a backup has to contain from now on: AD, CA, ARM, CRP, SRP, NRP,
+		Short: "Set which services a backup has to contain from now on",
+		Long: `Set which services a backup has to contain from now on: AD, CA, ARM, CRP, SRP, NRP,
 KeyVault, RBAC. "enable" sets them to what the workers that answered had sources for.
 
 A service that is named here and that no worker can capture makes a backup

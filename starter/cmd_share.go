@@ -23,15 +23,15 @@ func (a *app) shareCommand() *cobra.Command {
 		Use:   "set UNC [--username USER] [--password-file F] [--copy]",
 		Short: "Write to another share from now on",
 		Long: `Write backups to another share from now on. The new share is probed first, as "enable"
-does; when anything fails, the old one stays in force. A backup that runs goes on with
+does; when anything fails, the old one stays active. A backup that runs goes on with
 the share that it began with. A path inside an instance's own folder is refused.
 
-The backups on the old share stay there, and "backup list" shows those of the share in
-force only. With --copy all of them are copied first, every byte is compared, and only
-then the new share comes in force. Without --username the account stays the same.
+The backups on the old share stay there, and "backup list" shows those of the current
+share only. With --copy all of them are copied first, every byte is compared, and only
+then the new share becomes the current one. Without --username the account stays the same.
 
---adopt takes over a folder that another controller wrote to, also on the share that is
-in force. The keys that are trusted there are those of this controller, or those in the
+--adopt takes over a folder that another controller wrote to, also on the current
+share. The keys that are trusted there are those of this controller, or those in the
 file of --allowed-signers. When the ledger there is not whole for a reason that you know,
 such as a share that was restored from a snapshot, --new-ledger begins another one.`,
 		Example: `  infrabackup share set '\\fs2.example.com\AzSBackups'
@@ -84,7 +84,7 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&in.Username, "username", "", `account on the new share: DOMAIN\user or user@realm (default: the one in force)`)
+	flags.StringVar(&in.Username, "username", "", `account on the new share: DOMAIN\user or user@realm (default: the current one)`)
 	flags.StringVar(&passwordFile, "password-file", "", "file with the account's password, - for standard input (default: ask)")
 	flags.StringVar(&transport, "transport", string(share.Encrypted), "protection on the wire: encrypted or signed")
 	flags.BoolVar(&in.Copy, "copy", false, "copy the backups to the new share first, and compare them")

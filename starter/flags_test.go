@@ -141,7 +141,7 @@ func TestLongPassword(t *testing.T) {
 	out := d.call(strings.Repeat("p", 512)+"\n", "credentials", "set", "--password-file", "-")
 	require.Zero(t, out.code, out.stderr)
 	require.Len(t, d.password.Reveal(), 512)
-	require.Equal(t, "in force", d.username)
+	require.Equal(t, "current", d.username)
 }
 
 // desk is a controller with settings.
@@ -156,7 +156,7 @@ func (*desk) Standing(context.Context) error { return nil }
 const signer = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGluZnJhYmFja3VwIGluZnJhYmFja3VwIGluZnJhYmFj"
 
 func (d *desk) Summary(context.Context) (settings.Summary, error) {
-	return settings.Summary{Username: "in force", SigningKey: signer, FormerSigners: []string{"unreadable\x1b"}}, nil
+	return settings.Summary{Username: "current", SigningKey: signer, FormerSigners: []string{"unreadable\x1b"}}, nil
 }
 
 func (d *desk) ChangeCredentials(ctx context.Context, username string, password secret.String, _ string) (settings.Summary, error) {

@@ -56,7 +56,7 @@ type rekeyedDocument struct {
 }
 
 // finish prints what was done. The exit code tells of backups that do not have the
-// keys in force.
+// current keys.
 func (r *rekeyRun) finish(out rekeying.Outcome) error {
 	document := rekeyedDocument{Recipients: r.settings.PublicRecipients(), Backups: out.Backups}
 	if document.Backups == nil {
@@ -88,9 +88,9 @@ func (r *rekeyRun) finish(out rekeying.Outcome) error {
 		return err
 	}
 	if notOpened {
-		r.app.say("Not every backup has the keys in force. Start again with --identity naming a key that opens the others.")
+		r.app.say("Not every backup has the current keys. Start again with --identity naming a key that opens the others.")
 	} else {
-		r.app.say("Not every backup has the keys in force. `infrabackup backup verify --all` tells more of the others.")
+		r.app.say("Not every backup has the current keys. `infrabackup backup verify --all` reports on the others.")
 	}
 	return exitCode(code)
 }

@@ -32,7 +32,7 @@ func TestSignersAsSettingsShowPrintsThem(t *testing.T) {
 		"a .pub file":                {"# from the safe\n\n" + keys[0] + " backup@example.com\n", ""},
 		"from Windows":               {"\ufeff" + keys[0] + "\r\n", ""},
 		"twice, out of order":        {"\n" + keys[0] + "\n# again\n" + string(list), ""},
-		"with another's fingerprint": {keys[0] + " " + other.Fingerprint(), "not the one that stands after it"},
+		"with another's fingerprint": {keys[0] + " " + other.Fingerprint(), "not the one that follows it"},
 		"cut":                        {keys[0][:40], "line 1: the key cannot be read"},
 		"a fingerprint alone":        {fingerprint, "as `infrabackup settings show` prints them"},
 	} {

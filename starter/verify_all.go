@@ -23,7 +23,7 @@ type allFlags struct {
 }
 
 func (f *allFlags) register(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.all, "all", false, "check all backups, and that the ledger tells of no others")
+	cmd.Flags().BoolVar(&f.all, "all", false, "check all backups, and that the ledger lists no others")
 	cmd.Flags().StringVar(&f.head, "ledger-head", "", "with --from or --share: the ledger's newest entry as it is remembered elsewhere, SEQUENCE:SHA256")
 }
 

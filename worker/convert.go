@@ -72,7 +72,7 @@ func convert(ctx context.Context, p process, c *config.Worker, logger *slog.Logg
 	return err
 }
 
-// converted waits for the run that goes on, and asks it what is in force.
+// converted waits for the run that goes on, and asks it for the active settings.
 func converted(ctx context.Context, asking client.Client, id string) (settings.Summary, error) {
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()

@@ -54,7 +54,7 @@ Usage: infrabackup-worker [--config FILE] [--check | --convert | --version]
 SIGTERM or SIGINT lets running work come to a point from which it can go on; a
 second one ends the process at once.
 
-Exit status: 0 after a stop that was asked for, 64 wrong use, 78 refused configuration,
+Exit status: 0 after a stop that was requested, 64 wrong use, 78 refused configuration,
 10 Temporal stays away, else 1. A crash ends with 2 or by a signal.
 `
 
@@ -136,11 +136,11 @@ func (p process) watch(logger *slog.Logger, work func(context.Context) int) int 
 			return c
 		case s := <-p.signals:
 			if asked {
-				logger.Warn("told to stop a second time: ending at once", "signal", s.String())
+				logger.Warn("asked a second time to stop: ending at once", "signal", s.String())
 				return fault.ExitFailed
 			}
 			asked = true
-			logger.Info("told to stop", "signal", s.String())
+			logger.Info("stopping on request", "signal", s.String())
 			stop()
 		}
 	}

@@ -22,7 +22,7 @@ func notify(lookup func(string) (string, bool), state string) error {
 		err = closeErr
 	}
 	if err != nil {
-		return fmt.Errorf("tell the service manager %s: %w", state, err)
+		return fmt.Errorf("notify the service manager of %s: %w", state, err)
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ const (
 	longestPause  = 20 * time.Second
 
 	// reportTime is what activities get, after they were told to end, to say so to
-	// Temporal. Without it the next attempt waits for the heartbeat time-out.
+	// Temporal. Without it the next attempt waits for the heartbeat timeout.
 	reportTime = 5 * time.Second
 
 	// flushTime bounds the export of the last telemetry.
@@ -211,7 +211,7 @@ func unlessAsked(ctx context.Context, err error) error {
 
 func tell(p process, state string, logger *slog.Logger) {
 	if err := notify(p.lookup, state); err != nil {
-		logger.Warn("the service manager was not told", "state", state, "error", err)
+		logger.Warn("the service manager was not notified", "state", state, "error", err)
 	}
 }
 

@@ -79,7 +79,7 @@ func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
 		r.lanes = append(r.lanes, l)
 	}
 	r.enter(ctx, backup.Running, "making the backup key")
-	r.key, err = flow.PrepareKey.Run(preparing(ctx, "make and wrap the backup key"), flow.PrepareKeyInput{
+	r.key, err = flow.PrepareKey.Run(preparing(ctx, "create and wrap the backup key"), flow.PrepareKeyInput{
 		BackupID: r.in.BackupID, Revision: r.share.Revision,
 	})
 	if err != nil {
@@ -137,7 +137,7 @@ func (r *backupRun) finish(ctx workflow.Context, results []backup.ServiceResult)
 			in.Indexes = append(in.Indexes, flow.ServiceIndex{Service: l.result.Service, File: l.upload.Index, Data: l.upload.IndexData})
 		}
 	}
-	sealed, err := flow.SealBackup.Run(streaming(ctx, "write catalogue, manifest, sums and signature"), in)
+	sealed, err := flow.SealBackup.Run(streaming(ctx, "write catalog, manifest, sums and signature"), in)
 	if err != nil {
 		return backup.Overview{}, err
 	}

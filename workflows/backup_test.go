@@ -159,7 +159,7 @@ func TestBackupFailures(t *testing.T) {
 			s.collect = func(flow.CollectInput) error { return denied }
 		}, code: fault.BackupFailed, discarded: true},
 		"share full": {change: func(s *stage) {
-			s.upload = func(flow.UploadPartInput) error { return fault.Newf(fault.ShareFull, "no room") }
+			s.upload = func(flow.UploadPartInput) error { return fault.Newf(fault.ShareFull, "no space left") }
 		}, code: fault.ShareFull, discarded: true},
 		"login refused": {change: func(s *stage) {
 			s.checkErr = fault.Newf(fault.ShareAuthFailed, "refused")

@@ -9,7 +9,7 @@ import (
 	"infrabackup/internal/settings"
 )
 
-// Enable probes the share with the first settings and puts them in force, or drops
+// Enable probes the share with the first settings and activates them, or drops
 // them when the probe fails. Its history shows who asked and what came of it; the
 // values are with the settings entity.
 func Enable(ctx workflow.Context, in flow.ChangeSettingsInput) (settings.Summary, error) {
@@ -51,7 +51,7 @@ func ChangeServices(ctx workflow.Context, in flow.ChangeSettingsInput) (settings
 	return (&settingsChange{in: in, what: "services"}).run(ctx)
 }
 
-// settingsChange takes one proposal from the probe to being in force.
+// settingsChange takes one proposal from the probe until it is active.
 type settingsChange struct {
 	in     flow.ChangeSettingsInput
 	what   string
@@ -60,7 +60,7 @@ type settingsChange struct {
 }
 
 // run probes, copies when asked to, and settles. When any of it fails, the proposal is
-// dropped, and what was in force stays so.
+// dropped, and what was active stays so.
 func (c *settingsChange) run(ctx workflow.Context) (settings.Summary, error) {
 	c.tell(ctx, "probing the share with revision %d", c.in.Revision)
 	summary, err := c.apply(ctx)
@@ -69,7 +69,7 @@ func (c *settingsChange) run(ctx workflow.Context) (settings.Summary, error) {
 		c.tell(ctx, "refused: %s", flow.DecodeFault(err).Message())
 		return settings.Summary{}, err
 	}
-	c.tell(ctx, "revision %d is in force; the share speaks %s with %s", c.in.Revision, c.probe.Dialect, c.probe.Cipher)
+	c.tell(ctx, "revision %d is active; the share speaks %s with %s", c.in.Revision, c.probe.Dialect, c.probe.Cipher)
 	return summary, nil
 }
 
@@ -90,7 +90,7 @@ func (c *settingsChange) apply(ctx workflow.Context) (settings.Summary, error) {
 			return settings.Summary{}, err
 		}
 	}
-	return flow.SettleChange.Run(preparing(ctx, "put the "+c.what+" in force"), flow.SettleChangeInput{
+	return flow.SettleChange.Run(preparing(ctx, "activate the "+c.what), flow.SettleChangeInput{
 		Instance: c.in.Instance, Revision: c.in.Revision, Adopt: c.in.Adopt, Signers: c.in.Signers, NewLedger: c.in.NewLedger, Probe: c.probe.Probe,
 		Copied: c.copied.Head,
 	})
@@ -112,5 +112,5 @@ func (c *settingsChange) drop(ctx workflow.Context, cause error) {
 
 // tell shows in the Web UI what goes on, and who asked for it.
 func (c *settingsChange) tell(ctx workflow.Context, format string, args ...any) {
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Change of %s asked for by %s: %s", c.what, c.in.RequestedBy, fmt.Sprintf(format, args...)))
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Change of %s requested by %s: %s", c.what, c.in.RequestedBy, fmt.Sprintf(format, args...)))
 }

@@ -60,7 +60,7 @@ func TestChangeShareCopiesBeforeItSwitches(t *testing.T) {
 	}
 }
 
-// Whatever fails, the proposal is dropped with the reason, and nothing comes in force.
+// Whatever fails, the proposal is dropped with the reason, and nothing becomes active.
 func TestRefusedChangesAreDropped(t *testing.T) {
 	refused := fault.Newf(fault.ShareAuthFailed, "refused")
 	for name, spoil := range map[string]func(*changing){

@@ -9,6 +9,6 @@ import (
 
 // Delete removes one finished backup from the share.
 func Delete(ctx workflow.Context, in flow.DeleteInput) (backup.Overview, error) {
-	workflow.SetCurrentDetails(ctx, "deleting "+string(in.BackupID)+", asked for by "+in.RequestedBy)
+	workflow.SetCurrentDetails(ctx, "deleting "+string(in.BackupID)+", requested by "+in.RequestedBy)
 	return flow.DeleteBackup.Run(preparing(ctx, "delete "+string(in.BackupID)), in)
 }

@@ -11,7 +11,7 @@ import (
 // disk and network busy together; each costs the worker buffers of its own.
 const parallelServices = 2
 
-// maxCaptures bounds how often a service is captured anew because the host that
+// maxCaptures bounds how often a service is captured again because the host that
 // held it did not come back.
 const maxCaptures = 5
 

@@ -127,7 +127,7 @@ func (r *recorder) work() {
 		}
 		flow.UploadPart.Register(w, func(_ context.Context, in flow.UploadPartInput) (flow.UploadPartOutput, error) {
 			if mode(in.BackupID) == "full" {
-				return flow.UploadPartOutput{}, flow.EncodeFault(fault.Newf(fault.ShareFull, "no room"))
+				return flow.UploadPartOutput{}, flow.EncodeFault(fault.Newf(fault.ShareFull, "no space left"))
 			}
 			if mode(in.BackupID) == "lost" && in.Service == backup.AD && !r.lost {
 				r.lost = true

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// keptRevisions bounds how many revisions the entity holds: the one in force,
+	// keptRevisions bounds how many revisions the entity holds: the active one,
 	// those that running work was started with, and proposals.
 	keptRevisions = 16
 	// settingsHistory is the number of events after which the entity continues as
@@ -22,7 +22,7 @@ const (
 
 // Settings is the entity that holds an instance's settings for as long as the
 // instance exists. Updates are validated before they are accepted; a change is
-// proposed first and put in force when the share has been probed with it.
+// proposed first and activated when the share has been probed with it.
 func Settings(ctx workflow.Context, state flow.SettingsState) (struct{}, error) {
 	e := &settingsEntity{state: state, reset: state.Reset || flow.WasReset(ctx)}
 	if err := e.handle(ctx); err != nil {
@@ -76,7 +76,7 @@ func (e *settingsEntity) handle(ctx workflow.Context) error {
 	return nil
 }
 
-// find returns the revision, 0 meaning the one in force.
+// find returns the revision, 0 meaning the active one.
 func (e *settingsEntity) find(revision int64) (settings.Settings, bool) {
 	if revision == 0 {
 		revision = e.state.Active
@@ -108,8 +108,8 @@ func (e *settingsEntity) summary(struct{}) (settings.Summary, error) {
 	return out, nil
 }
 
-// validateProposal takes settings for an instance that has none in force; those that are
-// in force are changed part by part. Nothing comes with a proposal that whoever is to
+// validateProposal takes settings for an instance that has no active ones; those that are
+// active are changed part by part. Nothing comes with a proposal that whoever is to
 // find it in the history would not see there.
 func (e *settingsEntity) validateProposal(in flow.SettingsProposal) error {
 	s := in.Settings
@@ -175,7 +175,7 @@ func (e *settingsEntity) add(ctx workflow.Context, s settings.Settings, what str
 	return s.Revision
 }
 
-// validateApply lets a revision come in force only as it was tried: with the probe that
+// validateApply lets a revision become active only as it was tried: with the probe that
 // was made for it, and with the signing keys that the probe found.
 func (e *settingsEntity) validateApply(in flow.SettingsApplication) error {
 	s, ok := e.find(in.Revision)
@@ -183,9 +183,9 @@ func (e *settingsEntity) validateApply(in flow.SettingsApplication) error {
 	case !ok || in.Revision == 0:
 		return flow.EncodeFault(fault.Newf(fault.RevisionGone, "revision %d of the settings is not held", in.Revision))
 	case in.Revision < e.state.Active:
-		return flow.EncodeFault(fault.Newf(fault.RevisionGone, "revision %d is older than revision %d, which is in force", in.Revision, e.state.Active))
+		return flow.EncodeFault(fault.Newf(fault.RevisionGone, "revision %d is older than revision %d, which is active", in.Revision, e.state.Active))
 	case in.Revision != e.state.Active && s.Base != e.state.Active:
-		return flow.EncodeFault(fault.Newf(fault.SettingsChanged, "the change was made to revision %d, and meanwhile revision %d came in force", s.Base, e.state.Active))
+		return flow.EncodeFault(fault.Newf(fault.SettingsChanged, "the change was made to revision %d, and meanwhile revision %d became active", s.Base, e.state.Active))
 	}
 	if err := e.unlessReset(); err != nil {
 		return err
@@ -203,8 +203,8 @@ func (e *settingsEntity) validateApply(in flow.SettingsApplication) error {
 	return flow.EncodeFault(err)
 }
 
-// tryingKey is the public half of the key that signs the probe of a proposal: the one in
-// force, since a proposal can bring one of its own.
+// tryingKey is the public half of the key that signs the probe of a proposal: the active
+// one, since a proposal can bring one of its own.
 func (e *settingsEntity) tryingKey(proposal settings.Settings) string {
 	if now, enabled := e.find(0); enabled {
 		return now.Signing.Public
@@ -243,7 +243,7 @@ func alsoTrusted(s settings.Signing, signers []string) []string {
 
 func (e *settingsEntity) validateDrop(in flow.SettingsDrop) error {
 	if in.Revision == 0 || in.Revision == e.state.Active {
-		return flow.EncodeFault(fault.Newf(fault.SettingsInvalid, "revision %d is in force and cannot be dropped", in.Revision))
+		return flow.EncodeFault(fault.Newf(fault.SettingsInvalid, "revision %d is active and cannot be dropped", in.Revision))
 	}
 	return nil
 }
@@ -254,7 +254,7 @@ func (e *settingsEntity) drop(ctx workflow.Context, in flow.SettingsDrop) (struc
 	return struct{}{}, nil
 }
 
-// prune forgets the oldest revisions that are not in force.
+// prune forgets the oldest revisions that are not active.
 func (e *settingsEntity) prune() {
 	for len(e.state.Revisions) > keptRevisions {
 		oldest := e.state.Revisions[0].Revision

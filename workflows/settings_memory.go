@@ -77,7 +77,7 @@ func (e *settingsEntity) validateAdvance(in flow.LedgerAdvance) error {
 }
 
 // advance is idempotent, like apply. The share that was used least recently is
-// forgotten when there are too many. That a ledger begins anew stands in the history.
+// forgotten when there are too many. That a ledger begins from its first entry stands in the history.
 func (e *settingsEntity) advance(ctx workflow.Context, in flow.LedgerAdvance) (backup.LedgerHead, error) {
 	if before := e.head(in.Share); in.Anew && before != in.To && before.Sequence > 0 {
 		now := workflow.Now(ctx).UTC()
@@ -109,11 +109,11 @@ func (e *settingsEntity) remember(now time.Time, recipients []settings.Recipient
 			e.state.Keys = append(e.state.Keys, flow.KeyState{Fingerprint: r.Fingerprint, Since: now})
 		}
 	}
-	inForce := func(k flow.KeyState) bool {
+	isCurrent := func(k flow.KeyState) bool {
 		return slices.ContainsFunc(recipients, func(r settings.Recipient) bool { return r.Fingerprint == k.Fingerprint })
 	}
 	for over := len(e.state.Keys) - keptKeys; over > 0; over-- {
-		if i := slices.IndexFunc(e.state.Keys, func(k flow.KeyState) bool { return !inForce(k) }); i >= 0 {
+		if i := slices.IndexFunc(e.state.Keys, func(k flow.KeyState) bool { return !isCurrent(k) }); i >= 0 {
 			e.state.Keys = slices.Delete(slices.Clone(e.state.Keys), i, i+1)
 		}
 	}
@@ -173,7 +173,7 @@ func (e *settingsEntity) validateReseal(flow.ResealInput) error { return nil }
 // encrypted under the codec key that is the active one now.
 func (e *settingsEntity) sealAgain(ctx workflow.Context, in flow.ResealInput) (struct{}, error) {
 	now := workflow.Now(ctx).UTC()
-	e.record(settings.Record{At: now, Kind: settings.KindReseal, By: in.By, What: "settings encrypted anew", Outcome: settings.Applied, SettleAt: now})
+	e.record(settings.Record{At: now, Kind: settings.KindReseal, By: in.By, What: "settings re-encrypted", Outcome: settings.Applied, SettleAt: now})
 	e.reseal = true
 	return struct{}{}, nil
 }

@@ -21,7 +21,7 @@ import (
 
 type step = func(env *testsuite.TestWorkflowEnvironment)
 
-// enabled is the state of an entity with settings in force.
+// enabled is the state of an entity with active settings.
 func enabled() flow.SettingsState {
 	s := validSettings()
 	s.Revision = 1
@@ -65,7 +65,7 @@ func TestChangesAreOfOnePart(t *testing.T) {
 			_, apply := tried(t, 2, keys().signing, nil)
 			entity(t, enabled(), propose,
 				func(env *testsuite.TestWorkflowEnvironment) {
-					require.Equal(t, int64(1), current(t, env, 0).Revision, "a proposal is not in force")
+					require.Equal(t, int64(1), current(t, env, 0).Revision, "a proposal is not active")
 					last := ask[settings.History](t, env, flow.SettingsHistory.Name, struct{}{}).Records
 					require.Len(t, last, 1)
 					require.Equal(t, settings.Pending, last[0].Outcome)
@@ -113,7 +113,7 @@ func TestChangesAreRefused(t *testing.T) {
 	}
 }
 
-// A change that was made from settings which are no longer in force is refused, so that
+// A change that was made from settings which are no longer active is refused, so that
 // it does not undo the one that came first.
 func TestTheSecondOfTwoChangesIsRefused(t *testing.T) {
 	days, key := 7, keys().y

@@ -37,12 +37,12 @@ func (e *settingsEntity) validateRestoration(in flow.SettingsRestoration) error 
 		return flow.EncodeFault(err)
 	}
 	if in.Revision != e.state.Active {
-		return flow.EncodeFault(fault.Newf(fault.SettingsChanged, "revision %d of the settings is in force, not %d", e.state.Active, in.Revision))
+		return flow.EncodeFault(fault.Newf(fault.SettingsChanged, "revision %d of the settings is active, not %d", e.state.Active, in.Revision))
 	}
 	return nil
 }
 
-// restore puts what is in force in force again, under a number that no revision had, so
+// restore activates the settings again, under a number that no revision had, so
 // that nothing on a share or in a worker's memory is taken for it. Proposals are
 // forgotten: they were made from something else.
 func (e *settingsEntity) restore(ctx workflow.Context, in flow.SettingsRestoration) (settings.Summary, error) {

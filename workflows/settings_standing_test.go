@@ -13,9 +13,9 @@ import (
 	"infrabackup/internal/settings"
 )
 
-// What comes in force is what was tried, and nobody comes to be trusted besides whom the
-// probe found, also not with a revision that is in force already.
-func TestNothingComesInForceThatWasNotTried(t *testing.T) {
+// What becomes active is what was tried, and nobody comes to be trusted besides whom the
+// probe found, also not with a revision that is active already.
+func TestNothingBecomesActiveThatWasNotTried(t *testing.T) {
 	days, other := 7, 8
 	stranger := keys().successor
 	_, propose := update(flow.ProposeChange.Name, settings.Change{ProofDays: &days, By: "anna@host"})
@@ -73,7 +73,7 @@ func TestFirstSettingsBringNothingHidden(t *testing.T) {
 	}
 	whole, replace := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings()})
 	entity(t, enabled(), replace)
-	require.Equal(t, fault.AlreadyEnabled, flow.DecodeFault(whole.rejected).Code, "what is in force is changed part by part")
+	require.Equal(t, fault.AlreadyEnabled, flow.DecodeFault(whole.rejected).Code, "active settings are changed part by part")
 }
 
 func TestALedgerGoesForwardOrAnew(t *testing.T) {
@@ -84,7 +84,7 @@ func TestALedgerGoesForwardOrAnew(t *testing.T) {
 	state.Ledgers = []flow.ShareLedger{{Share: "s", Head: head(5)}}
 	for name, in := range map[string]flow.LedgerAdvance{
 		"back":        {Share: "s", From: head(5), To: head(4)},
-		"back anew":   {Share: "s", From: head(5), To: head(4), Anew: true},
+		"back again":  {Share: "s", From: head(5), To: head(4), Anew: true},
 		"beyond":      {Share: "s", From: head(5), To: head(backup.MaxLedgerEntries + 1)},
 		"no digest":   {Share: "s", From: head(5), To: backup.LedgerHead{Sequence: 6, SHA256: "x"}},
 		"no share":    {From: head(5), To: head(6)},
@@ -98,8 +98,8 @@ func TestALedgerGoesForwardOrAnew(t *testing.T) {
 			require.Error(t, out.rejected)
 		})
 	}
-	_, anew := update(flow.AdvanceLedger.Name, flow.LedgerAdvance{Share: "s", From: head(5), To: head(1), Anew: true, By: "anna"})
-	entity(t, state, anew, func(env *testsuite.TestWorkflowEnvironment) {
+	_, restarted := update(flow.AdvanceLedger.Name, flow.LedgerAdvance{Share: "s", From: head(5), To: head(1), Anew: true, By: "anna"})
+	entity(t, state, restarted, func(env *testsuite.TestWorkflowEnvironment) {
 		records := ask[settings.History](t, env, flow.SettingsHistory.Name, struct{}{}).Records
 		require.Equal(t, settings.KindLedger, records[0].Kind)
 		require.Equal(t, "anna", records[0].By)

@@ -120,7 +120,7 @@ func current(t *testing.T, env *testsuite.TestWorkflowEnvironment, revision int6
 	return s
 }
 
-func TestSettingsAreInForceOnlyWhenApplied(t *testing.T) {
+func TestSettingsAreActiveOnlyWhenApplied(t *testing.T) {
 	proposed, propose := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings(), First: true})
 	applied, apply := tried(t, 1, keys().signing, nil)
 	again, second := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings(), First: true})
@@ -177,7 +177,7 @@ func TestSettingsKeepTheNewestRevisions(t *testing.T) {
 		steps = append(steps, propose)
 	}
 	steps = append(steps, func(env *testsuite.TestWorkflowEnvironment) {
-		require.Equal(t, int64(1), current(t, env, 0).Revision, "what is in force is never forgotten")
+		require.Equal(t, int64(1), current(t, env, 0).Revision, "the active revision is never forgotten")
 		require.Equal(t, int64(2*keptRevisions+1), current(t, env, 2*keptRevisions+1).Revision)
 		require.Zero(t, current(t, env, 2).Revision, "an old proposal is")
 	})

@@ -15,7 +15,7 @@ package workflows
 // entity continue as new, and v3 with changeSourceQueues. A new history has the number of
 // the newest generation, and begins the next one when it comes with a new constant.
 //
-// Time-outs, retries, summaries and current details may change freely: they are
+// Timeouts, retries, summaries and current details may change freely: they are
 // not part of what a replay compares.
 
 // Changes of what workflows do, in the order in which they came.

@@ -109,13 +109,13 @@ func decodeAll(zst []byte) ([]byte, error) {
 	return io.ReadAll(dec)
 }
 
-func TestCatalogueNamesEveryItemsPlace(t *testing.T) {
+func TestCatalogNamesEveryItemsPlace(t *testing.T) {
 	p := writePart(t)
 	plain, err := decodeAll(p.zst)
 	require.NoError(t, err)
 	last := int64(0)
 	for _, e := range p.entries {
-		require.GreaterOrEqual(t, e.Offset, last, "catalogue and part are in the same order")
+		require.GreaterOrEqual(t, e.Offset, last, "catalog and part are in the same order")
 		last = e.Offset + e.Length
 		require.True(t, bytes.Equal(p.items[e.ID], plain[e.Offset:last]), e.ID)
 		sum := sha256.Sum256(p.items[e.ID])

@@ -19,13 +19,13 @@ import (
 	"infrabackup/internal/upstream"
 )
 
-// Limits of a catalogue.
+// Limits of a catalog.
 const (
 	maxCatalogLine  = 256 << 10
 	maxCatalogItems = 1 << 30
 )
 
-// catalogType marks the first line of a catalogue.
+// catalogType marks the first line of a catalog.
 const catalogType = "infrabackup-catalog"
 
 type catalogHead struct {
@@ -48,8 +48,8 @@ type catalogEnd struct {
 	Items int64 `json:"items"`
 }
 
-// CatalogWriter writes a catalogue: zstd of JSON lines, the first naming the
-// format, the last the number of items, so that a cut catalogue is noticed. It is
+// CatalogWriter writes a catalog: zstd of JSON lines, the first naming the
+// format, the last the number of items, so that a cut catalog is noticed. It is
 // used from one goroutine and holds one line at a time.
 type CatalogWriter struct {
 	enc   *zstd.Encoder
@@ -60,7 +60,7 @@ type CatalogWriter struct {
 	begun bool
 }
 
-// NewCatalogWriter starts a catalogue on w. Failures are reported by Add and Close.
+// NewCatalogWriter starts a catalog on w. Failures are reported by Add and Close.
 func NewCatalogWriter(w io.Writer) *CatalogWriter {
 	c := &CatalogWriter{}
 	c.enc, c.err = zstd.NewWriter(w, encoderOptions()...)
@@ -72,7 +72,7 @@ func NewCatalogWriter(w io.Writer) *CatalogWriter {
 // Add writes one item. LIMIT_EXCEEDED when its line would be longer than 256 KiB.
 func (c *CatalogWriter) Add(entry backup.CatalogEntry) error {
 	if err := checkCatalogEntry(entry); err != nil {
-		return fault.New(fault.Internal, "cannot write to the catalogue", err)
+		return fault.New(fault.Internal, "cannot write to the catalog", err)
 	}
 	if err := c.begin(); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (c *CatalogWriter) Close() error {
 		return err
 	}
 	err := c.enc.Close()
-	c.err = errors.New("archive: the catalogue is closed")
+	c.err = errors.New("archive: the catalog is closed")
 	return err
 }
 
@@ -113,10 +113,10 @@ func (c *CatalogWriter) begin() error {
 func (c *CatalogWriter) write(line any) error {
 	c.line.Reset()
 	if err := c.json.Encode(line); err != nil {
-		return fault.New(fault.Internal, "encode a line of the catalogue", err)
+		return fault.New(fault.Internal, "encode a line of the catalog", err)
 	}
 	if c.line.Len() > maxCatalogLine {
-		return fault.Newf(fault.LimitExceeded, "a line of the catalogue has %d bytes, at most %d are possible", c.line.Len(), maxCatalogLine)
+		return fault.Newf(fault.LimitExceeded, "a line of the catalog has %d bytes, at most %d are possible", c.line.Len(), maxCatalogLine)
 	}
 	_, c.err = c.enc.Write(c.line.Bytes())
 	return c.err
@@ -136,7 +136,7 @@ func joinBytes(b []byte, s *string) {
 	}
 }
 
-// ReadCatalog reads a catalogue that others may have written and calls fn for each
+// ReadCatalog reads a catalog that others may have written and calls fn for each
 // item. R is the plain zstd stream. BACKUP_DAMAGED when a line is malformed or too
 // long, when the end is missing or says another number, or when something follows
 // it; FORMAT_UNKNOWN for another format. Errors of fn and of r are returned as they
@@ -145,7 +145,7 @@ func ReadCatalog(r io.Reader, fn func(backup.CatalogEntry) error) error {
 	src := upstream.NewReader(r)
 	dec, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
-		return readFault(src, "open the catalogue's zstd stream", err)
+		return readFault(src, "open the catalog's zstd stream", err)
 	}
 	defer dec.Close()
 	in := bufio.NewReaderSize(dec, maxCatalogLine)
@@ -159,31 +159,31 @@ func ReadCatalog(r io.Reader, fn func(backup.CatalogEntry) error) error {
 		}
 		var line catalogLine
 		if err := decodeStrict(data, &line); err != nil {
-			return fault.New(fault.BackupDamaged, fmt.Sprintf("the catalogue's line %d is malformed", items+2), err)
+			return fault.New(fault.BackupDamaged, fmt.Sprintf("the catalog's line %d is malformed", items+2), err)
 		}
 		if line.End != nil {
 			if line.CatalogEntry != nil || line.End.Items != items {
-				return fault.Newf(fault.BackupDamaged, "the catalogue has %d items and says %d", items, line.End.Items)
+				return fault.Newf(fault.BackupDamaged, "the catalog has %d items and records %d", items, line.End.Items)
 			}
 			if _, err := in.ReadByte(); err == nil {
-				return fault.New(fault.BackupDamaged, "the catalogue goes on behind its end", nil)
+				return fault.New(fault.BackupDamaged, "the catalog goes on behind its end", nil)
 			} else if err != io.EOF {
-				return readFault(src, "read the end of the catalogue", err)
+				return readFault(src, "read the end of the catalog", err)
 			}
 			return nil
 		}
 		if line.CatalogEntry == nil {
-			return fault.Newf(fault.BackupDamaged, "the catalogue's line %d names no item", items+2)
+			return fault.Newf(fault.BackupDamaged, "the catalog's line %d names no item", items+2)
 		}
 		if items == maxCatalogItems {
-			return fault.Newf(fault.LimitExceeded, "the catalogue has more than %d items", maxCatalogItems)
+			return fault.Newf(fault.LimitExceeded, "the catalog has more than %d items", maxCatalogItems)
 		}
 		entry := *line.CatalogEntry
 		joinBytes(line.IDBytes, &entry.ID)
 		joinBytes(line.NameBytes, &entry.Name)
 		joinBytes(line.PathBytes, &entry.Path)
 		if err := checkCatalogEntry(entry); err != nil {
-			return fault.New(fault.BackupDamaged, fmt.Sprintf("the catalogue's line %d is malformed", items+2), err)
+			return fault.New(fault.BackupDamaged, fmt.Sprintf("the catalog's line %d is malformed", items+2), err)
 		}
 		if err := fn(entry); err != nil {
 			return err
@@ -198,10 +198,10 @@ func readCatalogHead(in *bufio.Reader, src *upstream.Reader) error {
 	}
 	var head catalogHead
 	if err := json.Unmarshal(data, &head); err != nil || head.Type != catalogType {
-		return fault.New(fault.BackupDamaged, "the catalogue does not begin like one", err)
+		return fault.New(fault.BackupDamaged, "the catalog does not begin like one", err)
 	}
 	if head.Format != backup.FormatVersion {
-		return fault.Newf(fault.FormatUnknown, "the catalogue has format %d, this program reads format %d", head.Format, backup.FormatVersion)
+		return fault.Newf(fault.FormatUnknown, "the catalog has format %d, this program reads format %d", head.Format, backup.FormatVersion)
 	}
 	return nil
 }
@@ -213,11 +213,11 @@ func readLine(in *bufio.Reader, src *upstream.Reader) ([]byte, error) {
 	case err == nil:
 		return line[:len(line)-1], nil
 	case err == io.EOF:
-		return nil, fault.New(fault.BackupDamaged, "the catalogue was cut short", nil)
+		return nil, fault.New(fault.BackupDamaged, "the catalog was cut short", nil)
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, fault.Newf(fault.BackupDamaged, "the catalogue has a line of more than %d bytes", maxCatalogLine)
+		return nil, fault.Newf(fault.BackupDamaged, "the catalog has a line of more than %d bytes", maxCatalogLine)
 	default:
-		return nil, readFault(src, "read the catalogue", err)
+		return nil, readFault(src, "read the catalog", err)
 	}
 }
 

@@ -39,7 +39,7 @@ func readCatalog(zst []byte) (got []backup.CatalogEntry, err error) {
 	return got, err
 }
 
-func TestCatalogueRoundTrip(t *testing.T) {
+func TestCatalogRoundTrip(t *testing.T) {
 	var want []backup.CatalogEntry
 	for i := range 20_000 {
 		want = append(want, catalogEntry(i))

@@ -1,5 +1,5 @@
 // Package archive is the inside of a part: a deterministic tar stream in seekable
-// zstd, and the catalogue that says where each item lies.
+// zstd, and the catalog that says where each item lies.
 //
 // The same items give the same bytes. Frames of about 1 MiB are independent, so one
 // item is read without reading the part, and stock `zstd -d | tar x` opens the

@@ -50,7 +50,7 @@ func ExtractNoting(r io.Reader, root *os.Root, limits Limits, keep func(Entry) b
 func extractFile(root *os.Root, e Entry, body io.Reader, buf []byte) (kept time.Time, err error) {
 	if dir := path.Dir(e.Path); dir != "." {
 		if err := root.MkdirAll(dir, 0o700); err != nil {
-			return kept, localError("make the folder of", e.Path, err)
+			return kept, localError("create the folder of", e.Path, err)
 		}
 	}
 	f, err := root.OpenFile(e.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600|e.Mode&0o100)

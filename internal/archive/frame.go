@@ -48,7 +48,7 @@ type frameWriter struct {
 func newFrameWriter(w io.Writer) (*frameWriter, error) {
 	enc, err := zstd.NewWriter(nil, encoderOptions()...)
 	if err != nil {
-		return nil, fault.New(fault.Internal, "make a zstd encoder", err)
+		return nil, fault.New(fault.Internal, "create a zstd encoder", err)
 	}
 	return &frameWriter{
 		w: w, enc: enc,
@@ -240,7 +240,7 @@ func readIndex(r io.ReaderAt, size int64) ([]frame, error) {
 		at.start += int64(at.plain)
 	}
 	if at.offset != begin {
-		return nil, fault.Newf(fault.BackupDamaged, "the part's frames have %d bytes, its index says %d", begin, at.offset)
+		return nil, fault.Newf(fault.BackupDamaged, "the part's frames have %d bytes, its index records %d", begin, at.offset)
 	}
 	return frames, nil
 }

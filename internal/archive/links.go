@@ -9,7 +9,7 @@ import (
 	"infrabackup/internal/fault"
 )
 
-// boundLinks keeps the references of an item that the catalogue takes, in their order,
+// boundLinks keeps the references of an item that the catalog takes, in their order,
 // and counts the others. What it cannot take depends on the source and is no reason to
 // lose the item: too many of them, a target that is too long or no text. Anything else
 // that is malformed is a collector's defect. The caller's lists are copied, since
@@ -23,7 +23,7 @@ func boundLinks(item backup.Item) (backup.Item, error) {
 	item.References = nil
 	left := backup.MaxReferenceBytes
 	for _, r := range given {
-		encoded, err := json.Marshal(r) // escapes more than the catalogue does
+		encoded, err := json.Marshal(r) // escapes more than the catalog does
 		if err != nil {
 			return item, fault.New(fault.Internal, "encode a reference", err)
 		}

@@ -33,7 +33,7 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(frameSize), zstd.WithDecoderLowmem(true))
 	if err != nil {
-		return nil, fault.New(fault.Internal, "make a zstd decoder", err)
+		return nil, fault.New(fault.Internal, "create a zstd decoder", err)
 	}
 	return &Reader{r: r, frames: frames, dec: dec, current: -1}, nil
 }
@@ -68,7 +68,7 @@ func (r *Reader) ReadItem(entry backup.CatalogEntry, w io.Writer) error {
 		left -= int64(len(piece))
 	}
 	if hex.EncodeToString(sum.Sum(nil)) != entry.SHA256 {
-		return fault.Newf(fault.BackupDamaged, "item %q is not what the catalogue says", entry.ID)
+		return fault.Newf(fault.BackupDamaged, "item %q is not what the catalog records", entry.ID)
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (r *Reader) load(i int) error {
 		return fault.New(fault.BackupDamaged, "a frame of the part does not decode", err)
 	}
 	if len(plain) != int(f.plain) {
-		return fault.Newf(fault.BackupDamaged, "a frame of the part holds %d bytes, its index says %d", len(plain), f.plain)
+		return fault.Newf(fault.BackupDamaged, "a frame of the part holds %d bytes, its index records %d", len(plain), f.plain)
 	}
 	r.plain, r.current = plain, i
 	return nil

@@ -22,7 +22,7 @@ const (
 	batchSize = frameSize
 	// maxRecord bounds one record: collectors and readers hold it in memory.
 	maxRecord = 64 << 20
-	// maxBatchItems bounds the catalogue entries that wait for their batch, and
+	// maxBatchItems bounds the catalog entries that wait for their batch, and
 	// maxBatchLinks the aliases and references in them.
 	maxBatchItems = 16 << 10
 	// maxSeconds bounds times of files, on both sides of 1970: those beyond become 1970.
@@ -186,8 +186,8 @@ func (w *Writer) fail(err error) error {
 	return err
 }
 
-// usable refuses calls after the end and items that no catalogue could name. It
-// returns the item with as many references as the catalogue takes.
+// usable refuses calls after the end and items that no catalog could name. It
+// returns the item with as many references as the catalog takes.
 func (w *Writer) usable(item backup.Item) (backup.Item, error) {
 	switch {
 	case w.err != nil:

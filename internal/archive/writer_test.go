@@ -100,7 +100,7 @@ func TestWriterRefuses(t *testing.T) {
 	}
 }
 
-func TestErrorsOfDiskAndCatalogueComeBackAsTheyAre(t *testing.T) {
+func TestErrorsOfDiskAndCatalogComeBackAsTheyAre(t *testing.T) {
 	disk := errors.New("disk")
 	w, err := NewWriter(&failing{err: disk}, backup.CA, func(backup.CatalogEntry) error { return nil })
 	require.NoError(t, err)

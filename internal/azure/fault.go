@@ -46,7 +46,7 @@ var ErrConflict = fmt.Errorf("%w: the resource is in a state that does not allow
 // ErrAnswer is in the chain of the fault for an answer with a status of success that is
 // not what was asked for: no document, an error, a list that contradicts itself, or
 // another resource's document. It says nothing about what was asked for.
-var ErrAnswer = errors.New("the answer is not what was asked for")
+var ErrAnswer = errors.New("the answer is not what was requested")
 
 // ErrTooLarge is in the chain of the fault for an answer that is larger than what is taken
 // of its kind.

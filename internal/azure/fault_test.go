@@ -70,7 +70,7 @@ func TestTransportFault(t *testing.T) {
 		"unknown CA":       {x509.UnknownAuthorityError{}, fault.SourceTLS},
 		"redirected":       {errRedirected, fault.SourceInvalid},
 		"too large":        {tooLarge(7), fault.LimitExceeded},
-		"time-out":         {context.DeadlineExceeded, fault.SourceUnreachable},
+		"timeout":          {context.DeadlineExceeded, fault.SourceUnreachable},
 		"a fault below":    {final(fault.Newf(fault.SourceAuthFailed, "x")), fault.SourceAuthFailed},
 		"an unknown error": {errors.New("?"), fault.SourceUnreachable},
 	} {

@@ -46,7 +46,7 @@ func (r *reply) date() time.Time {
 // do sends a request and has read read the answer. It tries again what passes: faults of
 // the network, bodies that are cut short, errors of servers, and answers that are not
 // what was asked for, a few times within a minute or so; and for hours what the stamp
-// asks to wait for. Read is called anew for each answer.
+// asks to wait for. Read is called again for each answer.
 func (c *Client) do(ctx context.Context, r request, read func(*reply) error) error {
 	delay := c.stamp.target.RetryDelay
 	trial := trial{target: r.target}

@@ -19,7 +19,7 @@ type Anchor struct {
 	Generation int64      `json:"generation"` // of the file, 1 for the first; the newest counts
 	Instance   string     `json:"instance"`   // short name
 	Controller string     `json:"controller"` // ID
-	Revision   int64      `json:"revision"`   // of the settings in force
+	Revision   int64      `json:"revision"`   // of the active settings
 	Settings   string     `json:"settings"`   // that revision's fingerprint, a SHA-256
 	Ledger     LedgerHead `json:"ledger"`     // of the ledger on this share; zero when there is none yet
 	At         time.Time  `json:"at"`         // UTC

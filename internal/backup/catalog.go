@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of what an item says about other items. They keep a line of the catalogue
+// Limits of what an item says about other items. They keep a line of the catalog
 // within its 256 KiB.
 const (
 	// MaxAliases is how many aliases an item can have, MaxAliasBytes how long each of
@@ -50,7 +50,7 @@ type Reference struct {
 	Target   string  `json:"target"`   // ID or alias of the target, in lower case
 }
 
-// CatalogEntry is one line of the catalogue: an item and its place.
+// CatalogEntry is one line of the catalog: an item and its place.
 type CatalogEntry struct {
 	Service Service `json:"service"`
 	Item

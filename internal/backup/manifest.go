@@ -34,7 +34,7 @@ type Manifest struct {
 	// versions that did not check.
 	Consistency *Consistency `json:"consistency,omitempty"`
 
-	Files      []File      `json:"files"`      // parts and catalogue, not the sums, key or manifest
+	Files      []File      `json:"files"`      // parts and catalog, not the sums, key or manifest
 	Recipients []Recipient `json:"recipients"` // to whom key.age was wrapped when the backup was made
 	BackupKey  string      `json:"backupKey"`  // public half of the backup key, age1…
 	Signer     string      `json:"signer"`     // fingerprint of the signing key, SHA256:…

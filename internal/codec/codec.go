@@ -79,7 +79,7 @@ func (c *Codec) Open(place string, p *commonpb.Payload) (*commonpb.Payload, erro
 	its, placed := p.Metadata[metadataPlace]
 	switch {
 	case !placed:
-		return nil, fault.Newf(fault.PayloadOutdated, "a payload has the form of an earlier version, which says not where it belongs")
+		return nil, fault.Newf(fault.PayloadOutdated, "a payload has the form of an earlier version, which does not say where it belongs")
 	case string(its) != place:
 		return nil, fault.Newf(fault.PayloadRefused, "a payload of %s arrived at %s", its, place)
 	}

@@ -151,7 +151,7 @@ func TestParseKeyring(t *testing.T) {
 		"short key":          {short, "not the base64 of 32 bytes"},
 		"not base64":         {"k canary!\n", "line 1"},
 		"URL-safe alphabet":  {"k " + strings.Repeat("_", 43) + "=\n", "line 1"},
-		"twice":              {a + a, `line 2: key id "a" stands twice`},
+		"twice":              {a + a, `line 2: key id "a" appears twice`},
 		"too many":           {many.String(), "more than 256 keys"},
 		"UTF-16":             {"\xff\xfea\x00", "UTF-16"},
 		"NUL":                {"a\x00 x", "line 1"},

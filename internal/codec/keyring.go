@@ -103,7 +103,7 @@ func ParseKeyring(data []byte) (*Keyring, error) {
 			return nil, fmt.Errorf("line %d: the key is not the base64 of %d bytes", number, keyBytes)
 		}
 		if _, dup := ring.keys[id]; dup {
-			return nil, fmt.Errorf("line %d: key id %q stands twice", number, id)
+			return nil, fmt.Errorf("line %d: key id %q appears twice", number, id)
 		}
 		if len(ring.keys) == maxKeys {
 			return nil, fmt.Errorf("line %d: more than %d keys", number, maxKeys)

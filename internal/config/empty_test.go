@@ -32,7 +32,7 @@ func TestEmptySectionsAndKeysAreRefused(t *testing.T) {
 			_, err := Decode("w.yaml", []byte(minimal+lines), "/etc", hostname)
 			require.ErrorIs(t, err, fault.ConfigInvalid)
 			key, _, _ := strings.Cut(name, ",")
-			require.ErrorContains(t, err, key+": missing: the key stands there without a value")
+			require.ErrorContains(t, err, key+": missing: the key is there without a value")
 		})
 	}
 	_, err := Decode("w.yaml", []byte(minimal+"  azure: {}\n"), "/etc", hostname)

@@ -146,7 +146,7 @@ func (w *Worker) paths() []named {
 		{key: "temporal.tls.keyFile", path: &w.Temporal.TLS.KeyFile, file: true, secret: true},
 		{key: "temporal.tls.caFile", path: &w.Temporal.TLS.CAFile, file: true},
 		{key: "codec.keyFile", path: &w.Codec.KeyFile, file: true, secret: true},
-		{key: "spool.dir", path: &w.Spool.Dir}, // made when missing
+		{key: "spool.dir", path: &w.Spool.Dir}, // created when missing
 	}
 	if ad := w.Sources.AD; ad != nil {
 		all = append(all,

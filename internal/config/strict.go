@@ -100,7 +100,7 @@ func decodeMapping(node *yaml.Node, out reflect.Value, path string, lines map[st
 			return &mistake{line: name.Line, key: key, text: "unknown key; known here: " + strings.Join(namesOf(out.Type()), ", ")}
 		}
 		if _, repeated := lines[key]; repeated {
-			return &mistake{line: name.Line, key: key, text: "the key stands twice"}
+			return &mistake{line: name.Line, key: key, text: "the key appears twice"}
 		}
 		lines[key] = name.Line
 		if err := decodeValue(value, out.Field(index), key, lines, depth); err != nil {
@@ -120,7 +120,7 @@ func decodeValue(node *yaml.Node, out reflect.Value, key string, lines map[strin
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
 		// Not as if it were left out: whoever wrote the key meant something by it, and
 		// would not learn that nothing comes of it.
-		return &mistake{line: node.Line, key: key, text: "missing: the key stands there without a value; give one, or remove the key"}
+		return &mistake{line: node.Line, key: key, text: "missing: the key is there without a value; give one, or remove the key"}
 	}
 	if out.Kind() == reflect.Pointer {
 		out.Set(reflect.New(out.Type().Elem()))

@@ -67,7 +67,7 @@ type Codec struct {
 	KeyFile string `yaml:"keyFile"` // see codec.LoadKeyring
 }
 
-// Spool is the folder for captured data. It needs room for one backup of the
+// Spool is the folder for captured data. It needs free space for one backup of the
 // sources configured here.
 type Spool struct {
 	Dir string `yaml:"dir"`

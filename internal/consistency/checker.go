@@ -54,8 +54,8 @@ func New(captured ...backup.Service) *Checker {
 	return c
 }
 
-// Note takes an entry of the catalogue. Entries of a service that was not given to
-// [New] are passed over. Those of one service come in the order of the catalogue, a
+// Note takes an entry of the catalog. Entries of a service that was not given to
+// [New] are passed over. Those of one service come in the order of the catalog, a
 // record behind those that it supersedes.
 func (c *Checker) Note(e backup.CatalogEntry) {
 	s := c.captured[e.Service]

@@ -1,7 +1,7 @@
 // Package consistency checks whether what the items of a backup refer to is in the
 // backup: role assignments and their principals, network interfaces and their subnets.
 //
-// A [Checker] reads the catalogue entries of all services, once in any case and the
+// A [Checker] reads the catalog entries of all services, once in any case and the
 // services that matter up to twice more, because references point forward as well as
 // back. It remembers what is referred to, not what there is: a directory has millions
 // of objects and a cloud refers to a few of them. So memory grows with the number of

@@ -111,7 +111,7 @@ func randomCatalog(rng *rand.Rand) (captured []backup.Service, entries []backup.
 		e.ReferencesLeftOut = int64(max(0, rng.IntN(20)-17))
 		entries = append(entries, e)
 	}
-	// The catalogue is grouped by service; the order of the services is free.
+	// The catalog is grouped by service; the order of the services is free.
 	order := rng.Perm(8)
 	slices.SortStableFunc(entries, func(a, b backup.CatalogEntry) int { return order[a.Service.Order()] - order[b.Service.Order()] })
 	return captured, entries

@@ -44,7 +44,7 @@ func (c *Controller) AdoptSettings(ctx context.Context, older bool, requestedBy 
 	if err != nil {
 		return out, err
 	}
-	return out, c.inForce(out.Settings)
+	return out, c.checkActive(out.Settings)
 }
 
 // settingsRun is a run of the settings workflow with what it holds.
@@ -180,7 +180,7 @@ func (c *Controller) settingsRuns(ctx context.Context) ([]string, error) {
 	return append(runs, failed...), nil
 }
 
-// errNoneActive says that a run has answered, and that no settings were ever in force in it.
+// errNoneActive says that a run has answered, and that no settings were ever active in it.
 var errNoneActive = errors.New("nothing was enabled there")
 
 // settingsOf reads all that a run holds, whether it has ended or not, and makes sure that
@@ -196,7 +196,7 @@ func (c *Controller) settingsOf(ctx context.Context, runID string) (settingsRun,
 		return settingsRun{}, fault.Newf(fault.AnswerRefused, "run %s holds settings of an instance %.100q", runID, state.Instance)
 	}
 	if state.Active == 0 {
-		return settingsRun{}, fault.New(fault.AnswerRefused, fmt.Sprintf("run %s holds no settings that were in force", runID), errNoneActive)
+		return settingsRun{}, fault.New(fault.AnswerRefused, fmt.Sprintf("run %s holds no settings that were active", runID), errNoneActive)
 	}
 	for _, s := range state.Revisions {
 		if s.Revision != state.Active {
@@ -204,5 +204,5 @@ func (c *Controller) settingsOf(ctx context.Context, runID string) (settingsRun,
 		}
 		return settingsRun{runID, s.Controller, state}, s.Check(c.instance)
 	}
-	return settingsRun{}, fault.Newf(fault.AnswerRefused, "run %s lacks the settings that are in force", runID)
+	return settingsRun{}, fault.Newf(fault.AnswerRefused, "run %s lacks the active settings", runID)
 }

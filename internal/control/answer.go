@@ -36,7 +36,7 @@ func about(asked, answered backup.ID) error {
 	if asked == answered {
 		return nil
 	}
-	return fault.Newf(fault.AnswerRefused, "backup %s was asked for, and the answer is about %.100q", asked, string(answered))
+	return fault.Newf(fault.AnswerRefused, "backup %s was requested, and the answer is about %.100q", asked, string(answered))
 }
 
 // named makes sure that an answer names a backup.
@@ -56,7 +56,7 @@ func aboutEach(asked []flow.WrappedKey, answered []flow.ReplacedBackup) error {
 	}
 	for _, b := range answered {
 		if !open[b.BackupID] {
-			return fault.Newf(fault.AnswerRefused, "nobody asked for another key of %.100q", string(b.BackupID))
+			return fault.Newf(fault.AnswerRefused, "another key of %.100q was not requested", string(b.BackupID))
 		}
 		delete(open, b.BackupID)
 	}
@@ -74,21 +74,21 @@ func (c *Controller) entityFault(ctx context.Context, err error) error {
 	return c.fault(err)
 }
 
-// inForce makes sure that a summary tells of settings of this instance that are in force
+// checkActive makes sure that a summary tells of settings of this instance that are active
 // and were not set back.
-func (c *Controller) inForce(s settings.Summary) error {
+func (c *Controller) checkActive(s settings.Summary) error {
 	switch {
 	case s.Reset:
 		return fault.Newf(fault.SettingsReset, "the settings workflow of instance %s was reset to an earlier event", c.instance)
 	case s.Revision == 0:
 		return fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", c.instance)
 	case s.Instance.Name != c.instance:
-		return fault.Newf(fault.AnswerRefused, "the settings of instance %s were asked for, and those of %.100q came", c.instance, s.Instance.Name)
+		return fault.Newf(fault.AnswerRefused, "the settings of instance %s were requested, and those of %.100q came", c.instance, s.Instance.Name)
 	}
 	return nil
 }
 
-// Standing asks a worker whether the share tells of newer settings than those in force, or
+// Standing asks a worker whether the share tells of newer settings than the active ones, or
 // lacks the ledger that they know. The error has the code that says so, or says why the
 // share could not be asked; see [SetBack].
 func (c *Controller) Standing(ctx context.Context) error {

@@ -54,7 +54,7 @@ func (c *Controller) Start(ctx context.Context, requestedBy string, spoolWait ti
 // StartOption changes what [Controller.Start] asks for.
 type StartOption func(*flow.BackupInput)
 
-// IgnoreFreeSpace goes on although the share tells of less room than a backup is expected
+// IgnoreFreeSpace goes on although the share reports less free space than a backup is expected
 // to need.
 func IgnoreFreeSpace(in *flow.BackupInput) { in.IgnoreFreeSpace = true }
 

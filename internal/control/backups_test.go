@@ -340,8 +340,8 @@ func TestAResultOfAnotherBackupIsRefused(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestASettingsWorkflowThatHasEndedIsNotInForce ends and deletes the settings workflow.
-func TestASettingsWorkflowThatHasEndedIsNotInForce(t *testing.T) {
+// TestASettingsWorkflowThatHasEndedIsNotActive ends and deletes the settings workflow.
+func TestASettingsWorkflowThatHasEndedIsNotActive(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	_, err := s.Summary(t.Context())

@@ -23,7 +23,7 @@ type ShareChange struct {
 	RequestedBy string
 }
 
-// ChangeShare moves to another share. What was in force stays so when it fails.
+// ChangeShare moves to another share. The old one stays active when it fails.
 // CHANGE_RUNNING while another change runs.
 func (c *Controller) ChangeShare(ctx context.Context, in ShareChange) (flow.ChangeShareOutput, error) {
 	wanted := settings.Change{Kind: settings.KindShare, Share: &in.Share, By: in.RequestedBy, Adopt: in.Adopt}
@@ -93,7 +93,7 @@ func (c *Controller) proposeChange(ctx context.Context, wanted settings.Change) 
 	return revision, c.entityFault(ctx, err)
 }
 
-// change runs the workflow that probes a proposal and puts it in force. When another
+// change runs the workflow that probes a proposal and activates it. When another
 // change runs, the proposal is withdrawn.
 func change[Out any](ctx context.Context, c *Controller, w flow.Workflow[flow.ChangeSettingsInput, Out], what string, in flow.ChangeSettingsInput) (Out, error) {
 	id := flow.ChangeSettingsWorkflowID(c.instance)
@@ -124,7 +124,7 @@ func (c *Controller) History(ctx context.Context) (settings.History, error) {
 	return history, c.entityFault(ctx, err)
 }
 
-// Reseal lets the settings be written anew, encrypted with the codec key that the
+// Reseal lets the settings be written again, encrypted with the codec key that the
 // workers use now.
 func (c *Controller) Reseal(ctx context.Context, requestedBy string) error {
 	if _, err := c.Summary(ctx); err != nil {

@@ -60,7 +60,7 @@ func TestEnable(t *testing.T) {
 	_, err = s.Start(ctx, "op", 0)
 	require.ErrorIs(t, err, fault.NotEnabled)
 
-	// A share that refuses leaves nothing in force, and its own code.
+	// A share that refuses leaves nothing active, and its own code.
 	s.probe = fault.New(fault.ShareAuthFailed, `\\fs refused CORP\backup`, errors.New("0xc000006d"))
 	_, err = s.Enable(ctx, s.request())
 	require.ErrorIs(t, err, fault.ShareAuthFailed)
@@ -186,7 +186,7 @@ func TestWorkerThatDied(t *testing.T) {
 	require.ErrorIs(t, err, fault.NoWorker)
 	_, err = s.client.DescribeWorkflowExecution(ctx, flow.DeleteWorkflowID(s.instance, id), "")
 	var missing *serviceerror.NotFound
-	require.ErrorAs(t, err, &missing, "nothing is asked of a worker that did not say what is in force")
+	require.ErrorAs(t, err, &missing, "nothing is asked of a worker that did not say what is active")
 	_, err = s.Verify(ctx, string(id))
 	require.ErrorIs(t, err, fault.NoWorker)
 	d, err := s.client.DescribeWorkflowExecution(ctx, flow.VerifyWorkflowID(s.instance, id), "")
@@ -238,8 +238,8 @@ func TestFaults(t *testing.T) {
 		"a fault":           {fmt.Errorf("x: %w", fault.Newf(fault.ShareFull, "full")), fault.ShareFull},
 		"interrupted":       {fmt.Errorf("x: %w", context.Canceled), fault.Cancelled},
 		"cancelled by gRPC": {serviceerror.NewCanceled("x"), fault.Cancelled},
-		"time-out":          {context.DeadlineExceeded, fault.NoWorker},
-		"time-out by gRPC":  {serviceerror.NewDeadlineExceeded("x"), fault.NoWorker},
+		"timeout":           {context.DeadlineExceeded, fault.NoWorker},
+		"timeout by gRPC":   {serviceerror.NewDeadlineExceeded("x"), fault.NoWorker},
 		"unavailable":       {serviceerror.NewUnavailable("x"), fault.TemporalUnreachable},
 		"denied":            {serviceerror.NewPermissionDenied("x", ""), fault.TemporalUnreachable},
 		"overloaded":        {serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, "x"), fault.TemporalUnreachable},

@@ -146,7 +146,7 @@ func (c *Controller) giveUp(ctx context.Context, of watchedRun) error {
 	// The run's end stops the wait before this call has its answer.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience)
 	defer cancel()
-	if err := c.client.TerminateWorkflow(bounded, of.id, of.runID, "no worker took it up in time, and its caller was told so"); err != nil {
+	if err := c.client.TerminateWorkflow(bounded, of.id, of.runID, "no worker took it up in time, and its caller gave up"); err != nil {
 		return fault.New(fault.NoWorker, text+", and it could not be withdrawn: "+of.what+" may happen later", err)
 	}
 	return fault.New(fault.NoWorker, text, nil)

@@ -50,7 +50,7 @@ func (c *Controller) KeyFileChallenges(ctx context.Context, revision int64, ids 
 		return nil, err
 	}
 	if len(out.Challenges) != len(ids) {
-		return nil, fault.Newf(fault.AnswerRefused, "%d challenges were asked for, and %d came", len(ids), len(out.Challenges))
+		return nil, fault.Newf(fault.AnswerRefused, "%d challenges were requested, and %d came", len(ids), len(out.Challenges))
 	}
 	for i, challenge := range out.Challenges {
 		if err := about(ids[i], challenge.BackupID); err != nil {
@@ -60,7 +60,7 @@ func (c *Controller) KeyFileChallenges(ctx context.Context, revision int64, ids 
 	return out.Challenges, nil
 }
 
-// Swap replaces a backup by the one that was encrypted anew into staging/; staged is the
+// Swap replaces a backup by the one that was re-encrypted into staging/; staged is the
 // digest of its sums.
 func (c *Controller) Swap(ctx context.Context, revision int64, id backup.ID, staged, requestedBy string) (flow.ReplacedBackup, error) {
 	if err := c.ready(ctx); err != nil {
@@ -89,7 +89,7 @@ func replace[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In
 // Challenge is something that only the holder of a key can answer.
 type Challenge = seal.Challenge
 
-// Challenges makes a challenge for every key in force. Only the digests of the answers
+// Challenges makes a challenge for every current key. Only the digests of the answers
 // are kept; earlier challenges end.
 func (c *Controller) Challenges(ctx context.Context, requestedBy string) ([]Challenge, error) {
 	s, err := c.Settings(ctx)

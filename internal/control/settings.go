@@ -33,7 +33,7 @@ type EnableRequest struct {
 }
 
 // Enable validates, proposes the settings to the entity, and runs the workflow that
-// probes the share and puts them in force. When that fails, nothing is in force; after
+// probes the share and activates them. When that fails, no settings are active; after
 // NO_WORKER or CANCELLED the outcome is open until a worker has finished it.
 func (c *Controller) Enable(ctx context.Context, in EnableRequest) (settings.Summary, error) {
 	proposal, err := in.settings()
@@ -117,7 +117,7 @@ func recipients(all []seal.Recipient) []settings.Recipient {
 	return out
 }
 
-// Summary tells what is in force, without secrets. NOT_ENABLED when nothing is.
+// Summary tells the active settings, without secrets. NOT_ENABLED when nothing is.
 func (c *Controller) Summary(ctx context.Context) (settings.Summary, error) {
 	if err := c.ready(ctx); err != nil {
 		return settings.Summary{}, err
@@ -128,10 +128,10 @@ func (c *Controller) Summary(ctx context.Context) (settings.Summary, error) {
 	if err != nil {
 		return summary, c.entityFault(ctx, err)
 	}
-	return summary, c.inForce(summary)
+	return summary, c.checkActive(summary)
 }
 
-// Settings returns what is in force with its secrets, for a caller that reads the
+// Settings returns the active settings with their secrets, for a caller that reads the
 // share itself.
 func (c *Controller) Settings(ctx context.Context) (settings.Settings, error) {
 	if err := c.ready(ctx); err != nil {

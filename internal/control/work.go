@@ -81,7 +81,7 @@ func (c *Controller) read(ctx context.Context, in flow.ListInput) (flow.ListOutp
 	}
 	if in.BackupID != "" {
 		if len(out.Backups) != 1 {
-			return flow.ListOutput{}, fault.Newf(fault.AnswerRefused, "backup %s was asked for, and %d came", in.BackupID, len(out.Backups))
+			return flow.ListOutput{}, fault.Newf(fault.AnswerRefused, "backup %s was requested, and %d came", in.BackupID, len(out.Backups))
 		}
 		err = about(in.BackupID, out.Backups[0].BackupID)
 	}

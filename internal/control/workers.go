@@ -81,8 +81,8 @@ func (c *Controller) Sources(ctx context.Context) ([]backup.Service, error) {
 	}
 	for _, w := range report.Workers {
 		if !w.Answered() {
-			f := fault.Newf(fault.NoWorker, "the worker on %s polls, and does not say which sources it has", w.Host)
-			f.Advice = "Start it again, or wait for some minutes if it was stopped for good; or say yourself which services a backup has to contain."
+			f := fault.Newf(fault.NoWorker, "the worker on %s polls, and does not report which sources it has", w.Host)
+			f.Advice = "Start it again, or wait for some minutes if it was stopped for good; or set yourself which services a backup has to contain."
 			return nil, f
 		}
 	}

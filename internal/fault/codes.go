@@ -48,7 +48,7 @@ const (
 	RevisionGone        Code = "SETTINGS_REVISION"    // revision no longer held
 	SettingsChanged     Code = "SETTINGS_CHANGED"     // another change came first
 	InstanceOccupied    Code = "INSTANCE_OCCUPIED"    // another controller writes to the instance's folder
-	SettingsUnprobed    Code = "SETTINGS_UNPROBED"    // to be put in force without the probe that was made for it
+	SettingsUnprobed    Code = "SETTINGS_UNPROBED"    // to be activated without the probe that was made for it
 	SettingsStopped     Code = "SETTINGS_STOPPED"     // the settings entity was terminated, cancelled or has failed
 	SettingsGone        Code = "SETTINGS_GONE"        // the settings entity was deleted, or Temporal lost it
 	SettingsReset       Code = "SETTINGS_RESET"       // the settings entity was reset to an earlier event
@@ -114,7 +114,7 @@ const (
 	KeyInvalid       Code = "KEY_INVALID"        // malformed recipient, certificate or identity
 	KeyDoesNotFit    Code = "KEY_DOES_NOT_FIT"   // identity opens nothing of this
 	BackupDamaged    Code = "BACKUP_DAMAGED"     // digest, size or structure differ
-	BackupForged     Code = "BACKUP_FORGED"      // signature missing or by a stranger
+	BackupForged     Code = "BACKUP_FORGED"      // signature missing or by an unknown key
 	FormatUnknown    Code = "FORMAT_UNKNOWN"     // written by a newer version
 	BackupMissing    Code = "BACKUP_MISSING"     // in the ledger and not on the share
 	BackupUnlisted   Code = "BACKUP_UNLISTED"    // on the share and not in the ledger
@@ -152,9 +152,9 @@ var table = map[Code]row{
 	RevisionGone:        {final, ExitFailed, http.StatusConflict, "Start again, so that the newest settings are used."},
 	SettingsChanged:     {final, ExitFailed, http.StatusConflict, "Look at `infrabackup settings show`, then make the change again."},
 	InstanceOccupied:    {final, ExitShare, http.StatusConflict, "Stop the other controller; to take its backups over, use `infrabackup enable --adopt`, or `infrabackup share set SHARE --adopt` where backups are enabled already. For another cloud choose another --instance."},
-	SettingsUnprobed:    {final, ExitFailed, http.StatusConflict, "Make the change again; when nobody of yours has made one, find out who can write to the Temporal namespace."},
+	SettingsUnprobed:    {final, ExitFailed, http.StatusConflict, "Make the change again; when none of your operators has made one, find out who can write to the Temporal namespace."},
 	SettingsStopped:     {final, ExitNotEnabled, http.StatusConflict, "Find out who ended the settings workflow, then let it go on with `infrabackup settings adopt`."},
-	SettingsGone:        {final, ExitNotEnabled, http.StatusConflict, "Find out who deleted the settings workflow, then enable backups anew with `infrabackup enable --adopt`."},
+	SettingsGone:        {final, ExitNotEnabled, http.StatusConflict, "Find out who deleted the settings workflow, then enable backups again with `infrabackup enable --adopt`."},
 	SettingsReset:       {final, ExitNotEnabled, http.StatusConflict, "Find out who reset the settings workflow, then take the newest settings over with `infrabackup settings adopt`."},
 	SettingsRolledBack:  {final, ExitNotEnabled, http.StatusConflict, "Find out who set the settings back, then take the newest ones over with `infrabackup settings adopt`."},
 	RequestRefused:      {final, ExitFailed, http.StatusBadRequest, "Use the infrabackup of the workers' version; when the request was not yours, find out who can write to the Temporal namespace."},
@@ -165,7 +165,7 @@ var table = map[Code]row{
 	TemporalUnreachable: {retry, ExitTemporal, http.StatusServiceUnavailable, "Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and that the Temporal server runs."},
 	NoWorker:            {retry, ExitTemporal, http.StatusServiceUnavailable, "Start infrabackup-worker for this instance, and look into its log."},
 	CodecKey:            {final, ExitFailed, http.StatusInternalServerError, "Point INFRABACKUP_CODEC_KEY_FILE to the key file that the workers use."},
-	PayloadRefused:      {final, ExitFailed, http.StatusForbidden, "Somebody without the codec key wrote to the Temporal namespace, or a request was sent a second time: nothing was done with it. Find out who it was (deploy/TEMPORAL.md), and start again."},
+	PayloadRefused:      {final, ExitFailed, http.StatusForbidden, "A client without the codec key wrote to the Temporal namespace, or a request was sent a second time: nothing was done with it. Find out who it was (deploy/TEMPORAL.md), and start again."},
 	PayloadOutdated:     {final, ExitFailed, http.StatusConflict, "An earlier version wrote it: stop the workers and run `infrabackup-worker --convert` once (deploy/OPERATIONS.md, Upgrading). A run that began before the upgrade is to be started again."},
 
 	ShareInvalid:        {final, ExitUsage, http.StatusBadRequest, `Give a UNC path such as \\fs.example.com\AzSBackups\folder.`},
@@ -186,7 +186,7 @@ var table = map[Code]row{
 	ShareFull:           {final, ExitShare, http.StatusInsufficientStorage, "Free space on the share or raise the quota, then start a backup again; when the server reports less than there is, add --ignore-free-space."},
 	ShareFileTooLarge:   {final, ExitShare, http.StatusInsufficientStorage, "Use a file system on the server that takes large files."},
 	ShareBusy:           {retry, ExitShare, http.StatusBadGateway, "Look for a virus scanner or another process that holds files on the share."},
-	ShareProtocol:       {retry, ExitShare, http.StatusBadGateway, "Check what stands between worker and file server; the connection was dropped for safety."},
+	ShareProtocol:       {retry, ExitShare, http.StatusBadGateway, "Check what is between worker and file server; the connection was dropped for safety."},
 	ShareCorrupted:      {retry, ExitShare, http.StatusBadGateway, "The file server did not keep what it confirmed: check its disks and memory."},
 	ShareExists:         {final, ExitShare, http.StatusConflict, "Look at what is there; nothing was replaced."},
 	ShareCredits:        {final, ExitShare, http.StatusBadGateway, "Let the file server grant each connection more credits: 16 at least, 512 for full speed (Samba: smb2 max credits; Windows: Set-SmbServerConfiguration -Smb2CreditsMin)."},
@@ -220,10 +220,10 @@ var table = map[Code]row{
 	BackupRolledBack: {final, ExitDamaged, http.StatusConflict, "Do not restore from it; find out who wrote to the share."},
 	BackupForeign:    {final, ExitDamaged, http.StatusConflict, "Move it to the folder of its own instance."},
 	RewrapUnfinished: {final, ExitDamaged, http.StatusConflict, "Run `infrabackup key rewrap` again; it goes on where it was ended, and removes what lies there without need."},
-	RewrapUnproven:   {final, ExitKeyDoesNotFit, http.StatusForbidden, "Run `infrabackup key rewrap` of the workers' version where a private key is that opens the backup; when nobody of yours did, find out who can write to the Temporal namespace."},
+	RewrapUnproven:   {final, ExitKeyDoesNotFit, http.StatusForbidden, "Run `infrabackup key rewrap` of the workers' version where a private key is that opens the backup; when none of your operators did, find out who can write to the Temporal namespace."},
 	LedgerDamaged:    {final, ExitDamaged, http.StatusConflict, "Find out who wrote to the share; backups that are good by themselves still open. When you know the reason, begin a new ledger with `infrabackup share set SHARE --adopt --new-ledger`."},
 	LedgerRolledBack: {final, ExitDamaged, http.StatusConflict, "The share shows an older state: find out who restored it, or why. If it is meant, begin a new ledger with `infrabackup share set SHARE --adopt --new-ledger`."},
-	ProofRefused:     {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Answer the newest challenge, with the key that it was made for (`infrabackup key prove --help`)."},
+	ProofRefused:     {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Answer the newest challenge, with the key that it was created for (`infrabackup key prove --help`)."},
 	FormatUnknown:    {final, ExitDamaged, http.StatusConflict, "Use a version of infrabackup that knows this format."},
 	BackupIncomplete: {final, ExitPartial, http.StatusOK, "See the services' codes, mend their causes and start again."},
 	BackupFailed:     {final, ExitFailed, http.StatusBadGateway, "See the services' codes, mend their causes and start again."},

@@ -140,7 +140,7 @@ func (w Workflow[In, Out]) authorized(ctx workflow.Context, info *workflow.Info,
 	}
 	ok, err := workflow.AwaitWithTimeout(ctx, beginTime, begun)
 	if err == nil && !ok {
-		err = fault.Newf(fault.PayloadRefused, "the input was not made for this run: whoever made it has not begun it")
+		err = fault.Newf(fault.PayloadRefused, "the input was not created for this run: its sender did not begin the run")
 	}
 	return err
 }
@@ -158,7 +158,7 @@ func (w Workflow[In, Out]) Register(r worker.WorkflowRegistry, fn func(workflow.
 		}
 		out, err := fn(ctx, in.body)
 		if err == nil && in.form == sealedAs && WasReset(ctx) {
-			err = fault.Newf(fault.PayloadRefused, "the run was reset: what it was told, and what it found, counted for run %s", originalRun(info))
+			err = fault.Newf(fault.PayloadRefused, "the run was reset: its input and its results were those of run %s", originalRun(info))
 		}
 		if err != nil && in.form != unsealed {
 			err = sealFailure(err, failed)

@@ -62,7 +62,7 @@ func fresh[In any](in sealed[In], want stamp, info *workflow.Info) error {
 	}
 	// The one from before a reset, too: what was accepted then is replayed here.
 	if run := info.WorkflowExecution.RunID; in.stamp.Run != run && in.stamp.Run != originalRun(info) {
-		return fault.Newf(fault.PayloadRefused, "%s was made for run %s, and this is run %s", want, in.stamp.Run, run)
+		return fault.Newf(fault.PayloadRefused, "%s was created for run %s, and this is run %s", want, in.stamp.Run, run)
 	}
 	return nil
 }
@@ -229,7 +229,7 @@ func (u Update[In, Out]) accept(ctx workflow.Context, in sealed[In], validate fu
 // timely reports why an update comes too late, or says what it must not.
 func (u Update[In, Out]) timely(ctx workflow.Context, in sealed[In]) error {
 	if now := workflow.Now(ctx); in.form == sealedAs && now.Sub(in.stamp.At).Abs() > freshFor {
-		return fault.Newf(fault.PayloadRefused, "%s was made at %s, and Temporal's clock says %s: are the clocks right?",
+		return fault.Newf(fault.PayloadRefused, "%s was created at %s, and Temporal's clock shows %s: are the clocks right?",
 			u.stamp(input), in.stamp.At.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return untidy(in.body)

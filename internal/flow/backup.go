@@ -26,7 +26,7 @@ type BackupInput struct {
 	BackupID    backup.ID     `json:"backupId"`
 	RequestedBy string        `json:"requestedBy"`
 	SpoolWait   time.Duration `json:"spoolWait"` // DefaultSpoolWait when zero
-	// IgnoreFreeSpace goes on with less room on the share than a backup is expected to
+	// IgnoreFreeSpace goes on with less free space on the share than a backup is expected to
 	// need, for servers that report less than there is.
 	IgnoreFreeSpace bool `json:"ignoreFreeSpace,omitempty"`
 	// SourceWait is how long a service waits for a worker that has its source;
@@ -150,7 +150,7 @@ type CollectOutput struct {
 	Host   string               `json:"host"`
 	Result backup.ServiceResult `json:"result"` // Status is Running until the part is on the share
 	Part   backup.File          `json:"part"`   // in the spool
-	Index  backup.File          `json:"index"`  // the part's catalogue entries, in the spool, under the work key
+	Index  backup.File          `json:"index"`  // the part's catalog entries, in the spool, under the work key
 }
 
 // UploadPartInput asks the host of the spool to upload.
@@ -175,7 +175,7 @@ type UploadPartOutput struct {
 	SentBytes   int64       `json:"sentBytes"`           // by the last attempt
 }
 
-// SealBackupInput asks for catalogue, manifest, sums and signature.
+// SealBackupInput asks for catalog, manifest, sums and signature.
 type SealBackupInput struct {
 	BackupID    backup.ID              `json:"backupId"`
 	Revision    int64                  `json:"revision"`

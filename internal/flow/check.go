@@ -78,7 +78,7 @@ func checkService(s backup.Service) error {
 
 func checkBy(by string) error {
 	if len(by) > maxCaller {
-		return notSent("who asked is told in %d bytes, at most %d are taken", len(by), maxCaller)
+		return notSent("the requester's name has %d bytes, at most %d are accepted", len(by), maxCaller)
 	}
 	return nil
 }
@@ -241,7 +241,7 @@ func (in ReencryptInput) Check(instance string) error {
 }
 
 // Check makes sure that the move is one that a ledger can make: its heads name entries,
-// and it goes forward, or anew from the first entry. SETTINGS_INVALID otherwise.
+// and it goes forward, or from the first entry again. SETTINGS_INVALID otherwise.
 func (in LedgerAdvance) Check() error {
 	none := backup.LedgerHead{}
 	switch {

@@ -27,7 +27,7 @@ func Contract() []Member {
 		Delete.member(), Diagnose.member(),
 
 		CheckShare.member(), PrepareKey.member(), UploadPart.member(), SealBackup.member(), PublishBackup.member(),
-		ReleaseSpool.member(), DiscardBackup.member(), ProbeShare.member(), CopyBackups.member(), SettleChange.member(), RestoreInForce.member(),
+		ReleaseSpool.member(), DiscardBackup.member(), ProbeShare.member(), CopyBackups.member(), SettleChange.member(), RestoreActive.member(),
 		ListBackups.member(), VerifyBackup.member(), AuditShare.member(), ReplaceKeys.member(), SwapBackup.member(), MakeChallenges.member(),
 		DeleteBackup.member(), DiagnoseHost.member(),
 

@@ -49,7 +49,7 @@ func EntityFault(ctx context.Context, c client.Client, instance string, err erro
 		// Only with settings does one of them complete: those that fail for want of them tell nothing.
 		d, err := c.DescribeWorkflowExecution(ctx, id, "")
 		if err == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-			return fault.Newf(fault.SettingsGone, "the settings workflow of instance %s is gone, and %s tells that there was one", instance, id)
+			return fault.Newf(fault.SettingsGone, "the settings workflow of instance %s is gone, and %s shows that there was one", instance, id)
 		}
 	}
 	return fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", instance)

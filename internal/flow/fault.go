@@ -115,7 +115,7 @@ func sealFailure(err error, s stamp) error {
 }
 
 // believed returns what is to be believed of an error that came through Temporal: the
-// fault that was sealed for this place, if valid takes its stamp. Cancellation, time-outs,
+// fault that was sealed for this place, if valid takes its stamp. Cancellation, timeouts,
 // termination and errors of the server are Temporal's own, and pass. A failure that
 // nobody with the key has made is PAYLOAD_REFUSED; one that was sealed and carries no
 // fault, such as a panic, is INTERNAL.

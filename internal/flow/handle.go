@@ -64,7 +64,7 @@ func (a Activity[In, Out]) admit(ctx context.Context, in sealed[In]) error {
 		return err
 	}
 	if run := activity.GetInfo(ctx).WorkflowExecution.RunID; in.stamp.Run != run {
-		return fault.Newf(fault.PayloadRefused, "%s was made for run %s, and this is run %s", a.stamp(input), in.stamp.Run, run)
+		return fault.Newf(fault.PayloadRefused, "%s was created for run %s, and this is run %s", a.stamp(input), in.stamp.Run, run)
 	}
 	return nil
 }
@@ -105,11 +105,11 @@ func (f Future[Out]) failed(err error) error {
 		step     *temporal.ActivityError
 	)
 	if errors.As(err, &canceled) && f.asked.Err() == nil {
-		return fault.Newf(fault.PayloadRefused, "%s %s was said to be cancelled, and nobody asked for that", f.want.Kind, f.want.Name)
+		return fault.Newf(fault.PayloadRefused, "%s %s was reported as cancelled, and no cancellation was requested", f.want.Kind, f.want.Name)
 	}
 	if errors.As(err, &timeout) && timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START &&
 		errors.As(err, &step) && step.StartedEventID() != 0 {
-		return fault.Newf(fault.PayloadRefused, "%s %s was said to have been taken up by nobody, by somebody who took it up", f.want.Kind, f.want.Name)
+		return fault.Newf(fault.PayloadRefused, "%s %s was reported as not taken up, by a worker that took it up", f.want.Kind, f.want.Name)
 	}
 	want := f.want
 	want.Way = failure

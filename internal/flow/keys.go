@@ -95,7 +95,7 @@ type ReplacedBackup struct {
 }
 
 // ReencryptInput asks for the replacement of a backup by the one that an operator has
-// encrypted anew and put into staging/.
+// re-encrypted and put into staging/.
 type ReencryptInput struct {
 	Instance    string    `json:"instance"`
 	Revision    int64     `json:"revision"`

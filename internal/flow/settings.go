@@ -14,12 +14,12 @@ var Settings = Workflow[SettingsState, struct{}]{"SettingsWorkflow"}
 // SettingsState is what the entity carries from run to run.
 type SettingsState struct {
 	Instance   string              `json:"instance"`
-	Active     int64               `json:"active"` // revision in force, 0 before enable
+	Active     int64               `json:"active"` // active revision, 0 before enable
 	Last       int64               `json:"last"`   // newest revision ever given out
 	Revisions  []settings.Settings `json:"revisions"`
 	Controller string              `json:"controller"` // ID, from the first proposal on
 	History    settings.History    `json:"history"`
-	Ledgers    []ShareLedger       `json:"ledgers"` // one for each share that was ever in force
+	Ledgers    []ShareLedger       `json:"ledgers"` // one for each share that was ever used
 	Keys       []KeyState          `json:"keys"`    // of all recipients, present and recent
 	// Reset is set when an operator of Temporal has reset the entity to an earlier event,
 	// until somebody takes the settings over as they are.
@@ -43,7 +43,7 @@ type KeyState struct {
 }
 
 // Messages to the settings entity. A change is proposed, probed from outside, and
-// then put in force or dropped.
+// then activated or dropped.
 var (
 	ProposeSettings = Update[SettingsProposal, int64]{"propose"}
 	ProposeChange   = Update[settings.Change, int64]{"propose-change"}
@@ -62,18 +62,18 @@ var (
 	GetStanding     = Query[LedgerQuestion, SettingsStanding]{"standing"}
 )
 
-// SettingsProposal is a complete set of settings that is not in force yet.
+// SettingsProposal is a complete set of settings that is not active yet.
 type SettingsProposal struct {
 	Settings settings.Settings `json:"settings"`
 	First    bool              `json:"first"` // refuse when the instance is enabled already
 }
 
-// SettingsChoice names a revision; 0 is the one in force.
+// SettingsChoice names a revision; 0 is the active one.
 type SettingsChoice struct {
 	Revision int64 `json:"revision"`
 }
 
-// SettingsApplication puts a revision in force.
+// SettingsApplication activates a revision.
 type SettingsApplication struct {
 	Revision int64 `json:"revision"`
 	// Signers are public keys that signed what lies on the share already; they are
@@ -83,11 +83,11 @@ type SettingsApplication struct {
 	Probe *settings.Probe `json:"probe,omitempty"`
 }
 
-// SettingsRestoration puts what is in force in force again, as a revision behind all that
+// SettingsRestoration activates the settings again, as a revision behind all that
 // the share tells of: settings that were set back, or whose entity was reset, are gone on
 // with because somebody has looked at them.
 type SettingsRestoration struct {
-	Revision int64  `json:"revision"` // in force, as whoever restores it has seen it
+	Revision int64  `json:"revision"` // the active one, as whoever restores it has seen it
 	Above    int64  `json:"above"`    // newest revision that the share tells of
 	By       string `json:"by"`
 	What     string `json:"what"` // for the history
@@ -110,7 +110,7 @@ type LedgerQuestion struct {
 
 // SettingsStanding is how far the entity is: what the share is compared with.
 type SettingsStanding struct {
-	Revision    int64             `json:"revision"`    // in force, 0 before enable
+	Revision    int64             `json:"revision"`    // the active one, 0 before enable
 	Fingerprint string            `json:"fingerprint"` // of that revision, [settings.Settings.Fingerprint]
 	Controller  string            `json:"controller"`
 	Head        backup.LedgerHead `json:"head"` // of the ledger that was asked for
@@ -120,13 +120,13 @@ type SettingsStanding struct {
 // LedgerAdvance moves the head of a share's ledger. It is refused with
 // SETTINGS_CHANGED unless the head is From, or To already.
 //
-// A head moves forward only, unless the ledger was set aside and begins anew.
+// A head moves forward only, unless the ledger was set aside and begins from its first entry.
 type LedgerAdvance struct {
 	Share string            `json:"share"`
 	From  backup.LedgerHead `json:"from"`
 	To    backup.LedgerHead `json:"to"`
 	Anew  bool              `json:"anew,omitempty"`
-	By    string            `json:"by,omitempty"` // who wanted it anew
+	By    string            `json:"by,omitempty"` // who wanted it to begin from the first entry
 }
 
 // KeyChallenges notes the open challenges, by fingerprint of the key: digests of the
@@ -142,12 +142,12 @@ type KeyProof struct {
 	By     string `json:"by"`
 }
 
-// ResealInput asks the entity to write its state anew, under the newest codec key.
+// ResealInput asks the entity to write its state again, under the newest codec key.
 type ResealInput struct {
 	By string `json:"by"`
 }
 
-// Workflows that change what is in force. All have the same fixed ID, so one change
+// Workflows that change the active settings. All have the same fixed ID, so one change
 // runs at a time.
 var (
 	Enable            = Workflow[ChangeSettingsInput, settings.Summary]{"EnableWorkflow"}
@@ -159,7 +159,7 @@ var (
 	AdoptSettings     = Workflow[AdoptSettingsInput, AdoptSettingsOutput]{"AdoptSettingsWorkflow"}
 )
 
-// AdoptSettingsInput asks a worker to compare what is in force with what the share tells
+// AdoptSettingsInput asks a worker to compare the active settings with what the share tells
 // of, and to go on with it.
 type AdoptSettingsInput struct {
 	Instance    string `json:"instance"`
@@ -168,7 +168,7 @@ type AdoptSettingsInput struct {
 	Older bool `json:"older,omitempty"`
 }
 
-// AdoptSettingsOutput is what is in force afterwards.
+// AdoptSettingsOutput has the active settings afterwards.
 type AdoptSettingsOutput struct {
 	Settings settings.Summary `json:"settings"`
 	// Lost is the newest revision that the share told of when it was newer than what
@@ -188,16 +188,16 @@ type ChangeSettingsInput struct {
 	Signers []byte `json:"signers,omitempty"`
 	// NewLedger sets the ledger that is there aside and begins another; with Adopt.
 	NewLedger bool `json:"newLedger,omitempty"`
-	// Copy copies the backups of the share in force to the new one first.
+	// Copy copies the backups of the current share to the new one first.
 	Copy bool `json:"copy,omitempty"`
 }
 
-// ChangeShareOutput tells what became of the backups on the share that was in force.
+// ChangeShareOutput tells what became of the backups on the share that was left.
 type ChangeShareOutput struct {
 	Settings settings.Summary `json:"settings"`
 	Before   settings.Share   `json:"before"`
 	Copied   int              `json:"copied"`
-	// LeftBehind is how many backups the share that was in force holds still, -1 when it
+	// LeftBehind is how many backups the share that was left holds still, -1 when it
 	// did not answer.
 	LeftBehind int `json:"leftBehind"`
 }
@@ -207,8 +207,8 @@ var (
 	ProbeShare   = Activity[ProbeShareInput, ProbeShareOutput]{"ProbeShare"}
 	CopyBackups  = Activity[CopyBackupsInput, CopyBackupsOutput]{"CopyBackups"}
 	SettleChange = Activity[SettleChangeInput, settings.Summary]{"SettleChange"}
-	// RestoreInForce is the one step of [AdoptSettings].
-	RestoreInForce = Activity[AdoptSettingsInput, AdoptSettingsOutput]{"RestoreSettings"}
+	// RestoreActive is the one step of [AdoptSettings].
+	RestoreActive = Activity[AdoptSettingsInput, AdoptSettingsOutput]{"RestoreSettings"}
 )
 
 // ProbeShareInput asks for the whole check of proposed settings: everything that a
@@ -231,7 +231,7 @@ type ProbeShareOutput struct {
 	Dialect    string        `json:"dialect"`
 	Cipher     string        `json:"cipher"`
 	Took       time.Duration `json:"took"`
-	// Before is the share in force; Held how many backups it holds when another one is
+	// Before is the current share; Held how many backups it holds when another one is
 	// proposed, -1 when it did not answer.
 	Before settings.Share `json:"before"`
 	Held   int            `json:"held"`
@@ -241,7 +241,7 @@ type ProbeShareOutput struct {
 	Probe *settings.Probe `json:"probe,omitempty"`
 }
 
-// CopyBackupsInput asks for the copy of all backups from the share in force to that of
+// CopyBackupsInput asks for the copy of all backups from the current share to that of
 // a proposed revision.
 type CopyBackupsInput struct {
 	Instance string          `json:"instance,omitempty"` // absent in runs of earlier versions
@@ -253,12 +253,12 @@ type CopyBackupsInput struct {
 type CopyBackupsOutput struct {
 	Backups int   `json:"backups"`
 	Bytes   int64 `json:"bytes"`
-	// Head is where the ledger of the share in force ended when the copy began; absent in
+	// Head is where the ledger of the current share ended when the copy began; absent in
 	// runs of earlier versions.
 	Head *backup.LedgerHead `json:"head,omitempty"`
 }
 
-// SettleChangeInput puts a proposal in force, or drops it with the reason.
+// SettleChangeInput activates a proposal, or drops it with the reason.
 type SettleChangeInput struct {
 	Instance string `json:"instance,omitempty"` // absent in runs of earlier versions
 	Revision int64  `json:"revision"`
@@ -271,7 +271,7 @@ type SettleChangeInput struct {
 	NewLedger bool `json:"newLedger,omitempty"`
 	// Probe states that the proposal was tried; a drop needs none.
 	Probe *settings.Probe `json:"probe,omitempty"`
-	// Copied is where the ledger of the share in force has to end still, because its backups
+	// Copied is where the ledger of the current share has to end still, because its backups
 	// were copied at that entry.
 	Copied *backup.LedgerHead `json:"copied,omitempty"`
 }

@@ -60,8 +60,8 @@ type DeleteInput struct {
 	Instance    string    `json:"instance"`
 	BackupID    backup.ID `json:"backupId"`
 	RequestedBy string    `json:"requestedBy"`
-	// Seen is what the caller knew. A deletion that comes late, when other settings are in
-	// force or something else has happened to the backup, is refused with
+	// Seen is what the caller knew. A deletion that comes late, when other settings are
+	// active or something else has happened to the backup, is refused with
 	// SETTINGS_CHANGED. Zero for a caller that has seen nothing.
 	Seen Seen `json:"seen,omitzero"`
 }
@@ -81,7 +81,7 @@ type DiagnoseInput struct {
 	Hosts []string `json:"hosts,omitempty"`
 	// Brief asks only which services a worker has sources for.
 	Brief bool `json:"brief,omitempty"`
-	// Settings checks the settings alone: whether they are those in force, and what the
+	// Settings checks the settings alone: whether they are the active ones, and what the
 	// share says of that.
 	Settings bool `json:"settings,omitempty"`
 }

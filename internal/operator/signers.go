@@ -38,7 +38,7 @@ func ParseSigners(data []byte, labels ...string) ([]byte, error) {
 		}
 		for _, field := range fields[2:] {
 			if strings.HasPrefix(field, "SHA256:") && field != fingerprint {
-				return nil, fmt.Errorf("line %d: the key has the fingerprint %s, and not the one that stands after it", n, fingerprint)
+				return nil, fmt.Errorf("line %d: the key has the fingerprint %s, and not the one that follows it", n, fingerprint)
 			}
 		}
 		list.WriteString(seal.AllowedSignersLine(public))

@@ -191,7 +191,7 @@ func (e *encryption) result(ended, broken error) error {
 	case e.strange != nil:
 		return fault.New(fault.Internal, "the process that encrypts a file cannot be understood", e.strange)
 	case ended != nil:
-		return fault.New(fault.Internal, fmt.Sprintf("the process that encrypts a file failed and said %q", e.words.data.Bytes()), ended)
+		return fault.New(fault.Internal, fmt.Sprintf("the process that encrypts a file failed and reported %q", e.words.data.Bytes()), ended)
 	case broken != nil:
 		return fault.New(fault.Internal, "the process that encrypts a file ended before the file did", broken)
 	case e.done == nil:
@@ -207,7 +207,7 @@ func (e *encryption) complete(size int64) error {
 		return err
 	}
 	if info.Size() != size || size <= e.plain.size {
-		return fault.Newf(fault.Internal, "the process that encrypts a file made %d bytes of %d and reported %d", info.Size(), e.plain.size, size)
+		return fault.Newf(fault.Internal, "the process that encrypts a file wrote %d bytes of %d and reported %d", info.Size(), e.plain.size, size)
 	}
 	if err := e.blocks.Finish(size, e.done.sha256); err != nil {
 		return fault.New(fault.Internal, "the process that encrypts a file reported too few sums, or too many", err)

@@ -150,16 +150,16 @@ func TestEncryptionThatBreaksDown(t *testing.T) {
 		"killed":                    {`kill -9 $$`, "signal: killed"},
 		"killed in the middle":      {`head -c 8 >/dev/null; kill -9 $$`, "signal: killed"},
 		"killed at the end":         {`cat >/dev/null; kill -9 $$`, "signal: killed"},
-		"fails with words":          {`cat >/dev/null; echo no luck >&2; exit 3`, `said "no luck\n" (exit status 3)`},
+		"fails with words":          {`cat >/dev/null; echo no luck >&2; exit 3`, `reported "no luck\n" (exit status 3)`},
 		"does not stop complaining": {`exec cat /dev/zero >&2`, "the process that encrypts a file"},
 		"does not read and ends":    {`exit 0`, "the process that encrypts a file ended before"},
 		"takes it and gives none":   {`exec cat >/dev/null`, "ended before it reported the file's sums"},
-		"lies of the end":           {`cat >/dev/null; printf 'e\0\0\0\0\0\0\0\1%032d' 0`, "made 0 bytes of 2000000 and reported 1"},
+		"lies of the end":           {`cat >/dev/null; printf 'e\0\0\0\0\0\0\0\1%032d' 0`, "wrote 0 bytes of 2000000 and reported 1"},
 		"frees more than there is":  {`printf fffffffff; exec sleep 600`, "more free slots than there are"},
 		"babbles":                   {`echo hello; exec sleep 600`, "nothing that it has to"},
 		"is cut short":              {`printf 'b\0'; cat >/dev/null`, "its report ended early"},
 		"goes on after the end":     {`cat >/dev/null; printf 'e\0\0\0\0\0\0\0\1%032df' 0`, "after the end"},
-		"gets no environment":       {`cat >/dev/null; echo "${CANARY-nothing}" >&2; exit 1`, `said "nothing\n"`},
+		"gets no environment":       {`cat >/dev/null; echo "${CANARY-nothing}" >&2; exit 1`, `reported "nothing\n"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, err := newOutput(t).encrypt(t.Context(), encryptShell(test.script), recipient)

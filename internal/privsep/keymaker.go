@@ -51,9 +51,9 @@ func (k KeyMaker) MakeKey(ctx context.Context, recipients []string) (recipient s
 	err = cmd.Run()
 	switch {
 	case ctx.Err() != nil:
-		return "", nil, fmt.Errorf("make a backup key: %w", ctx.Err())
+		return "", nil, fmt.Errorf("create a backup key: %w", ctx.Err())
 	case bounded.Err() != nil:
-		return "", nil, fault.New(fault.Internal, fmt.Sprintf("the process that makes a backup's key did not end within %s", k.timeout), err)
+		return "", nil, fault.New(fault.Internal, fmt.Sprintf("the process that creates a backup's key did not end within %s", k.timeout), err)
 	}
 	return readKeyAnswer(stdout.data.Bytes(), words.data.Bytes(), err)
 }
@@ -66,13 +66,13 @@ func readKeyAnswer(stdout, stderr []byte, ended error) (recipient string, keyAge
 		return "", nil, fault.New(answer.Fault.Code, answer.Fault.What, nil)
 	}
 	if ended != nil {
-		return "", nil, fault.New(fault.Internal, fmt.Sprintf("the process that makes a backup's key failed and said %q", stderr), ended)
+		return "", nil, fault.New(fault.Internal, fmt.Sprintf("the process that creates a backup's key failed and reported %q", stderr), ended)
 	}
 	if _, err := seal.ParseRecipient(answer.Recipient); err != nil || malformed != nil {
-		return "", nil, fault.New(fault.Internal, "the process that makes a backup's key gave no public half", errors.Join(malformed, err))
+		return "", nil, fault.New(fault.Internal, "the process that creates a backup's key gave no public half", errors.Join(malformed, err))
 	}
 	if len(answer.KeyAge) == 0 || len(answer.KeyAge) > seal.MaxKeyFile {
-		return "", nil, fault.Newf(fault.Internal, "the process that makes a backup's key gave a key.age of %d bytes", len(answer.KeyAge))
+		return "", nil, fault.Newf(fault.Internal, "the process that creates a backup's key gave a key.age of %d bytes", len(answer.KeyAge))
 	}
 	return answer.Recipient, answer.KeyAge, nil
 }

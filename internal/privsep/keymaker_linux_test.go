@@ -80,7 +80,7 @@ func TestChildThatBreaksDown(t *testing.T) {
 	}{
 		"killed":                     {shell(`kill -9 $$`), "signal: killed"},
 		"killed after half a word":   {shell(`echo '{"recipient":'; kill -9 $$`), "signal: killed"},
-		"fails with words":           {shell(`echo no luck >&2; exit 3`), `said "no luck\n" (exit status 3)`},
+		"fails with words":           {shell(`echo no luck >&2; exit 3`), `reported "no luck\n" (exit status 3)`},
 		"fails without a fault":      {shell(`echo '{}'; exit 1`), "exit status 1"},
 		"fault of an unknown code":   {shell(`echo '{"fault":{"code":"ELSE","what":"x"}}'; exit 1`), "exit status 1"},
 		"says nothing":               {shell(`exit 0`), "gave no public half"},
@@ -91,8 +91,8 @@ func TestChildThatBreaksDown(t *testing.T) {
 		"gives no key.age":           {shell(`echo '{"recipient":"` + recipient + `"}'`), "key.age of 0 bytes"},
 		"does not stop talking":      {shell(`exec cat /dev/zero`), "broken pipe"},
 		"does not stop complaining":  {shell(`exec cat /dev/zero >&2`), "broken pipe"},
-		"gets no environment":        {shell(`echo "${CANARY-nothing}" >&2; exit 1`), `said "nothing\n"`},
-		"does not read and succeeds": {shell(`exec <&-; exit 0`), "process that makes a backup's key"},
+		"gets no environment":        {shell(`echo "${CANARY-nothing}" >&2; exit 1`), `reported "nothing\n"`},
+		"does not read and succeeds": {shell(`exec <&-; exit 0`), "process that creates a backup's key"},
 		"is not there":               {KeyMaker{program: "/no/such/program", timeout: time.Minute}, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {

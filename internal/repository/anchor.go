@@ -174,7 +174,7 @@ func (r anchorStore) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal
 	a.Instance, a.Signer, a.At = r.files.Instance(), key.Fingerprint(), a.At.UTC()
 	line, err := a.Encode()
 	if err != nil {
-		return false, fault.New(fault.Internal, "make an anchor", err)
+		return false, fault.New(fault.Internal, "create an anchor", err)
 	}
 	signature, err := key.Sign(line)
 	if err != nil {

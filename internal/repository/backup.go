@@ -78,7 +78,7 @@ func (b *Backup) service(service backup.Service) (backup.ServiceResult, error) {
 
 // Item reads one item and checks its digest, without reading the rest of its part. The
 // entry is one of [Backup.Catalog], after that has ended well: so the item is vouched
-// for by whatever vouches for the catalogue.
+// for by whatever vouches for the catalog.
 func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Identity) ([]byte, error) {
 	if entry.Length < 0 || entry.Length > maxItem {
 		return nil, fault.Newf(fault.LimitExceeded, "item %s has %d bytes, at most %d are read at once", entry.ID, entry.Length, maxItem)

@@ -147,7 +147,7 @@ func (r *Repository) free(ctx context.Context, controller string) error {
 		}
 	}
 	if found.Files > 0 || len(backups) > 0 {
-		return r.occupied(fmt.Sprintf("nobody is entered, and it holds %d backups and %d files of a ledger", len(backups), found.Files))
+		return r.occupied(fmt.Sprintf("no controller is entered, and it holds %d backups and %d files of a ledger", len(backups), found.Files))
 	}
 	return nil
 }

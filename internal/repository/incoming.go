@@ -150,7 +150,7 @@ func (r *Repository) ReadIncoming(ctx context.Context, id backup.ID, name string
 
 // Check makes sure that the folder of a backup in incoming/ holds the backup: it reads
 // the given files again, takes from SHA256SUMS among them which others must be there,
-// and removes work files. Those that were delivered, like the catalogue, got their name
+// and removes work files. Those that were delivered, like the catalog, got their name
 // when they had been read back; the others have had it from the start, so that an attempt
 // which was given up may have written to them since. What others put there is returned; it stays, or moves out of
 // the way where it could be taken for a file of the backup.

@@ -118,6 +118,6 @@ func (r *Repository) Matching(ctx context.Context, names []string) ([]string, er
 
 // ambiguous says that a backup has several folders, and that nothing tells which is its own.
 func (r *Repository) ambiguous(id backup.ID, names []string) error {
-	return fault.Newf(fault.BackupDamaged, "two folders have the ID of backup %s: %s and %s; move the one away that somebody else has put there (backup verify tells which the ledger knows)",
+	return fault.Newf(fault.BackupDamaged, "two folders have the ID of backup %s: %s and %s; move the one away that was put there by another writer (backup verify prints which the ledger knows)",
 		id, r.files.At(backup.BackupsDir, names[0]), r.files.At(backup.BackupsDir, names[1]))
 }

@@ -33,7 +33,7 @@ func (r *Repository) OpenIn(dir string, m *backup.Manifest) *Backup {
 
 // OpenSigned is [Repository.Open] for a backup of which nothing is to be used that one
 // of allowedSigners has not signed, or a key that they introduced in the ledger. Sums
-// and manifest are checked before it returns; key, catalogue and parts are compared with
+// and manifest are checked before it returns; key, catalog and parts are compared with
 // the sums as they are read, and end with BACKUP_DAMAGED instead of [io.EOF] when they
 // are others. Whether the state that was signed is the newest is for the ledger to say:
 // see package audit.

@@ -142,5 +142,5 @@ func (r signedFiles) either(ctx context.Context, dir, name, digest string) ([]by
 	if err != nil && !isNoFile(err) || data != nil {
 		return data, err
 	}
-	return nil, fault.Newf(fault.BackupDamaged, "%s is not in the state that the ledger tells of, and %s of that state is not there", r.files.At(dir), name)
+	return nil, fault.Newf(fault.BackupDamaged, "%s is not in the state that the ledger records, and %s of that state is not there", r.files.At(dir), name)
 }

@@ -39,7 +39,7 @@ func TestWritePathCorruptionIsCaught(t *testing.T) {
 	require.ErrorIs(t, err, fault.ShareCorrupted)
 	require.ErrorIs(t, r.Probe(ctx, "x"), fault.ShareCorrupted)
 	store.Corrupt = false
-	require.NoError(t, r.Upload(ctx, repositorytest.ID, file, bytes.NewReader(data), repository.UploadOptions{Token: "t"}), "the next attempt begins anew")
+	require.NoError(t, r.Upload(ctx, repositorytest.ID, file, bytes.NewReader(data), repository.UploadOptions{Token: "t"}), "the next attempt starts over")
 }
 
 func TestLostRepliesAreFound(t *testing.T) {

@@ -73,9 +73,9 @@ func (s SumList) Names() map[string]bool {
 	return names
 }
 
-// RolledBack says that a backup's sums are not those that the ledger tells of.
+// RolledBack says that a backup's sums are not those that the ledger records.
 func RolledBack(where string) error {
-	return fault.Newf(fault.BackupRolledBack, "the sums of %s are signed, but are not those that the ledger tells of", where)
+	return fault.Newf(fault.BackupRolledBack, "the sums of %s are signed, but are not those that the ledger records", where)
 }
 
 // signedFiles reads what is signed in the folder of a backup.

@@ -41,7 +41,7 @@ func NewChallenge(r Recipient, instance string, random io.Reader) (challenge []b
 		return nil, secret.String{}, invalid("a recipient cannot be challenged", errNoRecipient)
 	}
 	if err := backup.ValidateInstanceName(instance); err != nil {
-		return nil, secret.String{}, fault.New(fault.Internal, "make a challenge", err)
+		return nil, secret.String{}, fault.New(fault.Internal, "create a challenge", err)
 	}
 	drawn := make([]byte, answerBytes)
 	if _, err := io.ReadFull(random, drawn); err != nil {
@@ -56,7 +56,7 @@ func NewChallenge(r Recipient, instance string, random io.Reader) (challenge []b
 	}
 	_, err = fmt.Fprintf(w, "Answer of %s for key %s:\n%s\n", instance, r.Fingerprint, answer.Reveal())
 	if err = errors.Join(err, w.Close(), text.Close()); err != nil {
-		return nil, secret.String{}, fault.New(fault.Internal, "make a challenge", err)
+		return nil, secret.String{}, fault.New(fault.Internal, "create a challenge", err)
 	}
 	return out.Bytes(), answer, nil
 }

@@ -61,7 +61,7 @@ func CheckKeyFile(keyAge []byte, recipients []Recipient) error {
 	slices.Sort(found)
 	slices.Sort(wanted)
 	if !slices.Equal(found, wanted) {
-		return fault.Newf(fault.KeyInvalid, "key.age is wrapped to %q, not to the recipients in force: %q", found, wanted)
+		return fault.Newf(fault.KeyInvalid, "key.age is wrapped to %q, not to the current recipients: %q", found, wanted)
 	}
 	return nil
 }

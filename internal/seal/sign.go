@@ -166,7 +166,7 @@ func VerifySignature(message, armoredSig, allowedSigners []byte) (fingerprint st
 		// The same signature can be written in other ways. Only the one way in which
 		// Sign writes it is taken, so that every changed byte of the file is noticed.
 		if !bytes.Equal(sshsig.Armor(sig), armoredSig) {
-			return "", fault.Newf(fault.BackupForged, "the signature by %s was written anew", fingerprint)
+			return "", fault.Newf(fault.BackupForged, "the signature by %s is written in another form", fingerprint)
 		}
 		return fingerprint, nil
 	}

@@ -13,7 +13,7 @@ import (
 	"infrabackup/internal/secret"
 )
 
-// A backup's key is wrapped anew by somebody who can open the backup, and put in its place
+// A backup's key is wrapped again by somebody who can open the backup, and put in its place
 // by somebody who cannot. The second one makes a challenge to the backup's own key; the
 // first one, who has that key open, derives a signing key from the answer and vouches with
 // it for the very file that is to become key.age. Whoever learns the challenge, its public
@@ -56,7 +56,7 @@ func VouchForKeyFile(challenge []byte, own Identity, statement []byte) ([]byte, 
 func CheckVoucher(public string, statement, voucher []byte) error {
 	half, err := base64.RawStdEncoding.Strict().DecodeString(public)
 	if err != nil || len(half) != ed25519.PublicKeySize || !ed25519.Verify(half, statement, voucher) {
-		return fault.Newf(fault.ProofRefused, "nobody who can open the backup vouches for this key file")
+		return fault.Newf(fault.ProofRefused, "no holder of the backup's key vouches for this key file")
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func KeyFileStatement(instance string, id backup.ID, revision int64, recipients 
 		SHA256     string             `json:"sha256"`
 	}{"infrabackup key file, version 1", instance, id, revision, recipients, hex.EncodeToString(sum[:])})
 	if err != nil {
-		return nil, fault.New(fault.Internal, "make a statement on a key file", err)
+		return nil, fault.New(fault.Internal, "create a statement on a key file", err)
 	}
 	return statement, nil
 }

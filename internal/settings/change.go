@@ -41,7 +41,7 @@ type Change struct {
 	Services []backup.Service `json:"services,omitempty"`
 	Signing  *Signing         `json:"signing,omitempty"` // without Former
 	By       string           `json:"by"`                // caller's identity, as the caller gave it
-	// Adopt takes over what lies on the share, also on the one that is in force.
+	// Adopt takes over what lies on the share, also on the current one.
 	Adopt bool `json:"adopt,omitempty"`
 }
 
@@ -72,7 +72,7 @@ func (s Settings) With(c Change) (Settings, error) {
 		next.Signing = Signing{PrivateKey: c.Signing.PrivateKey, Public: c.Signing.Public, Former: s.Signing.Publics()}
 	}
 	if len(s.differences(next)) == 0 && !c.Adopt {
-		return Settings{}, fault.Newf(fault.SettingsInvalid, "that is what is in force already")
+		return Settings{}, fault.Newf(fault.SettingsInvalid, "these settings are active already")
 	}
 	return next, nil
 }
@@ -106,7 +106,7 @@ func (s Settings) differences(next Settings) []string {
 	note("services", Join(s.Services), Join(next.Services))
 	note("days between proofs", fmt.Sprint(s.Summary().ProofDays), fmt.Sprint(next.Summary().ProofDays))
 	note("signing key", s.Signing.Public, next.Signing.Public)
-	// The key that was in force goes on to be trusted, which is no news.
+	// The key that was current goes on to be trusted, which is no news.
 	for _, public := range next.Signing.Former {
 		if !slices.Contains(s.Signing.Publics(), public) {
 			all = append(all, "signatures count by: "+public)

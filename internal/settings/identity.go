@@ -16,9 +16,9 @@ import (
 // Fingerprint tells one revision from every other, also from another one that has the
 // same number because the settings were set back in between. It is the SHA-256, in
 // hexadecimal, of facts that never change once a revision is proposed; former signing
-// keys are none of these, as some come with a revision only when it is put in force.
+// keys are none of these, as some come with a revision only when it is activated.
 // No secret goes into it, so it may stand where everybody reads it. The list of facts is
-// fixed: what is added to the settings later stays out, or revisions that are in force
+// fixed: what is added to the settings later stays out, or revisions that are active
 // would change their fingerprints with an update of the product.
 func (s Settings) Fingerprint() string {
 	facts := []string{

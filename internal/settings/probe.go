@@ -12,7 +12,7 @@ import (
 )
 
 // Probe is what a worker states that has tried a proposal: which one it was, how, and
-// who comes to be trusted with it. It is signed, so that a proposal comes in force only
+// who comes to be trusted with it. It is signed, so that a proposal becomes active only
 // after it was tried, as it was tried.
 type Probe struct {
 	Fingerprint string `json:"fingerprint"` // of the proposal
@@ -38,8 +38,8 @@ func (p Probe) statement() ([]byte, error) {
 	return append([]byte("infrabackup probe, version 1\n"), text...), nil
 }
 
-// Sign returns the probe with a signature by the key: that in force, and that of the
-// proposal itself where none is in force yet.
+// Sign returns the probe with a signature by the key: the current one, and that of the
+// proposal itself where there is no current one yet.
 func (p Probe) Sign(key *seal.SigningKey) (Probe, error) {
 	text, err := p.statement()
 	if err == nil {
@@ -59,7 +59,7 @@ func (p *Probe) Covers(proposal Settings, public string) error {
 		return err
 	}
 	if _, err := seal.VerifySignature(text, p.Signature, seal.AllowedSigners(public)); err != nil {
-		return fault.New(fault.SettingsUnprobed, fmt.Sprintf("nobody who may say so states that revision %d of the settings was tried", proposal.Revision), err)
+		return fault.New(fault.SettingsUnprobed, fmt.Sprintf("no trusted key states that revision %d of the settings was tried", proposal.Revision), err)
 	}
 	if p.Fingerprint != proposal.Fingerprint() {
 		return fault.Newf(fault.SettingsUnprobed, "what was tried is not what revision %d of the settings holds", proposal.Revision)

@@ -61,5 +61,5 @@ func TestAFingerprintTellsRevisionsApart(t *testing.T) {
 	}
 	trusting := base
 	trusting.Signing.Former = []string{signings()[1].Public}
-	require.Equal(t, base.Fingerprint(), trusting.Fingerprint(), "it stays when a revision comes in force")
+	require.Equal(t, base.Fingerprint(), trusting.Fingerprint(), "it stays when a revision becomes active")
 }

@@ -107,7 +107,7 @@ func (s Settings) Validate() error {
 		return err
 	}
 	if len(s.Recipients) == 0 {
-		return fault.Newf(fault.SettingsInvalid, "no recipient is given, so nobody could open a backup")
+		return fault.Newf(fault.SettingsInvalid, "no recipient is given, so no key could open a backup")
 	}
 	if len(s.Recipients) > MaxRecipients {
 		return fault.Newf(fault.SettingsInvalid, "%d recipients are given, at most %d are kept", len(s.Recipients), MaxRecipients)

@@ -7,7 +7,7 @@ import (
 	"infrabackup/internal/backup"
 )
 
-// Summary is what people may see of the settings in force: nothing secret, and what
+// Summary is what people may see of the active settings: nothing secret, and what
 // the controller remembers about keys and ledger.
 type Summary struct {
 	Revision      int64              `json:"revision"`
@@ -20,7 +20,7 @@ type Summary struct {
 	ProofDays     int                `json:"proofDays"`
 	SigningKey    string             `json:"signingKey"`              // public half, authorized_keys form
 	FormerSigners []string           `json:"formerSigners,omitempty"` // public halves of keys that signed earlier backups
-	Ledger        backup.LedgerHead  `json:"ledger"`                  // of the share in force
+	Ledger        backup.LedgerHead  `json:"ledger"`                  // of the current share
 	ChangedAt     time.Time          `json:"changedAt"`
 	ChangedBy     string             `json:"changedBy"`
 	// Reset says that the settings workflow was reset to an earlier event.
@@ -61,7 +61,7 @@ const expiryNotice = 30 * 24 * time.Hour
 func (s Summary) Warnings(now time.Time) []string {
 	warnings := []string{}
 	if s.Revision > 0 && len(s.Services) == 0 {
-		warnings = append(warnings, "nobody has said what a backup has to contain, so it is what the workers have sources for when it begins; run `infrabackup settings services set`")
+		warnings = append(warnings, "no list of services was set for a backup, so it is what the workers have sources for when it begins; run `infrabackup settings services set`")
 	}
 	for _, r := range s.Recipients {
 		switch {
@@ -79,7 +79,7 @@ func (s Summary) Warnings(now time.Time) []string {
 			continue
 		}
 		if r.ProvenAt.IsZero() {
-			warnings = append(warnings, fmt.Sprintf("nobody has ever shown that the private half of key %s exists, in force since %s; run `infrabackup key prove`", r.Fingerprint, r.Since.Format(time.DateOnly)))
+			warnings = append(warnings, fmt.Sprintf("the private half of key %s, current since %s, was never proven to exist; run `infrabackup key prove`", r.Fingerprint, r.Since.Format(time.DateOnly)))
 			continue
 		}
 		warnings = append(warnings, fmt.Sprintf("key %s was last proven on %s, more than %d days ago; run `infrabackup key prove`", r.Fingerprint, r.ProvenAt.Format(time.DateOnly), s.ProofDays))

@@ -17,7 +17,7 @@ func TestWarnings(t *testing.T) {
 		want string // part of the warning, empty for none
 	}{
 		"new and never proven":   {RecipientSummary{Since: now.Add(-89 * day)}, ""},
-		"never proven for long":  {RecipientSummary{Since: now.Add(-91 * day)}, "nobody has ever shown"},
+		"never proven for long":  {RecipientSummary{Since: now.Add(-91 * day)}, "was never proven to exist"},
 		"proven":                 {RecipientSummary{Since: now.Add(-900 * day), ProvenAt: now.Add(-90 * day)}, ""},
 		"proven long ago":        {RecipientSummary{Since: now.Add(-900 * day), ProvenAt: now.Add(-91 * day)}, "last proven on 2026-08-26"},
 		"certificate ends later": {RecipientSummary{Since: now, Expires: now.Add(31 * day)}, ""},

@@ -33,7 +33,7 @@ const (
 //
 // Calls may be made concurrently. A call that cannot make progress ends when ctx
 // ends or when the implementation's stall limit is reached, never later. After a
-// failure the next call connects anew where needed: a Store outlives the restart
+// failure the next call connects again where needed: a Store outlives the restart
 // of its server.
 type Store interface {
 	// String names the store for people, such as \\fs\AzSBackups\path. It holds
@@ -103,7 +103,7 @@ type Store interface {
 	// folder that is not empty fs.ErrExist.
 	Remove(ctx context.Context, path string) error
 
-	// Space tells how much room the caller has, as the server says. Some servers say
+	// Space reports how much free space the caller has, as the server says. Some servers say
 	// that nothing is free, or nothing at all, though they take files.
 	Space(ctx context.Context) (Space, error)
 
@@ -164,7 +164,7 @@ type Info struct {
 	IsDir    bool
 }
 
-// Space is the room on the store in bytes, as far as the caller may use it.
+// Space is the free space of the store in bytes, as far as the caller may use it.
 type Space struct {
 	Free  int64
 	Total int64

@@ -37,7 +37,7 @@ func (s *Spool) SaveJournal(id backup.ID, name string, j Journal) error {
 }
 
 // LoadJournal returns the recorded progress, the zero value when there is none or
-// it cannot be understood: then the upload begins anew.
+// it cannot be understood: then the upload starts over.
 func (s *Spool) LoadJournal(id backup.ID, name string) (Journal, error) {
 	data, err := s.load(id, name, journalSuffix, maxJournalBytes)
 	if err != nil {

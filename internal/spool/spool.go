@@ -29,7 +29,7 @@ type Spool struct {
 // (CONFIG_INVALID).
 func Open(dir string) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fault.New(fault.SpoolIO, "the spool folder "+dir+" cannot be made", err)
+		return nil, fault.New(fault.SpoolIO, "the spool folder "+dir+" cannot be created", err)
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Spool) Check() error {
 func (s *Spool) Free() (int64, error) {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(s.dir, &disk); err != nil {
-		return 0, s.fail("tell the free space", err)
+		return 0, s.fail("read the free space", err)
 	}
 	return int64(disk.Bavail) * int64(disk.Bsize), nil
 }
@@ -92,7 +92,7 @@ func Exists(dir string) (bool, error) {
 		above = filepath.Dir(above)
 	}
 	if err := unix.Access(above, unix.W_OK|unix.X_OK); err != nil {
-		return false, fault.New(fault.SpoolIO, "the spool folder "+dir+" is missing and cannot be made in "+above, err)
+		return false, fault.New(fault.SpoolIO, "the spool folder "+dir+" is missing and cannot be created in "+above, err)
 	}
 	return false, nil
 }
@@ -112,7 +112,7 @@ func (s *Spool) Begin(id backup.ID) error {
 		}
 	}
 	if err := s.root.Mkdir(string(id), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return s.fail("make the folder of backup "+string(id), err)
+		return s.fail("create the folder of backup "+string(id), err)
 	}
 	return nil
 }
@@ -253,7 +253,7 @@ func (s *Spool) Release(id backup.ID, service backup.Service) error {
 // PartName is the spool's name for a service's part.
 func PartName(service backup.Service) string { return backup.PartFile(service) }
 
-// IndexName is the spool's name for the catalogue entries of a service's part.
+// IndexName is the spool's name for the catalog entries of a service's part.
 func IndexName(service backup.Service) string { return backup.PartFile(service) + ".index" }
 
 func (s *Spool) remove(where string) error {

@@ -73,7 +73,7 @@ func TestJournal(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(s.String(), string(first), "ad.tar.zst.age.journal"), []byte(text), 0o600))
 		j, err = s.LoadJournal(first, "ad.tar.zst.age")
 		require.NoError(t, err)
-		require.Zero(t, j, "a journal that cannot be understood begins anew: %q", text)
+		require.Zero(t, j, "a journal that cannot be understood starts over: %q", text)
 	}
 	require.NoError(t, s.SaveJournal(first, "ad.tar.zst.age", want))
 	put(t, s, first, "ad.tar.zst.age", "captured again")

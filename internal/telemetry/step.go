@@ -37,20 +37,20 @@ func newInstruments(meter metric.Meter) (instruments, error) {
 	)
 	if all.items, err = meter.Int64Counter("infrabackup.step.items", metric.WithUnit("{item}"),
 		metric.WithDescription("Items that a step of a backup has handled.")); err != nil {
-		return instruments{}, fmt.Errorf("make the counter of items: %w", err)
+		return instruments{}, fmt.Errorf("create the counter of items: %w", err)
 	}
 	if all.bytes, err = meter.Int64Counter("infrabackup.step.bytes", metric.WithUnit("By"),
 		metric.WithDescription("Bytes that a step of a backup has handled.")); err != nil {
-		return instruments{}, fmt.Errorf("make the counter of bytes: %w", err)
+		return instruments{}, fmt.Errorf("create the counter of bytes: %w", err)
 	}
 	if all.duration, err = meter.Float64Histogram("infrabackup.step.duration", metric.WithUnit("s"),
 		metric.WithDescription("How long an attempt of a step took."),
 		metric.WithExplicitBucketBoundaries(durationBounds...)); err != nil {
-		return instruments{}, fmt.Errorf("make the histogram of durations: %w", err)
+		return instruments{}, fmt.Errorf("create the histogram of durations: %w", err)
 	}
 	if all.failures, err = meter.Int64Counter("infrabackup.step.failures", metric.WithUnit("{failure}"),
 		metric.WithDescription("Attempts of a step that failed, by failure code.")); err != nil {
-		return instruments{}, fmt.Errorf("make the counter of failures: %w", err)
+		return instruments{}, fmt.Errorf("create the counter of failures: %w", err)
 	}
 	return all, nil
 }

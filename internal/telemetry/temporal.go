@@ -23,7 +23,7 @@ func (t *Telemetry) Interceptors() ([]interceptor.ClientInterceptor, error) {
 		DisableBaggage: true,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("make the tracing interceptor: %w", err)
+		return nil, fmt.Errorf("create the tracing interceptor: %w", err)
 	}
 	return []interceptor.ClientInterceptor{tracing}, nil
 }

@@ -106,7 +106,7 @@ func (d *dataConverter) FromPayload(p *commonpb.Payload, to any) error {
 	case found.outdated:
 		return fault.Newf(fault.PayloadOutdated, "a payload has the form of an earlier version")
 	case found.stamp != "":
-		return fault.Newf(fault.PayloadRefused, "a payload arrived as something else than it was made for")
+		return fault.Newf(fault.PayloadRefused, "a payload arrived as something else than it was created for")
 	}
 	return d.parent.FromPayload(found.payload, to)
 }
@@ -129,7 +129,7 @@ func (d *dataConverter) open(p *commonpb.Payload) (opened, error) {
 
 func (o opened) delivery(parent converter.DataConverter, err error) codec.Delivery {
 	if err == nil && o.stamp == "" && !o.outdated {
-		err = fault.Newf(fault.PayloadRefused, "a payload arrived as something else than it was made for")
+		err = fault.Newf(fault.PayloadRefused, "a payload arrived as something else than it was created for")
 	}
 	if err != nil {
 		return codec.Delivery{Err: err}

@@ -18,7 +18,7 @@ const maxServerText = 200
 // FailureConverter converts errors and encrypts their messages and stack traces too,
 // which the SDK's default leaves in clear. In the other direction it believes nothing
 // that is not encrypted for the place where it is read: such a failure becomes one of the
-// type PAYLOAD_REFUSED that says nothing else. What only Temporal itself makes (time-outs,
+// type PAYLOAD_REFUSED that says nothing else. What only Temporal itself makes (timeouts,
 // cancellation, termination, and what is wrapped around a failure) has no ciphertext, and
 // stays readable without details.
 func FailureConverter(c *codec.Codec, options ...ConverterOption) converter.FailureConverter {

@@ -102,7 +102,7 @@ func TestInstructionsAreFollowedByAnybody(t *testing.T) {
 			require.NoError(t, err, "%s\n%s", script, out)
 			require.Contains(t, string(out), `Good "infrabackup" signature`)
 			require.Contains(t, string(out), "manifest.json: OK")
-			require.Contains(t, string(out), `"service":"AD"`, "the catalogue")
+			require.Contains(t, string(out), `"service":"AD"`, "the catalog")
 
 			require.Equal(t, before, everything(t, share), "something reached the share")
 			require.Equal(t, "700\n600\n700", read(t, home, "modes"))

@@ -26,7 +26,7 @@ func (c *controller) settingsRunning() string {
 }
 
 // TestSettingsOfAnotherControllerDoNotCompete: what was current before the instance was
-// enabled anew has higher numbers. It is another controller's, and ends nothing.
+// enabled again has higher numbers. It is another controller's, and ends nothing.
 func TestSettingsOfAnotherControllerDoNotCompete(t *testing.T) {
 	t.Parallel()
 	c := newController(t, &items{service: backup.AD, records: 1})
@@ -53,7 +53,7 @@ func TestSettingsOfAnotherControllerDoNotCompete(t *testing.T) {
 	require.NoError(t, c.runUnasked())
 }
 
-// settingsOf are the settings in force, without what changes with each backup.
+// settingsOf are the active settings, without what changes with each backup.
 func (c *controller) settingsOf() (s struct {
 	Revision  int64
 	ProofDays int

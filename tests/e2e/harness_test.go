@@ -188,7 +188,7 @@ func (c *controller) proposal() settings.Settings {
 	return s
 }
 
-// enable puts valid settings in force.
+// enable activates valid settings.
 func (c *controller) enable() settings.Summary {
 	c.t.Helper()
 	ctx := c.t.Context()

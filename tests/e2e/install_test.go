@@ -237,7 +237,7 @@ runuser -u opsuser -- env -i HOME="$T/home" PATH="$PATH" TMPDIR="$T/home" bash "
 find "$T/mounted" | sort | diff "$T/before" -
 runuser -u opsuser -- env -i HOME="$T/home" PATH="$PATH" infrabackup backup verify --all --instance local --from "$T/mounted" --allowed-signers "$T/home/signers"
 `)
-	require.Contains(t, opened, "svc-backup", "an item of the directory in the catalogue")
+	require.Contains(t, opened, "svc-backup", "an item of the directory in the catalog")
 	require.Contains(t, opened, "Verdict:  good")
 }
 

@@ -47,7 +47,7 @@ func (o *operator) folder(b backup.Overview) string {
 }
 
 // opens reports whether stock age opens a backup's key with an operator's, and the
-// backup's catalogue with that.
+// backup's catalog with that.
 func (o *operator) opens(b backup.Overview, key string) bool {
 	o.t.Helper()
 	own := filepath.Join(o.t.TempDir(), "backup.key")
@@ -215,7 +215,7 @@ func (o *operator) put(b backup.Overview, files map[string]string) {
 	}
 }
 
-// TestRevoke encrypts anew what a stolen key could have opened.
+// TestRevoke re-encrypts what a stolen key could have opened.
 func TestRevoke(t *testing.T) {
 	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
@@ -325,7 +325,7 @@ func TestKinds(t *testing.T) {
 		o.refused(a, fault.KeyInvalid)
 		require.Contains(t, a.stdout, c.reason, name)
 	}
-	require.True(t, o.opens(o.backUp(), "escrow.key"), "what was in force stays so")
+	require.True(t, o.opens(o.backUp(), "escrow.key"), "what was active stays so")
 }
 
 // certificate writes a self-signed certificate and its key.

@@ -140,7 +140,7 @@ func TestChangesWhileABackupRuns(t *testing.T) {
 				require.Error(t, test.wrong(t.Context(), before))
 				_, last := c.begin()
 				_, err = last.Get(t.Context())
-				require.NoError(t, err, "a refused change leaves what is in force")
+				require.NoError(t, err, "a refused change leaves the active settings")
 			}
 			audit, err := before.VerifyAll(t.Context())
 			require.NoError(t, err)

@@ -137,7 +137,7 @@ func (o *operator) backupKey(done backup.Overview) openedKey {
 	folder := filepath.Join(o.env["LAB_SHARE_DIR"], filepath.FromSlash(done.Path))
 	names, err := filepath.Glob(filepath.Join(folder, "*.age"))
 	require.NoError(t, err)
-	require.Len(t, names, 2+len(done.Services), "key, catalogue and parts")
+	require.Len(t, names, 2+len(done.Services), "key, catalog and parts")
 	key := openedKey{t: t, files: map[string][]byte{}}
 	for _, name := range names {
 		key.files[filepath.Base(name)] = []byte(readAll(t, name))

@@ -145,10 +145,10 @@ func (b *opened) keep(line []byte) {
 }
 
 // requireStore compares the backup with what a stand-in's own store held, and its parts
-// with its catalogue and manifest. It returns how much that was.
+// with its catalog and manifest. It returns how much that was.
 func (b *opened) requireStore(documents iter.Seq[inventory.Document], objects iter.Seq[inventory.VaultObject]) (held, versions int) {
 	t := b.t
-	b.requireCatalogue()
+	b.requireCatalog()
 	for d := range documents {
 		held++
 		// The store does not count how often a tag is used, its answers do.
@@ -174,8 +174,8 @@ func (b *opened) requireStore(documents iter.Seq[inventory.Document], objects it
 	return held, versions
 }
 
-// requireCatalogue compares what lies in the parts with the catalogue, and counts.
-func (b *opened) requireCatalogue() {
+// requireCatalog compares what lies in the parts with the catalog, and counts.
+func (b *opened) requireCatalog() {
 	t := b.t
 	items, left := map[string]int{}, map[string]map[digest]int{}
 	for part, records := range b.records {
@@ -214,6 +214,6 @@ func (b *opened) requireCatalogue() {
 	require.NoError(t, lines.Err())
 	for _, s := range b.manifest.Services {
 		require.Equal(t, s.Items, items[s.Service], "items of %s", s.Service)
-		require.Empty(t, left[strings.ToLower(s.Service)], "the catalogue and the part of %s differ", s.Service)
+		require.Empty(t, left[strings.ToLower(s.Service)], "the catalog and the part of %s differ", s.Service)
 	}
 }

@@ -211,8 +211,8 @@ func into[T any](t *testing.T, a answer) T {
 	return v
 }
 
-// TestEnableRefusals gives every wrong value; each has its own code, and nothing is in
-// force afterwards.
+// TestEnableRefusals gives every wrong value; each has its own code, and nothing is
+// active afterwards.
 func TestEnableRefusals(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)

@@ -20,7 +20,7 @@ import (
 
 // TestKilledInThePipeline kills the worker while a part is captured, uploaded and read back
 // at once. What had been captured completely goes on from the last flush; what had not is
-// captured anew; and there is one good backup in any case.
+// captured again; and there is one good backup in any case.
 func TestKilledInThePipeline(t *testing.T) {
 	t.Parallel()
 	const size = 300 << 20

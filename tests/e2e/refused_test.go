@@ -53,7 +53,7 @@ func TestRevokedPermission(t *testing.T) {
 	// the one before.
 	m := c.manifest(partial.BackupID)
 	require.Equal(t, backup.PartialSucceeded, m.Status)
-	require.Len(t, m.Files, 8, "seven parts and the catalogue")
+	require.Len(t, m.Files, 8, "seven parts and the catalog")
 	verdict, err := audit.Verify(t.Context(), c.repo(), partial.BackupID, audit.VerifyOptions{Identities: c.operator})
 	require.NoError(t, err)
 	require.Empty(t, verdict.Findings)
@@ -100,7 +100,7 @@ func TestThrottledForLong(t *testing.T) {
 		event, err := events.Next()
 		require.NoError(t, err)
 		if a := event.GetActivityTaskStartedEventAttributes(); a != nil {
-			require.Equal(t, int32(1), a.GetAttempt(), "a step was begun anew: %v", a.GetLastFailure())
+			require.Equal(t, int32(1), a.GetAttempt(), "a step was begun again: %v", a.GetLastFailure())
 		}
 	}
 }

@@ -117,7 +117,7 @@ func TestSettingsThatWereSetBackStopEverything(t *testing.T) {
 			},
 			cli: fault.SettingsReset, run: fault.SettingsReset, out: adopt,
 		},
-		"started anew with what it was": {
+		"started again with what it was": {
 			do: func(t *testing.T, c *controller, early flow.SettingsState, _ int64) {
 				id := flow.SettingsWorkflowID(c.instance.Name)
 				require.NoError(t, c.client.TerminateWorkflow(t.Context(), id, "", "x"))
@@ -184,7 +184,7 @@ func TestSettingsThatWereSetBackStopEverything(t *testing.T) {
 			if name != "deleted" {
 				now, err := c.door().Settings(t.Context())
 				require.NoError(t, err)
-				require.Equal(t, 7, now.ProofDays, "the newest settings are in force again")
+				require.Equal(t, 7, now.ProofDays, "the newest settings are active again")
 			}
 		})
 	}

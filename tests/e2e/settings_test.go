@@ -323,7 +323,7 @@ func TestCodecKeyRotation(t *testing.T) {
 	o.backUp()
 	require.Len(t, o.listed(), 3)
 
-	// Without the old key the settings are there, since they were written anew.
+	// Without the old key the settings are there, since they were written again.
 	require.Zero(t, o.run(append([]string{"codec-key", "remove", "e2e", "--yes"}, keys...)...).code)
 	o.stop()
 	o.startWorker()

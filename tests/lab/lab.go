@@ -18,7 +18,7 @@ import (
 
 // Options say what a lab is like.
 type Options struct {
-	Dir       string    // folder of its own, made when missing
+	Dir       string    // folder of its own, created when missing
 	Seed      int64     // what the servers are filled with follows from it
 	ADUsers   int       // users in the directory, besides contacts and computers
 	Resources int       // about how many resources the stamp's tenants have
@@ -131,7 +131,7 @@ func (l *Lab) stopStale(ctx context.Context) error {
 }
 
 // forget removes what an earlier lab in the same folder left: keys and passwords are
-// drawn anew, so Temporal's state could not be read any more.
+// drawn again, so Temporal's state could not be read any more.
 func (l *Lab) forget() error {
 	var errs []error
 	for _, name := range []string{"temporal.db", "temporal.db-wal", "temporal.db-shm", filepath.Join("fs", "share"), "spool", "stamp"} {

@@ -51,7 +51,7 @@ var mutants = []mutant{
 		"	var out flow.DiscardBackupOutput\n	var err error\n", "workflows", ""},
 	{"a service that failed does not show in the status", "internal/backup/status.go",
 		"	case good < len(results):\n", "	case false:\n", "internal/backup", ""},
-	{"what is restored is not compared with the catalogue", "internal/archive/reader.go",
+	{"what is restored is not compared with the catalog", "internal/archive/reader.go",
 		"	if hex.EncodeToString(sum.Sum(nil)) != entry.SHA256 {", "	if hex.EncodeToString(sum.Sum(nil)) == \"\" {", "internal/archive", ""},
 	{"a dangling reference is not counted", "internal/consistency/checker.go",
 		"		count.Dangling++\n", "", "internal/consistency", ""},

@@ -14,11 +14,11 @@ import (
 )
 
 // TestDanglingReferences puts dangling references of every relation into a stamp and
-// checks the catalogue of a capture: all are found, and no others.
+// checks the catalog of a capture: all are found, and no others.
 func TestDanglingReferences(t *testing.T) {
 	for _, dangling := range []int{0, 1, 5} {
 		w := newWorld(t, options{resources: 400, dangling: dangling})
-		entries := w.catalogue(t)
+		entries := w.catalog(t)
 		checker := consistency.New(append([]backup.Service{backup.AD, backup.CA}, stampServices...)...)
 		for _, service := range backup.Services() {
 			for _, e := range entries[service] {
@@ -54,7 +54,7 @@ func TestDanglingReferences(t *testing.T) {
 	}
 }
 
-// targetOf is what a dangling reference's target ends with in a catalogue.
+// targetOf is what a dangling reference's target ends with in a catalog.
 func targetOf(r inventory.Reference) string {
 	target := strings.ToLower(r.Target)
 	if r.Relation == inventory.RelationRoleDefinition {
@@ -63,10 +63,10 @@ func targetOf(r inventory.Reference) string {
 	return target
 }
 
-// catalogue captures all services, and stands in for AD and CA: every principal of the
+// catalog captures all services, and stands in for AD and CA: every principal of the
 // stamp's roles and policies is there, but for the dangling ones, and every CA that
 // issued a certificate.
-func (w *world) catalogue(t *testing.T) map[backup.Service][]backup.CatalogEntry {
+func (w *world) catalog(t *testing.T) map[backup.Service][]backup.CatalogEntry {
 	t.Helper()
 	dangling := map[string]bool{}
 	for _, r := range w.contents.Dangling {

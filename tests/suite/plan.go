@@ -23,7 +23,7 @@ type group struct {
 // other. Which group is in which stream makes them end at about the same time.
 type streams [][]group
 
-// waiting are the packages whose tests mostly wait for servers, time-outs and worker
+// waiting are the packages whose tests mostly wait for servers, timeouts and worker
 // processes.
 var waiting = []string{"tests/e2e"}
 

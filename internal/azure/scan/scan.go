@@ -28,7 +28,7 @@ var (
 	ErrLimit = errors.New("it exceeds a limit")
 	// ErrTwice is in the chain when a member that decides stands there twice: readers
 	// differ in which one they take.
-	ErrTwice = errors.New("a member stands there twice")
+	ErrTwice = errors.New("a member appears twice")
 	// ErrShape is in the chain when the answer of a list is none.
 	ErrShape = errors.New("the answer is no list")
 )

@@ -118,7 +118,7 @@ func New(c Config) (*Collector, error) {
 	case c.MaxRounds < 1:
 		return nil, fault.Newf(fault.ConfigInvalid, "%d rounds of reading AD again are too few", c.MaxRounds)
 	case c.DialTimeout < 0 || c.StallTimeout < 0 || c.SYSVOLPatience < 0:
-		return nil, fault.New(fault.ConfigInvalid, "a time-out of the AD source is negative", nil)
+		return nil, fault.New(fault.ConfigInvalid, "a timeout of the AD source is negative", nil)
 	}
 	return &Collector{
 		config: c, host: host, address: address,

@@ -154,7 +154,7 @@ func (r *reading) record(o *object, again bool) error {
 func (r *reading) refer(url string) error {
 	dn := referredDN(url)
 	if dn == "" {
-		dn = "a place that cannot be told: " + printable.Text(printable.Clip(url, maxPlace))
+		dn = "a place that cannot be determined: " + printable.Text(printable.Clip(url, maxPlace))
 	}
 	if len(r.elsewhere) >= maxContexts && !r.elsewhere[dn] {
 		dn = "further places"
@@ -233,7 +233,7 @@ func (a *asking) readTree(ctx context.Context, base, namingContext, filter strin
 				return to.take(f)
 			}
 			// The rest takes further requests, for which this page must end first. The
-			// object is read anew then, so that large values are not kept until that.
+			// object is read again then, so that large values are not kept until that.
 			if len(cut) == maxPageSize {
 				return false, fault.Newf(fault.SourceInvalid, "%s: a page has more than %d objects", base, maxPageSize)
 			}

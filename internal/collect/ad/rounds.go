@@ -43,7 +43,7 @@ func (r *reading) everything(ctx context.Context) error {
 				}
 			}
 			if len(r.owed) > 0 {
-				return fault.Newf(fault.SourceIncomplete, "%s listed %d objects that it gives nobody, and does not say that they were deleted", r.conn.Host, len(r.owed))
+				return fault.Newf(fault.SourceIncomplete, "%s listed %d objects that it gives to no reader, and does not report that they were deleted", r.conn.Host, len(r.owed))
 			}
 			r.cursor = map[string]string{
 				"server": r.root.server, "invocationId": r.invocation,

@@ -117,7 +117,7 @@ func (s *policyFiles) fileOnce(ctx context.Context, name string) (err error) {
 		return s.sinkErr
 	}
 	if r.before.Size() > maxWhole {
-		if s.sinkErr = r.confirm(); s.sinkErr != nil { // too late to read it anew
+		if s.sinkErr = r.confirm(); s.sinkErr != nil { // too late to read it again
 			return s.sinkErr
 		}
 	}

@@ -196,7 +196,7 @@ func line2(text, serial string) string {
 	return ""
 }
 
-// random starts the CA anew with random serial numbers and a serial file that
+// random starts the CA again with random serial numbers and a serial file that
 // means nothing.
 func random(c *labCA) {
 	for _, serial := range []string{"1000", "1001", "1002", "1003", "1004"} {

@@ -66,12 +66,12 @@
 //
 // # Checks
 //
-// The key fits a CA certificate; CA certificates may sign, are in force and have
+// The key fits a CA certificate; CA certificates may sign, are valid now and have
 // their chain; issued certificates parse, and their signatures verify with the
 // right generation; serial numbers are unique; index and certificates match both
 // ways; the serial file is ahead of every serial number (where they are
 // sequential) and the CRL number file is one ahead of the newest CRL; that CRL is
-// signed, in force, and holds what the index says is revoked.
+// signed, valid now, and holds what the index says is revoked.
 //
 // A finding is made only where openssl would object as well, or where its next step
 // would go wrong; what it takes and this package cannot check, such as keys of kinds that

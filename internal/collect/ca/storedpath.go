@@ -14,7 +14,7 @@ const (
 )
 
 // storedPath is where a file goes in the part. Names that are not printable UTF-8
-// cannot stand in the catalogue: their odd bytes are percent-encoded, in a folder of
+// cannot stand in the catalog: their odd bytes are percent-encoded, in a folder of
 // their own, so that they collide with no real name. Encoding makes names up to three
 // times as long, and a path may be longer than a part can hold; then the name is
 // shortened as well ([collect.ShortenPath]): see isShortened.

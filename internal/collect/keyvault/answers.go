@@ -44,7 +44,7 @@ func (r *reading) is(path string) func([]byte) error {
 func (r *reading) costs(path string, err error) bool {
 	switch {
 	case errors.Is(err, resource.ErrAnswer):
-		r.gap(resource.GapAnswer, path, "The vault answered, each time, with what is not the document that was asked for; it was not captured.")
+		r.gap(resource.GapAnswer, path, "The vault answered, each time, with what is not the document that was requested; it was not captured.")
 	case errors.Is(err, azure.ErrRefused):
 		r.gap(resource.GapResourceRefused, path, "The vault lists it and refused to give it; it was not captured.")
 	default:

@@ -54,9 +54,9 @@ func (a attributes) closed(at time.Time) string {
 }
 
 var closedReasons = map[string]string{
-	GapDisabled:    "The vault gives a disabled version to nobody",
-	GapExpired:     "The vault gives an expired version to nobody",
-	GapNotYetValid: "The vault gives a version before its time to nobody",
+	GapDisabled:    "The vault gives a disabled version to no caller",
+	GapExpired:     "The vault gives an expired version to no caller",
+	GapNotYetValid: "The vault gives a version before its time to no caller",
 }
 
 // innerOf is the vault's own precise word for a refusal, "" when it has none.

@@ -186,10 +186,10 @@ func TestEveryKind(t *testing.T) {
 	for _, g := range r.Gaps() {
 		switch strings.TrimPrefix(g.Object, w.id) {
 		case "/secrets/shut/s2":
-			require.Equal(t, "The vault gives a disabled version to nobody; the object's backup blob holds it.", g.Reason)
+			require.Equal(t, "The vault gives a disabled version to no caller; the object's backup blob holds it.", g.Reason)
 			require.Zero(t, g.Count)
 		case "/secrets/cert/c2":
-			require.Equal(t, "The vault gives a disabled version to nobody; it belongs to a certificate, of which there is no backup blob.", g.Reason)
+			require.Equal(t, "The vault gives a disabled version to no caller; it belongs to a certificate, of which there is no backup blob.", g.Reason)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func descend(ctx context.Context, w *resource.Walk, parents []resource.Resource)
 		}
 		if v == nil {
 			w.Gap(backup.Gap{Code: GapNoAddress, Object: w.ItemID("vault", parent.Endpoint, parent.ID),
-				Reason: "The vault's resource says no address of it, as while it is being made; what it holds was not captured."})
+				Reason: "The vault's resource has no address for it, as while it is being created; what it holds was not captured."})
 			continue
 		}
 		if err := w.Remember(len(v.id) + 2000); err != nil {

@@ -206,7 +206,7 @@ func (r *reading) oneVersion(ctx context.Context, one version) error {
 	}
 	switch {
 	case errors.Is(err, azure.ErrNotFound):
-		r.gap(resource.GapListedGone, path, "The vault lists this version, before and after it was asked for, and answered 404 (not found).")
+		r.gap(resource.GapListedGone, path, "The vault lists this version, before and after it was requested, and answered 404 (not found).")
 		return nil
 	case r.costs(path, err):
 		return nil
@@ -263,7 +263,7 @@ func (r *reading) backup(ctx context.Context) error {
 		return nil
 	case errors.Is(err, azure.ErrRefused), errors.Is(err, azure.ErrForbidden) && byState(err):
 		r.settle(path + "/backup")
-		r.gap(GapBlobRefused, path, "The vault makes no backup blob of it, for example because it has too many versions; what can be exported was.")
+		r.gap(GapBlobRefused, path, "The vault creates no backup blob of it, for example because it has too many versions; what can be exported was.")
 		return nil
 	case err != nil:
 		return r.v.denied(err, "backup", r.o.of)
@@ -289,7 +289,7 @@ func (r *reading) whole(ctx context.Context) error {
 	}
 	r.add(r.o.item, r.o.collection.path, path, answer.Body)
 	if gjson.GetBytes(answer.Body, "credentials.account_id").Exists() && gjson.GetBytes(answer.Body, "credentials.pwd").String() == "" {
-		r.gap(resource.GapWriteOnly, path+" credentials.pwd", "The vault takes the password of an issuer's account and gives it to nobody; supply it again after a restore.")
+		r.gap(resource.GapWriteOnly, path+" credentials.pwd", "The vault takes the password of an issuer's account and gives it to no caller; supply it again after a restore.")
 	}
 	return nil
 }

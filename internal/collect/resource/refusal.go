@@ -80,7 +80,7 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 	case f.row.Optional || f.parent != "":
 		w.refusedList(f)
 	case errors.Is(f.err, ErrAnswer) && f.row.Single:
-		w.Gap(backup.Gap{Code: GapAnswer, Object: f.path, Reason: "The stamp answered, each time, with what is not the document that was asked for; it was not captured."})
+		w.Gap(backup.Gap{Code: GapAnswer, Object: f.path, Reason: "The stamp answered, each time, with what is not the document that was requested; it was not captured."})
 	default:
 		return f.err
 	}

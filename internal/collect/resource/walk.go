@@ -253,7 +253,7 @@ func (w *Walk) take(ctx context.Context, t *Type, r Resource) (bool, error) {
 	for _, property := range t.WriteOnly {
 		if gjson.GetBytes(r.Document, property.When).Exists() && w.round == 0 {
 			w.Gap(backup.Gap{Code: GapWriteOnly, Object: t.Type + " " + property.Property, Count: 1,
-				Reason: "The stamp takes this property and gives it to nobody; supply it again after a restore."})
+				Reason: "The stamp takes this property and gives it to no caller; supply it again after a restore."})
 		}
 	}
 	return true, nil

@@ -24,7 +24,7 @@ type Request struct {
 	Subtree bool           // with Item and LDIF: everything below the object, too
 }
 
-// wanted reports whether the catalogue's entry was asked for.
+// wanted reports whether the catalog's entry was asked for.
 func (r Request) wanted(e backup.CatalogEntry) bool {
 	return (r.Service == "" || e.Service == r.Service) && (r.Item == "" || e.ID == r.Item)
 }
@@ -139,7 +139,7 @@ func (x *Extraction) extractParts(ctx context.Context) error {
 func (x *Extraction) extractPart(ctx context.Context, s backup.ServiceResult) (err error) {
 	folder := string(s.Service)
 	if err := x.to.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return fault.New(fault.Usage, folder+" cannot be made in "+x.to.Called, err)
+		return fault.New(fault.Usage, folder+" cannot be created in "+x.to.Called, err)
 	}
 	sub, err := x.to.OpenRoot(folder)
 	if err != nil {
@@ -217,7 +217,7 @@ func (x *Extraction) write(name string, fill func(io.Writer) error) error {
 		return fault.Newf(fault.AlreadyExists, "%s exists in %s, and is not overwritten", name, x.to.Name())
 	}
 	if err != nil {
-		return fault.New(fault.Usage, name+" cannot be made in "+x.to.Called, err)
+		return fault.New(fault.Usage, name+" cannot be created in "+x.to.Called, err)
 	}
 	err = fill(f)
 	if err = errors.Join(err, f.Close()); err != nil {

@@ -40,7 +40,7 @@ func Create(file string, text secret.String) error {
 		return Occupied(file)
 	}
 	if err != nil {
-		return fault.New(fault.Usage, "the file cannot be made", err)
+		return fault.New(fault.Usage, "the file cannot be created", err)
 	}
 	_, err = f.WriteString(text.Reveal())
 	if err == nil {

@@ -15,7 +15,7 @@ import (
 
 // Service is what proving needs of the service.
 type Service interface {
-	// Challenges makes one for each key in force, in the place of earlier ones.
+	// Challenges makes one for each current key, in the place of earlier ones.
 	Challenges(ctx context.Context, requestedBy string) ([]seal.Challenge, error)
 	// Prove takes what opening a challenge gave.
 	Prove(ctx context.Context, answer secret.String, requestedBy string) (flow.KeyState, error)
@@ -33,11 +33,11 @@ type File struct {
 	File        string `json:"file"`
 }
 
-// WriteChallenges writes a challenge for each key into a folder, which is made when missing.
+// WriteChallenges writes a challenge for each key into a folder, which is created when missing.
 // Challenges that lie there are not overwritten.
 func (p Prover) WriteChallenges(ctx context.Context, folder string) ([]File, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fault.New(fault.Usage, "the folder for the challenges cannot be made", err)
+		return nil, fault.New(fault.Usage, "the folder for the challenges cannot be created", err)
 	}
 	// Looked at first: new challenges take the place of those that are there.
 	if _, err := os.Lstat(path(folder, 0)); err == nil {
@@ -71,7 +71,7 @@ func (p Prover) Answer(ctx context.Context, answer secret.String) ([]flow.KeySta
 	return []flow.KeyState{state}, nil
 }
 
-// ProveAll proves those of the keys in force that are given. KEY_DOES_NOT_FIT when none is.
+// ProveAll proves those of the current keys that are given. KEY_DOES_NOT_FIT when none is.
 func (p Prover) ProveAll(ctx context.Context, keys []seal.Identity) ([]flow.KeyState, error) {
 	challenges, err := p.Service.Challenges(ctx, p.RequestedBy)
 	if err != nil {
@@ -89,7 +89,7 @@ func (p Prover) ProveAll(ctx context.Context, keys []seal.Identity) ([]flow.KeyS
 		proven = append(proven, state)
 	}
 	if len(proven) == 0 {
-		return nil, fault.Newf(fault.KeyDoesNotFit, "the given key is none of the %d that are in force", len(challenges))
+		return nil, fault.Newf(fault.KeyDoesNotFit, "the given key is none of the %d current ones", len(challenges))
 	}
 	return proven, nil
 }

@@ -94,8 +94,8 @@ type Rekeyed struct {
 const (
 	Rewrapped   = "rewrapped"
 	Reencrypted = "reencrypted"
-	Cleared     = "cleared"   // it has the keys in force, and nothing lies beside it any more
-	Already     = "already"   // it has the keys in force
+	Cleared     = "cleared"   // it has the current keys, and nothing lies beside it any more
+	Already     = "already"   // it has the current keys
 	NotOpened   = "notOpened" // the given key does not fit
 	Failed      = "failed"
 )
@@ -109,8 +109,8 @@ type Outcome struct {
 	Exposed bool
 }
 
-// inForce reports whether a backup has the keys in force, by the ledger.
-func (r *Rekeyer) inForce(known ledger.State) bool {
+// isCurrent reports whether a backup has the current keys, by the ledger.
+func (r *Rekeyer) isCurrent(known ledger.State) bool {
 	return sameRecipients(known.Recipients, r.Settings.PublicRecipients())
 }
 

@@ -198,7 +198,7 @@ func (d service) Rewrap(ctx context.Context, _ int64, keys []flow.WrappedKey, _ 
 	return out, nil
 }
 
-// rekeyer replaces keys, with the newer one in force.
+// rekeyer replaces keys, with the newer one as the current one.
 func (w *rewrapping) rekeyer(t *testing.T, key seal.Identity) *Rekeyer {
 	t.Helper()
 	r, err := New(service{w: w}, Options{Settings: settings.Settings{Recipients: []settings.Recipient{w.newer}}, Identities: []seal.Identity{key}})

@@ -36,7 +36,7 @@ func (r *Rekeyer) Rewrap(ctx context.Context) (Outcome, error) {
 	for _, b := range replaced {
 		i := slices.IndexFunc(all, func(d Rekeyed) bool { return d.BackupID == b.BackupID })
 		all[i].Result, all[i].Written = Rewrapped, b.Written
-		if known, _ := r.ledger.State(b.BackupID); !b.Changed && r.inForce(known) {
+		if known, _ := r.ledger.State(b.BackupID); !b.Changed && r.isCurrent(known) {
 			all[i].Result = Cleared
 		}
 	}
@@ -95,7 +95,7 @@ func (r *Rekeyer) vouch(ctx context.Context, batch []flow.WrappedKey) error {
 }
 
 // newKey returns the key.age that a backup is to have; nil when nothing is to be done. A
-// backup that has the keys in force by the ledger gets the one that it has there, when
+// backup that has the current keys by the ledger gets the one that it has there, when
 // replacing that did not end or files lie beside it. One that is in another state than
 // the ledger tells of is for its operator to look at: nothing of it is used.
 func (r *Rekeyer) newKey(ctx context.Context, b backup.Overview) ([]byte, error) {
@@ -104,7 +104,7 @@ func (r *Rekeyer) newKey(ctx context.Context, b backup.Overview) ([]byte, error)
 	switch {
 	case differs != nil && fault.CodeOf(differs) != fault.RewrapUnfinished:
 		return nil, differs
-	case !r.inForce(known):
+	case !r.isCurrent(known):
 		return r.wrap(ctx, b.BackupID)
 	case differs != nil:
 		return r.place.Repo.NewestKey(ctx, b.BackupID, known.SumsSHA256)
@@ -112,7 +112,7 @@ func (r *Rekeyer) newKey(ctx context.Context, b backup.Overview) ([]byte, error)
 	return nil, nil
 }
 
-// wrap opens a backup's key and wraps it to the keys in force.
+// wrap opens a backup's key and wraps it to the current keys.
 func (r *Rekeyer) wrap(ctx context.Context, id backup.ID) ([]byte, error) {
 	u, err := r.unlock(ctx, id)
 	if err != nil {

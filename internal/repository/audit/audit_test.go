@@ -75,7 +75,7 @@ func TestAuditWithoutALedger(t *testing.T) {
 	found := k.Verify(unknown)
 	require.Len(t, repositorytest.All(found), 1)
 	require.Equal(t, backup.Finding{Code: string(fault.LedgerDamaged), File: "local/ledger",
-		Message: "there is no ledger, so nobody knows which backups belong here"}, found.Findings[0])
+		Message: "there is no ledger, so it is unknown which backups belong here"}, found.Findings[0])
 	require.Len(t, found.Backups, 3)
 }
 

@@ -19,7 +19,7 @@ func (snap *snapshot) compare() {
 	}
 	if snap.ledger.Entries == 0 {
 		if snap.expected == nil && snap.only == "" && len(snap.folders) > 0 {
-			snap.found.Add(fault.LedgerDamaged, snap.files.At(backup.LedgerDir), "there is no ledger, so nobody knows which backups belong here")
+			snap.found.Add(fault.LedgerDamaged, snap.files.At(backup.LedgerDir), "there is no ledger, so it is unknown which backups belong here")
 		}
 		return
 	}
@@ -44,7 +44,7 @@ func (snap *snapshot) compare() {
 	}
 }
 
-const rolledBackMessage = "backup %s is in an earlier state than entry %d of the ledger says"
+const rolledBackMessage = "backup %s is in an earlier state than entry %d of the ledger records"
 
 // judge compares one folder with what the ledger says of its backup.
 func (snap *snapshot) judge(f folderFacts, there map[string]bool) {
@@ -54,7 +54,7 @@ func (snap *snapshot) judge(f folderFacts, there map[string]bool) {
 	case !known:
 		snap.found.Add(fault.BackupUnlisted, dir, "backup %s is on the share and not in the ledger", f.id)
 	case s.Gone():
-		snap.found.Add(fault.BackupRolledBack, dir, "backup %s is back: entry %d of the ledger says that it was %s", f.id, s.Sequence, s.Action)
+		snap.found.Add(fault.BackupRolledBack, dir, "backup %s is back: entry %d of the ledger records that it was %s", f.id, s.Sequence, s.Action)
 	case s.Folder != f.name && there[s.Folder]:
 		snap.found.Add(fault.BackupUnlisted, dir, "this is a second folder of backup %s, which the ledger has as %s", f.id, s.Folder)
 	case s.Folder != f.name:

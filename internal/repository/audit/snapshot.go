@@ -203,7 +203,7 @@ func (snap *snapshot) checkSigners(read ledger.Reading) {
 	case len(read.Offered) == 0:
 		snap.found.Add(fault.BackupForged, name, "the list of signing keys on the share was changed")
 	case len(read.Ledger.Introduced()) < len(read.Offered):
-		snap.found.Add(fault.BackupForged, name, "the list of signing keys on the share was changed: it has a key that no trusted key introduced in the ledger; settings show tells whether it is meant")
+		snap.found.Add(fault.BackupForged, name, "the list of signing keys on the share was changed: it has a key that no trusted key introduced in the ledger; settings show prints whether it is meant")
 	}
 }
 
@@ -284,7 +284,7 @@ func (snap *snapshot) checkAnchors(ctx context.Context) error {
 		return err
 	}
 	for _, s := range found.Strange {
-		snap.found.Add(fault.BackupForged, s.File, "this tells of settings, and cannot be believed: %s", s.Why)
+		snap.found.Add(fault.BackupForged, s.File, "this records settings, and cannot be believed: %s", s.Why)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type VerifyOptions struct {
 	// file is used, which whoever can write to the share could have changed.
 	AllowedSigners []byte
 	// Identities, when given, open the backup: then every item is decrypted and
-	// compared with the catalogue too. They are the operator's own.
+	// compared with the catalog too. They are the operator's own.
 	Identities []seal.Identity
 	// BackupOnly leaves out what lies beside the backups, RECOVERY.txt and the share's
 	// list of signing keys, for callers that look at it once for all backups.
@@ -37,7 +37,7 @@ type VerifyOptions struct {
 // asks: its signature, every file's digest, that none is missing and none was added that
 // could be taken for one of its own,
 // that manifest, folder and sums agree, and with identities that every item decrypts to
-// what the catalogue says. A backup whose key was being replaced is checked by the sums
+// what the catalog says. A backup whose key was being replaced is checked by the sums
 // that are signed, wherever they lie, and has that one finding when all else is well.
 // What is wrong is a finding, and so is a file that the account may not read; the error
 // is for what kept it from looking, such as a share that does not answer or an identity

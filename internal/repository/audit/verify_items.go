@@ -17,7 +17,7 @@ import (
 	"infrabackup/internal/seal"
 )
 
-// checkItems decrypts the whole backup and compares every item with the catalogue.
+// checkItems decrypts the whole backup and compares every item with the catalog.
 func (v *verification) checkItems(ctx context.Context) error {
 	if len(v.opts.Identities) == 0 || v.manifest == nil {
 		return nil
@@ -48,11 +48,11 @@ func (v *verification) checkItems(ctx context.Context) error {
 			if err := v.damage(ctx, s.File, err); err != nil {
 				return err
 			}
-			return nil // the rest cannot be matched with the catalogue any more
+			return nil // the rest cannot be matched with the catalog any more
 		}
 	}
 	if walk.more {
-		v.find(backup.CatalogFile, "the catalogue lists "+walk.entry.ID+", which no part holds")
+		v.find(backup.CatalogFile, "the catalog lists "+walk.entry.ID+", which no part holds")
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ func (v *verification) damage(ctx context.Context, name string, err error) error
 	return v.denied(ctx, name, err)
 }
 
-// catalogEntries turns the catalogue's callback into a sequence.
+// catalogEntries turns the catalog's callback into a sequence.
 func catalogEntries(ctx context.Context, b *repository.Backup, id seal.Identity) iter.Seq2[backup.CatalogEntry, error] {
 	return func(yield func(backup.CatalogEntry, error) bool) {
 		errStop := errors.New("stop")
@@ -87,7 +87,7 @@ func catalogEntries(ctx context.Context, b *repository.Backup, id seal.Identity)
 	}
 }
 
-// itemWalk steps through catalogue and parts side by side: both are in the order of
+// itemWalk steps through catalog and parts side by side: both are in the order of
 // capture.
 type itemWalk struct {
 	v     *verification
@@ -117,7 +117,7 @@ func (w *itemWalk) part(ctx context.Context, b *repository.Backup, s backup.Serv
 		return err
 	}
 	if items != s.Items {
-		w.v.find(s.File, "the part holds another number of items than the manifest says")
+		w.v.find(s.File, "the part holds another number of items than the manifest records")
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func (w *itemWalk) file(service backup.Service, path string, body io.Reader) (in
 		e := w.entry
 		if position >= 0 {
 			if e.Offset < position {
-				return items, fault.Newf(fault.BackupDamaged, "the catalogue's places overlap at item %s", e.ID)
+				return items, fault.Newf(fault.BackupDamaged, "the catalog's places overlap at item %s", e.ID)
 			}
 			if _, err := io.CopyN(io.Discard, in, e.Offset-position); err != nil {
 				return items, fault.New(fault.BackupDamaged, "item "+e.ID+" lies outside "+path, err)
@@ -141,7 +141,7 @@ func (w *itemWalk) file(service backup.Service, path string, body io.Reader) (in
 			return items, fault.New(fault.BackupDamaged, "item "+e.ID+" ends early in "+path, err)
 		}
 		if hex.EncodeToString(sum.Sum(nil)) != e.SHA256 {
-			return items, fault.Newf(fault.BackupDamaged, "item %s in %s is not what the catalogue says", e.ID, path)
+			return items, fault.Newf(fault.BackupDamaged, "item %s in %s is not what the catalog records", e.ID, path)
 		}
 		position = e.Offset + e.Length
 		if !e.Supersedes { // counted as the manifest does
@@ -153,7 +153,7 @@ func (w *itemWalk) file(service backup.Service, path string, body io.Reader) (in
 		}
 	}
 	if position < 0 {
-		return items, fault.Newf(fault.BackupDamaged, "%s of %s is not in the catalogue", path, service)
+		return items, fault.Newf(fault.BackupDamaged, "%s of %s is not in the catalog", path, service)
 	}
 	return items, nil
 }

@@ -109,7 +109,7 @@ func cause(ctx context.Context, err error) error {
 }
 
 // otherBytes says that what was uploaded cannot be trusted, and removes it, so that the next
-// attempt begins anew.
+// attempt starts over.
 func (f *Folder) otherBytes(ctx context.Context, temp, name string) error {
 	return errors.Join(fault.Newf(fault.ShareCorrupted, "%s of %s gave back other bytes than were written", name, f), f.Remove(ctx, temp))
 }

@@ -204,7 +204,7 @@ func (l *limited) Room() int64 { return l.room - int64(l.Len()) }
 // Write implements io.Writer.
 func (l *limited) Write(p []byte) (int, error) {
 	if int64(len(p)) > l.Room() {
-		return 0, fault.Newf(fault.BackupDamaged, "a file is longer than the share says")
+		return 0, fault.Newf(fault.BackupDamaged, "a file is longer than the share reports")
 	}
 	return l.Buffer.Write(p)
 }

@@ -82,7 +82,7 @@ func (d *Dir) recorded(ctx context.Context, head backup.LedgerHead, e backup.Led
 func signEntry(e backup.LedgerEntry, key *seal.SigningKey, allowedSigners []byte) ([]byte, error) {
 	line, err := e.Encode()
 	if err != nil {
-		return nil, fault.New(fault.Internal, "make an entry of the ledger", err)
+		return nil, fault.New(fault.Internal, "create an entry of the ledger", err)
 	}
 	signature, err := key.Sign(line)
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 
 // Read reads all entries and checks the chain: that none is missing, that each is
 // written as entries are, follows the one before it and is signed by one of the allowed
-// signers that was in force, and that nothing lies in
+// signers that was current, and that nothing lies in
 // ledger/ that could be taken for one. What is wrong is a finding; entries
 // with one are not believed. A missing ledger is an empty one. LIMIT_EXCEEDED when
 // there are more files than a ledger has.
@@ -91,7 +91,7 @@ func (c *chain) list(ctx context.Context) ([]int64, error) {
 			places = append(places, sequence)
 		case isLeftover(entry.Name) && !entry.IsDir:
 		case strings.Contains(entry.Name, refusedInfix):
-			c.found.Add(fault.LedgerDamaged, name, "somebody put this in the place of an entry; it was set aside")
+			c.found.Add(fault.LedgerDamaged, name, "another writer put this in the place of an entry; it was set aside")
 		case foreign.Ledger.Resembles(entry.Name, entry.IsDir):
 			c.found.Add(fault.LedgerDamaged, name, "this is not an entry of the ledger")
 		default:

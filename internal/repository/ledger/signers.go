@@ -27,8 +27,8 @@ type retirement struct {
 	at       time.Time
 }
 
-// signer reports whether the key that signed the entry was in force, and takes in which
-// keys the entry puts in force and out of it. A retired key does not say who follows it.
+// signer reports whether the key that signed the entry was a current one, and takes in which
+// keys the entry makes current and which it retires. A retired key does not say who follows it.
 func (c *chain) signer(name string, e backup.LedgerEntry) bool {
 	c.keys.seen[e.Signer] = true
 	old, retired := c.keys.retired[e.Signer]
@@ -47,13 +47,13 @@ func (c *chain) signer(name string, e backup.LedgerEntry) bool {
 	return true
 }
 
-// retire retires all keys that signed so far but those that the entry puts in force. A
+// retire retires all keys that signed so far but those that the entry makes current. A
 // key that is retired already gets no new time.
-func (c *chain) retire(e backup.LedgerEntry, inForce func(fingerprint string) bool) {
+func (c *chain) retire(e backup.LedgerEntry, isCurrent func(fingerprint string) bool) {
 	for fingerprint := range c.keys.seen {
 		_, already := c.keys.retired[fingerprint]
 		switch {
-		case inForce(fingerprint):
+		case isCurrent(fingerprint):
 			delete(c.keys.retired, fingerprint)
 		case !already:
 			c.keys.retired[fingerprint] = retirement{e.Sequence, e.At}

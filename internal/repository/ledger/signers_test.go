@@ -50,7 +50,7 @@ func TestARetiredKeySignsNothingMore(t *testing.T) {
 			k.Clock = k.Clock.Add(2 * day)
 			k.Enter(k.Operation(2))
 		}, "", 0},
-		"rotated twice, no time anew": {func(k *fixture) {
+		"rotated twice, no new time": {func(k *fixture) {
 			former := k.Rotate()
 			k.Clock = k.Clock.Add(day)
 			k.Rotate()

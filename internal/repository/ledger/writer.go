@@ -21,7 +21,7 @@ type HeadStore interface {
 	// Advance remembers to instead of from. It is success when to is remembered already, and
 	// SETTINGS_CHANGED when another entry than these two is: somebody else came first.
 	Advance(ctx context.Context, from, to backup.LedgerHead) error
-	// Restart remembers to, the first entry of a ledger that begins anew, instead of from,
+	// Restart remembers to, the first entry of a ledger that begins from its first entry, instead of from,
 	// the last one of the ledger before. By is who asked for that.
 	Restart(ctx context.Context, from, to backup.LedgerHead, by string) error
 	// Announce tells the share how far the ledger is, after entries were made and are
@@ -156,7 +156,7 @@ func (w *Writer) Append(ctx context.Context, e backup.LedgerEntry) error {
 			return nil
 		}
 	}
-	return fault.Newf(fault.ShareBusy, "the ledger of %s grows faster than an entry can be made", w.dir.files)
+	return fault.Newf(fault.ShareBusy, "the ledger of %s grows faster than an entry can be written", w.dir.files)
 }
 
 // append tries once; own is false when another entry came first.
@@ -250,5 +250,5 @@ func NotGone(ctx context.Context, instance Instance, l *Ledger, id backup.ID) (S
 	if _, err := instance.Folder(ctx, id); fault.CodeOf(err) == fault.BackupNotFound {
 		return s, err
 	}
-	return s, fault.Newf(fault.BackupRolledBack, "backup %s is back: entry %d of the ledger says that it was %s", id, s.Sequence, s.Action)
+	return s, fault.Newf(fault.BackupRolledBack, "backup %s is back: entry %d of the ledger records that it was %s", id, s.Sequence, s.Action)
 }

@@ -58,7 +58,7 @@ type Reencrypted struct {
 // SPOOL_FULL and SPOOL_IO for opts.Temp.
 func Reencrypt(ctx context.Context, repo *repository.Repository, id backup.ID, old seal.Identity, recipients []seal.Recipient, opts ReencryptOptions) (Reencrypted, error) {
 	if opts.Signer == "" {
-		return Reencrypted{}, fault.Newf(fault.Internal, "re-encrypting backup %s: nobody is named who will sign", id)
+		return Reencrypted{}, fault.Newf(fault.Internal, "re-encrypting backup %s: no signing key is named", id)
 	}
 	dir, err := repo.Locate(ctx, id)
 	if err != nil {
@@ -144,7 +144,7 @@ func (e *reencryption) run(ctx context.Context, keyAge []byte, recipients []seal
 	return Reencrypted{Folder: e.files.At(e.to), Sums: folder.Describe("", sums).SHA256, BackupKey: e.recipient, Bytes: m.TotalBytes}, nil
 }
 
-// file encrypts one file anew. It goes by way of a local file, so that nothing that
+// file re-encrypts one file. It goes by way of a local file, so that nothing that
 // the signed sums do not vouch for reaches staging/.
 func (e *reencryption) file(ctx context.Context, want backup.File) (made backup.File, err error) {
 	local, err := createUnlinked(e.opts.Temp)

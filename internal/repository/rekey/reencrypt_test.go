@@ -193,7 +193,7 @@ func TestReencryptTrustsNothingUnsigned(t *testing.T) {
 		"part shorter":   {change: damage(ca, shorter), code: fault.BackupDamaged},
 		"part exchanged": {change: func(t *testing.T) { w.forgePart(t, ca) }, code: fault.BackupDamaged},
 		"part missing":   {change: func(t *testing.T) { require.NoError(t, os.Remove(w.File(ca))) }, code: fault.BackupDamaged},
-		"catalogue":      {change: damage(backup.CatalogFile, flip), code: fault.BackupDamaged},
+		"catalog":        {change: damage(backup.CatalogFile, flip), code: fault.BackupDamaged},
 		"manifest":       {change: damage(backup.ManifestFile, flip), code: fault.BackupDamaged},
 		"sums":           {change: damage(backup.SumsFile, flip), code: fault.BackupForged},
 		"signature":      {change: damage(backup.SignatureFile, flip), code: fault.BackupForged},

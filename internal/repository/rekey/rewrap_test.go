@@ -192,7 +192,7 @@ func TestReplaceKeyOnAStoreThatLies(t *testing.T) {
 	w.Verify(to)
 }
 
-// TestReplaceKeyLaundersNothing: what is signed anew was signed before, and is what the
+// TestReplaceKeyLaundersNothing: what is signed again was signed before, and is what the
 // ledger knows.
 func TestReplaceKeyLaundersNothing(t *testing.T) {
 	w := newRekeyFixture(t)

@@ -38,7 +38,7 @@ var Labours = map[string]func(k *Fixture, b *Backup) []func(){
 		announce := func() { b.Sums = sums; k.Enter(k.Entry(backup.LedgerRewrapped, b)) }
 		return append(append(write, announce), name...)
 	},
-	"exchange it for one that is encrypted anew": func(k *Fixture, b *Backup) []func() {
+	"exchange it for one that is re-encrypted": func(k *Fixture, b *Backup) []func() {
 		staged, old := k.Of(b)+".new", k.Of(b)+".old"
 		staged, old = strings.Replace(staged, backup.BackupsDir, backup.StagingDir, 1), strings.Replace(old, backup.BackupsDir, backup.StagingDir, 1)
 		require.NoError(k.T, os.CopyFS(staged, os.DirFS(k.Of(b))))

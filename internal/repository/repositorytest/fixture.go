@@ -168,7 +168,7 @@ func (k *Fixture) Put() *Backup {
 	return b
 }
 
-// Seal wraps the backup's key anew and makes the sums and the signature that go with
+// Seal wraps the backup's key again and makes the sums and the signature that go with
 // it.
 func (k *Fixture) Seal(b *Backup) (keyFile, sums, signature []byte) {
 	k.T.Helper()
@@ -182,7 +182,7 @@ func (k *Fixture) Seal(b *Backup) (keyFile, sums, signature []byte) {
 	return keyFile, sums, signature
 }
 
-// parts writes one part and the catalogue.
+// parts writes one part and the catalog.
 func (k *Fixture) parts(id backup.ID, key *seal.BackupKey) ([]backup.File, backup.ServiceResult) {
 	k.T.Helper()
 	var part, catalog bytes.Buffer
@@ -325,7 +325,7 @@ func (k *Fixture) Trust(key *seal.SigningKey) {
 	k.Signers = seal.AllowedSigners(known...)
 }
 
-// Rotate lets the key in force introduce a new one, and returns the old one.
+// Rotate lets the current key introduce a new one, and returns the old one.
 func (k *Fixture) Rotate() *seal.SigningKey {
 	k.T.Helper()
 	former, next := k.Key, SigningKey(k.T)
@@ -335,7 +335,7 @@ func (k *Fixture) Rotate() *seal.SigningKey {
 	return former
 }
 
-// Present enters that a key is the one in force from now on.
+// Present enters that a key is the current one from now on.
 func (k *Fixture) Present(key *seal.SigningKey) {
 	k.T.Helper()
 	e := k.Entry(backup.LedgerSigner, nil)
@@ -353,13 +353,13 @@ func (k *Fixture) TakeOver() *seal.SigningKey {
 	return former
 }
 
-// By makes an entry with another key than the one in force.
+// By makes an entry with another key than the current one.
 func (k *Fixture) By(key *seal.SigningKey, e backup.LedgerEntry) {
 	k.T.Helper()
-	inForce := k.Key
+	current := k.Key
 	k.Key = key
 	k.Enter(e)
-	k.Key = inForce
+	k.Key = current
 }
 
 // Operation is an entry about a backup that only the ledger knows.

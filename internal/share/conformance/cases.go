@@ -17,12 +17,12 @@ import (
 // Cases returns the port's promises, the simple ones first.
 func Cases() []Case {
 	return []Case{
-		{"folders", "Folders are made with their parents, described and listed in order.", folders},
+		{"folders", "Folders are created with their parents, described and listed in order.", folders},
 		{"write-read", "A file reads back as it was written, whatever its size.", writeRead},
 		{"overwrite", "Writing from the start replaces a file, also by a shorter one.", overwrite},
 		{"resume", "Writing can continue at an offset and keeps what is below.", resume},
 		{"flushed", "Progress is reported in rising offsets, up to the end.", flushed},
-		{"growing", "A file can be written, and read back, while it is still being made.", growing},
+		{"growing", "A file can be written, and read back, while it is still being written.", growing},
 		{"ranges", "A file can be read from any offset.", ranges},
 		{"rename", "A rename moves a file or a whole folder.", rename},
 		{"rename-keeps", "A rename never replaces what is there.", renameKeeps},
@@ -30,9 +30,9 @@ func Cases() []Case {
 		{"missing", "What is not there is reported as missing.", missing},
 		{"names", "Names that are not portable are refused before they reach the server.", names},
 		{"case", "Names keep their upper and lower case, their length and their dots.", keepsCase},
-		{"space", "The room on the share can be asked for.", space},
+		{"space", "The free space on the share can be asked for.", space},
 		{"caller-errors", "A failing source or target is reported, and the share goes on working.", callerErrors},
-		{"cancel", "An ended request says so, and the share goes on working.", cancelled},
+		{"cancel", "An ended request reports that, and the share goes on working.", cancelled},
 		{"concurrency", "Several files can be written, read and listed at once.", concurrency},
 	}
 }

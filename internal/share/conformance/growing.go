@@ -69,7 +69,7 @@ func grow(ctx context.Context, store share.Store, path string, data []byte, from
 	go func() {
 		n, err := store.UploadGrowing(ctx, path, bytes.NewReader(data), from, source, onShare.Advance)
 		if err == nil && n != size {
-			err = broken("UploadGrowing of %d bytes says that there are %d", size, n)
+			err = broken("UploadGrowing of %d bytes reports %d", size, n)
 		}
 		if err != nil {
 			onShare.Fail(err)

@@ -168,13 +168,13 @@ func names(ctx context.Context, store share.Store, folder string) error {
 }
 
 func space(ctx context.Context, store share.Store, _ string) error {
-	room, err := store.Space(ctx)
+	space, err := store.Space(ctx)
 	if err != nil {
 		return err
 	}
 	// A share on which the other cases have written is not full, whatever it says.
-	if room.Free < 0 || room.Total < room.Free {
-		return broken("the room is %d of %d bytes", room.Free, room.Total)
+	if space.Free < 0 || space.Total < space.Free {
+		return broken("the free space is %d of %d bytes", space.Free, space.Total)
 	}
 	return nil
 }

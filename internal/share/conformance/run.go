@@ -48,7 +48,7 @@ const atOnce = 8
 // worked, also when ctx has ended before.
 func Run(ctx context.Context, store share.Store, scratch string) []Result {
 	var made []string
-	results := []Result{timed("scratch-folder", "A new folder can be made for the checks.", func() (err error) {
+	results := []Result{timed("scratch-folder", "A new folder can be created for the checks.", func() (err error) {
 		made, err = makeScratch(ctx, store, scratch)
 		return err
 	})}

@@ -104,11 +104,11 @@ func (s *Store) MkdirAll(ctx context.Context, name string) error {
 		if statErr == nil {
 			err = fs.ErrExist
 		}
-		return classify("cannot make the folder "+s.at(name), err)
+		return classify("cannot create the folder "+s.at(name), err)
 	}
 	for _, parent := range made {
 		if err := s.sync(parent); err != nil {
-			return classify("cannot make the folder "+s.at(name)+" durable", err)
+			return classify("cannot create the folder "+s.at(name)+" durable", err)
 		}
 	}
 	return nil
@@ -255,7 +255,7 @@ func (s *Store) Rename(ctx context.Context, oldName, newName string) error {
 	}
 	for _, folder := range []string{path.Dir(newName), path.Dir(oldName)} {
 		if err := s.sync(folder); err != nil {
-			return classify("cannot make the new name "+s.at(newName)+" durable", err)
+			return classify("cannot create the new name "+s.at(newName)+" durable", err)
 		}
 	}
 	return nil

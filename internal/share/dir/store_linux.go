@@ -29,22 +29,22 @@ func (s *Store) renameNoReplace(oldName, newName string) (err error) {
 }
 
 // Space implements [share.Store].
-func (s *Store) Space(ctx context.Context) (room share.Space, err error) {
+func (s *Store) Space(ctx context.Context) (space share.Space, err error) {
 	if err := ctx.Err(); err != nil {
-		return share.Space{}, fmt.Errorf("asking for the room in %s: %w", s.name, err)
+		return share.Space{}, fmt.Errorf("asking for the free space in %s: %w", s.name, err)
 	}
 	f, err := s.root.Open(".")
 	if err != nil {
-		return share.Space{}, classify("cannot ask for the room in "+s.name, err)
+		return share.Space{}, classify("cannot ask for the free space in "+s.name, err)
 	}
 	defer func() {
 		if closeErr := f.Close(); err == nil && closeErr != nil {
-			room, err = share.Space{}, classify("cannot ask for the room in "+s.name, closeErr)
+			space, err = share.Space{}, classify("cannot ask for the free space in "+s.name, closeErr)
 		}
 	}()
 	var stat unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &stat); err != nil {
-		return share.Space{}, classify("cannot ask for the room in "+s.name, err)
+		return share.Space{}, classify("cannot ask for the free space in "+s.name, err)
 	}
 	return share.Space{Free: product(stat.Bavail, stat.Bsize), Total: product(stat.Blocks, stat.Bsize)}, nil
 }

@@ -16,5 +16,5 @@ func (s *Store) renameNoReplace(_, _ string) error { return errNeedsLinux }
 
 // Space implements [share.Store]. Only reading is supported outside of Linux.
 func (s *Store) Space(context.Context) (share.Space, error) {
-	return share.Space{}, fault.Newf(fault.ShareUnsupported, "the room in %s can be asked for on Linux only", s.name)
+	return share.Space{}, fault.Newf(fault.ShareUnsupported, "the free space in %s can be asked for on Linux only", s.name)
 }

@@ -109,7 +109,7 @@ func (c Config) complete() (Config, error) {
 	case c.WorkersPerConnection < 1:
 		return c, fault.Newf(fault.ConfigInvalid, "%d workers on a connection to the share are too few", c.WorkersPerConnection)
 	case c.StallTimeout < 0 || c.DialTimeout < 0 || c.Patience < 0:
-		return c, fault.Newf(fault.ConfigInvalid, "a time-out of the share is negative")
+		return c, fault.Newf(fault.ConfigInvalid, "a timeout of the share is negative")
 	}
 	c.WorkersPerConnection = min(c.WorkersPerConnection, maxInFlight/c.DataConnections)
 	return c, nil

@@ -110,7 +110,7 @@ func describeOpen(f *smb2.File) (seen openFile, err error) {
 		return nil
 	})
 	if err != nil {
-		return seen, fault.New(fault.Internal, "cannot read what the server told of a file", err)
+		return seen, fault.New(fault.Internal, "cannot read what the server reported of a file", err)
 	}
 	return seen, nil
 }

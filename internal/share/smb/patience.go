@@ -67,7 +67,7 @@ func (s *Store) persist(ctx context.Context, what string, changing bool, call fu
 			limit = patience
 		case changing && errors.Is(err, fault.ShareAccessDenied) && failed.Command == guard.CommandSetInfo:
 			limit = patience
-			err = fault.New(fault.ShareBusy, what, fmt.Errorf("%w for %v: somebody has it open, or a file in it", statusError(failed.Status), time.Since(began).Round(time.Second)))
+			err = fault.New(fault.ShareBusy, what, fmt.Errorf("%w for %v: another client has it open, or a file in it", statusError(failed.Status), time.Since(began).Round(time.Second)))
 		case changing && errors.Is(err, fault.ShareAccessDenied):
 			limit = min(patience, shortPatience)
 		}

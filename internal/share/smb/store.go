@@ -205,7 +205,7 @@ func (s *Store) MkdirAll(ctx context.Context, path string) error {
 }
 
 func (s *Store) mkdirAll(ctx context.Context, path string) error {
-	what := "cannot make the folder " + s.name(path)
+	what := "cannot create the folder " + s.name(path)
 	for i := range len(path) + 1 {
 		if i < len(path) && (path[i] != '/' || s.known.has(path[:i])) || i == 0 {
 			continue
@@ -375,7 +375,7 @@ func (s *Store) scan(ctx context.Context, path string) (contents, error) {
 // Space implements [share.Store].
 func (s *Store) Space(ctx context.Context) (share.Space, error) {
 	var info smb2.FileFsInfo
-	err := s.withControl(ctx, "cannot ask for the room on "+s.String(), func(remote *smb2.Share) (err error) {
+	err := s.withControl(ctx, "cannot ask for the free space on "+s.String(), func(remote *smb2.Share) (err error) {
 		info, err = remote.Statfs(s.root)
 		return err
 	})

@@ -105,7 +105,7 @@ func TestTreeLostConnection(t *testing.T) {
 
 	server.Start()
 	f, err = tree.Open(t.Context(), "file")
-	require.NoError(t, err, "the tree connects anew")
+	require.NoError(t, err, "the tree connects again")
 	data, err := io.ReadAll(f)
 	require.NoError(t, err)
 	require.Equal(t, "x", string(data))

@@ -17,7 +17,7 @@ func Backup(w *tabwriter.Writer, b backup.Overview) {
 	Line(w, "Finished:", ui.Time(b.FinishedAt))
 	Line(w, "Path:", b.Path)
 	Line(w, "Size:", ui.Size(b.TotalBytes))
-	Line(w, "Asked for by:", b.RequestedBy)
+	Line(w, "Requested by:", b.RequestedBy)
 	for _, r := range b.Recipients {
 		Line(w, "Opens with:", r.Kind+" "+r.Fingerprint)
 	}

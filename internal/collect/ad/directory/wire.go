@@ -55,7 +55,7 @@ const (
 
 // errMalformed is what is behind every answer that is no LDAP, or is more of it than
 // may be.
-var errMalformed = errors.New("the server's answer is not the LDAP that was asked for")
+var errMalformed = errors.New("the server's answer is not the LDAP that was requested")
 
 func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errMalformed, fmt.Sprintf(format, args...))

@@ -166,7 +166,7 @@ func learn(records Records, selected func(*Record) bool) (*definitions, error) {
 		return nil, err
 	}
 	if _, ok := s.attributes["member"]; !ok {
-		return nil, fault.New(fault.ItemNotFound, "the records hold no schema, so nobody knows what a server would refuse", nil)
+		return nil, fault.New(fault.ItemNotFound, "the records hold no schema, so it is unknown what a server would refuse", nil)
 	}
 	for level := range levels {
 		s.levels = append(s.levels, level)

@@ -57,10 +57,10 @@ func (s *definitions) explain(l *ldif, r *Record) {
 
 // explainMissing says why an object is not created.
 func (s *definitions) explainMissing(l *ldif, r *Record) {
-	why := "only the system makes objects of its class"
+	why := "only the system creates objects of its class"
 	switch {
 	case r.Deleted:
-		why = "it was deleted when the backup was made"
+		why = "it was deleted when the backup was created"
 	case r.DN == r.NamingContext:
 		why = "it is the head of its naming context, which every such domain has"
 	case strings.EqualFold(r.Value("isCriticalSystemObject"), "TRUE"):

@@ -66,7 +66,7 @@ func (l *Ledger) Settle(what string) {
 	l.settled.Put(at, true)
 }
 
-// Await notes that a place has to be asked. Unlike what is named, a place is asked anew
+// Await notes that a place has to be asked. Unlike what is named, a place is asked again
 // by every look.
 func (l *Ledger) Await(place string) {
 	at := compact.DigestOf(place)

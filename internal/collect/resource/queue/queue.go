@@ -78,7 +78,7 @@ func Jobs[Job any](all []Job) iter.Seq2[Job, error] {
 }
 
 // crew is up to readAhead goroutines that work until there is no more. A request needs
-// a deep stack: growing one anew for each costs more than the request's own work.
+// a deep stack: growing a new one for each costs more than the request's own work.
 type crew struct {
 	work    chan func()
 	running sync.WaitGroup

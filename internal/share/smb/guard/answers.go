@@ -159,5 +159,5 @@ var (
 	errPlainRequest = errors.New("the server asks for no encryption, so file data would leave in plain text")
 	errNoCipher     = errors.New("the server offers no encryption that is supported (AES-128-GCM or AES-128-CCM)")
 	errGuest        = errors.New("the server mapped the login to its guest account")
-	errAnonymous    = errors.New("the server made the login an anonymous one")
+	errAnonymous    = errors.New("the server turned the login into an anonymous one")
 )

@@ -31,7 +31,7 @@ func demo(ctx context.Context, options lab.Options, bin string, out io.Writer) (
 	}
 	steps := []step{
 		{"Enable backup: share, account and the operator's public key. The share is probed first.", s.EnableCommand()},
-		{"What is in force. No secret is shown.", "bin/infrabackup settings show"},
+		{"The active settings. No secret is shown.", "bin/infrabackup settings show"},
 		{"Is everything there that a backup needs? The worker checks its sources and the share.", "bin/infrabackup doctor"},
 		{"Take a backup of all eight services and wait for it. It says what the sources do not give, how far apart they were captured, and which references lead nowhere.", "bin/infrabackup backup start --wait"},
 		{"What lies on the share.", "bin/infrabackup backup list"},

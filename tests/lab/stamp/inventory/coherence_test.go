@@ -37,7 +37,7 @@ func walk(v any, path ...string) []string {
 	return out
 }
 
-// relations is where the documents hold references, written down anew from the API
+// relations is where the documents hold references, written down again from the API
 // definitions so that the generator is not checked with its own code.
 var relations = []struct {
 	kind, path, relation string

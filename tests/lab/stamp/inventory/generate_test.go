@@ -64,7 +64,7 @@ func TestSameOptionsGiveTheSameBytes(t *testing.T) {
 	first := digest(generate(t, o))
 	other := o
 	other.Seed++
-	generate(t, other) // so that the keys are made anew
+	generate(t, other) // so that the keys are created again
 	require.Equal(t, first, digest(generate(t, o)))
 	o.Seed++
 	require.NotEqual(t, digest(generate(t, options(600))), digest(generate(t, o)))
