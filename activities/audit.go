@@ -24,7 +24,7 @@ func (a *Activities) AuditShare(ctx context.Context, _ flow.AuditInput) (flow.Au
 	if err != nil {
 		return flow.AuditOutput{}, err
 	}
-	startHeart(ctx, "", flow.PhaseReadBack, 0)
+	startPhase(ctx, "", flow.PhaseReadBack, 0)
 	found, ids, err := audit.Run(ctx, repo, audit.Options{AllowedSigners: signers, Head: &head, Pause: pause})
 	if err != nil {
 		return flow.AuditOutput{}, err

@@ -37,7 +37,7 @@ func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.Co
 	}
 	// What an attempt before this one sends is not wanted any more.
 	a.senders.stop(func(f sentFile) bool { return f.id != in.BackupID || f.name == spool.PartName(in.Service) })
-	rec := &recording{spool: a.Spool, beat: startHeart(ctx, in.Service, flow.PhaseCapture, 0), encrypter: a.Encrypter}
+	rec := &recording{spool: a.Spool, hb: startPhase(ctx, in.Service, flow.PhaseCapture, 0), encrypter: a.Encrypter}
 	if in.Revision > 0 {
 		rec.send = func(part *sealedFile) *sender { return a.sendEarly(ctx, in, part) }
 	}
@@ -52,7 +52,7 @@ func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.Co
 // recording is one capture on its way into the spool.
 type recording struct {
 	spool     *spool.Spool
-	beat      *heart
+	hb        *heartbeater
 	encrypter Encrypter
 	send      func(part *sealedFile) *sender // begins to upload a part while it is captured; nil does not
 }
@@ -78,7 +78,7 @@ func (r *recording) capture(ctx context.Context, collector collect.Collector, in
 	if err != nil {
 		return out, err
 	}
-	seen, err := collector.Collect(ctx, &watched{ctx: ctx, sink: writer, beat: r.beat, part: part})
+	seen, err := collector.Collect(ctx, &watched{ctx: ctx, sink: writer, hb: r.hb, part: part})
 	if err != nil {
 		return out, err
 	}
@@ -112,7 +112,7 @@ func (r *recording) capture(ctx context.Context, collector collect.Collector, in
 type watched struct {
 	ctx  context.Context
 	sink collect.Sink
-	beat *heart
+	hb   *heartbeater
 	part *sealedFile
 }
 
@@ -130,7 +130,7 @@ func (w *watched) Record(item backup.Item, document []byte) error {
 
 // File implements [collect.Sink].
 func (w *watched) File(item backup.Item, info collect.FileInfo, r io.Reader) error {
-	if err := w.sink.File(item, info, &ended{ctx: w.ctx, r: r, read: func() { w.beat.bytes.Store(w.part.written()) }}); err != nil {
+	if err := w.sink.File(item, info, &ended{ctx: w.ctx, r: r, read: func() { w.hb.bytes.Store(w.part.written()) }}); err != nil {
 		return err
 	}
 	w.count()
@@ -141,8 +141,8 @@ func (w *watched) File(item backup.Item, info collect.FileInfo, r io.Reader) err
 func (w *watched) Gap(gap backup.Gap) { w.sink.Gap(gap) }
 
 func (w *watched) count() {
-	w.beat.items.Add(1)
-	w.beat.bytes.Store(w.part.written())
+	w.hb.items.Add(1)
+	w.hb.bytes.Store(w.part.written())
 }
 
 // ended is a reader that fails when its context has ended.

@@ -74,7 +74,7 @@ func (b *broken) Collect(ctx context.Context, sink collect.Sink) (collect.Captur
 func (b *bench) record(source collect.Collector, e *elsewhere) (flow.CollectOutput, error) {
 	_, workRecipient, err := b.a.workKey(b.in.WorkKeyID, b.in.BackupID)
 	require.NoError(b.t, err)
-	rec := &recording{spool: b.a.Spool, beat: b.beat, encrypter: e}
+	rec := &recording{spool: b.a.Spool, hb: b.hb, encrypter: e}
 	return rec.capture(b.t.Context(), source, flow.CollectInput{BackupID: b.in.BackupID, Service: source.Service(), Recipient: b.in.Recipient}, workRecipient)
 }
 
@@ -88,7 +88,7 @@ func TestOnlyWorkFilesAreEncryptedHere(t *testing.T) {
 	require.Error(t, e.ctx.Err(), "nothing is left of it")
 
 	b.a.Encrypter = e
-	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
+	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.hb)
 	require.NoError(t, err)
 	require.Equal(t, []string{b.in.Recipient, b.in.Recipient}, e.recipients, "the part and the catalog")
 

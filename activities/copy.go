@@ -53,7 +53,7 @@ func (a *Activities) copyBackups(ctx context.Context, source, target *shareWrite
 	if err != nil {
 		return out, err
 	}
-	beat := startHeart(ctx, "", flow.PhaseUpload, 0)
+	hb := startPhase(ctx, "", flow.PhaseUpload, 0)
 	continued, err := continues(ctx, source, target, head, there) // else the new share has a ledger of its own
 	if err != nil {
 		return out, err
@@ -61,8 +61,8 @@ func (a *Activities) copyBackups(ctx context.Context, source, target *shareWrite
 	copied, err := mirror.Copy(ctx, source.repo, target.repo, mirror.Options{
 		WithoutLedger: !continued, Until: head.Sequence,
 		Progress: func(p mirror.Progress) {
-			beat.items.Store(int64(p.Number))
-			beat.bytes.Store(p.Bytes)
+			hb.items.Store(int64(p.Number))
+			hb.bytes.Store(p.Bytes)
 		},
 	})
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 // heartbeatInterval is how often progress is reported. The SDK sends fewer.
 const heartbeatInterval = 2 * time.Second
 
-// heart reports an activity's progress in the background, so that a long read or
+// heartbeater reports an activity's progress in the background, so that a long read or
 // write does not look like a dead worker. That the work itself moves on is the
 // concern of the timeouts below it.
-type heart struct {
+type heartbeater struct {
 	service atomic.Value // backup.Service
 	phase   atomic.Value // flow.Phase
 	items   atomic.Int64
@@ -26,31 +26,31 @@ type heart struct {
 	wg      sync.WaitGroup
 }
 
-// heartKey finds the heart of an activity in its context.
-type heartKey struct{}
+// heartbeaterKey finds the heartbeater of an activity in its context.
+type heartbeaterKey struct{}
 
-// alive reports every activity as alive, with nothing to tell, until startHeart gives
+// withHeartbeat reports every activity as alive, with nothing to tell, until startPhase gives
 // it something.
-func alive(ctx context.Context) (context.Context, func()) {
-	h := beginHeart(ctx)
-	return context.WithValue(ctx, heartKey{}, h), h.stop
+func withHeartbeat(ctx context.Context) (context.Context, func()) {
+	h := newHeartbeater(ctx)
+	return context.WithValue(ctx, heartbeaterKey{}, h), h.stop
 }
 
-// startHeart says what an activity does from now on.
-func startHeart(ctx context.Context, service backup.Service, phase flow.Phase, total int64) *heart {
-	h, ok := ctx.Value(heartKey{}).(*heart)
+// startPhase reports what an activity does from now on.
+func startPhase(ctx context.Context, service backup.Service, phase flow.Phase, total int64) *heartbeater {
+	h, ok := ctx.Value(heartbeaterKey{}).(*heartbeater)
 	if !ok {
-		h = beginHeart(ctx) // called without the wrapper, by a test
+		h = newHeartbeater(ctx) // called without the wrapper, by a test
 	}
 	h.service.Store(service)
-	h.enter(phase, total)
+	h.setPhase(phase, total)
 	return h
 }
 
-// beginHeart reports in the background until stop is called.
-func beginHeart(ctx context.Context) *heart {
-	beating, end := context.WithCancel(ctx)
-	h := &heart{end: end}
+// newHeartbeater reports in the background until stop is called.
+func newHeartbeater(ctx context.Context) *heartbeater {
+	running, end := context.WithCancel(ctx)
+	h := &heartbeater{end: end}
 	h.service.Store(backup.Service(""))
 	h.phase.Store(flow.Phase(""))
 	flow.Beat(ctx, h.now())
@@ -59,7 +59,7 @@ func beginHeart(ctx context.Context) *heart {
 		defer ticker.Stop()
 		for {
 			select {
-			case <-beating.Done():
+			case <-running.Done():
 				return
 			case <-ticker.C:
 				flow.Beat(ctx, h.now())
@@ -69,21 +69,21 @@ func beginHeart(ctx context.Context) *heart {
 	return h
 }
 
-func (h *heart) now() flow.Heartbeat {
+func (h *heartbeater) now() flow.Heartbeat {
 	return flow.Heartbeat{
 		Service: h.service.Load().(backup.Service), Phase: h.phase.Load().(flow.Phase),
 		Items: h.items.Load(), Bytes: h.bytes.Load(), TotalBytes: h.total.Load(),
 	}
 }
 
-// enter moves on to another phase.
-func (h *heart) enter(phase flow.Phase, total int64) {
+// setPhase moves on to another phase.
+func (h *heartbeater) setPhase(phase flow.Phase, total int64) {
 	h.bytes.Store(0)
 	h.total.Store(total)
 	h.phase.Store(phase)
 }
 
-func (h *heart) stop() {
+func (h *heartbeater) stop() {
 	h.end()
 	h.wg.Wait()
 }

@@ -43,14 +43,14 @@ func TestALateCaptureLeavesItsSuccessorAlone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		_, err := b.a.Collect(context.WithValue(ctx, heartKey{}, &heart{}), in)
+		_, err := b.a.Collect(context.WithValue(ctx, heartbeaterKey{}, &heartbeater{}), in)
 		ended <- err
 	}()
 	<-source.begun
 
 	next := *b.a
 	next.collectors = map[backup.Service]collect.Collector{backup.AD: &source.fixed}
-	out, err := next.Collect(context.WithValue(t.Context(), heartKey{}, &heart{}), in)
+	out, err := next.Collect(context.WithValue(t.Context(), heartbeaterKey{}, &heartbeater{}), in)
 	require.NoError(t, err)
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
@@ -69,7 +69,7 @@ func TestALateCaptureLeavesItsSuccessorAlone(t *testing.T) {
 func TestAFailedCaptureLeavesNothing(t *testing.T) {
 	b := newBench(t)
 	b.a.collectors[backup.AD] = &broken{fixed{service: backup.AD, items: []backup.Item{principal("1", "sid:1")}}, io.ErrUnexpectedEOF}
-	_, err := b.a.Collect(context.WithValue(t.Context(), heartKey{}, &heart{}), flow.CollectInput{
+	_, err := b.a.Collect(context.WithValue(t.Context(), heartbeaterKey{}, &heartbeater{}), flow.CollectInput{
 		BackupID: b.in.BackupID, Service: backup.AD, Recipient: b.in.Recipient, WorkKeyID: b.in.WorkKeyID,
 	})
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)

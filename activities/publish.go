@@ -23,7 +23,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
-	startHeart(ctx, "", flow.PhaseReadBack, 0)
+	startPhase(ctx, "", flow.PhaseReadBack, 0)
 	st, err := a.forward(ctx, repo, s)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err

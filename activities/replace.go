@@ -26,14 +26,14 @@ func (a *Activities) ReplaceKeys(ctx context.Context, in flow.RewrapInput) (flow
 		return flow.RewrapOutput{}, err
 	}
 	r.share.Batch()
-	beat := startHeart(ctx, "", flow.PhaseUpload, int64(len(in.Keys)))
+	hb := startPhase(ctx, "", flow.PhaseUpload, int64(len(in.Keys)))
 	out := flow.RewrapOutput{Backups: make([]flow.ReplacedBackup, len(in.Keys))}
 	group, grouped := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReplacements)
 	for i, key := range in.Keys {
 		group.Go(func() (err error) {
 			out.Backups[i], err = r.key(grouped, key)
-			beat.bytes.Add(1)
+			hb.bytes.Add(1)
 			return err
 		})
 	}
@@ -52,7 +52,7 @@ func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (fl
 	if err != nil {
 		return flow.ReplacedBackup{}, err
 	}
-	beat := startHeart(ctx, "", flow.PhaseReadBack, 0)
+	hb := startPhase(ctx, "", flow.PhaseReadBack, 0)
 	known, err := ledger.NotGone(ctx, r.share.repo, r.ledger, in.BackupID)
 	if err != nil {
 		return flow.ReplacedBackup{}, err
@@ -61,8 +61,8 @@ func (a *Activities) SwapBackup(ctx context.Context, in flow.ReencryptInput) (fl
 		Key: r.share.key, AllowedSigners: r.share.Trusted(), Staged: in.Staged, Sums: known.SumsSHA256,
 		CheckKey: func(keyAge []byte) error { return seal.CheckKeyFile(keyAge, r.to) },
 		Progress: func(_ string, done, total int64) {
-			beat.total.Store(total)
-			beat.bytes.Store(done)
+			hb.total.Store(total)
+			hb.bytes.Store(done)
 		},
 	})
 	if err != nil {

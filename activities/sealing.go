@@ -26,8 +26,8 @@ func (a *Activities) SealBackup(ctx context.Context, in flow.SealBackupInput) (f
 	if err != nil {
 		return flow.SealBackupOutput{}, err
 	}
-	beat := startHeart(ctx, "", flow.PhaseUpload, 0)
-	catalog, found, err := a.sealCatalog(ctx, repo, in, beat)
+	hb := startPhase(ctx, "", flow.PhaseUpload, 0)
+	catalog, found, err := a.sealCatalog(ctx, repo, in, hb)
 	if err != nil {
 		return flow.SealBackupOutput{}, err
 	}
@@ -58,7 +58,7 @@ func (a *Activities) SealBackup(ctx context.Context, in flow.SealBackupInput) (f
 // request, or from the share, where long ones lie, because the catalog itself can be read by the operator only.
 // That costs a second or two for 100,000 items and spares the memory for every item's
 // name.
-func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repository, in flow.SealBackupInput, beat *heart) (file backup.File, found backup.Consistency, err error) {
+func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repository, in flow.SealBackupInput, hb *heartbeater) (file backup.File, found backup.Consistency, err error) {
 	identity, _, err := a.workKey(in.WorkKeyID, in.BackupID)
 	if err != nil {
 		return file, found, err
@@ -66,7 +66,7 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	if err := a.Spool.Begin(in.BackupID); err != nil {
 		return file, found, err
 	}
-	rec := &recording{spool: a.Spool, beat: beat, encrypter: a.Encrypter}
+	rec := &recording{spool: a.Spool, hb: hb, encrypter: a.Encrypter}
 	sealed, err := rec.create(ctx, in.BackupID, backup.CatalogFile, a.Encrypter, in.Recipient)
 	if err != nil {
 		return file, found, err
@@ -80,7 +80,7 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	checker := consistency.New(slices.Collect(maps.Keys(indexes.all))...)
 	for _, index := range in.Indexes {
 		err := indexes.read(ctx, index.Service, func(entry backup.CatalogEntry) error {
-			beat.items.Add(1)
+			hb.items.Add(1)
 			checker.Note(entry)
 			return catalog.Add(entry)
 		})
@@ -104,7 +104,7 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 		return file, found, err
 	}
 	found.Skew = backup.MeasureSkew(in.Services)
-	up := &upload{repo: repo, spool: a.Spool, id: in.BackupID, beat: beat}
+	up := &upload{repo: repo, spool: a.Spool, id: in.BackupID, hb: hb}
 	// The name may be there from an attempt that died after its rename, with bytes that
 	// were encrypted with another nonce: those are removed.
 	_, err = up.file(ctx, file, sealed.blocks)

@@ -56,7 +56,7 @@ type bench struct {
 	folder string
 	key    seal.Identity
 	in     flow.SealBackupInput
-	beat   *heart
+	hb     *heartbeater
 }
 
 func newBench(t *testing.T) *bench {
@@ -77,7 +77,7 @@ func newBench(t *testing.T) *bench {
 	require.NoError(t, err)
 	b := &bench{
 		t: t, a: New(Dependencies{Spool: spooled, Keyring: ring, Encrypter: seal.FileEncrypter{}, Product: "test", Now: func() time.Time { return begun.Add(time.Hour) }}),
-		repo: repository.New(store, "lab"), key: key, beat: &heart{},
+		repo: repository.New(store, "lab"), key: key, hb: &heartbeater{},
 		in: flow.SealBackupInput{
 			BackupID: "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", Recipient: recipient, WorkKeyID: ring.Active(), StartedAt: begun,
 		},
@@ -93,10 +93,10 @@ func (b *bench) capture(source *fixed) {
 	b.t.Helper()
 	_, workRecipient, err := b.a.workKey(b.in.WorkKeyID, b.in.BackupID)
 	require.NoError(b.t, err)
-	rec := &recording{spool: b.a.Spool, beat: b.beat, encrypter: b.a.Encrypter}
+	rec := &recording{spool: b.a.Spool, hb: b.hb, encrypter: b.a.Encrypter}
 	out, err := rec.capture(b.t.Context(), source, flow.CollectInput{BackupID: b.in.BackupID, Service: source.service, Recipient: b.in.Recipient}, workRecipient)
 	require.NoError(b.t, err)
-	up := &upload{repo: b.repo, spool: b.a.Spool, id: b.in.BackupID, beat: b.beat}
+	up := &upload{repo: b.repo, spool: b.a.Spool, id: b.in.BackupID, hb: b.hb}
 	_, err = up.file(b.t.Context(), out.Part, nil)
 	require.NoError(b.t, err)
 	index := flow.ServiceIndex{Service: source.service, File: out.Index}
@@ -141,7 +141,7 @@ func TestSealingFindsWhatDangles(t *testing.T) {
 		},
 	}
 	for range 2 { // an attempt, and a repeated one
-		file, found, err := b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
+		file, found, err := b.a.sealCatalog(t.Context(), b.repo, b.in, b.hb)
 		require.NoError(t, err)
 		require.Equal(t, want, found)
 
@@ -179,16 +179,16 @@ func TestSealingNoticesAChangedIndex(t *testing.T) {
 	require.NoError(t, err)
 	data[len(data)-1] ^= 1
 	require.NoError(t, os.WriteFile(name, data, 0o600))
-	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
+	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.hb)
 	require.ErrorIs(t, err, fault.ShareCorrupted)
 
 	require.NoError(t, os.Remove(name))
-	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
+	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.hb)
 	require.Error(t, err)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err = b.a.sealCatalog(ctx, b.repo, b.in, b.beat)
+	_, _, err = b.a.sealCatalog(ctx, b.repo, b.in, b.hb)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -203,7 +203,7 @@ func TestReferencesOfAVaultWithThousandsOfPolicies(t *testing.T) {
 	}
 	b.capture(&fixed{service: backup.KeyVault, items: []backup.Item{vault}})
 	b.capture(&fixed{service: backup.AD, items: []backup.Item{{Kind: "directory-object", ID: "u", Name: "u", Aliases: []string{"sid:s-1-5-21-1-2-3-7"}}}})
-	_, found, err := b.a.sealCatalog(t.Context(), b.repo, b.in, b.beat)
+	_, found, err := b.a.sealCatalog(t.Context(), b.repo, b.in, b.hb)
 	require.NoError(t, err)
 	require.Equal(t, []backup.RelationCount{{Relation: "principal", Checked: backup.MaxReferences, Dangling: backup.MaxReferences - 1}}, found.Relations)
 	require.Equal(t, int64(policies-backup.MaxReferences), found.LeftOut)

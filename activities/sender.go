@@ -45,7 +45,7 @@ type sender struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // valid when done is closed; nil when all of the part is on the share
-	beat   atomic.Pointer[heart]
+	hb     atomic.Pointer[heartbeater]
 	timer  *time.Timer // of unattended; guarded by owner
 }
 
@@ -103,8 +103,8 @@ func (a *Activities) send(ctx context.Context, in flow.CollectInput, part *seale
 			return a.Spool.SaveJournal(in.BackupID, part.name, spool.Journal{Target: s.token, Flushed: offset})
 		},
 		ReadBack: func(done int64) {
-			if beat := s.beat.Load(); beat != nil {
-				beat.bytes.Store(done)
+			if hb := s.hb.Load(); hb != nil {
+				hb.bytes.Store(done)
 			}
 		},
 	})
@@ -166,8 +166,8 @@ func (x *senders) stop(unwanted func(sentFile) bool) {
 
 // wait waits until a sender has ended, which it does at once when ctx ends, and returns
 // whether all of the part is on the share.
-func (s *sender) wait(ctx context.Context, beat *heart) error {
-	s.beat.Store(beat)
+func (s *sender) wait(ctx context.Context, hb *heartbeater) error {
+	s.hb.Store(hb)
 	select {
 	case <-s.done:
 	case <-ctx.Done():

@@ -114,12 +114,12 @@ func newEarly(t *testing.T, size, stop int64) *early {
 }
 
 func (x *early) collect() (flow.CollectOutput, error) {
-	return x.a.Collect(context.WithValue(x.t.Context(), heartKey{}, &heart{}), x.in)
+	return x.a.Collect(context.WithValue(x.t.Context(), heartbeaterKey{}, &heartbeater{}), x.in)
 }
 
 func (x *early) upload(a *Activities, out flow.CollectOutput) flow.UploadPartOutput {
 	x.t.Helper()
-	up, err := a.UploadPart(context.WithValue(x.t.Context(), heartKey{}, &heart{}), flow.UploadPartInput{
+	up, err := a.UploadPart(context.WithValue(x.t.Context(), heartbeaterKey{}, &heartbeater{}), flow.UploadPartInput{
 		BackupID: x.in.BackupID, Revision: 1, Service: backup.CA, Part: out.Part, Index: out.Index,
 	})
 	require.NoError(x.t, err)

@@ -25,8 +25,8 @@ func (a *Activities) UploadPart(ctx context.Context, in flow.UploadPartInput) (f
 	if err != nil {
 		return flow.UploadPartOutput{}, err
 	}
-	beat := startHeart(ctx, in.Service, flow.PhaseUpload, in.Part.Size)
-	up := &upload{repo: repo, spool: a.Spool, id: in.BackupID, beat: beat}
+	hb := startPhase(ctx, in.Service, flow.PhaseUpload, in.Part.Size)
+	up := &upload{repo: repo, spool: a.Spool, id: in.BackupID, hb: hb}
 	out := flow.UploadPartOutput{Part: in.Part, Index: in.Index}
 	early := a.senders.take(sentFile{in.BackupID, in.Part.Name})
 	if out.ResumedFrom, err = up.part(ctx, in.Part, early); err != nil {
@@ -69,14 +69,14 @@ type upload struct {
 	repo  *repository.Repository
 	spool *spool.Spool
 	id    backup.ID
-	beat  *heart
+	hb    *heartbeater
 }
 
 // part completes what a sender has begun, and otherwise uploads the part. It returns the
 // offset at which this upload began.
 func (u *upload) part(ctx context.Context, file backup.File, early *sender) (int64, error) {
 	if early != nil {
-		err := early.wait(ctx, u.beat)
+		err := early.wait(ctx, u.hb)
 		if ctx.Err() != nil {
 			return 0, err
 		}
@@ -123,21 +123,21 @@ func (u *upload) from(ctx context.Context, file backup.File, opts repository.Upl
 	if err != nil {
 		return err
 	}
-	u.beat.enter(flow.PhaseUpload, file.Size)
-	u.beat.bytes.Store(opts.From)
+	u.hb.setPhase(flow.PhaseUpload, file.Size)
+	u.hb.bytes.Store(opts.From)
 	var whole atomic.Bool // all is flushed, so that reading back is what counts
 	opts.Flushed = func(offset int64) error {
 		if offset == file.Size {
 			whole.Store(true)
-			u.beat.enter(flow.PhaseReadBack, file.Size)
+			u.hb.setPhase(flow.PhaseReadBack, file.Size)
 		} else {
-			u.beat.bytes.Store(offset)
+			u.hb.bytes.Store(offset)
 		}
 		return u.spool.SaveJournal(u.id, file.Name, spool.Journal{Target: opts.Token, Flushed: offset})
 	}
 	opts.ReadBack = func(done int64) {
 		if whole.Load() || opts.Blocks == nil {
-			u.beat.bytes.Store(done)
+			u.hb.bytes.Store(done)
 		}
 	}
 	err = u.repo.Upload(ctx, u.id, file, src, opts)

@@ -25,7 +25,7 @@ func (a *Activities) MakeChallenges(ctx context.Context, in flow.ChallengeInput)
 	if err != nil {
 		return flow.ChallengeOutput{}, err
 	}
-	beat := startHeart(ctx, "", flow.PhaseReadBack, int64(len(in.Backups)))
+	hb := startPhase(ctx, "", flow.PhaseReadBack, int64(len(in.Backups)))
 	out := flow.ChallengeOutput{Challenges: []flow.KeyFileChallenge{}}
 	for _, id := range in.Backups {
 		if _, err := ledger.NotGone(ctx, r.share.repo, r.ledger, id); err != nil {
@@ -47,7 +47,7 @@ func (a *Activities) MakeChallenges(ctx context.Context, in flow.ChallengeInput)
 			return flow.ChallengeOutput{}, err
 		}
 		out.Challenges = append(out.Challenges, c)
-		beat.bytes.Add(1)
+		hb.bytes.Add(1)
 	}
 	return out, nil
 }

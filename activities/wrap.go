@@ -24,7 +24,7 @@ type volume struct {
 func measured[In flow.Input, Out any](a *Activities, name string, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (Out, error) {
 		began := a.Now()
-		ctx, stop := alive(ctx)
+		ctx, stop := withHeartbeat(ctx)
 		var out Out
 		err := in.Check(a.Instance.Name)
 		if err == nil {

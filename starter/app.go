@@ -17,12 +17,12 @@ import (
 // app is the state of one run of the program.
 type app struct {
 	process
-	instance string
-	output   string
-	timeout  time.Duration
-	began    bool // the flags were understood, and a command runs
-	door     controller
-	hangUp   func()
+	instance    string
+	output      string
+	timeout     time.Duration
+	began       bool // the flags were understood, and a command runs
+	client      controller
+	closeClient func()
 }
 
 // run runs one command and returns the exit code.
@@ -34,8 +34,8 @@ func run(ctx context.Context, p process) int {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	err := root.ExecuteContext(ctx)
-	if a.hangUp != nil {
-		a.hangUp()
+	if a.closeClient != nil {
+		a.closeClient()
 	}
 	if err == nil {
 		return fault.ExitOK

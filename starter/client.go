@@ -59,8 +59,8 @@ var _ controller = (*control.Controller)(nil)
 
 // controller connects, once.
 func (a *app) controller(ctx context.Context) (controller, error) {
-	if a.door != nil {
-		return a.door, nil
+	if a.client != nil {
+		return a.client, nil
 	}
 	if err := args.CheckInstance(a.instance); err != nil {
 		return nil, err
@@ -69,12 +69,12 @@ func (a *app) controller(ctx context.Context) (controller, error) {
 	if connect == nil {
 		connect = a.dial
 	}
-	door, hangUp, err := connect(ctx)
+	client, closeClient, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a.door, a.hangUp = door, hangUp
-	return door, nil
+	a.client, a.closeClient = client, closeClient
+	return client, nil
 }
 
 // dial connects to Temporal, as the environment says.

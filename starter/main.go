@@ -27,7 +27,7 @@ type process struct {
 	stdout io.Writer
 	stderr io.Writer
 	lookup func(name string) (string, bool)
-	// connect opens the front door and returns how to close it; nil for Temporal's.
+	// connect opens a connection to the instance and returns how to close it; nil for Temporal's.
 	connect func(context.Context) (controller, func(), error)
 	// mount connects to the share of the settings; nil for that itself.
 	mount func(context.Context, settings.Settings) (share.Store, error)

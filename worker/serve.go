@@ -38,11 +38,11 @@ const (
 )
 
 const (
-	// startPatience is how long Temporal may be away while the worker starts: a
+	// startTimeout is how long Temporal may be away while the worker starts: a
 	// machine that boots brings up both at once. Then the service manager decides.
-	startPatience = 5 * time.Minute
-	firstPause    = time.Second
-	longestPause  = 20 * time.Second
+	startTimeout = 5 * time.Minute
+	firstPause   = time.Second
+	longestPause = 20 * time.Second
 
 	// reportTime is what activities get, after they were told to end, to say so to
 	// Temporal. Without it the next attempt waits for the heartbeat timeout.
@@ -94,7 +94,7 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	}
 	options.Identity = flow.WorkerIdentity(c.Host)
 	options.Codec, options.Logger, options.Telemetry = codec.New(ring), logger, measured
-	temporalClient, err := dialPatiently(ctx, options, logger)
+	temporalClient, err := dialWithRetry(ctx, options, logger)
 	if err != nil {
 		return unlessAsked(ctx, err)
 	}
@@ -178,12 +178,12 @@ func drain(workers []worker.Worker, end context.CancelFunc, timeout time.Duratio
 	stopped.Wait()
 }
 
-// dialPatiently tries again while Temporal does not answer, for startPatience.
-func dialPatiently(ctx context.Context, o temporal.Options, logger *slog.Logger) (client.Client, error) {
-	patience, cancel := context.WithTimeout(ctx, startPatience)
+// dialWithRetry tries again while Temporal does not answer, for startTimeout.
+func dialWithRetry(ctx context.Context, o temporal.Options, logger *slog.Logger) (client.Client, error) {
+	waiting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		c, err := temporal.Dial(patience, o)
+		c, err := temporal.Dial(waiting, o)
 		if err == nil {
 			return c, nil
 		}
@@ -194,7 +194,7 @@ func dialPatiently(ctx context.Context, o temporal.Options, logger *slog.Logger)
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-patience.Done():
+		case <-waiting.Done():
 			timer.Stop()
 			return nil, err
 		}

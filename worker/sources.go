@@ -22,9 +22,9 @@ import (
 // maxCABytes bounds the file with the CAs of a source.
 const maxCABytes = 1 << 20
 
-// sysvolPatience is how long one file that is in use is waited for; the collector tries
+// sysvolTimeout is how long one file that is in use is waited for; the collector tries
 // again by itself.
-const sysvolPatience = 10 * time.Second
+const sysvolTimeout = 10 * time.Second
 
 // sysvolShare is the name that every domain controller gives it.
 const sysvolShare = "SYSVOL"
@@ -115,7 +115,7 @@ func sysvolOf(host, username string, password secret.String) func(context.Contex
 	return func(ctx context.Context) (ad.FileSource, error) {
 		tree, err := smb.OpenTree(ctx, smb.Config{
 			UNC: share.UNC{Host: host, Share: sysvolShare}, Username: username, Password: password, Transport: share.Signed,
-			Patience: sysvolPatience,
+			Patience: sysvolTimeout,
 		})
 		if err != nil {
 			return nil, err // not the nil *Tree, which would be no nil FileSource

@@ -11,5 +11,5 @@ import (
 // behind what is lost. It has the ID of a change, so that none runs meanwhile.
 func AdoptSettings(ctx workflow.Context, in flow.AdoptSettingsInput) (flow.AdoptSettingsOutput, error) {
 	workflow.SetCurrentDetails(ctx, "taking the settings over, requested by "+in.RequestedBy)
-	return flow.RestoreActive.Run(looking(ctx, "compare the settings with the share"), in)
+	return flow.RestoreActive.Run(shortRead(ctx, "compare the settings with the share"), in)
 }

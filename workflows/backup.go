@@ -56,7 +56,7 @@ type backupRun struct {
 
 	share flow.CheckShareOutput
 	key   flow.PrepareKeyOutput
-	lanes []*lane
+	runs  []*serviceRun
 	hosts []string // whose spools hold something of this backup
 
 	indexRoom int64 // for lists of items in results
@@ -73,10 +73,10 @@ func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
 	}
 	own := workflow.GetVersion(ctx, changeSourceQueues, workflow.DefaultVersion, 1) != workflow.DefaultVersion
 	for _, service := range r.share.Services {
-		l := newLane(r, service)
-		l.elsewhere = own && !slices.Contains(r.share.Shared, service)
-		l.absent = l.elsewhere && slices.Contains(r.share.Absent, service)
-		r.lanes = append(r.lanes, l)
+		s := newServiceRun(r, service)
+		s.elsewhere = own && !slices.Contains(r.share.Shared, service)
+		s.absent = s.elsewhere && slices.Contains(r.share.Absent, service)
+		r.runs = append(r.runs, s)
 	}
 	r.enter(ctx, backup.Running, "making the backup key")
 	r.key, err = flow.PrepareKey.Run(preparing(ctx, "create and wrap the backup key"), flow.PrepareKeyInput{
@@ -86,7 +86,7 @@ func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
 		return backup.Overview{}, err
 	}
 	r.enter(ctx, backup.Running, "capturing and uploading")
-	if err := r.runLanes(ctx); err != nil {
+	if err := r.runServices(ctx); err != nil {
 		return backup.Overview{}, err
 	}
 	results := r.results()
@@ -96,19 +96,19 @@ func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
 	return r.finish(ctx, results)
 }
 
-// runLanes works on the services, several at once, and returns the first error
+// runServices works on the services, several at once, and returns the first error
 // that ends the whole run.
-func (r *backupRun) runLanes(ctx workflow.Context) error {
+func (r *backupRun) runServices(ctx workflow.Context) error {
 	ctx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	places := workflow.NewSemaphore(ctx, parallelServices)
 	wg := workflow.NewWaitGroup(ctx)
 	var fatal error
-	for _, l := range r.lanes {
+	for _, s := range r.runs {
 		wg.Add(1)
-		workflow.GoNamed(ctx, string(l.progress.Service), func(ctx workflow.Context) {
+		workflow.GoNamed(ctx, string(s.progress.Service), func(ctx workflow.Context) {
 			defer wg.Done()
-			err := l.work(ctx, places)
+			err := s.work(ctx, places)
 			if err != nil && fatal == nil {
 				fatal = err
 				cancel()
@@ -116,7 +116,7 @@ func (r *backupRun) runLanes(ctx workflow.Context) error {
 			r.describe(ctx)
 		})
 	}
-	// The lanes end by themselves when the run is cancelled, and must have ended
+	// The services end by themselves when the run is cancelled, and must have ended
 	// before anything is cleaned up.
 	disconnected, stop := workflow.NewDisconnectedContext(ctx)
 	defer stop()
@@ -131,10 +131,10 @@ func (r *backupRun) finish(ctx workflow.Context, results []backup.ServiceResult)
 		Recipient: r.key.Recipient, WorkKeyID: r.key.WorkKeyID, Key: r.key.Key, Services: results,
 		Previous: r.share.Previous, PreviousKnown: r.share.PreviousKnown,
 	}
-	for _, l := range r.lanes {
-		if l.result.Status == backup.Succeeded {
-			in.Parts = append(in.Parts, l.upload.Part)
-			in.Indexes = append(in.Indexes, flow.ServiceIndex{Service: l.result.Service, File: l.upload.Index, Data: l.upload.IndexData})
+	for _, s := range r.runs {
+		if s.result.Status == backup.Succeeded {
+			in.Parts = append(in.Parts, s.upload.Part)
+			in.Indexes = append(in.Indexes, flow.ServiceIndex{Service: s.result.Service, File: s.upload.Index, Data: s.upload.IndexData})
 		}
 	}
 	sealed, err := flow.SealBackup.Run(streaming(ctx, "write catalog, manifest, sums and signature"), in)
@@ -190,9 +190,9 @@ func (r *backupRun) release(ctx workflow.Context) {
 }
 
 func (r *backupRun) results() []backup.ServiceResult {
-	results := make([]backup.ServiceResult, 0, len(r.lanes))
-	for _, l := range r.lanes {
-		results = append(results, l.result)
+	results := make([]backup.ServiceResult, 0, len(r.runs))
+	for _, s := range r.runs {
+		results = append(results, s.result)
 	}
 	return results
 }
@@ -214,8 +214,8 @@ func (r *backupRun) enter(ctx workflow.Context, status backup.Status, step strin
 func (r *backupRun) describe(ctx workflow.Context) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "**%s** backup `%s`: %s\n", r.status, r.in.BackupID, r.step)
-	for _, l := range r.lanes {
-		p := l.progress
+	for _, s := range r.runs {
+		p := s.progress
 		fmt.Fprintf(&text, "\n- %s: %s, %d items, %d bytes", p.Service, p.Phase, p.Items, p.Bytes)
 		if p.Code != "" {
 			fmt.Fprintf(&text, ", %s", p.Code)
@@ -226,8 +226,8 @@ func (r *backupRun) describe(ctx workflow.Context) {
 
 func (r *backupRun) progress(struct{}) (flow.Progress, error) {
 	p := flow.Progress{BackupID: r.in.BackupID, Status: r.status, Step: r.step, StartedAt: r.startedAt, Services: []flow.ServiceProgress{}}
-	for _, l := range r.lanes {
-		p.Services = append(p.Services, l.progress)
+	for _, s := range r.runs {
+		p.Services = append(p.Services, s.progress)
 	}
 	return p, nil
 }

@@ -18,7 +18,7 @@ const askWait = 15 * time.Second
 func Diagnose(ctx workflow.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
 	hosts := in.Hosts[:min(len(in.Hosts), flow.MaxWorkers)]
 	in.Hosts = nil
-	out, err := flow.DiagnoseHost.Run(looking(ctx, "check sources and share"), in)
+	out, err := flow.DiagnoseHost.Run(shortRead(ctx, "check sources and share"), in)
 	if err != nil {
 		return out, err
 	}
@@ -26,7 +26,7 @@ func Diagnose(ctx workflow.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput,
 	hosts = slices.DeleteFunc(slices.Clone(hosts), func(host string) bool { return host == out.Host })
 	asked := make([]flow.Future[flow.DiagnoseOutput], len(hosts))
 	for i, host := range hosts {
-		on := workflow.WithTaskQueue(looking(ctx, "check the worker on "+host), flow.SpoolQueue(in.Instance, host))
+		on := workflow.WithTaskQueue(shortRead(ctx, "check the worker on "+host), flow.SpoolQueue(in.Instance, host))
 		asked[i] = flow.DiagnoseHost.Start(workflow.WithScheduleToStartTimeout(on, askWait), in)
 	}
 	for i, host := range hosts {

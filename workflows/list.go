@@ -9,5 +9,5 @@ import (
 // List reads the finished backups from the share, for callers that cannot reach
 // it.
 func List(ctx workflow.Context, in flow.ListInput) (flow.ListOutput, error) {
-	return flow.ListBackups.Run(looking(ctx, "read the manifests"), in)
+	return flow.ListBackups.Run(shortRead(ctx, "read the manifests"), in)
 }

@@ -20,9 +20,9 @@ const maxCaptures = 5
 // Temporal may take as long to answer.
 const heartbeatTimeout = 20 * time.Second
 
-// patience is a retry policy for faults that pass by themselves, such as a file
+// transientRetry is a retry policy for faults that pass by themselves, such as a file
 // server's restart or a worker's crash: about 45 minutes in all.
-func patience() *temporal.RetryPolicy {
+func transientRetry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{
 		InitialInterval:    2 * time.Second,
 		BackoffCoefficient: 2,
@@ -51,7 +51,7 @@ func preparing(ctx workflow.Context, summary string) workflow.Context {
 		StartToCloseTimeout: 5 * time.Minute,
 		HeartbeatTimeout:    heartbeatTimeout,
 		Summary:             summary,
-		RetryPolicy:         patience(),
+		RetryPolicy:         transientRetry(),
 	})
 }
 
@@ -64,7 +64,7 @@ func streaming(ctx workflow.Context, summary string) workflow.Context {
 		HeartbeatTimeout:    heartbeatTimeout,
 		WaitForCancellation: true,
 		Summary:             summary,
-		RetryPolicy:         patience(),
+		RetryPolicy:         transientRetry(),
 	})
 }
 
@@ -90,8 +90,8 @@ func tidying(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// looking is for reading the share on behalf of somebody who waits.
-func looking(ctx workflow.Context, summary string) workflow.Context {
+// shortRead is for reading the share for a caller who waits.
+func shortRead(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ScheduleToCloseTimeout: 10 * time.Minute,
 		StartToCloseTimeout:    5 * time.Minute,

@@ -24,5 +24,5 @@ func Reencrypt(ctx workflow.Context, in flow.ReencryptInput) (flow.ReplacedBacku
 // ChallengeBackups makes challenges to the keys of backups, for whoever is about to wrap
 // them again.
 func ChallengeBackups(ctx workflow.Context, in flow.ChallengeInput) (flow.ChallengeOutput, error) {
-	return flow.MakeChallenges.Run(looking(ctx, fmt.Sprintf("challenge the keys of %d backups", len(in.Backups))), in)
+	return flow.MakeChallenges.Run(shortRead(ctx, fmt.Sprintf("challenge the keys of %d backups", len(in.Backups))), in)
 }

@@ -96,7 +96,7 @@ func (c *Controller) Standing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bounded, cancel := context.WithTimeout(ctx, c.patience)
+	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
 	defer cancel()
 	report, err := follow(bounded, c, flow.Diagnose, flow.DiagnoseWorkflowID(c.instance, request), "the look at the settings",
 		flow.DiagnoseInput{Instance: c.instance, Settings: true})
@@ -133,7 +133,7 @@ func SettingsSetBack(err error) bool {
 
 // runningBackup names the backup that a run makes, for people.
 func (c *Controller) runningBackup(ctx context.Context, runID string) string {
-	bounded, cancel := context.WithTimeout(ctx, c.patience/looks)
+	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout/looks)
 	defer cancel()
 	p, err := c.progressOf(bounded, runID)
 	if err != nil || named(p.BackupID) != nil {

@@ -120,7 +120,7 @@ func TestWatchOutlivesTheWorker(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.enable()
-	s.patience = shortPatience
+	s.responseTimeout = shortTimeout
 	reached, release := s.block(flow.Heartbeat{})
 	started, err := s.Start(t.Context(), "op", 0)
 	require.NoError(t, err)
@@ -288,7 +288,7 @@ func TestOneUnreadableRunIsOneLine(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Wait(t.Context(), started.RunID, started.BackupID)
 	require.ErrorIs(t, err, fault.SourceTLS)
-	s.patience = shortPatience
+	s.responseTimeout = shortTimeout
 	id := flow.BackupWorkflowID(s.instance)
 	for _, name := range []string{flow.Backup.Name, "Another"} {
 		run, err := s.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: "elsewhere-" + s.instance}, name)

@@ -18,10 +18,10 @@ import (
 	"infrabackup/internal/flow"
 )
 
-// answerTime is how long a worker may take to answer a query or an update, or to take
+// maxResponseTime is how long a worker may take to answer a query or an update, or to take
 // up a step, before somebody is told that none does. It is above the ten seconds after
 // which Temporal gives a step that a dead worker had reserved to another one.
-const answerTime = 15 * time.Second
+const maxResponseTime = 15 * time.Second
 
 // maxStrangerText bounds what is shown of a text that anybody may have written.
 const maxStrangerText = 300
@@ -31,19 +31,19 @@ const graceTime = 3 * time.Second
 
 // Controller controls one instance. It may be used concurrently.
 type Controller struct {
-	client    client.Client
-	converter converter.DataConverter
-	namespace string
-	instance  string
-	patience  time.Duration // answerTime, less in tests
-	grace     time.Duration // graceTime, less in tests
+	client          client.Client
+	converter       converter.DataConverter
+	namespace       string
+	instance        string
+	responseTimeout time.Duration // maxResponseTime, less in tests
+	grace           time.Duration // graceTime, less in tests
 }
 
 // New makes a controller. Converter is the one that the client uses; namespace is the
 // client's.
 func New(c client.Client, conv converter.DataConverter, namespace, instance string) *Controller {
 	return &Controller{
-		client: c, converter: conv, namespace: namespace, instance: instance, patience: answerTime, grace: graceTime,
+		client: c, converter: conv, namespace: namespace, instance: instance, responseTimeout: maxResponseTime, grace: graceTime,
 	}
 }
 
@@ -62,7 +62,7 @@ func (c *Controller) options(id string) client.StartWorkflowOptions {
 // moment. Temporal remembers a worker for some minutes after it has died; what waits for
 // an answer is bounded besides.
 func (c *Controller) ready(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, c.patience)
+	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
 	defer cancel()
 	ticker := time.NewTicker(c.grace / looks)
 	defer ticker.Stop()
@@ -91,13 +91,13 @@ func (c *Controller) silent() error {
 	return fault.Newf(fault.TemporalUnreachable, "Temporal does not answer any more")
 }
 
-// moments is how often, within its patience, a question is asked again that came too
+// polls is how often, within its timeout, a question is asked again that came too
 // early.
-const moments = 50
+const polls = 50
 
 // answered bounds a question to a worker.
 func answered[T any](ctx context.Context, c *Controller, ask func(context.Context) (T, error)) (T, error) {
-	bounded, cancel := context.WithTimeout(ctx, c.patience)
+	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
 	defer cancel()
 	out, err := ask(bounded)
 	// A run whose first step is not done yet, or has to be done again, is not ready.
@@ -105,13 +105,13 @@ func answered[T any](ctx context.Context, c *Controller, ask func(context.Contex
 	for early := (*serviceerror.WorkflowNotReady)(nil); errors.As(err, &early) && bounded.Err() == nil; {
 		select {
 		case <-bounded.Done():
-		case <-time.After(c.patience / moments):
+		case <-time.After(c.responseTimeout / polls):
 			out, err = ask(bounded)
 		}
 	}
 	var late *serviceerror.DeadlineExceeded
 	if err != nil && ctx.Err() == nil && (bounded.Err() != nil || errors.As(err, &late)) {
-		return out, fault.Newf(fault.NoWorker, "no worker of instance %s answered within %s", c.instance, c.patience)
+		return out, fault.Newf(fault.NoWorker, "no worker of instance %s answered within %s", c.instance, c.responseTimeout)
 	}
 	return out, err
 }

@@ -173,7 +173,7 @@ func TestWorkerThatDied(t *testing.T) {
 	s := newSite(t)
 	s.enable()
 	s.stop()
-	s.patience = shortPatience
+	s.responseTimeout = shortTimeout
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	s.ghost()
@@ -205,7 +205,7 @@ func TestWorkerThatFails(t *testing.T) {
 	report, err := s.Diagnose(ctx, false)
 	require.NoError(t, err)
 	require.True(t, report.Checks[0].OK)
-	s.patience = shortPatience
+	s.responseTimeout = shortTimeout
 	_, err = s.Diagnose(ctx, true)
 	require.ErrorIs(t, err, fault.Internal)
 	require.Contains(t, err.Error(), "fail to process")
@@ -268,7 +268,7 @@ func TestLeavingARun(t *testing.T) {
 }
 
 func TestAnsweredAsksAgainWhatCameTooEarly(t *testing.T) {
-	c := &Controller{instance: "local", patience: time.Second}
+	c := &Controller{instance: "local", responseTimeout: time.Second}
 	asked := 0
 	answer, err := answered(t.Context(), c, func(context.Context) (int, error) {
 		if asked++; asked < 3 {
@@ -279,7 +279,7 @@ func TestAnsweredAsksAgainWhatCameTooEarly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 7, answer)
 
-	_, err = answered(t.Context(), &Controller{instance: "local", patience: 100 * time.Millisecond}, func(context.Context) (int, error) {
+	_, err = answered(t.Context(), &Controller{instance: "local", responseTimeout: 100 * time.Millisecond}, func(context.Context) (int, error) {
 		return 0, serviceerror.NewWorkflowNotReady("never")
 	})
 	require.ErrorIs(t, err, fault.NoWorker)

@@ -81,7 +81,7 @@ func (r watchedRun) left() error {
 
 // guard returns why waiting for a run is in vain, or nil when ctx has ended.
 func (c *Controller) guard(ctx context.Context, of watchedRun) error {
-	ticker := time.NewTicker(c.patience / looks)
+	ticker := time.NewTicker(c.responseTimeout / looks)
 	defer ticker.Stop()
 	var last time.Time // the scheduled time of the step that was seen waiting
 	waits, silent := 0, 0
@@ -119,14 +119,14 @@ func (c *Controller) guard(ctx context.Context, of watchedRun) error {
 }
 
 const (
-	looks           = 3 // into how many looks at the run the patience is divided
+	looks           = 3 // into how many looks at the run the timeout is divided
 	maxTaskAttempts = 3 // two can be those of workers that died
 )
 
 // pendingTask returns the run's step that is with a worker or waits for one, nil when
 // there is none. Live workers take a waiting one up at once.
 func (c *Controller) pendingTask(ctx context.Context, of watchedRun) (*workflowpb.PendingWorkflowTaskInfo, error) {
-	bounded, cancel := context.WithTimeout(ctx, c.patience/looks)
+	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout/looks)
 	defer cancel()
 	d, err := c.client.DescribeWorkflowExecution(bounded, of.id, of.runID)
 	if err != nil && bounded.Err() != nil {
@@ -144,7 +144,7 @@ func (c *Controller) giveUp(ctx context.Context, of watchedRun) error {
 		return fault.Newf(fault.NoWorker, "%s; %s goes on when one does", text, of.what)
 	}
 	// The run's end stops the wait before this call has its answer.
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.responseTimeout)
 	defer cancel()
 	if err := c.client.TerminateWorkflow(bounded, of.id, of.runID, "no worker took it up in time, and its caller gave up"); err != nil {
 		return fault.New(fault.NoWorker, text+", and it could not be withdrawn: "+of.what+" may happen later", err)

@@ -89,7 +89,7 @@ func (c *Controller) runs(ctx context.Context) (all []backup.Overview, unreadabl
 	}
 	infos := answer.GetExecutions()
 	overviews, errs := make([]backup.Overview, len(infos)), make([]error, len(infos))
-	bounded, cancel := context.WithTimeout(ctx, runsPatience*c.patience)
+	bounded, cancel := context.WithTimeout(ctx, runsTimeouts*c.responseTimeout)
 	defer cancel()
 	var group errgroup.Group
 	group.SetLimit(runsAtOnce)
@@ -119,7 +119,7 @@ func (c *Controller) runs(ctx context.Context) (all []backup.Overview, unreadabl
 
 const (
 	runsAtOnce   = 8 // runs that are asked at once
-	runsPatience = 2 // times the patience of one question, for all of them
+	runsTimeouts = 2 // times the timeout of one question, for all of them
 )
 
 // remembered reads one run.

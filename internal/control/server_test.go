@@ -28,8 +28,8 @@ import (
 	"infrabackup/tests/lab"
 )
 
-// shortPatience lets a test find out that nobody answers.
-const shortPatience = 3 * time.Second
+// shortTimeout lets a test find out that nobody answers.
+const shortTimeout = 3 * time.Second
 
 func TestMain(m *testing.M) { lab.Main(m) }
 

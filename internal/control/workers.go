@@ -51,7 +51,7 @@ func (c *Controller) ask(ctx context.Context, in flow.DiagnoseInput) (flow.Diagn
 // minutes, sorted. More than [flow.MaxWorkers] are refused with LIMIT_EXCEEDED: whoever
 // is left out would be missing in what is said of all.
 func (c *Controller) hosts(ctx context.Context) ([]string, error) {
-	bounded, cancel := context.WithTimeout(ctx, c.patience)
+	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
 	defer cancel()
 	queue, err := c.client.DescribeTaskQueue(bounded, flow.Queue(c.instance), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 	if err != nil {
@@ -138,7 +138,7 @@ func (c *Controller) Missing(ctx context.Context) ([]backup.Service, error) {
 	}
 	var missing []backup.Service
 	for _, service := range summary.Services {
-		bounded, cancel := context.WithTimeout(ctx, c.patience)
+		bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
 		queue, err := c.client.DescribeTaskQueue(bounded, flow.SourceQueue(c.instance, service), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 		cancel()
 		if err != nil {

@@ -33,17 +33,17 @@ type Child func(p Process) int
 func ChildFor(args []string) (Child, bool) {
 	switch {
 	case len(args) == 1 && args[0] == makeKeyMode:
-		return heedless(makeKey), true
+		return ignoreSignals(makeKey), true
 	case len(args) == 2 && args[0] == encryptMode:
-		return heedless(func(p Process) int { return encrypt(p, args[1]) }), true
+		return ignoreSignals(func(p Process) int { return encrypt(p, args[1]) }), true
 	}
 	return nil, false
 }
 
-// heedless lets a child take no notice of SIGTERM and SIGINT, which a service manager or
+// ignoreSignals lets a child ignore SIGTERM and SIGINT, which a service manager or
 // a terminal sends to all processes of a service: the worker decides what it still
 // finishes. Without a worker a child ends, because its input does.
-func heedless(child Child) Child {
+func ignoreSignals(child Child) Child {
 	return func(p Process) int {
 		signals := make(chan os.Signal, 1) // what does not fit is dropped, and so is what does
 		signal.Notify(signals, syscall.SIGTERM, os.Interrupt)

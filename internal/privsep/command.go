@@ -12,19 +12,19 @@ const (
 	// key or one file, beside the worker and within the limit of both.
 	childMemory = "32MiB"
 
-	maxChildWords = 4 << 10 // what a child that breaks down may say
+	maxStderr = 4 << 10 // how much of what a failing child writes is kept
 )
 
 // newCommand prepares a child that ends with ctx. What it says on standard error
 // is kept for when it breaks down.
-func newCommand(ctx context.Context, program string, args ...string) (cmd *exec.Cmd, words *boundedBuffer) {
+func newCommand(ctx context.Context, program string, args ...string) (cmd *exec.Cmd, stderr *boundedBuffer) {
 	cmd = exec.CommandContext(ctx, program, args...)
 	// Nothing of the worker's environment. A child that breaks down names no values:
-	// the traces of goroutines hold words of their arguments.
+	// the traces of goroutines hold parts of their arguments.
 	cmd.Env = []string{"GOTRACEBACK=none", "GOMEMLIMIT=" + childMemory}
-	words = &boundedBuffer{limit: maxChildWords}
-	cmd.Stderr = words
-	return cmd, words
+	stderr = &boundedBuffer{limit: maxStderr}
+	cmd.Stderr = stderr
+	return cmd, stderr
 }
 
 // boundedBuffer refuses what is beyond its limit, which ends the pipe that it is

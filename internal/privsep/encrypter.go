@@ -64,7 +64,7 @@ func (e Encrypter) Encrypt(ctx context.Context, file *os.File, recipient string,
 type encryption struct {
 	ctx    context.Context
 	cmd    *exec.Cmd
-	words  *boundedBuffer
+	stderr *boundedBuffer
 	stdin  io.Closer
 	plain  *ringWriter
 	memory []byte
@@ -82,7 +82,7 @@ type encryption struct {
 }
 
 func (e *encryption) start(program string, args []string, shared *os.File) error {
-	e.cmd, e.words = newCommand(e.ctx, program, args...)
+	e.cmd, e.stderr = newCommand(e.ctx, program, args...)
 	e.cmd.WaitDelay = encryptWait
 	e.cmd.ExtraFiles = []*os.File{e.file, shared} // outputFD, sharedFD
 	stdin, err := e.cmd.StdinPipe()
@@ -191,7 +191,7 @@ func (e *encryption) result(ended, broken error) error {
 	case e.strange != nil:
 		return fault.New(fault.Internal, "the process that encrypts a file cannot be understood", e.strange)
 	case ended != nil:
-		return fault.New(fault.Internal, fmt.Sprintf("the process that encrypts a file failed and reported %q", e.words.data.Bytes()), ended)
+		return fault.New(fault.Internal, fmt.Sprintf("the process that encrypts a file failed and reported %q", e.stderr.data.Bytes()), ended)
 	case broken != nil:
 		return fault.New(fault.Internal, "the process that encrypts a file ended before the file did", broken)
 	case e.done == nil:

@@ -150,7 +150,7 @@ func TestEncryptionThatBreaksDown(t *testing.T) {
 		"killed":                    {`kill -9 $$`, "signal: killed"},
 		"killed in the middle":      {`head -c 8 >/dev/null; kill -9 $$`, "signal: killed"},
 		"killed at the end":         {`cat >/dev/null; kill -9 $$`, "signal: killed"},
-		"fails with words":          {`cat >/dev/null; echo no luck >&2; exit 3`, `reported "no luck\n" (exit status 3)`},
+		"fails with output":         {`cat >/dev/null; echo no luck >&2; exit 3`, `reported "no luck\n" (exit status 3)`},
 		"does not stop complaining": {`exec cat /dev/zero >&2`, "the process that encrypts a file"},
 		"does not read and ends":    {`exit 0`, "the process that encrypts a file ended before"},
 		"takes it and gives none":   {`exec cat >/dev/null`, "ended before it reported the file's sums"},

@@ -46,7 +46,7 @@ func (k KeyMaker) MakeKey(ctx context.Context, recipients []string) (recipient s
 	bounded, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
 	stdout := boundedBuffer{limit: maxKeyAnswer}
-	cmd, words := newCommand(bounded, k.program, k.args...)
+	cmd, stderr := newCommand(bounded, k.program, k.args...)
 	cmd.Stdin, cmd.Stdout, cmd.WaitDelay = bytes.NewReader(request), &stdout, keyWait
 	err = cmd.Run()
 	switch {
@@ -55,7 +55,7 @@ func (k KeyMaker) MakeKey(ctx context.Context, recipients []string) (recipient s
 	case bounded.Err() != nil:
 		return "", nil, fault.New(fault.Internal, fmt.Sprintf("the process that creates a backup's key did not end within %s", k.timeout), err)
 	}
-	return readKeyAnswer(stdout.data.Bytes(), words.data.Bytes(), err)
+	return readKeyAnswer(stdout.data.Bytes(), stderr.data.Bytes(), err)
 }
 
 // readKeyAnswer takes what a child has written, and how it ended.

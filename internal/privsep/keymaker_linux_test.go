@@ -80,7 +80,7 @@ func TestChildThatBreaksDown(t *testing.T) {
 	}{
 		"killed":                     {shell(`kill -9 $$`), "signal: killed"},
 		"killed after half a word":   {shell(`echo '{"recipient":'; kill -9 $$`), "signal: killed"},
-		"fails with words":           {shell(`echo no luck >&2; exit 3`), `reported "no luck\n" (exit status 3)`},
+		"fails with output":          {shell(`echo no luck >&2; exit 3`), `reported "no luck\n" (exit status 3)`},
 		"fails without a fault":      {shell(`echo '{}'; exit 1`), "exit status 1"},
 		"fault of an unknown code":   {shell(`echo '{"fault":{"code":"ELSE","what":"x"}}'; exit 1`), "exit status 1"},
 		"says nothing":               {shell(`exit 0`), "gave no public half"},

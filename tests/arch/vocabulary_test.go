@@ -40,6 +40,13 @@ func word(pattern, better string, where place) term {
 	return term{bad: regexp.MustCompile(`(?i)\b(?:` + pattern + `)\b`), better: better, where: where}
 }
 
+// held is a name that was replaced in one folder, and would mislead there.
+func held(pattern, better, under string) term {
+	t := word(`^(?:`+pattern+`)$`, better, names)
+	t.under = under
+	return t
+}
+
 // terms are what the project does not say. The glossary of internal/backup has its own
 // words; everything else is called what the field calls it.
 var terms = []term{
@@ -55,6 +62,17 @@ var terms = []term{
 	word(`tells of|told of`, `"lists", "records" or "reports"`, texts),
 	word(`nobody|somebody|whoever`, `the party that is meant: the caller, another process, an attacker`, texts),
 	word(`stands twice|stands there twice`, `"appears twice"`, texts),
+
+	held(`heart|beginHeart|startHeart`, `"heartbeater", "newHeartbeater", "startPhase"`, "activities/"),
+	held(`lanes?|runLanes`, `"serviceRun"`, "workflows/"),
+	held(`looking|patience`, `"shortRead", "transientRetry"`, "workflows/"),
+	held(`looking\w*\.go`, `"list.go", "verify.go"`, "activities/"),
+	held(`patience|shortPatience`, `"responseTimeout", "shortTimeout"`, "internal/control/"),
+	held(`(?:start|sysvol)Patience|dialPatiently`, `"startTimeout", "dialWithRetry"`, "worker/"),
+	held(`ledger|configRandy`, `"registry" for certificates, "configRandom"`, "internal/collect/ca/"),
+	held(`stamp|stampOf`, `"statHash": a stamp is an Azure Stack installation`, "internal/collect/ca/"),
+	held(`heedless|words`, `"ignoreSignals", "stderr"`, "internal/privsep/"),
+	held(`door|hangUp`, `"client", "closeClient"`, "starter/"),
 }
 
 // fixed are the names that a format or a recorded history holds, and texts about words.
@@ -174,6 +192,8 @@ func TestOddWordsAreNoticed(t *testing.T) {
 		"an identifier":            {product, "package p\n\nfunc f(catalogueFile string) {}\n", 1},
 		"a field":                  {product, "package p\n\ntype t struct { keyInForce string }\n", 1},
 		"the name of a file":       {"internal/p/catalogue.go", "package p\n", 1},
+		"a name of one folder":     {"workflows/w.go", "package p\n\nfunc lane() {}\n", 1},
+		"that name elsewhere":      {product, "package p\n\nfunc lane() {}\n", 0},
 		"documentation":            {"deploy/A.md", "The Catalogue is written anew.\n", 2},
 		"a name of a format":       {product, "package p\n\ntype t struct { A bool `json:\"anew\"` }\n", 0},
 		"what a test holds":        {"internal/p/p_test.go", "package p\n\nvar a = \"signed by a stranger\"\n", 0},

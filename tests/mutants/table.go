@@ -20,7 +20,7 @@ var mutants = []mutant{
 	{"what has changed in the spool is uploaded again and again", "internal/repository/folder/deliver.go",
 		"		if err := changed(src, name, differs, opts.Blocks); err != nil {", "		if err := changed(src, name, differs, opts.Blocks); err != nil && false {", "internal/repository/folder", ""},
 	{"a part is sent while it is captured and never awaited", "activities/upload.go",
-		"		err := early.wait(ctx, u.beat)\n", "		err := error(nil)\n", "activities", "Sent|Sender|SentWhile"},
+		"		err := early.wait(ctx, u.hb)\n", "		err := error(nil)\n", "activities", "Sent|Sender|SentWhile"},
 	{"what was sealed is not read back before publishing", "internal/repository/incoming.go",
 		"if err != nil || folder.Describe(file.Name, data) != file {", "if err != nil {",
 		"internal/repository", ""},

@@ -287,7 +287,7 @@ func (c *capture) emit(e entry, content pki.Content, r io.Reader) error {
 		}
 	}
 	if content.Kind != pki.KindFile || c.layout.inIssued(e.path) {
-		if c.marks[c.hash(e.path)].stamp != stampOf(e.info) {
+		if c.marks[c.hash(e.path)].statHash != statHashOf(e.info) {
 			return c.folder.changed(e.path)
 		}
 		c.own(e)

@@ -199,7 +199,7 @@ func (f *folder) open(e entry) (*os.File, error) {
 		return nil, f.fault(e.path, err)
 	}
 	info, err := file.Stat()
-	if err == nil && (!os.SameFile(info, e.info) || stampOf(info) != stampOf(e.info)) {
+	if err == nil && (!os.SameFile(info, e.info) || statHashOf(info) != statHashOf(e.info)) {
 		err = f.changed(e.path)
 	}
 	if err != nil {
@@ -214,7 +214,7 @@ func (f *folder) unchanged(e entry, file *os.File) error {
 	if err != nil {
 		return f.fault(e.path, err)
 	}
-	if stampOf(info) != stampOf(e.info) {
+	if statHashOf(info) != statHashOf(e.info) {
 		return f.changed(e.path)
 	}
 	return nil
@@ -289,9 +289,9 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, s.err
 }
 
-// stampOf condenses what tells that a file was changed: type, permissions, size
+// statHashOf condenses what tells that a file was changed: type, permissions, size
 // and time of the last change.
-func stampOf(info fs.FileInfo) uint64 {
+func statHashOf(info fs.FileInfo) uint64 {
 	h := fnv.New64a()
 	size := info.Size()
 	if info.IsDir() {

@@ -50,7 +50,7 @@ func (s *survey) readCRLs(ctx context.Context) error {
 		}
 	}
 	if s.newestCRL == nil {
-		if s.ledger.revoked > 0 || s.hasCRLNumber && s.crlNumber.Compare(openssl.Serial{}.Next()) > 0 {
+		if s.registry.revoked > 0 || s.hasCRLNumber && s.crlNumber.Compare(openssl.Serial{}.Next()) > 0 {
 			s.findings.add(CRLMissing, "CRL", "no valid CRL of the CA is in the folder, though certificates are revoked or CRLs were issued")
 		}
 		return nil
@@ -147,15 +147,15 @@ func (s *survey) checkEntries(crl *pki.CRL) {
 		return
 	}
 	err := crl.Each(func(n openssl.Serial) {
-		known := s.ledger.rows[n]
+		known := s.registry.rows[n]
 		if known.flags&isRevoked == 0 {
-			if s.ledger.whole && s.ledger.lost == 0 && known.flags&isUnsure == 0 {
+			if s.registry.whole && s.registry.lost == 0 && known.flags&isUnsure == 0 {
 				s.findings.add(OnCRLNotRevoked, n.String(), "is on %s, but the index does not say that it is revoked", s.newestCRL.path)
 			}
 			return
 		}
 		known.flags |= onCRL
-		s.ledger.rows[n] = known
+		s.registry.rows[n] = known
 	})
 	switch {
 	case errors.Is(err, openssl.ErrLongSerial):
@@ -164,7 +164,7 @@ func (s *survey) checkEntries(crl *pki.CRL) {
 		s.findings.add(CRLUnreadable, s.newestCRL.path, "its entries cannot be read: captured, but not checked")
 		return
 	}
-	for _, n := range s.ledger.sorted(func(i issued) bool { return i.flags&(isRevoked|isExpired|onCRL) == isRevoked }) {
+	for _, n := range s.registry.sorted(func(i issued) bool { return i.flags&(isRevoked|isExpired|onCRL) == isRevoked }) {
 		s.findings.add(RevokedNotOnCRL, n.String(), "is revoked and has not expired, but is not on %s: issue a new CRL", s.newestCRL.path)
 	}
 }

@@ -20,15 +20,15 @@ import (
 
 // mark is what is remembered of an entry between the passes.
 type mark struct {
-	stamp uint64
-	own   bool // is the CA's, so it may not change during the capture
+	statHash uint64
+	own      bool // is the CA's, so it may not change during the capture
 }
 
 // stateFile is one of the files that tell whether the CA works at the moment.
 type stateFile struct {
-	path   string
-	stamp  uint64
-	digest [sha256.Size]byte
+	path     string
+	statHash uint64
+	digest   [sha256.Size]byte
 }
 
 // survey is the first pass over the folder and what it found.
@@ -48,7 +48,7 @@ type survey struct {
 	room       int64           // bytes that are left of them
 	otherHomes map[string]bool // folders with the database of another CA
 	authority  authority
-	ledger     *ledger
+	registry   *registry
 	crls       []string // files with a CRL
 
 	crlNumber    openssl.Serial // content of the file
@@ -61,7 +61,7 @@ type survey struct {
 func newSurvey(ctx context.Context, f *folder, now time.Time, limit int64) (*survey, error) {
 	s := &survey{
 		folder: f, now: now, findings: newFindings(),
-		seed: maphash.MakeSeed(), marks: map[uint64]mark{}, ledger: newLedger(), otherHomes: map[string]bool{},
+		seed: maphash.MakeSeed(), marks: map[uint64]mark{}, registry: newRegistry(), otherHomes: map[string]bool{},
 		unreadable: map[uint64]bool{}, leftOut: map[uint64]bool{}, room: limit, limit: limit,
 	}
 	var err error
@@ -98,7 +98,7 @@ func newSurvey(ctx context.Context, f *folder, now time.Time, limit int64) (*sur
 // visit marks an entry, and looks into it unless it is an issued certificate,
 // which the second pass checks.
 func (s *survey) visit(ctx context.Context, e entry) error {
-	s.marks[s.hash(e.path)] = mark{stamp: stampOf(e.info)}
+	s.marks[s.hash(e.path)] = mark{statHash: statHashOf(e.info)}
 	if e.info.IsDir() {
 		return s.visitDir(e)
 	}
@@ -159,7 +159,7 @@ func (s *survey) ofOther(name string) bool {
 
 func (s *survey) hash(name string) uint64 { return maphash.String(s.seed, name) }
 
-// readState takes stamp and digest of every state file.
+// readState takes stat hash and digest of every state file.
 func (s *survey) readState(ctx context.Context) ([]stateFile, error) {
 	var out []stateFile
 	for _, name := range s.layout.state() {
@@ -190,7 +190,7 @@ func (s *survey) digest(ctx context.Context, name string) (state stateFile, err 
 	}); err != nil {
 		return state, err
 	}
-	state = stateFile{path: name, stamp: stampOf(e.info)}
+	state = stateFile{path: name, statHash: statHashOf(e.info)}
 	h.Sum(state.digest[:0])
 	return state, nil
 }
@@ -232,7 +232,7 @@ func (s *survey) still(ctx context.Context) error {
 }
 
 // confirm looks, after the last file was handed out, whether the CA is still what
-// the first pass saw: state by content, everything else by stamp.
+// the first pass saw: state by content, everything else by its stat hash.
 func (s *survey) confirm(ctx context.Context) error {
 	if err := s.still(ctx); err != nil {
 		return err
@@ -254,7 +254,7 @@ func (s *survey) confirm(ctx context.Context) error {
 		switch {
 		case known && m.own:
 			gone--
-			if m.stamp != stampOf(e.info) {
+			if m.statHash != statHashOf(e.info) {
 				return s.folder.changed(e.path)
 			}
 		case !known && e.info.Mode().IsRegular() && s.isOwn(ctx, e):
@@ -313,16 +313,16 @@ func (f *folder) head(e entry) (head []byte, err error) {
 // the CA and with other backups.
 func (s *survey) cursor() map[string]string {
 	out := map[string]string{
-		"issued": decimal(s.ledger.issued), "revoked": decimal(s.ledger.revoked), "expired": decimal(s.ledger.expired),
-		"certificates": decimal(s.ledger.certificates), "serialMode": s.ledger.mode(),
+		"issued": decimal(s.registry.issued), "revoked": decimal(s.registry.revoked), "expired": decimal(s.registry.expired),
+		"certificates": decimal(s.registry.certificates), "serialMode": s.registry.mode(),
 	}
 	for _, file := range s.state {
 		if file.path == s.layout.database {
 			out["indexSha256"] = hex.EncodeToString(file.digest[:])
 		}
 	}
-	if s.ledger.hasNext {
-		out["serial"] = s.ledger.next.String()
+	if s.registry.hasNext {
+		out["serial"] = s.registry.next.String()
 	}
 	if s.hasCRLNumber {
 		out["crlNumber"] = s.crlNumber.String()

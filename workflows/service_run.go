@@ -13,8 +13,8 @@ import (
 	"infrabackup/internal/flow"
 )
 
-// lane takes one service from its source to the share.
-type lane struct {
+// serviceRun takes one service from its source to the share.
+type serviceRun struct {
 	owner    *backupRun
 	progress flow.ServiceProgress
 	result   backup.ServiceResult
@@ -24,37 +24,37 @@ type lane struct {
 	absent    bool // there seemed to be none when the run began
 }
 
-func newLane(r *backupRun, service backup.Service) *lane {
-	return &lane{
+func newServiceRun(r *backupRun, service backup.Service) *serviceRun {
+	return &serviceRun{
 		owner:    r,
 		progress: flow.ServiceProgress{Service: service, Phase: flow.PhaseQueued},
 		result:   backup.ServiceResult{Service: service, Status: backup.Queued},
 	}
 }
 
-// work runs the lane in one of the places. A service that no worker has a source for
+// work runs the service in one of the places. A service that no worker has a source for
 // only waits, and takes none.
-func (l *lane) work(ctx workflow.Context, places workflow.Semaphore) error {
-	if l.absent {
-		return l.run(ctx)
+func (s *serviceRun) work(ctx workflow.Context, places workflow.Semaphore) error {
+	if s.absent {
+		return s.run(ctx)
 	}
 	if err := places.Acquire(ctx, 1); err != nil {
 		return err
 	}
 	defer places.Release(1)
-	return l.run(ctx)
+	return s.run(ctx)
 }
 
 // run captures and uploads. What fails because of the source, or because of the
 // host's spool, fails this service only and is no error; what fails because of the
 // share fails the run.
-func (l *lane) run(ctx workflow.Context) error {
+func (s *serviceRun) run(ctx workflow.Context) error {
 	for captures := 1; ; captures++ {
-		captured, err := l.capture(ctx)
+		captured, err := s.capture(ctx)
 		if err != nil {
-			return l.fail(ctx, err)
+			return s.fail(ctx, err)
 		}
-		err = l.send(ctx, captured)
+		err = s.send(ctx, captured)
 		if err == nil {
 			return nil
 		}
@@ -62,43 +62,43 @@ func (l *lane) run(ctx workflow.Context) error {
 			if temporal.IsCanceledError(err) || ctx.Err() != nil {
 				return err
 			}
-			l.note(flow.DecodeFault(err))
+			s.note(flow.DecodeFault(err))
 			return err
 		}
 		if captures == maxCaptures {
-			return l.fail(ctx, flow.EncodeFault(fault.New(fault.SpoolUnavailable,
+			return s.fail(ctx, flow.EncodeFault(fault.New(fault.SpoolUnavailable,
 				"captured data could not be uploaded from host "+captured.Host, err)))
 		}
 		workflow.GetLogger(ctx).Warn("the service is captured again, because its captured data cannot be reached",
-			"service", l.progress.Service, "host", captured.Host)
+			"service", s.progress.Service, "host", captured.Host)
 	}
 }
 
-func (l *lane) capture(ctx workflow.Context) (flow.CollectOutput, error) {
-	l.enter(ctx, flow.PhaseCapture, 0)
-	r := l.owner
-	out, err := l.collect(ctx)
+func (s *serviceRun) capture(ctx workflow.Context) (flow.CollectOutput, error) {
+	s.enter(ctx, flow.PhaseCapture, 0)
+	r := s.owner
+	out, err := s.collect(ctx)
 	if err != nil {
 		return out, err
 	}
 	r.usesSpoolOf(out.Host)
-	l.result = out.Result
-	l.progress.Items, l.progress.Bytes = out.Result.Items, out.Part.Size
+	s.result = out.Result
+	s.progress.Items, s.progress.Bytes = out.Result.Items, out.Part.Size
 	return out, nil
 }
 
 // collect lets a worker capture that has the source. When none takes it up in time, it is
 // tried once more: the time may have passed while there was no worker at all, not even
 // for this workflow.
-func (l *lane) collect(ctx workflow.Context) (out flow.CollectOutput, err error) {
-	r := l.owner
-	service := l.progress.Service
+func (s *serviceRun) collect(ctx workflow.Context) (out flow.CollectOutput, err error) {
+	r := s.owner
+	service := s.progress.Service
 	in := flow.CollectInput{BackupID: r.in.BackupID, Service: service, Recipient: r.key.Recipient, WorkKeyID: r.key.WorkKeyID, Revision: r.share.Revision}
-	if !l.elsewhere {
+	if !s.elsewhere {
 		return flow.Collect(service).Run(streaming(ctx, "capture "+string(service)), in)
 	}
 	wait, tries := r.in.SourceWait, 2
-	if l.absent {
+	if s.absent {
 		wait, tries = min(wait, flow.AbsentSourceWait), 1
 	}
 	for range tries {
@@ -110,48 +110,48 @@ func (l *lane) collect(ctx workflow.Context) (out flow.CollectOutput, err error)
 	return out, flow.EncodeFault(fault.Newf(fault.NoWorker, "no worker that has a source for %s took up its capture within %s", service, wait*time.Duration(tries)))
 }
 
-func (l *lane) send(ctx workflow.Context, captured flow.CollectOutput) error {
-	l.enter(ctx, flow.PhaseUpload, captured.Part.Size)
-	r := l.owner
+func (s *serviceRun) send(ctx workflow.Context, captured flow.CollectOutput) error {
+	s.enter(ctx, flow.PhaseUpload, captured.Part.Size)
+	r := s.owner
 	queue := flow.SpoolQueue(r.in.Instance, captured.Host)
 	inline := captured.Index.Size <= r.indexRoom
 	if inline {
 		r.indexRoom -= captured.Index.Size
 	}
-	out, err := flow.UploadPart.Run(onHost(ctx, queue, r.in.SpoolWait, "upload "+string(l.progress.Service)), flow.UploadPartInput{
-		BackupID: r.in.BackupID, Revision: r.share.Revision, Service: l.progress.Service, Part: captured.Part, Index: captured.Index, Inline: inline,
+	out, err := flow.UploadPart.Run(onHost(ctx, queue, r.in.SpoolWait, "upload "+string(s.progress.Service)), flow.UploadPartInput{
+		BackupID: r.in.BackupID, Revision: r.share.Revision, Service: s.progress.Service, Part: captured.Part, Index: captured.Index, Inline: inline,
 	})
 	if err != nil {
 		return err
 	}
-	l.upload = out
-	l.result.Status, l.result.File, l.result.Bytes = backup.Succeeded, out.Part.Name, out.Part.Size
-	l.enter(ctx, flow.PhaseDone, out.Part.Size)
-	l.progress.Bytes = out.Part.Size
+	s.upload = out
+	s.result.Status, s.result.File, s.result.Bytes = backup.Succeeded, out.Part.Name, out.Part.Size
+	s.enter(ctx, flow.PhaseDone, out.Part.Size)
+	s.progress.Bytes = out.Part.Size
 	return nil
 }
 
 // fail marks the service as failed. A cancellation ends the run instead.
-func (l *lane) fail(ctx workflow.Context, err error) error {
+func (s *serviceRun) fail(ctx workflow.Context, err error) error {
 	if temporal.IsCanceledError(err) || ctx.Err() != nil {
 		return err
 	}
-	l.note(flow.DecodeFault(err))
-	workflow.GetLogger(ctx).Warn("the service was not captured", "service", l.progress.Service, "code", l.progress.Code)
+	s.note(flow.DecodeFault(err))
+	workflow.GetLogger(ctx).Warn("the service was not captured", "service", s.progress.Service, "code", s.progress.Code)
 	return nil
 }
 
-func (l *lane) note(f *fault.Fault) {
-	l.result = backup.ServiceResult{
-		Service: l.progress.Service, Status: backup.Failed, Code: string(f.Code), Message: f.Message(),
-		WindowStart: l.result.WindowStart, WindowEnd: l.result.WindowEnd,
+func (s *serviceRun) note(f *fault.Fault) {
+	s.result = backup.ServiceResult{
+		Service: s.progress.Service, Status: backup.Failed, Code: string(f.Code), Message: f.Message(),
+		WindowStart: s.result.WindowStart, WindowEnd: s.result.WindowEnd,
 	}
-	l.progress.Phase, l.progress.Code, l.progress.Message = flow.PhaseFailed, string(f.Code), f.Message()
+	s.progress.Phase, s.progress.Code, s.progress.Message = flow.PhaseFailed, string(f.Code), f.Message()
 }
 
-func (l *lane) enter(ctx workflow.Context, phase flow.Phase, total int64) {
-	l.progress.Phase, l.progress.Bytes, l.progress.TotalBytes = phase, 0, total
-	l.owner.describe(ctx)
+func (s *serviceRun) enter(ctx workflow.Context, phase flow.Phase, total int64) {
+	s.progress.Phase, s.progress.Bytes, s.progress.TotalBytes = phase, 0, total
+	s.owner.describe(ctx)
 }
 
 // spoolGone reports whether capturing again can help: nobody took up the upload on

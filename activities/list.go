@@ -7,7 +7,6 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
-	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/settings"
 )
 
@@ -85,33 +84,4 @@ func (a *Activities) show(ctx context.Context, repo *repository.Repository, s se
 		out.Recipients = known.Recipients
 	}
 	return out, nil
-}
-
-// VerifyBackup checks a backup without any key, against the signing key that the
-// settings hold and not the one that the share shows, and against the ledger, unless an
-// audit has done that for all backups.
-func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (backup.Verdict, error) {
-	repo, s, err := a.repository(ctx, 0)
-	if err != nil {
-		return backup.Verdict{}, err
-	}
-	signers, err := a.trusted(ctx, s)
-	if err != nil {
-		return backup.Verdict{}, err
-	}
-	beat := startHeart(ctx, "", flow.PhaseReadBack, 0)
-	progress := func(_ string, done, total int64) {
-		beat.total.Store(total)
-		beat.bytes.Store(done)
-	}
-	if in.BackupOnly {
-		return audit.Verify(ctx, repo, in.BackupID, audit.VerifyOptions{AllowedSigners: signers, BackupOnly: true, Progress: progress})
-	}
-	head, err := a.ledgerHead(ctx, s)
-	if err != nil {
-		return backup.Verdict{}, err
-	}
-	return audit.VerifyOne(ctx, repo, backup.Ref{ID: in.BackupID}, audit.OneOptions{
-		Options: audit.Options{AllowedSigners: signers, Head: &head, Pause: pause}, Progress: progress,
-	})
 }

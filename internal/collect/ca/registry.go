@@ -31,8 +31,8 @@ const (
 	isUnsure // its row makes no sense, but has this number
 )
 
-// ledger joins the index with the certificates, by serial number.
-type ledger struct {
+// registry joins the index with the certificates, by serial number.
+type registry struct {
 	rows  map[openssl.Serial]issued
 	extra map[[sha256.Size]byte]struct{} // certificates of others, and second ones of a serial number
 	whole bool                           // the index was read to its end
@@ -41,22 +41,22 @@ type ledger struct {
 	issued, revoked, expired int // rows by status
 	certificates             int // different certificates in the folder
 
-	highest     openssl.Serial // of rows and certificates
-	hasHighest  bool
-	last        openssl.Serial // of the row before
-	random      bool           // serial numbers do not follow each other
-	next        openssl.Serial // content of the serial file
-	hasNext     bool
-	configRandy bool // the configuration asks for random ones
+	highest      openssl.Serial // of rows and certificates
+	hasHighest   bool
+	last         openssl.Serial // of the row before
+	random       bool           // serial numbers do not follow each other
+	next         openssl.Serial // content of the serial file
+	hasNext      bool
+	configRandom bool // the configuration asks for random ones
 }
 
-func newLedger() *ledger {
-	return &ledger{rows: map[openssl.Serial]issued{}, extra: map[[sha256.Size]byte]struct{}{}}
+func newRegistry() *registry {
+	return &registry{rows: map[openssl.Serial]issued{}, extra: map[[sha256.Size]byte]struct{}{}}
 }
 
 // mode says how serial numbers are chosen, as far as it can be seen.
-func (l *ledger) mode() string {
-	if l.isRandom() {
+func (r *registry) mode() string {
+	if r.isRandom() {
 		return "random"
 	}
 	return "sequential"
@@ -65,24 +65,24 @@ func (l *ledger) mode() string {
 // isRandom decides from the configuration, else from the numbers: two neighbours
 // in the index that are very far apart. A single long number that is far from the
 // serial file says the same.
-func (l *ledger) isRandom() bool {
-	return l.configRandy || l.random || l.issued == 1 && l.hasNext && l.next.FarFrom(l.last)
+func (r *registry) isRandom() bool {
+	return r.configRandom || r.random || r.issued == 1 && r.hasNext && r.next.FarFrom(r.last)
 }
 
-func (l *ledger) see(n openssl.Serial) {
-	if !l.hasHighest || n.Compare(l.highest) > 0 {
-		l.highest, l.hasHighest = n, true
+func (r *registry) see(n openssl.Serial) {
+	if !r.hasHighest || n.Compare(r.highest) > 0 {
+		r.highest, r.hasHighest = n, true
 	}
 }
 
 // readDatabase reads index, serial and CRL number.
 func (s *survey) readDatabase(ctx context.Context) error {
-	s.ledger.configRandy = s.layout.settings.RandomSerial
+	s.registry.configRandom = s.layout.settings.RandomSerial
 	if err := s.readIndex(ctx); err != nil {
 		return err
 	}
 	var err error
-	if s.ledger.next, s.ledger.hasNext, err = s.readNumber(ctx, s.layout.serial); err != nil {
+	if s.registry.next, s.registry.hasNext, err = s.readNumber(ctx, s.layout.serial); err != nil {
 		return err
 	}
 	s.crlNumber, s.hasCRLNumber, err = s.readNumber(ctx, s.layout.crlNumber)
@@ -128,11 +128,11 @@ func (s *survey) readIndex(ctx context.Context) error {
 	if !ok {
 		return s.folder.changed(name)
 	}
-	s.ledger.whole = true
+	s.registry.whole = true
 	return s.scan(ctx, e, func(r io.Reader) error {
 		err := openssl.ParseIndex(r, s.addRow, func(bad *openssl.RowError) error { return s.addMalformed(name, bad) })
 		if errors.Is(err, errEnough) {
-			s.ledger.whole = false
+			s.registry.whole = false
 			s.findings.add(DatabaseMalformed, name, "more than %d rows: the others were captured, but not checked", maxEntries)
 			return nil
 		}
@@ -146,22 +146,22 @@ func (s *survey) addMalformed(name string, bad *openssl.RowError) error {
 	switch {
 	case errors.Is(bad, openssl.ErrLongSerial):
 		s.findings.add(DatabaseNotChecked, name, "%s: captured, but not compared with its certificate", bad)
-		s.ledger.lost++
-	case bad.Known && len(s.ledger.rows) < maxEntries:
+		s.registry.lost++
+	case bad.Known && len(s.registry.rows) < maxEntries:
 		s.findings.add(DatabaseMalformed, name, "%s", bad)
-		known := s.ledger.rows[bad.Serial]
+		known := s.registry.rows[bad.Serial]
 		known.flags |= isUnsure
-		s.ledger.rows[bad.Serial] = known
-		s.ledger.see(bad.Serial)
+		s.registry.rows[bad.Serial] = known
+		s.registry.see(bad.Serial)
 	default:
 		s.findings.add(DatabaseMalformed, name, "%s", bad)
-		s.ledger.lost++
+		s.registry.lost++
 	}
 	return nil
 }
 
 func (s *survey) addRow(r openssl.Row) error {
-	l := s.ledger
+	l := s.registry
 	if l.issued == maxEntries {
 		return errEnough
 	}
@@ -194,31 +194,31 @@ func (s *survey) addRow(r openssl.Row) error {
 func (s *survey) addCertificate(name string, cert pki.Certificate) (first bool) {
 	parsed := cert.Parsed
 	if parsed == nil || s.ofOther(name) || !s.isIssuedHere(name, cert) {
-		_, seen := s.ledger.extra[cert.Digest]
-		s.ledger.extra[cert.Digest] = struct{}{}
+		_, seen := s.registry.extra[cert.Digest]
+		s.registry.extra[cert.Digest] = struct{}{}
 		return s.count(!seen)
 	}
 	number, err := openssl.SerialOf(parsed.SerialNumber)
 	if err != nil {
 		s.findings.add(DatabaseNotChecked, name, "has %s: captured, but not compared with the index", err)
-		_, seen := s.ledger.extra[cert.Digest]
-		s.ledger.extra[cert.Digest] = struct{}{}
+		_, seen := s.registry.extra[cert.Digest]
+		s.registry.extra[cert.Digest] = struct{}{}
 		return s.count(!seen)
 	}
-	s.ledger.see(number)
+	s.registry.see(number)
 	// openssl names files without the sign.
 	base := strings.TrimSuffix(path.Base(name), path.Ext(name))
 	if path.Dir(name) == s.layout.newCerts && !strings.EqualFold(strings.TrimPrefix(base, "-"), strings.TrimPrefix(number.String(), "-")) {
 		s.findings.add(IssuedMisnamed, name, "the certificate in it has serial number %s", number)
 	}
-	known := s.ledger.rows[number]
+	known := s.registry.rows[number]
 	if known.flags&hasFile != 0 {
 		if bytes.Equal(known.digest[:], cert.Digest[:len(known.digest)]) {
 			return false
 		}
 		s.findings.add(SerialDuplicate, name, "another certificate has the same serial number %s", number)
-		_, seen := s.ledger.extra[cert.Digest]
-		s.ledger.extra[cert.Digest] = struct{}{}
+		_, seen := s.registry.extra[cert.Digest]
+		s.registry.extra[cert.Digest] = struct{}{}
 		return s.count(!seen)
 	}
 	if known.flags&inIndex != 0 && known.expiry != parsed.NotAfter.Unix() {
@@ -226,13 +226,13 @@ func (s *survey) addCertificate(name string, cert pki.Certificate) (first bool) 
 	}
 	known.flags |= hasFile
 	copy(known.digest[:], cert.Digest[:])
-	s.ledger.rows[number] = known
+	s.registry.rows[number] = known
 	return s.count(true)
 }
 
 func (s *survey) count(first bool) bool {
 	if first {
-		s.ledger.certificates++
+		s.registry.certificates++
 	}
 	return first
 }
@@ -272,7 +272,7 @@ func (s *survey) isIssuedHere(name string, cert pki.Certificate) bool {
 
 func (s *survey) inIndex(raw *big.Int) bool {
 	n, err := openssl.SerialOf(raw)
-	return err == nil && s.ledger.rows[n].flags&inIndex != 0
+	return err == nil && s.registry.rows[n].flags&inIndex != 0
 }
 
 // reconcile compares index and certificates after the second pass.
@@ -281,15 +281,15 @@ func (s *survey) reconcile() {
 		return
 	}
 	canJoin := len(s.authority.own) > 0
-	for _, n := range s.ledger.sorted(func(i issued) bool { return i.flags&(inIndex|hasFile) == inIndex }) {
+	for _, n := range s.registry.sorted(func(i issued) bool { return i.flags&(inIndex|hasFile) == inIndex }) {
 		if canJoin {
 			s.findings.add(IssuedMissing, n.String(), "the index has this serial number, no valid certificate in the folder does")
 		}
 	}
-	if s.ledger.whole {
-		rowless := s.ledger.sorted(func(i issued) bool { return i.flags&(inIndex|isUnsure|hasFile) == hasFile })
-		if len(rowless) > 0 && len(rowless) <= s.ledger.lost {
-			s.findings.add(DatabaseNotChecked, s.layout.database, "%d certificates have no row; %d rows that cannot be read may be theirs", len(rowless), s.ledger.lost)
+	if s.registry.whole {
+		rowless := s.registry.sorted(func(i issued) bool { return i.flags&(inIndex|isUnsure|hasFile) == hasFile })
+		if len(rowless) > 0 && len(rowless) <= s.registry.lost {
+			s.findings.add(DatabaseNotChecked, s.layout.database, "%d certificates have no row; %d rows that cannot be read may be theirs", len(rowless), s.registry.lost)
 			rowless = nil
 		}
 		for _, n := range rowless {
@@ -297,19 +297,19 @@ func (s *survey) reconcile() {
 		}
 	}
 	switch {
-	case s.ledger.isRandom() || !s.ledger.hasHighest:
-	case !s.ledger.hasNext && s.layout.serial == "":
+	case s.registry.isRandom() || !s.registry.hasHighest:
+	case !s.registry.hasNext && s.layout.serial == "":
 		s.findings.add(SerialMissing, path.Join(s.layout.home, "serial"), "serial numbers are sequential, but the file with the next one is not there")
-	case s.ledger.hasNext && s.ledger.next.Compare(s.ledger.highest) <= 0:
+	case s.registry.hasNext && s.registry.next.Compare(s.registry.highest) <= 0:
 		s.findings.add(SerialBehind, s.layout.serial, "the next serial number is %s, but %s was already used: raise it before the CA signs again",
-			s.ledger.next, s.ledger.highest)
+			s.registry.next, s.registry.highest)
 	}
 }
 
 // sorted returns the serial numbers that match, in order.
-func (l *ledger) sorted(match func(issued) bool) []openssl.Serial {
+func (r *registry) sorted(match func(issued) bool) []openssl.Serial {
 	var out []openssl.Serial
-	for n, i := range l.rows {
+	for n, i := range r.rows {
 		if match(i) {
 			out = append(out, n)
 		}
