@@ -17,8 +17,21 @@ import (
 	"infrabackup/internal/spool"
 )
 
-// maxGaps bounds how many gaps travel in a result; further ones are counted by code.
-const maxGaps = 200
+// maxGaps and maxGapBytes bound the gaps that travel in a result, and with those of all other
+// services in one input, of which Temporal takes 2 MiB; further ones are counted by code.
+const (
+	maxGaps     = 200
+	maxGapBytes = 48 << 10
+)
+
+// boundGaps keeps gaps within what a result can hold.
+func boundGaps(gaps []backup.Gap) []backup.Gap {
+	list := backup.GapList{MaxListed: maxGaps, MaxBytes: maxGapBytes}
+	for _, gap := range gaps {
+		list.Add(gap)
+	}
+	return list.All()
+}
 
 // Collect captures one service into this host's spool: source → tar → zstd → age, so
 // that plain text never touches a disk. What is large is uploaded while it is captured, which
@@ -32,14 +45,14 @@ func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.Co
 	if err != nil {
 		return flow.CollectOutput{}, err
 	}
+	// What an attempt before this one sends is not wanted any more.
+	a.senders.stop(func(f sentFile) bool { return f.id != in.BackupID || f.name == spool.PartName(in.Service) })
 	if err := a.Spool.Begin(in.BackupID); err != nil {
 		return flow.CollectOutput{}, err
 	}
-	// What an attempt before this one sends is not wanted any more.
-	a.senders.stop(func(f sentFile) bool { return f.id != in.BackupID || f.name == spool.PartName(in.Service) })
 	rec := &recording{spool: a.Spool, hb: startPhase(ctx, in.Service, flow.PhaseCapture, 0), encrypter: a.Encrypter}
 	if in.Revision > 0 {
-		rec.send = func(part *sealedFile) *sender { return a.sendEarly(ctx, in, part) }
+		rec.send = func(part *sealedFile) (*sender, error) { return a.sendEarly(ctx, in, part) }
 	}
 	captured, err := rec.capture(ctx, collector, in, workRecipient)
 	if err != nil {
@@ -54,18 +67,22 @@ type recording struct {
 	spool     *spool.Spool
 	hb        *heartbeater
 	encrypter Encrypter
-	send      func(part *sealedFile) *sender // begins to upload a part while it is captured; nil does not
+	send      func(part *sealedFile) (*sender, error) // begins to upload a part while it is captured; nil does not
 }
 
 func (r *recording) capture(ctx context.Context, collector collect.Collector, in flow.CollectInput, workRecipient string) (out flow.CollectOutput, err error) {
+	captured := false
 	part, err := r.create(ctx, in.BackupID, spool.PartName(in.Service), r.encrypter, in.Recipient)
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, part.abandon()) }()
 	if r.send != nil {
-		early := r.send(part)
-		defer func() { early.captured(err == nil) }() // before the file goes
+		early, err := r.send(part)
+		if err != nil {
+			return out, err
+		}
+		defer func() { early.captured(ctx, captured) }() // before the file goes
 	}
 	index, err := r.create(ctx, in.BackupID, spool.IndexName(in.Service), seal.FileEncrypter{}, workRecipient)
 	if err != nil {
@@ -103,8 +120,9 @@ func (r *recording) capture(ctx context.Context, collector collect.Collector, in
 	}
 	out.Result = backup.ServiceResult{
 		Service: in.Service, Status: backup.Running, Items: summary.Items, Bytes: out.Part.Size, PlainBytes: summary.PlainBytes,
-		WindowStart: seen.Start.UTC(), WindowEnd: seen.End.UTC(), Cursor: seen.Cursor, Gaps: backup.BoundGaps(summary.Gaps, maxGaps),
+		WindowStart: seen.Start.UTC(), WindowEnd: seen.End.UTC(), Cursor: seen.Cursor, Gaps: boundGaps(summary.Gaps),
 	}
+	captured = true
 	return out, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,8 @@ const (
 	// unattended is how long a sender goes on after the capture, until an attempt to
 	// complete the upload finds it.
 	unattended = 10 * time.Second
+	// removing bounds how long a capture that failed takes to remove what was sent of it.
+	removing = 5 * time.Second
 )
 
 // errSmall ends a sender whose part is too small to be sent early.
@@ -44,7 +47,8 @@ type sender struct {
 	owner  *senders
 	cancel context.CancelFunc
 	done   chan struct{}
-	err    error // valid when done is closed; nil when all of the part is on the share
+	repo   *repository.Repository // when it has begun to send; valid when done is closed
+	err    error                  // valid when done is closed; nil when all of the part is on the share
 	hb     atomic.Pointer[heartbeater]
 	timer  *time.Timer // of unattended; guarded by owner
 }
@@ -56,7 +60,11 @@ type senders struct {
 }
 
 // sendEarly begins to upload a part that is about to be captured.
-func (a *Activities) sendEarly(ctx context.Context, in flow.CollectInput, part *sealedFile) *sender {
+func (a *Activities) sendEarly(ctx context.Context, in flow.CollectInput, part *sealedFile) (*sender, error) {
+	src, err := a.Spool.Follow(in.BackupID, part.name, part.file)
+	if err != nil {
+		return nil, err // a later attempt has its place
+	}
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &sender{
 		file: sentFile{in.BackupID, part.name}, token: newToken(), owner: a.senders, cancel: cancel, done: make(chan struct{}),
@@ -67,9 +75,9 @@ func (a *Activities) sendEarly(ctx context.Context, in flow.CollectInput, part *
 	go func() {
 		defer close(s.done)
 		defer cancel()
-		s.err = a.send(sending, in, part, s)
+		s.err = errors.Join(a.send(sending, in, part, src, s), src.Close())
 	}()
-	return s
+	return s, nil
 }
 
 // newToken tells one capture's upload from another's.
@@ -79,7 +87,7 @@ func newToken() string {
 	return hex.EncodeToString(token[:])
 }
 
-func (a *Activities) send(ctx context.Context, in flow.CollectInput, part *sealedFile, s *sender) (err error) {
+func (a *Activities) send(ctx context.Context, in flow.CollectInput, part *sealedFile, src io.ReaderAt, s *sender) error {
 	end, _, err := part.blocks.Wait(ctx, minEarly)
 	if err != nil {
 		return err
@@ -91,11 +99,11 @@ func (a *Activities) send(ctx context.Context, in flow.CollectInput, part *seale
 	if err != nil {
 		return err
 	}
-	src, err := a.Spool.Follow(in.BackupID, part.name, part.file)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, src.Close()) }()
+	// Attempts before this one may have left almost all of the part, open still or not.
+	clearing, cancel := context.WithTimeout(ctx, removing)
+	_ = repo.RemoveSent(clearing, in.BackupID, part.name) // publishing removes what is left
+	cancel()
+	s.repo = repo
 	return repo.Send(ctx, in.BackupID, part.name, src, repository.UploadOptions{
 		Token:  s.token,
 		Blocks: part.blocks,
@@ -110,17 +118,23 @@ func (a *Activities) send(ctx context.Context, in flow.CollectInput, part *seale
 	})
 }
 
-// captured tells a sender that the capture has ended, and how.
-func (s *sender) captured(well bool) {
-	if !well {
-		s.stop()
+// captured tells a sender that the capture has ended, and how. What was sent of one that
+// failed is removed, where that is quick: nothing of it can be used, and as much as a whole
+// part may be missing for the next attempt.
+func (s *sender) captured(ctx context.Context, well bool) {
+	if well {
+		s.owner.mu.Lock()
+		defer s.owner.mu.Unlock()
+		s.timer = time.AfterFunc(unattended, s.cancel)
 		return
 	}
-	s.owner.mu.Lock()
-	defer s.owner.mu.Unlock()
-	if s.owner.running[s.file] == s {
-		s.timer = time.AfterFunc(unattended, s.cancel)
+	s.stop()
+	if s.repo == nil {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removing)
+	defer cancel()
+	_ = s.repo.RemoveSent(ctx, s.file.id, s.file.name) // the next attempt tries it, too
 }
 
 // stop ends a sender and waits until it does nothing more.

@@ -208,6 +208,18 @@ func TestWhatASenderDidNot(t *testing.T) {
 		require.Zero(t, x.upload(x.a, out).ResumedFrom)
 		x.requireOnShare(out)
 	})
+	t.Run("the upload is cancelled when all was sent", func(t *testing.T) {
+		x := newEarly(t, 2*minEarly, 0)
+		close(x.source.goOn)
+		out, err := x.collect()
+		require.NoError(t, err)
+		<-x.a.senders.running[sentFile{x.in.BackupID, out.Part.Name}].done
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), heartbeaterKey{}, &heartbeater{}))
+		cancel()
+		up := &upload{repo: x.repo, spool: x.a.Spool, id: x.in.BackupID, hb: &heartbeater{}}
+		_, err = up.part(ctx, out.Part, x.a.senders.take(sentFile{x.in.BackupID, out.Part.Name}))
+		require.ErrorIs(t, err, context.Canceled, "the part has no name yet")
+	})
 	t.Run("it was small", func(t *testing.T) {
 		x := newEarly(t, tooFew, 0)
 		close(x.source.goOn)
@@ -239,6 +251,9 @@ func TestACaptureThatFailsEndsItsSender(t *testing.T) {
 	_, err := x.collect()
 	require.ErrorIs(t, err, x.source.err)
 	require.Empty(t, x.a.senders.running)
+	left, err := filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID), "*.part"))
+	require.NoError(t, err)
+	require.Empty(t, left, "what was sent of it may be as much as a share has free")
 
 	// The next attempt knows nothing of what was sent: its bytes are others.
 	x.source.err, x.source.stop = nil, 0
@@ -252,7 +267,7 @@ func TestACaptureThatFailsEndsItsSender(t *testing.T) {
 	require.NoError(t, err)
 	_, err = x.repo.Check(t.Context(), x.in.BackupID, written)
 	require.NoError(t, err)
-	left, err := filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID), "*.part"))
+	left, err = filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID), "*.part"))
 	require.NoError(t, err)
-	require.Empty(t, left, "what the first attempt sent goes before the backup is published")
+	require.Empty(t, left)
 }

@@ -77,8 +77,8 @@ type upload struct {
 func (u *upload) part(ctx context.Context, file backup.File, early *sender) (int64, error) {
 	if early != nil {
 		err := early.wait(ctx, u.hb)
-		if ctx.Err() != nil {
-			return 0, err
+		if ended := ctx.Err(); ended != nil {
+			return 0, ended // also when all was sent: it has no name yet
 		}
 		if err == nil {
 			err = u.repo.Place(ctx, u.id, file, early.token)

@@ -20,7 +20,7 @@ import (
 // PartialSucceeded; a share that fails for good, or a cancellation, ends the run
 // and removes what it had written.
 func Backup(ctx workflow.Context, in flow.BackupInput) (backup.Overview, error) {
-	run := &backupRun{in: in, startedAt: workflow.Now(ctx).UTC(), status: backup.Creating, indexRoom: flow.MaxIndexData}
+	run := &backupRun{in: in, startedAt: workflow.Now(ctx).UTC(), status: backup.Creating}
 	if run.in.SpoolWait <= 0 {
 		run.in.SpoolWait = flow.DefaultSpoolWait
 	}
@@ -72,6 +72,9 @@ func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
 		return backup.Overview{}, err
 	}
 	own := workflow.GetVersion(ctx, changeSourceQueues, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+	if workflow.GetVersion(ctx, changeInlineLists, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		r.indexRoom = flow.MaxIndexData
+	}
 	for _, service := range r.share.Services {
 		s := newServiceRun(r, service)
 		s.elsewhere = own && !slices.Contains(r.share.Shared, service)

@@ -78,6 +78,7 @@ func TestRecord(t *testing.T) {
 	r.enable("v1-enable", "v1-settings", false)
 	r.enable("v1-enable-refused", "v1-settings-refused", true)
 	r.backup("v3-backup-source-queues", "plain")
+	r.backup("v4-backup-inline-lists", "plain")
 	r.one("v3-diagnose-hosts", flow.Diagnose.Name, flow.DiagnoseInput{Instance: "record", Hosts: []string{"h1"}})
 	r.one("v1-list", flow.List.Name, flow.ListInput{})
 	r.one("v1-verify", flow.Verify.Name, flow.VerifyInput{BackupID: testID})

@@ -114,7 +114,7 @@ func (s *serviceRun) send(ctx workflow.Context, captured flow.CollectOutput) err
 	s.enter(ctx, flow.PhaseUpload, captured.Part.Size)
 	r := s.owner
 	queue := flow.SpoolQueue(r.in.Instance, captured.Host)
-	inline := captured.Index.Size <= r.indexRoom
+	inline := r.indexRoom > 0 && captured.Index.Size <= r.indexRoom
 	if inline {
 		r.indexRoom -= captured.Index.Size
 	}

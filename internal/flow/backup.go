@@ -202,7 +202,7 @@ type ServiceIndex struct {
 
 // MaxIndexData bounds the lists that travel in the results of one run, and together in one
 // input, of which Temporal takes no more than 2 MiB as it is encoded.
-const MaxIndexData = 768 << 10
+const MaxIndexData = 512 << 10
 
 // SealBackupOutput lists everything that the backup consists of.
 type SealBackupOutput struct {

@@ -181,13 +181,12 @@ func (r anchorStore) WriteAnchor(ctx context.Context, a backup.Anchor, key *seal
 		return false, err
 	}
 	data := append(line, signature...)
-	placed, err := r.files.CreateExclusive(ctx, r.anchorPath(a.Generation), data)
-	if folder.IsMissing(err) { // the first one
-		if err := r.files.MkdirAll(ctx, r.files.At(backup.StagingDir)); err != nil {
-			return false, err
-		}
-		placed, err = r.files.CreateExclusive(ctx, r.anchorPath(a.Generation), data)
+	// Also when it is there: what has its place could be a link that leads elsewhere, which
+	// looks like a folder to whoever writes into it.
+	if err := r.files.MkdirAll(ctx, r.files.At(backup.StagingDir)); err != nil {
+		return false, err
 	}
+	placed, err := r.files.CreateExclusive(ctx, r.anchorPath(a.Generation), data)
 	if err != nil || !placed {
 		return false, err
 	}

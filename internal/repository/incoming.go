@@ -142,6 +142,23 @@ func (r *Repository) Place(ctx context.Context, id backup.ID, file backup.File, 
 	return r.files.Place(ctx, backup.IncomingPath(id), file, token)
 }
 
+// RemoveSent removes what was sent of a file of a backup in incoming/ and has no name of its
+// own, whoever sent it.
+func (r *Repository) RemoveSent(ctx context.Context, id backup.ID, name string) error {
+	entries, err := r.files.List(ctx, r.incoming(id))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if folder.IsSent(entry.Name, name) {
+			if err := r.files.Remove(ctx, r.incoming(id, entry.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // ReadIncoming streams a file of a backup in incoming/.
 func (r *Repository) ReadIncoming(ctx context.Context, id backup.ID, name string, w io.Writer) error {
 	_, err := r.files.Download(ctx, r.incoming(id, name), 0, w)
@@ -150,16 +167,15 @@ func (r *Repository) ReadIncoming(ctx context.Context, id backup.ID, name string
 
 // Check makes sure that the folder of a backup in incoming/ holds the backup: it reads
 // the given files again, takes from SHA256SUMS among them which others must be there,
-// and removes work files. Those that were delivered, like the catalog, got their name
-// when they had been read back; the others have had it from the start, so that an attempt
-// which was given up may have written to them since. What others put there is returned; it stays, or moves out of
+// and removes work files. An attempt that was given up may have written to them
+// since; a large catalog is left out, which got its name when all of it had been compared. What others put there is returned; it stays, or moves out of
 // the way where it could be taken for a file of the backup.
 func (r *Repository) Check(ctx context.Context, id backup.ID, written []backup.File) (backup.Foreign, error) {
 	wanted := map[string]bool{}
 	var listed []byte // SHA256SUMS
 	for _, file := range written {
 		wanted[file.Name] = true
-		if file.Name == backup.CatalogFile {
+		if file.Name == backup.CatalogFile && file.Size > share.SmallFile {
 			continue
 		}
 		data, err := r.files.Read(ctx, r.incoming(id, file.Name), max(file.Size, folder.MaxSums))

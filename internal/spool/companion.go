@@ -80,6 +80,8 @@ func (s *Spool) save(id backup.ID, name, suffix string, data []byte) error {
 	if err != nil {
 		return err
 	}
+	s.names.Lock() // the temporary name is one
+	defer s.names.Unlock()
 	temp := where + suffix + ".new"
 	file, err := s.root.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -64,8 +64,8 @@ func TestRequestsToTheShare(t *testing.T) {
 
 // What the commands may ask for.
 var (
-	enabling  = allowance{requests: 120, turns: 120}
-	backingUp = allowance{requests: 245, turns: 220}
+	enabling  = allowance{requests: 130, turns: 130}
+	backingUp = allowance{requests: 275, turns: 250}
 	verifying = allowance{requests: 145, turns: 75}
 	examining = allowance{requests: 1700, turns: 850}
 )

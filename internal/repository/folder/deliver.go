@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"sync"
 
 	"infrabackup/internal/backup"
@@ -191,9 +190,7 @@ func (f *Folder) Place(ctx context.Context, into string, file backup.File, token
 	return err
 }
 
-// deliverSmall is Deliver of a file that the store reads back by itself. Whether the name
-// is taken is looked at when the rename says so: what an earlier attempt has written is
-// written again sooner than it is found out.
+// deliverSmall is Deliver of a file that the store reads back by itself.
 func (f *Folder) deliverSmall(ctx context.Context, into string, file backup.File, src io.ReaderAt, opts UploadOptions) error {
 	temp, final := f.temporary(into, file.Name, opts.Token), f.At(into, file.Name)
 	data := make([]byte, file.Size)
@@ -209,6 +206,14 @@ func (f *Folder) deliverSmall(ctx context.Context, into string, file backup.File
 		}
 		return f.otherBytes(ctx, temp, file.Name)
 	}
+	// Before anything is written, and not when the rename finds the name taken: what has it
+	// then is a later attempt's, which may have been reported already.
+	if same, err := f.Holds(ctx, final, file, opts.ReadBack); err != nil || same {
+		return err
+	}
+	if err := f.ClearPlace(ctx, final); err != nil {
+		return err
+	}
 	err := f.Write(ctx, temp, data)
 	if fault.CodeOf(err) == fault.ShareCorrupted {
 		return f.otherBytes(ctx, temp, file.Name)
@@ -219,25 +224,7 @@ func (f *Folder) deliverSmall(ctx context.Context, into string, file backup.File
 	if opts.ReadBack != nil {
 		opts.ReadBack(file.Size)
 	}
-	err = f.Rename(ctx, temp, final)
-	if err == nil {
-		return nil
-	}
-	if same, lookErr := f.Holds(ctx, final, file, nil); lookErr == nil && same {
-		if errors.Is(err, fs.ErrExist) {
-			_ = f.Remove(ctx, temp) // a leftover is removed before the backup is published
-		}
-		return nil
-	}
-	if !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	// Other bytes under this name are an earlier capture's, whose host did not live to
-	// report them.
-	if err := f.ClearPlace(ctx, final); err != nil {
-		return err
-	}
-	return f.Rename(ctx, temp, final)
+	return f.Place(ctx, into, file, opts.Token)
 }
 
 // DeliverSmall writes a small file into a folder, which is relative to the instance,

@@ -68,6 +68,10 @@ func WholeName(name string) string {
 	return name
 }
 
+// IsSent reports whether an entry is what an upload has written of a file that has no name of
+// its own yet.
+func IsSent(entry, file string) bool { return entry != file && WholeName(entry) == file }
+
 // FinalName is the name that a file of [Folder.CreateExclusive] was to get, and whether
 // the given one is temporary.
 func FinalName(name string) (final string, temporary bool) {

@@ -180,3 +180,37 @@ func TestSendFindsWhatDiffers(t *testing.T) {
 		require.ErrorIs(t, x.folder(x.store).Send(ctx, "in", x.file.Name, bytes.NewReader(x.data), x.opts()), context.Canceled)
 	})
 }
+
+// TestALateAttemptReplacesNothing: what got its name while an attempt was stopped has been
+// reported, and stays.
+func TestALateAttemptReplacesNothing(t *testing.T) {
+	for name, size := range map[string]int{"small": 1000, "large": 3 << 20} {
+		t.Run(name, func(t *testing.T) {
+			x := newSending(t, size)
+			x.grow(x.data)
+			final := x.root + "/lab/in/" + x.file.Name
+			other := bytes.Repeat([]byte("x"), size)
+			late := &lateStore{Store: x.store, before: func() { require.NoError(t, os.WriteFile(final, other, 0o600)) }}
+			err := x.folder(late).Deliver(t.Context(), "in", x.file, bytes.NewReader(x.data), x.opts())
+			require.Error(t, err)
+			got, err := os.ReadFile(final)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(other, got))
+		})
+	}
+}
+
+// lateStore calls back before the first rename.
+type lateStore struct {
+	share.Store
+	before func()
+}
+
+// Rename implements share.Store.
+func (l *lateStore) Rename(ctx context.Context, from, to string) error {
+	if l.before != nil {
+		l.before()
+		l.before = nil
+	}
+	return l.Store.Rename(ctx, from, to)
+}

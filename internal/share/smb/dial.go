@@ -26,8 +26,13 @@ type Session struct {
 	Address string
 }
 
-// dialer makes connections, one after the other. It remembers a refused login: the
-// password stays the same for the dialer's life, and trying it again, or several times
+// refusedFor is how long a refused login is remembered: long enough that no account is locked
+// by trying it again, and not for ever, since an account that was locked or out of its hours
+// is one that can be used again.
+const refusedFor = 5 * time.Minute
+
+// dialer makes connections, one after the other. It remembers a refused login for a while:
+// the password stays the same for the dialer's life, and trying it again, or several times
 // at once, could lock the account.
 type dialer struct {
 	config Config
@@ -35,6 +40,7 @@ type dialer struct {
 
 	mu       sync.Mutex
 	refused  *fault.Fault
+	until    time.Time // when refused is forgotten
 	failed   error     // of the newest attempt that failed
 	failedAt time.Time // when it did
 }
@@ -112,9 +118,9 @@ func (d *dialer) diagnose(ctx context.Context, answered bool, reasons error) err
 // server did not want the dialect and that no credential was sent.
 func (d *dialer) attempt(ctx context.Context, dialect uint16) (c *connection, next bool, err error) {
 	d.mu.Lock()
-	refused := d.refused
+	refused, until := d.refused, d.until
 	d.mu.Unlock()
-	if refused != nil {
+	if refused != nil && time.Now().Before(until) {
 		return nil, false, refused
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, d.config.DialTimeout, errStalled)
@@ -142,7 +148,7 @@ func (d *dialer) attempt(ctx context.Context, dialect uint16) (c *connection, ne
 func (d *dialer) remember(err error) {
 	if f, ok := fault.Of(err); ok && loginRefused[f.Code] {
 		d.mu.Lock()
-		d.refused = f
+		d.refused, d.until = f, time.Now().Add(refusedFor)
 		d.mu.Unlock()
 	}
 }

@@ -52,14 +52,6 @@ func (k *known) drop(path string) {
 
 // move goes along with a folder that gets another name.
 func (k *known) move(from, to string) {
-	k.mu.Lock()
-	at, ok := k.seen[from]
-	k.mu.Unlock()
 	k.drop(from)
 	k.drop(to)
-	if ok {
-		k.mu.Lock()
-		k.seen[to] = at
-		k.mu.Unlock()
-	}
 }

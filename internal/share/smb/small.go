@@ -71,7 +71,8 @@ func (s *Store) writeSmall(ctx context.Context, what, path string, flags int, sr
 func (l lane) compare(what, name string, want []byte) error {
 	got := make([]byte, len(want)+1)
 	n := 0
-	for n < len(want) || n == 0 {
+	// An answer that ends where a request may end says nothing of what is behind it.
+	for n <= len(want) && (n == 0 || n < len(want) || n%l.guard.Payload() == 0) {
 		m, err := l.readSome(what, got[n:min(len(got), n+l.guard.Payload())], int64(n))
 		if err != nil {
 			return err

@@ -97,7 +97,7 @@ func (s *Store) UploadGrowing(ctx context.Context, path string, src io.ReaderAt,
 			err = s.ended(ctx, what)
 		}
 	}()
-	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	flags, present := os.O_WRONLY|os.O_CREATE|os.O_TRUNC, int64(0)
 	if from > 0 {
 		info, err := s.stat(ctx, what, path)
 		if err != nil {
@@ -106,17 +106,19 @@ func (s *Store) UploadGrowing(ctx context.Context, path string, src io.ReaderAt,
 		if info.Size < from {
 			return 0, fault.Newf(fault.ShareCorrupted, "%s holds %d bytes, but %d were flushed", s.name(path), info.Size, from)
 		}
-		flags = os.O_WRONLY
+		flags, present = os.O_WRONLY, info.Size
 	}
 	lanes, err := s.openLanes(ctx, what, path, flags, s.besides())
 	if err != nil {
 		return 0, err
 	}
-	if from > 0 {
-		err = lanes[0].do(what, func(*smb2.Share) error { return lanes[0].file.Truncate(from) })
-	}
-	if err == nil {
-		size, err = s.upload(ctx, what, lanes, src, from, extent, flushed)
+	size, err = s.upload(ctx, what, lanes, src, from, extent, flushed)
+	if err == nil && present > size {
+		// At the end only: another attempt of the same upload may rely on what is there.
+		err = lanes[0].do(what, func(*smb2.Share) error { return lanes[0].file.Truncate(size) })
+		if err == nil {
+			err = lanes[0].sync(what)
+		}
 	}
 	if err != nil {
 		failLanes(lanes, errFinished)
