@@ -57,6 +57,10 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 		others.Moved(path.Join(a.Instance.Name, backup.IncomingPath(in.BackupID)), out.Path)
 		out.Foreign = others
 	}
+	// What attempts that hang hold open there may take minutes; the next run removes it.
+	clearing, stop := context.WithTimeout(longer, removing)
+	_ = repo.ClearSent(clearing, in.BackupID)
+	stop()
 	// What SealBackup kept here; other hosts are released by the workflow.
 	return out, a.Spool.Release(in.BackupID, "")
 }

@@ -201,7 +201,7 @@ func TestWhatASenderDidNot(t *testing.T) {
 		out, err := x.collect()
 		require.NoError(t, err)
 		<-x.a.senders.running[sentFile{x.in.BackupID, out.Part.Name}].done
-		sent, err := filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID), "*.part"))
+		sent, err := filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID)+"*", "*.part"))
 		require.NoError(t, err)
 		require.Len(t, sent, 1)
 		require.NoError(t, os.Remove(sent[0]))
@@ -251,7 +251,7 @@ func TestACaptureThatFailsEndsItsSender(t *testing.T) {
 	_, err := x.collect()
 	require.ErrorIs(t, err, x.source.err)
 	require.Empty(t, x.a.senders.running)
-	left, err := filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID), "*.part"))
+	left, err := filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID)+"*", "*.part"))
 	require.NoError(t, err)
 	require.Empty(t, left, "what was sent of it may be as much as a share has free")
 
@@ -267,7 +267,7 @@ func TestACaptureThatFailsEndsItsSender(t *testing.T) {
 	require.NoError(t, err)
 	_, err = x.repo.Check(t.Context(), x.in.BackupID, written)
 	require.NoError(t, err)
-	left, err = filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID), "*.part"))
+	left, err = filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID)+"*", "*.part"))
 	require.NoError(t, err)
 	require.Empty(t, left)
 }

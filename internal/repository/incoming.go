@@ -123,40 +123,64 @@ func (r *Repository) Put(ctx context.Context, id backup.ID, name string, data []
 // UploadOptions tell how an upload goes on and reports.
 type UploadOptions = folder.UploadOptions
 
+// beside is the folder in incoming/ in which large files of a backup lie until they have their
+// names, which the backup's own folder is then renamed without.
+func beside(id backup.ID) string { return backup.IncomingPath(id) + ".sent" }
+
 // Upload writes a file of a backup in incoming/ under a temporary name, reads all of
 // it back, compares, and only then gives it its name. When the name is there
 // already with the right bytes, that is success: the reply to an earlier rename was
 // lost.
 func (r *Repository) Upload(ctx context.Context, id backup.ID, file backup.File, src io.ReaderAt, opts UploadOptions) error {
+	if file.Size > share.SmallFile {
+		opts.Beside = beside(id)
+		if err := r.files.MkdirAll(ctx, r.files.At(opts.Beside)); err != nil {
+			return err
+		}
+	}
 	return r.files.Deliver(ctx, backup.IncomingPath(id), file, src, opts)
 }
 
 // Send writes a file of a backup in incoming/ under a temporary name while it is still being
 // made, and reads it back at the same time. [Repository.Place] gives it its name.
 func (r *Repository) Send(ctx context.Context, id backup.ID, name string, src io.ReaderAt, opts UploadOptions) error {
+	opts.Beside = beside(id)
+	if err := r.files.MkdirAll(ctx, r.files.At(opts.Beside)); err != nil {
+		return err
+	}
 	return r.files.Send(ctx, backup.IncomingPath(id), name, src, opts)
 }
 
 // Place gives a file of a backup in incoming/ that was sent its name.
 func (r *Repository) Place(ctx context.Context, id backup.ID, file backup.File, token string) error {
-	return r.files.Place(ctx, backup.IncomingPath(id), file, token)
+	return r.files.Place(ctx, backup.IncomingPath(id), file, UploadOptions{Token: token, Beside: beside(id)})
 }
 
 // RemoveSent removes what was sent of a file of a backup in incoming/ and has no name of its
 // own, whoever sent it.
 func (r *Repository) RemoveSent(ctx context.Context, id backup.ID, name string) error {
-	entries, err := r.files.List(ctx, r.incoming(id))
-	if err != nil {
+	entries, err := r.files.List(ctx, r.files.At(beside(id)))
+	if err != nil && !folder.IsMissing(err) {
 		return err
 	}
 	for _, entry := range entries {
 		if folder.IsSent(entry.Name, name) {
-			if err := r.files.Remove(ctx, r.incoming(id, entry.Name)); err != nil {
+			if err := r.files.Remove(ctx, r.files.At(beside(id), entry.Name)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// ClearSent removes the folder of what was sent of a backup, when it is published. What is
+// held open there stays until the next run.
+func (r *Repository) ClearSent(ctx context.Context, id backup.ID) error {
+	err := r.files.Remove(ctx, r.files.At(beside(id)))
+	if errors.Is(err, fs.ErrExist) { // it is not empty
+		_, err = r.files.RemoveAll(ctx, r.files.At(beside(id)))
+	}
+	return err
 }
 
 // ReadIncoming streams a file of a backup in incoming/.

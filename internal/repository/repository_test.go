@@ -2,6 +2,7 @@ package repository_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -70,6 +71,43 @@ func TestAnEarlierCapturesPartGivesWay(t *testing.T) {
 	got, err := os.ReadFile(filepath.Join(root, "local", "incoming", string(repositorytest.ID), "ad.tar.zst.age"))
 	require.NoError(t, err)
 	require.Equal(t, "second capture", string(got))
+}
+
+// TestLargeFilesLieBeside: what a host that hangs holds open of a large file is not in the
+// folder that publishing renames, and what it left is removed with it, or by the next run.
+func TestLargeFilesLieBeside(t *testing.T) {
+	r, _, root := testRepository(t)
+	ctx := t.Context()
+	require.NoError(t, r.Files().MkdirAll(ctx, r.Files().At(backup.BackupsDir)))
+	require.NoError(t, r.Begin(ctx, repositorytest.ID))
+	data := bytes.Repeat([]byte("cipher text "), 200_000)
+	file := folder.Describe("ad.tar.zst.age", data)
+	incoming := filepath.Join(root, "local", "incoming")
+	sent := filepath.Join(incoming, string(repositorytest.ID)+".sent")
+	ended := errors.New("the host hangs")
+	err := r.Upload(ctx, repositorytest.ID, file, bytes.NewReader(data), repository.UploadOptions{Token: "a", Flushed: func(int64) error {
+		return fault.New(fault.SpoolIO, "journal", ended)
+	}})
+	require.ErrorIs(t, err, ended)
+	require.FileExists(t, filepath.Join(sent, "ad.tar.zst.age.a.part"))
+	require.NoError(t, r.Upload(ctx, repositorytest.ID, file, bytes.NewReader(data), repository.UploadOptions{Token: "b"}))
+	entries, err := os.ReadDir(filepath.Join(incoming, string(repositorytest.ID)))
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	_, err = r.Publish(ctx, repositorytest.ID, time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC))
+	require.NoError(t, err)
+	require.DirExists(t, sent)
+	require.NoError(t, r.ClearSent(ctx, repositorytest.ID))
+	require.NoDirExists(t, sent)
+	require.NoError(t, r.ClearSent(ctx, repositorytest.ID), "a backup without large files has none")
+
+	require.NoError(t, os.Mkdir(sent, 0o700))
+	require.NoError(t, r.Discard(ctx, repositorytest.ID))
+	require.NoDirExists(t, sent, "a run that ends removes it, too")
+	require.NoError(t, os.Mkdir(sent, 0o700))
+	other := backup.ID("1b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12")
+	require.NoError(t, r.Begin(ctx, other))
+	require.NoDirExists(t, sent, "and so does the next run")
 }
 
 func TestBeginClearsWhatDeadRunsLeft(t *testing.T) {

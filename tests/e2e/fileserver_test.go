@@ -62,7 +62,7 @@ func TestFileServerAwayForAMinute(t *testing.T) {
 	c.enable()
 	id, run := c.begin()
 	uploading := func() bool {
-		found, err := filepath.Glob(filepath.Join(c.shareDir, c.instance.Name, backup.IncomingDir, string(id), "ca.tar.zst.age.*.part"))
+		found, err := filepath.Glob(filepath.Join(c.shareDir, c.instance.Name, backup.IncomingDir, string(id)+".sent", "ca.tar.zst.age.*.part"))
 		return err == nil && len(found) > 0
 	}
 	require.Eventually(t, uploading, 5*time.Minute, 5*time.Millisecond)

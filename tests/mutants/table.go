@@ -25,7 +25,7 @@ var mutants = []mutant{
 		"if err != nil || folder.Describe(file.Name, data) != file {", "if err != nil {",
 		"internal/repository", ""},
 	{"an upload has its final name before it is compared", "internal/repository/folder/deliver.go",
-		"	return f.At(into, name+\".\"+token+tempSuffix)", "	return f.At(into, name)", "internal/repository", ""},
+		"	return f.At(cmp.Or(opts.Beside, into), name+\".\"+opts.Token+tempSuffix)", "	return f.At(into, cmp.Or(name, opts.Token+tempSuffix))", "internal/repository", ""},
 	{"a signature is not checked", "internal/seal/sign.go",
 		"		if err := sshsig.Verify(bytes.NewReader(message), sig, key, sshsig.HashSHA512, backup.SignatureNamespace); err != nil {\n", "		if err := error(nil); err != nil {\n",
 		"internal/seal", ""},

@@ -2,6 +2,7 @@ package folder
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -28,6 +29,10 @@ type UploadOptions struct {
 	Flushed func(offset int64) error
 	// ReadBack is called with the number of bytes that were read back.
 	ReadBack func(done int64)
+	// Beside is a folder, relative to the instance, in which a file that is not small lies until
+	// it has its name; empty for the one that it goes to. What a host that hangs holds open
+	// there keeps nobody from renaming the folder that the file goes to.
+	Beside string
 	// Blocks, when there are any, are the sums of the file's blocks. What is read back is
 	// compared with them, and while the upload goes on; without them it is hashed when
 	// everything was uploaded.
@@ -60,17 +65,17 @@ func (f *Folder) Deliver(ctx context.Context, into string, file backup.File, src
 	if err != nil {
 		return err
 	}
-	return f.Place(ctx, into, file, opts.Token)
+	return f.Place(ctx, into, file, opts)
 }
 
 // temporary is the name that a file has until it has its own.
-func (f *Folder) temporary(into, name, token string) string {
-	return f.At(into, name+"."+token+tempSuffix)
+func (f *Folder) temporary(into, name string, opts UploadOptions) string {
+	return f.At(cmp.Or(opts.Beside, into), name+"."+opts.Token+tempSuffix)
 }
 
 // sendHashed writes a file under its temporary name, and then reads all of it back.
 func (f *Folder) sendHashed(ctx context.Context, into string, file backup.File, src io.ReaderAt, opts UploadOptions) error {
-	temp := f.temporary(into, file.Name, opts.Token)
+	temp := f.temporary(into, file.Name, opts)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	err := f.Upload(ctx, temp, src, opts.From, file.Size, opts.reportTo(cancel))
@@ -79,7 +84,7 @@ func (f *Folder) sendHashed(ctx context.Context, into string, file backup.File, 
 	}
 	same, err := f.Holds(ctx, temp, file, opts.ReadBack)
 	if err != nil {
-		return err
+		return cause(ctx, err)
 	}
 	if !same {
 		return f.otherBytes(ctx, temp, file.Name)
@@ -118,7 +123,7 @@ func (f *Folder) otherBytes(ctx context.Context, temp, name string) error {
 // of the file was written and compared. What differs is SHARE_CORRUPTED, or SPOOL_LOST when
 // it is src that has changed.
 func (f *Folder) Send(ctx context.Context, into, name string, src io.ReaderAt, opts UploadOptions) error {
-	temp := f.temporary(into, name, opts.Token)
+	temp := f.temporary(into, name, opts)
 	parent := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -178,9 +183,9 @@ func changed(src io.ReaderAt, name string, where *blocksum.MismatchError, blocks
 
 // Place gives a file that was sent its name. When the name is there already with the right
 // bytes, that is success.
-func (f *Folder) Place(ctx context.Context, into string, file backup.File, token string) error {
+func (f *Folder) Place(ctx context.Context, into string, file backup.File, opts UploadOptions) error {
 	final := f.At(into, file.Name)
-	err := f.Rename(ctx, f.temporary(into, file.Name, token), final)
+	err := f.Rename(ctx, f.temporary(into, file.Name, opts), final)
 	if err == nil {
 		return nil
 	}
@@ -192,7 +197,8 @@ func (f *Folder) Place(ctx context.Context, into string, file backup.File, token
 
 // deliverSmall is Deliver of a file that the store reads back by itself.
 func (f *Folder) deliverSmall(ctx context.Context, into string, file backup.File, src io.ReaderAt, opts UploadOptions) error {
-	temp, final := f.temporary(into, file.Name, opts.Token), f.At(into, file.Name)
+	opts.Beside = ""
+	temp, final := f.temporary(into, file.Name, opts), f.At(into, file.Name)
 	data := make([]byte, file.Size)
 	if n, err := src.ReadAt(data, 0); n < len(data) {
 		if errors.Is(err, io.EOF) || err == nil {
@@ -224,7 +230,7 @@ func (f *Folder) deliverSmall(ctx context.Context, into string, file backup.File
 	if opts.ReadBack != nil {
 		opts.ReadBack(file.Size)
 	}
-	return f.Place(ctx, into, file, opts.Token)
+	return f.Place(ctx, into, file, opts)
 }
 
 // DeliverSmall writes a small file into a folder, which is relative to the instance,

@@ -87,8 +87,8 @@ func TestSend(t *testing.T) {
 		opts.Flushed = func(offset int64) error { flushed = append(flushed, offset); return nil }
 		opts.ReadBack = func(done int64) { back = append(back, done) }
 		require.NoError(t, f.Send(t.Context(), "in", x.file.Name, bytes.NewReader(x.data), opts))
-		require.NoError(t, f.Place(t.Context(), "in", x.file, "t"))
-		require.NoError(t, f.Place(t.Context(), "in", x.file, "t"), "the reply may be lost")
+		require.NoError(t, f.Place(t.Context(), "in", x.file, opts))
+		require.NoError(t, f.Place(t.Context(), "in", x.file, opts), "the reply may be lost")
 		x.requireDelivered()
 		if size > 0 {
 			require.Equal(t, int64(size), flushed[len(flushed)-1])
