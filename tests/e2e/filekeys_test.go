@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/chacha20poly1305"
+	"golang.org/x/sys/unix"
 
 	"infrabackup/internal/seal"
 )
@@ -27,29 +29,34 @@ func TestEncryptingProcessIsSearched(t *testing.T) {
 	require.NoError(t, err)
 	ids, err := seal.ParseIdentities([]byte(text.Reveal()))
 	require.NoError(t, err)
-	child := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "infrabackup-worker"), "encrypt", recipient.Text)
-	stdin, err := child.StdinPipe()
+	output, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	require.NoError(t, err)
-	stdout, err := child.StdoutPipe()
+	defer func() { require.NoError(t, output.Close()) }()
+	memory, err := unix.MemfdCreate("plain text", unix.MFD_CLOEXEC)
+	require.NoError(t, err)
+	shared := os.NewFile(uintptr(memory), "shared memory")
+	defer func() { require.NoError(t, shared.Close()) }()
+	require.NoError(t, shared.Truncate(2<<20))
+	child := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "infrabackup-worker"), "encrypt", recipient.Text)
+	child.ExtraFiles = []*os.File{output, shared}
+	stdin, err := child.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
 
 	var file []byte
-	for n := 1; n > 0 && nonceOf(file) == nil; {
-		piece := make([]byte, 4<<10)
-		n, err = stdout.Read(piece)
-		require.NoError(t, err)
-		file = append(file, piece[:n]...)
-	}
+	require.Eventually(t, func() bool {
+		file, err = os.ReadFile(output.Name())
+		return err == nil && nonceOf(file) != nil
+	}, time.Minute, 5*time.Millisecond)
 	needles := fileKeys(t, ids[0], "it", file)
 	require.Len(t, needles, 2)
 	require.True(t, memoryOf(t, child.Process.Pid, needles).found["stream key of it"])
 
 	require.NoError(t, stdin.Close())
-	rest, err := io.ReadAll(stdout)
-	require.NoError(t, err)
 	require.Error(t, child.Wait(), "it was not told the end")
-	r, err := seal.Decrypt(bytes.NewReader(append(file, rest...)), ids[0])
+	file, err = os.ReadFile(output.Name())
+	require.NoError(t, err)
+	r, err := seal.Decrypt(bytes.NewReader(file), ids[0])
 	require.NoError(t, err)
 	_, err = io.ReadAll(r)
 	require.Error(t, err, "nothing looks complete")

@@ -23,11 +23,11 @@ import (
 // captured again; and there is one good backup in any case.
 func TestKilledInThePipeline(t *testing.T) {
 	t.Parallel()
-	const size = 300 << 20
+	const size = 200 << 20
 	c, _, config := withFileServer(t, "127.0.0.62", "", size, func(*workerConfig) {})
 	workers := startWorkers(t, config)
 	c.enable()
-	kills := tier.Size(2, 4, 40)
+	kills := tier.Size(2, 2, 40)
 	resumed := 0
 	for i := range kills {
 		id, run := c.begin()
