@@ -27,8 +27,8 @@ import (
 func everyContext(at string) string {
 	search := `ldapsearch -x -LLL -o ldif-wrap=no -H "$LDAP_URL" -D "$LDAP_USER" -y "$LDAP_PASSWORD_FILE"`
 	return search + ` -s base -b '' '(objectClass=*)' namingContexts | sed -n 's/^namingContexts: //p' > "$DIR/contexts"
-while read -r context; do ` + search + ` -E pr=500/noprompt -e '!1.2.840.113556.1.4.801=::MAMCAQc=' -e '!1.2.840.113556.1.4.529=::MAMCAQE=' \
-  -e '!1.2.840.113556.1.4.2064' -s sub -b "$context" '(objectClass=*)' '*' nTSecurityDescriptor > /dev/null ` + at + `
+while read -r context; do ` + search + ` -E pr=500/noprompt -E '!1.2.840.113556.1.4.801=::MAMCAQc=' -E '!1.2.840.113556.1.4.529=::MAMCAQE=' \
+  -E '!1.2.840.113556.1.4.2064' -s sub -b "$context" '(objectClass=*)' '*' nTSecurityDescriptor > /dev/null ` + at + `
 done < "$DIR/contexts"; wait`
 }
 
