@@ -23,7 +23,7 @@ func TestSealingFitsIntoTemporal(t *testing.T) {
 	in := flow.SealBackupInput{}
 	services := backup.Services()
 	for _, service := range services {
-		in.Services = append(in.Services, backup.ServiceResult{Service: service, Gaps: boundGaps(gaps)})
+		in.Services = append(in.Services, backup.ServiceResult{Service: service, Gaps: backup.BoundGaps(gaps, maxGaps, maxGapBytes)})
 		in.Indexes = append(in.Indexes, flow.ServiceIndex{Service: service, Data: make([]byte, flow.MaxIndexData/len(services))})
 	}
 	encoded, err := json.Marshal(in)

@@ -24,15 +24,6 @@ const (
 	maxGapBytes = 48 << 10
 )
 
-// boundGaps keeps gaps within what a result can hold.
-func boundGaps(gaps []backup.Gap) []backup.Gap {
-	list := backup.GapList{MaxListed: maxGaps, MaxBytes: maxGapBytes}
-	for _, gap := range gaps {
-		list.Add(gap)
-	}
-	return list.All()
-}
-
 // Collect captures one service into this host's spool: source → tar → zstd → age, so
 // that plain text never touches a disk. What is large is uploaded while it is captured, which
 // [Activities.UploadPart] completes. A repeated attempt starts over.
@@ -120,7 +111,7 @@ func (r *recording) capture(ctx context.Context, collector collect.Collector, in
 	}
 	out.Result = backup.ServiceResult{
 		Service: in.Service, Status: backup.Running, Items: summary.Items, Bytes: out.Part.Size, PlainBytes: summary.PlainBytes,
-		WindowStart: seen.Start.UTC(), WindowEnd: seen.End.UTC(), Cursor: seen.Cursor, Gaps: boundGaps(summary.Gaps),
+		WindowStart: seen.Start.UTC(), WindowEnd: seen.End.UTC(), Cursor: seen.Cursor, Gaps: backup.BoundGaps(summary.Gaps, maxGaps, maxGapBytes),
 	}
 	captured = true
 	return out, nil

@@ -67,11 +67,12 @@ func (l *GapList) fits(gap Gap) bool {
 // It is never nil.
 func (l *GapList) All() []Gap { return append(append([]Gap{}, l.listed...), l.further...) }
 
-// BoundGaps is a list of at most listed gaps, and others that stand for the rest.
-func BoundGaps(gaps []Gap, listed int) []Gap {
-	l := GapList{MaxListed: listed}
+// BoundGaps is a list of at most listed gaps that take at most so many bytes of a manifest, 0
+// for any number, and others that stand for the rest.
+func BoundGaps(gaps []Gap, listed, bytes int) []Gap {
+	list := GapList{MaxListed: listed, MaxBytes: bytes}
 	for _, gap := range gaps {
-		l.Add(gap)
+		list.Add(gap)
 	}
-	return l.All()
+	return list.All()
 }

@@ -23,14 +23,14 @@ func TestBoundGaps(t *testing.T) {
 			[]Gap{a(1), {Code: "B", Object: FurtherObjects, Reason: "no", Count: 7}, {Code: "A", Object: FurtherObjects, Reason: "why 2", Count: 2}},
 		},
 		"bounded twice": {
-			BoundGaps([]Gap{a(1), a(2), a(3)}, 1), 1, []Gap{a(1), {Code: "A", Object: FurtherObjects, Reason: "why 2", Count: 2}},
+			BoundGaps([]Gap{a(1), a(2), a(3)}, 1, 0), 1, []Gap{a(1), {Code: "A", Object: FurtherObjects, Reason: "why 2", Count: 2}},
 		},
 		"long texts": {
 			[]Gap{{Code: strings.Repeat("ü", 100), Reason: strings.Repeat("ü", 300)}}, 0,
 			[]Gap{{Code: strings.Repeat("ü", 50) + "…", Object: FurtherObjects, Reason: strings.Repeat("ü", 250) + "…", Count: 1}},
 		},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, BoundGaps(c.gaps, c.listed)) })
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, BoundGaps(c.gaps, c.listed, 0)) })
 	}
 }
 

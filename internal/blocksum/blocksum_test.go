@@ -73,7 +73,6 @@ func TestTable(t *testing.T) {
 						rest = rest[k:]
 					}
 					require.True(t, c.Complete())
-					require.Equal(t, n, c.Checked())
 					_, err = c.Write([]byte{0})
 					require.Error(t, err, "more than the file has")
 				}
@@ -98,7 +97,6 @@ func TestCheckerFindsEveryBlock(t *testing.T) {
 	_, err := c.Write(data[:len(data)-1])
 	require.NoError(t, err)
 	require.False(t, c.Complete(), "what is missing at the end is noticed by whoever asks")
-	require.Equal(t, int64(2*Size), c.Checked())
 }
 
 func TestTableGrows(t *testing.T) {

@@ -52,15 +52,6 @@ func (c *Checker) Write(p []byte) (int, error) {
 	return taken, nil
 }
 
-// Checked is how many bytes were compared, blocks that were not complete left out.
-func (c *Checker) Checked() int64 {
-	size, _, ended := c.table.Whole()
-	if ended && c.at == size {
-		return c.at
-	}
-	return c.at - c.at%Size
-}
-
 // Complete reports whether all of the file was compared.
 func (c *Checker) Complete() bool {
 	size, _, ended := c.table.Whole()
