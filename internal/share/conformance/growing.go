@@ -14,11 +14,11 @@ import (
 // growing writes a file as it grows and reads it back at the same time.
 func growing(ctx context.Context, store share.Store, folder string) error {
 	path := folder + "/file"
-	long := noise(80, 12<<20)
+	long := noise(80, 4<<20)
 	if err := write(ctx, store, path, long); err != nil {
 		return err
 	}
-	for _, size := range []int{0, 1, 1 << 20, 9<<20 + 5} {
+	for _, size := range []int{0, 1, 2<<20 + 5} {
 		data := noise(uint64(81+size), size)
 		if err := grow(ctx, store, path, data, 0); err != nil {
 			return fmt.Errorf("%d bytes: %w", size, err)
@@ -28,8 +28,8 @@ func growing(ctx context.Context, store share.Store, folder string) error {
 		}
 	}
 	// What a longer file held behind the offset is gone.
-	data := append(bytes.Clone(long[:3<<20]), noise(82, 4<<20)...)
-	if err := errors.Join(write(ctx, store, path, long), grow(ctx, store, path, data, 3<<20), holds(ctx, store, path, data)); err != nil {
+	data := append(bytes.Clone(long[:1<<20]), noise(82, 2<<20)...)
+	if err := errors.Join(write(ctx, store, path, long), grow(ctx, store, path, data, 1<<20), holds(ctx, store, path, data)); err != nil {
 		return err
 	}
 	if _, err := store.UploadGrowing(ctx, path, bytes.NewReader(data), int64(len(data))+1, share.Whole(len(data)), nil); err == nil {
