@@ -3,8 +3,6 @@ package activities
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -12,7 +10,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/blocksum"
+	"infrabackup/internal/capture"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
@@ -40,23 +38,6 @@ type KeyMaker interface {
 	MakeKey(ctx context.Context, recipients []string) (recipient string, keyAge []byte, err error)
 }
 
-// Encrypter encrypts files. Package privsep implements it, and package seal for files whose
-// key this process has anyway.
-type Encrypter interface {
-	// Encrypt starts an age file for one recipient, like [seal.Encrypt], in file, which is
-	// empty and stays the caller's. It is to do so where the memory of this process does
-	// not get the keys of the file.
-	//
-	// Blocks grows with the file: it takes the sums of the blocks that can be read from the
-	// file, and has ended with its size and SHA-256 when Close has returned nil; otherwise
-	// it has failed. File is written to, by whomever, until Close returns. Close says
-	// whether all of the file was written, and is to be called in any case: nothing is left
-	// of the encryption then. When ctx ends, the file is given up, and Write and Close say
-	// so. What cannot be written is an [fs.PathError], others are faults: KEY_INVALID when
-	// recipient is none, and INTERNAL for what may succeed the next time.
-	Encrypt(ctx context.Context, file *os.File, recipient string, blocks *blocksum.Table) (io.WriteCloser, error)
-}
-
 // Dependencies is what the activities work with. All fields are required, except
 // Namespace and Twin.
 type Dependencies struct {
@@ -71,7 +52,7 @@ type Dependencies struct {
 	// OpenStore connects to the share with the given settings.
 	OpenStore func(ctx context.Context, s settings.Settings) (share.Store, error)
 	Keys      KeyMaker
-	Encrypter Encrypter
+	Encrypter capture.Encrypter
 	Recorder  Recorder
 	Now       func() time.Time
 	// Twin names another worker that serves the same spool queue, which none may; empty
@@ -85,7 +66,7 @@ type Activities struct {
 	collectors map[backup.Service]collect.Collector
 	stores     *stores
 	looked     *looked
-	senders    *senders
+	senders    *capture.Senders
 	diagnosing chan struct{} // held while the share is checked for a diagnosis
 }
 
@@ -96,7 +77,7 @@ func New(d Dependencies) *Activities {
 		collectors:   map[backup.Service]collect.Collector{},
 		stores:       newStores(d.OpenStore, d.Now),
 		looked:       &looked{},
-		senders:      &senders{running: map[sentFile]*sender{}},
+		senders:      capture.NewSenders(),
 		diagnosing:   make(chan struct{}, 1),
 	}
 	for _, c := range d.Collectors {
@@ -107,7 +88,7 @@ func New(d Dependencies) *Activities {
 
 // Close ends what goes on in the background and the connections to the share.
 func (a *Activities) Close() error {
-	a.senders.stop(func(sentFile) bool { return true })
+	a.senders.StopAll()
 	return a.stores.close()
 }
 

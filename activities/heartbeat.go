@@ -83,6 +83,18 @@ func (h *heartbeater) setPhase(phase flow.Phase, total int64) {
 	h.phase.Store(phase)
 }
 
+// StartUpload implements [capture.Progress].
+func (h *heartbeater) StartUpload(total int64) { h.setPhase(flow.PhaseUpload, total) }
+
+// StartReadBack implements [capture.Progress].
+func (h *heartbeater) StartReadBack(total int64) { h.setPhase(flow.PhaseReadBack, total) }
+
+// SetBytes implements [capture.Progress].
+func (h *heartbeater) SetBytes(done int64) { h.bytes.Store(done) }
+
+// AddItem implements [capture.Progress].
+func (h *heartbeater) AddItem() { h.items.Add(1) }
+
 func (h *heartbeater) stop() {
 	h.end()
 	h.wg.Wait()

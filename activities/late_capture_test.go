@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,17 +61,4 @@ func TestALateCaptureLeavesItsSuccessorAlone(t *testing.T) {
 		require.NoError(t, file.Close())
 		require.Equal(t, want.SHA256, hex.EncodeToString(sum.Sum(nil)))
 	}
-}
-
-// TestAFailedCaptureLeavesNothing in the spool, where nobody would look for it.
-func TestAFailedCaptureLeavesNothing(t *testing.T) {
-	b := newBench(t)
-	b.a.collectors[backup.AD] = &broken{fixed{service: backup.AD, items: []backup.Item{principal("1", "sid:1")}}, io.ErrUnexpectedEOF}
-	_, err := b.a.Collect(context.WithValue(t.Context(), heartbeaterKey{}, &heartbeater{}), flow.CollectInput{
-		BackupID: b.in.BackupID, Service: backup.AD, Recipient: b.in.Recipient, WorkKeyID: b.in.WorkKeyID,
-	})
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	left, err := os.ReadDir(filepath.Join(b.a.Spool.String(), string(b.in.BackupID)))
-	require.NoError(t, err)
-	require.Empty(t, left)
 }

@@ -58,7 +58,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 		out.Foreign = others
 	}
 	// What attempts that hang hold open there may take minutes; the next run removes it.
-	clearing, stop := context.WithTimeout(longer, removing)
+	clearing, stop := context.WithTimeout(longer, clearTime)
 	_ = repo.ClearSent(clearing, in.BackupID)
 	stop()
 	// What SealBackup kept here; other hosts are released by the workflow.
@@ -101,8 +101,12 @@ func outlasting(ctx context.Context, by time.Duration) (longer context.Context, 
 	}
 }
 
-// enterTime bounds how long a backup is published and entered after a cancellation.
-const enterTime = time.Minute
+const (
+	// enterTime bounds how long a backup is published and entered after a cancellation.
+	enterTime = time.Minute
+	// clearTime bounds how long it takes to remove what was sent for nothing.
+	clearTime = 5 * time.Second
+)
 
 // prepare makes sure that the backup can be published, and returns what others put into
 // its folder.

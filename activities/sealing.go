@@ -10,6 +10,7 @@ import (
 
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/capture"
 	"infrabackup/internal/consistency"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
@@ -66,12 +67,11 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	if err := a.Spool.Begin(in.BackupID); err != nil {
 		return file, found, err
 	}
-	rec := &recording{spool: a.Spool, hb: hb, encrypter: a.Encrypter}
-	sealed, err := rec.create(ctx, in.BackupID, backup.CatalogFile, a.Encrypter, in.Recipient)
+	sealed, err := capture.Create(ctx, a.Spool, a.Encrypter, in.BackupID, backup.CatalogFile, in.Recipient)
 	if err != nil {
 		return file, found, err
 	}
-	defer func() { err = errors.Join(err, sealed.abandon()) }()
+	defer func() { err = errors.Join(err, sealed.Abandon()) }()
 	indexes := &indexes{repo: repo, id: in.BackupID, identity: identity, all: map[backup.Service]flow.ServiceIndex{}}
 	for _, index := range in.Indexes {
 		indexes.all[index.Service] = index
@@ -91,7 +91,7 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	if err := catalog.Close(); err != nil {
 		return file, found, err
 	}
-	if file, err = sealed.finish(); err != nil {
+	if file, err = sealed.Finish(); err != nil {
 		return file, found, err
 	}
 	found, err = checker.Check(func(service backup.Service, fn func(backup.CatalogEntry)) error {
@@ -104,10 +104,10 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 		return file, found, err
 	}
 	found.Skew = backup.MeasureSkew(in.Services)
-	up := &upload{repo: repo, spool: a.Spool, id: in.BackupID, hb: hb}
+	up := &capture.Upload{Repository: repo, Spool: a.Spool, BackupID: in.BackupID, Progress: hb}
 	// The name may be there from an attempt that died after its rename, with bytes that
 	// were encrypted with another nonce: those are removed.
-	_, err = up.file(ctx, file, sealed.blocks)
+	_, err = up.File(ctx, file, sealed.Blocks())
 	return file, found, err
 }
 
@@ -125,7 +125,7 @@ func (x *indexes) read(ctx context.Context, service backup.Service, fn func(back
 	defer cancel()
 	index := x.all[service]
 	name := index.File.Name
-	if index.Data != nil && !isFile(index.File, index.Data) {
+	if index.Data != nil && !index.File.Holds(index.Data) {
 		return fault.Newf(fault.RequestRefused, "the request holds another list of items of %s than was captured", service)
 	}
 	pr, pw := io.Pipe()

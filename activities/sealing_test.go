@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,8 @@ import (
 
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/blocksum"
+	"infrabackup/internal/capture"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
@@ -93,17 +96,17 @@ func (b *bench) capture(source *fixed) {
 	b.t.Helper()
 	_, workRecipient, err := b.a.workKey(b.in.WorkKeyID, b.in.BackupID)
 	require.NoError(b.t, err)
-	rec := &recording{spool: b.a.Spool, hb: b.hb, encrypter: b.a.Encrypter}
-	out, err := rec.capture(b.t.Context(), source, flow.CollectInput{BackupID: b.in.BackupID, Service: source.service, Recipient: b.in.Recipient}, workRecipient)
+	rec := &capture.Recorder{Spool: b.a.Spool, Encrypter: seal.FileEncrypter{}, Progress: b.hb}
+	out, err := rec.Capture(b.t.Context(), source, capture.Request{BackupID: b.in.BackupID, Recipient: b.in.Recipient, WorkRecipient: workRecipient})
 	require.NoError(b.t, err)
-	up := &upload{repo: b.repo, spool: b.a.Spool, id: b.in.BackupID, hb: b.hb}
-	_, err = up.file(b.t.Context(), out.Part, nil)
+	up := &capture.Upload{Repository: b.repo, Spool: b.a.Spool, BackupID: b.in.BackupID, Progress: b.hb}
+	_, err = up.File(b.t.Context(), out.Part, nil)
 	require.NoError(b.t, err)
 	index := flow.ServiceIndex{Service: source.service, File: out.Index}
 	if len(b.in.Indexes)%2 == 0 { // both ways that a list can take
-		index.Data, err = b.a.index(b.in.BackupID, out.Index)
+		index.Data, err = capture.ReadIndex(b.a.Spool, b.in.BackupID, out.Index)
 	} else {
-		_, err = up.file(b.t.Context(), out.Index, nil)
+		_, err = up.File(b.t.Context(), out.Index, nil)
 	}
 	require.NoError(b.t, err)
 	out.Result.Status, out.Result.File = backup.Succeeded, out.Part.Name
@@ -166,6 +169,25 @@ func TestSealingFindsWhatDangles(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, &want, decoded.Consistency)
 	}
+}
+
+// noting is an encryption that notes for whom it is.
+type noting struct{ recipients []string }
+
+// Encrypt implements [capture.Encrypter].
+func (n *noting) Encrypt(ctx context.Context, file *os.File, recipient string, blocks *blocksum.Table) (io.WriteCloser, error) {
+	n.recipients = append(n.recipients, recipient)
+	return seal.FileEncrypter{}.Encrypt(ctx, file, recipient, blocks)
+}
+
+// TestTheCatalogIsNotEncryptedHere: it is for the operator's eyes, and goes to where this
+// process does not get its keys.
+func TestTheCatalogIsNotEncryptedHere(t *testing.T) {
+	b, n := newBench(t), &noting{}
+	b.a.Encrypter = n
+	_, _, err := b.a.sealCatalog(t.Context(), b.repo, b.in, b.hb)
+	require.NoError(t, err)
+	require.Equal(t, []string{b.in.Recipient}, n.recipients)
 }
 
 // TestSealingNoticesAChangedIndex: the lists come back from the share, and

@@ -2,6 +2,8 @@ package backup
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,6 +92,12 @@ type File struct {
 	Name   string `json:"name"`
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"` // lower-case hex
+}
+
+// Holds reports whether data is what the file is described to hold.
+func (f File) Holds(data []byte) bool {
+	sum := sha256.Sum256(data)
+	return int64(len(data)) == f.Size && hex.EncodeToString(sum[:]) == f.SHA256
 }
 
 // Recipient is the public half of an operator's encryption key.

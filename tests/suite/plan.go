@@ -34,7 +34,7 @@ var serving = []string{"tests/services", "tests/lab", "tests/lab/stamp", "tests/
 // meeting are the packages in which goroutines of the product meet. The race detector
 // costs a factor of four in time, so it watches these.
 var meeting = []string{
-	"activities", "internal/collect/resource", "internal/control", "internal/privsep",
+	"activities", "internal/capture", "internal/collect/resource", "internal/control", "internal/privsep",
 	"internal/share/conformance", "internal/spool", "internal/ui/progress", "internal/ui/prompt", "starter", "worker", "workflows",
 }
 

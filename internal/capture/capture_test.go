@@ -1,4 +1,4 @@
-package activities
+package capture
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +16,6 @@ import (
 	"infrabackup/internal/blocksum"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/flow"
 	"infrabackup/internal/seal"
 )
 
@@ -60,6 +60,17 @@ func (e *elsewhere) Close() error {
 	return errors.Join(e.wrote, e.ctx.Err(), e.fail)
 }
 
+// fixed is a source of one item.
+type fixed struct{ service backup.Service }
+
+func (f *fixed) Service() backup.Service { return f.service }
+
+func (f *fixed) Check(context.Context) error { return nil }
+
+func (f *fixed) Collect(_ context.Context, sink collect.Sink) (collect.Capture, error) {
+	return collect.Capture{}, sink.Record(backup.Item{Kind: "directory-object", ID: "u", Name: "u"}, []byte("{}"))
+}
+
 // broken is a source that fails after its items.
 type broken struct {
 	fixed
@@ -71,28 +82,24 @@ func (b *broken) Collect(ctx context.Context, sink collect.Sink) (collect.Captur
 	return seen, errors.Join(err, b.err)
 }
 
-func (b *bench) record(source collect.Collector, e *elsewhere) (flow.CollectOutput, error) {
-	_, workRecipient, err := b.a.workKey(b.in.WorkKeyID, b.in.BackupID)
+func (b *bench) record(source collect.Collector, e Encrypter) (Captured, error) {
+	_, workRecipient, err := seal.DeriveIdentity([32]byte{8})
 	require.NoError(b.t, err)
-	rec := &recording{spool: b.a.Spool, hb: b.hb, encrypter: e}
-	return rec.capture(b.t.Context(), source, flow.CollectInput{BackupID: b.in.BackupID, Service: source.Service(), Recipient: b.in.Recipient}, workRecipient)
+	rec := &Recorder{Spool: b.spool, Encrypter: e, Progress: &counted{}}
+	return rec.Capture(b.t.Context(), source, Request{BackupID: b.id, Recipient: b.recipient, WorkRecipient: workRecipient})
 }
 
 // TestOnlyWorkFilesAreEncryptedHere: what is for the operator's eyes goes to where this
 // process does not get its keys.
 func TestOnlyWorkFilesAreEncryptedHere(t *testing.T) {
 	b, e := newBench(t), &elsewhere{}
-	out, err := b.record(&fixed{service: backup.AD, items: []backup.Item{principal("1", "sid:1")}}, e)
+	out, err := b.record(&fixed{backup.AD}, e)
 	require.NoError(t, err)
 	require.Equal(t, 1, e.closed)
 	require.Error(t, e.ctx.Err(), "nothing is left of it")
+	require.Equal(t, []string{b.recipient}, e.recipients, "the part")
 
-	b.a.Encrypter = e
-	_, _, err = b.a.sealCatalog(t.Context(), b.repo, b.in, b.hb)
-	require.NoError(t, err)
-	require.Equal(t, []string{b.in.Recipient, b.in.Recipient}, e.recipients, "the part and the catalog")
-
-	part, err := b.a.Spool.Open(b.in.BackupID, out.Part)
+	part, err := b.spool.Open(b.id, out.Part)
 	require.NoError(t, err)
 	sum := sha256.New()
 	size, err := io.Copy(sum, part)
@@ -107,15 +114,14 @@ func TestOnlyWorkFilesAreEncryptedHere(t *testing.T) {
 func TestCaptureGivesUpItsEncryption(t *testing.T) {
 	lost := fault.Newf(fault.SourceUnreachable, "lost")
 	killed := fault.Newf(fault.Internal, "killed")
-	item := []backup.Item{principal("1", "sid:1")}
 	for name, test := range map[string]struct {
 		source collect.Collector
 		fail   error
 		want   error
 	}{
-		"the source fails":           {&broken{fixed{service: backup.AD, items: item}, lost}, nil, lost},
-		"the encryption fails":       {&fixed{service: backup.AD, items: item}, killed, killed},
-		"both, the source was first": {&broken{fixed{service: backup.AD, items: item}, lost}, killed, lost},
+		"the source fails":           {&broken{fixed{backup.AD}, lost}, nil, lost},
+		"the encryption fails":       {&fixed{backup.AD}, killed, killed},
+		"both, the source was first": {&broken{fixed{backup.AD}, lost}, killed, lost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, e := newBench(t), &elsewhere{fail: test.fail}
@@ -129,4 +135,14 @@ func TestCaptureGivesUpItsEncryption(t *testing.T) {
 			require.Error(t, err, "and no longer")
 		})
 	}
+}
+
+// TestAFailedCaptureLeavesNothing in the spool, where nobody would look for it.
+func TestAFailedCaptureLeavesNothing(t *testing.T) {
+	b := newBench(t)
+	_, err := b.record(&broken{fixed{backup.AD}, io.ErrUnexpectedEOF}, seal.FileEncrypter{})
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	left, err := os.ReadDir(filepath.Join(b.spool.String(), string(b.id)))
+	require.NoError(t, err)
+	require.Empty(t, left)
 }

@@ -1,4 +1,4 @@
-package activities
+package capture
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/flow"
+	"infrabackup/internal/blocksum"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/spool"
 )
@@ -37,45 +37,46 @@ type sentFile struct {
 }
 
 // sender uploads a part and reads it back while it is still captured. It is a gain of time
-// and nothing else: what becomes of it does not matter to the capture, and UploadPart, which
+// and nothing else: what becomes of it does not matter to the capture, and [Upload.Part], which
 // waits for it, uploads what it did not. It outlives the capture for a short time, because the
 // two are activities of their own: so that a part which was captured completely survives a
 // crash, and is not captured again, whatever had been uploaded of it.
 type sender struct {
 	file   sentFile
 	token  string
-	owner  *senders
+	owner  *Senders
 	cancel context.CancelFunc
 	done   chan struct{}
-	repo   *repository.Repository // when it has begun to send; valid when done is closed
-	err    error                  // valid when done is closed; nil when all of the part is on the share
-	hb     atomic.Pointer[heartbeater]
-	timer  *time.Timer // of unattended; guarded by owner
+	repo   *repository.Repository   // when it has begun to send; valid when done is closed
+	err    error                    // valid when done is closed; nil when all of the part is on the share
+	to     atomic.Pointer[Progress] // of who waits
+	timer  *time.Timer              // of unattended; guarded by owner
 }
 
-// senders are those that run in this process.
-type senders struct {
+// Senders upload parts while they are captured, each until [Upload.Part] takes it over.
+type Senders struct {
 	mu      sync.Mutex
 	running map[sentFile]*sender
 }
 
-// sendEarly begins to upload a part that is about to be captured.
-func (a *Activities) sendEarly(ctx context.Context, in flow.CollectInput, part *sealedFile) (*sender, error) {
-	src, err := a.Spool.Follow(in.BackupID, part.name, part.file)
+// NewSenders returns none yet.
+func NewSenders() *Senders { return &Senders{running: map[sentFile]*sender{}} }
+
+// start begins to upload a part that is about to be captured.
+func (x *Senders) start(ctx context.Context, open func(context.Context) (*repository.Repository, error), spool *spool.Spool, part *File) (*sender, error) {
+	src, err := spool.Follow(part.id, part.name, part.file)
 	if err != nil {
 		return nil, err // a later attempt has its place
 	}
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &sender{
-		file: sentFile{in.BackupID, part.name}, token: newToken(), owner: a.senders, cancel: cancel, done: make(chan struct{}),
-	}
-	a.senders.mu.Lock()
-	defer a.senders.mu.Unlock()
-	a.senders.running[s.file] = s
+	s := &sender{file: sentFile{part.id, part.name}, token: newToken(), owner: x, cancel: cancel, done: make(chan struct{})}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.running[s.file] = s
 	go func() {
 		defer close(s.done)
 		defer cancel()
-		s.err = errors.Join(a.send(sending, in, part, src, s), src.Close())
+		s.err = errors.Join(s.send(sending, open, spool, part.blocks, src), src.Close())
 	}()
 	return s, nil
 }
@@ -87,32 +88,32 @@ func newToken() string {
 	return hex.EncodeToString(token[:])
 }
 
-func (a *Activities) send(ctx context.Context, in flow.CollectInput, part *sealedFile, src io.ReaderAt, s *sender) error {
-	end, _, err := part.blocks.Wait(ctx, minEarly)
+func (s *sender) send(ctx context.Context, open func(context.Context) (*repository.Repository, error), kept *spool.Spool, blocks *blocksum.Table, src io.ReaderAt) error {
+	end, _, err := blocks.Wait(ctx, minEarly)
 	if err != nil {
 		return err
 	}
 	if end <= minEarly {
 		return errSmall
 	}
-	repo, _, err := a.repository(ctx, in.Revision)
+	repo, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	// Attempts before this one may have left almost all of the part, open still or not.
 	clearing, cancel := context.WithTimeout(ctx, removing)
-	_ = repo.RemoveSent(clearing, in.BackupID, part.name) // publishing removes what is left
+	_ = repo.RemoveSent(clearing, s.file.id, s.file.name) // publishing removes what is left
 	cancel()
 	s.repo = repo
-	return repo.Send(ctx, in.BackupID, part.name, src, repository.UploadOptions{
+	return repo.Send(ctx, s.file.id, s.file.name, src, repository.UploadOptions{
 		Token:  s.token,
-		Blocks: part.blocks,
+		Blocks: blocks,
 		Flushed: func(offset int64) error {
-			return a.Spool.SaveJournal(in.BackupID, part.name, spool.Journal{Target: s.token, Flushed: offset})
+			return kept.SaveJournal(s.file.id, s.file.name, spool.Journal{Target: s.token, Flushed: offset})
 		},
 		ReadBack: func(done int64) {
-			if hb := s.hb.Load(); hb != nil {
-				hb.bytes.Store(done)
+			if to := s.to.Load(); to != nil {
+				(*to).SetBytes(done)
 			}
 		},
 	})
@@ -149,7 +150,7 @@ func (s *sender) stop() {
 }
 
 // take hands over the sender of a file, nil when none runs here.
-func (x *senders) take(file sentFile) *sender {
+func (x *Senders) take(file sentFile) *sender {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := x.running[file]
@@ -163,8 +164,23 @@ func (x *senders) take(file sentFile) *sender {
 	return s
 }
 
+// StopAll ends all, and waits for them.
+func (x *Senders) StopAll() { x.stop(func(sentFile) bool { return true }) }
+
+// StopBefore ends, before a service is captured, what is sent of earlier backups, and by
+// earlier captures of it.
+func (x *Senders) StopBefore(id backup.ID, service backup.Service) {
+	x.stop(func(f sentFile) bool { return f.id != id || f.name == spool.PartName(service) })
+}
+
+// Stop ends what is sent of a service's part, or of all parts of the backup when service is
+// empty.
+func (x *Senders) Stop(id backup.ID, service backup.Service) {
+	x.stop(func(f sentFile) bool { return f.id == id && (service == "" || f.name == spool.PartName(service)) })
+}
+
 // stop ends those that are not wanted any more, and waits for them.
-func (x *senders) stop(unwanted func(sentFile) bool) {
+func (x *Senders) stop(unwanted func(sentFile) bool) {
 	x.mu.Lock()
 	var ending []*sender
 	for file, s := range x.running {
@@ -180,8 +196,8 @@ func (x *senders) stop(unwanted func(sentFile) bool) {
 
 // wait waits until a sender has ended, which it does at once when ctx ends, and returns
 // whether all of the part is on the share.
-func (s *sender) wait(ctx context.Context, hb *heartbeater) error {
-	s.hb.Store(hb)
+func (s *sender) wait(ctx context.Context, to Progress) error {
+	s.to.Store(&to)
 	select {
 	case <-s.done:
 	case <-ctx.Done():

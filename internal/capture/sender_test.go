@@ -1,8 +1,7 @@
-package activities
+package capture
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	mathrand "math/rand/v2"
@@ -14,10 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/flow"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share"
 )
@@ -88,51 +86,48 @@ func (w *watchedShare) UploadGrowing(ctx context.Context, name string, src io.Re
 
 // early is one service on its way to the share.
 type early struct {
-	*shelf
-	source *large
-	store  *watchedShare
-	in     flow.CollectInput
+	*bench
+	source  *large
+	watched *watchedShare
+	senders *Senders
 }
 
 func newEarly(t *testing.T, size, stop int64) *early {
 	t.Helper()
-	x := &early{shelf: newShelf(t), source: &large{size: size, stop: stop, goOn: make(chan struct{})}, store: &watchedShare{}}
-	x.wrap = func(s share.Store) share.Store { x.store.Store = s; return x.store }
-	line, err := codec.GenerateKeyLine("k", rand.Reader)
-	require.NoError(t, err)
-	x.a.Keyring, err = codec.ParseKeyring([]byte(line))
-	require.NoError(t, err)
-	x.a.Encrypter, x.a.Host = seal.FileEncrypter{}, "host"
-	x.a.collectors[backup.CA] = x.source
-	_, recipient, err := seal.DeriveIdentity([32]byte{9})
-	require.NoError(t, err)
-	x.in = flow.CollectInput{
-		BackupID: "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", Service: backup.CA, Recipient: recipient, WorkKeyID: x.a.Keyring.Active(), Revision: 1,
-	}
-	require.NoError(t, x.repo.Begin(t.Context(), x.in.BackupID))
+	x := &early{bench: newBench(t), source: &large{size: size, stop: stop, goOn: make(chan struct{})}, senders: NewSenders()}
+	x.watched = &watchedShare{Store: x.store}
+	x.repo = repository.New(x.watched, "lab")
+	t.Cleanup(x.senders.StopAll)
 	return x
 }
 
-func (x *early) collect() (flow.CollectOutput, error) {
-	return x.a.Collect(context.WithValue(x.t.Context(), heartbeaterKey{}, &heartbeater{}), x.in)
+// collect captures the service as an activity does.
+func (x *early) collect() (Captured, error) {
+	x.senders.StopBefore(x.id, backup.CA)
+	rec := &Recorder{
+		Spool: x.spool, Encrypter: seal.FileEncrypter{}, Progress: &counted{}, Senders: x.senders,
+		Repository: func(context.Context) (*repository.Repository, error) { return x.repo, nil },
+	}
+	return rec.Capture(x.t.Context(), x.source, Request{BackupID: x.id, Recipient: x.recipient, WorkRecipient: x.recipient})
 }
 
-func (x *early) upload(a *Activities, out flow.CollectOutput) flow.UploadPartOutput {
+// upload completes what was captured, and returns where that began.
+func (x *early) upload(senders *Senders, out Captured) int64 {
 	x.t.Helper()
-	up, err := a.UploadPart(context.WithValue(x.t.Context(), heartbeaterKey{}, &heartbeater{}), flow.UploadPartInput{
-		BackupID: x.in.BackupID, Revision: 1, Service: backup.CA, Part: out.Part, Index: out.Index,
-	})
+	up := &Upload{Repository: x.repo, Spool: x.spool, BackupID: x.id, Progress: &counted{}}
+	from, err := up.Part(x.t.Context(), out.Part, senders)
 	require.NoError(x.t, err)
-	return up
+	_, err = up.File(x.t.Context(), out.Index, nil)
+	require.NoError(x.t, err)
+	return from
 }
 
 // requireOnShare makes sure that the part has its name and holds what was captured.
-func (x *early) requireOnShare(out flow.CollectOutput) {
+func (x *early) requireOnShare(out Captured) {
 	x.t.Helper()
-	name := filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID), out.Part.Name)
-	want, err := os.ReadFile(filepath.Join(x.a.Spool.String(), string(x.in.BackupID), out.Part.Name))
+	want, err := os.ReadFile(filepath.Join(x.spool.String(), string(x.id), out.Part.Name))
 	require.NoError(x.t, err)
-	got, err := os.ReadFile(name)
+	got, err := os.ReadFile(filepath.Join(x.folder, out.Part.Name))
 	require.NoError(x.t, err)
 	require.True(x.t, string(want) == string(got))
 	require.Len(x.t, got, int(out.Part.Size))
@@ -149,15 +144,13 @@ const (
 func TestLargePartIsSentWhileItIsCaptured(t *testing.T) {
 	x := newEarly(t, aLot, almost)
 	goOn := sync.OnceFunc(func() { close(x.source.goOn) })
-	x.store.flushed = func(int64) { goOn() }
+	x.watched.flushed = func(int64) { goOn() }
 	out, err := x.collect()
 	require.NoError(t, err)
-	up := x.upload(x.a, out)
-	require.Zero(t, up.ResumedFrom)
-	require.Equal(t, out.Part.Size, up.SentBytes)
+	require.Zero(t, x.upload(x.senders, out))
 	x.requireOnShare(out)
-	require.Equal(t, 1, x.store.grown, "nothing is sent twice")
-	require.Empty(t, x.a.senders.running)
+	require.Equal(t, 1, x.watched.grown, "nothing is sent twice")
+	require.Empty(t, x.senders.running)
 }
 
 // TestWhatASenderDidNot is done by UploadPart, from where the last flush was.
@@ -167,32 +160,28 @@ func TestWhatASenderDidNot(t *testing.T) {
 		x := newEarly(t, aLot, almost)
 		stuck := make(chan struct{})
 		goOn := sync.OnceFunc(func() { close(x.source.goOn) })
-		x.store.flushed = func(int64) { goOn(); <-stuck } // nothing gets on behind the first flush
+		x.watched.flushed = func(int64) { goOn(); <-stuck } // nothing gets on behind the first flush
 		out, err := x.collect()
 		require.NoError(t, err)
-		journal, err := x.a.Spool.LoadJournal(x.in.BackupID, out.Part.Name)
+		journal, err := x.spool.LoadJournal(x.id, out.Part.Name)
 		require.NoError(t, err)
 		require.Positive(t, journal.Flushed)
 
-		x.store.flushed = nil
-		next := New(x.a.Dependencies)
-		up := x.upload(next, out)
-		require.NoError(t, next.Close())
-		require.Equal(t, journal.Flushed, up.ResumedFrom)
-		require.Equal(t, out.Part.Size-journal.Flushed, up.SentBytes)
+		x.watched.flushed = nil
+		require.Equal(t, journal.Flushed, x.upload(NewSenders(), out))
 		x.requireOnShare(out)
 		close(stuck)
-		x.a.senders.stop(func(sentFile) bool { return true })
+		x.senders.StopAll()
 	})
 	t.Run("the share was away", func(t *testing.T) {
 		x := newEarly(t, 2*minEarly, 0)
-		x.store.fail = func() error { return broken }
+		x.watched.fail = func() error { return broken }
 		close(x.source.goOn)
 		out, err := x.collect()
 		require.NoError(t, err, "the capture does not mind")
-		<-x.a.senders.running[sentFile{x.in.BackupID, out.Part.Name}].done
-		x.store.fail = nil
-		require.Zero(t, x.upload(x.a, out).ResumedFrom)
+		<-x.senders.running[sentFile{x.id, out.Part.Name}].done
+		x.watched.fail = nil
+		require.Zero(t, x.upload(x.senders, out))
 		x.requireOnShare(out)
 	})
 	t.Run("what was sent has gone", func(t *testing.T) {
@@ -200,12 +189,12 @@ func TestWhatASenderDidNot(t *testing.T) {
 		close(x.source.goOn)
 		out, err := x.collect()
 		require.NoError(t, err)
-		<-x.a.senders.running[sentFile{x.in.BackupID, out.Part.Name}].done
-		sent, err := filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID)+"*", "*.part"))
+		<-x.senders.running[sentFile{x.id, out.Part.Name}].done
+		sent, err := filepath.Glob(x.folder + "*/*.part")
 		require.NoError(t, err)
 		require.Len(t, sent, 1)
 		require.NoError(t, os.Remove(sent[0]))
-		require.Zero(t, x.upload(x.a, out).ResumedFrom)
+		require.Zero(t, x.upload(x.senders, out))
 		x.requireOnShare(out)
 	})
 	t.Run("the upload is cancelled when all was sent", func(t *testing.T) {
@@ -213,11 +202,11 @@ func TestWhatASenderDidNot(t *testing.T) {
 		close(x.source.goOn)
 		out, err := x.collect()
 		require.NoError(t, err)
-		<-x.a.senders.running[sentFile{x.in.BackupID, out.Part.Name}].done
-		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), heartbeaterKey{}, &heartbeater{}))
+		<-x.senders.running[sentFile{x.id, out.Part.Name}].done
+		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		up := &upload{repo: x.repo, spool: x.a.Spool, id: x.in.BackupID, hb: &heartbeater{}}
-		_, err = up.part(ctx, out.Part, x.a.senders.take(sentFile{x.in.BackupID, out.Part.Name}))
+		up := &Upload{Repository: x.repo, Spool: x.spool, BackupID: x.id, Progress: &counted{}}
+		_, err = up.Part(ctx, out.Part, x.senders)
 		require.ErrorIs(t, err, context.Canceled, "the part has no name yet")
 	})
 	t.Run("it was small", func(t *testing.T) {
@@ -225,8 +214,8 @@ func TestWhatASenderDidNot(t *testing.T) {
 		close(x.source.goOn)
 		out, err := x.collect()
 		require.NoError(t, err)
-		require.Zero(t, x.store.grown)
-		x.upload(x.a, out)
+		require.Zero(t, x.watched.grown)
+		x.upload(x.senders, out)
 		x.requireOnShare(out)
 	})
 	t.Run("nobody came for it", func(t *testing.T) {
@@ -234,10 +223,10 @@ func TestWhatASenderDidNot(t *testing.T) {
 		close(x.source.goOn)
 		out, err := x.collect()
 		require.NoError(t, err)
-		_, err = x.a.ReleaseSpool(t.Context(), flow.ReleaseSpoolInput{BackupID: x.in.BackupID, Service: backup.CA})
-		require.NoError(t, err)
-		require.Empty(t, x.a.senders.running)
-		_, err = x.a.Spool.Open(x.in.BackupID, out.Part)
+		x.senders.Stop(x.id, backup.CA)
+		require.NoError(t, x.spool.Release(x.id, backup.CA))
+		require.Empty(t, x.senders.running)
+		_, err = x.spool.Open(x.id, out.Part)
 		require.ErrorIs(t, err, fault.SpoolLost)
 	})
 }
@@ -247,11 +236,11 @@ func TestACaptureThatFailsEndsItsSender(t *testing.T) {
 	x := newEarly(t, aLot, almost)
 	x.source.err = errors.New("lost")
 	goOn := sync.OnceFunc(func() { close(x.source.goOn) })
-	x.store.flushed = func(int64) { goOn() }
+	x.watched.flushed = func(int64) { goOn() }
 	_, err := x.collect()
 	require.ErrorIs(t, err, x.source.err)
-	require.Empty(t, x.a.senders.running)
-	left, err := filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID)+"*", "*.part"))
+	require.Empty(t, x.senders.running)
+	left, err := filepath.Glob(x.folder + "*/*.part")
 	require.NoError(t, err)
 	require.Empty(t, left, "what was sent of it may be as much as a share has free")
 
@@ -259,15 +248,15 @@ func TestACaptureThatFailsEndsItsSender(t *testing.T) {
 	x.source.err, x.source.stop = nil, 0
 	out, err := x.collect()
 	require.NoError(t, err)
-	x.upload(x.a, out)
+	x.upload(x.senders, out)
 	x.requireOnShare(out)
-	require.Equal(t, []int64{0, 0}, x.store.from)
+	require.Equal(t, []int64{0, 0}, x.watched.from)
 	written := []backup.File{out.Part, out.Index}
-	_, err = x.repo.Put(t.Context(), x.in.BackupID, backup.SumsFile, backup.EncodeSums(written))
+	_, err = x.repo.Put(t.Context(), x.id, backup.SumsFile, backup.EncodeSums(written))
 	require.NoError(t, err)
-	_, err = x.repo.Check(t.Context(), x.in.BackupID, written)
+	_, err = x.repo.Check(t.Context(), x.id, written)
 	require.NoError(t, err)
-	left, err = filepath.Glob(filepath.Join(x.folder, shelfInstance, backup.IncomingPath(x.in.BackupID)+"*", "*.part"))
+	left, err = filepath.Glob(x.folder + "*/*.part")
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
