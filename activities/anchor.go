@@ -10,144 +10,54 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/anchor"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 )
 
-// maxAnchorTries bounds how often others may come first.
-const maxAnchorTries = 8
-
-// standing is how far the settings entity and a share are. The share is read first: it is
-// told only what the entity knows already, so an entity that knows less was set back.
-type standing struct {
-	share  repository.Anchors
-	entity flow.SettingsStanding
-	head   []byte // line of the ledger's newest entry that the entity knows, from [Activities.forward] only
+// anchors keeps what the share that s names is told of the active settings.
+func (a *Activities) anchors(repo *repository.Repository, s settings.Settings) *anchor.Keeper {
+	return anchor.NewKeeper(repo, activeSettings{a, s}, a.Now)
 }
 
-// standing compares nothing yet. S names the share; trusted are the current keys.
-func (a *Activities) standing(ctx context.Context, repo *repository.Repository, s settings.Settings) (standing, error) {
-	var out standing
-	signers, err := a.trusted(ctx, s)
+// activeSettings asks the settings entity. It implements [anchor.Settings].
+type activeSettings struct {
+	activities *Activities
+	settings   settings.Settings // that name the share
+}
+
+// Position implements [anchor.Settings].
+func (s activeSettings) Position(ctx context.Context) (anchor.Position, error) {
+	a := s.activities
+	st, err := flow.GetStanding.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), flow.LedgerQuestion{Share: s.settings.Share.Place()})
+	return anchor.Position(st), a.entityFault(ctx, "the settings cannot be read", err)
+}
+
+// Signers implements [anchor.Settings].
+func (s activeSettings) Signers(ctx context.Context) ([]byte, error) {
+	signers, err := s.activities.trusted(ctx, s.settings)
 	if fault.CodeOf(err) == fault.NotEnabled { // the first settings are being activated
-		signers, err = allowed(s.Signing.Publics()), nil
+		return allowed(s.settings.Signing.Publics()), nil
 	}
+	return signers, err
+}
+
+// SigningKey implements [anchor.Settings].
+func (s activeSettings) SigningKey(ctx context.Context) (*seal.SigningKey, error) {
+	now, err := s.activities.settings(ctx, 0)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	if out.share, err = repo.ReadAnchors(ctx, signers); err != nil {
-		return out, err
-	}
-	if out.share.ClaimsMore() {
-		// Settings that were set back to before a change of the signing key do not know the
-		// key that signs now. Their own key has introduced it in the ledger.
-		introduced, err := repo.Ledger().Introduced(ctx, signers)
-		if err != nil {
-			return out, err
-		}
-		if len(introduced) > 0 {
-			known, err := seal.ParseAllowedSigners(signers)
-			if err != nil {
-				return out, fault.New(fault.Internal, "the list of signing keys cannot be read", err)
-			}
-			if out.share, err = repo.ReadAnchors(ctx, allowed(known, introduced)); err != nil {
-				return out, err
-			}
-		}
-	}
-	return a.standingSeen(ctx, repo, s, &out.share)
+	return seal.ParseSigningKey(now.Signing.PrivateKey.String)
 }
 
-// standingSeen is standing with what was seen of the share, nil to look.
-func (a *Activities) standingSeen(ctx context.Context, repo *repository.Repository, s settings.Settings, seen *repository.Anchors) (out standing, err error) {
-	if seen == nil {
-		return a.standing(ctx, repo, s)
+// checkAnchorAgain is [anchor.Keeper.Check] for a step that comes right behind a look at the
+// same, such as the one before a backup is started.
+func (a *Activities) checkAnchorAgain(ctx context.Context, repo *repository.Repository, s settings.Settings) (anchor.Comparison, error) {
+	if before, ok := a.looked.take(s.Fingerprint(), a.Now()); ok {
+		return a.anchors(repo, s).CheckAgain(ctx, before)
 	}
-	out.share = *seen
-	out.entity, err = flow.GetStanding.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), flow.LedgerQuestion{Share: s.Share.Place()})
-	if err != nil {
-		return out, a.entityFault(ctx, "the settings cannot be read", err)
-	}
-	return out, nil
-}
-
-// check says in which way the settings were set back. An anchor of another controller is
-// none of this one's: that it may write here is for controller.json and the ledger to say.
-func (s standing) check(repo *repository.Repository) error {
-	if err := s.checkSettings(repo); err != nil {
-		return err
-	}
-	return s.checkLedger(repo)
-}
-
-// checkSettings is check of the settings alone.
-func (s standing) checkSettings(repo *repository.Repository) error {
-	if s.entity.Reset {
-		return fault.Newf(fault.SettingsReset, "the settings workflow was reset to an earlier event; revision %d is active there", s.entity.Revision)
-	}
-	told, now := s.share.Newest, s.entity
-	switch {
-	case told == nil || told.Controller != now.Controller:
-	case told.Revision > now.Revision:
-		return fault.Newf(fault.SettingsRolledBack, "revision %d of the settings is active, and %s records revision %d", now.Revision, repo, told.Revision)
-	case told.Revision == now.Revision && told.Settings != now.Fingerprint:
-		return fault.Newf(fault.SettingsRolledBack, "revision %d of the settings that is active is another one than %s records", now.Revision, repo)
-	}
-	return nil
-}
-
-// checkLedger is check of the head of the ledger alone.
-func (s standing) checkLedger(repo *repository.Repository) error {
-	told, now := s.share.Newest, s.entity
-	switch {
-	case told == nil || told.Controller != now.Controller:
-	case told.Ledger.Sequence > now.Head.Sequence:
-		return fault.Newf(fault.SettingsRolledBack, "the settings know the ledger up to entry %d, and %s records entry %d", now.Head.Sequence, repo, told.Ledger.Sequence)
-	case told.Ledger.Sequence == now.Head.Sequence && told.Ledger != now.Head:
-		return fault.Newf(fault.SettingsRolledBack, "entry %d of the ledger is another one than %s records", now.Head.Sequence, repo)
-	}
-	return nil
-}
-
-// anchor is what the share is to be told.
-func (s standing) anchor() backup.Anchor {
-	return backup.Anchor{
-		Generation: s.share.Generation + 1, Controller: s.entity.Controller, Revision: s.entity.Revision,
-		Settings: s.entity.Fingerprint, Ledger: s.entity.Head,
-	}
-}
-
-// forward makes sure, before any work is done, that the settings were not set back, and
-// that the ledger which they know is on the share.
-func (a *Activities) forward(ctx context.Context, repo *repository.Repository, s settings.Settings) (standing, error) {
-	st, err := a.standing(ctx, repo, s)
-	if err != nil {
-		return st, err
-	}
-	if err := st.check(repo); err != nil {
-		return st, err
-	}
-	st.head, err = repo.Ledger().HeadEntry(ctx, st.entity.Head)
-	return st, err
-}
-
-// forwardAgain is forward for a step that comes right behind a look at the same, such as the
-// one before a backup is started: what the share told then is not read a second time. The
-// settings are asked again.
-func (a *Activities) forwardAgain(ctx context.Context, repo *repository.Repository, s settings.Settings) (standing, error) {
-	before, ok := a.looked.take(s.Fingerprint(), a.Now())
-	if !ok {
-		return a.forward(ctx, repo, s)
-	}
-	st, err := a.standingSeen(ctx, repo, s, &before.share)
-	if err == nil {
-		err = st.check(repo)
-	}
-	if err != nil || st.entity.Head != before.entity.Head {
-		return a.forward(ctx, repo, s)
-	}
-	st.head = before.head
-	return st, nil
+	return a.anchors(repo, s).Check(ctx)
 }
 
 // looked keeps the newest look at a share that nothing was wrong with.
@@ -155,79 +65,24 @@ type looked struct {
 	mu          sync.Mutex
 	fingerprint string // of the settings
 	at          time.Time
-	standing    standing
+	comparison  anchor.Comparison
 }
 
 // lookedFor is how long a look can be used again, once.
 const lookedFor = 10 * time.Second
 
-func (l *looked) keep(fingerprint string, at time.Time, st standing) {
+func (l *looked) keep(fingerprint string, at time.Time, c anchor.Comparison) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fingerprint, l.at, l.standing = fingerprint, at, st
+	l.fingerprint, l.at, l.comparison = fingerprint, at, c
 }
 
-func (l *looked) take(fingerprint string, now time.Time) (standing, bool) {
+func (l *looked) take(fingerprint string, now time.Time) (anchor.Comparison, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	same := l.fingerprint == fingerprint && now.Sub(l.at) < lookedFor
 	l.fingerprint = ""
-	return l.standing, same
-}
-
-// tellShare tells the share of s how far settings and ledger are, unless it was told. It
-// comes after the entity knows: what a crash in between leaves untold is caught up with
-// by whoever comes next. A share that was never told anything is told here.
-func (a *Activities) tellShare(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
-	return a.tellSeen(ctx, repo, s, nil)
-}
-
-// tellSeen is tellShare for who has seen a moment ago what the share was told; nil for who
-// has not. Should others have told it more since, the next number is taken, or is not the
-// newest, and all is read again.
-func (a *Activities) tellSeen(ctx context.Context, repo *repository.Repository, s settings.Settings, seen *repository.Anchors) error {
-	return a.tellOf(ctx, repo, s, seen, standing.check, func(b backup.Anchor) backup.Anchor { return b })
-}
-
-// tellOf is tellShare of something else than the whole, behind another check.
-func (a *Activities) tellOf(ctx context.Context, repo *repository.Repository, s settings.Settings, seen *repository.Anchors, check func(standing, *repository.Repository) error, of func(backup.Anchor) backup.Anchor) error {
-	for range maxAnchorTries {
-		st, err := a.standingSeen(ctx, repo, s, seen)
-		seen = nil
-		if err != nil || st.entity.Revision == 0 {
-			return err
-		}
-		if err := check(st, repo); err != nil {
-			return err
-		}
-		told := of(st.anchor())
-		if st.share.Newest != nil && st.share.Newest.Says(told) {
-			return nil
-		}
-		now, err := a.settings(ctx, 0)
-		if err != nil {
-			return err
-		}
-		key, err := seal.ParseSigningKey(now.Signing.PrivateKey.String)
-		if err != nil {
-			return err
-		}
-		told.At = a.Now()
-		if placed, err := repo.WriteAnchor(ctx, told, key); err != nil || placed {
-			return err
-		}
-	}
-	return fault.Newf(fault.ShareBusy, "the settings that %s records are changed by other processes again and again", repo)
-}
-
-// leaveUntold lets a share forget how far its ledger is, before the ledger is set aside
-// and begins again: a crash behind that must not look as if the settings were set back. It
-// may tell of a ledger that neither the settings nor the share have any more.
-func (a *Activities) leaveUntold(ctx context.Context, repo *repository.Repository, s settings.Settings) error {
-	return a.tellOf(ctx, repo, s, nil, standing.checkSettings, func(b backup.Anchor) backup.Anchor {
-		b.Ledger = backup.LedgerHead{}
-		return b
-	})
+	return l.comparison, same
 }
 
 // RestoreSettings compares the active settings with what its share tells of, and goes on with
@@ -242,19 +97,19 @@ func (a *Activities) RestoreSettings(ctx context.Context, in flow.AdoptSettingsI
 	if err := repo.Claim(ctx, s.Controller); err != nil {
 		return out, err
 	}
-	st, err := a.standing(ctx, repo, s)
+	st, err := a.anchors(repo, s).Compare(ctx)
 	if err != nil {
 		return out, err
 	}
-	checked := st.check(repo)
+	checked := st.Check()
 	behind := st
-	behind.entity.Reset = false
-	lost := behind.check(repo)
+	behind.Settings.Reset = false
+	lost := behind.Check()
 	if lost != nil && !in.Older {
 		return out, lost
 	}
 	if lost != nil {
-		out.Lost = st.share.Newest.Revision
+		out.Lost = st.Share.Newest.Revision
 	}
 	if checked != nil {
 		if err := a.restore(ctx, repo, s, st, in, out.Lost); err != nil {
@@ -272,15 +127,15 @@ func (a *Activities) RestoreSettings(ctx context.Context, in flow.AdoptSettingsI
 	if err := repo.Ledger().HoldsHead(ctx, out.Settings.Ledger); err != nil {
 		return out, err
 	}
-	return out, a.tellShare(ctx, repo, now)
+	return out, a.anchors(repo, now).Tell(ctx, nil)
 }
 
 // restore activates the settings again, and lets the entity know the ledger up to
 // where the share was told that it is, and no less than that.
-func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s settings.Settings, st standing, in flow.AdoptSettingsInput, lost int64) error {
+func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s settings.Settings, st anchor.Comparison, in flow.AdoptSettingsInput, lost int64) error {
 	entity := flow.SettingsWorkflowID(a.Instance.Name)
 	var to backup.LedgerHead // zero when the entity knows the ledger as far
-	if told := st.share.Newest; told != nil && told.Controller == st.entity.Controller && told.Ledger.Sequence > st.entity.Head.Sequence {
+	if told := st.Share.Newest; told != nil && told.Controller == st.Settings.Controller && told.Ledger.Sequence > st.Settings.Head.Sequence {
 		to = told.Ledger
 		if err := repo.Ledger().HoldsHead(ctx, to); err != nil { // before anything has changed
 			return err
@@ -288,8 +143,8 @@ func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s
 	}
 	what := fmt.Sprintf("the settings of revision %d, whose workflow was reset, were taken over", s.Revision)
 	above := int64(0)
-	if st.share.Newest != nil {
-		above = st.share.Newest.Revision
+	if st.Share.Newest != nil {
+		above = st.Share.Newest.Revision
 	}
 	if lost > 0 {
 		what = fmt.Sprintf("the settings of revision %d were taken over, although the share recorded revision %d: changes in between are lost", s.Revision, lost)
@@ -301,7 +156,7 @@ func (a *Activities) restore(ctx context.Context, repo *repository.Repository, s
 	if to == (backup.LedgerHead{}) {
 		return nil
 	}
-	_, err = flow.AdvanceLedger.Send(ctx, a.Client, entity, flow.LedgerAdvance{Share: s.Share.Place(), From: st.entity.Head, To: to})
+	_, err = flow.AdvanceLedger.Send(ctx, a.Client, entity, flow.LedgerAdvance{Share: s.Share.Place(), From: st.Settings.Head, To: to})
 	return a.entityFault(ctx, "the head of the ledger cannot be recorded", err)
 }
 

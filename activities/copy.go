@@ -22,7 +22,7 @@ func (a *Activities) CopyBackups(ctx context.Context, in flow.CopyBackupsInput) 
 	if err != nil {
 		return flow.CopyBackupsOutput{}, err
 	}
-	if _, err := a.forward(ctx, from, now); err != nil {
+	if _, err := a.anchors(from, now).Check(ctx); err != nil {
 		return flow.CopyBackupsOutput{}, err
 	}
 	to, next, err := a.repository(ctx, in.Revision)

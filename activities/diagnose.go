@@ -66,7 +66,7 @@ func (a *Activities) diagnoseSettings(ctx context.Context, out *flow.DiagnoseOut
 		out.Checks = append(out.Checks, checked("share", "", err))
 		return nil, s
 	}
-	st, err := a.forward(ctx, repository.New(store, a.Instance.Name), s)
+	st, err := a.anchors(repository.New(store, a.Instance.Name), s).Check(ctx)
 	if err == nil {
 		a.looked.keep(s.Fingerprint(), a.Now(), st)
 	}

@@ -8,6 +8,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/anchor"
 	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/seal"
@@ -47,10 +48,10 @@ func (a *Activities) writer(ctx context.Context, repo *repository.Repository, s 
 	return &shareWriter{Writer: w, activities: a, repo: repo, settings: s, key: key, heads: heads}, nil
 }
 
-// sawStanding says how far share and settings are, as was just read.
-func (w *shareWriter) sawStanding(st standing) {
-	w.SawHead(st.entity.Head, st.head)
-	w.heads.seen = &st.share
+// sawAnchors says how far share and settings are, as was just read.
+func (w *shareWriter) sawAnchors(c anchor.Comparison) {
+	w.SawHead(c.Settings.Head, c.HeadLine)
+	w.heads.seen = &c.Share
 }
 
 // current are the keys that make entries now. The former one may have made an entry
@@ -117,12 +118,12 @@ func (h *headStore) move(ctx context.Context, in flow.LedgerAdvance) error {
 func (h *headStore) Announce(ctx context.Context) error {
 	seen := h.seen
 	h.seen = nil
-	return h.activities.tellSeen(ctx, h.repo, h.settings, seen)
+	return h.activities.anchors(h.repo, h.settings).Tell(ctx, seen)
 }
 
 // Withdraw implements [ledger.HeadStore].
 func (h *headStore) Withdraw(ctx context.Context) error {
-	return h.activities.leaveUntold(ctx, h.repo, h.settings)
+	return h.activities.anchors(h.repo, h.settings).Withdraw(ctx)
 }
 
 // ledgerHead asks the entity for the head of the ledger on the share of s.

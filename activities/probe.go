@@ -121,9 +121,9 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 			return share.Space{}, err
 		}
 		if s.Base > 0 {
-			st, err := a.standing(ctx, repo, s)
+			st, err := a.anchors(repo, s).Compare(ctx)
 			if err == nil {
-				err = st.check(repo)
+				err = st.Check()
 			}
 			if err != nil {
 				return share.Space{}, err
@@ -169,9 +169,9 @@ func (a *Activities) held(ctx context.Context, proposed share.Store, now setting
 		return same, 0, err
 	}
 	repo := repository.New(store, a.Instance.Name)
-	st, err := a.standing(ctx, repo, now)
+	st, err := a.anchors(repo, now).Compare(ctx)
 	if err == nil {
-		err = st.check(repo)
+		err = st.Check()
 	}
 	if err != nil {
 		return false, 0, err

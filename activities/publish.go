@@ -24,7 +24,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 		return flow.PublishBackupOutput{}, err
 	}
 	startPhase(ctx, "", flow.PhaseReadBack, 0)
-	st, err := a.forward(ctx, repo, s)
+	st, err := a.anchors(repo, s).Check(ctx)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
@@ -32,7 +32,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
 	}
-	w.sawStanding(st)
+	w.sawAnchors(st)
 	_, before, err := repo.Published(ctx, in.BackupID, in.StartedAt)
 	if err != nil {
 		return flow.PublishBackupOutput{}, err
@@ -202,7 +202,7 @@ func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (bac
 	if err != nil {
 		return backup.Overview{}, err
 	}
-	if _, err := a.forward(ctx, repo, s); err != nil {
+	if _, err := a.anchors(repo, s).Check(ctx); err != nil {
 		return backup.Overview{}, err
 	}
 	signers, err := a.trusted(ctx, s)

@@ -95,7 +95,7 @@ func (a *Activities) replacing(ctx context.Context, revision int64, by string) (
 	if s.Revision != revision {
 		return nil, fault.Newf(fault.SettingsChanged, "the key files were created for revision %d, and revision %d is active", revision, s.Revision)
 	}
-	if _, err := a.forward(ctx, repo, s); err != nil {
+	if _, err := a.anchors(repo, s).Check(ctx); err != nil {
 		return nil, err
 	}
 	w, err := a.writer(ctx, repo, s)

@@ -102,7 +102,7 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 		return summary, err
 	}
 	a.tellLeft(ctx, before, s)
-	err = a.tellShare(ctx, repo, s)
+	err = a.anchors(repo, s).Tell(ctx, nil)
 	if err == nil {
 		err = repo.WriteInstanceFiles(ctx, seal.AllowedSigners(append(summary.FormerSigners, summary.SigningKey)...))
 	}
@@ -118,14 +118,14 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 // followable makes sure, before settings become active, that what has to follow on the
 // share can be done: else they would be active, and their change be called refused.
 func (a *Activities) followable(ctx context.Context, repo *repository.Repository, before, next settings.Settings) error {
-	st, err := a.standing(ctx, repo, next)
-	if err == nil && st.entity.Revision != next.Revision {
-		err = st.check(repo)
+	st, err := a.anchors(repo, next).Compare(ctx)
+	if err == nil && st.Settings.Revision != next.Revision {
+		err = st.Check()
 	}
 	if err != nil || before.Revision == 0 || before.Signing.Public == next.Signing.Public {
 		return err
 	}
-	return repo.Ledger().HoldsHead(ctx, st.entity.Head) // for the entry that introduces the new key
+	return repo.Ledger().HoldsHead(ctx, st.Settings.Head) // for the entry that introduces the new key
 }
 
 // probed makes sure, before anything of a proposal is used, that it was tried as it is to
@@ -179,7 +179,7 @@ func (a *Activities) tellLeft(ctx context.Context, before, next settings.Setting
 	defer cancel()
 	store, err := a.stores.get(bounded, before)
 	if err == nil {
-		err = a.tellShare(bounded, repository.New(store, a.Instance.Name), before)
+		err = a.anchors(repository.New(store, a.Instance.Name), before).Tell(bounded, nil)
 	}
 	if err != nil {
 		activity.GetLogger(ctx).Warn("the change was not recorded on the share that was left", "share", before.Share.Path, "error", err.Error())

@@ -30,7 +30,7 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 		return flow.CheckShareOutput{}, err
 	}
 	repo := repository.New(store, a.Instance.Name)
-	st, err := a.forwardAgain(ctx, repo, s)
+	st, err := a.checkAnchorAgain(ctx, repo, s)
 	if err != nil {
 		return flow.CheckShareOutput{}, err
 	}
@@ -40,10 +40,10 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 	if err := repo.Claim(ctx, s.Controller); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	if err := a.tellSeen(ctx, repo, s, &st.share); err != nil {
+	if err := a.anchors(repo, s).Tell(ctx, &st.Share); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	if err := repo.BeginSeen(ctx, in.BackupID, st.share.Staging); err != nil {
+	if err := repo.BeginSeen(ctx, in.BackupID, st.Share.Staging); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
 	previous, free, err := freeSpace(ctx, store, repo, in.IgnoreFreeSpace)

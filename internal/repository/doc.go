@@ -5,8 +5,8 @@
 // of Temporal and holds no key.
 //
 // It stands on two packages: folder, which handles single files and which only the packages
-// here may use, and ledger, the signed list of what was done to the backups. Three stand on
-// it and know nothing of each other: audit looks whether all is as it should be, rekey
+// here may use, and ledger, the signed list of what was done to the backups. Four stand on
+// it and know nothing of each other: anchor compares the share with the settings, audit looks whether all is as it should be, rekey
 // changes who can open a backup, mirror copies everything to another share.
 //
 // Start reading at [Repository], then incoming.go and delete.go for the life of a backup,

@@ -24,6 +24,7 @@ var layers = map[string][]string{
 	below + "/folder":         {below + "/foreign"},
 	below + "/ledger":         {below + "/foreign", below + "/folder"},
 	below:                     {below + "/foreign", below + "/folder", below + "/ledger"},
+	below + "/anchor":         {below + "/ledger", below},
 	below + "/audit":          {below + "/foreign", below + "/folder", below + "/ledger", below},
 	below + "/rekey":          {below + "/foreign", below + "/folder", below + "/ledger", below},
 	below + "/mirror":         {below + "/foreign", below + "/folder", below + "/ledger", below},

@@ -67,11 +67,12 @@ func (c *chain) introduce(key string) {
 		return
 	}
 	c.ledger.introduced = append(c.ledger.introduced, key)
-	c.signers = withSigners(c.signers, c.ledger.introduced)
+	c.signers = WithSigners(c.signers, c.ledger.introduced)
 }
 
-// withSigners adds keys to an allowed_signers file that can be read.
-func withSigners(signers []byte, keys []string) []byte {
+// WithSigners adds keys, in the form of authorized_keys, to an allowed_signers file that can be
+// read.
+func WithSigners(signers []byte, keys []string) []byte {
 	known, err := seal.ParseAllowedSigners(signers)
 	if err != nil {
 		return signers // trusts nobody

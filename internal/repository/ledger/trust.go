@@ -54,7 +54,7 @@ func (d *Dir) ReadWith(ctx context.Context, keys Keys, watch backup.LedgerHead) 
 		r.Signers = onShare
 	}
 	if len(keys.Own) > 0 && len(r.Signers) > 0 { // without a list, nobody is known whom to go on behind
-		r.Signers = withSigners(r.Signers, keys.Own)
+		r.Signers = WithSigners(r.Signers, keys.Own)
 	}
 	r.Ledger, err = d.read(ctx, r.Signers, r.Offered, watch)
 	if fault.CodeOf(err) == fault.ShareUnsupported {
@@ -65,7 +65,7 @@ func (d *Dir) ReadWith(ctx context.Context, keys Keys, watch backup.LedgerHead) 
 		return r, err
 	}
 	if r.Changed {
-		r.Signers = withSigners(r.Signers, r.Ledger.introduced)
+		r.Signers = WithSigners(r.Signers, r.Ledger.introduced)
 	}
 	return r, nil
 }

@@ -82,7 +82,7 @@ func (w *Writer) Trusted() []byte { return w.opts.Trusted }
 
 // Trust adds keys, in the form of authorized_keys, to those that are trusted.
 func (w *Writer) Trust(keys ...string) {
-	w.opts.Trusted = withSigners(w.opts.Trusted, keys)
+	w.opts.Trusted = WithSigners(w.opts.Trusted, keys)
 }
 
 // Own are the keys that make entries now, in the form of authorized_keys.
