@@ -115,7 +115,7 @@ func sysvolOf(host, username string, password secret.String) func(context.Contex
 	return func(ctx context.Context) (ad.FileSource, error) {
 		tree, err := smb.OpenTree(ctx, smb.Config{
 			UNC: share.UNC{Host: host, Share: sysvolShare}, Username: username, Password: password, Transport: share.Signed,
-			Patience: sysvolTimeout,
+			BusyTimeout: sysvolTimeout,
 		})
 		if err != nil {
 			return nil, err // not the nil *Tree, which would be no nil FileSource

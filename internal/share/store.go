@@ -94,7 +94,7 @@ type Store interface {
 	Strangers(ctx context.Context, path string) ([]string, error)
 
 	// Rename moves a file or folder, waits for those who have it open as long as the
-	// implementation's patience lasts (then SHARE_BUSY), and never replaces: when newPath exists, it
+	// implementation's timeout lasts (then SHARE_BUSY), and never replaces: when newPath exists, it
 	// fails with fs.ErrExist. It is atomic: after a crash one of the two names
 	// exists. The parent of newPath must exist.
 	Rename(ctx context.Context, oldPath, newPath string) error

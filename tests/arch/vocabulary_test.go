@@ -72,6 +72,8 @@ var terms = []term{
 	held(`ledger|configRandy`, `"registry" for certificates, "configRandom"`, "internal/collect/ca/"),
 	held(`stamp|stampOf`, `"statHash": a stamp is an Azure Stack installation`, "internal/collect/ca/"),
 	held(`heedless|words`, `"ignoreSignals", "stderr"`, "internal/privsep/"),
+	held(`lanes?|(?:open|fail|close)Lanes|perLane|lane\.go|part`, `"stream" for a connection with a file, "chunk" for what one request carries`, "internal/share/smb/"),
+	held(`(?:default|short)?Patience|patience(?:\.go)?|farewell`, `"busyTimeout", "busy.go", "logoffTimeout"`, "internal/share/smb/"),
 	held(`door|hangUp`, `"client", "closeClient"`, "starter/"),
 }
 

@@ -11,8 +11,8 @@ type mutant struct {
 }
 
 var mutants = []mutant{
-	{"a flush to the file server is skipped", "internal/share/smb/lane.go",
-		"return l.do(what, func(*smb2.Share) error { return l.file.Sync() })", "return nil", "internal/share/smb", "TestCheckpointsAreFlushed|TestConformance$"},
+	{"a flush to the file server is skipped", "internal/share/smb/stream.go",
+		"return st.do(what, func(*smb2.Share) error { return st.file.Sync() })", "return nil", "internal/share/smb", "TestCheckpointsAreFlushed|TestConformance$"},
 	{"what was uploaded is not read back", "internal/repository/folder/deliver.go",
 		"	if !same {\n		return f.otherBytes(ctx, temp, file.Name)", "	if !same && false {\n		return f.otherBytes(ctx, temp, file.Name)", "internal/repository/folder", ""},
 	{"a large part is read back and not compared", "internal/blocksum/checker.go",

@@ -59,10 +59,10 @@ type Config struct {
 	// DialTimeout bounds the making of one connection with its login, 15 s by
 	// default.
 	DialTimeout time.Duration
-	// Patience is how long a call waits for what somebody else has open, or a server
+	// BusyTimeout is how long a call waits for what somebody else has open, or a server
 	// that has too much to do, 4 minutes by default. A call whose context ends before
 	// that gives up a little earlier, with the reason.
-	Patience time.Duration
+	BusyTimeout time.Duration
 	// Dial replaces the network, for tests: it gets "tcp" and the host with port
 	// 445. The default resolves the host's name and tries each address.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -88,8 +88,8 @@ func (c Config) complete() (Config, error) {
 	if c.DialTimeout == 0 {
 		c.DialTimeout = defaultDial
 	}
-	if c.Patience == 0 {
-		c.Patience = defaultPatience
+	if c.BusyTimeout == 0 {
+		c.BusyTimeout = defaultBusyTimeout
 	}
 	if c.Dial == nil {
 		// Keep-alive notices a host that vanished while the connection is idle.
@@ -108,7 +108,7 @@ func (c Config) complete() (Config, error) {
 		return c, fault.Newf(fault.ConfigInvalid, "%d data connections to the share are not between 1 and %d", c.DataConnections, maxDataConnections)
 	case c.WorkersPerConnection < 1:
 		return c, fault.Newf(fault.ConfigInvalid, "%d workers on a connection to the share are too few", c.WorkersPerConnection)
-	case c.StallTimeout < 0 || c.DialTimeout < 0 || c.Patience < 0:
+	case c.StallTimeout < 0 || c.DialTimeout < 0 || c.BusyTimeout < 0:
 		return c, fault.Newf(fault.ConfigInvalid, "a timeout of the share is negative")
 	}
 	c.WorkersPerConnection = min(c.WorkersPerConnection, maxInFlight/c.DataConnections)

@@ -14,8 +14,8 @@ import (
 	"infrabackup/internal/share/smb/guard"
 )
 
-// farewell bounds the polite end of a healthy connection.
-const farewell = 2 * time.Second
+// logoffTimeout bounds the polite end of a healthy connection.
+const logoffTimeout = 2 * time.Second
 
 var (
 	errStalled  = errors.New("no progress within the time limit")
@@ -223,7 +223,7 @@ func (c *connection) explain(what string, err error) error {
 // does not answer loses the connection anyway.
 func (c *connection) close() {
 	if !c.dead() {
-		ctx, cancel := context.WithTimeout(c.life, farewell)
+		ctx, cancel := context.WithTimeout(c.life, logoffTimeout)
 		stop := context.AfterFunc(ctx, func() { _ = c.guard.Close() })
 		func() {
 			c.closing.Wait()

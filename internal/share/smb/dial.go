@@ -68,7 +68,7 @@ func (d *dialer) dial(ctx context.Context) (*connection, error) {
 		return nil, failed
 	}
 	c, err := d.connection(ctx)
-	if err != nil && ctx.Err() == nil { // the end of one caller's patience is no failure
+	if err != nil && ctx.Err() == nil { // the end of one caller's context is no failure
 		d.mu.Lock()
 		d.failed, d.failedAt = err, time.Now()
 		d.mu.Unlock()
@@ -153,7 +153,7 @@ func (d *dialer) remember(err error) {
 	}
 }
 
-// ended gives the caller's own end of patience precedence over what followed.
+// ended gives the end of the caller's own context precedence over what followed.
 func (d *dialer) ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		return fmt.Errorf("connecting to %s: %w", d.config.UNC.Host, ctx.Err())

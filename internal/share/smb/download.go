@@ -37,16 +37,16 @@ func (s *Store) Download(ctx context.Context, path string, offset int64, w io.Wr
 	if size-offset <= small {
 		return pass(what, w, data, offset)
 	}
-	lanes, err := s.openLanes(ctx, what, path, os.O_RDONLY, s.worth(size-offset))
+	streams, err := s.openStreams(ctx, what, path, os.O_RDONLY, s.worth(size-offset))
 	if err != nil {
 		return 0, err
 	}
-	written, err = s.download(ctx, what, lanes, offset, share.Whole(size), w)
+	written, err = s.download(ctx, what, streams, offset, share.Whole(size), w)
 	if err != nil {
-		failLanes(lanes, errFinished)
+		failStreams(streams, errFinished)
 		return written, err
 	}
-	return written, closeLanes(ctx, lanes, what)
+	return written, closeStreams(ctx, streams, what)
 }
 
 // DownloadGrowing implements [share.Store].
@@ -72,16 +72,16 @@ func (s *Store) DownloadGrowing(ctx context.Context, path string, extent share.E
 	if end == 0 {
 		return 0, nil
 	}
-	lanes, err := s.openLanes(ctx, what, path, os.O_RDONLY, 1)
+	streams, err := s.openStreams(ctx, what, path, os.O_RDONLY, 1)
 	if err != nil {
 		return 0, err
 	}
-	written, err = s.download(ctx, what, lanes, 0, extent, w)
+	written, err = s.download(ctx, what, streams, 0, extent, w)
 	if err != nil {
-		failLanes(lanes, errFinished)
+		failStreams(streams, errFinished)
 		return written, err
 	}
-	return written, closeLanes(ctx, lanes, what)
+	return written, closeStreams(ctx, streams, what)
 }
 
 // fileSize is the size of a regular file.
@@ -102,7 +102,7 @@ func pass(what string, w io.Writer, data []byte, offset int64) (int64, error) {
 	return int64(n), err
 }
 
-// piece is a part of the file that is being read or was read.
+// piece is a chunk of the file that is being read or was read.
 type piece struct {
 	offset int64
 	data   []byte
@@ -110,33 +110,33 @@ type piece struct {
 	done   chan struct{}
 }
 
-// download reads parts on all connections at once and passes them on in order, as far
+// download reads chunks on all connections at once and passes them on in order, as far
 // as extent says. As many buffers as workers bound its memory: a slow w stops the reading.
-func (s *Store) download(ctx context.Context, what string, lanes []lane, offset int64, extent share.Extent, w io.Writer) (written int64, err error) {
+func (s *Store) download(ctx context.Context, what string, streams []stream, offset int64, extent share.Extent, w io.Writer) (written int64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { failLanes(lanes, errFinished) })
+	stop := context.AfterFunc(ctx, func() { failStreams(streams, errFinished) })
 	defer func() {
 		// Before cancel: at the end of a good transfer the connections are still
 		// needed, and after a failure nobody should wait for requests in flight.
 		if stop(); err != nil {
-			failLanes(lanes, errFinished)
+			failStreams(streams, errFinished)
 		}
 	}()
 
-	window := s.config.WorkersPerConnection * len(lanes)
+	window := s.config.WorkersPerConnection * len(streams)
 	ordered, work := make(chan *piece, window), make(chan *piece, window)
 	free := make(chan []byte, window)
 	for range window {
 		free <- nil
 	}
 	for range s.config.WorkersPerConnection {
-		for _, l := range lanes {
+		for _, st := range streams {
 			running.Go(func() {
 				for p := range work {
-					p.err = l.read(what, p.data, p.offset)
+					p.err = st.read(what, p.data, p.offset)
 					close(p.done)
 				}
 			})
@@ -147,12 +147,12 @@ func (s *Store) download(ctx context.Context, what string, lanes []lane, offset 
 		defer close(work)
 		defer close(ordered)
 		for at, size, whole := offset, int64(0), false; ; {
-			if !whole && at+part > size {
-				if size, whole, waiting = extent.Wait(ctx, at+part-1); waiting != nil {
+			if !whole && at+chunk > size {
+				if size, whole, waiting = extent.Wait(ctx, at+chunk-1); waiting != nil {
 					return
 				}
 			}
-			length := min(part, size-at)
+			length := min(chunk, size-at)
 			if length <= 0 {
 				return
 			}

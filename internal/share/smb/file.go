@@ -25,7 +25,7 @@ type file struct {
 	slots chan struct{} // bounds the reads at once to what the credits are for
 
 	mu     sync.Mutex
-	lane   *lane
+	stream *stream
 	unbind func() bool
 	closed bool
 }
@@ -54,8 +54,8 @@ func (s *Store) Open(ctx context.Context, path string) (share.File, error) {
 	return f, nil
 }
 
-// connected returns the open file's lane, and opens it again when it was lost.
-func (f *file) connected() (*lane, error) {
+// connected returns the open file's stream, and opens it again when it was lost.
+func (f *file) connected() (*stream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
@@ -64,9 +64,9 @@ func (f *file) connected() (*lane, error) {
 	if f.ctx.Err() != nil {
 		return nil, f.store.ended(f.ctx, f.what)
 	}
-	if f.lane != nil {
-		if !f.lane.dead() {
-			return f.lane, nil
+	if f.stream != nil {
+		if !f.stream.dead() {
+			return f.stream, nil
 		}
 		f.drop()
 		size, err := f.store.fileSize(f.ctx, f.what, f.path)
@@ -77,22 +77,22 @@ func (f *file) connected() (*lane, error) {
 			return nil, fault.Newf(fault.ShareCorrupted, "%s: it had %d bytes and now has %d", f.what, f.size, size)
 		}
 	}
-	lanes, err := f.store.openLanes(f.ctx, f.what, f.path, os.O_RDONLY, 1)
+	streams, err := f.store.openStreams(f.ctx, f.what, f.path, os.O_RDONLY, 1)
 	if err != nil {
 		if f.ctx.Err() != nil {
 			err = f.store.ended(f.ctx, f.what)
 		}
 		return nil, err
 	}
-	f.lane, f.unbind = &lanes[0], lanes[0].bind(f.ctx)
-	return f.lane, nil
+	f.stream, f.unbind = &streams[0], streams[0].bind(f.ctx)
+	return f.stream, nil
 }
 
 // drop ends the connection without a word.
 func (f *file) drop() {
 	f.unbind()
-	f.lane.fail(errFinished)
-	f.lane = nil
+	f.stream.fail(errFinished)
+	f.stream = nil
 }
 
 // Size implements [share.File].
@@ -116,13 +116,13 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 		return 0, f.store.ended(f.ctx, f.what)
 	}
 	defer func() { <-f.slots }()
-	l, err := f.connected()
+	st, err := f.connected()
 	if err != nil {
 		return 0, err
 	}
 	for done := 0; done < len(p); {
-		length := min(part, len(p)-done)
-		if err := l.read(f.what, p[done:done+length], offset+int64(done)); err != nil {
+		length := min(chunk, len(p)-done)
+		if err := st.read(f.what, p[done:done+length], offset+int64(done)); err != nil {
 			if f.ctx.Err() != nil {
 				err = f.store.ended(f.ctx, f.what)
 			}
@@ -142,14 +142,14 @@ func (f *file) Close() error {
 	}
 	f.closed = true
 	defer f.leave()
-	if f.lane == nil {
+	if f.stream == nil {
 		return nil
 	}
-	if !f.unbind() || f.lane.dead() {
-		f.lane.fail(errFinished)
+	if !f.unbind() || f.stream.dead() {
+		f.stream.fail(errFinished)
 		return nil
 	}
-	err := closeLanes(f.ctx, []lane{*f.lane}, f.what)
+	err := closeStreams(f.ctx, []stream{*f.stream}, f.what)
 	if errors.Is(err, fault.ShareUnreachable) {
 		err = nil
 	}

@@ -152,7 +152,7 @@ func TestHeldOpen(t *testing.T) {
 func TestHeldForGood(t *testing.T) {
 	server := startSamba(t, "", "strict rename = yes")
 	config := server.config()
-	config.Patience = 500 * time.Millisecond
+	config.BusyTimeout = 500 * time.Millisecond
 	store, ctx := openStore(t, config), t.Context()
 	require.NoError(t, store.MkdirAll(ctx, "folder"))
 	require.NoError(t, store.Upload(ctx, "folder/file", bytes.NewReader([]byte("old")), 0, 3, nil))
@@ -164,11 +164,11 @@ func TestHeldForGood(t *testing.T) {
 	require.ErrorIs(t, store.Remove(ctx, "folder/file"), fault.ShareBusy)
 
 	// The reason comes before the caller's time is over.
-	config.Patience = time.Hour
-	patient := openStore(t, config)
+	config.BusyTimeout = time.Hour
+	waiting := openStore(t, config)
 	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	require.ErrorIs(t, patient.Rename(limited, "folder", "renamed"), fault.ShareBusy)
+	require.ErrorIs(t, waiting.Rename(limited, "folder", "renamed"), fault.ShareBusy)
 }
 
 func TestDeniedIsTold(t *testing.T) {

@@ -20,8 +20,8 @@ const small = share.SmallFile
 // size alone, which the server tells as it opens the file.
 // What w has no room for is not read.
 func (s *Store) readSmall(ctx context.Context, what, path string, offset int64, w io.Writer) (data []byte, size int64, err error) {
-	err = s.withFile(ctx, what, path, os.O_RDONLY, func(l lane) error {
-		seen, err := describeOpen(l.file)
+	err = s.withFile(ctx, what, path, os.O_RDONLY, func(st stream) error {
+		seen, err := describeOpen(st.file)
 		switch {
 		case err != nil:
 			return err
@@ -38,7 +38,7 @@ func (s *Store) readSmall(ctx context.Context, what, path string, offset int64, 
 			return nil
 		}
 		data = make([]byte, size-offset)
-		return l.read(what, data, offset)
+		return st.read(what, data, offset)
 	})
 	return data, size, err
 }
@@ -49,31 +49,31 @@ func (s *Store) writeSmall(ctx context.Context, what, path string, flags int, sr
 	if err := readSource(what, src, data, from); err != nil {
 		return err
 	}
-	return s.withFile(ctx, what, path, flags, func(l lane) error {
+	return s.withFile(ctx, what, path, flags, func(st stream) error {
 		if present > size {
-			if err := l.do(what, func(*smb2.Share) error { return l.file.Truncate(size) }); err != nil {
+			if err := st.do(what, func(*smb2.Share) error { return st.file.Truncate(size) }); err != nil {
 				return err
 			}
 		}
 		if len(data) > 0 {
-			if err := l.write(what, data, from); err != nil {
+			if err := st.write(what, data, from); err != nil {
 				return err
 			}
 		}
-		if err := l.sync(what); err != nil || from > 0 {
+		if err := st.sync(what); err != nil || from > 0 {
 			return err
 		}
-		return l.compare(what, s.name(path), data)
+		return st.compare(what, s.name(path), data)
 	})
 }
 
 // compare reads a file back that was just written, and looks for more behind it.
-func (l lane) compare(what, name string, want []byte) error {
+func (st stream) compare(what, name string, want []byte) error {
 	got := make([]byte, len(want)+1)
 	n := 0
 	// An answer that ends where a request may end says nothing of what is behind it.
-	for n <= len(want) && (n == 0 || n < len(want) || n%l.guard.Payload() == 0) {
-		m, err := l.readSome(what, got[n:min(len(got), n+l.guard.Payload())], int64(n))
+	for n <= len(want) && (n == 0 || n < len(want) || n%st.guard.Payload() == 0) {
+		m, err := st.readSome(what, got[n:min(len(got), n+st.guard.Payload())], int64(n))
 		if err != nil {
 			return err
 		}
@@ -88,23 +88,23 @@ func (l lane) compare(what, name string, want []byte) error {
 }
 
 // withFile opens a file on a control connection for the time of a call.
-func (s *Store) withFile(ctx context.Context, what, path string, flags int, use func(lane) error) error {
+func (s *Store) withFile(ctx context.Context, what, path string, flags int, use func(stream) error) error {
 	return s.persist(ctx, what, false, func() (header, error) {
 		return header{}, s.withFileOnce(ctx, what, path, flags, use)
 	})
 }
 
-func (s *Store) withFileOnce(ctx context.Context, what, path string, flags int, use func(lane) error) error {
+func (s *Store) withFileOnce(ctx context.Context, what, path string, flags int, use func(stream) error) error {
 	return s.withConnection(ctx, what, func(c *connection) error {
-		l, err := s.openOn(c, what, path, flags)
+		st, err := s.openOn(c, what, path, flags)
 		if err != nil {
 			return err
 		}
-		err = use(l)
+		err = use(st)
 		if err == nil && flags == os.O_RDONLY {
-			return c.closeLater(what, l.file)
+			return c.closeLater(what, st.file)
 		}
-		closeErr := l.closeFile(what)
+		closeErr := st.closeFile(what)
 		if err == nil {
 			err = closeErr // when some servers report a full disk
 		}

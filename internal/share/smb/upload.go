@@ -16,7 +16,7 @@ import (
 
 const (
 	// checkpoint is how much is confirmed by the server before it is flushed and
-	// reported, while later parts are being written.
+	// reported, while later chunks are being written.
 	checkpoint = 64 << 20
 	// maxUnflushed is how far writing may run ahead of the last flush. It bounds
 	// what an interruption costs, and how much a flush has to write to disk.
@@ -108,23 +108,23 @@ func (s *Store) UploadGrowing(ctx context.Context, path string, src io.ReaderAt,
 		}
 		flags, present = os.O_WRONLY, info.Size
 	}
-	lanes, err := s.openLanes(ctx, what, path, flags, s.besides())
+	streams, err := s.openStreams(ctx, what, path, flags, s.besides())
 	if err != nil {
 		return 0, err
 	}
-	size, err = s.upload(ctx, what, lanes, src, from, extent, flushed)
+	size, err = s.upload(ctx, what, streams, src, from, extent, flushed)
 	if err == nil && present > size {
 		// At the end only: another attempt of the same upload may rely on what is there.
-		err = lanes[0].do(what, func(*smb2.Share) error { return lanes[0].file.Truncate(size) })
+		err = streams[0].do(what, func(*smb2.Share) error { return streams[0].file.Truncate(size) })
 		if err == nil {
-			err = lanes[0].sync(what)
+			err = streams[0].sync(what)
 		}
 	}
 	if err != nil {
-		failLanes(lanes, errFinished)
+		failStreams(streams, errFinished)
 		return 0, err
 	}
-	if err := closeLanes(ctx, lanes, what); err != nil {
+	if err := closeStreams(ctx, streams, what); err != nil {
 		return 0, err
 	}
 	info, err := s.stat(ctx, what, path)
@@ -136,45 +136,45 @@ func (s *Store) UploadGrowing(ctx context.Context, path string, src io.ReaderAt,
 
 // writeLarge writes src[from:size) over data connections.
 func (s *Store) writeLarge(ctx context.Context, what, path string, flags int, src io.ReaderAt, from, size, present int64, flushed func(int64)) error {
-	lanes, err := s.openLanes(ctx, what, path, flags, s.worth(size-from))
+	streams, err := s.openStreams(ctx, what, path, flags, s.worth(size-from))
 	if err != nil {
 		return err
 	}
 	if present > size {
-		err = lanes[0].do(what, func(*smb2.Share) error { return lanes[0].file.Truncate(size) })
+		err = streams[0].do(what, func(*smb2.Share) error { return streams[0].file.Truncate(size) })
 	}
 	if err == nil {
-		_, err = s.upload(ctx, what, lanes, src, from, share.Whole(size), flushed)
+		_, err = s.upload(ctx, what, streams, src, from, share.Whole(size), flushed)
 	}
 	if err != nil {
-		failLanes(lanes, errFinished)
+		failStreams(streams, errFinished)
 		return err
 	}
-	return closeLanes(ctx, lanes, what)
+	return closeStreams(ctx, streams, what)
 }
 
-// upload is the state of one transfer to the server. Workers take parts in order
+// upload is the state of one transfer to the server. Workers take chunks in order
 // and may finish them in any; the flusher follows behind.
 type upload struct {
 	what    string
 	src     io.ReaderAt
 	flushed func(int64)
-	lanes   []lane
+	streams []stream
 
 	mu      sync.Mutex
 	changed sync.Cond
 	size    int64           // how much of src there is so far
 	whole   bool            // src has ended
-	next    int64           // the next part to write starts here
-	written map[int64]int64 // where parts above low end that the server has confirmed, by where they start
+	next    int64           // the next chunk to write starts here
+	written map[int64]int64 // where chunks above low end that the server has confirmed, by where they start
 	low     int64           // everything below is confirmed
 	durable int64           // everything below is flushed
 	err     error           // why it is over
 }
 
-func (s *Store) upload(ctx context.Context, what string, lanes []lane, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (size int64, err error) {
+func (s *Store) upload(ctx context.Context, what string, streams []stream, src io.ReaderAt, from int64, extent share.Extent, flushed func(int64)) (size int64, err error) {
 	u := &upload{
-		what: what, src: src, flushed: flushed, lanes: lanes,
+		what: what, src: src, flushed: flushed, streams: streams,
 		size: from, next: from, low: from, durable: from, written: map[int64]int64{},
 	}
 	u.changed.L = &u.mu
@@ -184,8 +184,8 @@ func (s *Store) upload(ctx context.Context, what string, lanes []lane, src io.Re
 	var workers sync.WaitGroup
 	workers.Go(func() { u.follow(following, extent) })
 	for range s.config.WorkersPerConnection {
-		for _, l := range lanes { // alternating, so that all connections get parts from the start
-			workers.Go(func() { u.work(l) })
+		for _, st := range streams { // alternating, so that all connections get chunks from the start
+			workers.Go(func() { u.work(st) })
 		}
 	}
 	u.flush()
@@ -199,7 +199,7 @@ func (s *Store) upload(ctx context.Context, what string, lanes []lane, src io.Re
 // follow learns how much of src there is, until src has ended or ctx has.
 func (u *upload) follow(ctx context.Context, extent share.Extent) {
 	for at := u.size; ; {
-		end, ended, err := extent.Wait(ctx, at+part-1)
+		end, ended, err := extent.Wait(ctx, at+chunk-1)
 		if err != nil {
 			u.end(fmt.Errorf("%s: waiting for the source: %w", u.what, err))
 			return
@@ -229,12 +229,12 @@ func (u *upload) end(err error) {
 	u.changed.Broadcast()
 	u.mu.Unlock()
 	if first {
-		failLanes(u.lanes, errFinished)
+		failStreams(u.streams, errFinished)
 	}
 }
 
-// work writes parts until there are none.
-func (u *upload) work(l lane) {
+// work writes chunks until there are none.
+func (u *upload) work(st stream) {
 	var buffer []byte
 	for {
 		offset, length := u.take()
@@ -244,7 +244,7 @@ func (u *upload) work(l lane) {
 		if int64(cap(buffer)) < length {
 			buffer = make([]byte, length)
 		}
-		if err := u.write(l, buffer[:length], offset); err != nil {
+		if err := u.write(st, buffer[:length], offset); err != nil {
 			u.end(err)
 			return
 		}
@@ -252,28 +252,28 @@ func (u *upload) work(l lane) {
 	}
 }
 
-// take gives out the next part, of no length when there is nothing more to do. Only the
-// last part of a source may be a short one.
+// take gives out the next chunk, of no length when there is nothing more to do. Only the
+// last chunk of a source may be a short one.
 func (u *upload) take() (offset, length int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for u.err == nil && (u.next+part > u.size && !u.whole || u.next < u.size && u.next-u.durable >= maxUnflushed) {
+	for u.err == nil && (u.next+chunk > u.size && !u.whole || u.next < u.size && u.next-u.durable >= maxUnflushed) {
 		u.changed.Wait()
 	}
 	if u.err != nil {
 		return 0, 0
 	}
 	offset = u.next
-	length = min(part, u.size-offset)
+	length = min(chunk, u.size-offset)
 	u.next += length
 	return offset, length
 }
 
-func (u *upload) write(l lane, p []byte, offset int64) error {
+func (u *upload) write(st stream, p []byte, offset int64) error {
 	if err := readSource(u.what, u.src, p, offset); err != nil {
 		return err
 	}
-	return l.write(u.what, p, offset)
+	return st.write(u.what, p, offset)
 }
 
 // readSource fills p with what is to be written.
@@ -288,7 +288,7 @@ func readSource(what string, src io.ReaderAt, p []byte, offset int64) error {
 	return fmt.Errorf("%s: reading the source at %d: %w", what, offset, err)
 }
 
-// confirm moves low up when the parts below are confirmed too.
+// confirm moves low up when the chunks below are confirmed too.
 func (u *upload) confirm(offset, length int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -317,9 +317,9 @@ func (u *upload) flush() {
 			return
 		}
 		var syncs sync.WaitGroup
-		failures := make([]error, len(u.lanes))
-		for i, l := range u.lanes {
-			syncs.Go(func() { failures[i] = l.sync(u.what) })
+		failures := make([]error, len(u.streams))
+		for i, st := range u.streams {
+			syncs.Go(func() { failures[i] = st.sync(u.what) })
 		}
 		syncs.Wait()
 		for _, err := range failures {

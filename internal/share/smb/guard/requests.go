@@ -72,7 +72,7 @@ func (g *Guard) spend(r exchange.Request) error {
 // times, when its count has run over, and gets none.
 var errRanDry = errors.New("the server has granted no credits for what comes next")
 
-// Payload is how many bytes a request on files may carry: a part where the server lets
+// Payload is how many bytes a request on files may carry: a chunk where the server lets
 // four of them be sent at a time, less where it does not.
 func (g *Guard) Payload() int {
 	return min(MaxPayload, max(1, g.window.Most()/4)*perCredit)

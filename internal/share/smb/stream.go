@@ -14,65 +14,65 @@ import (
 )
 
 const (
-	// part is how much one request carries: the library cuts longer ones into
+	// chunk is how much one request carries: the library cuts longer ones into
 	// several, one after the other.
-	part = guard.MaxPayload
-	// perLane is how many bytes make another connection worth its login.
-	perLane = 8 * part
+	chunk = guard.MaxPayload
+	// bytesPerStream is how many bytes make another connection worth its login.
+	bytesPerStream = 8 * chunk
 )
 
-// lane is a connection with a file opened on it. A data connection has only requests
+// stream is a connection with a file opened on it. A data connection has only requests
 // on that file, so an error there is never normal, and ends the transfer.
-type lane struct {
+type stream struct {
 	*connection
 	file *smb2.File
 }
 
 // worth is how many data connections so many bytes are worth.
 func (s *Store) worth(bytes int64) int {
-	return int(min(int64(s.config.DataConnections), 1+bytes/perLane))
+	return int(min(int64(s.config.DataConnections), 1+bytes/bytesPerStream))
 }
 
 // besides is how many data connections write a file while another reads it back.
 func (s *Store) besides() int { return max(1, s.config.DataConnections-1) }
 
-// openLanes opens the file on so many connections. The first
+// openStreams opens the file on so many connections. The first
 // one authenticates alone, so that a refused password is one login, and only the
 // first may create or empty the file.
-func (s *Store) openLanes(ctx context.Context, what, path string, flags, count int) (lanes []lane, err error) {
+func (s *Store) openStreams(ctx context.Context, what, path string, flags, count int) (streams []stream, err error) {
 	for range count {
 		c, err := s.dialer.dial(ctx)
 		if err != nil {
-			failLanes(lanes, errFinished)
+			failStreams(streams, errFinished)
 			return nil, err
 		}
 		release := c.bind(ctx)
-		var l lane
+		var st stream
 		err = s.persist(ctx, what, false, func() (header, error) {
-			l, err = s.openOn(c, what, path, flags)
+			st, err = s.openOn(c, what, path, flags)
 			return header{}, err
 		})
 		release()
 		if err != nil {
-			failLanes(append(lanes, lane{connection: c}), errFinished)
+			failStreams(append(streams, stream{connection: c}), errFinished)
 			return nil, err
 		}
-		lanes = append(lanes, l)
+		streams = append(streams, st)
 		flags &^= os.O_CREATE | os.O_TRUNC
 	}
-	return lanes, nil
+	return streams, nil
 }
 
 // openOn opens the file on a connection.
-func (s *Store) openOn(c *connection, what, path string, flags int) (lane, error) {
-	l := lane{connection: c}
+func (s *Store) openOn(c *connection, what, path string, flags int) (stream, error) {
+	st := stream{connection: c}
 	err := c.opening(what, func() error {
 		return c.do(what, func(fs *smb2.Share) (err error) {
-			l.file, err = fs.OpenFile(s.at(path), flags, 0o644)
+			st.file, err = fs.OpenFile(s.at(path), flags, 0o644)
 			return err
 		})
-	}, func() error { return l.closeFile(what) })
-	return l, err
+	}, func() error { return st.closeFile(what) })
+	return st, err
 }
 
 // opening runs a call that opens a file or folder without saying that links are to be left
@@ -115,34 +115,34 @@ func describeOpen(f *smb2.File) (seen openFile, err error) {
 	return seen, nil
 }
 
-// failLanes closes the connections without a word, which also ends every request.
-func failLanes(lanes []lane, cause error) {
-	for _, l := range lanes {
-		l.fail(cause)
+// failStreams closes the connections without a word, which also ends every request.
+func failStreams(streams []stream, cause error) {
+	for _, st := range streams {
+		st.fail(cause)
 	}
 }
 
-// closeLanes closes the file on every connection, which is when some servers
+// closeStreams closes the file on every connection, which is when some servers
 // report a full disk, and then the connections.
-func closeLanes(ctx context.Context, lanes []lane, what string) error {
+func closeStreams(ctx context.Context, streams []stream, what string) error {
 	var failures []error
-	for _, l := range lanes {
-		release := l.bind(ctx)
-		failures = append(failures, l.closeFile(what))
+	for _, st := range streams {
+		release := st.bind(ctx)
+		failures = append(failures, st.closeFile(what))
 		release()
 	}
-	for _, l := range lanes {
-		l.close()
+	for _, st := range streams {
+		st.close()
 	}
 	return errors.Join(failures...)
 }
 
-// write writes p, at most a part, at offset.
-func (l lane) write(what string, p []byte, offset int64) error {
+// write writes p, at most a chunk, at offset.
+func (st stream) write(what string, p []byte, offset int64) error {
 	for len(p) > 0 {
-		n := min(len(p), l.guard.Payload())
-		err := l.do(what, func(*smb2.Share) error {
-			_, err := l.file.WriteAt(p[:n], offset) // the count is -1 after an error and says nothing more otherwise
+		n := min(len(p), st.guard.Payload())
+		err := st.do(what, func(*smb2.Share) error {
+			_, err := st.file.WriteAt(p[:n], offset) // the count is -1 after an error and says nothing more otherwise
 			return err
 		})
 		if err != nil {
@@ -153,20 +153,20 @@ func (l lane) write(what string, p []byte, offset int64) error {
 	return nil
 }
 
-func (l lane) closeFile(what string) error {
-	return l.do(what, func(*smb2.Share) error { return l.file.Close() })
+func (st stream) closeFile(what string) error {
+	return st.do(what, func(*smb2.Share) error { return st.file.Close() })
 }
 
 // sync makes the server put what it confirmed onto stable storage.
-func (l lane) sync(what string) error {
-	return l.do(what, func(*smb2.Share) error { return l.file.Sync() })
+func (st stream) sync(what string) error {
+	return st.do(what, func(*smb2.Share) error { return st.file.Sync() })
 }
 
-// read fills p, at most a part, from offset. The library takes every short answer
+// read fills p, at most a chunk, from offset. The library takes every short answer
 // for the end of the file, so only an empty one is believed.
-func (l lane) read(what string, p []byte, offset int64) error {
+func (st stream) read(what string, p []byte, offset int64) error {
 	for done := 0; done < len(p); {
-		n, err := l.readSome(what, p[done:min(len(p), done+l.guard.Payload())], offset+int64(done))
+		n, err := st.readSome(what, p[done:min(len(p), done+st.guard.Payload())], offset+int64(done))
 		if err == nil && n == 0 {
 			err = fault.New(fault.ShareCorrupted, what+": the file has become shorter", io.ErrUnexpectedEOF)
 		}
@@ -179,9 +179,9 @@ func (l lane) read(what string, p []byte, offset int64) error {
 }
 
 // readSome reads with one request, and nothing at the end of the file.
-func (l lane) readSome(what string, p []byte, offset int64) (n int, err error) {
-	err = l.do(what, func(*smb2.Share) (err error) {
-		n, err = l.file.ReadAt(p, offset)
+func (st stream) readSome(what string, p []byte, offset int64) (n int, err error) {
+	err = st.do(what, func(*smb2.Share) (err error) {
+		n, err = st.file.ReadAt(p, offset)
 		if n = max(n, 0); errors.Is(err, io.EOF) { // -1 after an error
 			err = nil
 		}

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// defaultPatience is how long a call waits for what somebody else has open, such as
+	// defaultBusyTimeout is how long a call waits for what somebody else has open, such as
 	// a virus scanner, or our own handle on a lost connection. It is what a step that
 	// has the work of a whole run behind it can afford, and less than such a step may
 	// take.
-	defaultPatience = 4 * time.Minute
-	// shortPatience is the same for the opening of what is to be renamed or removed when
+	defaultBusyTimeout = 4 * time.Minute
+	// shortBusyTimeout is the same for the opening of what is to be renamed or removed when
 	// that is denied, which has other reasons most of the time.
-	shortPatience = 4 * time.Second
-	firstPause    = 50 * time.Millisecond
-	longestPause  = 2 * time.Second
+	shortBusyTimeout = 4 * time.Second
+	firstPause       = 50 * time.Millisecond
+	longestPause     = 2 * time.Second
 )
 
 // header is of the answer that told an error, as the guard saw it.
@@ -52,10 +52,10 @@ func (s *Store) change(ctx context.Context, what string, call func(*smb2.Share) 
 // refusal after that is waited for, and is SHARE_BUSY in the end.
 func (s *Store) persist(ctx context.Context, what string, changing bool, call func() (header, error)) error {
 	began := time.Now()
-	patience := s.config.Patience
+	timeout := s.config.BusyTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		// So that the caller gets the reason, not the end of its time.
-		patience = min(patience, time.Until(deadline)*9/10)
+		timeout = min(timeout, time.Until(deadline)*9/10)
 	}
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		failed, err := call()
@@ -64,12 +64,12 @@ func (s *Store) persist(ctx context.Context, what string, changing bool, call fu
 		case err == nil:
 			return nil
 		case errors.Is(err, fault.ShareBusy):
-			limit = patience
+			limit = timeout
 		case changing && errors.Is(err, fault.ShareAccessDenied) && failed.Command == guard.CommandSetInfo:
-			limit = patience
+			limit = timeout
 			err = fault.New(fault.ShareBusy, what, fmt.Errorf("%w for %v: another client has it open, or a file in it", statusError(failed.Status), time.Since(began).Round(time.Second)))
 		case changing && errors.Is(err, fault.ShareAccessDenied):
-			limit = min(patience, shortPatience)
+			limit = min(timeout, shortBusyTimeout)
 		}
 		if time.Since(began)+pause > limit {
 			return err
