@@ -74,6 +74,7 @@ var terms = []term{
 	held(`heedless|words`, `"ignoreSignals", "stderr"`, "internal/privsep/"),
 	held(`lanes?|(?:open|fail|close)Lanes|perLane|lane\.go|part`, `"stream" for a connection with a file, "chunk" for what one request carries`, "internal/share/smb/"),
 	held(`(?:default|short)?Patience|patience(?:\.go)?|farewell`, `"busyTimeout", "busy.go", "logoffTimeout"`, "internal/share/smb/"),
+	held(`ledger(?:\.go)?|parted|gone|\w*Gone`, `"pending", "toDescend", "notFound"`, "internal/collect/resource/"),
 	held(`door|hangUp`, `"client", "closeClient"`, "starter/"),
 }
 

@@ -171,7 +171,7 @@ func (o *opened) list(ctx context.Context, c *collection, round int, yield func(
 		}
 		v.gone = true
 		return yield(job{v: v, then: func(context.Context) error {
-			v.walk.Gone("vault", v.resource)
+			v.walk.Deleted("vault", v.resource)
 			return nil
 		}}, nil)
 	case err != nil:

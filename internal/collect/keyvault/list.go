@@ -191,7 +191,7 @@ func (v *vault) versionsOf(ctx context.Context, o object) ([]version, error) {
 			if len(all) == maxVersions {
 				return false, fault.Newf(fault.LimitExceeded, "vault %s %s has more than %d versions", v.name, o.path(), maxVersions)
 			}
-			size += 2*(len(v.id)+len(o.path())+len(own)) + 300 // in the ledger, and perhaps in a gap
+			size += 2*(len(v.id)+len(o.path())+len(own)) + 300 // in the pending set, and perhaps in a gap
 			if err := v.remember(o.path(), size); err != nil {
 				return false, err
 			}

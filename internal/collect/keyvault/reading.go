@@ -206,7 +206,7 @@ func (r *reading) oneVersion(ctx context.Context, one version) error {
 	}
 	switch {
 	case errors.Is(err, azure.ErrNotFound):
-		r.gap(resource.GapListedGone, path, "The vault lists this version, before and after it was requested, and answered 404 (not found).")
+		r.gap(resource.GapListedNotFound, path, "The vault lists this version, before and after it was requested, and answered 404 (not found).")
 		return nil
 	case r.costs(path, err):
 		return nil

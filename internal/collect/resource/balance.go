@@ -10,7 +10,7 @@ import (
 
 // balance is the end of every capture: SOURCE_INCOMPLETE when an entry is open.
 func (w *Walk) balance() error {
-	left := w.ledger.Left()
+	left := w.pending.Left()
 	if w.items.any(mark.short) {
 		for at, m := range w.items.all() {
 			if m.short() {

@@ -26,7 +26,7 @@ func (w *Walk) below(ctx context.Context, m *manager.Manager, row *Type, above [
 	if row.Descend != nil {
 		for _, r := range above {
 			r.Document = bytes.Clone(r.Document) // its page need not stay
-			w.parted[row] = append(w.parted[row], r)
+			w.toDescend[row] = append(w.toDescend[row], r)
 			w.extra += r.bytes()
 		}
 	}
@@ -61,11 +61,11 @@ func (w *Walk) descend(ctx context.Context) error {
 	}
 	for i := range w.table.Types {
 		row := &w.table.Types[i]
-		above := w.parted[row]
+		above := w.toDescend[row]
 		if len(above) == 0 {
 			continue
 		}
-		delete(w.parted, row)
+		delete(w.toDescend, row)
 		held := 0
 		for _, r := range above {
 			held += r.bytes()
@@ -93,7 +93,7 @@ func (w *Walk) children(m *manager.Manager, row *Type, above []Resource) iter.Se
 					base = child.Below(r)
 				}
 				l.path = child.collection(resourceid.Normal(base))
-				w.ledger.Await(l.place())
+				w.pending.Await(l.place())
 				if !yield(l) {
 					return
 				}

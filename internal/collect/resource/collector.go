@@ -12,8 +12,8 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
-	"infrabackup/internal/collect/resource/ledger"
 	"infrabackup/internal/collect/resource/manager"
+	"infrabackup/internal/collect/resource/pending"
 	"infrabackup/internal/fault"
 )
 
@@ -67,8 +67,8 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Cap
 func (c *Collector) newWalk(sink collect.Sink) *Walk {
 	w := &Walk{
 		stamp: c.stamp, table: &c.table, sink: sink, now: c.options.Now, seed: maphash.MakeSeed(),
-		parents: map[string][]*Type{}, parted: map[*Type][]Resource{},
-		gapIndex: map[[2]string]int{}, ledger: ledger.New(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, userless: map[string]bool{},
+		parents: map[string][]*Type{}, toDescend: map[*Type][]Resource{},
+		gapIndex: map[[2]string]int{}, pending: pending.New(), lost: map[key]lost{}, unknownTypes: map[string]int64{}, userless: map[string]bool{},
 		without: c.without, memory: c.stamp.NewMemory(),
 	}
 	for i := range c.table.Types {
@@ -221,5 +221,5 @@ func (w *Walk) openManager(ctx context.Context, client *azure.Client) (*manager.
 }
 
 func (w *Walk) renew(ctx context.Context, m *manager.Manager) error {
-	return m.Renew(ctx, manager.Renewal{Ledger: w.ledger, First: !w.checks(checkAllOffers), Empty: w.empty})
+	return m.Renew(ctx, manager.Renewal{Pending: w.pending, First: !w.checks(checkAllOffers), Empty: w.empty})
 }

@@ -28,9 +28,9 @@
 //
 // # No short part looks whole
 //
-// Whatever an answer names, and every place that has to be asked, is entered in a
-// ledger and settled by a document that says that it is this, by a gap, or by the
-// answer of the place. The end of a capture compares: an entry that is open fails it
+// Whatever an answer names, and every place that has to be asked, is entered in a set of
+// what is pending (package pending), and settled by a document that says that it is this,
+// by a gap, or by the answer of the place. The end of a capture compares: an entry that is open fails it
 // with SOURCE_INCOMPLETE. That is a rule of its own beside the checks that find each
 // kind of short answer; tests leave out one check after the other and see that the rule
 // finds what it would have found.
@@ -49,7 +49,7 @@
 // follows when the rows of a look are read, or 10,000 such collections wait. Memory holds
 // the pages that are being read, these collections, resources with contents elsewhere
 // until those are read, and for each item some 60 bytes, its compressed ID among them, and
-// some 25 for each address in the ledger (package compact). All of that is counted
+// some 25 for each address in the pending set (package compact). All of that is counted
 // ([azure.Memory]), over all services of a stamp: a capture that would need too much fails
 // with LIMIT_EXCEEDED.
 //

@@ -1,17 +1,17 @@
 package resource
 
-// What tests switch off, to see that the ledger finds what the checks find.
+// What tests switch off, to see that the pending set finds what the checks find.
 const (
-	CheckAllOffers    = checkAllOffers
-	CheckIndexedTypes = checkIndexedTypes
-	CheckSingleAnswer = checkSingleAnswer
-	CheckNowhere      = checkNowhere
-	CheckIndexedGone  = checkIndexedGone
-	CheckContainer    = checkContainer
-	CheckEndpoint     = checkEndpoint
-	CheckFuller       = checkFuller
-	CheckResources    = checkResources
-	CheckChildren     = checkChildren
+	CheckAllOffers       = checkAllOffers
+	CheckIndexedTypes    = checkIndexedTypes
+	CheckSingleAnswer    = checkSingleAnswer
+	CheckNowhere         = checkNowhere
+	CheckIndexedNotFound = checkIndexedNotFound
+	CheckContainer       = checkContainer
+	CheckEndpoint        = checkEndpoint
+	CheckFuller          = checkFuller
+	CheckResources       = checkResources
+	CheckChildren        = checkChildren
 )
 
 // Check is one of these.

@@ -42,18 +42,18 @@ func (w *Walk) tracked(ctx context.Context, m *manager.Manager, relist map[*Type
 	}
 	return queue.InOrder(ctx, queue.Jobs(m.Subscriptions), func(ctx context.Context, s azure.Subscription) fetched {
 		f := fetched{list: list{manager: m, subscription: s.ID, path: "/subscriptions/" + s.ID + "/resources"}}
-		w.ledger.Await(f.place())
+		w.pending.Await(f.place())
 		// Not every resource manager knows what it is asked to add.
 		f.pages, f.page, f.err = m.Resources(ctx, s.ID, url.Values{"$expand": {"createdTime,changedTime"}})
 		return f
 	}, func(f fetched) error {
-		if gone(f.err) {
-			if err := m.ConfirmGone(ctx, f.subscription, f.err); err != nil {
+		if notFound(f.err) {
+			if err := m.ConfirmNotFound(ctx, f.subscription, f.err); err != nil {
 				return err
 			}
 			w.Vanished(m.Client.Endpoint(), "/subscriptions/"+f.subscription)
 			w.claim(m, "/subscriptions/"+f.subscription)
-			w.ledger.Answered(f.place())
+			w.pending.Answered(f.place())
 			return nil
 		}
 		err := f.drain(ctx, func(page *azure.Page) error {
@@ -61,7 +61,7 @@ func (w *Walk) tracked(ctx context.Context, m *manager.Manager, relist map[*Type
 			return w.compare(ctx, m, page, relist)
 		})
 		if err == nil {
-			w.ledger.Answered(f.place())
+			w.pending.Answered(f.place())
 		}
 		return err
 	})
@@ -165,7 +165,7 @@ func (w *Walk) got(ctx context.Context, e entry, f fetched) error {
 	endpoint := f.manager.Client.Endpoint()
 	at := w.keyOf(endpoint, f.row.Kind, e.id)
 	switch {
-	case gone(f.err):
+	case notFound(f.err):
 		w.lose(at, lost{path: f.path})
 		return nil
 	case errors.Is(f.err, ErrAnswer):
@@ -206,7 +206,7 @@ type lost struct {
 
 // lose remembers such a resource until the end of the capture.
 func (w *Walk) lose(at key, l lost) {
-	if !w.checks(checkIndexedGone) {
+	if !w.checks(checkIndexedNotFound) {
 		return
 	}
 	if _, known := w.lost[at]; !known {
@@ -231,7 +231,7 @@ func (w *Walk) lostGaps() {
 		case l.code != "":
 			w.Gap(backup.Gap{Code: l.code, Object: l.path, Reason: l.reason})
 		case l.round == w.round:
-			w.Gap(backup.Gap{Code: GapListedGone, Object: l.path, Reason: "The list of resources of the " + string(at.endpoint) + " endpoint names it, and it answered 404 (not found) when it was read."})
+			w.Gap(backup.Gap{Code: GapListedNotFound, Object: l.path, Reason: "The list of resources of the " + string(at.endpoint) + " endpoint names it, and it answered 404 (not found) when it was read."})
 		default:
 			w.Vanished(at.endpoint, l.path)
 		}

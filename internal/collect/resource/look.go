@@ -97,7 +97,7 @@ func (w *Walk) missing(ctx context.Context, relist map[*Type]bool) error {
 		there, err := w.stillThere(ctx, at, m, relisted[at.kind])
 		switch {
 		case err == nil && there:
-		case gone(err):
+		case notFound(err):
 			w.vanish(at.endpoint, at.kind, at.id)
 		case refused(err), errors.Is(err, ErrAnswer), errors.Is(err, azure.ErrForbidden):
 			w.Gap(backup.Gap{Code: GapUnconfirmed, Object: at.id, Reason: "A later list does not name it, and the stamp did not say whether it is there when it was asked for (" + answerOf(err) + "); what was read of it before is kept."})

@@ -38,7 +38,7 @@ func TestReferencesInEverySpelling(t *testing.T) {
 }
 
 // TestPageWithNothingNew gives the walk a page whose elements were all on an earlier one:
-// the ledger keeps it open.
+// the pending set keeps it open.
 func TestPageWithNothingNew(t *testing.T) {
 	w := (&Collector{stamp: &azure.Stamp{}}).newWalk(nil)
 	f := fetched{list: list{row: &Type{}, manager: &manager.Manager{Client: &azure.Client{}}, path: "/x"}}
@@ -49,7 +49,7 @@ func TestPageWithNothingNew(t *testing.T) {
 	}
 	require.Empty(t, r.new)
 	r.turnOver(w, f, 0)
-	require.Len(t, w.ledger.Left(), 1)
-	require.Contains(t, w.ledger.Left()[0], "page 2")
+	require.Len(t, w.pending.Left(), 1)
+	require.Contains(t, w.pending.Left()[0], "page 2")
 	require.Error(t, w.balance())
 }

@@ -63,7 +63,7 @@ func (w *Walk) unlisted(ctx context.Context, f fetched) error {
 	}
 	if f.parent != "" && !f.notOffered() {
 		switch _, err := w.parentOf(ctx, f); {
-		case gone(err):
+		case notFound(err):
 			w.vanish(f.manager.Client.Endpoint(), f.row.Parent, f.parent)
 			w.asked(f.list)
 			return nil
@@ -157,8 +157,8 @@ func (w *Walk) parentOf(ctx context.Context, f fetched) (Resource, error) {
 	return Resource{}, fault.Newf(fault.Internal, "row %s has no parent row %s", f.row.Type, f.row.Parent)
 }
 
-// gone reports whether a fault says that something is not there.
-func gone(err error) bool { return errors.Is(err, azure.ErrNotFound) }
+// notFound reports whether a fault says that something is not there.
+func notFound(err error) bool { return errors.Is(err, azure.ErrNotFound) }
 
 // refused reports whether a fault says that a collection cannot be listed.
 func refused(err error) bool {

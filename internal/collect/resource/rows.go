@@ -32,7 +32,7 @@ func (w *Walk) read(ctx context.Context, rows iter.Seq[*Type]) error {
 }
 
 // lists are the collections of a row. It runs beside the walk and touches nothing of it
-// but the ledger.
+// but the pending set.
 func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager.Manager]) iter.Seq2[list, error] {
 	return func(yield func(list, error) bool) {
 		for m := range managers {
@@ -48,16 +48,16 @@ func (w *Walk) lists(ctx context.Context, row *Type, managers iter.Seq[*manager.
 			}
 			more := true
 			err := queue.InOrder(ctx, queue.Jobs(m.Subscriptions), func(ctx context.Context, s azure.Subscription) based {
-				w.ledger.Await(place(m, row, s.ID))
+				w.pending.Await(place(m, row, s.ID))
 				b, err := basesOf(ctx, m, row, s.ID)
 				b.err = err
 				return b
 			}, func(b based) error {
-				if gone(b.err) {
-					if err := m.ConfirmGone(ctx, b.subscription, b.err); err != nil {
+				if notFound(b.err) {
+					if err := m.ConfirmNotFound(ctx, b.subscription, b.err); err != nil {
 						return err
 					}
-					w.ledger.Answered(place(m, row, b.subscription))
+					w.pending.Answered(place(m, row, b.subscription))
 					return nil // the next look has no such list
 				}
 				if b.err != nil {
@@ -104,15 +104,15 @@ func (s Scope) source() string {
 	}
 }
 
-// listAt is a list to read, which the ledger waits for.
+// listAt is a list to read, which the pending set waits for.
 func (w *Walk) listAt(m *manager.Manager, row *Type, subscription, path string) list {
 	l := list{row: row, manager: m, subscription: subscription, path: path}
 	l.version, l.offered = m.Choose(row.Type, row.Versions, subscription, "")
-	w.ledger.Await(l.place())
+	w.pending.Await(l.place())
 	return l
 }
 
-// place is the list's entry in the ledger.
+// place is the list's entry in the pending set.
 func (l list) place() string {
 	return string(l.manager.Client.Endpoint()) + " list " + resourceid.Key(l.path)
 }
@@ -194,9 +194,9 @@ func (w *Walk) collection(ctx context.Context, f fetched) error {
 
 // asked settles a list, and the place that it is one of.
 func (w *Walk) asked(l list) {
-	w.ledger.Answered(l.place())
+	w.pending.Answered(l.place())
 	if l.row.Scope != InParent && l.parent == "" {
-		w.ledger.Answered(place(l.manager, l.row, l.subscription))
+		w.pending.Answered(place(l.manager, l.row, l.subscription))
 	}
 }
 
@@ -249,14 +249,14 @@ func (w *Walk) forget(r *reading) {
 	r.taken = 0
 }
 
-// turnOver ends a page for the ledger: one whose elements were all on earlier pages was
+// turnOver ends a page for the pending set: one whose elements were all on earlier pages was
 // named by a link and did not give what it should. The reader of lists refuses it too.
 func (r *reading) turnOver(w *Walk, f fetched, next int) {
 	if next == r.page {
 		return
 	}
 	if r.elements > 0 && r.new == 0 {
-		w.ledger.Await(fmt.Sprintf("%s page %d (it has nothing new)", f.place(), r.page))
+		w.pending.Await(fmt.Sprintf("%s page %d (it has nothing new)", f.place(), r.page))
 	}
 	r.page, r.elements, r.new = next, 0, 0
 }

@@ -148,10 +148,10 @@ func TestWhatACheckMissesTheRuleFinds(t *testing.T) {
 			s.stamp.Inject(at("/locations", answering(http.StatusOK, `{"value":[]}`)))
 			s.stamp.Inject(at("/providers", rewriting(func(body string) string { return strings.ReplaceAll(body, `"locations":["local"]`, `"locations":null`) })))
 		}, outcome{gap: resource.GapNowhere}},
-		"an entry of the index that is not there": {crp.Table(), resource.CheckIndexedGone, func(t *testing.T, s *scene) {
+		"an entry of the index that is not there": {crp.Table(), resource.CheckIndexedNotFound, func(t *testing.T, s *scene) {
 			s.hideList(gallery)
 			s.stamp.Inject(at(s.first(t, gallery).ID, answering(http.StatusNotFound, `{"error":{"code":"ResourceNotFound"}}`)))
-		}, outcome{gap: resource.GapListedGone}},
+		}, outcome{gap: resource.GapListedNotFound}},
 		"a subscription that is said to be gone": {arm.Table(elsewhere()), resource.CheckContainer, func(_ *testing.T, s *scene) {
 			s.stamp.Inject(at("/providers/microsoft.authorization/locks", answering(http.StatusNotFound, `{"error":{"code":"SubscriptionNotFound"}}`)))
 		}, outcome{code: fault.SourceInvalid}},

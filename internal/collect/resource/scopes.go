@@ -28,7 +28,7 @@ func (w *Walk) atResources(ctx context.Context, row *Type) error {
 		}
 		for _, s := range m.Subscriptions {
 			here := place(m, row, s.ID) + " at resources"
-			w.ledger.Await(here)
+			w.pending.Await(here)
 			if !w.checks(checkResources) {
 				continue
 			}
@@ -37,8 +37,8 @@ func (w *Walk) atResources(ctx context.Context, row *Type) error {
 				if errors.Is(err, io.EOF) {
 					break
 				}
-				if gone(err) {
-					if err = m.ConfirmGone(ctx, s.ID, err); err == nil {
+				if notFound(err) {
+					if err = m.ConfirmNotFound(ctx, s.ID, err); err == nil {
 						break
 					}
 				}
@@ -51,7 +51,7 @@ func (w *Walk) atResources(ctx context.Context, row *Type) error {
 				}
 				left, skipped = left-asked, skipped+int64(len(page.Items)-asked)
 			}
-			w.ledger.Answered(here)
+			w.pending.Answered(here)
 		}
 	}
 	if skipped > 0 {
@@ -87,11 +87,11 @@ func (w *Walk) unknownChildren(endpoint azure.Endpoint, fullType string) {
 	at := string(endpoint) + " children of " + fullType
 	if w.unknownTypes[fullType] == 0 {
 		w.extra += len(fullType) + 64
-		w.ledger.Await(at)
+		w.pending.Await(at)
 	}
 	w.unknownTypes[fullType]++
 	if w.checks(checkChildren) {
-		w.ledger.Answered(at)
+		w.pending.Answered(at)
 	}
 }
 
@@ -152,7 +152,7 @@ func (w *Walk) groupsNamed(ctx context.Context) error {
 			return err
 		}
 		if !listed {
-			w.ledger.Await(address(endpoint, group) + " (a resource group that no list names)")
+			w.pending.Await(address(endpoint, group) + " (a resource group that no list names)")
 			continue
 		}
 		w.Gap(backup.Gap{Code: GapLate, Object: group, Reason: "The group came when the capture was at its end: what lists of resources name in it was captured, and what only its own lists name was not."})
@@ -174,7 +174,7 @@ func (w *Walk) settleUp(ctx context.Context) error {
 			return err
 		}
 		if there {
-			w.ledger.Await(string(c.manager.Client.Endpoint()) + " " + c.container + " (said to be gone, and there)")
+			w.pending.Await(string(c.manager.Client.Endpoint()) + " " + c.container + " (said to be gone, and there)")
 		}
 	}
 	return w.balance()
@@ -201,7 +201,7 @@ func (w *Walk) hasGroup(ctx context.Context, m *manager.Manager, group string) (
 		_, err := w.get(ctx, m, manager.GroupType, group, version)
 		return err
 	})
-	if gone(err) {
+	if notFound(err) {
 		return false, nil
 	}
 	return err == nil, err

@@ -76,11 +76,11 @@ func (w *Walk) get(ctx context.Context, m *manager.Manager, fullType, id, versio
 // There asks whether a resource is there. It may be called from any goroutine.
 func (w *Walk) There(ctx context.Context, r Resource) (bool, error) {
 	_, err := w.get(ctx, w.managerOf(r.Endpoint), r.Type, r.ID, r.Version)
-	if gone(err) {
+	if notFound(err) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// Gone notes that a resource of a kind, which was captured, is not there any more.
-func (w *Walk) Gone(kind string, r Resource) { w.vanish(r.Endpoint, kind, r.ID) }
+// Deleted notes that a resource of a kind, which was captured, is not there any more.
+func (w *Walk) Deleted(kind string, r Resource) { w.vanish(r.Endpoint, kind, r.ID) }

@@ -12,8 +12,8 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/collect/resource/jsondoc"
-	"infrabackup/internal/collect/resource/ledger"
 	"infrabackup/internal/collect/resource/manager"
+	"infrabackup/internal/collect/resource/pending"
 	"infrabackup/internal/fault"
 )
 
@@ -27,7 +27,7 @@ const (
 	GapCollectionRefused = "COLLECTION_REFUSED"      // the stamp offers the type and refuses its list
 	GapSubscription      = "SUBSCRIPTION_UNREADABLE" // the client does not see it
 	GapUnlisted          = "SUBSCRIPTION_UNLISTED"   // users see it, and the operator's list does not name it
-	GapListedGone        = "LISTED_NOT_FOUND"        // a list names it, and it is not there when it is read
+	GapListedNotFound    = "LISTED_NOT_FOUND"        // a list names it, and it is not there when it is read
 	GapResourceRefused   = "RESOURCE_REFUSED"        // the stamp refuses to give one resource
 	GapAnswer            = "ANSWER_INVALID"          // the answer is not the document that was asked for
 	GapNotRegistered     = "NOT_REGISTERED"          // a subscription that is not registered for a provider
@@ -54,10 +54,10 @@ type Walk struct {
 	parents      map[string][]*Type // rows by the kind of their parent
 	items        items
 	waiting      []list               // collections below resources, to be read
-	parted       map[*Type][]Resource // with contents elsewhere, to be descended to
+	toDescend    map[*Type][]Resource // with contents elsewhere, to be descended to
 	gaps         []backup.Gap
 	gapIndex     map[[2]string]int // by code and object
-	ledger       *ledger.Ledger
+	pending      *pending.Set
 	lost         map[key]lost     // what a list names and the stamp does not find
 	claims       []claim          // what is said to be gone
 	unknownTypes map[string]int64 // resources of types that no row knows
@@ -77,7 +77,7 @@ type Walk struct {
 // weigh counts what is remembered: LIMIT_EXCEEDED when it is too much. It is called for
 // each part of a page, so that no more than such a part is remembered in excess.
 func (w *Walk) weigh() error {
-	now := w.extra + w.items.index.Bytes() + w.groups.bytes() + w.ledger.Bytes()
+	now := w.extra + w.items.index.Bytes() + w.groups.bytes() + w.pending.Bytes()
 	err := w.memory.Take(now - w.taken)
 	if err == nil {
 		w.taken = now
@@ -171,7 +171,7 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 		w.changed++
 	}
 	if again && known.endpoint() != r.Endpoint {
-		w.ledger.Reopen(address(known.endpoint(), at.id)) // its document is no more in the part
+		w.pending.Reopen(address(known.endpoint(), at.id)) // its document is no more in the part
 	}
 	known.gave(r.Endpoint)
 	known.sum, known.round, known.weight = sum, w.round, jsondoc.Weight(r.Document)
@@ -189,15 +189,15 @@ func (w *Walk) captured(r Resource, x Extras) {
 		}
 	}
 	if own != "" {
-		w.ledger.Settle(address(r.Endpoint, own))
+		w.pending.Settle(address(r.Endpoint, own))
 	}
 }
 
 // Named notes that a list of an endpoint has an element.
-func (w *Walk) Named(endpoint azure.Endpoint, id string) { w.ledger.Name(address(endpoint, id)) }
+func (w *Walk) Named(endpoint azure.Endpoint, id string) { w.pending.Name(address(endpoint, id)) }
 
 // Settled notes that what a list named is accounted for by a gap.
-func (w *Walk) Settled(endpoint azure.Endpoint, id string) { w.ledger.Settle(address(endpoint, id)) }
+func (w *Walk) Settled(endpoint azure.Endpoint, id string) { w.pending.Settle(address(endpoint, id)) }
 
 // Gap notes what is missing. Gaps with the same code and object are added up, and
 // reach the sink when the capture ends. Beyond a limit only their number is kept.

@@ -5,7 +5,7 @@
 //
 // It knows no rows and captures nothing: it says where package resource has to look. What
 // it remembers is counted, and every list that it has to read is an entry in the capture's
-// ledger.
+// pending set.
 //
 // Start reading at [Manager].
 package manager

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"infrabackup/internal/azure"
-	"infrabackup/internal/collect/resource/ledger"
+	"infrabackup/internal/collect/resource/pending"
 	"infrabackup/internal/collect/resource/queue"
 	"infrabackup/internal/fault"
 )
@@ -36,10 +36,10 @@ type Manager struct {
 
 // Renewal is what a manager that is renewed needs of the capture.
 type Renewal struct {
-	// Ledger has an entry for each list of what a subscription is offered.
-	Ledger *ledger.Ledger
+	// Pending has an entry for each list of what a subscription is offered.
+	Pending *pending.Set
 	// First says that only the first subscription is asked for what it is offered: tests
-	// leave out the others, to see that the ledger notices.
+	// leave out the others, to see that the pending set notices.
 	First bool
 	// Empty names a list that says where to look and has nothing.
 	Empty func(path, of string)
@@ -75,7 +75,7 @@ func (m *Manager) Renew(ctx context.Context, r Renewal) error {
 		if m.offered[s.ID] != nil {
 			continue
 		}
-		r.Ledger.Await(m.place(s.ID))
+		r.Pending.Await(m.place(s.ID))
 		if i == 0 || !r.First {
 			lacking = append(lacking, s.ID)
 		}
@@ -85,19 +85,19 @@ func (m *Manager) Renew(ctx context.Context, r Renewal) error {
 		return answered{id, offers, err}
 	}, func(a answered) error {
 		if errors.Is(a.err, azure.ErrNotFound) {
-			if err := m.ConfirmGone(ctx, a.id, a.err); err != nil {
+			if err := m.ConfirmNotFound(ctx, a.id, a.err); err != nil {
 				return err
 			}
 			before := azure.BytesOf(subscriptions)
 			subscriptions = slices.DeleteFunc(subscriptions, func(s azure.Subscription) bool { return s.ID == a.id })
 			m.memory.Give(before - azure.BytesOf(subscriptions))
-			r.Ledger.Answered(m.place(a.id))
+			r.Pending.Answered(m.place(a.id))
 			return nil
 		}
 		if a.err != nil {
 			return a.err
 		}
-		r.Ledger.Answered(m.place(a.id))
+		r.Pending.Answered(m.place(a.id))
 		if a.offers.Empty() {
 			r.Empty("/subscriptions/"+a.id+"/providers", "providers")
 		}
@@ -152,9 +152,9 @@ func (m *Manager) HasSubscription(ctx context.Context, subscription string) (boo
 	return slices.ContainsFunc(now, func(s azure.Subscription) bool { return s.ID == subscription }), err
 }
 
-// ConfirmGone makes sure that a subscription is not there any more, after an answer that may
+// ConfirmNotFound makes sure that a subscription is not there any more, after an answer that may
 // say so. While it is there, what was asked for is missing, and said is returned.
-func (m *Manager) ConfirmGone(ctx context.Context, subscription string, said error) error {
+func (m *Manager) ConfirmNotFound(ctx context.Context, subscription string, said error) error {
 	there, err := m.HasSubscription(ctx, subscription)
 	if err == nil && there {
 		return said

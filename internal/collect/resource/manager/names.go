@@ -108,7 +108,7 @@ func (m *Manager) ListsGroup(ctx context.Context, group string) (bool, error) {
 	subscription := resourceid.Subscription(group)
 	names, err := m.Groups(ctx, subscription)
 	if errors.Is(err, azure.ErrNotFound) {
-		return false, m.ConfirmGone(ctx, subscription, err)
+		return false, m.ConfirmNotFound(ctx, subscription, err)
 	}
 	name := group[strings.LastIndexByte(group, '/')+1:]
 	return slices.ContainsFunc(names, func(known string) bool { return strings.EqualFold(known, name) }), err
