@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -151,6 +152,31 @@ func TestLargePartIsSentWhileItIsCaptured(t *testing.T) {
 	x.requireOnShare(out)
 	require.Equal(t, 1, x.watched.grown, "nothing is sent twice")
 	require.Empty(t, x.senders.running)
+}
+
+// TestWhatIsStillSentIsAwaited, and not uploaded beside it.
+func TestWhatIsStillSentIsAwaited(t *testing.T) {
+	x := newEarly(t, 2*minEarly, 0)
+	hold := make(chan struct{})
+	release := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release)
+	x.watched.flushed = func(int64) { <-hold }
+	close(x.source.goOn)
+	out, err := x.collect()
+	require.NoError(t, err)
+	sending := x.senders.running[sentFile{x.id, out.Part.Name}]
+	uploaded := make(chan error, 1)
+	go func() {
+		up := &Upload{Repository: x.repo, Spool: x.spool, BackupID: x.id, Progress: &counted{}}
+		_, err := up.Part(t.Context(), out.Part, x.senders)
+		uploaded <- err
+	}()
+	waits := func() bool { return sending.to.Load() != nil }
+	require.Eventually(t, waits, 10*time.Second, time.Millisecond)
+	release()
+	require.NoError(t, <-uploaded)
+	x.requireOnShare(out)
+	require.Equal(t, 1, x.watched.grown)
 }
 
 // TestWhatASenderDidNot is done by UploadPart, from where the last flush was.
