@@ -69,7 +69,8 @@ var rules = []rule{
 		why: "workflows are deterministic and meet activities in flow only"},
 	{from: []string{"activities"}, to: []string{module + "workflows", module + "internal/control"}, why: "activities meet workflows in flow only"},
 	{from: []string{"internal/backup", "internal/fault", "internal/secret", "internal/archive", "internal/seal", "internal/share", "internal/collect",
-		"internal/settings", "internal/spool", "internal/repository", "internal/config", "internal/azure", "internal/consistency", "internal/privsep"}, to: []string{temporal},
+		"internal/settings", "internal/spool", "internal/repository", "internal/config", "internal/azure", "internal/consistency", "internal/privsep",
+		"internal/schedule", "internal/retention"}, to: []string{temporal},
 		why: "domain code knows nothing of Temporal"},
 	{from: []string{"internal/capture"}, to: []string{temporal, module + "internal/flow"}, why: "a capture does not know which step calls it"},
 	{except: []string{"internal/collect/ad", "tests/"}, to: []string{ldapClient}, why: "what a directory answers is bounded and checked in collect/ad"},
@@ -88,6 +89,9 @@ var rules = []rule{
 	{from: []string{"internal/ui"}, to: []string{module + "internal/operator", module + "internal/repository", module + "internal/share/smb", module + "internal/control", module + "internal/config"},
 		why: "what is shown is handed over, and not fetched"},
 	{from: []string{"internal/operator"}, to: []string{module + "internal/ui", "text/tabwriter"}, why: "what an operator does is not bound to a terminal"},
+	{from: []string{"internal/schedule", "internal/retention"}, to: []string{module + "internal/flow", module + "internal/settings", module + "internal/share", module + "internal/repository",
+		module + "internal/control", module + "internal/temporal", module + "internal/telemetry", module + "internal/schedule", module + "internal/retention", "os", "io", "net", "context", "log", "math/rand", "crypto/rand"},
+		why: "when a backup is due, and which ones go, is decided from what is given in alone"},
 	{from: []string{"internal/upstream", "internal/printable"}, to: []string{module}, why: "they import nothing of the product"},
 	{from: []string{"internal/backup", "internal/fault", "internal/secret"}, to: []string{module + "internal/share", module + "internal/flow", module + "internal/settings"},
 		why: "the vocabulary imports nothing of the product"},
@@ -150,6 +154,22 @@ func TestImportRulesCanFail(t *testing.T) {
 		require.Len(t, r.violations([]pkg{bad}), 1, r.why)
 		require.Empty(t, r.violations([]pkg{{ImportPath: from, Imports: []string{"fmt"}}}), r.why)
 	}
+}
+
+// clocks are the functions of package time that ask the host's clock or wait for it.
+var clocks = regexp.MustCompile(`\btime\.(Now|Since|Until|After|AfterFunc|Tick|NewTimer|NewTicker|Sleep)\(`)
+
+// TestDecisionsHaveNoClock: what is due and what goes is decided by the times that are given in.
+func TestDecisionsHaveNoClock(t *testing.T) {
+	seen := 0
+	for _, name := range tracked(t, "*.go", ":!*_test.go") {
+		if under(name, []string{"internal/schedule", "internal/retention"}) {
+			seen++
+			require.NotRegexp(t, clocks, content(t, name), name)
+		}
+	}
+	require.Greater(t, seen, 4)
+	require.Regexp(t, clocks, "return time.Now()", "it can fail")
 }
 
 // linked lists the packages from outside the standard library that a program is made of.
