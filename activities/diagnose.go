@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"sync"
 	"time"
 
 	"infrabackup/internal/fault"
@@ -46,10 +47,16 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 		return out, nil
 	}
 	repo := repository.New(store, a.Instance.Name)
-	out.Checks = append(out.Checks, a.diagnoseSpool(ctx, repo))
-	err := repo.Claim(ctx, s.Controller)
-	out.Checks = append(out.Checks, checked("controller", "writes here alone: "+s.Controller, err))
-	out.Checks = append(out.Checks, a.diagnoseShare(ctx, store)...)
+	var room, claim flow.Check
+	var tried []flow.Check
+	var asking sync.WaitGroup // at once, since each waits for the share
+	asking.Go(func() { room = a.diagnoseSpool(ctx, repo) })
+	asking.Go(func() {
+		claim = checked("controller", "writes here alone: "+s.Controller, repo.Claim(ctx, s.Controller))
+	})
+	asking.Go(func() { tried = a.diagnoseShare(ctx, store, in.Thorough) })
+	asking.Wait()
+	out.Checks = append(append(out.Checks, room, claim), tried...)
 	return out, nil
 }
 
@@ -77,7 +84,7 @@ func (a *Activities) diagnoseSettings(ctx context.Context, out *flow.DiagnoseOut
 // leftFor is after how long the folder of another host's diagnosis is nobody's.
 const leftFor = time.Hour
 
-func (a *Activities) diagnoseShare(ctx context.Context, store share.Store) []flow.Check {
+func (a *Activities) diagnoseShare(ctx context.Context, store share.Store, thorough bool) []flow.Check {
 	message := "answers"
 	if described, ok := store.(sessioned); ok {
 		dialect, cipher := described.Describe()
@@ -102,7 +109,11 @@ func (a *Activities) diagnoseShare(ctx context.Context, store share.Store) []flo
 	if err != nil {
 		checks = append(checks, checked("share: left-overs", "", err))
 	}
-	for _, result := range conformance.Run(ctx, store, scratch) {
+	run := conformance.Try
+	if thorough {
+		run = conformance.Run
+	}
+	for _, result := range run(ctx, store, scratch) {
 		checks = append(checks, checked("share: "+result.Name, "holds", result.Err))
 	}
 	return checks

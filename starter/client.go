@@ -52,7 +52,7 @@ type controller interface {
 	ChangeServices(ctx context.Context, services []backup.Service, requestedBy string) (settings.Summary, error)
 	Sources(ctx context.Context) ([]backup.Service, error)
 	Missing(ctx context.Context) ([]backup.Service, error)
-	Diagnose(ctx context.Context, share bool) (flow.DiagnoseOutput, error)
+	Diagnose(ctx context.Context, trial flow.ShareTrial) (flow.DiagnoseOutput, error)
 }
 
 var _ controller = (*control.Controller)(nil)

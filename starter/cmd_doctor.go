@@ -13,18 +13,19 @@ import (
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	var skipShare bool
+	var skipShare, thorough bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that a backup depends on",
 		Long: `Check Temporal, every worker with its sources and spool, the settings, that each service
 which a backup has to contain is captured by one of the workers, and everything that a
-backup needs from the share: what the share's adapters are held to in tests is tried on
-the real share, in a folder of its own that is removed again.`,
-		Example: "  infrabackup doctor",
+backup needs from the share: that is tried on the real share, in a folder of its own that
+is removed again. With --thorough all that the share's adapters are held to in tests is
+tried, which takes several times as long and about 20 MB of free space for the time.`,
+		Example: "  infrabackup doctor\n  infrabackup doctor --thorough",
 		Args:    args.None,
 		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
-			report, err := c.Diagnose(ctx, !skipShare)
+			report, err := c.Diagnose(ctx, trial(skipShare, thorough))
 			if err != nil {
 				return err
 			}
@@ -42,5 +43,17 @@ the real share, in a folder of its own that is removed again.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&skipShare, "skip-share", false, "do not try the share")
+	cmd.Flags().BoolVar(&thorough, "thorough", false, "try all that the share's adapters promise, not only what a backup needs of the server")
+	cmd.MarkFlagsMutuallyExclusive("skip-share", "thorough")
 	return cmd
+}
+
+func trial(skipShare, thorough bool) flow.ShareTrial {
+	switch {
+	case skipShare:
+		return flow.ShareUntried
+	case thorough:
+		return flow.ShareTriedThoroughly
+	}
+	return flow.ShareTried
 }

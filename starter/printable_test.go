@@ -68,7 +68,7 @@ func (o *outside) Summary(context.Context) (settings.Summary, error) {
 
 func (o *outside) Standing(context.Context) error { return fault.New(fault.ShareUnreachable, odd, nil) }
 
-func (o *outside) Diagnose(context.Context, bool) (flow.DiagnoseOutput, error) {
+func (o *outside) Diagnose(context.Context, flow.ShareTrial) (flow.DiagnoseOutput, error) {
 	report := flow.DiagnoseOutput{Host: odd, Version: odd, Checks: []flow.Check{{Name: odd, OK: true, Message: odd}, {Name: odd, Message: odd, Code: odd}}}
 	report.Workers = []flow.DiagnoseOutput{report}
 	return report, o.err

@@ -15,8 +15,8 @@ import (
 
 // Diagnose lets every worker check what it depends on, and one of them the share, and
 // adds whether each service that a backup has to contain is captured by one of them.
-func (c *Controller) Diagnose(ctx context.Context, share bool) (flow.DiagnoseOutput, error) {
-	report, err := c.ask(ctx, flow.DiagnoseInput{Instance: c.instance, Share: share})
+func (c *Controller) Diagnose(ctx context.Context, trial flow.ShareTrial) (flow.DiagnoseOutput, error) {
+	report, err := c.ask(ctx, flow.DiagnoseInput{Instance: c.instance, Share: trial >= flow.ShareTried, Thorough: trial >= flow.ShareTriedThoroughly})
 	if err != nil {
 		return report, err
 	}

@@ -75,7 +75,10 @@ type Seen struct {
 // DiagnoseInput asks a worker to check its sources and the share.
 type DiagnoseInput struct {
 	Instance string `json:"instance"`
-	Share    bool   `json:"share"` // run the share's conformance checks too
+	Share    bool   `json:"share"` // try the share, too
+	// Thorough tries everything that an adapter promises of a share, not only what another
+	// server may keep from it.
+	Thorough bool `json:"thorough,omitempty"`
 	// Hosts are the hosts of all workers that are to be asked, beside the one that takes
 	// up the diagnosis; at most MaxWorkers.
 	Hosts []string `json:"hosts,omitempty"`
@@ -85,6 +88,16 @@ type DiagnoseInput struct {
 	// share says of that.
 	Settings bool `json:"settings,omitempty"`
 }
+
+// ShareTrial is how much of the share a diagnosis tries.
+type ShareTrial int
+
+// The trials, each more than the one before.
+const (
+	ShareUntried         ShareTrial = iota
+	ShareTried                      // what a backup needs from the server
+	ShareTriedThoroughly            // all that an adapter promises
+)
 
 // MaxWorkers bounds how many workers of an instance are asked one by one.
 const MaxWorkers = 32

@@ -68,7 +68,7 @@ var (
 	enabling  = allowance{requests: 130, turns: 130}
 	backingUp = allowance{requests: 275, turns: 250}
 	verifying = allowance{requests: 145, turns: 75}
-	examining = allowance{requests: 1700, turns: 850}
+	examining = allowance{requests: 490, turns: 115}
 )
 
 // growth is how many more requests a backup may need after some others.

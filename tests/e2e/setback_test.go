@@ -164,7 +164,7 @@ func TestSettingsThatWereSetBackStopEverything(t *testing.T) {
 			require.ErrorIs(t, standing(t.Context()), row.cli)
 			_, err = c.door().Start(t.Context(), "anna@host", 0)
 			require.ErrorIs(t, err, row.cli)
-			report, err := c.door().Diagnose(t.Context(), true)
+			report, err := c.door().Diagnose(t.Context(), flow.ShareTried)
 			require.NoError(t, err)
 			var said []string
 			for _, check := range report.Checks {

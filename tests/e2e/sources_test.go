@@ -106,7 +106,7 @@ func (c *controller) requireDoctor(workers int, lacking []backup.Service) {
 	var report flow.DiagnoseOutput
 	require.Eventually(c.t, func() bool { // a worker that was just started is known a moment later
 		var err error
-		report, err = c.door().Diagnose(c.t.Context(), false)
+		report, err = c.door().Diagnose(c.t.Context(), flow.ShareUntried)
 		if err != nil {
 			return false
 		}

@@ -39,21 +39,34 @@ type Result struct {
 	Duration time.Duration
 }
 
-// atOnce is how many cases are tried at a time: most wait for the server's answers.
-const atOnce = 8
+const (
+	// atOnce is how many cases are tried at a time: most wait for the server's answers.
+	atOnce = 8
+	// triedAtOnce is the same for [Try], where more connections would not be worth their logins.
+	triedAtOnce = 6
+)
 
 // Run checks every case, several at a time, each in a folder of its own below scratch, a
 // path that must not exist yet, or hold nothing but what an earlier run has left there.
 // Scratch, and those of its parents that Run had to make, are removed at the end; the last result, "clean-up", tells whether that
 // worked, also when ctx has ended before.
 func Run(ctx context.Context, store share.Store, scratch string) []Result {
+	return run(ctx, store, scratch, Cases(), atOnce)
+}
+
+// Try is Run of what a server may keep from a backup, with a fraction of the requests: what
+// an operator has to know of a share, which may be far away.
+func Try(ctx context.Context, store share.Store, scratch string) []Result {
+	return run(ctx, store, scratch, ofServer(), triedAtOnce)
+}
+
+func run(ctx context.Context, store share.Store, scratch string, cases []Case, atOnce int) []Result {
 	var made []string
 	results := []Result{timed("scratch-folder", "A new folder can be created for the checks.", func() (err error) {
 		made, err = makeScratch(ctx, store, scratch)
 		return err
 	})}
 	if results[0].Err == nil {
-		cases := Cases()
 		of := make([]Result, len(cases))
 		var group errgroup.Group
 		group.SetLimit(atOnce)
@@ -90,10 +103,12 @@ func makeScratch(ctx context.Context, store share.Store, scratch string) ([]stri
 		return nil, err
 	}
 	var missing []string
+	var info share.Info
 	elements := strings.Split(scratch, "/")
 	for i := range elements {
 		folder := strings.Join(elements[:i+1], "/")
-		_, err := store.Stat(ctx, folder)
+		var err error
+		info, err = store.Stat(ctx, folder)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			missing = append(missing, folder)
@@ -102,8 +117,10 @@ func makeScratch(ctx context.Context, store share.Store, scratch string) ([]stri
 		}
 	}
 	if len(missing) == 0 {
-		if left, err := leftOver(ctx, store, scratch); err != nil || left {
-			return []string{scratch}, err
+		if info.IsDir {
+			if left, err := leftOver(ctx, store, scratch); err != nil || left {
+				return []string{scratch}, err
+			}
 		}
 		return nil, fault.New(fault.ShareExists, "the scratch folder "+scratch+" is there already", fs.ErrExist)
 	}
@@ -113,15 +130,7 @@ func makeScratch(ctx context.Context, store share.Store, scratch string) ([]stri
 // leftOver reports whether a folder is what an interrupted run has left, and removes what
 // is in it: nothing but folders with the names of cases.
 func leftOver(ctx context.Context, store share.Store, folder string) (bool, error) {
-	info, err := store.Stat(ctx, folder)
-	if err != nil || !info.IsDir {
-		return false, err
-	}
-	entries, err := store.List(ctx, folder)
-	if err != nil {
-		return false, err
-	}
-	strangers, err := store.Strangers(ctx, folder)
+	entries, strangers, err := scan(ctx, store, folder)
 	if err != nil || len(strangers) > 0 {
 		return false, err
 	}
@@ -130,7 +139,19 @@ func leftOver(ctx context.Context, store share.Store, folder string) (bool, erro
 			return false, nil
 		}
 	}
-	return true, Clear(ctx, store, folder)
+	return true, clearEntries(ctx, store, folder, entries)
+}
+
+// scan lists a folder and its strangers, at once where the store can.
+func scan(ctx context.Context, store share.Store, folder string) (entries []share.Info, strangers []string, err error) {
+	if scanner, ok := store.(share.Scanner); ok {
+		return scanner.Scan(ctx, folder)
+	}
+	if entries, err = store.List(ctx, folder); err != nil {
+		return nil, nil, err
+	}
+	strangers, err = store.Strangers(ctx, folder)
+	return entries, strangers, err
 }
 
 func isCase(name string) bool {
@@ -190,16 +211,27 @@ func Clear(ctx context.Context, store share.Store, folder string) error {
 		}
 		return err
 	}
-	var failures []error
-	for _, entry := range entries {
-		path := folder + "/" + entry.Name
-		if entry.IsDir {
-			failures = append(failures, Clear(ctx, store, path))
-		}
-		if err := store.Remove(ctx, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			failures = append(failures, err)
-		}
+	return clearEntries(ctx, store, folder, entries)
+}
+
+// clearEntries removes what a folder was listed with, several at a time.
+func clearEntries(ctx context.Context, store share.Store, folder string, entries []share.Info) error {
+	failures := make([]error, len(entries))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, entry := range entries {
+		group.Go(func() error {
+			path := folder + "/" + entry.Name
+			if entry.IsDir {
+				failures[i] = Clear(ctx, store, path)
+			}
+			if err := store.Remove(ctx, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				failures[i] = errors.Join(failures[i], err)
+			}
+			return nil
+		})
 	}
+	_ = group.Wait() // each error is among the failures
 	return errors.Join(failures...)
 }
 
