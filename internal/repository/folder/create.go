@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 )
 
 // tempInfix is in the temporary names of small files that never replace others. What a
@@ -16,7 +17,7 @@ const tempInfix = ".part-"
 
 // CreateExclusive writes a new small file: under a temporary name first, which the store
 // reads back, and then with a rename that never replaces. It reports false when another file has
-// the name.
+// the name. The folder is made when it is not there.
 func (f *Folder) CreateExclusive(ctx context.Context, final string, data []byte) (bool, error) {
 	token := make([]byte, 8)
 	if _, err := rand.Read(token); err != nil {
@@ -24,6 +25,11 @@ func (f *Folder) CreateExclusive(ctx context.Context, final string, data []byte)
 	}
 	temp := final + tempInfix + hex.EncodeToString(token)
 	created, err := f.create(ctx, temp, final, data)
+	if IsMissing(err) { // the folder, which a store may believe in for a while after it looked
+		if err = f.MkdirAll(ctx, path.Dir(final)); err == nil {
+			created, err = f.create(ctx, temp, final, data)
+		}
+	}
 	if err != nil || !created {
 		// What cannot be removed is only a leftover.
 		_ = f.Remove(ctx, temp)

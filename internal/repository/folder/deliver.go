@@ -48,12 +48,7 @@ func (f *Folder) Deliver(ctx context.Context, into string, file backup.File, src
 	if file.Size <= share.SmallFile {
 		return f.deliverSmall(ctx, into, file, src, opts)
 	}
-	if same, err := f.Holds(ctx, final, file, opts.ReadBack); err != nil || same {
-		return err
-	}
-	// Other bytes under this name are an earlier capture's, whose host did not live to
-	// report them.
-	if err := f.ClearPlace(ctx, final); err != nil {
+	if same, err := f.holdsOrClears(ctx, final, file, opts.ReadBack); err != nil || same {
 		return err
 	}
 	var err error
@@ -66,6 +61,17 @@ func (f *Folder) Deliver(ctx context.Context, into string, file backup.File, src
 		return err
 	}
 	return f.Place(ctx, into, file, opts)
+}
+
+// holdsOrClears reports whether the file exists with the wanted bytes, and clears its place
+// when something else is there: other bytes under this name are an earlier capture's, whose
+// host did not live to report them.
+func (f *Folder) holdsOrClears(ctx context.Context, final string, file backup.File, progress func(int64)) (same bool, err error) {
+	same, there, err := f.look(ctx, final, file, progress)
+	if err != nil || same || !there {
+		return same, err
+	}
+	return false, f.ClearPlace(ctx, final)
 }
 
 // temporary is the name that a file has until it has its own.
@@ -214,10 +220,7 @@ func (f *Folder) deliverSmall(ctx context.Context, into string, file backup.File
 	}
 	// Before anything is written, and not when the rename finds the name taken: what has it
 	// then is a later attempt's, which may have been reported already.
-	if same, err := f.Holds(ctx, final, file, opts.ReadBack); err != nil || same {
-		return err
-	}
-	if err := f.ClearPlace(ctx, final); err != nil {
+	if same, err := f.holdsOrClears(ctx, final, file, opts.ReadBack); err != nil || same {
 		return err
 	}
 	err := f.Write(ctx, temp, data)

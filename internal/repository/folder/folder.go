@@ -141,31 +141,42 @@ func (f *Folder) Scan(ctx context.Context, name string) (entries []share.Info, s
 
 // Holds reports whether the file exists with the wanted bytes.
 func (f *Folder) Holds(ctx context.Context, name string, want backup.File, progress func(int64)) (bool, error) {
+	same, _, err := f.look(ctx, name, want, progress)
+	return same, err
+}
+
+// look is Holds, and tells whether anything is there.
+func (f *Folder) look(ctx context.Context, name string, want backup.File, progress func(int64)) (same, there bool, err error) {
 	if want.Size <= share.SmallFile { // it tells its size as it is read
 		data, err := f.Read(ctx, name, want.Size)
-		if IsMissing(err) || fault.CodeOf(err) == fault.BackupDamaged {
-			return false, nil
+		switch {
+		case IsMissing(err):
+			return false, false, nil
+		case fault.CodeOf(err) == fault.BackupDamaged:
+			return false, true, nil
+		case err != nil:
+			return false, false, err
 		}
-		if err == nil && progress != nil {
+		if progress != nil {
 			progress(int64(len(data)))
 		}
-		return err == nil && Describe(want.Name, data) == want, err
+		return Describe(want.Name, data) == want, true, nil
 	}
 	info, err := f.Stat(ctx, name)
 	if IsMissing(err) {
-		return false, nil
+		return false, false, nil
 	}
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	if info.IsDir || info.Size != want.Size {
-		return false, nil
+		return false, true, nil
 	}
 	got, err := f.Digest(ctx, name, progress)
 	if err != nil {
-		return false, err
+		return false, true, err
 	}
-	return got.SHA256 == want.SHA256 && got.Size == want.Size, nil
+	return got.SHA256 == want.SHA256 && got.Size == want.Size, true, nil
 }
 
 // Describe gives the digest of bytes that are at hand.

@@ -50,8 +50,17 @@ func (k *known) drop(path string) {
 	})
 }
 
-// move goes along with a folder that gets another name.
+// move goes along with a folder that gets another name: it is what it was when it was
+// looked at.
 func (k *known) move(from, to string) {
+	k.mu.Lock()
+	at, ok := k.seen[from]
+	k.mu.Unlock()
 	k.drop(from)
 	k.drop(to)
+	if ok {
+		k.mu.Lock()
+		k.seen[to] = at
+		k.mu.Unlock()
+	}
 }

@@ -60,11 +60,23 @@ func (s *Store) writeSmall(ctx context.Context, what, path string, flags int, sr
 				return err
 			}
 		}
-		if err := st.sync(what); err != nil || from > 0 {
-			return err
+		if from > 0 {
+			return st.sync(what)
 		}
-		return st.compare(what, s.name(path), data)
+		return st.syncAndCompare(what, s.name(path), data)
 	})
+}
+
+// syncAndCompare flushes a file that was written and reads it back, at once: neither waits
+// for the other, and both have to succeed.
+func (st stream) syncAndCompare(what, name string, want []byte) error {
+	flushed := make(chan error, 1)
+	go func() { flushed <- st.sync(what) }()
+	compareErr := st.compare(what, name, want)
+	if err := <-flushed; err != nil {
+		return err
+	}
+	return compareErr
 }
 
 // compare reads a file back that was just written, and looks for more behind it.

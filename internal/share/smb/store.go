@@ -207,7 +207,7 @@ func (s *Store) MkdirAll(ctx context.Context, path string) error {
 func (s *Store) mkdirAll(ctx context.Context, path string) error {
 	what := "cannot create the folder " + s.name(path)
 	for i := range len(path) + 1 {
-		if i < len(path) && (path[i] != '/' || s.known.has(path[:i])) || i == 0 {
+		if i == 0 || i < len(path) && path[i] != '/' || s.known.has(path[:i]) {
 			continue
 		}
 		// Looking first: a server may deny making what is there already.

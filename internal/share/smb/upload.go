@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 
@@ -63,6 +64,9 @@ func (s *Store) Upload(ctx context.Context, path string, src io.ReaderAt, from, 
 		err = s.writeLarge(ctx, what, path, flags, src, from, size, present, flushed)
 	}
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // a folder above it that was known is there no more
+			s.known.drop("")
+		}
 		return err
 	}
 	if size-from <= small && size > from && flushed != nil {
