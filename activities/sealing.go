@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"infrabackup/internal/archive"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/capture"
@@ -28,21 +30,21 @@ func (a *Activities) SealBackup(ctx context.Context, in flow.SealBackupInput) (f
 		return flow.SealBackupOutput{}, err
 	}
 	hb := startPhase(ctx, "", flow.PhaseUpload, 0)
-	catalog, found, err := a.sealCatalog(ctx, repo, in, hb)
-	if err != nil {
-		return flow.SealBackupOutput{}, err
-	}
 	key, err := seal.ParseSigningKey(s.Signing.PrivateKey.String)
 	if err != nil {
 		return flow.SealBackupOutput{}, err
 	}
-	m, err := a.manifest(ctx, repo, s, in, append(in.Parts[:len(in.Parts):len(in.Parts)], catalog))
-	if err != nil {
-		return flow.SealBackupOutput{}, err
-	}
-	m.Signer = key.Fingerprint()
-	m.Consistency = &found
-	sealed, err := writeSealed(ctx, repo, key, m, in.Key)
+	var m *backup.Manifest
+	var sealed []backup.File
+	catalog, _, err := a.sealCatalog(ctx, repo, in, hb, func(ctx context.Context, catalog backup.File, found backup.Consistency) (err error) {
+		if m, err = a.manifest(ctx, repo, s, in, append(in.Parts[:len(in.Parts):len(in.Parts)], catalog)); err != nil {
+			return err
+		}
+		m.Signer = key.Fingerprint()
+		m.Consistency = &found
+		sealed, err = writeSealed(ctx, repo, key, m, in.Key)
+		return err
+	})
 	if err != nil {
 		return flow.SealBackupOutput{}, err
 	}
@@ -59,7 +61,10 @@ func (a *Activities) SealBackup(ctx context.Context, in flow.SealBackupInput) (f
 // request, or from the share, where long ones lie, because the catalog itself can be read by the operator only.
 // That costs a second or two for 100,000 items and spares the memory for every item's
 // name.
-func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repository, in flow.SealBackupInput, hb *heartbeater) (file backup.File, found backup.Consistency, err error) {
+//
+// While the catalog is uploaded, meanwhile does what needs to know nothing else of it.
+func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repository, in flow.SealBackupInput, hb *heartbeater,
+	meanwhile func(context.Context, backup.File, backup.Consistency) error) (file backup.File, found backup.Consistency, err error) {
 	identity, _, err := a.workKey(in.WorkKeyID, in.BackupID)
 	if err != nil {
 		return file, found, err
@@ -107,8 +112,13 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	up := &capture.Upload{Repository: repo, Spool: a.Spool, BackupID: in.BackupID, Progress: hb}
 	// The name may be there from an attempt that died after its rename, with bytes that
 	// were encrypted with another nonce: those are removed.
-	_, err = up.File(ctx, file, sealed.Blocks())
-	return file, found, err
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		_, err := up.File(ctx, file, sealed.Blocks())
+		return err
+	})
+	group.Go(func() error { return meanwhile(ctx, file, found) })
+	return file, found, group.Wait()
 }
 
 // indexes are the parts' lists of items.
