@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"golang.org/x/sync/errgroup"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -34,10 +34,8 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 	if err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	if err := repo.Probe(ctx, string(in.BackupID)); err != nil {
-		return flow.CheckShareOutput{}, err
-	}
-	if err := repo.Claim(ctx, s.Controller); err != nil {
+	newest, size, err := probeAndLook(ctx, repo, string(in.BackupID), s.Controller)
+	if err != nil {
 		return flow.CheckShareOutput{}, err
 	}
 	if err := a.anchors(repo, s).Tell(ctx, &st.Share); err != nil {
@@ -46,14 +44,33 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 	if err := repo.BeginSeen(ctx, in.BackupID, st.Share.Staging); err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	previous, free, err := freeSpace(ctx, store, repo, in.IgnoreFreeSpace)
+	free, err := freeSpace(ctx, store, size, in.IgnoreFreeSpace)
 	if err != nil {
 		return flow.CheckShareOutput{}, errors.Join(err, repo.Discard(ctx, in.BackupID))
 	}
 	out := a.required(ctx, s)
-	out.Previous, out.PreviousKnown = previous, true
+	out.Previous, out.PreviousKnown = newest, true
 	out.Revision, out.FreeBytes = s.Revision, free
 	return out, nil
+}
+
+// probeAndLook proves that the share takes what a backup needs and that no other controller
+// writes there, and returns the newest backup, nil for none, and its size: at once, since each
+// waits for the share. What the probe finds is told first.
+func probeAndLook(ctx context.Context, repo *repository.Repository, token, controller string) (newest *backup.Previous, size int64, err error) {
+	var asking sync.WaitGroup
+	var probeErr error
+	asking.Go(func() { probeErr = repo.Probe(ctx, token) })
+	asking.Go(func() {
+		if err = repo.Claim(ctx, controller); err == nil {
+			newest, size, err = repo.Newest(ctx)
+		}
+	})
+	asking.Wait()
+	if probeErr != nil {
+		return nil, 0, probeErr
+	}
+	return newest, size, err
 }
 
 // required says what the backup has to contain and who captures it. Where the settings
@@ -93,29 +110,19 @@ func (a *Activities) pollers(ctx context.Context, service backup.Service) int {
 // describeTime bounds one question to Temporal about who polls.
 const describeTime = 5 * time.Second
 
-// freeSpace returns the newest backup, nil for none, and the free space, or SHARE_FULL when a backup as large as the newest
-// one, and a tenth more, would not fit. A share that has just taken the probe and says
+// freeSpace returns the free space, or SHARE_FULL when a backup as large as the newest
+// one, which has that size, and a tenth more, would not fit. A share that has just taken the probe and says
 // that nothing is free does not know: some servers always say so. When ignored, the
 // space is reported and nothing else.
-func freeSpace(ctx context.Context, store share.Store, repo *repository.Repository, ignored bool) (newest *backup.Previous, free int64, err error) {
-	var space share.Space
-	var size int64
-	group, within := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		space, err = store.Space(within)
-		return err
-	})
-	group.Go(func() (err error) {
-		newest, size, err = repo.Newest(within)
-		return err
-	})
-	if err := group.Wait(); err != nil {
-		return nil, 0, err
+func freeSpace(ctx context.Context, store share.Store, size int64, ignored bool) (free int64, err error) {
+	space, err := store.Space(ctx)
+	if err != nil {
+		return 0, err
 	}
 	if want := size / 10 * 11; !ignored && space.Free > 0 && space.Free < want {
-		return nil, 0, fault.Newf(fault.ShareFull, "%s has %d bytes free, a backup is expected to need %d", store, space.Free, want)
+		return 0, fault.Newf(fault.ShareFull, "%s has %d bytes free, a backup is expected to need %d", store, space.Free, want)
 	}
-	return newest, space.Free, nil
+	return space.Free, nil
 }
 
 // services lists what this worker has sources for, in the usual order.
