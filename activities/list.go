@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/settings"
@@ -25,7 +24,7 @@ func (a *Activities) ListBackups(ctx context.Context, in flow.ListInput) (flow.L
 	if limit <= 0 || limit > flow.MaxListed {
 		limit = flow.MaxListed
 	}
-	listing, err := repo.List(ctx, limit)
+	listing, newest, err := a.list(ctx, repo, s, limit, in.Expected)
 	if err != nil {
 		return flow.ListOutput{}, err
 	}
@@ -33,24 +32,21 @@ func (a *Activities) ListBackups(ctx context.Context, in flow.ListInput) (flow.L
 		listing.Backups[i].Recipients = nil                                       // those of the manifest, which may have been replaced
 		listing.Backups[i].Consistency = listing.Backups[i].Consistency.Summary() // all lists together are more than one result can hold
 	}
-	out := flow.ListOutput{Backups: listing.Backups, Unreadable: listing.Unreadable, Foreign: listing.Foreign, More: listing.More}
-	if in.Expected {
-		out.Expected, err = a.expected(ctx, repo, s)
-	}
-	return out, err
+	return flow.ListOutput{Backups: listing.Backups, Unreadable: listing.Unreadable, Foreign: listing.Foreign, More: listing.More, Expected: newest}, nil
 }
 
-// expected returns the newest backup that is to be on the share, empty for none.
-func (a *Activities) expected(ctx context.Context, repo *repository.Repository, s settings.Settings) (backup.ID, error) {
+// list reads the newest backups, and which one is to be the newest, empty for none, when
+// that is asked for.
+func (a *Activities) list(ctx context.Context, repo *repository.Repository, s settings.Settings, limit int, expected bool) (repository.Listing, backup.ID, error) {
+	if !expected {
+		listing, err := repo.List(ctx, limit)
+		return listing, "", err
+	}
 	signers, err := a.trusted(ctx, s)
 	if err != nil {
-		return "", err
+		return repository.Listing{}, "", err
 	}
-	id, err := repo.LatestKnown(ctx, signers)
-	if fault.CodeOf(err) == fault.BackupNotFound {
-		return "", nil
-	}
-	return id, err
+	return repo.ListAndLatest(ctx, limit, signers)
 }
 
 // show returns one backup, with the keys that open it by the ledger: the manifest names

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -146,15 +147,30 @@ func (r *Repository) Count(ctx context.Context) (int, error) {
 // the ledger tells of and those that can be read there. So one that somebody removed is
 // not passed over. BACKUP_NOT_FOUND when there is none.
 func (r *Repository) LatestKnown(ctx context.Context, allowedSigners []byte) (backup.ID, error) {
-	listing, err := r.List(ctx, 1)
-	if err != nil {
-		return "", err
+	_, newest, err := r.ListAndLatest(ctx, 1, allowedSigners)
+	if err == nil && newest == "" {
+		err = fault.Newf(fault.BackupNotFound, "%s holds no readable backup", r)
 	}
-	read, err := r.Ledger().ReadWith(ctx, ledger.Keys{Signers: allowedSigners, Trusted: len(allowedSigners) > 0}, backup.LedgerHead{})
-	if err != nil {
-		return "", err
+	return newest, err
+}
+
+// ListAndLatest is [Repository.List], and what [Repository.LatestKnown] returns, empty for
+// none. Folders and ledger are read at the same time.
+func (r *Repository) ListAndLatest(ctx context.Context, limit int, allowedSigners []byte) (listing Listing, newest backup.ID, err error) {
+	var read ledger.Reading
+	var readErr error
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		read, readErr = r.Ledger().ReadWith(ctx, ledger.Keys{Signers: allowedSigners, Trusted: len(allowedSigners) > 0}, backup.LedgerHead{})
+	})
+	listing, err = r.List(ctx, limit)
+	reading.Wait()
+	if err == nil {
+		err = readErr
 	}
-	var newest backup.ID
+	if err != nil {
+		return Listing{}, "", err
+	}
 	var dir string
 	if len(listing.Backups) > 0 {
 		newest, dir = listing.Backups[0].BackupID, path.Base(listing.Backups[0].Path)
@@ -164,10 +180,7 @@ func (r *Repository) LatestKnown(ctx context.Context, allowedSigners []byte) (ba
 			newest, dir = id, s.Folder
 		}
 	}
-	if newest == "" {
-		return "", fault.Newf(fault.BackupNotFound, "%s holds no readable backup", r)
-	}
-	return newest, nil
+	return listing, newest, nil
 }
 
 // Newest returns the newest backup's ID and its manifest's digest, nil when there
