@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -10,6 +11,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/repository/anchor"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 )
@@ -84,7 +86,8 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	if err := w.open(ctx, in); err != nil {
 		return settings.Summary{}, err
 	}
-	if err := a.followable(ctx, repo, before, s); err != nil {
+	seen, err := a.followable(ctx, repo, before, s)
+	if err != nil {
 		return settings.Summary{}, err
 	}
 	if err := a.asCopied(ctx, in); err != nil {
@@ -102,10 +105,7 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 		return summary, err
 	}
 	a.tellLeft(ctx, before, s)
-	err = a.anchors(repo, s).Tell(ctx, nil)
-	if err == nil {
-		err = repo.WriteInstanceFiles(ctx, seal.AllowedSigners(append(summary.FormerSigners, summary.SigningKey)...))
-	}
+	err = a.record(ctx, repo, s, &seen.Share, seal.AllowedSigners(append(summary.FormerSigners, summary.SigningKey)...))
 	if err != nil && !fault.CodeOf(err).Retryable() {
 		// The change is active, whatever the share says. The next backup tells it again, and
 		// fails when it cannot.
@@ -115,17 +115,32 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	return summary, err
 }
 
+// record tells the share of a change that is active, and brings what lies there for people up
+// to date, at the same time. Seen is what the share told a moment ago.
+func (a *Activities) record(ctx context.Context, repo *repository.Repository, s settings.Settings, seen *repository.Anchors, signers []byte) error {
+	var writing sync.WaitGroup
+	var writeErr error
+	writing.Go(func() { writeErr = repo.WriteInstanceFiles(ctx, signers) })
+	err := a.anchors(repo, s).Tell(ctx, seen)
+	writing.Wait()
+	if err == nil {
+		err = writeErr
+	}
+	return err
+}
+
 // followable makes sure, before settings become active, that what has to follow on the
-// share can be done: else they would be active, and their change be called refused.
-func (a *Activities) followable(ctx context.Context, repo *repository.Repository, before, next settings.Settings) error {
+// share can be done: else they would be active, and their change be called refused. It
+// returns what it has seen.
+func (a *Activities) followable(ctx context.Context, repo *repository.Repository, before, next settings.Settings) (anchor.Comparison, error) {
 	st, err := a.anchors(repo, next).Compare(ctx)
 	if err == nil && st.Settings.Revision != next.Revision {
 		err = st.Check()
 	}
 	if err != nil || before.Revision == 0 || before.Signing.Public == next.Signing.Public {
-		return err
+		return st, err
 	}
-	return repo.Ledger().HoldsHead(ctx, st.Settings.Head) // for the entry that introduces the new key
+	return st, repo.Ledger().HoldsHead(ctx, st.Settings.Head) // for the entry that introduces the new key
 }
 
 // probed makes sure, before anything of a proposal is used, that it was tried as it is to
