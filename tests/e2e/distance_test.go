@@ -65,10 +65,10 @@ func TestRequestsToTheShare(t *testing.T) {
 
 // What the commands may ask for.
 var (
-	enabling  = allowance{requests: 130, turns: 130}
-	backingUp = allowance{requests: 275, turns: 250}
-	verifying = allowance{requests: 145, turns: 75}
-	examining = allowance{requests: 490, turns: 115}
+	enabling  = allowance{requests: 127, turns: 106}
+	backingUp = allowance{requests: 265, turns: 202}
+	verifying = allowance{requests: 130, turns: 59}
+	examining = allowance{requests: 482, turns: 110}
 )
 
 // growth is how many more requests a backup may need after some others.
