@@ -1,0 +1,71 @@
+// Package board keeps what is known of an instance in memory, so that reading it costs
+// nobody a workflow.
+package board
+
+import (
+	"time"
+
+	"infrabackup/internal/alert"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/schedule"
+	"infrabackup/internal/settings"
+)
+
+// Snapshot is what is known of an instance at one moment. It is never changed: whoever has
+// one may read it for as long as they like.
+type Snapshot struct {
+	Number int64     // grows with every snapshot
+	AsOf   time.Time // when it was read
+	// Fault says why the newest attempt to read failed; all else is then as it was AsOf.
+	Fault *fault.Fault
+
+	Instance backup.Instance
+	Enabled  bool
+	Settings settings.Summary // without secrets, zero unless Enabled
+	History  settings.History // of changes
+	Schedule schedule.State
+	Next     time.Time      // of the schedule, also while it is off; zero when it was never set
+	Backups  []Backup       // newest first, with the runs that failed and the one that runs
+	More     bool           // older ones were left out
+	Running  *flow.Progress // of the backup that runs, nil when none does
+	RunID    string         // of that backup
+	Change   *Change        // of settings that runs, nil when none does
+	Capacity Capacity       // of the share
+	Alerts   []alert.Alert  // open ones, worst first
+}
+
+// Backup is one backup with what is known beside its manifest.
+type Backup struct {
+	backup.Overview
+	VerifiedAt time.Time // zero when it never was
+	VerifyCode string    // of the first finding, empty when there was none
+	Restorable time.Time // until when it can be restored, zero when it cannot
+	Why        string    // what ends that, or why it cannot, in words
+	Thumbprint string    // SHA-1 of the certificate that it was encrypted to, upper-case hex, empty when there is none or it is not known
+	Scheduled  bool      // begun by the schedule
+}
+
+// Good reports whether everything can be restored from it, as far as is known.
+func (b Backup) Good() bool { return b.Status == backup.Succeeded && b.VerifyCode == "" }
+
+// Change is a change of settings that runs.
+type Change struct {
+	ID        string
+	StartedAt time.Time
+}
+
+// Capacity is the space on the share, in bytes; zero when it is not known.
+type Capacity struct{ Free, Total int64 }
+
+// NewestGood returns the newest backup that everything can be restored from; false when
+// there is none.
+func (s *Snapshot) NewestGood() (Backup, bool) {
+	for _, b := range s.Backups {
+		if b.Good() {
+			return b, true
+		}
+	}
+	return Backup{}, false
+}
