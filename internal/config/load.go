@@ -15,30 +15,47 @@ import (
 
 const maxFileBytes = 256 << 10 // of the YAML file
 
+// document is what a configuration file holds.
+type document interface {
+	Validate() error
+	// fillDefaults fills in what the file leaves out, beside paths.
+	fillDefaults(hostname func() (string, error)) error
+	paths() []named
+}
+
 // Load reads, decodes and validates the file and makes sure that the files that
 // it names are there. Relative paths count from the folder of the file. hostname
 // gives the machine's name where the file names no host; os.Hostname when nil.
 // Errors are CONFIG_INVALID faults that name file, line and key.
 func Load(path string, hostname func() (string, error)) (*Worker, error) {
+	w := &Worker{}
+	if err := load(path, w, hostname); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// load is [Load] for any kind of file, into d.
+func load(path string, d document, hostname func() (string, error)) error {
 	data, err := secret.File{MaxBytes: maxFileBytes}.Read(context.Background(), path) // a regular file does not let it wait
 	if err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "the configuration file cannot be read", err)
+		return fault.New(fault.ConfigInvalid, "the configuration file cannot be read", err)
 	}
 	if data, err = secret.Text(data); err != nil {
-		return nil, fault.New(fault.ConfigInvalid, path+" cannot be used", err)
+		return fault.New(fault.ConfigInvalid, path+" cannot be used", err)
 	}
 	base, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "the folder of configuration file "+path+" is unknown", err)
+		return fault.New(fault.ConfigInvalid, "the folder of configuration file "+path+" is unknown", err)
 	}
-	w, lines, err := decode(data, base, hostname)
+	lines, err := decode(data, d, base, hostname)
 	if err == nil {
-		err = w.checkFiles(lines)
+		err = checkFiles(d, lines)
 	}
 	if err != nil {
-		return nil, refused(path, err)
+		return refused(path, err)
 	}
-	return w, nil
+	return nil
 }
 
 // Decode is [Load] for bytes that are already there, without looking at the files
@@ -48,8 +65,8 @@ func Decode(name string, data []byte, base string, hostname func() (string, erro
 	if len(data) > maxFileBytes {
 		return nil, refused(name, fmt.Errorf("larger than %d bytes", maxFileBytes))
 	}
-	w, _, err := decode(data, base, hostname)
-	if err != nil {
+	w := &Worker{}
+	if _, err := decode(data, w, base, hostname); err != nil {
 		return nil, refused(name, err)
 	}
 	return w, nil
@@ -70,26 +87,30 @@ func refused(name string, err error) error {
 	return fault.New(fault.ConfigInvalid, "configuration file "+name+" was refused", err)
 }
 
-func decode(data []byte, base string, hostname func() (string, error)) (*Worker, map[string]int, error) {
-	w := &Worker{}
-	lines, err := decodeStrict(data, w)
+func decode(data []byte, d document, base string, hostname func() (string, error)) (map[string]int, error) {
+	lines, err := decodeStrict(data, d)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if hostname == nil {
 		hostname = os.Hostname
 	}
-	if err := w.fillDefaults(base, hostname); err != nil {
-		return nil, nil, err
+	for _, p := range d.paths() {
+		if *p.path != "" && !filepath.IsAbs(*p.path) {
+			*p.path = filepath.Join(base, *p.path)
+		}
 	}
-	if err := w.Validate(); err != nil {
+	if err := d.fillDefaults(hostname); err != nil {
+		return nil, err
+	}
+	if err := d.Validate(); err != nil {
 		var m *mistake
 		if errors.As(err, &m) {
 			m.line = lineOf(lines, m.key)
 		}
-		return nil, nil, err
+		return nil, err
 	}
-	return w, lines, nil
+	return lines, nil
 }
 
 // lineOf finds the line of a key, or of the nearest one above it that is there.
@@ -106,12 +127,7 @@ func lineOf(lines map[string]int, key string) int {
 	}
 }
 
-func (w *Worker) fillDefaults(base string, hostname func() (string, error)) error {
-	for _, p := range w.paths() {
-		if *p.path != "" && !filepath.IsAbs(*p.path) {
-			*p.path = filepath.Join(base, *p.path)
-		}
-	}
+func (w *Worker) fillDefaults(hostname func() (string, error)) error {
 	if w.Host == "" {
 		name, err := hostname()
 		if err != nil {
@@ -122,13 +138,17 @@ func (w *Worker) fillDefaults(base string, hostname func() (string, error)) erro
 	if w.Limits.StopTimeout == 0 {
 		w.Limits.StopTimeout = DefaultStopTimeout
 	}
-	if w.Log.Level == "" {
-		w.Log.Level = DefaultLogLevel
-	}
-	if w.Log.Format == "" {
-		w.Log.Format = DefaultLogFormat
-	}
+	w.Log.fillDefaults()
 	return nil
+}
+
+func (l *Log) fillDefaults() {
+	if l.Level == "" {
+		l.Level = DefaultLogLevel
+	}
+	if l.Format == "" {
+		l.Format = DefaultLogFormat
+	}
 }
 
 // named is a key whose value is a path.
@@ -141,13 +161,10 @@ type named struct {
 
 func (w *Worker) paths() []named {
 	all := []named{
-		{key: "temporal.apiKeyFile", path: &w.Temporal.APIKeyFile, file: true, secret: true},
-		{key: "temporal.tls.certFile", path: &w.Temporal.TLS.CertFile, file: true},
-		{key: "temporal.tls.keyFile", path: &w.Temporal.TLS.KeyFile, file: true, secret: true},
-		{key: "temporal.tls.caFile", path: &w.Temporal.TLS.CAFile, file: true},
 		{key: "codec.keyFile", path: &w.Codec.KeyFile, file: true, secret: true},
 		{key: "spool.dir", path: &w.Spool.Dir}, // created when missing
 	}
+	all = append(all, w.Temporal.paths()...)
 	if ad := w.Sources.AD; ad != nil {
 		all = append(all,
 			named{key: "sources.ad.caFile", path: &ad.CAFile, file: true},
@@ -167,8 +184,17 @@ func (w *Worker) paths() []named {
 	return all
 }
 
-func (w *Worker) checkFiles(lines map[string]int) error {
-	for _, p := range w.paths() {
+func (t *Temporal) paths() []named {
+	return []named{
+		{key: "temporal.apiKeyFile", path: &t.APIKeyFile, file: true, secret: true},
+		{key: "temporal.tls.certFile", path: &t.TLS.CertFile, file: true},
+		{key: "temporal.tls.keyFile", path: &t.TLS.KeyFile, file: true, secret: true},
+		{key: "temporal.tls.caFile", path: &t.TLS.CAFile, file: true},
+	}
+}
+
+func checkFiles(d document, lines map[string]int) error {
+	for _, p := range d.paths() {
 		if *p.path == "" || !p.file {
 			continue
 		}

@@ -75,9 +75,15 @@ func (w *Worker) validateProcess() error {
 		return wrong("host", "want a host name in lower case")
 	case w.Limits.StopTimeout < time.Second || w.Limits.StopTimeout > MaxStopTimeout:
 		return wrong("limits.stopTimeout", "want 1s to %s", MaxStopTimeout)
-	case !slices.Contains([]string{"debug", "info", "warn", "error"}, w.Log.Level):
+	}
+	return w.Log.validate()
+}
+
+func (l Log) validate() error {
+	switch {
+	case !slices.Contains([]string{"debug", "info", "warn", "error"}, l.Level):
 		return wrong("log.level", "want debug, info, warn or error")
-	case !slices.Contains([]string{"text", "json"}, w.Log.Format):
+	case !slices.Contains([]string{"text", "json"}, l.Format):
 		return wrong("log.format", "want text or json")
 	}
 	return nil
