@@ -57,21 +57,23 @@ type Certificate struct {
 
 // Issuer is an OpenID Connect issuer, such as AD FS or Entra.
 type Issuer struct {
-	URL               string            `yaml:"url"`               // discovery is below it
-	AccessTokenIssuer string            `yaml:"accessTokenIssuer"` // of access tokens where it differs, as with AD FS
-	Audiences         []string          `yaml:"audiences"`         // of access tokens for the API
-	CAFile            string            `yaml:"caFile"`            // PEM; the system's CAs when empty
-	ClientID          string            `yaml:"clientId"`          // of the page; no sign-in there when empty
-	ClientSecretFile  string            `yaml:"clientSecretFile"`
-	RoleClaim         string            `yaml:"roleClaim"` // "roles" when empty
-	Roles             map[string]string `yaml:"roles"`     // value of the claim: reader, operator or owner
+	URL              string            `yaml:"url"`       // discovery is below it
+	Tenant           string            `yaml:"tenant"`    // that tokens have to name in the claim tid; any when empty
+	Audiences        []string          `yaml:"audiences"` // of access tokens for the API
+	CAFile           string            `yaml:"caFile"`    // PEM; the system's CAs when empty
+	ClientID         string            `yaml:"clientId"`  // of the page; no sign-in there when empty
+	ClientSecretFile string            `yaml:"clientSecretFile"`
+	RoleClaim        string            `yaml:"roleClaim"` // "roles" when empty
+	Roles            map[string]string `yaml:"roles"`     // value of the claim: reader, operator or owner
 }
 
 // ClientCertificates are the certificates of programs.
 type ClientCertificates struct {
 	CAFile string            `yaml:"caFile"`
-	Roles  map[string]string `yaml:"roles"`  // DNS or URI name, or SHA-256 of the certificate: role
-	Portal string            `yaml:"portal"` // SHA-256 of the certificate of the Azure Resource Manager before this service
+	Roles  map[string]string `yaml:"roles"` // DNS or URI name, or SHA-256 of the certificate: role
+	// ResourceManager is the SHA-256 of the certificate of the Azure Resource Manager
+	// before this service, whose callers it has authorized; none when empty.
+	ResourceManager string `yaml:"resourceManager"`
 }
 
 // Webhook is where alerts are told.
