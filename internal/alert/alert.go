@@ -1,4 +1,3 @@
-// Package alert says what an operator has to know of without having asked.
 package alert
 
 import "time"
@@ -15,6 +14,17 @@ const (
 	Warning  Severity = "warning"  // it will come to that
 	Notice   Severity = "notice"   // what is recommended is not met
 )
+
+// rank orders severities, the worst first.
+func (s Severity) rank() int {
+	switch s {
+	case Critical:
+		return 0
+	case Warning:
+		return 1
+	}
+	return 2
+}
 
 // Cause is one row of the table.
 type Cause struct {
@@ -33,4 +43,22 @@ type Alert struct {
 	Since          time.Time `json:"since,omitzero"`   // when it began, as far as is known
 	AcknowledgedBy string    `json:"acknowledgedBy,omitempty"`
 	AcknowledgedAt time.Time `json:"acknowledgedAt,omitzero"`
+}
+
+// Key tells alerts apart: there is never more than one open alert with the same key.
+type Key struct {
+	Code   Code
+	Object string
+}
+
+// Key returns the alert's key.
+func (a Alert) Key() Key { return Key{a.Code, a.Object} }
+
+// Acknowledgement says that somebody has taken note of an alert. It counts for the opening that it
+// was made for, and not for a later one.
+type Acknowledgement struct {
+	Code   Code      `json:"code"`
+	Object string    `json:"object,omitempty"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
 }
