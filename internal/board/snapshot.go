@@ -1,6 +1,7 @@
 package board
 
 import (
+	"slices"
 	"time"
 
 	"infrabackup/internal/alert"
@@ -15,8 +16,9 @@ import (
 // one may read it for as long as they like.
 type Snapshot struct {
 	Number int64     // grows with every snapshot
-	AsOf   time.Time // when it was read
-	// Fault says why the newest attempt to read failed; all else is then as it was AsOf.
+	AsOf   time.Time // when it was read; zero when it never was
+	// Fault says why the newest attempt to read failed; what could not be read is then as it
+	// was AsOf.
 	Fault *fault.Fault
 
 	Instance backup.Instance
@@ -24,14 +26,16 @@ type Snapshot struct {
 	Settings settings.Summary // without secrets, zero unless Enabled
 	History  settings.History // of changes
 	Schedule schedule.State
-	Next     time.Time      // of the schedule, also while it is off; zero when it was never set
-	Backups  []Backup       // newest first, with the runs that failed and the one that runs
-	More     bool           // older ones were left out
-	Running  *flow.Progress // of the backup that runs, nil when none does
-	RunID    string         // of that backup
-	Change   *Change        // of settings that runs, nil when none does
-	Capacity Capacity       // of the share
-	Alerts   []alert.Alert  // open ones, worst first
+	Next     time.Time        // of the schedule, also while it is off; zero when it was never set
+	Backups  []Backup         // newest first, with the runs that failed and the one that runs
+	More     bool             // older ones were left out
+	Running  *flow.Progress   // of the backup that runs, nil when none does
+	RunID    string           // of that backup
+	Change   *Change          // of settings that runs, nil when none does
+	Capacity Capacity         // of the share
+	Upkeep   UpkeepFacts      // what the upkeep remembers
+	Unserved []backup.Service // have to be in a backup, and no worker has a source for them
+	Alerts   []alert.Alert    // open ones, worst first
 }
 
 // Backup is one backup with what is known beside its manifest.
@@ -39,7 +43,7 @@ type Backup struct {
 	backup.Overview
 	VerifiedAt time.Time // zero when it never was
 	VerifyCode string    // of the first finding, empty when there was none
-	Restorable time.Time // until when it can be restored, zero when it cannot
+	Restorable time.Time // until when it can be restored, zero when it cannot; [Forever] when nothing ends that
 	Why        string    // what ends that, or why it cannot, in words
 	Thumbprint string    // SHA-1 of the certificate that it was encrypted to, upper-case hex, empty when there is none or it is not known
 	Scheduled  bool      // begun by the schedule
@@ -47,6 +51,11 @@ type Backup struct {
 
 // Good reports whether everything can be restored from it, as far as is known.
 func (b Backup) Good() bool { return b.Status == backup.Succeeded && b.VerifyCode == "" }
+
+// finished reports whether it is on the share.
+func (b Backup) finished() bool {
+	return b.Status == backup.Succeeded || b.Status == backup.PartialSucceeded
+}
 
 // Change is a change of settings that runs.
 type Change struct {
@@ -66,4 +75,24 @@ func (s *Snapshot) NewestGood() (Backup, bool) {
 		}
 	}
 	return Backup{}, false
+}
+
+// clone makes a copy whose own fields and slices can be changed. What is behind the elements of
+// slices, such as a backup's services, is shared: it is replaced, and not changed.
+func (s *Snapshot) clone() *Snapshot {
+	out := *s
+	out.Backups, out.Alerts, out.Unserved = slices.Clone(s.Backups), slices.Clone(s.Alerts), slices.Clone(s.Unserved)
+	out.History.Records = slices.Clone(s.History.Records)
+	out.Settings.Recipients, out.Settings.Services = slices.Clone(s.Settings.Recipients), slices.Clone(s.Settings.Services)
+	if s.Running != nil {
+		running := *s.Running
+		running.Services = slices.Clone(running.Services)
+		out.Running = &running
+	}
+	if s.Change != nil {
+		change := *s.Change
+		out.Change = &change
+	}
+	out.Upkeep = s.Upkeep.clone()
+	return &out
 }

@@ -1,0 +1,102 @@
+package board
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"infrabackup/internal/alert"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/flow"
+)
+
+// derive fills in what follows from the rest and from the time. It needs the lock.
+func (b *Board) derive(s *Snapshot) {
+	now := b.options.Now()
+	showRunning(s)
+	for i := range s.Backups {
+		one := &s.Backups[i]
+		verdict := s.Upkeep.Verdicts[one.BackupID]
+		one.VerifiedAt, one.VerifyCode = verdict.At, verdict.Code
+		one.Scheduled = one.Scheduled || one.BackupID != "" && one.BackupID == s.Schedule.BackupID
+		if b.options.Complete != nil {
+			b.options.Complete(one, s)
+		}
+	}
+	keep := kept(s)
+	for i := range s.Backups {
+		one := &s.Backups[i]
+		one.Restorable, one.Why = Restorable(*one, keep[one.BackupID], s.Settings, s.Schedule, now)
+	}
+	if !b.known.read {
+		return // nothing is known, so nothing is wrong
+	}
+	s.Alerts = alert.Evaluate(facts(s, b.known, now))
+}
+
+// kept are the backups that the retention does not remove, whatever their age: the newest good one,
+// and the newest that were verified.
+func kept(s *Snapshot) map[backup.ID]bool {
+	out := map[backup.ID]bool{}
+	verified := 0
+	for _, b := range s.Backups {
+		if !b.Good() {
+			continue
+		}
+		if len(out) == 0 {
+			out[b.BackupID] = true
+		}
+		if !b.VerifiedAt.IsZero() && verified < s.Schedule.KeepVerified {
+			verified++
+			out[b.BackupID] = true
+		}
+	}
+	return out
+}
+
+// showRunning puts the backup that runs among the others: a listing may not have it yet, and its
+// services are further than they were then.
+func showRunning(s *Snapshot) {
+	p := s.Running
+	if p == nil || p.BackupID == "" {
+		return
+	}
+	row := Backup{Overview: backup.Overview{
+		BackupID: p.BackupID, Status: p.Status, StartedAt: p.StartedAt, Services: services(p.Services), Message: p.Step,
+	}}
+	i := slices.IndexFunc(s.Backups, func(b Backup) bool { return b.BackupID == p.BackupID })
+	switch {
+	case i < 0:
+		at, _ := slices.BinarySearchFunc(s.Backups, p.StartedAt, func(b Backup, t time.Time) int { return t.Compare(b.StartedAt) })
+		s.Backups = slices.Insert(s.Backups, at, row)
+	case !s.Backups[i].Status.Final():
+		row.RequestedBy, row.Scheduled = s.Backups[i].RequestedBy, s.Backups[i].Scheduled
+		row.StartedAt = cmp.Or(row.StartedAt, s.Backups[i].StartedAt)
+		s.Backups[i] = row
+	}
+}
+
+// services are those of a run as a backup has them.
+func services(all []flow.ServiceProgress) []backup.ServiceResult {
+	out := make([]backup.ServiceResult, 0, len(all))
+	for _, p := range all {
+		status := backup.Running
+		switch p.Phase {
+		case flow.PhaseQueued:
+			status = backup.Queued
+		case flow.PhaseDone:
+			status = backup.Succeeded
+		case flow.PhaseFailed:
+			status = backup.Failed
+		}
+		out = append(out, backup.ServiceResult{Service: p.Service, Status: status, Items: p.Items, Bytes: p.Bytes, Gaps: []backup.Gap{}, Code: p.Code, Message: p.Message})
+	}
+	return out
+}
+
+// same reports whether two snapshots tell the same as far as time goes.
+func same(a, b *Snapshot) bool {
+	return slices.Equal(a.Alerts, b.Alerts) && slices.EqualFunc(a.Backups, b.Backups, func(x, y Backup) bool {
+		return x.BackupID == y.BackupID && x.Restorable.Equal(y.Restorable) && x.Why == y.Why
+	})
+}
