@@ -202,7 +202,7 @@ func TestHealthyRaisesNothing(t *testing.T) {
 // after the other in any order.
 func TestMendedFactsCloseTheirAlertsAndNoOther(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 500 {
+	for range 200 {
 		var chosen []cause
 		groups := map[string]bool{}
 		for _, i := range random.Perm(len(causes))[:1+random.IntN(len(causes))] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -557,8 +558,11 @@ func TestSubscribersAreBoundedAndEnd(t *testing.T) {
 
 // TestAlertsAreToldOnce: also those that only the time opens.
 func TestAlertsAreToldOnce(t *testing.T) {
-	var told []string
+	var mu sync.Mutex
+	told := []string{}
 	o := Options{OnAlerts: func(opened, closed []alert.Alert) {
+		mu.Lock()
+		defer mu.Unlock()
 		for _, a := range opened {
 			told = append(told, "+"+string(a.Code))
 		}
@@ -566,21 +570,26 @@ func TestAlertsAreToldOnce(t *testing.T) {
 			told = append(told, "-"+string(a.Code))
 		}
 	}}
+	toldSoFar := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(told)
+	}
 	runWith(t, o, func(t *testing.T, b *Board, s *source) {
-		require.Empty(t, told)
+		require.Empty(t, toldSoFar())
 		s.set(func(s *source) { s.upkeep.Hold = "the clocks differ" })
 		after(time.Hour)
-		require.Equal(t, []string{"+RETENTION_HOLDS"}, told)
+		require.Equal(t, []string{"+RETENTION_HOLDS"}, toldSoFar())
 		s.set(func(s *source) { s.upkeep.Hold = "" })
 		after(time.Hour)
-		require.Equal(t, []string{"+RETENTION_HOLDS", "-RETENTION_HOLDS"}, told)
+		require.Equal(t, []string{"+RETENTION_HOLDS", "-RETENTION_HOLDS"}, toldSoFar())
 		// The newest good backup grows old while nothing can be read.
 		s.set(func(s *source) { s.hold["Summary"] = make(chan struct{}) })
 		at := s.list.Backups[0].StartedAt.Add(24 * time.Hour)
 		after(time.Until(at) - time.Minute)
-		require.NotContains(t, told, "+BACKUP_TOO_OLD")
+		require.NotContains(t, toldSoFar(), "+BACKUP_TOO_OLD")
 		after(2 * time.Minute)
-		require.Contains(t, told, "+BACKUP_TOO_OLD")
+		require.Contains(t, toldSoFar(), "+BACKUP_TOO_OLD")
 	})
 }
 

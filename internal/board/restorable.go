@@ -15,8 +15,8 @@ import (
 const day = 24 * time.Hour
 
 // TombstoneLifetime is how long Active Directory remembers a deletion where the forest does not
-// set it ([MS-ADTS] 7.1.1.2.4.1.1, tombstoneLifetime). A directory that is restored from an
-// older backup brings back what was deleted.
+// set it (MS-ADTS, attribute tombstoneLifetime of CN=Directory Service). A directory that is
+// restored from an older backup brings back what was deleted.
 const TombstoneLifetime = 60 * day
 
 // Forever is the time until which a backup can be restored when nothing ends that.
