@@ -601,7 +601,86 @@ func TestHangingSourceEnds(t *testing.T) {
 		after(readApart)
 		b.Refresh()
 		after(readTimeout)
-		require.NotNil(t, b.Snapshot().Fault)
+		require.ErrorIs(t, b.Snapshot().Fault, fault.NoWorker)
 		require.Len(t, b.Snapshot().Backups, 1)
+	})
+}
+
+// TestAcknowledgementIsReadBack: it changes the alert, and neither opens nor closes it.
+func TestAcknowledgementIsReadBack(t *testing.T) {
+	told := make(chan int, 100)
+	o := Options{OnAlerts: func(opened, closed []alert.Alert) { told <- len(opened) + len(closed) }}
+	runWith(t, o, func(t *testing.T, b *Board, s *source) {
+		s.set(func(s *source) { s.upkeep.Late = 1 })
+		after(ReadUnseen)
+		require.Equal(t, 1, <-told)
+		ack := alert.Acknowledgement{Code: alert.ScheduleMissed, By: "op", At: time.Now()}
+		b.Apply(func(s *Snapshot) { s.Upkeep.Acknowledged = append(s.Upkeep.Acknowledged, ack) })
+		require.Equal(t, "op", b.Snapshot().Alerts[0].AcknowledgedBy)
+		s.set(func(s *source) { s.upkeep.Acknowledged = []alert.Acknowledgement{ack} })
+		after(time.Hour)
+		require.Equal(t, "op", b.Snapshot().Alerts[0].AcknowledgedBy)
+		require.Empty(t, told)
+	})
+}
+
+func TestBackupsAreCompleted(t *testing.T) {
+	o := Options{Complete: func(b *Backup, s *Snapshot) { b.Thumbprint = string(b.BackupID) + s.Instance.Name }}
+	runWith(t, o, func(t *testing.T, b *Board, s *source) {
+		require.Equal(t, "alocal", b.Snapshot().Backups[0].Thumbprint)
+		require.False(t, b.Snapshot().Backups[0].Scheduled)
+		s.set(func(s *source) {
+			by := overview("b", backup.Succeeded, 0)
+			by.RequestedBy = scheduler
+			s.list.Backups = append([]backup.Overview{by}, s.list.Backups...)
+			s.upkeep.Schedule.BackupID = "a"
+		})
+		after(ReadUnseen)
+		require.True(t, b.Snapshot().Backups[0].Scheduled)
+		require.True(t, b.Snapshot().Backups[1].Scheduled)
+	})
+}
+
+// TestManyAtOnce has readers, writers and followers meet; what they see only grows.
+func TestManyAtOnce(t *testing.T) {
+	run(t, func(t *testing.T, b *Board, s *source) {
+		s.set(func(s *source) { s.running = "run" })
+		var group sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 8 {
+			group.Go(func() {
+				var last int64
+				for range 200 {
+					now := b.Snapshot()
+					require.GreaterOrEqual(t, now.Number, last)
+					last = now.Number
+					b.Looked()
+					b.Refresh()
+				}
+			})
+			group.Go(func() {
+				for i := range 100 {
+					b.Apply(func(s *Snapshot) { s.Unserved = []backup.Service{backup.Service(fmt.Sprint(i))} })
+				}
+			})
+			group.Go(func() {
+				var last int64
+				for now := range b.Subscribe(ctx) {
+					require.Greater(t, now.Number, last)
+					last = now.Number
+					_ = fmt.Sprint(now.Unserved, now.Alerts, now.Backups)
+				}
+			})
+		}
+		for i := range 20 {
+			after(time.Second)
+			select {
+			case s.watched <- progress(int64(i), ""):
+			case <-time.After(time.Second):
+			}
+		}
+		cancel()
+		group.Wait()
+		close(s.watched)
 	})
 }

@@ -18,7 +18,7 @@ func (b *Board) derive(s *Snapshot) {
 		one := &s.Backups[i]
 		verdict := s.Upkeep.Verdicts[one.BackupID]
 		one.VerifiedAt, one.VerifyCode = verdict.At, verdict.Code
-		one.Scheduled = one.Scheduled || one.BackupID != "" && one.BackupID == s.Schedule.BackupID
+		one.Scheduled = one.RequestedBy == scheduler || one.BackupID != "" && one.BackupID == s.Schedule.BackupID
 		if b.options.Complete != nil {
 			b.options.Complete(one, s)
 		}
@@ -70,7 +70,7 @@ func showRunning(s *Snapshot) {
 		at, _ := slices.BinarySearchFunc(s.Backups, p.StartedAt, func(b Backup, t time.Time) int { return t.Compare(b.StartedAt) })
 		s.Backups = slices.Insert(s.Backups, at, row)
 	case !s.Backups[i].Status.Final():
-		row.RequestedBy, row.Scheduled = s.Backups[i].RequestedBy, s.Backups[i].Scheduled
+		row.RequestedBy = s.Backups[i].RequestedBy
 		row.StartedAt = cmp.Or(row.StartedAt, s.Backups[i].StartedAt)
 		s.Backups[i] = row
 	}

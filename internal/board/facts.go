@@ -13,6 +13,9 @@ import (
 // skipped is the outcome of a slot at which no backup was started on purpose.
 const skipped schedule.Outcome = "skipped"
 
+// scheduler is who has requested the backups that the schedule starts.
+const scheduler = "schedule"
+
 // compared is how many of the newest finished backups say how much space the next one needs.
 const compared = 3
 
@@ -22,6 +25,7 @@ type known struct {
 	upkept     bool             // the upkeep was read once
 	notEnabled bool             // there are no settings
 	unreadable []backup.Finding // of the newest listing
+	expected   backup.ID        // that the newest listing should have had as its newest, empty when that is not known
 	failures   []alert.Failure  // of the newest reading
 	standing   *fault.Fault     // what the newest look at settings and ledger found
 	stoodAt    time.Time        // when that was
@@ -179,6 +183,9 @@ func verifications(f *alert.Facts, s *Snapshot, k known) {
 		if !listed[id] && fault.Code(v.Code) == fault.BackupMissing && !k.listedAt.IsZero() {
 			f.Gone = append(f.Gone, alert.Gone{BackupID: id, SeenAt: v.At})
 		}
+	}
+	if k.expected != "" && !listed[k.expected] && !s.More {
+		f.Gone = append(f.Gone, alert.Gone{BackupID: k.expected})
 	}
 	for _, u := range k.unreadable {
 		if code := find(f, u, time.Time{}); code != "" {

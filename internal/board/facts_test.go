@@ -82,6 +82,8 @@ func TestFacts(t *testing.T) {
 		"the newest is damaged":    {found(enabled(good, ending("h", backup.Succeeded, 5)), "g", fault.BackupDamaged), all, []alert.Code{alert.NewestDamaged}},
 		"an older one is damaged":  {found(enabled(good, ending("h", backup.Succeeded, 5)), "h", fault.BackupForged), all, []alert.Code{alert.BackupDamaged}},
 		"one is gone":              {found(enabled(good), "gone", fault.BackupMissing), all, []alert.Code{alert.BackupMissing}},
+		"the newest is gone":       {enabled(good), with2(all, func(k *known) { k.expected = "gone" }), []alert.Code{alert.BackupMissing}},
+		"the newest is there":      {enabled(good), with2(all, func(k *known) { k.expected = "g" }), nil},
 		"one was deleted":          {found(enabled(good), "gone", fault.BackupDamaged), all, nil},
 		"the ledger is older":      {found(enabled(good, ending("h", backup.Succeeded, 5)), "h", fault.LedgerRolledBack), all, []alert.Code{alert.ShareSetBack}},
 		"the newest is unverified": {with(enabled(ending("g", backup.Succeeded, 2.1)), func(s *Snapshot) { clear(s.Upkeep.Verdicts) }), all, []alert.Code{alert.NewestUnverified}},

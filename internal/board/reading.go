@@ -2,6 +2,7 @@ package board
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -22,12 +23,22 @@ type fact[T any] struct {
 // ok reports whether it was read.
 func (f fact[T]) ok() bool { return f.asked && f.err == nil }
 
+// late gives what was not answered in time its own words: the source only knows that it was
+// to stop.
+func late(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && (fault.CodeOf(err) == fault.Cancelled || errors.Is(err, ctx.Err())) {
+		return fault.Newf(fault.NoWorker, "there was no answer in time")
+	}
+	return err
+}
+
 // ask asks for a fact in the background. An answer with a code of those that are given means
 // that there is none, which is an answer.
-func ask[T any](group *sync.WaitGroup, into *fact[T], f func() (T, error), none ...fault.Code) {
+func ask[T any](ctx context.Context, group *sync.WaitGroup, into *fact[T], f func(context.Context) (T, error), none ...fault.Code) {
 	into.asked = true
 	group.Go(func() {
-		into.value, into.err = f()
+		into.value, into.err = f(ctx)
+		into.err = late(ctx, into.err)
 		for _, code := range none {
 			if fault.CodeOf(into.err) == code {
 				var zero T
@@ -63,26 +74,27 @@ func (r *reading) read(ctx context.Context, b *Board, stand bool) {
 	defer group.Wait()
 	r.summary.asked = true
 	r.summary.value, r.summary.err = source.Summary(ctx)
+	r.summary.err = late(ctx, r.summary.err)
 	code := fault.CodeOf(r.summary.err)
 	if code == fault.TemporalUnreachable {
 		return
 	}
-	ask(&group, &r.running, func() (string, error) { return source.Running(ctx) }, fault.BackupNotFound, fault.NotEnabled)
-	ask(&group, &r.changing, func() (*Change, error) { return source.Changing(ctx) }, fault.NotEnabled)
+	ask(ctx, &group, &r.running, source.Running, fault.BackupNotFound, fault.NotEnabled)
+	ask(ctx, &group, &r.changing, source.Changing, fault.NotEnabled)
 	if code == fault.NotEnabled {
 		r.notEnabled, r.summary.err = true, nil
-		ask(&group, &r.history, func() (settings.History, error) { return source.History(ctx) }, fault.NotEnabled)
+		ask(ctx, &group, &r.history, source.History, fault.NotEnabled)
 		return
 	}
 	if code != "" {
 		return
 	}
-	ask(&group, &r.history, func() (settings.History, error) { return source.History(ctx) })
-	ask(&group, &r.list, func() (Listing, error) { return source.List(ctx, b.options.Limit) })
-	ask(&group, &r.upkeep, func() (UpkeepFacts, error) { return source.Upkeep(ctx) }, fault.NotEnabled)
-	ask(&group, &r.missing, func() ([]backup.Service, error) { return source.Missing(ctx) })
+	ask(ctx, &group, &r.history, source.History)
+	ask(ctx, &group, &r.list, func(ctx context.Context) (Listing, error) { return source.List(ctx, b.options.Limit) })
+	ask(ctx, &group, &r.upkeep, source.Upkeep, fault.NotEnabled)
+	ask(ctx, &group, &r.missing, source.Missing)
 	if stand {
-		ask(&group, &r.standing, func() (struct{}, error) { return struct{}{}, source.Standing(ctx) })
+		ask(ctx, &group, &r.standing, func(ctx context.Context) (struct{}, error) { return struct{}{}, source.Standing(ctx) })
 	}
 }
 
@@ -147,10 +159,10 @@ func (b *Board) learn(r reading, faults []*fault.Fault) {
 		k.notEnabled = r.notEnabled
 	}
 	if r.notEnabled {
-		k.listedAt, k.upkept, k.unreadable, k.standing, k.stoodAt = time.Time{}, false, nil, nil, time.Time{}
+		k.listedAt, k.upkept, k.unreadable, k.expected, k.standing, k.stoodAt = time.Time{}, false, nil, "", nil, time.Time{}
 	}
 	if r.list.ok() {
-		k.listedAt, k.unreadable = r.began, r.list.value.Unreadable
+		k.listedAt, k.unreadable, k.expected = r.began, r.list.value.Unreadable, r.list.value.Expected
 	}
 	k.upkept = k.upkept || r.upkeep.ok()
 	if r.standing.asked && (r.standing.err == nil || setBack(r.standing.err)) {
