@@ -684,3 +684,20 @@ func TestManyAtOnce(t *testing.T) {
 		close(s.watched)
 	})
 }
+
+// TestNextMovesOn: when the next backup is due is told without another reading.
+func TestNextMovesOn(t *testing.T) {
+	run(t, func(t *testing.T, b *Board, s *source) {
+		begin := time.Now()
+		s.set(func(s *source) {
+			s.upkeep.Schedule.Anchor = begin.Add(-10 * time.Hour)
+			s.upkeep.Next = begin.Add(2 * time.Hour)
+		})
+		after(ReadUnseen)
+		require.True(t, begin.Add(2*time.Hour).Equal(b.Snapshot().Next))
+		s.set(func(s *source) { s.hold["Upkeep"] = make(chan struct{}) })
+		after(2 * time.Hour)
+		require.True(t, begin.Add(14*time.Hour).Equal(b.Snapshot().Next))
+		require.NotContains(t, codes(b.Snapshot()), alert.ScheduleMissed, "whether it was started is not known")
+	})
+}

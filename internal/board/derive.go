@@ -14,6 +14,9 @@ import (
 func (b *Board) derive(s *Snapshot) {
 	now := b.options.Now()
 	showRunning(s)
+	if next := s.Schedule.Next(now); !next.IsZero() {
+		s.Next = next
+	}
 	for i := range s.Backups {
 		one := &s.Backups[i]
 		verdict := s.Upkeep.Verdicts[one.BackupID]
@@ -96,7 +99,7 @@ func services(all []flow.ServiceProgress) []backup.ServiceResult {
 
 // same reports whether two snapshots tell the same as far as time goes.
 func same(a, b *Snapshot) bool {
-	return slices.Equal(a.Alerts, b.Alerts) && slices.EqualFunc(a.Backups, b.Backups, func(x, y Backup) bool {
+	return a.Next.Equal(b.Next) && slices.Equal(a.Alerts, b.Alerts) && slices.EqualFunc(a.Backups, b.Backups, func(x, y Backup) bool {
 		return x.BackupID == y.BackupID && x.Restorable.Equal(y.Restorable) && x.Why == y.Why
 	})
 }

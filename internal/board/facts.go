@@ -10,9 +10,6 @@ import (
 	"infrabackup/internal/settings"
 )
 
-// skipped is the outcome of a slot at which no backup was started on purpose.
-const skipped schedule.Outcome = "skipped"
-
 // scheduler is who has requested the backups that the schedule starts.
 const scheduler = "schedule"
 
@@ -22,7 +19,7 @@ const compared = 3
 // known is what is known beside a snapshot.
 type known struct {
 	listedAt   time.Time        // when the share was last listed
-	upkept     bool             // the upkeep was read once
+	upkeptAt   time.Time        // when the upkeep was last read
 	notEnabled bool             // there are no settings
 	unreadable []backup.Finding // of the newest listing
 	expected   backup.ID        // that the newest listing should have had as its newest, empty when that is not known
@@ -64,20 +61,29 @@ func facts(s *Snapshot, k known, now time.Time) alert.Facts {
 		f.Running = alert.Running{BackupID: s.Running.BackupID, StartedAt: s.Running.StartedAt, SeenAt: k.progressAt, Step: s.Running.Step}
 	}
 	verifications(&f, s, k)
-	if k.upkept {
-		f.Schedule = scheduled(s)
+	if !k.upkeptAt.IsZero() {
+		f.Schedule = scheduled(s, k, now)
 		f.Hold, f.Undeleted, f.ClockMoved = s.Upkeep.Hold, s.Upkeep.Undeleted, s.Upkeep.ClockMoved
+		if f.ClockMoved == "" && s.Schedule.ClockMoved(now) {
+			f.ClockMoved = "by the host's clock, what was recorded of the schedule lies in the future"
+		}
 	}
 	return f
 }
 
-func scheduled(s *Snapshot) alert.Schedule {
+// scheduled tells what came of the schedule. Backups become late by the time that passes, but
+// only as far as is known that none was started: a reading that fails does not make them so.
+func scheduled(s *Snapshot, k known, now time.Time) alert.Schedule {
 	plan := s.Schedule
+	until := k.upkeptAt.Add(ReadUnseen + readTimeout)
+	if now.Before(until) {
+		until = now
+	}
 	out := alert.Schedule{
 		Known: true, Enabled: plan.Enabled, FrequencyHours: plan.FrequencyHours, RetentionDays: plan.RetentionDays,
-		ChangedAt: plan.ChangedAt, Lost: plan.Enabled && !s.Upkeep.Ringing, Late: s.Upkeep.Late,
+		ChangedAt: plan.ChangedAt, Lost: plan.Enabled && !s.Upkeep.Ringing, Late: max(s.Upkeep.Late, plan.Late(until)),
 	}
-	if plan.Enabled && plan.Outcome == skipped {
+	if plan.Enabled && plan.Outcome == schedule.Skipped {
 		out.Skipped = alert.Skip{Slot: plan.Slot, Code: plan.Code, Message: plan.Message}
 	}
 	return out

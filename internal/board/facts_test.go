@@ -52,7 +52,7 @@ func enabled(backups ...Backup) *Snapshot {
 
 func TestFacts(t *testing.T) {
 	good := ending("g", backup.Succeeded, 2)
-	all := known{read: true, upkept: true, listedAt: hours(0.1), complete: true}
+	all := known{read: true, upkeptAt: hours(0.1), listedAt: hours(0.1), complete: true}
 	for name, c := range map[string]struct {
 		snapshot *Snapshot
 		known    known
@@ -69,7 +69,7 @@ func TestFacts(t *testing.T) {
 		"failed, then good":      {enabled(good, failing("f", backup.Failed, 3, fault.ShareReadOnly, fault.ShareReadOnly)), all, nil},
 		"failed, one runs":       {enabled(ending("r", backup.Running, 0), failing("f", backup.Failed, 1, fault.BackupFailed, ""), good), all, []alert.Code{alert.BackupFailed}},
 		"share away, then there": {enabled(failing("f", backup.Failed, 1, fault.ShareUnreachable, ""), good), all, []alert.Code{alert.BackupFailed}},
-		"share away since": {enabled(failing("f", backup.Failed, 1, fault.ShareUnreachable, ""), good), known{upkept: true, listedAt: hours(2)},
+		"share away since": {enabled(failing("f", backup.Failed, 1, fault.ShareUnreachable, ""), good), known{upkeptAt: now, listedAt: hours(2)},
 			[]alert.Code{alert.ShareConnection, alert.BackupFailed}},
 		"read back changed": {enabled(failing("f", backup.Failed, 1, fault.ShareCorrupted, ""), good), all, []alert.Code{alert.ShareFailed, alert.BackupFailed}},
 		"read-only":         {enabled(failing("f", backup.Failed, 1, fault.ShareReadOnly, ""), good), all, []alert.Code{alert.ShareAccess, alert.BackupFailed}},
@@ -98,7 +98,10 @@ func TestFacts(t *testing.T) {
 		"schedule unknown":  {with(enabled(good), func(s *Snapshot) { s.Schedule = schedule.State{} }), known{listedAt: now}, nil},
 		"schedule lost":     {with(enabled(good), func(s *Snapshot) { s.Upkeep.Ringing = false }), all, []alert.Code{alert.ScheduleLost}},
 		"late":              {with(enabled(good), func(s *Snapshot) { s.Upkeep.Late = 1 }), all, []alert.Code{alert.ScheduleMissed}},
-		"skipped":           {with(enabled(good), func(s *Snapshot) { s.Schedule.Slot, s.Schedule.Outcome = hours(1), skipped }), all, []alert.Code{alert.ScheduleSkipped}},
+		"late by now":       {with(enabled(good), func(s *Snapshot) { s.Schedule.Anchor = hours(13.01) }), all, []alert.Code{alert.ScheduleMissed}},
+		"late, or not read": {with(enabled(good), func(s *Snapshot) { s.Schedule.Anchor = hours(13.5) }), with2(all, func(k *known) { k.upkeptAt = hours(1) }), nil},
+		"set back clock":    {with(enabled(good), func(s *Snapshot) { s.Schedule.Anchor, s.Schedule.Slot = hours(100), now.Add(13*time.Hour) }), all, []alert.Code{alert.ClockMoved}},
+		"skipped":           {with(enabled(good), func(s *Snapshot) { s.Schedule.Slot, s.Schedule.Outcome = hours(1), schedule.Skipped }), all, []alert.Code{alert.ScheduleSkipped}},
 		"kept for long":     {with(enabled(good), func(s *Snapshot) { s.Schedule.RetentionDays = 8 }), all, []alert.Code{alert.BelowRecommended}},
 		"retention":         {with(enabled(good), func(s *Snapshot) { s.Upkeep.Hold, s.Upkeep.Undeleted = "why", []string{"x"} }), all, []alert.Code{alert.RetentionHolds, alert.DeletionFailed}},
 		"clock":             {with(enabled(good), func(s *Snapshot) { s.Upkeep.ClockMoved = "back" }), all, []alert.Code{alert.ClockMoved}},

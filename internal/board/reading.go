@@ -159,12 +159,14 @@ func (b *Board) learn(r reading, faults []*fault.Fault) {
 		k.notEnabled = r.notEnabled
 	}
 	if r.notEnabled {
-		k.listedAt, k.upkept, k.unreadable, k.expected, k.standing, k.stoodAt = time.Time{}, false, nil, "", nil, time.Time{}
+		*k = known{read: true, notEnabled: true, failures: k.failures, complete: k.complete}
 	}
 	if r.list.ok() {
 		k.listedAt, k.unreadable, k.expected = r.began, r.list.value.Unreadable, r.list.value.Expected
 	}
-	k.upkept = k.upkept || r.upkeep.ok()
+	if r.upkeep.ok() {
+		k.upkeptAt = r.began
+	}
 	if r.standing.asked && (r.standing.err == nil || setBack(r.standing.err)) {
 		k.stoodAt, k.standing = r.began, nil
 		if r.standing.err != nil {
