@@ -2,15 +2,13 @@ package codec
 
 import (
 	"bytes"
-	"errors"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/secret"
 )
 
 // AddKey appends a new key, made from random, to a key file: from then on it decrypts
@@ -94,40 +92,8 @@ func edit(path string, change func(ring *Keyring, lines []string) ([]string, err
 	if _, err := ParseKeyring(text); err != nil {
 		return fault.New(fault.ConfigInvalid, "codec key file "+path+" cannot be changed", err)
 	}
-	if err := replace(path, info, text); err != nil {
+	if err := secret.Replace(path, info, text); err != nil {
 		return fault.New(fault.ConfigInvalid, "codec key file "+path+" cannot be replaced", err)
 	}
 	return nil
-}
-
-// replace puts a new file in the place of the one that info describes, so that after
-// a crash there is the one or the other.
-func replace(path string, info fs.FileInfo, text []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	err = keepOwner(file, info)
-	if err == nil {
-		_, err = file.Write(text)
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes a rename in dir last.
-func syncFolder(dir string) error {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

@@ -3,7 +3,6 @@ package codec
 import (
 	"bytes"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -142,20 +141,6 @@ func TestKeyFileBehindALink(t *testing.T) {
 	require.NoError(t, err)
 	require.NotZero(t, info.Mode()&os.ModeSymlink)
 	require.Equal(t, []string{"a", "b"}, load(t, path).IDs())
-}
-
-// What cannot be put in place leaves no second file with keys behind.
-func TestKeyFileThatCannotBeReplaced(t *testing.T) {
-	path := keyFile(t, keyLine(t, "a"))
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	occupied := filepath.Join(t.TempDir(), "folder")
-	require.NoError(t, os.MkdirAll(filepath.Join(occupied, "x"), 0o700))
-	require.Error(t, replace(occupied, info, []byte("new")))
-	entries, err := os.ReadDir(filepath.Dir(occupied))
-	require.NoError(t, err)
-	require.Len(t, entries, 1)
-	require.True(t, errors.Is(replace(filepath.Join(occupied, "none", "f"), info, nil), os.ErrNotExist))
 }
 
 // rotation is three hosts through a rotation: each step is made on one file and copied

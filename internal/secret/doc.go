@@ -6,5 +6,5 @@
 // [String.Reveal], which is easy to search for. [Transfer] is the one form that
 // may cross a process boundary, inside payloads that a codec encrypts; only the
 // Temporal contract uses it. [File] is how files with secrets, and files that decide
-// whom or what to believe, are examined and read.
+// whom or what to believe, are examined and read; [Replace] is how they are written.
 package secret

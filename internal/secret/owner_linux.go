@@ -1,4 +1,4 @@
-package codec
+package secret
 
 import (
 	"io/fs"
@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// keepOwner gives file to whom info's file belongs, when root makes it: the worker has
+// keepOwner gives file to whom info's file belongs, when root makes it: the service has
 // to read it afterwards.
 func keepOwner(file *os.File, info fs.FileInfo) error {
 	if of, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
