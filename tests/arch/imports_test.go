@@ -100,6 +100,8 @@ var rules = []rule{
 		why: "what the board reads comes through an interface"},
 	{from: []string{"internal/auth"}, to: []string{module + "internal/control", module + "internal/flow", module + "internal/settings", module + "internal/temporal", module + "internal/repository",
 		module + "internal/board", module + "internal/rp", module + "internal/portal", module + "internal/web", temporal}, why: "who calls is decided without knowing what for"},
+	{from: []string{"internal/web"}, to: []string{module + "internal/control", module + "internal/flow", module + "internal/settings", module + "internal/temporal", module + "internal/repository",
+		module + "internal/board", module + "internal/rp", module + "internal/portal", temporal}, why: "the listener serves what it is handed"},
 	{except: []string{"internal/auth", "tests/"}, to: []string{"github.com/coreos/go-oidc", "golang.org/x/oauth2"}, why: "tokens of issuers are verified, and issuers asked, in auth"},
 	{from: []string{"internal/upstream", "internal/printable"}, to: []string{module}, why: "they import nothing of the product"},
 	{from: []string{"internal/backup", "internal/fault", "internal/secret"}, to: []string{module + "internal/share", module + "internal/flow", module + "internal/settings"},

@@ -35,7 +35,7 @@ var serving = []string{"tests/services", "tests/lab", "tests/lab/stamp", "tests/
 // costs a factor of four in time, so it watches these.
 var meeting = []string{
 	"activities", "internal/capture", "internal/collect/resource", "internal/control", "internal/privsep",
-	"internal/auth",
+	"internal/auth", "internal/web",
 	"internal/share/conformance", "internal/spool", "internal/ui/progress", "internal/ui/prompt", "starter", "worker", "workflows",
 }
 
