@@ -69,7 +69,12 @@ func TestTokenLetsIn(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode())
 
 	_, other := create(t, openTokens(t, c), Owner)
+	forged := tokenPrefix + token.ID + "_" + strings.Repeat("0", secretChars)
+	forged += checksum(forged)
+	_, ok := tokenID(forged)
+	require.True(t, ok)
 	for name, header := range map[string][]string{
+		"another secret": {"Bearer " + forged},
 		"none":           nil,
 		"Basic":          {"Basic " + text},
 		"no scheme":      {text},
