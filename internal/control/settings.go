@@ -111,7 +111,7 @@ func recipients(all []seal.Recipient) []settings.Recipient {
 	var out []settings.Recipient
 	for _, r := range all {
 		out = append(out, settings.Recipient{
-			Recipient: backup.Recipient{Kind: r.Kind, Fingerprint: r.Fingerprint}, Text: r.Text, Expires: r.Expires,
+			Recipient: backup.Recipient{Kind: r.Kind, Fingerprint: r.Fingerprint}, Text: r.Text, Expires: r.Expires, Thumbprint: r.Thumbprint,
 		})
 	}
 	return out

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -321,4 +322,11 @@ func ed25519Line(t testing.TB) (string, *SigningKey, error) {
 		return "", nil, err
 	}
 	return key.Public(), key, nil
+}
+
+func TestThumbprintOfACertificate(t *testing.T) {
+	der := certificate(t, rsaKey(), now.Add(-time.Hour), now.Add(time.Hour))
+	r, err := RecipientFromCertificate(der, now)
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf("%X", sha1.Sum(der)), r.Thumbprint)
 }

@@ -3,9 +3,11 @@ package seal
 import (
 	"bytes"
 	"crypto/rsa"
+	"crypto/sha1" // what Windows names certificates by; nothing is decided by it
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"strings"
@@ -40,6 +42,7 @@ type Recipient struct {
 	Fingerprint string    // SHA256:…, for RSA what ssh-keygen -l shows, else the digest of Text in that notation
 	Text        string    // one line that ParseRecipient takes: age1…, age1pq1… or ssh-rsa …
 	Expires     time.Time // end of the certificate's validity, zero when there is no certificate
+	Thumbprint  string    // SHA-1 of the certificate in upper-case hex, as Windows shows it, empty when there is none
 
 	recipient age.Recipient
 }
@@ -117,6 +120,8 @@ func RecipientFromCertificate(pemOrDER []byte, now time.Time) (Recipient, error)
 	}
 	r, err := rsaRecipient(key)
 	r.Expires = cert.NotAfter.UTC()
+	thumbprint := sha1.Sum(cert.Raw)
+	r.Thumbprint = strings.ToUpper(hex.EncodeToString(thumbprint[:]))
 	return r, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -60,8 +61,13 @@ func (r Recipient) validate() error {
 	if (r.Recipient != backup.Recipient{Kind: key.Kind, Fingerprint: key.Fingerprint}) || r.Text != key.Text {
 		return fault.Newf(fault.SettingsInvalid, "a recipient is given as %.20q %.100q, and its key is %s %s", r.Kind, r.Fingerprint, key.Kind, key.Fingerprint)
 	}
+	if r.Thumbprint != "" && !thumbprintPattern.MatchString(r.Thumbprint) {
+		return fault.Newf(fault.SettingsInvalid, "the thumbprint %.100q is not a SHA-1 in upper-case hex", r.Thumbprint)
+	}
 	return nil
 }
+
+var thumbprintPattern = regexp.MustCompile(`^[0-9A-F]{40}$`)
 
 // validate makes sure that the public half is that of the private one, and that former
 // keys are keys.

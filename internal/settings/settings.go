@@ -68,6 +68,9 @@ type Recipient struct {
 	backup.Recipient
 	Text    string    `json:"text"`             // age recipient: age1…, age1pq1… or ssh-rsa …
 	Expires time.Time `json:"expires,omitzero"` // of the certificate that it came from, else zero
+	// Thumbprint is that of the certificate that it came from: SHA-1 in upper-case hex. Empty
+	// in settings of earlier versions.
+	Thumbprint string `json:"thumbprint,omitempty"`
 }
 
 // Signing is the key that signs backups.

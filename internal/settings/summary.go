@@ -31,10 +31,11 @@ type Summary struct {
 // last heard of.
 type RecipientSummary struct {
 	backup.Recipient
-	Expires  time.Time `json:"expires,omitzero"`
-	Since    time.Time `json:"since,omitzero"`    // when it became a recipient
-	ProvenAt time.Time `json:"provenAt,omitzero"` // when its holder last answered a challenge
-	ProvenBy string    `json:"provenBy,omitempty"`
+	Expires    time.Time `json:"expires,omitzero"`
+	Thumbprint string    `json:"thumbprint,omitempty"` // of the certificate that it came from, SHA-1 in upper-case hex
+	Since      time.Time `json:"since,omitzero"`       // when it became a recipient
+	ProvenAt   time.Time `json:"provenAt,omitzero"`    // when its holder last answered a challenge
+	ProvenBy   string    `json:"provenBy,omitempty"`
 }
 
 // Summary leaves the secrets out. What the settings themselves do not hold stays zero.
@@ -48,7 +49,7 @@ func (s Settings) Summary() Summary {
 		out.ProofDays = DefaultProofDays
 	}
 	for _, r := range s.Recipients {
-		out.Recipients = append(out.Recipients, RecipientSummary{Recipient: r.Recipient, Expires: r.Expires})
+		out.Recipients = append(out.Recipients, RecipientSummary{Recipient: r.Recipient, Expires: r.Expires, Thumbprint: r.Thumbprint})
 	}
 	return out
 }
