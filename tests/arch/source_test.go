@@ -109,6 +109,9 @@ func TestEverythingExportedIsDocumented(t *testing.T) {
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", name), nil, parser.ParseComments)
 		require.NoError(t, err)
+		if ast.IsGenerated(file) {
+			continue
+		}
 		require.Empty(t, undocumented(file), "%s has exported identifiers without a comment", name)
 		folder := filepath.Dir(name)
 		documented[folder] = documented[folder] || (filepath.Base(name) == "doc.go" && file.Doc != nil)

@@ -10,6 +10,7 @@ import (
 // holds can be read with. what is an expression for "<file> <operationId>".
 var outOfScope = []struct{ what, why string }{
 	{`\S+ Operations_List`, "what a provider can do is no state of a stamp"},
+	{`azurestack-admin/backup/\S+ \S+`, "the product's own API, which tests/wire holds to it"},
 	{`\S+/2015-06-15/Network\.json (OnPremLocations|LocationsOperations|LocationsOperationResults)_List`, "the provider's own operations, no state of a stamp"},
 	{`\S+ (Offers|Plans)_ListMetric(s|Definitions)`, "measurements, no configuration"},
 	{`\S+ (AsyncOperations_Get|Locations_GetOperationsStatus)`, "progress of the operator's own changes"},

@@ -1,0 +1,5 @@
+// Package arm18 is a client of Microsoft.Backup.Admin at 2018-09-01 that was not written here:
+// AutoRest's Go generator (@autorest/go 4.0.0-preview.76, --azure-arm) made it of the
+// definitions in tests/spec/azurestack-admin/backup/2018-09-01, and gofmt formatted it. It is never
+// edited; this file alone is ours. tests/wire drives the product's API with it.
+package arm18
