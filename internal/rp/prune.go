@@ -1,0 +1,87 @@
+package rp
+
+import (
+	"slices"
+	"strings"
+
+	"infrabackup/internal/control"
+	"infrabackup/internal/rp/apierror"
+	"infrabackup/internal/rp/jsonbody"
+	"infrabackup/internal/rp/wire"
+)
+
+// prune removes what the retention no longer keeps, or tells what that is.
+func (x *exchange) prune() error {
+	data, err := jsonbody.Read(x.w, x.r, jsonbody.MaxBytes)
+	if err != nil {
+		return err
+	}
+	dryRun, err := pruneOption(data)
+	if err != nil {
+		return err
+	}
+	if !dryRun {
+		if err := x.may(actionPrune); err != nil {
+			return err
+		}
+	}
+	id, err := x.beginPrune(dryRun, false)
+	if err != nil {
+		return err
+	}
+	return x.accepted(id, x.version.beginSeconds)
+}
+
+func (x *exchange) beginPrune(dryRun, acrossHole bool) (string, error) {
+	ctx, cancel := x.beginning()
+	defer cancel()
+	begun, err := x.loc.Control.BeginPrune(ctx, dryRun, acrossHole, x.by())
+	if err != nil {
+		return "", x.refused(err)
+	}
+	x.h.results.begin(x.loc, begun.ID, began{})
+	return begun.ID, nil
+}
+
+// pruneOption reads {"operationType":"Default"|"DryRun"}; nothing given is Default.
+func pruneOption(data []byte) (dryRun bool, err error) {
+	if data == nil {
+		return false, nil
+	}
+	o, err := jsonbody.Parse(data)
+	if err != nil {
+		return false, err
+	}
+	if err := o.Only("", "operationType"); err != nil {
+		return false, err
+	}
+	kind, err := jsonbody.String(o, "operationType", "")
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case kind == "", strings.EqualFold(kind, "Default"):
+		return false, nil
+	case strings.EqualFold(kind, "DryRun"):
+		return true, nil
+	}
+	return false, apierror.BadValue(apierror.CodeContent, "operationType", "The operation type "+apierror.Quoted(kind)+" is not known; nothing was removed.", "Use Default or DryRun.")
+}
+
+// prunePathsOf are the paths that went, or would go: relative, in lower case, with slashes.
+func prunePathsOf(result *control.PruneResult) wire.PrunePaths {
+	out := wire.PrunePaths{PathsToDelete: []string{}}
+	if result == nil {
+		return out
+	}
+	for _, d := range result.Decisions {
+		goes := slices.Contains(result.Removed, d.BackupID)
+		if len(result.Removed) == 0 && result.Hold == "" {
+			goes = d.Remove
+		}
+		if goes {
+			out.PathsToDelete = append(out.PathsToDelete, strings.ToLower(strings.ReplaceAll(d.Path, `\`, "/")))
+		}
+	}
+	return out
+}

@@ -1,0 +1,156 @@
+package rp
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Actions, as role definitions name them.
+const (
+	actionOperations  = "Microsoft.Backup.Admin/operations/read"
+	actionLocations   = "Microsoft.Backup.Admin/backupLocations/read"
+	actionWrite       = "Microsoft.Backup.Admin/backupLocations/write"
+	actionCreate      = "Microsoft.Backup.Admin/backupLocations/createBackup/action"
+	actionPrune       = "Microsoft.Backup.Admin/backupLocations/pruneExternalStore/action"
+	actionPruneDryRun = "Microsoft.Backup.Admin/backupLocations/pruneExternalStore/dryRun/action"
+	actionBackups     = "Microsoft.Backup.Admin/backupLocations/backups/read"
+	actionRestore     = "Microsoft.Backup.Admin/backupLocations/backups/restore/action"
+	actionVerify      = "Microsoft.Backup.Admin/backupLocations/backups/verify/action"
+	actionCancel      = "Microsoft.Backup.Admin/backupLocations/backups/cancel/action"
+	actionResults     = "Microsoft.Backup.Admin/backupLocations/operationResults/read"
+	actionProgress    = "Microsoft.Backup.Admin/backupLocations/progress/read"
+	actionHistory     = "Microsoft.Backup.Admin/backupLocations/history/read"
+	actionAlerts      = "Microsoft.Backup.Admin/backupLocations/alerts/read"
+	actionAcknowledge = "Microsoft.Backup.Admin/backupLocations/alerts/acknowledge/action"
+	actionProveKey    = "Microsoft.Backup.Admin/backupLocations/proveKey/action"
+)
+
+// needs are the parts of an address that have to exist.
+type needs uint8
+
+const (
+	needsSubscription needs = 1 << iota
+	needsGroup
+	needsLocation
+)
+
+// route is one address with what can be done there.
+type route struct {
+	pattern    string
+	segments   []string
+	needs      needs
+	anonymous  bool
+	operations []operation
+}
+
+// operation is one method of a route. The table of them is the table of who may do what.
+type operation struct {
+	name     string // as the definition has it, or as the OpenAPI document of /api/v1 has it
+	method   string
+	versions versions // none where api-version has another meaning
+	action   string   // empty where being recognized is enough
+	write    bool
+	handle   func(*exchange) error
+}
+
+const (
+	provider = "subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Backup.Admin/backupLocations"
+	own      = "api/v1/locations/{location}"
+)
+
+// routes returns the table.
+func routes() []*route {
+	get, put, patch, post := http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodPost
+	all := []*route{
+		{pattern: "metadata/endpoints", anonymous: true, operations: []operation{{"Metadata_Endpoints", get, 0, "", false, (*exchange).metadata}}},
+		{pattern: "subscriptions", operations: []operation{{"Subscriptions_List", get, 0, "", false, (*exchange).listSubscriptions}}},
+		{pattern: "subscriptions/{subscription}", operations: []operation{{"Subscriptions_Get", get, 0, "", false, (*exchange).getSubscription}}},
+		{pattern: "subscriptions/{subscription}/locations", operations: []operation{{"Subscriptions_ListLocations", get, 0, "", false, (*exchange).listRegions}}},
+
+		{pattern: "providers/Microsoft.Backup.Admin/operations", operations: []operation{{"Operations_List", get, everyVersion, actionOperations, false, (*exchange).listOperations}}},
+		{pattern: provider, operations: []operation{{"BackupLocations_List", get, everyVersion, actionLocations, false, (*exchange).listLocations}}},
+		{pattern: provider + "/{location}", operations: []operation{
+			{"BackupLocations_Get", get, everyVersion, actionLocations, false, (*exchange).getLocation},
+			{"BackupLocations_Update", put, everyVersion, actionWrite, true, (*exchange).putLocation},
+			{"BackupLocations_Patch", patch, v2021, actionWrite, true, (*exchange).patchLocation},
+		}},
+		{pattern: provider + "/{location}/createBackup", operations: []operation{{"BackupLocations_CreateBackup", post, everyVersion, actionCreate, true, (*exchange).createBackup}}},
+		{pattern: provider + "/{location}/pruneExternalStore", operations: []operation{{"BackupLocations_PruneExternalStore", post, since2018, actionPruneDryRun, true, (*exchange).prune}}},
+		{pattern: provider + "/{location}/backups", operations: []operation{{"Backups_List", get, everyVersion, actionBackups, false, (*exchange).listBackups}}},
+		{pattern: provider + "/{location}/backups/{backup}", operations: []operation{{"Backups_Get", get, everyVersion, actionBackups, false, (*exchange).getBackup}}},
+		{pattern: provider + "/{location}/backups/{backup}/restore", operations: []operation{{"Backups_Restore", post, everyVersion, actionRestore, true, (*exchange).restore}}},
+		{pattern: provider + "/{location}/operationResults/{operation}", operations: []operation{{"OperationResults_Get", get, everyVersion, actionResults, false, (*exchange).operationResult}}},
+
+		{pattern: "api/v1/openapi.json", operations: []operation{{"openapi", get, 0, "", false, (*exchange).openAPI}}},
+		{pattern: "api/v1/locations", operations: []operation{{"listLocations", get, 0, actionLocations, false, (*exchange).v1Locations}}},
+		{pattern: own + "/status", operations: []operation{{"getStatus", get, 0, actionLocations, false, (*exchange).v1Status}}},
+		{pattern: own + "/progress", operations: []operation{{"getProgress", get, 0, actionProgress, false, (*exchange).v1Progress}}},
+		{pattern: own + "/history", operations: []operation{{"getHistory", get, 0, actionHistory, false, (*exchange).v1History}}},
+		{pattern: own + "/alerts", operations: []operation{{"listAlerts", get, 0, actionAlerts, false, (*exchange).v1Alerts}}},
+		{pattern: own + "/alerts/acknowledge", operations: []operation{{"acknowledgeAlert", post, 0, actionAcknowledge, true, (*exchange).v1Acknowledge}}},
+		{pattern: own + "/backups", operations: []operation{{"listBackups", get, 0, actionBackups, false, (*exchange).v1Backups}}},
+		{pattern: own + "/backups/{backup}", operations: []operation{{"getBackup", get, 0, actionBackups, false, (*exchange).v1Backup}}},
+		{pattern: own + "/backups/{backup}/verify", operations: []operation{{"verifyBackup", post, 0, actionVerify, true, (*exchange).v1Verify}}},
+		{pattern: own + "/cancel", operations: []operation{{"cancelBackup", post, 0, actionCancel, true, (*exchange).v1Cancel}}},
+		{pattern: own + "/prune", operations: []operation{{"prune", post, 0, actionPruneDryRun, true, (*exchange).v1Prune}}},
+		{pattern: own + "/challenges", operations: []operation{{"makeChallenges", post, 0, actionProveKey, true, (*exchange).v1Challenges}}},
+		{pattern: own + "/challenges/answer", operations: []operation{{"answerChallenge", post, 0, actionProveKey, true, (*exchange).v1Answer}}},
+		{pattern: own + "/operations/{operation}", operations: []operation{{"getOperation", get, 0, actionResults, false, (*exchange).v1Operation}}},
+		{pattern: own + "/schedule", operations: []operation{
+			{"getSchedule", get, 0, actionLocations, false, (*exchange).v1Schedule},
+			{"setSchedule", put, 0, actionWrite, true, (*exchange).v1SetSchedule},
+		}},
+	}
+	for _, r := range all {
+		r.segments = strings.Split(r.pattern, "/")
+		for part, need := range map[string]needs{paramSubscription: needsSubscription, paramGroup: needsGroup, paramLocation: needsLocation} {
+			if slices.Contains(r.segments, part) {
+				r.needs |= need
+			}
+		}
+	}
+	return all
+}
+
+// find returns the route of a decoded path, nil when there is none.
+func (h *Handler) find(path string) (*route, params) {
+	all, ok := segments(path)
+	if !ok {
+		return nil, params{}
+	}
+	for _, r := range h.routes {
+		if p, ok := match(r.segments, all); ok {
+			return r, p
+		}
+	}
+	return nil, params{}
+}
+
+// Endpoint is one operation of the API, for tests and documentation of who may do what.
+type Endpoint struct {
+	Name, Method, Pattern, Action string
+	Versions                      []string
+	Anonymous, Write              bool
+}
+
+// Endpoints lists every operation.
+func Endpoints() []Endpoint {
+	var all []Endpoint
+	for _, r := range routes() {
+		for _, op := range r.operations {
+			e := Endpoint{Name: op.name, Method: op.method, Pattern: "/" + r.pattern, Action: op.action, Anonymous: r.anonymous, Write: op.write}
+			for _, v := range supported {
+				if v.bit&op.versions != 0 {
+					e.Versions = append(e.Versions, v.name)
+				}
+			}
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

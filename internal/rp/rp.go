@@ -1,0 +1,176 @@
+package rp
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/board"
+	"infrabackup/internal/control"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/secret"
+)
+
+// Board is what is known of an instance.
+type Board interface {
+	// Snapshot is the newest; it is never nil and never changed.
+	Snapshot() *board.Snapshot
+	// Apply makes the next snapshot of a copy of the newest one, so that a write is seen by
+	// the reads that follow it. The function must not change what slices and pointers of the
+	// copy lead to.
+	Apply(change func(*board.Snapshot))
+	// Looked says that the snapshot was looked at, so that it is refreshed more often.
+	Looked()
+}
+
+// Control is what can be done to an instance. The Begin methods return as soon as the
+// operation is known to Temporal.
+type Control interface {
+	BeginBackup(ctx context.Context, by string) (control.Begun, error)
+	BeginChange(ctx context.Context, wanted control.Wanted) (control.Begun, error)
+	BeginPrune(ctx context.Context, dryRun, acrossHole bool, by string) (control.Begun, error)
+	BeginVerify(ctx context.Context, id backup.ID, by string) (control.Begun, error)
+	// Operation tells how far an operation is. A fault of itself is in it; the error says
+	// that it could not be found out, or, with a code whose status is 404, that there is none.
+	Operation(ctx context.Context, id string) (control.Operation, error)
+	Cancel(ctx context.Context) error
+	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
+	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
+	Acknowledge(ctx context.Context, code, object, by string) error
+}
+
+// Instance is one location of the API.
+type Instance struct {
+	Board   Board
+	Control Control
+	// Group is its resource group; empty for System.LOCATION, as on Azure Stack.
+	Group string
+}
+
+// Caller is whoever sent a request, once recognized.
+type Caller interface {
+	// May returns nil when the caller may perform the action, and else a [Refusal].
+	May(action string) error
+	// Subject names the caller in workflows and audit lines.
+	Subject() string
+}
+
+// Refusal is why a caller was not recognized, or may not do something.
+type Refusal struct {
+	Status                int // 401, 403 or 429
+	Code, Message, Remedy string
+	Challenge             string // WWW-Authenticate, empty for none
+	RetryAfter            time.Duration
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
+
+// Record is what the audit is told of a write, or of a refusal.
+type Record struct {
+	RequestID, Subject, Action, Scope string
+	Method                            string
+	Status                            int
+	Code                              string // of the error, empty when there was none
+	Operation                         string // that was begun, empty when none was
+}
+
+// Metadata are the endpoints that clients ask for before their first request.
+type Metadata struct {
+	Gallery, Graph, Portal, Login string
+	Audiences                     []string
+	TenantID                      string
+}
+
+// Options are what the API is made of.
+type Options struct {
+	// BaseURL is the address that callers use, such as https://backup.example.com:8443. Every
+	// Location begins with it, and with nothing that a request says.
+	BaseURL        string
+	SubscriptionID string
+	Instances      map[string]Instance // by name of the location
+	Caller         func(*http.Request) (Caller, error)
+	Metadata       Metadata
+	Now            func() time.Time // time.Now when nil
+	Random         io.Reader        // crypto/rand when nil
+	Logger         *slog.Logger     // slog.Default when nil
+	Audit          func(Record)     // nil for none
+}
+
+// Handler is the API.
+type Handler struct {
+	options   Options
+	base      string
+	locations map[string]*location // by name in lower case
+	routes    []*route
+	results   *results
+}
+
+// location is an instance with its names.
+type location struct {
+	Instance
+	name string
+}
+
+// New checks the options and makes the API.
+func New(options Options) (*Handler, error) {
+	base, err := baseURL(options.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	if !isGUID(options.SubscriptionID) {
+		return nil, fmt.Errorf("the subscription id %q is no GUID", options.SubscriptionID)
+	}
+	if options.Caller == nil {
+		return nil, errors.New("nothing says who callers are")
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Random == nil {
+		options.Random = rand.Reader
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	if options.Audit == nil {
+		options.Audit = func(Record) {}
+	}
+	h := &Handler{options: options, base: base, locations: map[string]*location{}, routes: routes(), results: newResults(options.Now)}
+	for name, instance := range options.Instances {
+		key := strings.ToLower(name)
+		switch {
+		case !isLocationName(name):
+			return nil, fmt.Errorf("%q cannot name a location: use letters, digits, '-' and '_'", name)
+		case h.locations[key] != nil:
+			return nil, fmt.Errorf("two locations are named %s", key)
+		case instance.Board == nil || instance.Control == nil:
+			return nil, fmt.Errorf("location %s has no board or no control", name)
+		}
+		if instance.Group == "" {
+			instance.Group = "System." + name
+		}
+		h.locations[key] = &location{Instance: instance, name: name}
+	}
+	return h, nil
+}
+
+// baseURL wants an absolute address of a host and nothing more.
+func baseURL(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("the base URL is malformed: %w", err)
+	}
+	if (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("the base URL %q is not of the form https://host or https://host:port", text)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}

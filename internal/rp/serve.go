@@ -1,0 +1,273 @@
+package rp
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"infrabackup/internal/board"
+	"infrabackup/internal/printable"
+	"infrabackup/internal/rp/apierror"
+	"infrabackup/internal/rp/wire"
+)
+
+// jsonPlain is the media type of results of operations: without a charset, as on the wire of
+// Azure Stack.
+const jsonPlain = "application/json"
+
+// exchange is one request and its answer.
+type exchange struct {
+	h       *Handler
+	w       http.ResponseWriter
+	r       *http.Request
+	route   *route
+	op      *operation
+	params  params
+	caller  Caller
+	version *version
+	loc     *location
+	snap    *board.Snapshot
+	record  Record
+}
+
+// by names the caller in workflows.
+func (x *exchange) by() string { return x.caller.Subject() }
+
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{h: h, w: w, r: r}
+	x.record = Record{Method: r.Method, Scope: printable.Clip(printable.Text(r.URL.Path), 512)}
+	x.headers()
+	err := x.serve()
+	if err != nil {
+		var f *apierror.Error
+		if !errors.As(err, &f) {
+			f = apierror.AtRequest(err)
+		}
+		x.record.Status, x.record.Code = f.Status, f.Code
+		if f.Status >= http.StatusInternalServerError {
+			h.options.Logger.WarnContext(r.Context(), "a request failed", "requestId", x.record.RequestID, "path", x.record.Scope, "err", err)
+		}
+		f.Write(w)
+	}
+	refused := x.record.Status == http.StatusUnauthorized || x.record.Status == http.StatusForbidden || x.record.Status == http.StatusTooManyRequests
+	if refused || x.op != nil && x.op.write {
+		h.options.Audit(x.record)
+	}
+}
+
+// serve finds out what is wanted and whether the caller may, in an order that tells nothing to
+// those who may not.
+func (x *exchange) serve() error {
+	x.route, x.params = x.h.find(x.r.URL.Path)
+	if x.route == nil || !x.route.anonymous {
+		if err := x.recognize(); err != nil {
+			return err
+		}
+	}
+	if x.route == nil {
+		return apierror.NotFound("Nothing is at the address " + apierror.Quoted(x.r.URL.Path) + ".")
+	}
+	if err := x.choose(); err != nil {
+		return err
+	}
+	if x.op.action != "" {
+		if err := x.may(x.op.action); err != nil {
+			return err
+		}
+	}
+	if err := x.locate(); err != nil {
+		return err
+	}
+	return x.op.handle(x)
+}
+
+func (x *exchange) recognize() error {
+	caller, err := x.h.options.Caller(x.r)
+	if err != nil {
+		return refusal(err, http.StatusUnauthorized)
+	}
+	x.caller, x.record.Subject = caller, caller.Subject()
+	return nil
+}
+
+func (x *exchange) may(action string) error {
+	x.record.Action = action
+	if err := x.caller.May(action); err != nil {
+		return refusal(err, http.StatusForbidden)
+	}
+	return nil
+}
+
+// refusal makes an error of what was refused; any other error refuses too.
+func refusal(err error, status int) *apierror.Error {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		code := "AuthenticationFailed"
+		if status == http.StatusForbidden {
+			code = "AuthorizationFailed"
+		}
+		return &apierror.Error{Status: status, Code: code, Message: "The request was refused.", Remedy: "Ask an owner of the instance for access."}
+	}
+	return &apierror.Error{Status: r.Status, Code: r.Code, Message: r.Message, Remedy: r.Remedy, Challenge: r.Challenge, RetryAfter: r.RetryAfter}
+}
+
+// choose finds the operation by method and version.
+func (x *exchange) choose() error {
+	query := x.r.URL.Query()
+	var all versions
+	for _, op := range x.route.operations {
+		all |= op.versions
+	}
+	if all != 0 {
+		v, err := apiVersion(query, all)
+		if err != nil {
+			return err
+		}
+		x.version = v
+	}
+	var allow []string
+	for i, op := range x.route.operations {
+		if x.version != nil && op.versions&x.version.bit == 0 {
+			continue
+		}
+		allow = append(allow, op.method)
+		if op.method == x.r.Method {
+			x.op = &x.route.operations[i]
+		}
+	}
+	if x.op == nil {
+		return &apierror.Error{Status: http.StatusMethodNotAllowed, Code: "MethodNotAllowed", Allow: strings.Join(allow, ", "),
+			Message: "The method " + apierror.Quoted(x.r.Method) + " is not supported here.", Remedy: "Use " + strings.Join(allow, " or ") + "."}
+	}
+	return nil
+}
+
+// locate finds subscription, resource group and location.
+func (x *exchange) locate() error {
+	p, want := x.params, x.route.needs
+	if want&needsSubscription != 0 && !strings.EqualFold(p.subscription, x.h.options.SubscriptionID) {
+		return &apierror.Error{Status: http.StatusNotFound, Code: "SubscriptionNotFound", Message: "The subscription " + apierror.Quoted(p.subscription) + " could not be found.", Remedy: "Use the subscription that the list of subscriptions shows."}
+	}
+	if want&needsLocation != 0 {
+		x.loc = x.h.locations[strings.ToLower(p.location)]
+	}
+	if want&needsGroup != 0 && len(x.h.inGroup(p.group)) == 0 {
+		return &apierror.Error{Status: http.StatusNotFound, Code: "ResourceGroupNotFound", Message: "The resource group " + apierror.Quoted(p.group) + " could not be found.", Remedy: "The group of a location is named System.LOCATION."}
+	}
+	if want&needsLocation == 0 {
+		return nil
+	}
+	if x.loc == nil || want&needsGroup != 0 && !strings.EqualFold(x.loc.Group, p.group) {
+		return apierror.NotFound("The backup location " + apierror.Quoted(p.location) + " could not be found.")
+	}
+	x.snap = x.loc.Board.Snapshot()
+	if x.r.Method == http.MethodGet {
+		x.loc.Board.Looked()
+		x.asOf()
+	}
+	return nil
+}
+
+// asOf says how old the answer is. It has no name in the API, so it is a header.
+func (x *exchange) asOf() {
+	if at := wire.Date(x.snap.AsOf); at != nil {
+		x.w.Header().Set("x-infrabackup-as-of", *at)
+	}
+}
+
+// inGroup returns the locations of a resource group.
+func (h *Handler) inGroup(group string) []*location {
+	var found []*location
+	for _, key := range sortedKeys(h.locations) {
+		if l := h.locations[key]; strings.EqualFold(l.Group, group) {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// headers sets those that every answer of a resource manager has. Ids that the listener has
+// given the request already stay.
+func (x *exchange) headers() {
+	header := x.w.Header()
+	if header.Get("x-ms-request-id") == "" {
+		id := newGUID(x.h.options.Random)
+		header.Set("x-ms-request-id", id)
+		header.Set("x-ms-correlation-request-id", id)
+		if given := x.r.Header.Get("x-ms-correlation-request-id"); isGUID(given) {
+			header.Set("x-ms-correlation-request-id", strings.ToLower(given))
+		}
+	}
+	x.record.RequestID = header.Get("x-ms-request-id")
+	if header.Get("x-ms-routing-request-id") == "" {
+		header.Set("x-ms-routing-request-id", x.h.region()+":"+x.h.options.Now().UTC().Format("20060102T150405Z")+":"+x.record.RequestID)
+	}
+	if given := x.r.Header.Get("x-ms-client-request-id"); isGUID(given) && strings.EqualFold(x.r.Header.Get("x-ms-return-client-request-id"), "true") {
+		header.Set("x-ms-client-request-id", given)
+	}
+	header.Set("Cache-Control", "no-cache")
+	header.Set("Pragma", "no-cache")
+	header.Set("Expires", "-1")
+	header.Set("Strict-Transport-Security", "max-age=31536000")
+	header.Set("X-Content-Type-Options", "nosniff")
+	remaining(header, x.r)
+}
+
+// What a resource manager says is left of its hourly limits. The real ones are the listener's,
+// per second, and show as 429; clients only want the header to be there.
+const (
+	remainingReads  = "11999"
+	remainingWrites = "1199"
+)
+
+func remaining(header http.Header, r *http.Request) {
+	switch {
+	case r.Method != http.MethodGet:
+		header.Set("x-ms-ratelimit-remaining-subscription-writes", remainingWrites)
+	case strings.HasSuffix(strings.ToLower(strings.TrimSuffix(r.URL.Path, "/")), "/operations"):
+		header.Set("x-ms-ratelimit-remaining-tenant-reads", remainingReads)
+	default:
+		header.Set("x-ms-ratelimit-remaining-subscription-reads", remainingReads)
+	}
+}
+
+func (h *Handler) region() string {
+	for _, key := range sortedKeys(h.locations) {
+		return strings.ToUpper(key)
+	}
+	return "LOCAL"
+}
+
+// answer sends a body.
+func (x *exchange) answer(status int, mediaType string, body any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	x.record.Status = status
+	header := x.w.Header()
+	header.Set("Content-Type", mediaType)
+	header.Set("Content-Length", strconv.Itoa(len(data)))
+	x.w.WriteHeader(status)
+	_, _ = x.w.Write(data) // the client may be gone
+	return nil
+}
+
+// empty answers without a body.
+func (x *exchange) empty(status int) error {
+	x.record.Status = status
+	x.w.Header().Set("Content-Length", "0")
+	x.w.WriteHeader(status)
+	return nil
+}
+
+// waiting sets Retry-After in seconds, the only form that all clients read.
+func (x *exchange) waiting(seconds int) { x.w.Header().Set("Retry-After", strconv.Itoa(seconds)) }
+
+// beginTimeout bounds how long it may take to begin an operation. A resource manager wants an
+// answer within a minute.
+const beginTimeout = 45 * time.Second

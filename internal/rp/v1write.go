@@ -1,0 +1,318 @@
+package rp
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"infrabackup/internal/alert"
+	"infrabackup/internal/board"
+	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/rp/apierror"
+	"infrabackup/internal/rp/jsonbody"
+	"infrabackup/internal/rp/wire"
+	"infrabackup/internal/secret"
+)
+
+// v1Object reads a body that has to be an object with some of the members.
+func (x *exchange) v1Object(required bool, names ...string) (jsonbody.Object, error) {
+	data, err := jsonbody.Read(x.w, x.r, jsonbody.MaxBytes)
+	switch {
+	case err != nil:
+		return nil, err
+	case data == nil && required:
+		return nil, apierror.Content("", "is missing")
+	case data == nil:
+		return jsonbody.Object{}, nil
+	}
+	o, err := jsonbody.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return o, o.Only("", names...)
+}
+
+func boolOf(o jsonbody.Object, name string, without bool) (bool, error) {
+	f, ok := o[strings.ToLower(name)]
+	if !ok || f.Value == nil {
+		return without, nil
+	}
+	b, ok := f.Value.(bool)
+	if !ok {
+		return false, apierror.Content(f.Name, "is neither true nor false")
+	}
+	return b, nil
+}
+
+func intOf(o jsonbody.Object, name string, without, lowest, highest int) (int, error) {
+	f, ok := o[strings.ToLower(name)]
+	if !ok || f.Value == nil {
+		return without, nil
+	}
+	number, ok := f.Value.(json.Number)
+	n, err := strconv.Atoi(number.String())
+	if !ok || err != nil {
+		return 0, apierror.Content(f.Name, "is not an integer")
+	}
+	if n < lowest || n > highest {
+		return 0, apierror.BadValue("SettingsInvalid", f.Name, fmt.Sprintf("%d is not possible; nothing was changed.", n), fmt.Sprintf("Give %d to %d.", lowest, highest))
+	}
+	return n, nil
+}
+
+// maxKeepVerified bounds how many verified backups are kept whatever their age.
+const maxKeepVerified = 100
+
+func (x *exchange) v1SetSchedule() error {
+	o, err := x.v1Object(true, "enabled", "frequencyHours", "retentionDays", "keepVerified")
+	if err != nil {
+		return err
+	}
+	next := x.snap.Schedule.Setting
+	shown := storeOf(x.snap)
+	next.FrequencyHours, next.RetentionDays = shown.Frequency, shown.Retention
+	now := next
+	if next.Enabled, err = boolOf(o, "enabled", next.Enabled); err != nil {
+		return err
+	}
+	if next.FrequencyHours, err = intOf(o, "frequencyHours", next.FrequencyHours, minFrequency, maxFrequency); err != nil {
+		return err
+	}
+	if next.RetentionDays, err = intOf(o, "retentionDays", next.RetentionDays, minRetention, maxRetention); err != nil {
+		return err
+	}
+	if next.KeepVerified, err = intOf(o, "keepVerified", next.KeepVerified, 0, maxKeepVerified); err != nil {
+		return err
+	}
+	if !x.snap.Enabled {
+		return x.refused(fault.Newf(fault.NotEnabled, "no backup location is set, so there is nothing to schedule"))
+	}
+	if next == now {
+		return x.answer(http.StatusOK, apierror.MediaType, scheduleBody(x.snap))
+	}
+	id, err := x.beginChange(control.Wanted{Schedule: &next, RequestedBy: x.by()})
+	if err != nil {
+		return err
+	}
+	return x.v1Accepted(id)
+}
+
+func (x *exchange) v1Verify() error {
+	if err := x.noBody(); err != nil {
+		return err
+	}
+	b, err := x.named()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := x.beginning()
+	defer cancel()
+	begun, err := x.loc.Control.BeginVerify(ctx, b.BackupID, x.by())
+	if err != nil {
+		return x.refused(err)
+	}
+	return x.v1Accepted(begun.ID)
+}
+
+func (x *exchange) v1Prune() error {
+	o, err := x.v1Object(false, "dryRun", "acrossHole")
+	if err != nil {
+		return err
+	}
+	dryRun, err := boolOf(o, "dryRun", false)
+	if err != nil {
+		return err
+	}
+	acrossHole, err := boolOf(o, "acrossHole", false)
+	if err != nil {
+		return err
+	}
+	if !dryRun {
+		if err := x.may(actionPrune); err != nil {
+			return err
+		}
+	}
+	id, err := x.beginPrune(dryRun, acrossHole)
+	if err != nil {
+		return err
+	}
+	return x.v1Accepted(id)
+}
+
+type v1CancelBody struct {
+	Cancelling string `json:"cancelling"` // id of the backup, empty when it is not known
+}
+
+func (x *exchange) v1Cancel() error {
+	if err := x.noBody(); err != nil {
+		return err
+	}
+	ctx, cancel := x.beginning()
+	defer cancel()
+	if err := x.loc.Control.Cancel(ctx); err != nil {
+		return x.refused(err)
+	}
+	body := v1CancelBody{}
+	if x.snap.Running != nil {
+		body.Cancelling = string(x.snap.Running.BackupID)
+	}
+	return x.answer(http.StatusOK, apierror.MediaType, body)
+}
+
+func (x *exchange) v1Acknowledge() error {
+	o, err := x.v1Object(true, "code", "object")
+	if err != nil {
+		return err
+	}
+	code, err := jsonbody.String(o, "code", "")
+	if err != nil {
+		return err
+	}
+	about, err := jsonbody.String(o, "object", "")
+	if err != nil {
+		return err
+	}
+	if code == "" {
+		return apierror.Content("code", "is missing")
+	}
+	open := false
+	for _, a := range x.snap.Alerts {
+		open = open || string(a.Code) == code && a.Object == about
+	}
+	if !open {
+		return apierror.NotFound("No open alert has the code " + apierror.Quoted(code) + " and the object " + apierror.Quoted(about) + ".")
+	}
+	ctx, cancel := x.beginning()
+	defer cancel()
+	if err := x.loc.Control.Acknowledge(ctx, code, about, x.by()); err != nil {
+		return x.refused(err)
+	}
+	at, by := x.h.options.Now(), x.by()
+	x.loc.Board.Apply(func(s *board.Snapshot) {
+		alerts := append([]alert.Alert{}, s.Alerts...)
+		for i := range alerts {
+			if a := &alerts[i]; string(a.Code) == code && a.Object == about {
+				a.AcknowledgedBy, a.AcknowledgedAt = by, at
+			}
+		}
+		s.Alerts = alerts
+	})
+	return x.answer(http.StatusOK, apierror.MediaType, v1AlertsBody{x.loc.Board.Snapshot().Alerts})
+}
+
+type v1ChallengeBody struct {
+	Fingerprint string `json:"fingerprint"`
+	Kind        string `json:"kind"`
+	Text        string `json:"text"`
+}
+
+func (x *exchange) v1Challenges() error {
+	if err := x.noBody(); err != nil {
+		return err
+	}
+	ctx, cancel := x.beginning()
+	defer cancel()
+	made, err := x.loc.Control.Challenges(ctx, x.by())
+	if err != nil {
+		return x.refused(err)
+	}
+	body := plainList{[]any{}}
+	for _, c := range made {
+		body.Value = append(body.Value, v1ChallengeBody{c.Fingerprint, c.Kind, c.Text})
+	}
+	return x.answer(http.StatusOK, apierror.MediaType, body)
+}
+
+type v1ProofBody struct {
+	Fingerprint string  `json:"fingerprint"`
+	ProvenAt    *string `json:"provenAt"`
+	ProvenBy    string  `json:"provenBy"`
+}
+
+func (x *exchange) v1Answer() error {
+	o, err := x.v1Object(true, "answer")
+	if err != nil {
+		return err
+	}
+	answer, err := jsonbody.String(o, "answer", "")
+	if err != nil {
+		return err
+	}
+	if answer == "" {
+		return apierror.Content("answer", "is missing")
+	}
+	ctx, cancel := x.beginning()
+	defer cancel()
+	state, err := x.loc.Control.Prove(ctx, secret.New(answer), x.by())
+	if err != nil {
+		return x.refused(err)
+	}
+	return x.answer(http.StatusOK, apierror.MediaType, v1ProofBody{state.Fingerprint, wire.Date(state.ProvenAt), state.ProvenBy})
+}
+
+// v1OperationBody has the form of an asynchronous status.
+type v1OperationBody struct {
+	ID        string            `json:"id"`
+	Kind      string            `json:"kind"`
+	Status    string            `json:"status"` // Running, Succeeded, Failed or Canceled
+	StartTime *string           `json:"startTime"`
+	EndTime   *string           `json:"endTime"`
+	Error     *apierror.Detail  `json:"error,omitempty"`
+	Result    *v1OperationValue `json:"result,omitempty"`
+}
+
+type v1OperationValue struct {
+	Backup  *v1BackupBody        `json:"backup,omitempty"`
+	Prune   *control.PruneResult `json:"prune,omitempty"`
+	Verdict any                  `json:"verdict,omitempty"`
+}
+
+func (x *exchange) v1Operation() error {
+	if !isGUID(x.params.operation) {
+		return x.noOperation()
+	}
+	id := strings.ToLower(x.params.operation)
+	o, err := x.look(id)
+	body := v1OperationBody{ID: id, Kind: string(o.Kind), Status: "Running", StartTime: wire.Date(o.StartedAt), EndTime: wire.Date(o.EndedAt)}
+	switch {
+	case isGone(err):
+		return x.noOperation()
+	case err != nil:
+		f := apierror.AtRequest(err)
+		if apierror.Away(err) {
+			f.RetryAfter = apierror.WaitWhenAway
+		}
+		return f
+	case o.Running:
+		x.w.Header().Set("Retry-After", apierror.Seconds(retryOwn))
+	case o.Fault != nil:
+		detail := apierror.OfOperation(o.Fault).Detail()
+		body.Status, body.Error = wire.Failed, &detail
+		if o.Fault.Code == fault.Cancelled {
+			body.Status = wire.Canceled
+		}
+	default:
+		body.Status, body.Result = wire.Succeeded, x.v1Result(id, o)
+	}
+	return x.answer(http.StatusOK, apierror.MediaType, body)
+}
+
+func (x *exchange) v1Result(id string, o control.Operation) *v1OperationValue {
+	value := &v1OperationValue{Prune: o.Prune}
+	if o.Verdict != nil {
+		value.Verdict = o.Verdict
+	}
+	switch o.Kind {
+	case control.OperationBackup:
+		if b, ok := x.backupOf(o); ok {
+			shown := x.v1BackupOf(b)
+			value.Backup = &shown
+		}
+	case control.OperationChange:
+		x.changed(id, o)
+	}
+	return value
+}
