@@ -1,0 +1,178 @@
+package portal
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/board"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/schedule"
+)
+
+// notices are what a page says after a change that was done at once. A query names them, so
+// that no link can put words onto a page.
+var notices = map[string]string{
+	"schedule":     "The schedule was saved.",
+	"acknowledged": "The alert was acknowledged.",
+	"cancelled":    "The backup is being cancelled. It takes a moment until it has removed what it wrote.",
+	"proven":       "The key was proven.",
+	"unchanged":    "What you gave is in use already. Nothing was changed.",
+}
+
+func (q *request) notice() { q.page.Notice = notices[q.r.URL.Query().Get("done")] }
+
+// live keeps a page current: by the stream, and without script by loading again.
+func (q *request) live(view, id string) {
+	q.page.Stream = url.Values{"view": {view}, "id": {id}}.Encode()
+	if q.snap.Running != nil && q.r.URL.Query().Get("still") == "" {
+		q.page.Refresh = 10
+	}
+}
+
+type overviewData struct {
+	Newest     *board.Backup // finished
+	Advice     []string
+	Runs       string
+	Verifiable backup.ID
+}
+
+func (q *request) overview() {
+	q.notice()
+	q.live("overview", "")
+	q.show(http.StatusOK, "overview", "overview", "Overview", q.overviewData())
+}
+
+func (q *request) overviewData() any {
+	d := overviewData{Advice: advice(q.snap.Schedule.Setting), Runs: q.backupRuns(q.snap.RunID)}
+	for i := range q.snap.Backups {
+		if b := &q.snap.Backups[i]; !b.FinishedAt.IsZero() {
+			d.Newest = b
+			if b.Status != backup.Failed {
+				d.Verifiable = b.BackupID
+			}
+			break
+		}
+	}
+	return d
+}
+
+// advice says where a schedule is not as is recommended.
+func advice(s schedule.Setting) []string {
+	var all []string
+	if !s.Enabled {
+		all = append(all, "Backups do not start by themselves. At least two a day are recommended.")
+	} else if s.FrequencyHours > 12 {
+		all = append(all, fmt.Sprintf("A backup starts every %d hours. At least two a day are recommended.", s.FrequencyHours))
+	}
+	if s.RetentionDays > 7 {
+		all = append(all, fmt.Sprintf("Backups are kept for %d days. At most seven days are recommended, since old states of identities and keys are hard to bring back together.", s.RetentionDays))
+	}
+	return all
+}
+
+type backupsData struct {
+	Charts []chart
+	Rows   []chartRow
+}
+
+func (q *request) backups() {
+	q.live("backups", "")
+	q.show(http.StatusOK, "backups", "backups", "Backups", q.backupsData())
+}
+
+func (q *request) backupsData() any { return backupsData{charts(q.snap), chartRows(q.snap)} }
+
+type backupData struct {
+	B       *board.Backup
+	Running bool
+	Runs    string
+	Folder  string
+}
+
+func (q *request) backup() {
+	data, ok := q.backupData(q.r.PathValue("id"))
+	if !ok {
+		q.page.Problem = &problem{Title: "There is no such backup", Code: string(fault.BackupNotFound),
+			Cause:  "It is neither on the share nor among the newest runs that failed.",
+			Remedy: "See the list of backups; it may have been removed by the retention."}
+		q.show(http.StatusNotFound, "message", "backups", q.page.Problem.Title, nil)
+		return
+	}
+	q.live("backup", q.r.PathValue("id"))
+	q.show(http.StatusOK, "backup", "backups", "Backup "+shortID(data.B.BackupID), data)
+}
+
+func (q *request) backupData(id string) (backupData, bool) {
+	for i := range q.snap.Backups {
+		b := &q.snap.Backups[i]
+		if string(b.BackupID) != id {
+			continue
+		}
+		d := backupData{B: b, Runs: q.backupRuns("")}
+		if q.snap.Running != nil && q.snap.Running.BackupID == b.BackupID {
+			d.Running, d.Runs = true, q.backupRuns(q.snap.RunID)
+		}
+		if b.Path != "" {
+			d.Folder = q.snap.Settings.Share.Path + `\` + b.Path
+		}
+		return d, true
+	}
+	return backupData{}, false
+}
+
+// beginBackup starts a backup. The page that shows it is the overview.
+func (q *request) beginBackup() {
+	if _, err := q.Control.BeginBackup(q.r.Context(), q.by()); err != nil {
+		q.failed(err)
+		return
+	}
+	q.to("")
+}
+
+func (q *request) beginVerify() {
+	id, err := backup.ParseID(q.r.PathValue("id"))
+	if err != nil {
+		q.failed(fault.New(fault.BackupNotFound, "there is no such backup", nil))
+		return
+	}
+	begun, err := q.Control.BeginVerify(q.r.Context(), string(id), q.by())
+	if err != nil {
+		q.failed(err)
+		return
+	}
+	q.to("operations/" + url.PathEscape(begun.ID))
+}
+
+// cancelPage asks whether the running backup is to end.
+func (q *request) cancelPage() {
+	q.show(http.StatusOK, "cancel", "overview", "Cancel the running backup", nil)
+}
+
+func (q *request) cancel() {
+	if err := q.Control.Cancel(q.r.Context()); err != nil {
+		q.failed(err)
+		return
+	}
+	q.to("?done=cancelled")
+}
+
+func (q *request) alerts() {
+	q.notice()
+	q.live("alerts", "")
+	q.show(http.StatusOK, "alerts", "alerts", "Alerts", nil)
+}
+
+func (q *request) acknowledge() {
+	code, object := q.r.PostForm.Get("code"), q.r.PostForm.Get("object")
+	if err := q.Control.Acknowledge(q.r.Context(), code, object, q.by()); err != nil {
+		q.failed(err)
+		return
+	}
+	q.to("alerts?done=acknowledged")
+}
+
+func (q *request) history() {
+	q.show(http.StatusOK, "history", "history", "History of changes", nil)
+}

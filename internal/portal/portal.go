@@ -1,0 +1,228 @@
+package portal
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"infrabackup/internal/board"
+	"infrabackup/internal/control"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/schedule"
+	"infrabackup/internal/secret"
+)
+
+// Board tells what is known of an instance.
+type Board interface {
+	Snapshot() *board.Snapshot
+	// Subscribe gives the newest snapshots until ctx ends.
+	Subscribe(ctx context.Context) <-chan *board.Snapshot
+	Looked() // somebody looks at a page
+}
+
+// Control does what an operator asks for.
+type Control interface {
+	BeginBackup(ctx context.Context, by string) (control.Begun, error)
+	BeginChange(ctx context.Context, wanted control.Wanted) (control.Begun, error)
+	BeginPrune(ctx context.Context, dryRun, acrossHole bool, by string) (control.Begun, error)
+	BeginVerify(ctx context.Context, id, by string) (control.Begun, error)
+	Operation(ctx context.Context, id string) (control.Operation, error)
+	Cancel(ctx context.Context) error
+	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
+	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
+	SetSchedule(ctx context.Context, setting schedule.Setting, by string) error
+	Acknowledge(ctx context.Context, code, object, by string) error
+}
+
+// Session is a browser that is logged in.
+type Session interface {
+	Name() string            // of the person, for people
+	Subject() string         // of the person, as changes name who made them
+	Role() string            // for people
+	May(action string) error // nil when the role allows the action
+	Fresh() bool             // the login is recent enough for what is dangerous
+	ExpiresAt() time.Time    // the end, without another request
+}
+
+// The actions that a role allows, named as Azure's role definitions name them.
+const (
+	ActionRead        = "Microsoft.Backup.Admin/backupLocations/read"
+	ActionBackup      = "Microsoft.Backup.Admin/backupLocations/createBackup/action"
+	ActionVerify      = "Microsoft.Backup.Admin/backupLocations/backups/verify/action"
+	ActionCancel      = "Microsoft.Backup.Admin/backupLocations/backups/cancel/action"
+	ActionPruneDryRun = "Microsoft.Backup.Admin/backupLocations/pruneExternalStore/dryRun/action"
+	ActionPrune       = "Microsoft.Backup.Admin/backupLocations/pruneExternalStore/action"
+	ActionProve       = "Microsoft.Backup.Admin/backupLocations/proveKey/action"
+	ActionAcknowledge = "Microsoft.Backup.Admin/backupLocations/alerts/acknowledge/action"
+	ActionWrite       = "Microsoft.Backup.Admin/backupLocations/write"
+)
+
+// Instance is one cloud with what knows of it and what acts on it.
+type Instance struct {
+	Name    string
+	Board   Board
+	Control Control
+}
+
+// Options says what the page is made of.
+type Options struct {
+	Instances []Instance
+	// Session returns the session of a request, false when there is none.
+	Session func(*http.Request) (Session, bool)
+	// Login takes POST /login with the fields token and return; Logout takes POST /logout.
+	Login, Logout http.Handler
+	// IssuerLogin is the path at which a login at an issuer begins, with the query's return
+	// and fresh; empty when there is no issuer. TokenLogin says that Login takes API tokens.
+	IssuerLogin string
+	TokenLogin  bool
+	// TemporalUI is the address of the namespace in the Temporal Web UI, such as
+	// https://temporal.example.com/namespaces/default; empty for no links.
+	TemporalUI string
+	// Plan says what the retention of a setting would remove now; the page tells all that
+	// would be old enough when it is nil.
+	Plan func(s *board.Snapshot, setting schedule.Setting, now time.Time) []control.PruneDecision
+	Now  func() time.Time // time.Now when nil
+	// Log gets what could not be drawn; slog.Default when nil.
+	Log *slog.Logger
+	// Heartbeat is how often a stream shows that it lives, 15 s when zero.
+	Heartbeat time.Duration
+}
+
+const (
+	maxForm    = 64 << 10
+	maxStreams = 64
+	// securityPolicy lets a page load and send nothing but its own.
+	securityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+// handler is the page of all instances.
+type handler struct {
+	Options
+	instances map[string]*Instance
+	mux       *http.ServeMux
+	kept      *keptForms
+	drafts    *drafts
+	paces     map[string]*pace
+	streams   chan struct{}
+}
+
+// New returns the page. It answers for /, /login, /logout, /assets/ and /i/.
+func New(o Options) (http.Handler, error) {
+	if o.Session == nil || o.Login == nil || o.Logout == nil {
+		return nil, fmt.Errorf("the page needs sessions, a login and a logout")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Heartbeat <= 0 {
+		o.Heartbeat = 15 * time.Second
+	}
+	h := &handler{
+		Options: o, instances: map[string]*Instance{}, mux: http.NewServeMux(), kept: newKeptForms(o.Now), drafts: newDrafts(o.Now),
+		paces: map[string]*pace{}, streams: make(chan struct{}, maxStreams),
+	}
+	for i := range o.Instances {
+		instance := &o.Instances[i]
+		if h.instances[instance.Name] != nil {
+			return nil, fmt.Errorf("instance %s is given twice", instance.Name)
+		}
+		h.instances[instance.Name], h.paces[instance.Name] = instance, &pace{}
+	}
+	h.routes()
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.message(w, r, http.StatusForbidden, "This request came from another site", "A page of another site has sent a form to this one. Nothing was changed. Go to the page yourself, and try again there.")
+	}))
+	return secured(protection.Handler(h.mux)), nil
+}
+
+// secured gives every answer the headers that keep a browser to this page.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", securityPolicy)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Cache-Control", "no-store")
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// routes is the table of all addresses with what a caller must be allowed to.
+func (h *handler) routes() {
+	h.mux.HandleFunc("GET /assets/{name}", serveAsset)
+	h.mux.HandleFunc("GET /login", h.loginPage)
+	h.mux.Handle("POST /login", h.Login)
+	h.mux.Handle("POST /logout", h.Logout)
+	h.mux.HandleFunc("GET /{$}", h.front)
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		h.message(w, r, http.StatusNotFound, "There is no such page", "The address may be mistyped, or what it names may be gone.")
+	})
+	for path, get := range map[string]func(*request){
+		"": (*request).overview, "events": (*request).events,
+		"backups": (*request).backups, "backups/{id}": (*request).backup, "cancel": (*request).cancelPage,
+		"enable": (*request).enablePage, "enable/{step}": (*request).enableStep,
+		"settings": (*request).settings, "settings/{what}": (*request).settingsForm, "settings/key/{step}": (*request).keyStep,
+		"operations/{id}": (*request).operation, "schedule": (*request).schedulePage, "schedule/shorten": (*request).shortenPage,
+		"prune": (*request).prunePage, "alerts": (*request).alerts, "history": (*request).history,
+	} {
+		if path == "" {
+			path = "{$}"
+		}
+		h.mux.HandleFunc("GET /i/{instance}/"+path, h.reading(get))
+	}
+	for _, p := range []change{
+		{path: "backups", action: ActionBackup, do: (*request).beginBackup},
+		{path: "backups/{id}/verify", action: ActionVerify, do: (*request).beginVerify},
+		{path: "cancel", form: "cancel", action: ActionCancel, do: (*request).cancel},
+		{path: "enable/{step}", form: "enable", action: ActionWrite, fresh: true, do: (*request).enableSubmit},
+		{path: "settings/share", form: "settings/share", action: ActionWrite, fresh: true, do: (*request).changeShare},
+		{path: "settings/account", form: "settings/account", action: ActionWrite, fresh: true, do: (*request).changeAccount},
+		{path: "settings/key", form: "settings/key", action: ActionWrite, fresh: true, do: (*request).chooseKey},
+		{path: "settings/key/{step}", form: "settings/key", action: ActionWrite, fresh: true, do: (*request).keySubmit},
+		{path: "settings/challenge", form: "settings/proof", action: ActionProve, do: (*request).challenge},
+		{path: "settings/proof", form: "settings/proof", action: ActionProve, do: (*request).prove},
+		{path: "schedule", form: "schedule", action: ActionWrite, do: (*request).setSchedule},
+		{path: "prune/preview", form: "prune", action: ActionPruneDryRun, do: (*request).previewPrune},
+		{path: "prune", form: "prune", action: ActionPrune, fresh: true, do: (*request).beginPrune},
+		{path: "alerts", form: "alerts", action: ActionAcknowledge, do: (*request).acknowledge},
+	} {
+		h.mux.HandleFunc("POST /i/{instance}/"+p.path, h.changing(p))
+	}
+}
+
+// front leads to the only instance, or lists them.
+func (h *handler) front(w http.ResponseWriter, r *http.Request) {
+	if len(h.Instances) == 1 {
+		http.Redirect(w, r, "/i/"+h.Instances[0].Name+"/", http.StatusSeeOther)
+		return
+	}
+	session, ok := h.Session(r)
+	if !ok {
+		h.toLogin(w, r, "/", false)
+		return
+	}
+	p := h.page("Instances", session)
+	if err := session.May(ActionRead); err != nil {
+		h.message(w, r, http.StatusForbidden, "Your role does not allow this", "Ask an owner for another role.")
+		return
+	}
+	type row struct {
+		Name   string
+		Answer answer
+	}
+	var rows []row
+	for _, instance := range h.Instances {
+		rows = append(rows, row{instance.Name, answerOf(instance.Board.Snapshot(), h.Now())})
+	}
+	p.Data = rows
+	h.render(w, http.StatusOK, "instances", p)
+}

@@ -1,0 +1,192 @@
+package portaltest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"infrabackup/internal/board"
+	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/portal"
+	"infrabackup/internal/schedule"
+	"infrabackup/internal/secret"
+)
+
+// Board is a board with a snapshot that tests set.
+type Board struct {
+	mu   sync.Mutex
+	now  *board.Snapshot
+	subs []chan *board.Snapshot
+}
+
+// Set makes s the newest snapshot.
+func (b *Board) Set(s *board.Snapshot) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = s
+	for _, sub := range b.subs {
+		select {
+		case sub <- s:
+		default:
+		}
+	}
+}
+
+// Snapshot implements [portal.Board].
+func (b *Board) Snapshot() *board.Snapshot {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now
+}
+
+// Subscribe implements [portal.Board].
+func (b *Board) Subscribe(context.Context) <-chan *board.Snapshot {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	sub := make(chan *board.Snapshot, 16)
+	b.subs = append(b.subs, sub)
+	return sub
+}
+
+// Looked implements [portal.Board].
+func (b *Board) Looked() {}
+
+// Control records what it was asked for.
+type Control struct {
+	mu     sync.Mutex
+	calls  []string
+	wanted control.Wanted
+	// Fail, when set, is what everything fails with.
+	Fail error
+	// Operations are what [Control.Operation] knows.
+	Operations map[string]control.Operation
+	// Given are challenges to hand out.
+	Given []control.Challenge
+	// Done is called after each call, with the control not locked.
+	Done func(call string)
+}
+
+// Calls returns what was asked for so far.
+func (c *Control) Calls() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.calls)
+}
+
+// Wanted returns the last change that was begun.
+func (c *Control) Wanted() control.Wanted {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.wanted
+}
+
+func (c *Control) note(format string, args ...any) error {
+	call := fmt.Sprintf(format, args...)
+	c.mu.Lock()
+	c.calls = append(c.calls, call)
+	done, fail := c.Done, c.Fail
+	c.mu.Unlock()
+	if done != nil {
+		done(call)
+	}
+	return fail
+}
+
+// BeginBackup implements [portal.Control].
+func (c *Control) BeginBackup(_ context.Context, by string) (control.Begun, error) {
+	return control.Begun{ID: "op-backup"}, c.note("backup %s", by)
+}
+
+// BeginChange implements [portal.Control].
+func (c *Control) BeginChange(_ context.Context, wanted control.Wanted) (control.Begun, error) {
+	c.mu.Lock()
+	c.wanted = wanted
+	c.mu.Unlock()
+	return control.Begun{ID: "op-change"}, c.note("change %s", wanted.RequestedBy)
+}
+
+// BeginPrune implements [portal.Control].
+func (c *Control) BeginPrune(_ context.Context, dryRun, acrossHole bool, by string) (control.Begun, error) {
+	return control.Begun{ID: "op-prune"}, c.note("prune %t %t %s", dryRun, acrossHole, by)
+}
+
+// BeginVerify implements [portal.Control].
+func (c *Control) BeginVerify(_ context.Context, id, by string) (control.Begun, error) {
+	return control.Begun{ID: "op-verify"}, c.note("verify %s %s", id, by)
+}
+
+// Operation implements [portal.Control].
+func (c *Control) Operation(_ context.Context, id string) (control.Operation, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o, ok := c.Operations[id]; ok {
+		return o, nil
+	}
+	return control.Operation{}, fault.Newf(fault.BackupNotFound, "operation %.60q is not known", id)
+}
+
+// Cancel implements [portal.Control].
+func (c *Control) Cancel(context.Context) error { return c.note("cancel") }
+
+// Challenges implements [portal.Control].
+func (c *Control) Challenges(_ context.Context, by string) ([]control.Challenge, error) {
+	return c.Given, c.note("challenges %s", by)
+}
+
+// Prove implements [portal.Control].
+func (c *Control) Prove(_ context.Context, answer secret.String, by string) (flow.KeyState, error) {
+	return flow.KeyState{}, c.note("prove %s %s", answer, by)
+}
+
+// SetSchedule implements [portal.Control].
+func (c *Control) SetSchedule(_ context.Context, s schedule.Setting, by string) error {
+	return c.note("schedule %t %d %d %d %s", s.Enabled, s.FrequencyHours, s.RetentionDays, s.KeepVerified, by)
+}
+
+// Acknowledge implements [portal.Control].
+func (c *Control) Acknowledge(_ context.Context, code, object, by string) error {
+	return c.note("acknowledge %s %s %s", code, object, by)
+}
+
+// Session is a session with a role: reader, operator or owner.
+type Session struct {
+	Person  string
+	Is      string
+	Old     bool // the login is not fresh
+	Expires time.Time
+}
+
+var allowed = map[string][]string{
+	"reader":   {portal.ActionRead},
+	"operator": {portal.ActionRead, portal.ActionBackup, portal.ActionVerify, portal.ActionCancel, portal.ActionPruneDryRun, portal.ActionProve, portal.ActionAcknowledge},
+	"owner": {portal.ActionRead, portal.ActionBackup, portal.ActionVerify, portal.ActionCancel, portal.ActionPruneDryRun, portal.ActionProve, portal.ActionAcknowledge,
+		portal.ActionPrune, portal.ActionWrite},
+}
+
+// Name implements [portal.Session].
+func (s *Session) Name() string { return s.Person }
+
+// Subject implements [portal.Session].
+func (s *Session) Subject() string { return "https://login.example.com|" + s.Person }
+
+// Role implements [portal.Session].
+func (s *Session) Role() string { return s.Is }
+
+// May implements [portal.Session].
+func (s *Session) May(action string) error {
+	if slices.Contains(allowed[s.Is], action) {
+		return nil
+	}
+	return errors.New("role " + s.Is + " does not allow " + action)
+}
+
+// Fresh implements [portal.Session].
+func (s *Session) Fresh() bool { return !s.Old }
+
+// ExpiresAt implements [portal.Session].
+func (s *Session) ExpiresAt() time.Time { return s.Expires }

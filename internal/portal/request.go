@@ -1,0 +1,173 @@
+package portal
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/board"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+)
+
+// request is one request for an instance by a session.
+type request struct {
+	h *handler
+	w http.ResponseWriter
+	r *http.Request
+	*Instance
+	session Session
+	snap    *board.Snapshot
+	page    *page
+}
+
+// change is a form that can be sent.
+type change struct {
+	path   string
+	form   string // path of the page that the form is on, below the instance
+	action string // that the session must be allowed to
+	fresh  bool   // the login must be recent
+	do     func(*request)
+}
+
+// begin finds instance and session. It answers itself, and returns nil, where one is missing.
+func (h *handler) begin(w http.ResponseWriter, r *http.Request, back string, fresh bool) *request {
+	instance, ok := h.instances[r.PathValue("instance")]
+	session, in := h.Session(r)
+	if !in || (fresh && !session.Fresh()) {
+		if r.Method == http.MethodPost {
+			h.kept.keep(w, r, back)
+		}
+		h.toLogin(w, r, back, in)
+		return nil
+	}
+	if !ok {
+		h.message(w, r, http.StatusNotFound, "There is no such instance", "The address may be mistyped, or the instance may not be configured here.")
+		return nil
+	}
+	q := &request{h: h, w: w, r: r, Instance: instance, session: session, snap: instance.Board.Snapshot(), page: h.page("", session)}
+	if q.snap == nil {
+		q.snap = &board.Snapshot{Fault: fault.Newf(fault.TemporalUnreachable, "nothing was read yet"), Instance: backup.Instance{Name: instance.Name}}
+	}
+	q.page.Instance, q.page.S, q.page.Multi = instance.Name, q.snap, len(h.Instances) > 1
+	q.page.Rates = h.paces[instance.Name].observe(q.snap, h.Now())
+	return q
+}
+
+// reading wraps a page.
+func (h *handler) reading(show func(*request)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q := h.begin(w, r, r.URL.RequestURI(), false)
+		if q == nil {
+			return
+		}
+		if err := q.session.May(ActionRead); err != nil {
+			q.refused(err)
+			return
+		}
+		q.Board.Looked()
+		show(q)
+	}
+}
+
+// changing wraps what a form does.
+func (h *handler) changing(c change) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		back := "/i/" + r.PathValue("instance") + "/" + c.form
+		if step := r.PathValue("step"); step != "" {
+			back += "/" + step
+		}
+		q := h.begin(w, r, back, c.fresh)
+		if q == nil {
+			return
+		}
+		if err := q.session.May(c.action); err != nil {
+			q.refused(err)
+			return
+		}
+		if err := q.parse(); err != nil {
+			h.message(w, r, http.StatusRequestEntityTooLarge, "This form is too large", "Nothing was changed. A form may have 64 KiB, with the file in it.")
+			return
+		}
+		c.do(q)
+	}
+}
+
+// parse reads the form, also one with a file.
+func (q *request) parse() error {
+	if strings.HasPrefix(q.r.Header.Get("Content-Type"), "multipart/form-data") {
+		return q.r.ParseMultipartForm(maxForm)
+	}
+	return q.r.ParseForm()
+}
+
+// by names the person in what they begin.
+func (q *request) by() string { return q.session.Subject() }
+
+// path is an address below the instance.
+func (q *request) path(rest string) string { return "/i/" + q.Name + "/" + rest }
+
+// to answers a change: the browser goes on with GET.
+func (q *request) to(rest string) {
+	http.Redirect(q.w, q.r, q.path(rest), http.StatusSeeOther)
+}
+
+// show draws a page.
+func (q *request) show(status int, name, nav, title string, data any) {
+	q.page.Title, q.page.Nav, q.page.Data = title, nav, data
+	q.h.render(q.w, status, name, q.page)
+}
+
+// refused says that the role does not allow it.
+func (q *request) refused(err error) {
+	q.page.Problem = &problem{Title: "Your role does not allow this", Cause: plainly(err), Remedy: "Ask an owner to do it, or for another role.", Unchanged: true}
+	q.show(http.StatusForbidden, "message", "", q.page.Problem.Title, nil)
+}
+
+// failed shows why something could not be begun, on a page of its own.
+func (q *request) failed(err error) {
+	q.page.Problem = problemOf(fault.As(err))
+	status := fault.CodeOf(err).HTTPStatus()
+	q.show(status, "message", "", q.page.Problem.Title, nil)
+}
+
+// plainly is an error in words, without a fault's code.
+func plainly(err error) string {
+	if f, ok := fault.Of(err); ok {
+		return f.Message()
+	}
+	return err.Error()
+}
+
+// workflowLink leads to a run in the Temporal Web UI, or to all runs of the workflow.
+func (h *handler) workflowLink(workflow, run string) string {
+	if h.TemporalUI == "" {
+		return ""
+	}
+	base := strings.TrimRight(h.TemporalUI, "/") + "/workflows"
+	if run == "" {
+		return base + "?query=" + url.QueryEscape("WorkflowId=\""+workflow+"\"")
+	}
+	return base + "/" + url.PathEscape(workflow) + "/" + url.PathEscape(run)
+}
+
+// backupRuns leads to the runs of backups.
+func (q *request) backupRuns(run string) string {
+	return q.h.workflowLink(flow.BackupWorkflowID(q.Name), run)
+}
+
+// render draws a page as a whole before any of it is sent.
+func (h *handler) render(w http.ResponseWriter, status int, name string, p *page) {
+	var out bytes.Buffer
+	p.content = name
+	if err := templates.ExecuteTemplate(&out, "layout", p); err != nil {
+		h.Log.Error("a page could not be drawn", "page", name, "error", err)
+		http.Error(w, "the page could not be drawn", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(out.Bytes()) // the browser is gone
+}

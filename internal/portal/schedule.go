@@ -1,0 +1,189 @@
+package portal
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"infrabackup/internal/board"
+	"infrabackup/internal/control"
+	"infrabackup/internal/schedule"
+)
+
+// Limits of a schedule.
+const (
+	minFrequency, maxFrequency = 4, 12
+	minRetention, maxRetention = 2, 14
+	minKeep, maxKeep           = 1, 30
+)
+
+type scheduleData struct {
+	Advice    []string
+	Hours     []int
+	Plan      []control.PruneDecision // what would go
+	Estimated bool                    // by age alone
+	Wanted    schedule.Setting
+}
+
+func (q *request) schedulePage() {
+	if !q.enabled() {
+		return
+	}
+	q.notice()
+	s := q.snap.Schedule.Setting
+	if s.FrequencyHours == 0 { // never set: what is proposed
+		s.FrequencyHours, s.RetentionDays, s.KeepVerified = 12, 7, 2
+	}
+	enabled := ""
+	if s.Enabled {
+		enabled = "1"
+	}
+	q.fill(map[string]string{"enabled": enabled, "frequency": fmt.Sprint(s.FrequencyHours), "retention": fmt.Sprint(s.RetentionDays), "keep": fmt.Sprint(s.KeepVerified)})
+	q.showSchedule(http.StatusOK)
+}
+
+func (q *request) showSchedule(status int) {
+	d := scheduleData{Advice: advice(q.snap.Schedule.Setting)}
+	for hours := minFrequency; hours <= maxFrequency; hours++ {
+		d.Hours = append(d.Hours, hours)
+	}
+	q.show(status, "schedule", "schedule", "Schedule and retention", d)
+}
+
+// wantedSchedule reads a setting; what is wrong is put into the page's form.
+func (q *request) wantedSchedule(values url.Values) schedule.Setting {
+	f := &q.page.Form
+	*f = form{Values: map[string]string{}}
+	for _, name := range []string{"enabled", "frequency", "retention", "keep"} {
+		f.Values[name] = values.Get(name)
+	}
+	number := func(name, what string, low, high int) int {
+		n, err := strconv.Atoi(f.Value(name))
+		if err != nil || n < low || n > high {
+			f.wrong(name, fmt.Sprintf("%s has to be a number from %d to %d.", what, low, high))
+		}
+		return n
+	}
+	return schedule.Setting{
+		Enabled: f.Value("enabled") != "", FrequencyHours: number("frequency", "The time between backups, in hours,", minFrequency, maxFrequency),
+		RetentionDays: number("retention", "The retention, in days,", minRetention, maxRetention),
+		KeepVerified:  number("keep", "The number of verified backups", minKeep, maxKeep),
+	}
+}
+
+// shortens reports whether less would be kept than now.
+func shortens(now, wanted schedule.Setting) bool {
+	return wanted.RetentionDays < now.RetentionDays || wanted.KeepVerified < now.KeepVerified
+}
+
+func (q *request) setSchedule() {
+	if !q.enabled() {
+		return
+	}
+	wanted := q.wantedSchedule(q.r.PostForm)
+	if len(q.page.Form.Errors) > 0 {
+		q.showSchedule(http.StatusUnprocessableEntity)
+		return
+	}
+	if shortens(q.snap.Schedule.Setting, wanted) {
+		if !q.r.PostForm.Has("confirm") {
+			query := url.Values{}
+			for name, value := range q.page.Form.Values {
+				query.Set(name, value)
+			}
+			q.to("schedule/shorten?" + query.Encode())
+			return
+		}
+		q.confirmed()
+		if len(q.page.Form.Errors) > 0 {
+			q.showShorten(http.StatusUnprocessableEntity, wanted)
+			return
+		}
+	}
+	if err := q.Control.SetSchedule(q.r.Context(), wanted, q.by()); err != nil {
+		q.page.Form.refuse(err)
+		q.showSchedule(http.StatusUnprocessableEntity)
+		return
+	}
+	q.to("schedule?done=schedule")
+}
+
+// shortenPage shows what a shorter retention would remove, before anything is saved.
+func (q *request) shortenPage() {
+	if !q.enabled() {
+		return
+	}
+	if err := q.session.May(ActionWrite); err != nil {
+		q.refused(err)
+		return
+	}
+	wanted := q.wantedSchedule(q.r.URL.Query())
+	if len(q.page.Form.Errors) > 0 {
+		q.to("schedule")
+		return
+	}
+	q.showShorten(http.StatusOK, wanted)
+}
+
+func (q *request) showShorten(status int, wanted schedule.Setting) {
+	d := scheduleData{Wanted: wanted}
+	plan, now := q.h.Plan, q.h.Now()
+	if plan == nil {
+		plan, d.Estimated = oldEnough, true
+	}
+	for _, decision := range plan(q.snap, wanted, now) {
+		if decision.Remove {
+			d.Plan = append(d.Plan, decision)
+		}
+	}
+	q.show(status, "shorten", "schedule", "Keep backups for a shorter time", d)
+}
+
+// oldEnough lists what a retention could remove by age: what it protects is not known here.
+func oldEnough(s *board.Snapshot, setting schedule.Setting, now time.Time) []control.PruneDecision {
+	var all []control.PruneDecision
+	good, _ := s.NewestGood()
+	for _, b := range s.Backups {
+		if b.Path == "" || b.FinishedAt.IsZero() || b.BackupID == good.BackupID {
+			continue
+		}
+		old := now.Sub(b.FinishedAt) > time.Duration(setting.RetentionDays)*24*time.Hour
+		all = append(all, control.PruneDecision{BackupID: b.BackupID, Path: b.Path, FinishedAt: b.FinishedAt, Remove: old, Reason: "older than " + plural(int64(setting.RetentionDays), "day")})
+	}
+	return all
+}
+
+func (q *request) prunePage() {
+	if q.enabled() {
+		q.page.Form = form{}
+		q.show(http.StatusOK, "prune", "schedule", "Remove old backups", nil)
+	}
+}
+
+// previewPrune asks what the retention would remove.
+func (q *request) previewPrune() {
+	begun, err := q.Control.BeginPrune(q.r.Context(), true, q.r.PostForm.Get("across") != "", q.by())
+	if err != nil {
+		q.failed(err)
+		return
+	}
+	q.to("operations/" + url.PathEscape(begun.ID) + "?preview=1")
+}
+
+// beginPrune removes what the retention no longer keeps.
+func (q *request) beginPrune() {
+	q.typed()
+	q.confirmed()
+	if len(q.page.Form.Errors) > 0 {
+		q.show(http.StatusUnprocessableEntity, "prune", "schedule", "Remove old backups", nil)
+		return
+	}
+	begun, err := q.Control.BeginPrune(q.r.Context(), false, q.r.PostForm.Get("across") != "", q.by())
+	if err != nil {
+		q.failed(err)
+		return
+	}
+	q.to("operations/" + url.PathEscape(begun.ID))
+}

@@ -1,0 +1,280 @@
+package portal
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"infrabackup/internal/control"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/secret"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+)
+
+// setBy is who set something, and when.
+type setBy struct {
+	At time.Time
+	By string
+}
+
+// lastSet finds in the history who set what a kind of change is about.
+func (q *request) lastSet(kinds ...settings.Kind) setBy {
+	records := q.snap.History.Records
+	for i := len(records) - 1; i >= 0; i-- {
+		for _, kind := range append(kinds, settings.KindEnable, settings.KindAdopt) {
+			if records[i].Kind == kind && records[i].Outcome == settings.Applied {
+				return setBy{records[i].At, records[i].By}
+			}
+		}
+	}
+	return setBy{q.snap.Settings.ChangedAt, q.snap.Settings.ChangedBy}
+}
+
+type settingsData struct {
+	Share, Account, Key setBy
+	Left                int // backups that a change of the share leaves behind
+	Draft               draft
+	OldestEnds          time.Time // until when the newest backup of the current keys may be needed
+}
+
+func (q *request) settingsData() settingsData {
+	d := settingsData{
+		Share: q.lastSet(settings.KindShare), Account: q.lastSet(settings.KindCredentials, settings.KindShare), Key: q.lastSet(settings.KindKey),
+	}
+	for _, b := range q.snap.Backups {
+		if b.Path != "" {
+			d.Left++
+		}
+		if b.Restorable.After(d.OldestEnds) {
+			d.OldestEnds = b.Restorable
+		}
+	}
+	return d
+}
+
+// enabled leads to the guided form where nothing can be changed yet.
+func (q *request) enabled() bool {
+	if !q.snap.Enabled {
+		q.to("")
+		return false
+	}
+	return true
+}
+
+func (q *request) settings() {
+	q.notice()
+	if q.enabled() {
+		q.show(http.StatusOK, "settings", "settings", "Settings", q.settingsData())
+	}
+}
+
+// settingsForm shows one of the forms, to those whose role allows to send it.
+func (q *request) settingsForm() {
+	what := q.r.PathValue("what")
+	action := map[string]string{"share": ActionWrite, "account": ActionWrite, "key": ActionWrite, "proof": ActionProve}[what]
+	if action == "" {
+		q.h.message(q.w, q.r, http.StatusNotFound, "There is no such page", "See the settings.")
+		return
+	}
+	if !q.enabled() {
+		return
+	}
+	if err := q.session.May(action); err != nil {
+		q.refused(err)
+		return
+	}
+	data := q.settingsData()
+	if what == "proof" {
+		q.notice()
+		q.fill(map[string]string{})
+		data.Draft = q.h.drafts.get(q.draftKey("proof"))
+		q.show(http.StatusOK, "settings-proof", "settings", "Prove the key", data)
+		return
+	}
+	if !q.ensureFresh() {
+		return
+	}
+	s := q.snap.Settings
+	q.fill(map[string]string{"path": s.Share.Path, "transport": string(s.Share.Transport), "username": s.Username,
+		"recipients": recipientLines(q.h.drafts.get(q.draftKey("key")))})
+	q.page.Key = what == "key"
+	q.show(http.StatusOK, "settings-"+what, "settings", settingsTitles[what], data)
+}
+
+var settingsTitles = map[string]string{"share": "Change the share", "account": "Change the account", "key": "Change the key"}
+
+// again shows a form with what is wrong with it.
+func (q *request) again(what string) {
+	q.page.Key = what == "key"
+	q.show(http.StatusUnprocessableEntity, "settings-"+what, "settings", settingsTitles[what], q.settingsData())
+}
+
+func (q *request) changeShare() {
+	if !q.enabled() {
+		return
+	}
+	q.typed("path", "transport", "username")
+	q.checkShare()
+	password := secret.New(q.r.PostForm.Get("password"))
+	if name := q.page.Form.Value("username"); name != "" && name != q.snap.Settings.Username && password.IsZero() {
+		q.page.Form.wrong("password", "Give the password of the other account.")
+	}
+	q.confirmed()
+	wanted := control.Wanted{
+		Share:    &settings.Share{Path: q.page.Form.Value("path"), Transport: share.Transport(q.page.Form.Value("transport"))},
+		Username: q.page.Form.Value("username"), Password: password, RequestedBy: q.by(),
+	}
+	q.begin(wanted, "share")
+}
+
+func (q *request) changeAccount() {
+	if !q.enabled() {
+		return
+	}
+	q.typed("username")
+	password := secret.New(q.r.PostForm.Get("password"))
+	q.checkAccount(password, false)
+	q.begin(control.Wanted{Username: q.page.Form.Value("username"), Password: password, RequestedBy: q.by()}, "account")
+}
+
+// begin begins a change, or shows the form again with what is wrong.
+func (q *request) begin(wanted control.Wanted, what string) {
+	if len(q.page.Form.Errors) > 0 {
+		q.again(what)
+		return
+	}
+	begun, err := q.Control.BeginChange(q.r.Context(), wanted)
+	switch {
+	case err != nil:
+		q.page.Form.refuse(err)
+		q.again(what)
+	case begun.Unchanged:
+		q.to("settings?done=unchanged")
+	default:
+		q.to("operations/" + url.PathEscape(begun.ID))
+	}
+}
+
+// chooseKey takes new keys; nothing is begun before they were confirmed.
+func (q *request) chooseKey() {
+	if !q.enabled() {
+		return
+	}
+	q.typed("recipients", "source")
+	var d draft
+	q.takeKey(&d)
+	if len(q.page.Form.Errors) > 0 {
+		q.again("key")
+		return
+	}
+	q.h.drafts.put(q.draftKey("key"), d)
+	q.to("settings/key/proof")
+}
+
+// keyStep shows the proof of new keys, and what will happen with them.
+func (q *request) keyStep() {
+	if !q.enabled() {
+		return
+	}
+	if err := q.session.May(ActionWrite); err != nil {
+		q.refused(err)
+		return
+	}
+	if !q.ensureFresh() {
+		return
+	}
+	d, name := q.h.drafts.get(q.draftKey("key")), q.r.PathValue("step")
+	if !d.complete("key") || (name != "proof" && !d.complete("proof")) {
+		q.to("settings/key")
+		return
+	}
+	q.page.Form = form{}
+	q.showKeyStep(http.StatusOK, name, d)
+}
+
+func (q *request) showKeyStep(status int, name string, d draft) {
+	data := q.settingsData()
+	data.Draft = d
+	if name == "proof" {
+		q.show(status, "settings-key-proof", "settings", "Change the key: proof", data)
+		return
+	}
+	q.show(status, "settings-key-confirm", "settings", "Change the key: confirm", data)
+}
+
+func (q *request) keySubmit() {
+	if !q.enabled() {
+		return
+	}
+	key := q.draftKey("key")
+	d := q.h.drafts.get(key)
+	switch {
+	case !d.complete("key"):
+		q.to("settings/key")
+		return
+	case q.r.PathValue("step") == "proof":
+		next := q.takeProof(&d, "confirm")
+		if len(q.page.Form.Errors) > 0 {
+			q.showKeyStep(http.StatusUnprocessableEntity, "proof", q.h.drafts.get(key))
+			return
+		}
+		q.h.drafts.put(key, d)
+		q.to("settings/key/" + next)
+		return
+	case !d.complete("proof"):
+		q.to("settings/key/proof")
+		return
+	}
+	q.typed()
+	q.confirmed()
+	if len(q.page.Form.Errors) == 0 {
+		begun, err := q.Control.BeginChange(q.r.Context(), control.Wanted{Recipients: d.Recipients, RequestedBy: q.by()})
+		switch {
+		case err != nil:
+			q.page.Form.refuse(err)
+		case begun.Unchanged:
+			q.h.drafts.drop(key)
+			q.to("settings?done=unchanged")
+			return
+		default:
+			q.h.drafts.drop(key)
+			q.to("operations/" + url.PathEscape(begun.ID))
+			return
+		}
+	}
+	q.showKeyStep(http.StatusUnprocessableEntity, "confirm", d)
+}
+
+// challenge asks for challenges to the current keys. They are kept for the page that comes
+// next; only the holder of a key can read them.
+func (q *request) challenge() {
+	all, err := q.Control.Challenges(q.r.Context(), q.by())
+	if err != nil {
+		q.failed(err)
+		return
+	}
+	d := draft{}
+	for _, c := range all {
+		d.Challenges = append(d.Challenges, draftChallenge{Fingerprint: c.Fingerprint, Kind: c.Kind, Text: c.Text})
+	}
+	q.h.drafts.put(q.draftKey("proof"), d)
+	q.to("settings/proof")
+}
+
+// prove takes the answer to a challenge.
+func (q *request) prove() {
+	answer, err := seal.ParseAnswer(q.r.PostForm.Get("answer"))
+	if err == nil {
+		_, err = q.Control.Prove(q.r.Context(), answer, q.by())
+	}
+	if err == nil {
+		q.to("settings/proof?done=proven")
+		return
+	}
+	q.typed()
+	q.page.Form.wrong("answer", plainly(err)+". "+problemOf(faultOf(err)).Remedy)
+	data := q.settingsData()
+	data.Draft = q.h.drafts.get(q.draftKey("proof"))
+	q.show(http.StatusUnprocessableEntity, "settings-proof", "settings", "Prove the key", data)
+}
