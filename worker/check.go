@@ -120,7 +120,7 @@ func checkSpool(dir string) (err error) {
 }
 
 func checkTemporal(ctx context.Context, p process, c *config.Worker, ring *codec.Keyring, logger *slog.Logger) error {
-	o, err := temporalOptions(c.Temporal, p.lookup)
+	o, err := temporal.FromConfig(c.Temporal, p.lookup)
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func dialFor(ctx context.Context, p process, c *config.Worker, logger *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	o, err := temporalOptions(c.Temporal, p.lookup)
+	o, err := temporal.FromConfig(c.Temporal, p.lookup)
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	}
 	defer flush(measured, logger)
 
-	options, err := temporalOptions(c.Temporal, p.lookup)
+	options, err := temporal.FromConfig(c.Temporal, p.lookup)
 	if err != nil {
 		return err
 	}

@@ -183,19 +183,19 @@ func TestTemporalOptions(t *testing.T) {
 	}
 	lookup := func(name string) (string, bool) { value, ok := env[name]; return value, ok }
 
-	o, err := temporalOptions(config.Temporal{}, lookup)
+	o, err := temporal.FromConfig(config.Temporal{}, lookup)
 	require.NoError(t, err)
 	require.Equal(t, "env:1", o.Address)
 	require.Equal(t, "env", o.Namespace)
 	require.Equal(t, "env-key", o.APIKey.Reveal())
 
-	o, err = temporalOptions(config.Temporal{Address: "file:2", Namespace: "file", APIKeyFile: key, TLS: config.TLS{CAFile: "/ca"}}, lookup)
+	o, err = temporal.FromConfig(config.Temporal{Address: "file:2", Namespace: "file", APIKeyFile: key, TLS: config.TLS{CAFile: "/ca"}}, lookup)
 	require.NoError(t, err)
 	require.Equal(t, "file:2", o.Address)
 	require.Equal(t, "file", o.Namespace)
 	require.Equal(t, "file-key", o.APIKey.Reveal())
 	require.Equal(t, temporal.TLS{CAFile: "/ca"}, o.TLS, "taken as a whole")
 
-	_, err = temporalOptions(config.Temporal{APIKeyFile: key + "x"}, lookup)
+	_, err = temporal.FromConfig(config.Temporal{APIKeyFile: key + "x"}, lookup)
 	require.ErrorIs(t, err, fault.ConfigInvalid)
 }

@@ -14,13 +14,11 @@ import (
 	"infrabackup/internal/config"
 	"infrabackup/internal/mount"
 	"infrabackup/internal/privsep"
-	"infrabackup/internal/secret/secretfile"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/smb"
 	"infrabackup/internal/spool"
 	"infrabackup/internal/telemetry"
-	"infrabackup/internal/temporal"
 )
 
 // dependencies gives the activities what they work with. Program is this one, for its
@@ -62,28 +60,4 @@ type describedStore struct{ *smb.Store }
 func (d describedStore) Describe() (dialect, cipher string) {
 	session := d.Session()
 	return session.Dialect, session.Cipher
-}
-
-// temporalOptions takes what the configuration says and, for what it leaves out,
-// the TEMPORAL_… variables. TLS and API key are taken from one of them as a whole.
-func temporalOptions(c config.Temporal, lookup func(string) (string, bool)) (temporal.Options, error) {
-	o, err := temporal.FromEnvironment(lookup)
-	if err != nil {
-		return o, err
-	}
-	if c.Address != "" {
-		o.Address = c.Address
-	}
-	if c.Namespace != "" {
-		o.Namespace = c.Namespace
-	}
-	if c.TLS != (config.TLS{}) {
-		o.TLS = temporal.TLS(c.TLS)
-	}
-	if c.APIKeyFile != "" {
-		if o.APIKey, err = secretfile.ReadLine(c.APIKeyFile); err != nil {
-			return o, err
-		}
-	}
-	return o, nil
 }

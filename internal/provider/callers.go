@@ -1,0 +1,196 @@
+package provider
+
+import (
+	"context"
+	"crypto/x509"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"infrabackup/internal/auth"
+	"infrabackup/internal/config"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/portal"
+	"infrabackup/internal/roots"
+	"infrabackup/internal/rp"
+	"infrabackup/internal/secret/secretfile"
+)
+
+// TokensFile is where a provider keeps its API tokens.
+func TokensFile(c *config.Serve) string { return filepath.Join(c.StateDir, "tokens.json") }
+
+// callers are the ways in.
+type callers struct {
+	tokens        *auth.Tokens
+	certificates  *auth.Certificates // nil for none
+	authenticator *auth.Authenticator
+	sessions      *auth.Sessions
+}
+
+func newCallers(ctx context.Context, c *config.Serve) (callers, error) {
+	var out callers
+	var err error
+	if out.tokens, err = auth.OpenTokens(ctx, auth.TokensConfig{Path: TokensFile(c)}); err != nil {
+		return out, err
+	}
+	settings := auth.AuthenticatorConfig{Tokens: out.tokens}
+	sessions := auth.SessionsConfig{Tokens: out.tokens}
+	if c.Issuer != nil {
+		issuer, err := newIssuer(c)
+		if err != nil {
+			return out, err
+		}
+		settings.Issuers = []*auth.Issuer{issuer}
+		if c.Issuer.ClientID != "" {
+			sessions.Issuer = issuer
+		}
+	}
+	if c.ClientCertificates != nil {
+		if out.certificates, err = newCertificates(c.ClientCertificates); err != nil {
+			return out, err
+		}
+		settings.Certificates = out.certificates
+	}
+	if out.authenticator, err = auth.NewAuthenticator(settings); err != nil {
+		return out, err
+	}
+	out.sessions, err = auth.NewSessions(sessions)
+	return out, err
+}
+
+func newIssuer(c *config.Serve) (*auth.Issuer, error) {
+	i := c.Issuer
+	out := auth.IssuerConfig{
+		URL: i.URL, Audiences: i.Audiences, Tenant: i.Tenant, ClientID: i.ClientID, RedirectURL: strings.TrimSuffix(c.BaseURL, "/") + callbackPath,
+	}
+	for value, role := range i.Roles {
+		out.Roles = append(out.Roles, auth.RoleRule{Claim: i.RoleClaim, Value: value, Role: auth.Role(role)})
+	}
+	var err error
+	if out.Roots, err = pool(i.CAFile); err != nil {
+		return nil, err
+	}
+	if i.ClientSecretFile != "" {
+		if out.ClientSecret, err = secretfile.ReadLine(i.ClientSecretFile); err != nil {
+			return nil, err
+		}
+	}
+	return auth.NewIssuer(out)
+}
+
+// callbackPath is where an issuer sends the browser back to.
+const callbackPath = "/login/callback"
+
+func newCertificates(c *config.ClientCertificates) (*auth.Certificates, error) {
+	roots, err := pool(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	var rules []auth.CertificateRule
+	for name, role := range c.Roles {
+		rule := auth.CertificateRule{Role: auth.Role(role)}
+		switch digest := strings.ReplaceAll(name, ":", ""); {
+		case len(digest) == 64 && strings.Trim(strings.ToLower(digest), "0123456789abcdef") == "":
+			rule.SHA256, rule.ResourceManager = name, strings.EqualFold(digest, strings.ReplaceAll(c.ResourceManager, ":", ""))
+		case strings.Contains(name, "://"):
+			rule.URI = name
+		default:
+			rule.DNS = name
+		}
+		rules = append(rules, rule)
+	}
+	return auth.NewCertificates(roots, rules)
+}
+
+// pool reads a file of CA certificates; the system's for no file.
+func pool(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "the CA certificates cannot be read", err)
+	}
+	all, err := roots.Pool(data)
+	if err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "the CA certificates in "+file+" cannot be used", err)
+	}
+	return all, nil
+}
+
+// caller recognizes who called the API: the listener has done so already.
+func caller(r *http.Request) (rp.Caller, error) {
+	p := auth.PrincipalOf(r.Context())
+	if p.IsZero() {
+		return nil, refusal(&auth.Refusal{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationFailed, Message: "The request names no caller."})
+	}
+	return apiCaller{r.Context(), p}, nil
+}
+
+// apiCaller is a principal as the API asks for one.
+type apiCaller struct {
+	ctx       context.Context //nolint:containedctx // a request's own, for its audit line
+	principal auth.Principal
+}
+
+func (c apiCaller) Subject() string { return c.principal.Subject }
+
+func (c apiCaller) May(action string) error {
+	return refusal(auth.Authorize(c.ctx, auth.Action(action), ""))
+}
+
+// refusal is a refusal of package auth in the words of the API.
+func refusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	r, ok := auth.RefusalOf(err)
+	if !ok {
+		return err
+	}
+	return &rp.Refusal{Status: r.Status, Code: r.Code, Message: r.Message, Remedy: r.Remedy, Challenge: r.Challenge, RetryAfter: r.RetryAfter}
+}
+
+// pageSession is a browser's session as the page asks for one.
+type pageSession struct {
+	request *http.Request
+	session *auth.Session
+	now     func() time.Time
+}
+
+func session(now func() time.Time) func(*http.Request) (portal.Session, bool) {
+	return func(r *http.Request) (portal.Session, bool) {
+		s := auth.SessionOf(r.Context())
+		if s == nil {
+			return nil, false
+		}
+		return pageSession{r, s, now}, true
+	}
+}
+
+func (s pageSession) Name() string         { return s.session.Principal.Name }
+func (s pageSession) Subject() string      { return s.session.Principal.Subject }
+func (s pageSession) Role() string         { return string(s.session.Principal.Role) }
+func (s pageSession) Fresh() bool          { return s.session.Fresh(s.now()) }
+func (s pageSession) ExpiresAt() time.Time { return s.session.IdleUntil() }
+
+func (s pageSession) May(action string) error {
+	return auth.Authorize(s.request.Context(), auth.Action(action), "")
+}
+
+// login takes the form with an API token, and leads to where its sender wanted to go.
+func (c callers) login(w http.ResponseWriter, r *http.Request) {
+	back := auth.LocalPath(r.FormValue("return"))
+	if _, err := c.sessions.LoginWithToken(w, r, r.FormValue("token")); err != nil {
+		code := string(fault.Internal)
+		if refused, ok := auth.RefusalOf(err); ok {
+			code = refused.Code
+		}
+		http.Redirect(w, r, "/login?"+url.Values{"error": {code}, "return": {back}}.Encode(), http.StatusSeeOther)
+		return
+	}
+	http.Redirect(w, r, back, http.StatusSeeOther)
+}

@@ -1,0 +1,108 @@
+package serving
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"log/slog"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/codec"
+	"infrabackup/internal/config"
+	"infrabackup/internal/control"
+	"infrabackup/internal/provider"
+	"infrabackup/internal/telemetry"
+	"infrabackup/internal/temporal"
+	"infrabackup/starter/args"
+)
+
+// Surroundings is what the commands get from the program.
+type Surroundings struct {
+	Lookup func(name string) (string, bool)
+	Stderr io.Writer
+	// Print writes one JSON document, or else what table says.
+	Print func(document any, table func(w *tabwriter.Writer)) error
+	// Say writes a message for people.
+	Say func(format string, args ...any)
+}
+
+// DefaultConfig is where the configuration of the process lies.
+const DefaultConfig = "/etc/infrabackup/serve.yaml"
+
+// Commands returns the commands.
+func Commands(s Surroundings) []*cobra.Command {
+	return []*cobra.Command{s.serveCommand(), s.tokenCommand()}
+}
+
+func (s Surroundings) serveCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve [--config F]",
+		Short: "Serve the Backup Resource Provider's API and the operators' page",
+		Long: `Serve the API of Microsoft.Backup.Admin, as clients of Azure Stack use it, and the page on
+which operators enable backup, watch it and change its settings. It speaks TLS only, and is
+a process and an account of its own: the workers need no open port.
+
+When nobody can come in yet, it says a token that begins one session of an owner, and is
+good for ten minutes. API tokens are made with: infrabackup token create`,
+		Example: "  infrabackup serve --config /etc/infrabackup/serve.yaml",
+		Args:    args.None,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.serve(cmd.Context(), file) },
+	}
+	cmd.Flags().StringVar(&file, "config", DefaultConfig, "configuration file")
+	return cmd
+}
+
+func (s Surroundings) serve(ctx context.Context, file string) error {
+	c, err := config.LoadServe(file)
+	if err != nil {
+		return err
+	}
+	logger := s.logger(c.Log)
+	ring, err := codec.LoadKeyring(c.Codec.KeyFile)
+	if err != nil {
+		return err
+	}
+	options, err := temporal.FromConfig(c.Temporal, s.Lookup)
+	if err != nil {
+		return err
+	}
+	options.Codec, options.Logger, options.Identity = codec.New(ring), logger, "infrabackup-serve"
+	client, err := temporal.Dial(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	controllers := map[string]*control.Controller{}
+	for _, i := range c.Instances {
+		controllers[i.Name] = control.New(client, temporal.DataConverter(options.Codec), cmp.Or(options.Namespace, temporal.DefaultNamespace), i.Name)
+	}
+	p, err := provider.New(ctx, c, controllers, logger)
+	if err != nil {
+		return err
+	}
+	s.Say("The page and the API answer on %s, listening on %s.", c.BaseURL, p.Addr())
+	token, err := p.FirstToken(ctx)
+	if err != nil {
+		return err
+	}
+	if token != "" {
+		s.Say("Nobody can come in yet. This token begins one session of an owner, within ten minutes: %s", token)
+	}
+	return p.Run(ctx)
+}
+
+func (s Surroundings) logger(c config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo // the configuration has been validated
+	}
+	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(s.Stderr, options)
+	if c.Format == "json" {
+		handler = slog.NewJSONHandler(s.Stderr, options)
+	}
+	return slog.New(telemetry.NewLogHandler(handler))
+}
