@@ -123,7 +123,7 @@ func (l *Lab) start(ctx context.Context) error {
 // wrote, if the processes are still the ones it meant.
 func (l *Lab) stopStale(ctx context.Context) error {
 	var errs []error
-	for _, name := range []string{"run/ad", "fs/run/smbd", "run/temporal", "run/worker", "run/codec"} {
+	for _, name := range []string{"run/ad", "fs/run/smbd", "run/temporal", "run/worker", "run/codec", "run/serve"} {
 		stale := &daemon{name: name, pid: filepath.Join(l.dir, name+".pid")}
 		errs = append(errs, stale.stop(ctx, syscall.SIGTERM))
 	}

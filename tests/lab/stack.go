@@ -25,7 +25,10 @@ type Stack struct {
 	*Lab
 	codec     *daemon
 	worker    *daemon
+	provider  *provider
 	recipient string
+	// deployment is the GUID that the instance's deployment has.
+	deployment backup.ID
 }
 
 // StartStack starts a lab and the product in it, not enabled. Bin is the folder with
@@ -92,7 +95,11 @@ func (s *Stack) start(ctx context.Context, bin string, codecPort int) error {
 	if err := os.Remove(log); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	return s.worker.start(ctx)
+	if err := s.worker.start(ctx); err != nil {
+		return err
+	}
+	s.provider, err = s.startProvider(ctx, bin)
+	return err
 }
 
 func (l *Lab) codecKeys() string    { return filepath.Join(l.dir, "codec.keys") }
@@ -136,8 +143,8 @@ func (s *Stack) writeIdentity() error {
 }
 
 func (s *Stack) writeConfig() error {
-	id, err := backup.NewID(rand.Reader)
-	if err != nil {
+	var err error
+	if s.deployment, err = backup.NewID(rand.Reader); err != nil {
 		return err
 	}
 	env := s.Lab.Env()
@@ -150,7 +157,7 @@ sources:
   ad: {url: %s, caFile: %s, username: %s, passwordFile: %s, sysvol: true}
   ca: {dir: %s}
   azure: {managementUrl: %s, adminManagementUrl: %s, authorityUrl: %s, clientId: %s, clientSecretFile: %s, caFile: %s, resolver: %s}
-`, InstanceName, id, env["TEMPORAL_ADDRESS"], s.codecKeys(), s.spoolDir(),
+`, InstanceName, s.deployment, env["TEMPORAL_ADDRESS"], s.codecKeys(), s.spoolDir(),
 		env["LAB_LDAP_URL"], env["LAB_LDAP_CA"], env["LAB_LDAP_USER"], env["LAB_LDAP_PASSWORD_FILE"], env["LAB_CA_DIR"],
 		env["LAB_ARM_URL"], env["LAB_ADMIN_ARM_URL"], env["LAB_ARM_AUTHORITY"], env["LAB_ARM_CLIENT_ID"], env["LAB_ARM_SECRET_FILE"], env["LAB_ARM_CA"], env["LAB_ARM_RESOLVER"])
 	return os.WriteFile(s.workerConfig(), []byte(text), 0o600)
@@ -163,6 +170,8 @@ func (s *Stack) Env() map[string]string {
 		"INFRABACKUP_INSTANCE": InstanceName, "INFRABACKUP_CODEC_KEY_FILE": s.codecKeys(),
 		"LAB_IDENTITY": filepath.Join(s.dir, "operator.key"), "LAB_RECIPIENT": s.recipient, "LAB_SPOOL": s.spoolDir(),
 		"LAB_WORKER_LOG": s.worker.log, "LAB_WORKER_PID_FILE": s.worker.pid, "LAB_WORKER_COMMAND": s.worker.script,
+		"LAB_SERVE_URL": s.provider.url, "LAB_SERVE_CA": s.provider.ca, "LAB_SERVE_CONFIG": s.provider.config, "LAB_SERVE_TOKEN_FILE": s.provider.token,
+		"LAB_SERVE_SUBSCRIPTION": s.provider.subscription, "LAB_SERVE_LOG": s.provider.log,
 	} {
 		env[key] = value
 	}
@@ -180,7 +189,11 @@ func (s *Stack) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	var errs []error
-	for _, d := range []*daemon{s.worker, s.codec} {
+	daemons := []*daemon{s.worker, s.codec}
+	if s.provider != nil {
+		daemons = append([]*daemon{s.provider.daemon}, daemons...)
+	}
+	for _, d := range daemons {
 		if d != nil {
 			errs = append(errs, d.stop(ctx, syscall.SIGTERM))
 		}
