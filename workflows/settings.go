@@ -43,8 +43,8 @@ func Settings(ctx workflow.Context, state flow.SettingsState) (struct{}, error) 
 }
 
 // settingsEntity is the entity's state and its handlers: here those of revisions,
-// in settings_memory.go those of what it remembers besides, and in settings_standing.go
-// those that tell how far it is and let it go on.
+// in settings_memory.go those of what it remembers besides, in settings_upkeep.go those of
+// what goes on by itself, and in settings_standing.go those that tell how far it is and let it go on.
 type settingsEntity struct {
 	state  flow.SettingsState
 	reseal bool
@@ -68,6 +68,7 @@ func (e *settingsEntity) handle(ctx workflow.Context) error {
 		func() error { return flow.ProveKey.Handle(ctx, e.validateProof, e.prove) },
 		func() error { return flow.Reseal.Handle(ctx, e.validateReseal, e.sealAgain) },
 		func() error { return flow.RestoreSettings.Handle(ctx, e.validateRestoration, e.restore) },
+		func() error { return e.handleUpkeep(ctx) },
 	} {
 		if err := register(); err != nil {
 			return err
@@ -190,6 +191,11 @@ func (e *settingsEntity) validateApply(in flow.SettingsApplication) error {
 	if err := e.unlessReset(); err != nil {
 		return err
 	}
+	if in.Schedule != nil {
+		if err := in.Schedule.Validate(); err != nil {
+			return flow.EncodeFault(err)
+		}
+	}
 	if in.Revision == e.state.Active { // again: it brings nothing new
 		return flow.EncodeFault((*settings.Probe)(nil).Allows(s, in.Signers))
 	}
@@ -214,6 +220,7 @@ func (e *settingsEntity) tryingKey(proposal settings.Settings) string {
 
 // apply is idempotent: an activity that sends it again gets the same answer.
 func (e *settingsEntity) apply(ctx workflow.Context, in flow.SettingsApplication) (settings.Summary, error) {
+	again := e.state.Active == in.Revision
 	e.state.Active = in.Revision
 	for i := range e.state.Revisions {
 		if s := &e.state.Revisions[i]; s.Revision == in.Revision {
@@ -224,6 +231,9 @@ func (e *settingsEntity) apply(ctx workflow.Context, in flow.SettingsApplication
 				e.record(settings.Record{At: now, Kind: settings.KindSigners, By: s.ChangedBy, What: settings.DescribeSigners(added), Revision: s.Revision, Outcome: settings.Applied, SettleAt: now})
 			}
 			e.remember(workflow.Now(ctx).UTC(), s.Recipients)
+			if in.Schedule != nil && !again {
+				e.schedule(workflow.Now(ctx).UTC(), *in.Schedule, s.ChangedBy, s.Revision)
+			}
 		}
 	}
 	e.settle(workflow.Now(ctx).UTC(), in.Revision, settings.Record{Outcome: settings.Applied})

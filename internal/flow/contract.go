@@ -24,19 +24,21 @@ func Contract() []Member {
 		Backup.member(), Settings.member(), Enable.member(), ChangeShare.member(), ChangeCredentials.member(), ChangeKey.member(),
 		ChangeSigningKey.member(), ChangeServices.member(), AdoptSettings.member(), Rewrap.member(), Reencrypt.member(), ChallengeBackups.member(), List.member(), Verify.member(),
 		VerifyAll.member(),
-		Delete.member(), Diagnose.member(),
+		Delete.member(), Diagnose.member(), Upkeep.member(), Prune.member(),
 
 		CheckShare.member(), PrepareKey.member(), UploadPart.member(), SealBackup.member(), PublishBackup.member(),
 		ReleaseSpool.member(), DiscardBackup.member(), ProbeShare.member(), CopyBackups.member(), SettleChange.member(), RestoreActive.member(),
 		ListBackups.member(), VerifyBackup.member(), AuditShare.member(), ReplaceKeys.member(), SwapBackup.member(), MakeChallenges.member(),
-		DeleteBackup.member(), DiagnoseHost.member(),
+		DeleteBackup.member(), DiagnoseHost.member(), PlanUpkeep.member(), StartScheduled.member(),
 
 		BackupProgress.member(Backup.Name), GetSettings.member(settings...), SummarySettings.member(settings...),
 		SettingsHistory.member(settings...), GetLedger.member(settings...), GetState.member(settings...), GetStanding.member(settings...),
+		GetUpkeep.member(settings...),
 
 		ProposeSettings.member(settings...), ProposeChange.member(settings...), ApplySettings.member(settings...),
 		DropSettings.member(settings...), AdvanceLedger.member(settings...), ChallengeKeys.member(settings...),
-		ProveKey.member(settings...), Reseal.member(settings...), RestoreSettings.member(settings...),
+		ProveKey.member(settings...), Reseal.member(settings...), RestoreSettings.member(settings...), SetSchedule.member(settings...), ClaimSlot.member(settings...), NoteVerdict.member(settings...),
+		AcknowledgeAlert.member(settings...),
 
 		Begin.member(),
 	}
@@ -58,6 +60,8 @@ func member[In, Out any](kind Kind, name string, of ...string) Member {
 func (a Activity[In, Out]) member() Member { return member[In, Out](KindActivity, a.Name) }
 
 func (w Workflow[In, Out]) member() Member { return member[In, Out](KindWorkflow, w.Name) }
+
+func (a Alarm[Out]) member() Member { return member[struct{}, Out](KindWorkflow, a.Name) }
 
 func (q Query[In, Out]) member(of ...string) Member { return member[In, Out](KindQuery, q.Name, of...) }
 

@@ -23,7 +23,7 @@ func TestContractListsEveryHandle(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	kinds := map[string]Kind{
-		"Workflow": KindWorkflow, "Activity": KindActivity, "Query": KindQuery, "Update": KindUpdate, "Signal": KindSignal,
+		"Workflow": KindWorkflow, "Alarm": KindWorkflow, "Activity": KindActivity, "Query": KindQuery, "Update": KindUpdate, "Signal": KindSignal,
 	}
 	listed := map[string]bool{}
 	for _, m := range Contract() {

@@ -69,6 +69,13 @@ func DeleteWorkflowID(instance string, id backup.ID) string {
 	return instance + ":delete:" + string(id)
 }
 
+// UpkeepScheduleID is the ID of the Temporal Schedule that starts [Upkeep], and begins the
+// IDs of the runs that it starts.
+func UpkeepScheduleID(instance string) string { return instance + ":upkeep" }
+
+// PruneWorkflowID is the fixed ID that lets one removal of expired backups run at a time.
+func PruneWorkflowID(instance string) string { return instance + ":prune" }
+
 // ListWorkflowID is the ID of one look at the share. Request makes it unique.
 func ListWorkflowID(instance, request string) string { return instance + ":list:" + request }
 

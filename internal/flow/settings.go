@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 )
 
@@ -24,6 +25,8 @@ type SettingsState struct {
 	// Reset is set when an operator of Temporal has reset the entity to an earlier event,
 	// until somebody takes the settings over as they are.
 	Reset bool `json:"reset,omitempty"`
+	// Upkeep is what is remembered of what goes on by itself.
+	Upkeep UpkeepState `json:"upkeep,omitzero"`
 }
 
 // ShareLedger is the head of the ledger on one share.
@@ -81,6 +84,8 @@ type SettingsApplication struct {
 	Signers []string `json:"signers,omitempty"`
 	// Probe states that this very revision was tried, and found these signers.
 	Probe *settings.Probe `json:"probe,omitempty"`
+	// Schedule is set together with the revision, when it was given.
+	Schedule *schedule.Setting `json:"schedule,omitempty"`
 }
 
 // SettingsRestoration activates the settings again, as a revision behind all that
@@ -190,6 +195,8 @@ type ChangeSettingsInput struct {
 	NewLedger bool `json:"newLedger,omitempty"`
 	// Copy copies the backups of the current share to the new one first.
 	Copy bool `json:"copy,omitempty"`
+	// Schedule is set together with the revision, when it is given.
+	Schedule *schedule.Setting `json:"schedule,omitempty"`
 }
 
 // ChangeShareOutput tells what became of the backups on the share that was left.
@@ -274,4 +281,6 @@ type SettleChangeInput struct {
 	// Copied is where the ledger of the current share has to end still, because its backups
 	// were copied at that entry.
 	Copied *backup.LedgerHead `json:"copied,omitempty"`
+	// Schedule is set together with the revision, when it is given.
+	Schedule *schedule.Setting `json:"schedule,omitempty"`
 }

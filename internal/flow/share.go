@@ -64,6 +64,8 @@ type DeleteInput struct {
 	// active or something else has happened to the backup, is refused with
 	// SETTINGS_CHANGED. Zero for a caller that has seen nothing.
 	Seen Seen `json:"seen,omitzero"`
+	// Pruned says that retention removes it, which the ledger records as such.
+	Pruned bool `json:"pruned,omitempty"`
 }
 
 // Seen is how far settings and ledger were when somebody decided something.

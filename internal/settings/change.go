@@ -26,6 +26,7 @@ const (
 	KindReseal      Kind = "reseal"   // the settings were encrypted with the newest codec key
 	KindSigners     Kind = "signers"  // signing keys of what was taken over came to be trusted
 	KindLedger      Kind = "ledger"   // a ledger was set aside, and another one begun
+	KindSchedule    Kind = "schedule" // of backups that start by themselves, or how long backups are kept
 	KindRestored    Kind = "restored" // settings that had been lost or set back were taken over
 )
 

@@ -1,0 +1,143 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/schedule"
+	"infrabackup/internal/settings"
+)
+
+// handleUpkeep answers for what the entity remembers of what goes on by itself. Nothing
+// of that needs the share.
+func (e *settingsEntity) handleUpkeep(ctx workflow.Context) error {
+	for _, register := range []func() error{
+		func() error { return flow.GetUpkeep.Handle(ctx, e.upkeep) },
+		func() error { return flow.SetSchedule.Handle(ctx, e.validateSchedule, e.setSchedule) },
+		func() error { return flow.ClaimSlot.Handle(ctx, e.validateClaim, e.claimSlot) },
+		func() error { return flow.NoteVerdict.Handle(ctx, e.validateVerdict, e.noteVerdict) },
+		func() error {
+			return flow.AcknowledgeAlert.Handle(ctx, e.validateAcknowledgement, e.acknowledge)
+		},
+	} {
+		if err := register(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *settingsEntity) upkeep(struct{}) (flow.UpkeepState, error) { return e.state.Upkeep, nil }
+
+// validateSchedule wants active settings: a schedule without them would promise backups
+// that cannot be made.
+func (e *settingsEntity) validateSchedule(in flow.ScheduleChange) error {
+	if err := e.unlessReset(); err != nil {
+		return err
+	}
+	if e.state.Active == 0 {
+		return flow.EncodeFault(fault.Newf(fault.NotEnabled, "backup is not enabled for instance %s", e.state.Instance))
+	}
+	return flow.EncodeFault(in.Setting.Validate())
+}
+
+func (e *settingsEntity) setSchedule(ctx workflow.Context, in flow.ScheduleChange) (schedule.State, error) {
+	e.schedule(workflow.Now(ctx).UTC(), in.Setting, in.By, 0)
+	return e.state.Upkeep.Schedule, nil
+}
+
+// schedule sets the schedule, and records what is different. Setting again what is set
+// changes nothing.
+func (e *settingsEntity) schedule(now time.Time, next schedule.Setting, by string, revision int64) {
+	before := e.state.Upkeep.Schedule
+	if next == before.Setting {
+		return
+	}
+	e.state.Upkeep.Schedule = before.With(next, now, by)
+	e.record(settings.Record{
+		At: now, Kind: settings.KindSchedule, By: by, What: describeSchedule(before.Setting, next), Revision: revision, Outcome: settings.Applied, SettleAt: now,
+	})
+}
+
+// describeSchedule says what is different.
+func describeSchedule(before, next schedule.Setting) string {
+	switched := map[bool]string{false: "off", true: "on"}
+	var all []string
+	note := func(what string, was, is any) {
+		switch {
+		case was == is:
+		case before == schedule.Setting{}:
+			all = append(all, fmt.Sprintf("%s: %v", what, is))
+		default:
+			all = append(all, fmt.Sprintf("%s: %v -> %v", what, was, is))
+		}
+	}
+	note("hours between scheduled backups", before.FrequencyHours, next.FrequencyHours)
+	note("days that backups are kept", before.RetentionDays, next.RetentionDays)
+	note("verified backups that are kept", before.KeepVerified, next.KeepVerified)
+	if before.Enabled != next.Enabled || before == (schedule.Setting{}) {
+		all = append([]string{fmt.Sprintf("scheduled backups: %s -> %s", switched[before.Enabled], switched[next.Enabled])}, all...)
+	}
+	return strings.Join(all, "; ")
+}
+
+func (e *settingsEntity) validateClaim(in flow.SlotClaim) error {
+	if err := e.unlessReset(); err != nil {
+		return err
+	}
+	return flow.EncodeFault(in.Check())
+}
+
+// claimSlot is idempotent: an attempt that is repeated finds the slot taken by itself.
+func (e *settingsEntity) claimSlot(ctx workflow.Context, in flow.SlotClaim) (schedule.State, error) {
+	next, err := e.state.Upkeep.Schedule.Claim(in.Slot, workflow.Now(ctx).UTC(), in.Outcome, in.BackupID, in.Code, in.Message)
+	if err != nil {
+		return schedule.State{}, flow.EncodeFault(err)
+	}
+	e.state.Upkeep.Schedule = next
+	return next, nil
+}
+
+func (e *settingsEntity) validateVerdict(in flow.VerdictNote) error {
+	if _, err := backup.ParseID(string(in.BackupID)); err != nil {
+		return flow.EncodeFault(fault.New(fault.RequestRefused, "the verdict is about no backup", err))
+	}
+	return nil
+}
+
+// noteVerdict keeps the newest verdict on each backup.
+func (e *settingsEntity) noteVerdict(ctx workflow.Context, in flow.VerdictNote) (struct{}, error) {
+	all := slices.DeleteFunc(slices.Clone(e.state.Upkeep.Verdicts), func(v flow.Verdict) bool { return v.BackupID == in.BackupID })
+	all = append(all, flow.Verdict{BackupID: in.BackupID, At: workflow.Now(ctx).UTC(), Code: in.Code})
+	e.state.Upkeep.Verdicts = newest(all, flow.MaxVerdicts)
+	return struct{}{}, nil
+}
+
+func (e *settingsEntity) validateAcknowledgement(in flow.AlertAcknowledgement) error {
+	if in.Code == "" {
+		return flow.EncodeFault(fault.Newf(fault.Usage, "the acknowledgement names no alert"))
+	}
+	return nil
+}
+
+func (e *settingsEntity) acknowledge(ctx workflow.Context, in flow.AlertAcknowledgement) (flow.Acknowledgement, error) {
+	all := slices.DeleteFunc(slices.Clone(e.state.Upkeep.Acknowledged), func(a flow.Acknowledgement) bool { return a.Code == in.Code && a.Object == in.Object })
+	one := flow.Acknowledgement{Code: in.Code, Object: in.Object, At: workflow.Now(ctx).UTC(), By: in.By}
+	e.state.Upkeep.Acknowledged = newest(append(all, one), flow.MaxAcknowledgements)
+	return one, nil
+}
+
+// newest are the last elements of a list, at most so many.
+func newest[T any](all []T, most int) []T {
+	if over := len(all) - most; over > 0 {
+		return slices.Clone(all[over:])
+	}
+	return all
+}

@@ -1,0 +1,155 @@
+package workflows
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/schedule"
+	"infrabackup/internal/settings"
+)
+
+// on is a schedule that is switched on.
+func on() schedule.Setting {
+	s := schedule.Default()
+	s.Enabled = true
+	return s
+}
+
+func TestScheduleIsSetAndRecorded(t *testing.T) {
+	set, first := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: on(), By: "anna@host"})
+	same, second := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: on(), By: "bert@host"})
+	wrong, third := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: schedule.Setting{FrequencyHours: 1, RetentionDays: 7, KeepVerified: 2}})
+	off := on()
+	off.Enabled, off.RetentionDays = false, 5
+	paused, fourth := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: off, By: "anna@host"})
+	entity(t, enabled(), first, second, third, fourth, func(env *testsuite.TestWorkflowEnvironment) {
+		state := ask[flow.UpkeepState](t, env, flow.GetUpkeep.Name, struct{}{}).Schedule
+		require.Equal(t, off, state.Setting)
+		require.False(t, state.Anchor.IsZero(), "pausing keeps the slots")
+		records := ask[settings.History](t, env, flow.SettingsHistory.Name, struct{}{}).Records
+		require.Len(t, records, 2, "what changes nothing is none")
+		require.Equal(t, settings.KindSchedule, records[0].Kind)
+		require.Equal(t, "scheduled backups: off -> on; hours between scheduled backups: 12; days that backups are kept: 7; verified backups that are kept: 2", records[0].What)
+		require.Equal(t, "scheduled backups: on -> off; days that backups are kept: 7 -> 5", records[1].What)
+		require.Equal(t, "anna@host", records[1].By)
+	})
+	require.NoError(t, set.err)
+	require.NoError(t, same.err)
+	require.Equal(t, fault.SettingsInvalid, flow.DecodeFault(wrong.rejected).Code)
+	require.NoError(t, paused.err)
+}
+
+func TestNothingIsScheduledWithoutSettings(t *testing.T) {
+	none, set := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: on()})
+	entity(t, flow.SettingsState{Instance: "local"}, set)
+	require.Equal(t, fault.NotEnabled, flow.DecodeFault(none.rejected).Code)
+	reset := enabled()
+	reset.Reset = true
+	again, set := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: on()})
+	claimed, claim := update(flow.ClaimSlot.Name, flow.SlotClaim{Slot: time.Now(), Outcome: schedule.Started, BackupID: testID})
+	entity(t, reset, set, claim)
+	require.Equal(t, fault.SettingsReset, flow.DecodeFault(again.rejected).Code)
+	require.Equal(t, fault.SettingsReset, flow.DecodeFault(claimed.rejected).Code)
+}
+
+// TestASlotIsClaimedOnce: a second claim of it is refused, and the same one again is not.
+func TestASlotIsClaimedOnce(t *testing.T) {
+	const other = backup.ID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
+	state := enabled()
+	var mine, again, theirs, early, malformed *outcome
+	claim := func(to **outcome, id backup.ID, move time.Duration) step {
+		return func(env *testsuite.TestWorkflowEnvironment) {
+			slot := state.Upkeep.Schedule.Anchor.Add(12*time.Hour + move)
+			out, send := update(flow.ClaimSlot.Name, flow.SlotClaim{Slot: slot, Outcome: schedule.Started, BackupID: id})
+			*to = out
+			send(env)
+		}
+	}
+	begin := func(env *testsuite.TestWorkflowEnvironment) {
+		state.Upkeep.Schedule = ask[flow.UpkeepState](t, env, flow.GetUpkeep.Name, struct{}{}).Schedule
+	}
+	start := enabled()
+	start.Upkeep.Schedule = schedule.State{}.With(on(), time.Now().Add(-12*time.Hour), "anna")
+	entity(t, start, begin, claim(&early, testID, 12*time.Hour), claim(&malformed, "x", 0), claim(&mine, testID, 0), claim(&again, testID, 0), claim(&theirs, other, 0),
+		func(env *testsuite.TestWorkflowEnvironment) {
+			now := ask[flow.UpkeepState](t, env, flow.GetUpkeep.Name, struct{}{}).Schedule
+			require.Equal(t, testID, now.BackupID)
+			require.Equal(t, schedule.Started, now.Outcome)
+		})
+	require.Equal(t, fault.SettingsChanged, flow.DecodeFault(early.err).Code)
+	require.Equal(t, fault.RequestRefused, flow.DecodeFault(malformed.rejected).Code)
+	require.NoError(t, mine.err)
+	require.NoError(t, again.err)
+	require.Equal(t, fault.SettingsChanged, flow.DecodeFault(theirs.err).Code)
+}
+
+func TestVerdictsAndAcknowledgementsAreBounded(t *testing.T) {
+	state := enabled()
+	id := func(i int) backup.ID { return backup.ID(fmt.Sprintf("%08d-0000-4000-8000-000000000000", i)) }
+	for i := range flow.MaxVerdicts {
+		state.Upkeep.Verdicts = append(state.Upkeep.Verdicts, flow.Verdict{BackupID: id(i)})
+	}
+	for i := range flow.MaxAcknowledgements {
+		state.Upkeep.Acknowledged = append(state.Upkeep.Acknowledged, flow.Acknowledgement{Code: fmt.Sprint(i)})
+	}
+	_, again := update(flow.NoteVerdict.Name, flow.VerdictNote{BackupID: id(5), Code: "BACKUP_DAMAGED"})
+	_, more := update(flow.NoteVerdict.Name, flow.VerdictNote{BackupID: id(9999)})
+	refused, wrong := update(flow.NoteVerdict.Name, flow.VerdictNote{BackupID: "none"})
+	_, same := update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{Code: "7", By: "anna"})
+	_, other := update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{Code: "7", Object: "x", By: "anna"})
+	empty, nothing := update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{By: "anna"})
+	entity(t, state, again, more, wrong, same, other, nothing, func(env *testsuite.TestWorkflowEnvironment) {
+		now := ask[flow.UpkeepState](t, env, flow.GetUpkeep.Name, struct{}{})
+		require.Len(t, now.Verdicts, flow.MaxVerdicts)
+		_, kept := now.Verdict(id(0))
+		require.False(t, kept, "the oldest is forgotten")
+		v, kept := now.Verdict(id(5))
+		require.True(t, kept)
+		require.Equal(t, "BACKUP_DAMAGED", v.Code)
+		require.False(t, v.At.IsZero())
+		require.Len(t, now.Acknowledged, flow.MaxAcknowledgements)
+		require.Equal(t, "x", now.Acknowledged[len(now.Acknowledged)-1].Object)
+		require.Equal(t, "anna", now.Acknowledged[len(now.Acknowledged)-2].By)
+	})
+	require.Equal(t, fault.RequestRefused, flow.DecodeFault(refused.rejected).Code)
+	require.Equal(t, fault.Usage, flow.DecodeFault(empty.rejected).Code)
+}
+
+// TestTheScheduleComesWithTheSettings: what is changed together is applied together, and
+// goes on to the next run.
+func TestTheScheduleComesWithTheSettings(t *testing.T) {
+	setting := on()
+	_, propose := update(flow.ProposeSettings.Name, flow.SettingsProposal{Settings: validSettings(), First: true})
+	with := func(s schedule.Setting) func(*flow.SettingsApplication) {
+		return func(in *flow.SettingsApplication) { in.Schedule = &s }
+	}
+	refused, bad := tried(t, 1, keys().signing, with(schedule.Setting{}))
+	applied, apply := tried(t, 1, keys().signing, with(setting))
+	env := entity(t, flow.SettingsState{Instance: "local"}, propose, bad,
+		func(env *testsuite.TestWorkflowEnvironment) {
+			require.Zero(t, ask[flow.UpkeepState](t, env, flow.GetUpkeep.Name, struct{}{}).Schedule)
+		},
+		apply,
+		func(env *testsuite.TestWorkflowEnvironment) {
+			env.SetContinueAsNewSuggested(true)
+			_, wake := update(flow.DropSettings.Name, flow.SettingsDrop{Revision: 99})
+			wake(env)
+		})
+	require.Equal(t, fault.SettingsInvalid, flow.DecodeFault(refused.rejected).Code)
+	require.NoError(t, applied.err)
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, env.GetWorkflowError(), &next)
+	var state flow.SettingsState
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &state))
+	require.Equal(t, setting, state.Upkeep.Schedule.Setting)
+	require.False(t, state.Upkeep.Schedule.Anchor.IsZero())
+}
