@@ -52,6 +52,7 @@ func TestAppendedEntriesAreRead(t *testing.T) {
 	require.Equal(t, ledger.StateOf(ledger.State{
 		Sequence: 3, Action: backup.LedgerRewrapped, Folder: b.Folder, SumsSHA256: folder.Describe("", b.Sums).SHA256,
 		Recipients: b.Manifest.Recipients, Exposed: []string{b.Manifest.Recipients[0].Fingerprint},
+		ChangedAt: k.Clock, Made: 2, MadeAt: k.Clock,
 	}, first), s)
 	k.Enter(k.Entry(backup.LedgerPruned, b))
 	s, ok = k.requireChain(4).State(b.ID)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -27,6 +28,9 @@ type Ledger struct {
 type State struct {
 	Sequence   int64               // of the newest entry about it
 	Action     backup.LedgerAction // of that entry
+	ChangedAt  time.Time           // of that entry
+	Made       int64               // sequence of the entry that says that it is there: created or adopted
+	MadeAt     time.Time           // of that entry
 	Folder     string              // its name in backups/
 	SumsSHA256 string              // of its SHA256SUMS; empty when it is gone
 	Recipients []backup.Recipient  // to whom its key.age is wrapped
@@ -105,7 +109,11 @@ func (l *Ledger) take(e backup.LedgerEntry) {
 			s.Exposed = append(s.Exposed, recipient.Fingerprint)
 		}
 	}
-	s.Sequence, s.Action, s.Folder, s.SumsSHA256, s.Recipients = e.Sequence, e.Action, e.Folder, e.SumsSHA256, e.Recipients
+	if e.Action == backup.LedgerCreated || e.Action == backup.LedgerAdopted {
+		s.Made, s.MadeAt = e.Sequence, e.At
+	}
+	s.Sequence, s.Action, s.ChangedAt = e.Sequence, e.Action, e.At
+	s.Folder, s.SumsSHA256, s.Recipients = e.Folder, e.SumsSHA256, e.Recipients
 }
 
 // Introduced are the keys, of those that were offered, that a key which is believed

@@ -1,0 +1,11 @@
+// Package upkeep puts together what is known of the backups of an instance, and says which
+// of them are to be verified and which have expired.
+//
+// What counts is what the ledger says, since that is signed: when a backup was finished,
+// where it stands among the others, and when it was last changed. Whoever can only write
+// to the share cannot make a backup older than it is, and have it removed for that. What
+// became of its services is read from its manifest, which a verification compares with
+// what was signed.
+//
+// It does no I/O and has no clock. Start reading at [Gather].
+package upkeep
