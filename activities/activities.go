@@ -39,7 +39,7 @@ type KeyMaker interface {
 }
 
 // Dependencies is what the activities work with. All fields are required, except
-// Namespace and Twin.
+// Namespace, Twin and Updating.
 type Dependencies struct {
 	Client     client.Client
 	Namespace  string // the client's
@@ -58,6 +58,8 @@ type Dependencies struct {
 	// Twin names another worker that serves the same spool queue, which none may; empty
 	// when there is none as far as Temporal knows.
 	Twin func(ctx context.Context) (string, error)
+	// Updating names the update that the stamp is at; empty when there is none.
+	Updating func(ctx context.Context) (string, error)
 }
 
 // Activities answers for every activity of the contract.
@@ -115,6 +117,8 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	register(r, a, flow.SwapBackup, a.SwapBackup)
 	register(r, a, flow.DeleteBackup, a.DeleteBackup)
 	register(r, a, flow.DiagnoseHost, a.DiagnoseHost)
+	register(r, a, flow.PlanUpkeep, a.PlanUpkeep)
+	register(r, a, flow.StartScheduled, a.StartScheduled)
 }
 
 // RegisterSpool makes r, which polls this host's spool queue, answer for what only

@@ -214,13 +214,17 @@ func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (bac
 	}
 	folder, err := repo.DeletableFolder(ctx, in.BackupID, signers)
 	again := attempt(ctx) > 1
+	action := backup.LedgerDeleted
+	if in.Pruned {
+		action = backup.LedgerPruned
+	}
 	switch {
 	case err == nil:
 		w, err := a.writer(ctx, repo, s)
 		if err != nil {
 			return backup.Overview{}, err
 		}
-		err = w.Append(ctx, backup.LedgerEntry{Action: backup.LedgerDeleted, BackupID: in.BackupID, Folder: folder, By: in.RequestedBy})
+		err = w.Append(ctx, backup.LedgerEntry{Action: action, BackupID: in.BackupID, Folder: folder, By: in.RequestedBy})
 		if err != nil {
 			return backup.Overview{}, err
 		}
@@ -246,7 +250,7 @@ func unchanged(ctx context.Context, repo *repository.Repository, revision int64,
 		return err
 	}
 	now, known := ledger.State(in.BackupID)
-	if known && now.Sequence > in.Seen.Ledger.Sequence && now.Action != backup.LedgerDeleted {
+	if known && now.Sequence > in.Seen.Ledger.Sequence && !now.Gone() {
 		return fault.Newf(fault.SettingsChanged, "backup %s was %s after its deletion was requested", in.BackupID, now.Action)
 	}
 	return nil

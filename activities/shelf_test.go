@@ -43,6 +43,7 @@ type keeping struct {
 	active    int64
 	revisions map[int64]settings.Settings
 	heads     map[string]backup.LedgerHead
+	upkeep    flow.UpkeepState
 }
 
 // QueryWorkflow implements client.Client.
@@ -59,6 +60,10 @@ func (k *keeping) QueryWorkflow(_ context.Context, _, _, query string, args ...a
 		answer = k.revisions[choice.Revision]
 	case flow.GetLedger.Name:
 		answer = k.heads[asked[flow.LedgerQuestion](args).Share]
+	case flow.GetUpkeep.Name:
+		answer = k.upkeep
+	case flow.BackupProgress.Name:
+		answer = flow.Progress{BackupID: k.upkeep.Schedule.BackupID}
 	default:
 		answer = flow.SettingsStanding{Head: k.heads[asked[flow.LedgerQuestion](args).Share]}
 	}
@@ -79,6 +84,17 @@ func (k *keeping) UpdateWorkflow(_ context.Context, in client.UpdateWorkflowOpti
 		}
 		k.heads[move.Share] = move.To
 		answer = move.To
+	case flow.ClaimSlot.Name:
+		claim := asked[flow.SlotClaim](in.Args)
+		next, err := k.upkeep.Schedule.Claim(claim.Slot, time.Now(), claim.Outcome, claim.BackupID, claim.Code, claim.Message)
+		if err != nil {
+			return nil, err // as it is believed
+		}
+		k.upkeep.Schedule, answer = next, next
+	case flow.NoteVerdict.Name:
+		note := asked[flow.VerdictNote](in.Args)
+		k.upkeep.Verdicts = append(k.upkeep.Verdicts, flow.Verdict{BackupID: note.BackupID, At: time.Now(), Code: note.Code})
+		answer = struct{}{}
 	case flow.ApplySettings.Name:
 		k.active = asked[flow.SettingsApplication](in.Args).Revision
 		signing := k.revisions[k.active].Signing

@@ -10,8 +10,16 @@ import (
 
 // VerifyBackup checks a backup without any key, against the signing key that the
 // settings hold and not the one that the share shows, and against the ledger, unless an
-// audit has done that for all backups.
+// audit has done that for all backups. The settings entity is told the verdict.
 func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (backup.Verdict, error) {
+	verdict, err := a.verify(ctx, in)
+	if err == nil {
+		a.noteVerdict(ctx, verdict)
+	}
+	return verdict, err
+}
+
+func (a *Activities) verify(ctx context.Context, in flow.VerifyInput) (backup.Verdict, error) {
 	repo, s, err := a.repository(ctx, 0)
 	if err != nil {
 		return backup.Verdict{}, err

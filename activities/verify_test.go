@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -56,6 +57,11 @@ func trusting(t *testing.T, instance, public string) settings.Settings {
 		Recipients: []settings.Recipient{{Recipient: backup.Recipient{Kind: r.Kind, Fingerprint: r.Fingerprint}, Text: r.Text}},
 		Signing:    settings.Signing{PrivateKey: secret.NewTransfer(text), Public: key.Public(), Former: []string{public}},
 	}
+}
+
+// UpdateWorkflow implements client.Client.
+func (e *entity) UpdateWorkflow(context.Context, client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	return nil, errors.New("it takes no updates")
 }
 
 // DescribeWorkflowExecution implements client.Client.

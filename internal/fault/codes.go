@@ -55,6 +55,7 @@ const (
 	SettingsRolledBack  Code = "SETTINGS_ROLLED_BACK" // the share tells of newer settings, or of a newer ledger head
 	RequestRefused      Code = "REQUEST_REFUSED"      // input of a workflow or activity that this product does not send
 	AnswerRefused       Code = "ANSWER_REFUSED"       // an answer of a workflow that is not one to the question
+	StampUpdating       Code = "STAMP_UPDATING"       // the stamp is being updated, and is not backed up meanwhile
 	RewrapRunning       Code = "REWRAP_RUNNING"       // keys are being replaced already
 	BackupNotFound      Code = "BACKUP_NOT_FOUND"     // no such backup on the share
 	ItemNotFound        Code = "ITEM_NOT_FOUND"       // no such item or service in the backup
@@ -159,6 +160,7 @@ var table = map[Code]row{
 	SettingsRolledBack:  {final, ExitNotEnabled, http.StatusConflict, "Find out who set the settings back, then take the newest ones over with `infrabackup settings adopt`."},
 	RequestRefused:      {final, ExitFailed, http.StatusBadRequest, "Use the infrabackup of the workers' version; when the request was not yours, find out who can write to the Temporal namespace."},
 	AnswerRefused:       {final, ExitFailed, http.StatusBadGateway, "Look at the run in the Temporal Web UI, and find out who else can write to the Temporal namespace."},
+	StampUpdating:       {final, ExitAlreadyRunning, http.StatusConflict, "Nothing is to be done: the next scheduled backup comes by itself. A backup that you start yourself begins all the same."},
 	RewrapRunning:       {final, ExitAlreadyRunning, http.StatusConflict, "Wait until the running one has ended, then try again."},
 	BackupNotFound:      {final, ExitNotFound, http.StatusNotFound, "See `infrabackup backup list`."},
 	ItemNotFound:        {final, ExitNotFound, http.StatusNotFound, "List what the backup holds with `infrabackup restore extract --list`."},

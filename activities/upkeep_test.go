@@ -1,0 +1,198 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/retention"
+	"infrabackup/internal/schedule"
+	"infrabackup/internal/upkeep"
+)
+
+// upkeeper is an entity beside which workflows run or do not, and backups are started.
+type upkeeper struct {
+	*keeping
+	running []string // IDs of workflows
+	begun   []string // IDs of workflows that were started
+	refuse  error
+}
+
+// DescribeWorkflowExecution implements client.Client.
+func (u *upkeeper) DescribeWorkflowExecution(ctx context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	out, err := u.keeping.DescribeWorkflowExecution(ctx, id, run)
+	if id == flow.SettingsWorkflowID(shelfInstance) || err != nil {
+		return out, err
+	}
+	out.WorkflowExecutionInfo.Type.Name = flow.Backup.Name
+	if !slices.Contains(u.running, id) {
+		out.WorkflowExecutionInfo.Status = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	}
+	return out, nil
+}
+
+// ExecuteWorkflow implements client.Client.
+func (u *upkeeper) ExecuteWorkflow(_ context.Context, options client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
+	if u.refuse != nil {
+		return nil, u.refuse
+	}
+	u.begun = append(u.begun, options.ID)
+	return begunRun{id: options.ID}, nil
+}
+
+// SignalWorkflow implements client.Client.
+func (u *upkeeper) SignalWorkflow(context.Context, string, string, string, any) error { return nil }
+
+type begunRun struct {
+	client.WorkflowRun
+	id string
+}
+
+// GetID implements client.WorkflowRun.
+func (r begunRun) GetID() string { return r.id }
+
+// GetRunID implements client.WorkflowRun.
+func (r begunRun) GetRunID() string { return "run-2" }
+
+// newUpkeeper is a shelf with a schedule that is due.
+func newUpkeeper(t *testing.T) (*shelf, *upkeeper) {
+	t.Helper()
+	x := newShelf(t)
+	u := &upkeeper{keeping: x.entity}
+	x.a.Client = u
+	setting := schedule.Default()
+	setting.Enabled = true
+	u.upkeep.Schedule = schedule.State{}.With(setting, time.Now().Add(-12*time.Hour-time.Minute), "anna")
+	return x, u
+}
+
+func TestPlanUpkeep(t *testing.T) {
+	x, u := newUpkeeper(t)
+	now := time.Now()
+	plan := func(in flow.PlanUpkeepInput) flow.PlanUpkeepOutput {
+		in.Instance, in.Now = shelfInstance, now
+		out, err := run(t, x.a.PlanUpkeep, in)
+		require.NoError(t, err)
+		return out
+	}
+	slot := plan(flow.PlanUpkeepInput{SlotOnly: true})
+	require.True(t, slot.Enabled && slot.Due)
+	require.NotEmpty(t, slot.BackupID)
+	require.Empty(t, slot.Verify)
+
+	all := plan(flow.PlanUpkeepInput{})
+	require.Equal(t, []backup.ID{shelfID}, all.Verify)
+	require.Len(t, all.Prune.Decisions, 1)
+	require.Empty(t, all.Prune.Remove(), "it was adopted a moment ago")
+	require.Equal(t, flow.Seen{Revision: 1, Ledger: u.heads[x.s.Share.Place()]}, all.Prune.Seen)
+
+	verdict, err := run(t, x.a.VerifyBackup, flow.VerifyInput{Instance: shelfInstance, BackupID: shelfID})
+	require.NoError(t, err)
+	require.Empty(t, verdict.Findings)
+	v, noted := u.upkeep.Verdict(shelfID)
+	require.True(t, noted)
+	require.Empty(t, v.Code)
+	require.Empty(t, plan(flow.PlanUpkeepInput{}).Verify)
+
+	u.running = []string{flow.ReplaceKeysWorkflowID(shelfInstance)}
+	require.Equal(t, retention.InUse, plan(flow.PlanUpkeepInput{}).Prune.HoldCode)
+	u.running = nil
+	require.NoError(t, os.Remove(filepath.Join(x.folder, shelfInstance, backup.LedgerDir, backup.LedgerFile(2))))
+	require.Equal(t, upkeep.LedgerUnreliable, plan(flow.PlanUpkeepInput{}).Prune.HoldCode, "a ledger that was cut removes nothing")
+}
+
+func TestStartScheduled(t *testing.T) {
+	const id, other = shelfID, backup.ID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
+	start := func(t *testing.T, x *shelf, id backup.ID) (flow.StartScheduledOutput, error) {
+		slot, due := x.entity.upkeep.Schedule.Due(time.Now())
+		if !due {
+			slot = x.entity.upkeep.Schedule.Slot
+		}
+		return run(t, x.a.StartScheduled, flow.StartScheduledInput{Instance: shelfInstance, Slot: slot, BackupID: id})
+	}
+	t.Run("once", func(t *testing.T) {
+		x, u := newUpkeeper(t)
+		for range 2 { // an attempt that is repeated
+			out, err := start(t, x, id)
+			require.NoError(t, err)
+			require.Equal(t, schedule.Started, out.Outcome)
+		}
+		require.Equal(t, []string{flow.BackupWorkflowID(shelfInstance)}, u.begun)
+		out, err := start(t, x, other)
+		require.NoError(t, err)
+		require.Empty(t, out.Outcome, "the slot is taken")
+		require.Len(t, u.begun, 1)
+		require.Equal(t, id, u.upkeep.Schedule.BackupID)
+	})
+	t.Run("claimed, and not started", func(t *testing.T) {
+		x, u := newUpkeeper(t)
+		u.refuse = serviceerror.NewUnavailable("away")
+		_, err := start(t, x, id)
+		require.Equal(t, fault.TemporalUnreachable, fault.CodeOf(err))
+		u.refuse = serviceerror.NewWorkflowExecutionAlreadyStarted("", "", "run-9")
+		x.a.Client = &another{u}
+		out, err := start(t, x, id)
+		require.NoError(t, err)
+		require.Equal(t, string(fault.BackupRunning), out.Code)
+	})
+	for code, make := range map[fault.Code]func(x *shelf, u *upkeeper){
+		fault.BackupRunning: func(_ *shelf, u *upkeeper) { u.running = []string{flow.BackupWorkflowID(shelfInstance)} },
+		fault.ChangeRunning: func(_ *shelf, u *upkeeper) { u.running = []string{flow.ChangeSettingsWorkflowID(shelfInstance)} },
+		fault.RewrapRunning: func(_ *shelf, u *upkeeper) { u.running = []string{flow.ReplaceKeysWorkflowID(shelfInstance)} },
+		fault.StampUpdating: func(x *shelf, _ *upkeeper) {
+			x.a.Updating = func(context.Context) (string, error) { return "1.2311.0.47", nil }
+		},
+	} {
+		t.Run(string(code), func(t *testing.T) {
+			x, u := newUpkeeper(t)
+			make(x, u)
+			out, err := start(t, x, id)
+			require.NoError(t, err)
+			require.Equal(t, schedule.Skipped, out.Outcome)
+			require.Equal(t, string(code), u.upkeep.Schedule.Code)
+			require.Empty(t, u.begun)
+			require.Empty(t, u.upkeep.Schedule.BackupID)
+		})
+	}
+	t.Run("a stamp that does not say", func(t *testing.T) {
+		x, u := newUpkeeper(t)
+		x.a.Updating = func(context.Context) (string, error) { return "", errors.New("away") }
+		out, err := start(t, x, id)
+		require.NoError(t, err)
+		require.Equal(t, schedule.Started, out.Outcome)
+		require.Len(t, u.begun, 1)
+	})
+}
+
+// another is an entity beside which another backup was made than the one that was claimed.
+type another struct{ *upkeeper }
+
+// DescribeWorkflowExecution implements client.Client.
+func (a *another) DescribeWorkflowExecution(ctx context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	if id == flow.BackupWorkflowID(shelfInstance) {
+		return nil, serviceerror.NewNotFound("none")
+	}
+	return a.upkeeper.DescribeWorkflowExecution(ctx, id, run)
+}
+
+// TestPruningIsRecordedAsSuch: the ledger tells what retention removed from what an operator
+// deleted.
+func TestPruningIsRecordedAsSuch(t *testing.T) {
+	x := newShelf(t)
+	_, err := run(t, x.a.DeleteBackup, flow.DeleteInput{Instance: shelfInstance, BackupID: shelfID, RequestedBy: flow.ByRetention, Pruned: true})
+	require.NoError(t, err)
+	require.Equal(t, backup.LedgerPruned, x.state().Action)
+}
