@@ -25,4 +25,6 @@ func Register(r worker.WorkflowRegistry) {
 	flow.VerifyAll.Register(r, VerifyAll)
 	flow.Delete.Register(r, Delete)
 	flow.Diagnose.Register(r, Diagnose)
+	flow.Upkeep.Register(r, Upkeep)
+	flow.Prune.Register(r, Prune)
 }

@@ -3,6 +3,8 @@ package flow
 import (
 	"strings"
 
+	"go.temporal.io/sdk/workflow"
+
 	"infrabackup/internal/backup"
 )
 
@@ -17,6 +19,11 @@ func SpoolQueue(instance, host string) string { return Queue(instance) + "-spool
 func instanceOf(workflowID string) string {
 	instance, _, _ := strings.Cut(workflowID, ":")
 	return instance
+}
+
+// InstanceOf is the instance that a run belongs to.
+func InstanceOf(ctx workflow.Context) string {
+	return instanceOf(workflow.GetInfo(ctx).WorkflowExecution.ID)
 }
 
 // SourceQueue is the task queue that the workers poll which have a source for the
