@@ -145,6 +145,9 @@ func (e *settingsEntity) validateChange(in settings.Change) error {
 	if err := e.unlessReset(); err != nil {
 		return err
 	}
+	if now.Unchanged(in) {
+		return nil
+	}
 	next, err := now.With(in)
 	if err == nil {
 		err = next.Validate()
@@ -152,8 +155,12 @@ func (e *settingsEntity) validateChange(in settings.Change) error {
 	return flow.EncodeFault(err)
 }
 
+// proposeChange answers with 0 when nothing would change, and may.
 func (e *settingsEntity) proposeChange(ctx workflow.Context, in settings.Change) (int64, error) {
 	now, _ := e.find(0)
+	if now.Unchanged(in) {
+		return 0, nil
+	}
 	next, err := now.With(in)
 	if err != nil {
 		return 0, flow.EncodeFault(err)

@@ -96,18 +96,29 @@ func (c *Controller) proposeChange(ctx context.Context, wanted settings.Change) 
 // change runs the workflow that probes a proposal and activates it. When another
 // change runs, the proposal is withdrawn.
 func change[Out any](ctx context.Context, c *Controller, w flow.Workflow[flow.ChangeSettingsInput, Out], what string, in flow.ChangeSettingsInput) (Out, error) {
+	run, err := startChange(ctx, c, w, in)
+	if err != nil {
+		var none Out
+		return none, err
+	}
+	return result(ctx, c, run, watchedRun{
+		id: flow.ChangeSettingsWorkflowID(c.instance), runID: run.GetRunID(), kind: w.Name, what: what, see: "infrabackup settings history",
+	})
+}
+
+// startChange is change without waiting.
+func startChange[Out any](ctx context.Context, c *Controller, w flow.Workflow[flow.ChangeSettingsInput, Out], in flow.ChangeSettingsInput) (flow.Run[Out], error) {
 	id := flow.ChangeSettingsWorkflowID(c.instance)
 	run, err := w.Start(ctx, c.client, c.options(id), in)
 	if err != nil {
-		var none Out
 		refused := c.running(ctx, err, fault.ChangeRunning, "a change of settings", id)
 		f := fault.As(refused)
 		_, dropErr := flow.DropSettings.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.SettingsDrop{
 			Revision: in.Revision, Code: string(f.Code), Message: f.Message(),
 		})
-		return none, errors.Join(refused, c.entityFault(ctx, dropErr))
+		return run, errors.Join(refused, c.entityFault(ctx, dropErr))
 	}
-	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), kind: w.Name, what: what, see: "infrabackup settings history"})
+	return run, nil
 }
 
 // History returns who changed what of the settings, and what came of it.

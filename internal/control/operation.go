@@ -5,6 +5,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
@@ -59,9 +60,10 @@ type Operation struct {
 
 // PruneResult is what the retention removed, or would remove.
 type PruneResult struct {
-	Decisions []PruneDecision `json:"decisions"` // newest first
-	Hold      string          `json:"hold,omitempty"`
-	Removed   []backup.ID     `json:"removed"`
+	Decisions []PruneDecision   `json:"decisions"` // newest first
+	Hold      string            `json:"hold,omitempty"`
+	Removed   []backup.ID       `json:"removed"`
+	Failed    []flow.FailedStep `json:"failed,omitempty"` // removals that failed
 }
 
 // PruneDecision is what becomes of one backup.

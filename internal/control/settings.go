@@ -36,28 +36,33 @@ type EnableRequest struct {
 // probes the share and activates them. When that fails, no settings are active; after
 // NO_WORKER or CANCELLED the outcome is open until a worker has finished it.
 func (c *Controller) Enable(ctx context.Context, in EnableRequest) (settings.Summary, error) {
-	proposal, err := in.settings()
-	if err != nil {
-		return settings.Summary{}, err
-	}
-	if err := proposal.Validate(); err != nil {
-		return settings.Summary{}, err
-	}
-	if err := c.ready(ctx); err != nil {
-		return settings.Summary{}, err
-	}
-	if len(proposal.Services) == 0 {
-		if proposal.Services, err = c.Sources(ctx); err != nil {
-			return settings.Summary{}, err
-		}
-	}
-	revision, err := c.propose(ctx, flow.SettingsProposal{Settings: proposal, First: true})
+	revision, err := c.proposeFirst(ctx, in)
 	if err != nil {
 		return settings.Summary{}, err
 	}
 	return change(ctx, c, flow.Enable, "enabling", flow.ChangeSettingsInput{
 		Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Adopt: in.Adopt, Signers: in.Signers,
 	})
+}
+
+// proposeFirst hands the first settings to the entity.
+func (c *Controller) proposeFirst(ctx context.Context, in EnableRequest) (int64, error) {
+	proposal, err := in.settings()
+	if err != nil {
+		return 0, err
+	}
+	if err := proposal.Validate(); err != nil {
+		return 0, err
+	}
+	if err := c.ready(ctx); err != nil {
+		return 0, err
+	}
+	if len(proposal.Services) == 0 {
+		if proposal.Services, err = c.Sources(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return c.propose(ctx, flow.SettingsProposal{Settings: proposal, First: true})
 }
 
 // propose hands settings to the entity, which it starts when it does not run.

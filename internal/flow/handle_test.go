@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
@@ -134,5 +135,33 @@ func TestNames(t *testing.T) {
 	require.Equal(t, "BackupWorkflow", Backup.Name)
 	for service, want := range map[backup.Service]string{backup.AD: "CollectAD", backup.CA: "CollectCA", backup.KeyVault: "CollectKeyVault"} {
 		require.Equal(t, want, Collect(service).Name)
+	}
+}
+
+// TestAnAlarmRunsOnItsOwnQueueOnly: whoever can write to the namespace may ring, and has no
+// say in what is done.
+func TestAnAlarmRunsOnItsOwnQueueOnly(t *testing.T) {
+	for queue, refused := range map[string]bool{Queue("local"): false, Queue("other"): true} {
+		env := (&testsuite.WorkflowTestSuite{}).NewTestWorkflowEnvironment()
+		env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "local:upkeep-2026-11-29T00:00:00Z", TaskQueue: queue})
+		asked := 0
+		testActivity.Register(env, func(_ context.Context, in question) (answer, error) {
+			asked++
+			return answer{in.Text}, nil
+		})
+		alarm := Alarm[answer]{"TestAlarm"}
+		alarm.Register(env, func(ctx workflow.Context) (answer, error) {
+			ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
+			return testActivity.Run(ctx, question{InstanceOf(ctx)})
+		})
+		env.ExecuteWorkflow(alarm.Name, question{"something"})
+		var out answer
+		if refused {
+			require.ErrorContains(t, env.GetWorkflowError(), "was started on the queue")
+			require.Zero(t, asked)
+			continue
+		}
+		require.NoError(t, env.GetWorkflowResult(&out))
+		require.Equal(t, answer{"local"}, out)
 	}
 }

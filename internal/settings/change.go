@@ -44,6 +44,10 @@ type Change struct {
 	By       string           `json:"by"`                // caller's identity, as the caller gave it
 	// Adopt takes over what lies on the share, also on the current one.
 	Adopt bool `json:"adopt,omitempty"`
+	// KeepPassword keeps the password in use for the account that is given.
+	KeepPassword bool `json:"keepPassword,omitempty"`
+	// MayBeActive says that it is no mistake to want what is active already.
+	MayBeActive bool `json:"mayBeActive,omitempty"`
 }
 
 // Texts returns the free text, people's words, for whoever bounds it.
@@ -52,6 +56,19 @@ func (c *Change) Texts() []*string { return []*string{&c.By} }
 // With returns the settings after the change, not validated, without a revision of
 // their own yet. SETTINGS_INVALID when nothing would change.
 func (s Settings) With(c Change) (Settings, error) {
+	next := s.with(c)
+	if len(s.differences(next)) == 0 && !c.Adopt {
+		return Settings{}, fault.Newf(fault.SettingsInvalid, "these settings are active already")
+	}
+	return next, nil
+}
+
+// Unchanged reports whether a change wants what is active already, and may.
+func (s Settings) Unchanged(c Change) bool {
+	return c.MayBeActive && !c.Adopt && len(s.differences(s.with(c))) == 0
+}
+
+func (s Settings) with(c Change) Settings {
 	next := s
 	next.Base, next.Revision, next.Kind, next.ChangedBy, next.ChangedAt = s.Revision, 0, c.Kind, c.By, time.Time{}
 	if c.Share != nil {
@@ -59,6 +76,9 @@ func (s Settings) With(c Change) (Settings, error) {
 	}
 	if c.Credential != nil {
 		next.Credential = *c.Credential
+		if c.KeepPassword {
+			next.Credential.Password = s.Credential.Password
+		}
 	}
 	if len(c.Recipients) > 0 {
 		next.Recipients = c.Recipients
@@ -72,10 +92,7 @@ func (s Settings) With(c Change) (Settings, error) {
 	if c.Signing != nil {
 		next.Signing = Signing{PrivateKey: c.Signing.PrivateKey, Public: c.Signing.Public, Former: s.Signing.Publics()}
 	}
-	if len(s.differences(next)) == 0 && !c.Adopt {
-		return Settings{}, fault.Newf(fault.SettingsInvalid, "these settings are active already")
-	}
-	return next, nil
+	return next
 }
 
 // Describe says what is different in next, without any secret.

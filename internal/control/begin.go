@@ -1,0 +1,197 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/schedule"
+	"infrabackup/internal/secret"
+	"infrabackup/internal/settings"
+)
+
+// BeginBackup starts a backup, as [Controller.Start] does. The operation has the backup's
+// ID.
+func (c *Controller) BeginBackup(ctx context.Context, by string) (Begun, error) {
+	started, err := c.Start(ctx, by, 0)
+	return Begun{ID: string(started.BackupID)}, err
+}
+
+// BeginChange begins to enable backups, or a change of what is different of the settings
+// that are wanted: all of it as one revision, the schedule together with the rest. A schedule
+// alone is set at once, and the operation has no ID then. CHANGE_RUNNING while another
+// change runs.
+func (c *Controller) BeginChange(ctx context.Context, in Wanted) (Begun, error) {
+	if in.Schedule != nil {
+		if err := in.Schedule.Validate(); err != nil {
+			return Begun{}, err
+		}
+	}
+	now, err := c.Summary(ctx)
+	if fault.CodeOf(err) == fault.NotEnabled {
+		return c.beginEnable(ctx, in)
+	}
+	if err != nil {
+		return Begun{}, err
+	}
+	state, err := c.Upkeep(ctx)
+	if err != nil {
+		return Begun{}, err
+	}
+	if in.Schedule != nil && *in.Schedule == state.Schedule.Setting {
+		in.Schedule = nil
+	}
+	revision, w, err := c.proposeWanted(ctx, in, now)
+	switch {
+	case err != nil:
+		return Begun{}, err
+	case revision == 0 && in.Schedule == nil:
+		return Begun{Unchanged: true}, nil
+	case revision == 0:
+		_, err := c.SetSchedule(ctx, *in.Schedule, in.RequestedBy)
+		return Begun{}, err
+	}
+	if in.Schedule != nil {
+		if err := c.ring(ctx, state.Schedule); err != nil {
+			return Begun{}, err
+		}
+	}
+	id, err := w(ctx, flow.ChangeSettingsInput{Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Schedule: in.Schedule})
+	return Begun{ID: id}, err
+}
+
+func (c *Controller) beginEnable(ctx context.Context, in Wanted) (Begun, error) {
+	first := EnableRequest{
+		Instance: in.Instance, Username: in.Username, Password: in.Password, Recipients: in.Recipients, Services: in.Services, RequestedBy: in.RequestedBy,
+	}
+	if in.Share != nil {
+		first.Share = *in.Share
+	}
+	revision, err := c.proposeFirst(ctx, first)
+	if err != nil {
+		return Begun{}, err
+	}
+	if in.Schedule != nil {
+		if err := c.ring(ctx, schedule.State{}); err != nil {
+			return Begun{}, err
+		}
+	}
+	id, err := beginning(c, flow.Enable)(ctx, flow.ChangeSettingsInput{
+		Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Schedule: in.Schedule,
+	})
+	return Begun{ID: id}, err
+}
+
+// starter starts one of the changes of settings, and returns its run.
+type starter func(ctx context.Context, in flow.ChangeSettingsInput) (string, error)
+
+func beginning[Out any](c *Controller, w flow.Workflow[flow.ChangeSettingsInput, Out]) starter {
+	return func(ctx context.Context, in flow.ChangeSettingsInput) (string, error) {
+		run, err := startChange(ctx, c, w, in)
+		if err != nil {
+			return "", err
+		}
+		return run.GetRunID(), nil
+	}
+}
+
+// proposeWanted proposes what is different from the active settings as one revision, and
+// returns how it is begun; revision 0 when nothing is.
+func (c *Controller) proposeWanted(ctx context.Context, in Wanted, now settings.Summary) (int64, starter, error) {
+	change := settings.Change{By: in.RequestedBy, MayBeActive: true}
+	var start starter
+	if len(in.Recipients) > 0 {
+		if wanted := recipients(in.Recipients); !sameKeys(wanted, now.Recipients) {
+			change.Kind, change.Recipients, start = settings.KindKey, wanted, beginning(c, flow.ChangeKey)
+		}
+	}
+	if given := !in.Password.IsZero(); given || in.Username != "" && in.Username != now.Username {
+		name := in.Username
+		if name == "" {
+			name = now.Username
+		}
+		change.Kind, start = settings.KindCredentials, beginning(c, flow.ChangeCredentials)
+		change.Credential = &settings.Credential{Username: name, Password: secret.NewTransfer(in.Password)}
+		change.KeepPassword = !given
+	}
+	if in.Share != nil && *in.Share != now.Share {
+		change.Kind, change.Share, start = settings.KindShare, in.Share, beginning(c, flow.ChangeShare)
+	}
+	if start == nil {
+		return 0, nil, nil
+	}
+	revision, err := c.proposeChange(ctx, change)
+	return revision, start, err
+}
+
+// sameKeys reports whether both are the same keys, in any order.
+func sameKeys(wanted []settings.Recipient, now []settings.RecipientSummary) bool {
+	return len(wanted) == len(now) && !slices.ContainsFunc(wanted, func(w settings.Recipient) bool {
+		return !slices.ContainsFunc(now, func(n settings.RecipientSummary) bool { return n.Fingerprint == w.Fingerprint })
+	})
+}
+
+// BeginPrune begins to remove what has expired, or to tell what would be removed.
+// CHANGE_RUNNING while another removal runs.
+func (c *Controller) BeginPrune(ctx context.Context, dryRun, acrossHole bool, by string) (Begun, error) {
+	if _, err := c.Summary(ctx); err != nil {
+		return Begun{}, err
+	}
+	id := flow.PruneWorkflowID(c.instance)
+	run, err := flow.Prune.Start(ctx, c.client, c.options(id), flow.PruneInput{Instance: c.instance, DryRun: dryRun, AcrossHole: acrossHole, RequestedBy: by})
+	if err != nil {
+		return Begun{}, c.running(ctx, err, fault.ChangeRunning, "a removal of expired backups", id)
+	}
+	return Begun{ID: run.GetRunID()}, nil
+}
+
+// Prune is [Controller.BeginPrune], and waits for what comes of it.
+func (c *Controller) Prune(ctx context.Context, dryRun, acrossHole bool, by string) (PruneResult, error) {
+	begun, err := c.BeginPrune(ctx, dryRun, acrossHole, by)
+	if err != nil {
+		return PruneResult{}, err
+	}
+	id := flow.PruneWorkflowID(c.instance)
+	run := flow.Prune.Attach(ctx, c.client, id, begun.ID)
+	out, err := result(ctx, c, run, watchedRun{id: id, runID: begun.ID, kind: flow.Prune.Name, what: "the removal of expired backups", idle: true})
+	if err != nil {
+		return PruneResult{}, err
+	}
+	return pruneResult(out), nil
+}
+
+func pruneResult(out flow.PruneOutput) PruneResult {
+	r := PruneResult{Decisions: []PruneDecision{}, Hold: out.Plan.Hold, Removed: append([]backup.ID{}, out.Removed...), Failed: out.Failed}
+	for _, d := range out.Plan.Decisions {
+		r.Decisions = append(r.Decisions, PruneDecision{
+			BackupID: d.BackupID, Path: d.Path, FinishedAt: d.FinishedAt, Remove: d.Remove, Code: string(d.Code), Reason: d.Reason,
+		})
+	}
+	return r
+}
+
+// verifyOperation begins the ID of a verification's operation; the backup's ID follows.
+const verifyOperation = "verify:"
+
+// BeginVerify begins to verify a backup; one that runs already is joined.
+func (c *Controller) BeginVerify(ctx context.Context, id backup.ID) (Begun, error) {
+	if _, err := backup.ParseID(string(id)); err != nil {
+		return Begun{}, fault.New(fault.Usage, "the backup was not understood", err)
+	}
+	if _, err := c.Summary(ctx); err != nil {
+		return Begun{}, err
+	}
+	options := c.options(flow.VerifyWorkflowID(c.instance, id))
+	options.WorkflowExecutionErrorWhenAlreadyStarted = false
+	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
+	_, err := flow.Verify.Start(ctx, c.client, options, flow.VerifyInput{Instance: c.instance, BackupID: id})
+	return Begun{ID: verifyOperation + string(id)}, c.fault(err)
+}
+
+// resultTime bounds how long the result of a run that has ended may take.
+const resultTime = 5 * time.Second
