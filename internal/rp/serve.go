@@ -49,7 +49,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		x.record.Status, x.record.Code = f.Status, f.Code
 		if f.Status >= http.StatusInternalServerError {
-			h.options.Logger.WarnContext(r.Context(), "a request failed", "requestId", x.record.RequestID, "path", x.record.Scope, "err", err)
+			h.options.Logger.WarnContext(r.Context(), "a request failed", "requestId", x.record.RequestID, "path", x.record.Scope, "err", err, "cause", f.Cause)
 		}
 		f.Write(w)
 	}

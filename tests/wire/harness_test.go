@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -96,6 +97,7 @@ func start(t *testing.T) *harness {
 			return h.caller, nil
 		},
 		Metadata: rp.Metadata{Gallery: "https://gallery.example/", Graph: "https://graph.example/", Portal: "https://portal.example/", Login: "https://login.example/adfs", Audiences: []string{"https://management.example/1"}},
+		Logger:   slog.New(slog.DiscardHandler),
 		Audit:    func(r rp.Record) { h.records = append(h.records, r) },
 	})
 	require.NoError(t, err)

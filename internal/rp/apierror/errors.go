@@ -22,7 +22,12 @@ type Error struct {
 	RetryAfter            time.Duration
 	Allow                 string // methods, of a 405
 	Challenge             string // WWW-Authenticate, of a 401
+	// Cause is for the log; no answer has it.
+	Cause error
 }
+
+// Unwrap returns the cause.
+func (f *Error) Unwrap() error { return f.Cause }
 
 // Error implements error.
 func (f *Error) Error() string { return f.Code + ": " + f.Message }
@@ -199,7 +204,7 @@ func CodeName(code fault.Code) string {
 }
 
 func ofFault(f *fault.Fault) *Error {
-	out := &Error{Status: f.Code.HTTPStatus(), Code: CodeName(f.Code), Message: printable.Text(f.Message()), Remedy: Remedy(f)}
+	out := &Error{Status: f.Code.HTTPStatus(), Code: CodeName(f.Code), Message: printable.Text(f.Message()), Remedy: Remedy(f), Cause: f}
 	switch f.Code {
 	case fault.Internal:
 		out.Message = "The request or operation failed for a reason that nothing foresees." // its words are for the log
