@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
@@ -115,7 +116,7 @@ func (q *request) backupData(id string) (backupData, bool) {
 			d.Running, d.Runs = true, q.backupRuns(q.snap.RunID)
 		}
 		if b.Path != "" {
-			d.Folder = q.snap.Settings.Share.Path + `\` + b.Path
+			d.Folder = q.snap.Settings.Share.Path + `\` + strings.ReplaceAll(b.Path, "/", `\`)
 		}
 		return d, true
 	}

@@ -215,9 +215,9 @@ func sentence(s string) string {
 	if s == "" {
 		return ""
 	}
-	first, size := utf8.DecodeRuneInString(s)
-	next, _ := utf8.DecodeRuneInString(s[size:])
-	if unicode.IsLower(first) && !unicode.IsUpper(next) {
+	word, _, _ := strings.Cut(s, " ")
+	if !strings.ContainsFunc(strings.TrimRight(word, ".,:;"), func(r rune) bool { return !unicode.IsLower(r) && r != '\'' }) { // no host, path or name
+		first, size := utf8.DecodeRuneInString(s)
 		s = string(unicode.ToUpper(first)) + s[size:]
 	}
 	if !strings.ContainsRune(".?!…", rune(s[len(s)-1])) && !strings.HasSuffix(s, "…") {

@@ -129,7 +129,7 @@ func (q *request) refused(err error) {
 // failed shows why something could not be begun, on a page of its own.
 func (q *request) failed(err error) {
 	q.page.Problem = problemOf(fault.As(err))
-	status := fault.CodeOf(err).HTTPStatus()
+	status := max(fault.CodeOf(err).HTTPStatus(), http.StatusBadRequest)
 	q.show(status, "message", "", q.page.Problem.Title, nil)
 }
 

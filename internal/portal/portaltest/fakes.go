@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"infrabackup/internal/board"
@@ -159,7 +160,12 @@ type Session struct {
 	Is      string
 	Old     bool // the login is not fresh
 	Expires time.Time
+
+	ended atomic.Bool
 }
+
+// End ends the session.
+func (s *Session) End() { s.ended.Store(true) }
 
 var allowed = map[string][]string{
 	"reader":   {portal.ActionRead},
@@ -189,4 +195,9 @@ func (s *Session) May(action string) error {
 func (s *Session) Fresh() bool { return !s.Old }
 
 // ExpiresAt implements [portal.Session].
-func (s *Session) ExpiresAt() time.Time { return s.Expires }
+func (s *Session) ExpiresAt() time.Time {
+	if s.ended.Load() {
+		return time.Time{}
+	}
+	return s.Expires
+}
