@@ -20,7 +20,18 @@ const maxRuns = 50
 // List returns the finished backups on the share and the runs that Temporal remembers
 // and that left none, newest first.
 func (c *Controller) List(ctx context.Context, limit int) (flow.ListOutput, error) {
-	listed, err := c.read(ctx, flow.ListInput{Instance: c.instance, Limit: limit})
+	return c.list(ctx, flow.ListInput{Instance: c.instance, Limit: limit})
+}
+
+// ListExpected is [Controller.List], and tells the newest backup that is to be there and the
+// space on the share.
+func (c *Controller) ListExpected(ctx context.Context, limit int) (flow.ListOutput, error) {
+	return c.list(ctx, flow.ListInput{Instance: c.instance, Limit: limit, Expected: true, Space: true})
+}
+
+func (c *Controller) list(ctx context.Context, in flow.ListInput) (flow.ListOutput, error) {
+	limit := in.Limit
+	listed, err := c.read(ctx, in)
 	if err != nil {
 		return listed, err
 	}

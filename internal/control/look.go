@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"time"
 	"strings"
 
 	"go.temporal.io/api/serviceerror"
@@ -139,4 +140,24 @@ func (c *Controller) backupOperation(ctx context.Context, id backup.ID) (Operati
 		op.Fault = fault.New(fault.Code(b.Code), b.Message, nil)
 	}
 	return op, nil
+}
+
+// Changing returns the run ID of the change of settings that runs and when it began; an
+// empty one when none does.
+func (c *Controller) Changing(ctx context.Context) (runID string, since time.Time, err error) {
+	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
+	defer cancel()
+	d, err := c.client.DescribeWorkflowExecution(bounded, flow.ChangeSettingsWorkflowID(c.instance), "")
+	var missing *serviceerror.NotFound
+	switch {
+	case errors.As(err, &missing):
+		return "", time.Time{}, nil
+	case err != nil:
+		return "", time.Time{}, c.fault(err)
+	}
+	info := d.GetWorkflowExecutionInfo()
+	if !isRunning(info) {
+		return "", time.Time{}, nil
+	}
+	return info.GetExecution().GetRunId(), info.GetStartTime().AsTime(), nil
 }

@@ -32,6 +32,7 @@ type ListInput struct {
 	BackupID backup.ID `json:"backupId,omitempty"` // only this one
 	Limit    int       `json:"limit"`              // newest first, at most MaxListed
 	Expected bool      `json:"expected,omitempty"` // tell the newest one that is to be there, too
+	Space    bool      `json:"space,omitempty"`    // tell the space on the share, too
 }
 
 // ListOutput holds them, newest first.
@@ -44,6 +45,9 @@ type ListOutput struct {
 	// Expected is the newest backup of those that are listed and those that the ledger
 	// tells of, when that was asked for; empty when there is none.
 	Expected backup.ID `json:"expected,omitempty"`
+	// FreeBytes and TotalBytes are the space on the share, when that was asked for; zero when it does not tell.
+	FreeBytes  int64 `json:"freeBytes,omitempty"`
+	TotalBytes int64 `json:"totalBytes,omitempty"`
 }
 
 // VerifyInput asks for the check of one backup without any key.
