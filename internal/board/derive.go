@@ -8,12 +8,16 @@ import (
 	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/schedule"
 )
 
 // derive fills in what follows from the rest and from the time. It needs the lock.
 func (b *Board) derive(s *Snapshot) {
 	now := b.options.Now()
 	showRunning(s)
+	if s.Schedule.Setting == (schedule.Setting{}) { // it was never set, or nothing is enabled
+		s.Schedule.Setting = schedule.Default()
+	}
 	if next := s.Schedule.Next(now); !next.IsZero() {
 		s.Next = next
 	}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -45,8 +47,15 @@ const DefaultListen = "127.0.0.1:30443"
 
 // ServedInstance is an instance under the name of its location, the region's when empty.
 type ServedInstance struct {
-	Instance `yaml:",inline"`
-	Location string `yaml:"location"`
+	Name         string `yaml:"name"`
+	FQDN         string `yaml:"fqdn"`
+	Region       string `yaml:"region"`
+	DeploymentID string `yaml:"deploymentId"`
+	Location     string `yaml:"location"`
+}
+
+func (i ServedInstance) instance() Instance {
+	return Instance{Name: i.Name, FQDN: i.FQDN, Region: i.Region, DeploymentID: i.DeploymentID}
 }
 
 // Certificate is a key pair in PEM files, which may be replaced while it is in use.
@@ -190,8 +199,12 @@ func (s *Serve) validateInstances() error {
 		return wrong("instances", "missing: what is served")
 	}
 	names, locations := map[string]bool{}, map[string]bool{}
-	for _, i := range s.Instances {
-		if err := i.Instance.validate(); err != nil {
+	for n, i := range s.Instances {
+		if err := i.instance().validate(); err != nil {
+			var m *mistake
+			if errors.As(err, &m) {
+				m.key = strings.Replace(m.key, "instance.", fmt.Sprintf("instances[%d].", n), 1)
+			}
 			return err
 		}
 		location := strings.ToLower(i.Location)

@@ -132,6 +132,18 @@ func decodeValue(node *yaml.Node, out reflect.Value, key string, lines map[strin
 		}
 		return decodeMapping(node, out, key, lines, depth+1)
 	}
+	switch out.Kind() {
+	case reflect.Slice:
+		if node.Kind != yaml.SequenceNode {
+			return wrong("a list")
+		}
+		return decodeList(node, out, key, lines, depth+1)
+	case reflect.Map:
+		if node.Kind != yaml.MappingNode {
+			return wrong("a mapping of names to words")
+		}
+		return decodeNames(node, out, key)
+	}
 	if node.Kind != yaml.ScalarNode {
 		return wrong("a single value")
 	}
@@ -154,6 +166,45 @@ func decodeValue(node *yaml.Node, out reflect.Value, key string, lines map[strin
 	default:
 		return fmt.Errorf("config: field %s has type %T, which the decoder does not know", key, target)
 	}
+	return nil
+}
+
+// maxElements bounds a list, and a mapping of names.
+const maxElements = 1000
+
+// decodeList decodes a list; its elements are keys with their place, such as hosts[0].
+func decodeList(node *yaml.Node, out reflect.Value, key string, lines map[string]int, depth int) error {
+	if depth > maxDepth || len(node.Content) > maxElements {
+		return &mistake{line: node.Line, key: key, text: "nested too deeply, or too long"}
+	}
+	out.Set(reflect.MakeSlice(out.Type(), len(node.Content), len(node.Content)))
+	for i, element := range node.Content {
+		place := fmt.Sprintf("%s[%d]", key, i)
+		lines[place] = element.Line
+		if err := decodeValue(element, out.Index(i), place, lines, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decodeNames decodes a mapping of free names to words.
+func decodeNames(node *yaml.Node, out reflect.Value, key string) error {
+	names := map[string]string{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		name, value := node.Content[i], node.Content[i+1]
+		switch {
+		case i >= 2*maxElements:
+			return &mistake{line: name.Line, key: key, text: "too long"}
+		case name.Kind != yaml.ScalarNode || name.Tag != "!!str" || value.Kind != yaml.ScalarNode || value.Tag != "!!str":
+			return &mistake{line: name.Line, key: key, text: "want names and words; put them in quotes if they look like a number, a date or a truth value"}
+		}
+		if _, repeated := names[name.Value]; repeated {
+			return &mistake{line: name.Line, key: key, text: "a name appears twice"}
+		}
+		names[name.Value] = value.Value
+	}
+	out.Set(reflect.ValueOf(names))
 	return nil
 }
 

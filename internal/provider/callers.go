@@ -19,8 +19,14 @@ import (
 	"infrabackup/internal/secret/secretfile"
 )
 
-// TokensFile is where a provider keeps its API tokens.
-func TokensFile(c *config.Serve) string { return filepath.Join(c.StateDir, "tokens.json") }
+// Tokens opens the API tokens that a provider's configuration names, in a folder that is
+// made when it is missing. AnyOwner lets root change those of the service's account.
+func Tokens(ctx context.Context, c *config.Serve, anyOwner bool) (*auth.Tokens, error) {
+	if err := os.MkdirAll(c.StateDir, 0o700); err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "the folder for API tokens cannot be made", err)
+	}
+	return auth.OpenTokens(ctx, auth.TokensConfig{Path: filepath.Join(c.StateDir, "tokens.json"), AnyOwner: anyOwner})
+}
 
 // callers are the ways in.
 type callers struct {
@@ -33,7 +39,7 @@ type callers struct {
 func newCallers(ctx context.Context, c *config.Serve) (callers, error) {
 	var out callers
 	var err error
-	if out.tokens, err = auth.OpenTokens(ctx, auth.TokensConfig{Path: TokensFile(c)}); err != nil {
+	if out.tokens, err = Tokens(ctx, c, false); err != nil {
 		return out, err
 	}
 	settings := auth.AuthenticatorConfig{Tokens: out.tokens}

@@ -45,8 +45,8 @@ func (s Surroundings) serveCommand() *cobra.Command {
 which operators enable backup, watch it and change its settings. It speaks TLS only, and is
 a process and an account of its own: the workers need no open port.
 
-When nobody can come in yet, it says a token that begins one session of an owner, and is
-good for ten minutes. API tokens are made with: infrabackup token create`,
+While there is no API token and no issuer, it says a token that begins one session of an
+owner, good for ten minutes. API tokens are made with: infrabackup token create`,
 		Example: "  infrabackup serve --config /etc/infrabackup/serve.yaml",
 		Args:    args.None,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.serve(cmd.Context(), file) },
@@ -89,7 +89,7 @@ func (s Surroundings) serve(ctx context.Context, file string) error {
 		return err
 	}
 	if token != "" {
-		s.Say("Nobody can come in yet. This token begins one session of an owner, within ten minutes: %s", token)
+		s.Say("There is no API token and no issuer yet. This token begins one session of an owner, within ten minutes: %s", token)
 	}
 	return p.Run(ctx)
 }

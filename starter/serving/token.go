@@ -41,7 +41,7 @@ func tokens(ctx context.Context, file string) (*auth.Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return auth.OpenTokens(ctx, auth.TokensConfig{Path: provider.TokensFile(c), AnyOwner: true})
+	return provider.Tokens(ctx, c, true)
 }
 
 func (s Surroundings) tokenCreateCommand(file *string) *cobra.Command {

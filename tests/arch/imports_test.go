@@ -87,7 +87,7 @@ var rules = []rule{
 	{from: []string{"internal/control", "internal/board"}, to: []string{"net/http", module + "internal/rp"}, why: "what an instance can do is not bound to HTTP"},
 	{except: []string{"starter"}, to: []string{"github.com/spf13/cobra"}, why: "commands are in starter"},
 	{except: []string{"tests/"}, to: []string{module + "tests/"}, why: "the product does not depend on its tests"},
-	{from: []string{"starter", "internal/secret"}, to: []string{module + "internal/config"}, why: "the configuration file is the worker's"},
+	{from: []string{"starter", "internal/secret"}, except: []string{"starter/serving"}, to: []string{module + "internal/config"}, why: "the configuration files are those of worker and provider"},
 	{from: []string{"internal/mount"}, to: []string{module + "internal/repository", module + "internal/config", temporal}, why: "mount connects to a share, and knows neither what lies there nor who asks"},
 	{from: []string{"internal/operator"}, to: []string{module + "internal/control", module + "internal/temporal", module + "internal/config"},
 		why: "an operator's own work needs no Temporal; what it needs of the service comes through an interface"},

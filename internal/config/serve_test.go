@@ -1,0 +1,81 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/fault"
+)
+
+const goodServe = `baseUrl: https://backup.example.com
+hosts: [10.0.0.7]
+tls: {certFile: cert.pem, keyFile: key.pem}
+subscriptionId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11
+stateDir: state
+codec: {keyFile: codec.keys}
+issuer:
+  url: https://adfs.example.com/adfs
+  audiences: [https://backup.example.com/api]
+  clientId: page
+  roles: {backup-admins: owner, "1234": reader}
+instances:
+  - {name: local, fqdn: local.example.com, region: local, deploymentId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11}
+  - {name: second, fqdn: second.example.com, region: local, location: second, deploymentId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12}
+`
+
+// serveFile writes a configuration with the files that it names.
+func serveFile(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"cert.pem", "key.pem", "codec.keys"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
+	}
+	file := filepath.Join(dir, "serve.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+func TestLoadServe(t *testing.T) {
+	file := serveFile(t, goodServe)
+	s, err := LoadServe(file)
+	require.NoError(t, err)
+	require.Equal(t, DefaultListen, s.Listen)
+	require.Equal(t, "local", s.Instances[0].Location)
+	require.Equal(t, "second", s.Instances[1].Location)
+	require.Equal(t, map[string]string{"backup-admins": "owner", "1234": "reader"}, s.Issuer.Roles)
+	require.Equal(t, "roles", s.Issuer.RoleClaim)
+	require.Equal(t, filepath.Join(filepath.Dir(file), "state"), s.StateDir)
+}
+
+func TestServeMistakesAreNamed(t *testing.T) {
+	for name, row := range map[string]struct{ from, to, want string }{
+		"no base URL":        {"baseUrl: https://backup.example.com", "listen: 127.0.0.1:1", "baseUrl"},
+		"base URL in clear":  {"https://backup.example.com\n", "http://backup.example.com\n", "baseUrl"},
+		"path in base URL":   {"https://backup.example.com\n", "https://backup.example.com/x\n", "baseUrl"},
+		"no TLS":             {"tls: {certFile: cert.pem, keyFile: key.pem}\n", "", "tls"},
+		"no such file":       {"cert.pem", "none.pem", "tls.certFile"},
+		"subscription":       {"subscriptionId: 0b1f", "subscriptionId: zzzz", "subscriptionId"},
+		"host":               {"[10.0.0.7]", "[\"a b\"]", "hosts"},
+		"hosts is a word":    {"[10.0.0.7]", "10.0.0.7", "hosts"},
+		"role":               {"owner", "king", "issuer.roles"},
+		"no audience":        {"  audiences: [https://backup.example.com/api]\n", "", "issuer.audiences"},
+		"page is audience":   {"[https://backup.example.com/api]", "[page]", "issuer.audiences"},
+		"two locations":      {"location: second", "location: LOCAL", "instances"},
+		"two names":          {"name: second", "name: local", "instances"},
+		"fqdn of the second": {"fqdn: second.example.com", "fqdn: \"-\"", "instances[1].fqdn"},
+		"unknown key":        {"stateDir", "stateDirectory", "stateDirectory"},
+		"unknown in a list":  {"{name: local,", "{nme: local,", "instances[0].nme"},
+		"a name twice":       {"\"1234\": reader", "backup-admins: reader", "issuer.roles"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Contains(t, goodServe, strings.ReplaceAll(row.from, "\\n", "\n"))
+			_, err := LoadServe(serveFile(t, strings.Replace(goodServe, row.from, row.to, 1)))
+			require.Equal(t, fault.ConfigInvalid, fault.CodeOf(err))
+			require.ErrorContains(t, err, row.want)
+		})
+	}
+}
