@@ -71,6 +71,9 @@ func showRunning(s *Snapshot) {
 	row := Backup{Overview: backup.Overview{
 		BackupID: p.BackupID, Status: p.Status, StartedAt: p.StartedAt, Services: services(p.Services), Message: p.Step,
 	}}
+	if row.Status.Final() {
+		row.Status = backup.Running // until a listing has what came of it
+	}
 	i := slices.IndexFunc(s.Backups, func(b Backup) bool { return b.BackupID == p.BackupID })
 	switch {
 	case i < 0:

@@ -84,7 +84,7 @@ func New(ctx context.Context, c *config.Serve, controllers map[string]*control.C
 
 // board makes the board of an instance, and what tells of its alerts.
 func (p *Provider) board(ctx context.Context, c *config.Serve, instance backup.Instance, controller *control.Controller) (*board.Board, error) {
-	options := board.Options{Now: time.Now, After: time.After}
+	options := board.Options{Now: time.Now, After: time.After, Complete: thumbprint}
 	if c.Webhook != nil {
 		hook, err := (webhook.Config{URL: c.Webhook.URL, SecretFile: c.Webhook.SecretFile, CAFile: c.Webhook.CAFile}).Options(ctx)
 		if err != nil {
@@ -105,6 +105,17 @@ func (p *Provider) board(ctx context.Context, c *config.Serve, instance backup.I
 	b.Apply(func(s *board.Snapshot) { s.Instance = instance })
 	p.boards = append(p.boards, b)
 	return b, nil
+}
+
+// thumbprint adds the certificate that a backup was encrypted to, where the settings tell:
+// one that was the key already when the backup began.
+func thumbprint(b *board.Backup, s *board.Snapshot) {
+	for _, r := range s.Settings.Recipients {
+		if r.Thumbprint != "" && !r.Since.IsZero() && !r.Since.After(b.StartedAt) {
+			b.Thumbprint = r.Thumbprint
+			return
+		}
+	}
 }
 
 // page makes the page, with the ways in before it.
