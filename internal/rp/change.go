@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"infrabackup/internal/board"
@@ -95,7 +96,7 @@ func (p *patch) complete(s *board.Snapshot) error {
 		p.enabled = &off
 	}
 	if p.path == nil && p.user == nil && p.password.IsZero() && p.recipient == nil {
-		if !s.Enabled {
+		if !s.Enabled && !s.AsOf.IsZero() {
 			return nil // it is clear
 		}
 		return &apierror.Error{Status: http.StatusConflict, Code: "ExternalStoreCannotBeCleared", Target: storePath,
@@ -146,6 +147,9 @@ func (p *patch) wanted(s *board.Snapshot) (*control.Wanted, error) {
 	}
 	if !s.Enabled {
 		w.Instance = s.Instance
+	}
+	// While nothing could be read yet, control knows better whether something is set.
+	if !s.Enabled && !s.AsOf.IsZero() {
 		if err := p.missing("Nothing is set yet, so it has to be given; nothing was changed.", "Give path, user name, password and encryption key or certificate together."); err != nil {
 			return nil, err
 		}
@@ -206,7 +210,11 @@ func (x *exchange) refused(err error) error {
 		id = s.Change.ID
 	}
 	if id != "" {
-		f.Info = append(f.Info, apierror.Info{Type: "RunningOperation", Info: apierror.Running{ID: id, Location: x.resultURL(id)}})
+		at := x.v1Path("/operations/" + url.PathEscape(id))
+		if x.version != nil {
+			at = x.resultURL(id)
+		}
+		f.Info = append(f.Info, apierror.Info{Type: "RunningOperation", Info: apierror.Running{ID: id, Location: at}})
 	}
 	return f
 }

@@ -87,6 +87,9 @@ func (x *exchange) listLocations() error {
 		}
 		x.loc = l
 		l.Board.Looked()
+		if err := unread(l.Board.Snapshot()); err != nil {
+			return err
+		}
 		body.Value = append(body.Value, x.locationBody(l.Board.Snapshot()))
 	}
 	return x.answer(http.StatusOK, apierror.MediaType, body)

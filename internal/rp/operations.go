@@ -41,7 +41,9 @@ func (x *exchange) pointers(id string, both bool, seconds int) {
 
 // accepted answers that an operation was begun.
 func (x *exchange) accepted(id string, seconds int) error {
-	x.record.Operation = id
+	if id != nothingDone {
+		x.record.Operation = id
+	}
 	x.pointers(id, x.version.bothHeaders || x.op.name == "BackupLocations_PruneExternalStore", seconds)
 	return x.empty(http.StatusAccepted)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"infrabackup/internal/board"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/wire"
@@ -165,11 +166,29 @@ func (x *exchange) locate() error {
 		return apierror.NotFound("The backup location " + apierror.Quoted(p.location) + " could not be found.")
 	}
 	x.snap = x.loc.Board.Snapshot()
-	if x.r.Method == http.MethodGet {
-		x.loc.Board.Looked()
-		x.asOf()
+	if x.r.Method != http.MethodGet {
+		return nil
 	}
-	return nil
+	x.loc.Board.Looked()
+	x.asOf()
+	if x.route.segments[len(x.route.segments)-1] == paramOperation {
+		return nil // control is asked
+	}
+	return unread(x.snap)
+}
+
+// unread refuses to answer of a snapshot that is none yet: that nothing is set, or that there
+// are no backups, would be wrong.
+func unread(s *board.Snapshot) error {
+	if !s.AsOf.IsZero() {
+		return nil
+	}
+	f := apierror.AtRequest(fault.Newf(fault.NoWorker, "the state of the instance was not read yet"))
+	if s.Fault != nil {
+		f = apierror.AtRequest(s.Fault)
+	}
+	f.Status, f.RetryAfter = http.StatusServiceUnavailable, apierror.WaitWhenAway
+	return f
 }
 
 // asOf says how old the answer is. It has no name in the API, so it is a header.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -120,6 +121,20 @@ func TestEveryOperationAnswersAndRefuses(t *testing.T) {
 		require.Less(t, a.status, 500, name)
 		h.control.settle()
 	})
+	for _, e := range rp.Endpoints() {
+		for _, version := range e.Versions {
+			for _, status := range []string{"Not Found", "Forbidden", "Unauthorized"} {
+				name := strings.Replace(e.Name, "_Patch", "_Update", 1) + " " + version + " " + status
+				switch {
+				case e.Name == "Operations_List" && status == "Not Found":
+					continue // nothing can be missing there
+				case e.Name == "OperationResults_Get":
+					name = "OperationResults " + version + " " + status
+				}
+				require.NotZero(t, h.seen[name], name)
+			}
+		}
+	}
 	require.Equal(t, 404, h.do("POST", place+"/pruneExternalStore", "2016-05-01", nil).status)
 	a := h.do("PATCH", place, "2018-09-01", store(nil))
 	require.Equal(t, 405, a.status)
@@ -214,6 +229,33 @@ func TestWhatRunsIsNamed(t *testing.T) {
 	require.Equal(t, 409, a.status)
 	require.Equal(t, "BackupConflict", a.code())
 	require.Contains(t, a.text, strings.TrimPrefix(location, h.server.URL))
+}
+
+// TestNothingIsSaidOfWhatWasNotReadYet: after a start the board knows nothing, which is not
+// the same as that nothing is there. Writes need not wait: they can be what mends it.
+func TestNothingIsSaidOfWhatWasNotReadYet(t *testing.T) {
+	h := start(t)
+	h.board.Apply(func(s *board.Snapshot) {
+		s.AsOf, s.Fault = time.Time{}, fault.Newf(fault.ShareUnreachable, "the share does not answer")
+	})
+	for _, path := range []string{root, place, place + "/backups", place + "/backups/64e8625a-8dc0-49df-a195-932901b4be81"} {
+		a := h.do("GET", path, "2018-09-01", nil)
+		require.Equal(t, 503, a.status, a.text)
+		require.Equal(t, "ShareUnreachable", a.code())
+		require.NotEmpty(t, a.header.Get("Retry-After"))
+	}
+	require.Equal(t, 503, h.do("GET", "/api/v1/locations/local/status", "", nil).status)
+	require.Equal(t, 202, h.do("PUT", place, "2018-09-01", store(map[string]any{"path": `\\fs2\B`})).status)
+	require.Equal(t, 202, h.do("POST", place+"/createBackup", "2018-09-01", nil).status)
+}
+
+func TestConflictsOfOwnAdditions(t *testing.T) {
+	h := start(t).enable()
+	h.board.Apply(func(s *board.Snapshot) { s.Change = &board.Change{ID: "c0ffee00-0000-0000-0000-000000000009"} })
+	h.control.refuse = fault.Newf(fault.ChangeRunning, "a change runs")
+	a := h.do("PUT", "/api/v1/locations/local/schedule", "", map[string]any{"frequencyHours": 6})
+	require.Equal(t, "BackupConflict", a.code())
+	require.Contains(t, a.text, h.server.URL+"/api/v1/locations/local/operations/c0ffee00-0000-0000-0000-000000000009")
 }
 
 // TestPollersOutliveOutages: while Temporal is away nobody can say that an operation has
