@@ -53,7 +53,8 @@ func (x *exchange) changeLocation(replace bool) error {
 	return x.accepted(begun, x.version.changeSeconds)
 }
 
-// beginChange begins a change and returns the id of the operation.
+// beginChange begins a change and returns the id of the operation, [nothingDone] when it is
+// done already.
 func (x *exchange) beginChange(wanted control.Wanted) (string, error) {
 	ctx, cancel := x.beginning()
 	defer cancel()
@@ -61,7 +62,12 @@ func (x *exchange) beginChange(wanted control.Wanted) (string, error) {
 	if err != nil {
 		return "", x.refused(err)
 	}
-	if begun.Unchanged || begun.ID == "" {
+	if begun.ID == "" {
+		// Nothing was to be done, or it was done at once, as with a schedule alone.
+		if wanted.Schedule != nil {
+			next := *wanted.Schedule
+			x.loc.Board.Apply(func(s *board.Snapshot) { s.Schedule.Setting = next })
+		}
 		return nothingDone, nil
 	}
 	at := x.h.options.Now()
@@ -83,17 +89,15 @@ func (x *exchange) beginning() (context.Context, context.CancelFunc) {
 // complete makes a patch the whole of a store: what is absent becomes what it was before
 // anything was set.
 func (p *patch) complete(s *board.Snapshot) error {
+	usual := schedule.Default()
 	if p.frequency == nil {
-		n := defaultFrequency
-		p.frequency = &n
+		p.frequency = &usual.FrequencyHours
 	}
 	if p.retention == nil {
-		n := defaultRetention
-		p.retention = &n
+		p.retention = &usual.RetentionDays
 	}
 	if p.enabled == nil {
-		off := false
-		p.enabled = &off
+		p.enabled = &usual.Enabled
 	}
 	if p.path == nil && p.user == nil && p.password.IsZero() && p.recipient == nil {
 		if !s.Enabled && !s.AsOf.IsZero() {
@@ -172,13 +176,7 @@ func (p *patch) isRecipient(s *board.Snapshot) bool {
 
 // scheduleFrom is the schedule after the patch, nil when it stays as it is.
 func (p *patch) scheduleFrom(s *board.Snapshot) *schedule.Setting {
-	now := s.Schedule.Setting
-	if now.FrequencyHours == 0 {
-		now.FrequencyHours = defaultFrequency
-	}
-	if now.RetentionDays == 0 {
-		now.RetentionDays = defaultRetention
-	}
+	now := settingOf(s)
 	next := now
 	if p.frequency != nil {
 		next.FrequencyHours = *p.frequency
@@ -193,6 +191,14 @@ func (p *patch) scheduleFrom(s *board.Snapshot) *schedule.Setting {
 		return nil
 	}
 	return &next
+}
+
+// settingOf is the schedule as it is, the usual one where none was ever set.
+func settingOf(s *board.Snapshot) schedule.Setting {
+	if s.Schedule.FrequencyHours == 0 {
+		return schedule.Default()
+	}
+	return s.Schedule.Setting
 }
 
 // refused is the error of an operation that could not be begun, with what is in the way.

@@ -37,15 +37,9 @@ func (x *exchange) locationBody(snapshot *board.Snapshot) any {
 // storeOf is what a snapshot shows of the store. What was never set is empty, with the usual
 // schedule.
 func storeOf(s *board.Snapshot) wire.Store {
+	plan := settingOf(s)
 	out := wire.Store{
-		Capacity: wire.Capacity(s.Capacity.Free), Frequency: s.Schedule.FrequencyHours, Retention: s.Schedule.RetentionDays,
-		Scheduled: s.Schedule.Enabled, Next: wire.Date(s.Next),
-	}
-	if out.Frequency == 0 {
-		out.Frequency = defaultFrequency
-	}
-	if out.Retention == 0 {
-		out.Retention = defaultRetention
+		Capacity: wire.Capacity(s.Capacity.Free), Frequency: plan.FrequencyHours, Retention: plan.RetentionDays, Scheduled: plan.Enabled, Next: wire.Date(s.Next),
 	}
 	if s.Enabled {
 		out.Path, out.User, out.Thumbprint = s.Settings.Share.Path, s.Settings.Username, thumbprintOf(s)

@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
+	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -230,18 +231,12 @@ func (x *exchange) takeKey(p *patch, texts map[string]string) error {
 	return nil
 }
 
-// Bounds of the schedule, as Azure Stack has them.
-const (
-	minFrequency, maxFrequency, defaultFrequency = 4, 12, 12
-	minRetention, maxRetention, defaultRetention = 2, 14, 7
-)
-
 func takeSchedule(p *patch, given map[string]any) error {
 	var err error
-	if p.frequency, err = integer(given, memberFrequency, minFrequency, maxFrequency, "hours"); err != nil {
+	if p.frequency, err = integer(given, memberFrequency, schedule.MinFrequencyHours, schedule.MaxFrequencyHours, "hours"); err != nil {
 		return err
 	}
-	if p.retention, err = integer(given, memberRetention, minRetention, maxRetention, "days"); err != nil {
+	if p.retention, err = integer(given, memberRetention, schedule.MinRetentionDays, schedule.MaxRetentionDays, "days"); err != nil {
 		return err
 	}
 	if value, ok := given[memberEnabled]; ok {

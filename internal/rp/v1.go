@@ -227,9 +227,9 @@ type v1ScheduleBody struct {
 
 func scheduleBody(s *board.Snapshot) v1ScheduleBody {
 	st := s.Schedule
-	shown := storeOf(s)
+	plan := settingOf(s)
 	return v1ScheduleBody{
-		st.Enabled, shown.Frequency, shown.Retention, st.KeepVerified, wire.Date(s.Next), wire.Date(st.Slot), string(st.Outcome), st.Code, st.Message, st.Missed, wire.Date(st.ChangedAt), st.ChangedBy,
+		plan.Enabled, plan.FrequencyHours, plan.RetentionDays, plan.KeepVerified, wire.Date(s.Next), wire.Date(st.Slot), string(st.Outcome), st.Code, st.Message, st.Missed, wire.Date(st.ChangedAt), st.ChangedBy,
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
+	"infrabackup/internal/schedule"
 	"infrabackup/internal/secret"
 )
 
@@ -63,28 +64,23 @@ func intOf(o jsonbody.Object, name string, without, lowest, highest int) (int, e
 	return n, nil
 }
 
-// maxKeepVerified bounds how many verified backups are kept whatever their age.
-const maxKeepVerified = 100
-
 func (x *exchange) v1SetSchedule() error {
 	o, err := x.v1Object(true, "enabled", "frequencyHours", "retentionDays", "keepVerified")
 	if err != nil {
 		return err
 	}
-	next := x.snap.Schedule.Setting
-	shown := storeOf(x.snap)
-	next.FrequencyHours, next.RetentionDays = shown.Frequency, shown.Retention
-	now := next
+	now := settingOf(x.snap)
+	next := now
 	if next.Enabled, err = boolOf(o, "enabled", next.Enabled); err != nil {
 		return err
 	}
-	if next.FrequencyHours, err = intOf(o, "frequencyHours", next.FrequencyHours, minFrequency, maxFrequency); err != nil {
+	if next.FrequencyHours, err = intOf(o, "frequencyHours", next.FrequencyHours, schedule.MinFrequencyHours, schedule.MaxFrequencyHours); err != nil {
 		return err
 	}
-	if next.RetentionDays, err = intOf(o, "retentionDays", next.RetentionDays, minRetention, maxRetention); err != nil {
+	if next.RetentionDays, err = intOf(o, "retentionDays", next.RetentionDays, schedule.MinRetentionDays, schedule.MaxRetentionDays); err != nil {
 		return err
 	}
-	if next.KeepVerified, err = intOf(o, "keepVerified", next.KeepVerified, 0, maxKeepVerified); err != nil {
+	if next.KeepVerified, err = intOf(o, "keepVerified", next.KeepVerified, schedule.MinKeepVerified, schedule.MaxKeepVerified); err != nil {
 		return err
 	}
 	if !x.snap.Enabled {
@@ -96,6 +92,9 @@ func (x *exchange) v1SetSchedule() error {
 	id, err := x.beginChange(control.Wanted{Schedule: &next, RequestedBy: x.by()})
 	if err != nil {
 		return err
+	}
+	if id == nothingDone {
+		return x.answer(http.StatusOK, apierror.MediaType, scheduleBody(x.loc.Board.Snapshot()))
 	}
 	return x.v1Accepted(id)
 }
@@ -114,6 +113,7 @@ func (x *exchange) v1Verify() error {
 	if err != nil {
 		return x.refused(err)
 	}
+	x.h.results.begin(x.loc, begun.ID, began{}) // a backup can be verified again under the same id
 	return x.v1Accepted(begun.ID)
 }
 
@@ -270,11 +270,14 @@ type v1OperationValue struct {
 	Verdict any                  `json:"verdict,omitempty"`
 }
 
+// verifying begins the ids of verifications.
+const verifying = "verify:"
+
 func (x *exchange) v1Operation() error {
-	if !isGUID(x.params.operation) {
+	id := strings.ToLower(x.params.operation)
+	if !isGUID(strings.TrimPrefix(id, verifying)) {
 		return x.noOperation()
 	}
-	id := strings.ToLower(x.params.operation)
 	o, err := x.look(id)
 	body := v1OperationBody{ID: id, Kind: string(o.Kind), Status: "Running", StartTime: wire.Date(o.StartedAt), EndTime: wire.Date(o.EndedAt)}
 	switch {

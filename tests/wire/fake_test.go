@@ -3,6 +3,7 @@ package wire_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -124,6 +125,9 @@ func (c *fakeControl) BeginBackup(_ context.Context, by string) (control.Begun, 
 
 func (c *fakeControl) BeginChange(_ context.Context, wanted control.Wanted) (control.Begun, error) {
 	c.wanted = append(c.wanted, wanted)
+	if alone := (control.Wanted{Schedule: wanted.Schedule, RequestedBy: wanted.RequestedBy}); c.refuse == nil && reflect.DeepEqual(wanted, alone) {
+		return control.Begun{}, nil // a schedule alone is set at once
+	}
 	return c.begin(control.OperationChange, func(string) fakeOperation {
 		summary := c.board.Snapshot().Settings
 		summary.Revision++
@@ -161,9 +165,16 @@ func (c *fakeControl) BeginPrune(_ context.Context, dryRun, _ bool, _ string) (c
 
 func (c *fakeControl) BeginVerify(_ context.Context, id backup.ID, _ string) (control.Begun, error) {
 	c.verified = append(c.verified, id)
-	return c.begin(control.OperationVerify, func(string) fakeOperation {
+	begun, err := c.begin(control.OperationVerify, func(string) fakeOperation {
 		return fakeOperation{done: control.Operation{Verdict: &backup.Verdict{BackupID: id, Findings: []backup.Finding{}}}}
 	})
+	if err != nil {
+		return begun, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.operated["verify:"+string(id)] = c.operated[begun.ID]
+	return control.Begun{ID: "verify:" + string(id)}, nil
 }
 
 func (c *fakeControl) Operation(_ context.Context, id string) (control.Operation, error) {

@@ -141,6 +141,7 @@ func TestOwnAdditions(t *testing.T) {
 		kind string
 	}{
 		{"/backups/local%2F" + string(id) + "/verify", nil, "verify"},
+		{"/backups/" + string(id) + "/verify", nil, "verify"}, // again, under the same id
 		{"/prune", map[string]any{"dryRun": true}, "prune"},
 		{"/prune", nil, "prune"},
 	} {
@@ -154,13 +155,12 @@ func TestOwnAdditions(t *testing.T) {
 		require.Equal(t, test.kind, a.property("kind"))
 	}
 	require.Equal(t, []bool{true, false}, h.control.dryRun)
-	require.Equal(t, []backup.ID{id}, h.control.verified)
+	require.Equal(t, []backup.ID{id, id}, h.control.verified)
 
 	require.Equal(t, 200, h.do("PUT", base+"/schedule", "", map[string]any{"frequencyHours": 12}).status, "it is so already")
 	a = h.do("PUT", base+"/schedule", "", map[string]any{"frequencyHours": 6, "enabled": true})
-	require.Equal(t, 202, a.status, a.text)
-	h.control.settle()
-	get(strings.TrimPrefix(a.header.Get("Location"), h.server.URL), operation)
+	require.Equal(t, 200, a.status, a.text)
+	holds(t, d.schema(t, pattern+"/schedule", "put", "200"), a.text)
 	require.InDelta(t, 6, get(base+"/schedule", pattern+"/schedule").property("frequencyHours"), 0)
 
 	a = h.do("POST", base+"/alerts/acknowledge", "", map[string]any{"code": "SHARE_ALMOST_FULL", "object": "share"})
