@@ -39,7 +39,7 @@ const (
 	chartWidth  = 600
 	chartHeight = 150
 	chartTop    = 10
-	chartLeft   = 64
+	chartLeft   = 92
 	maxBars     = 60
 )
 

@@ -28,7 +28,7 @@ func title(code fault.Code) string {
 	case code.Exit() == fault.ExitTemporal:
 		return "The backup service does not answer"
 	case code.Exit() == fault.ExitShare:
-		return "The share was refused, or has refused"
+		return "The share does not work"
 	case code.Exit() == fault.ExitDamaged:
 		return "A backup is damaged"
 	case code.Exit() == fault.ExitKeyDoesNotFit, code == fault.KeyInvalid:

@@ -29,7 +29,7 @@
 
   times(document);
   if (local) document.getElementById("zone").textContent = ", with yours (" + name + ") beside or below";
-  document.getElementById("errors")?.focus();
+  if (document.activeElement === document.body) document.getElementById("errors")?.focus();
 
   const live = document.getElementById("live");
   if (live) {
