@@ -67,7 +67,7 @@ func (q *request) events() {
 				return
 			}
 		}
-		if !q.h.Now().Before(q.session.ExpiresAt()) {
+		if !q.alive() {
 			_, _ = q.w.Write([]byte("event: signed-out\ndata: -\n\n")) // the end of the stream says the same
 			_ = out.Flush()
 			return
@@ -76,6 +76,14 @@ func (q *request) events() {
 			return
 		}
 	}
+}
+
+// alive reports whether the session goes on.
+func (q *request) alive() bool {
+	if q.h.Alive != nil {
+		return q.h.Alive(q.r.Context())
+	}
+	return q.h.Now().Before(q.session.ExpiresAt())
 }
 
 // part draws what the stream's page shows now, nil when there is no such page.

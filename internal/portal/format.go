@@ -23,7 +23,7 @@ import (
 var functions = template.FuncMap{
 	"size": ui.Size, "duration": duration, "instant": instant, "stamp": stamp, "day": day, "ago": ago, "until": until,
 	"count": count, "plural": plural, "state": stateOf, "backupState": backupState, "severity": severityOf, "outcome": outcomeOf,
-	"phase": phaseOf, "words": words, "id": shortID, "clip": clip, "sentence": sentence, "tone": tone, "num": num, "used": used, "ms": milliseconds, "reversed": reversed, "first": first, "runs": runsOf,
+	"phase": phaseOf, "words": words, "id": shortID, "clip": clip, "sentence": sentence, "tone": tone, "num": num, "used": used, "ms": milliseconds, "reversed": reversed, "first": first, "runs": runsOf, "forever": board.Forever.Equal,
 	"kind": kindOf, "gaps": gapsOf, "percent": percent, "asset": assetPath, "dict": dict, "transport": transportOf,
 	"keyKind": keyKind, "add": func(a, b int) int { return a + b }, "shown": shownText,
 }

@@ -71,6 +71,9 @@ type Options struct {
 	Instances []Instance
 	// Session returns the session of a request, false when there is none.
 	Session func(*http.Request) (Session, bool)
+	// Alive reports whether the session of a request's context has not ended, without making
+	// it last longer; nil for what the session itself says. Streams ask.
+	Alive func(context.Context) bool
 	// Login takes POST /login with the fields token and return; Logout takes POST /logout.
 	Login, Logout http.Handler
 	// IssuerLogin is the path at which a login at an issuer begins, with the query's return

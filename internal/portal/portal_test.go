@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/html"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/portal"
@@ -254,6 +255,20 @@ func TestNoStateIsReachedByOtherSites(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, w.Code)
 	checkPage(t, "cross-site", w.Body.String())
 	require.Empty(t, s.control.Calls())
+}
+
+func TestNothingEndsTheRestore(t *testing.T) {
+	s := newSite(t, "healthy", "owner")
+	next := portaltest.Snapshot("healthy")
+	for i := range next.Backups {
+		next.Backups[i].Restorable = board.Forever
+	}
+	s.board.Set(next)
+	for _, path := range []string{"", "backups", "backups/" + string(portaltest.ID(0))} {
+		body := s.get("/i/north/" + path).Body.String()
+		require.Contains(t, body, "as long as it stays on the share", path)
+		require.NotContains(t, body, "9999", path)
+	}
 }
 
 func TestHeaders(t *testing.T) {

@@ -30,6 +30,9 @@ func main() {
 	os.Exit(1)
 }
 
+// forReadme is the instance in the pictures of the README.
+const forReadme = "north"
+
 // site is the page with an instance for each state.
 type site struct {
 	handler http.Handler
@@ -60,9 +63,9 @@ func newSite(ctx context.Context) (*site, error) {
 			http.Redirect(w, r, "/login", http.StatusSeeOther)
 		}),
 	}
-	for _, state := range portaltest.States {
+	for _, state := range append(portaltest.States, forReadme) {
 		board, doing := &portaltest.Board{}, &portaltest.Control{Operations: operations()}
-		snapshot := portaltest.Snapshot(state)
+		snapshot := portaltest.Snapshot(state) // of a name that is no state, a healthy one
 		snapshot.Instance.Name = state
 		board.Set(snapshot)
 		s.boards[state], s.doing[state] = board, doing

@@ -176,6 +176,18 @@ func TestPagesWithoutBarriers(t *testing.T) {
 	require.Empty(t, bad, strings.Join(bad, "\n"))
 }
 
+// TestPicturesOfTheReadme makes the pictures again where PAGE_PICTURES names a folder: always the
+// same ones, since time and data are invented.
+func TestPicturesOfTheReadme(t *testing.T) {
+	ctx := chromium(t)
+	_, base := serve(t)
+	for _, theme := range []string{"light", "dark"} {
+		look(t, ctx, 1120, theme)
+		visit(t, ctx, base+"/i/"+forReadme+"/")
+		picture(t, ctx, "overview-"+theme)
+	}
+}
+
 // picture writes what the browser shows, where PAGE_PICTURES names a folder.
 func picture(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
