@@ -70,9 +70,13 @@ func (a *Activities) PlanUpkeep(ctx context.Context, in flow.PlanUpkeepInput) (f
 	} else if f := a.keysMoving(ctx); f != nil {
 		hold, code = f.Message(), retention.InUse
 	}
+	setting := state.Schedule.Setting
+	if in.Try != nil {
+		setting = *in.Try
+	}
 	all := upkeep.Gather(listing.Backups, known, state.Verdicts)
 	out.Verify = upkeep.ToVerify(all, in.Now)
-	out.Prune = upkeep.Prune(all, upkeep.Policy(state.Schedule.Setting, in.AcrossHole), a.Now(), in.Now, hold, code)
+	out.Prune = upkeep.Prune(all, upkeep.Policy(setting, in.AcrossHole), a.Now(), in.Now, hold, code)
 	out.Prune.Seen = flow.Seen{Revision: s.Revision, Ledger: head}
 	return out, nil
 }

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 	"infrabackup/starter/args"
+	"infrabackup/starter/scheduling"
 	"infrabackup/starter/serving"
 )
 
@@ -124,6 +125,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 	}
 	root.AddCommand(a.enableCommand(), a.settingsCommand(), a.shareCommand(), a.credentialsCommand(), a.keyCommand(), a.backupCommand(),
 		a.restoreCommand(), a.doctorCommand(), a.codecServerCommand(), a.codecKeyCommand(), a.versionCommand())
+	root.AddCommand(scheduling.Commands(a.scheduling())...)
 	root.AddCommand(serving.Commands(serving.Surroundings{Lookup: a.lookup, Stderr: a.stderr, Print: a.print, Say: a.say})...)
 	return root
 }

@@ -11,12 +11,14 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/temporal"
 	"infrabackup/starter/args"
+	"infrabackup/starter/scheduling"
 )
 
 // controller is what the commands need of package control. [control.Controller]
@@ -52,6 +54,8 @@ type controller interface {
 	ChangeServices(ctx context.Context, services []backup.Service, requestedBy string) (settings.Summary, error)
 	Sources(ctx context.Context) ([]backup.Service, error)
 	Missing(ctx context.Context) ([]backup.Service, error)
+	Upkeep(ctx context.Context) (flow.UpkeepState, error)
+	scheduling.Controller
 	Diagnose(ctx context.Context, trial flow.ShareTrial) (flow.DiagnoseOutput, error)
 }
 
@@ -109,5 +113,23 @@ func (a *app) controlled(fn func(ctx context.Context, c controller, args []strin
 			return err
 		}
 		return fn(ctx, c, args)
+	}
+}
+
+// scheduling is what the commands around the schedule get.
+func (a *app) scheduling() scheduling.Surroundings {
+	return scheduling.Surroundings{
+		Print: a.print, Say: a.say, Failed: func(code fault.Code) error { return exitCode(code.Exit()) },
+		Connected: func(fn func(context.Context, *cobra.Command, scheduling.Controller) error) func(*cobra.Command, []string) error {
+			return func(cmd *cobra.Command, given []string) error {
+				return a.controlled(func(ctx context.Context, c controller, _ []string) error { return fn(ctx, cmd, c) })(cmd, given)
+			}
+		},
+		Ask: func(ctx context.Context, what string) (bool, error) {
+			if !a.terminal(a.stdin) {
+				return false, nil
+			}
+			return true, a.prompt().Ask(ctx, what, "yes")
+		},
 	}
 }

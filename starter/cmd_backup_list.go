@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/ui/table"
 	"infrabackup/starter/args"
@@ -17,7 +18,8 @@ func (a *app) backupListCommand() *cobra.Command {
 		Short: "List finished, running and failed backups, newest first",
 		Long: `List the finished backups on the share, and the runs that left none: the one that
 runs, and failed ones for as long as Temporal remembers them. The share is the truth:
-the list is read from it each time.`,
+the list is read from it each time. VERIFIED is when each was last verified, by itself or on
+request, and what was found.`,
 		Example: "  infrabackup backup list\n  infrabackup backup list -o json | jq '.[0].backupId'",
 		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,7 +45,16 @@ the list is read from it each time.`,
 			if listed.More {
 				a.say("Older backups are left out; see --limit.")
 			}
-			if err := a.print(listed.Backups, func(w *tabwriter.Writer) { table.Backups(w, listed.Backups) }); err != nil {
+			known, err := c.Upkeep(ctx)
+			if err != nil {
+				a.say("Note: it is unknown when the backups were last verified: %s.", fault.As(err).Message())
+			}
+			rows := make([]table.ListedBackup, 0, len(listed.Backups))
+			for _, b := range listed.Backups {
+				v, _ := known.Verdict(b.BackupID)
+				rows = append(rows, table.ListedBackup{Overview: b, VerifiedAt: v.At, VerifyCode: v.Code})
+			}
+			if err := a.print(rows, func(w *tabwriter.Writer) { table.Backups(w, rows) }); err != nil {
 				return err
 			}
 			return nil

@@ -11,13 +11,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/printable"
+	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 )
 
@@ -66,6 +69,22 @@ func (o *outside) Summary(context.Context) (settings.Summary, error) {
 	return settings.Summary{Username: odd, ChangedBy: odd, Share: settings.Share{Path: odd}}, o.err
 }
 
+func (o *outside) Upkeep(context.Context) (flow.UpkeepState, error) {
+	return flow.UpkeepState{Verdicts: []flow.Verdict{{BackupID: o.overview().BackupID, At: time.Now(), Code: odd}}}, o.err
+}
+
+func (o *outside) Schedule(context.Context) (control.ScheduleStatus, error) {
+	state := schedule.State{Setting: schedule.Default(), ChangedAt: time.Now(), ChangedBy: odd, Slot: time.Now(), Outcome: schedule.Outcome(odd), Code: odd, Message: odd}
+	return control.ScheduleStatus{State: state, Problem: odd, Warnings: []string{odd}}, o.err
+}
+
+func (o *outside) Prune(context.Context, bool, bool, string) (control.PruneResult, error) {
+	return control.PruneResult{
+		Decisions: []control.PruneDecision{{BackupID: odd, Path: odd, Code: odd, Reason: odd}}, Hold: odd, Removed: []backup.ID{odd},
+		Failed: []flow.FailedStep{{Step: odd, Code: odd, Message: odd}},
+	}, o.err
+}
+
 func (o *outside) Standing(context.Context) error { return fault.New(fault.ShareUnreachable, odd, nil) }
 
 func (o *outside) Diagnose(context.Context, flow.ShareTrial) (flow.DiagnoseOutput, error) {
@@ -90,7 +109,7 @@ func TestNamesFromOutsideDoNotCommandATerminal(t *testing.T) {
 	const id = "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"
 	for _, command := range [][]string{
 		{"backup", "show"}, {"backup", "verify"}, {"backup", "verify", "--all"}, {"backup", "list"}, {"backup", "delete", id, "--yes"},
-		{"settings", "history"}, {"settings", "show"}, {"doctor"},
+		{"settings", "history"}, {"settings", "show"}, {"doctor"}, {"schedule", "show"}, {"prune", "--dry-run"},
 		{"backup", "show", odd}, {"backup", "delete", odd, "--yes"}, {odd}, {"settings", "services", "set", odd}, {"backup", "verify", "--from", odd},
 	} {
 		for _, err := range []error{nil, fault.New(fault.ShareIO, odd, errors.New(odd)), errors.New(odd)} {

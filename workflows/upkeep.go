@@ -128,13 +128,13 @@ func (u *upkeepRun) tell(ctx workflow.Context) {
 func Prune(ctx workflow.Context, in flow.PruneInput) (flow.PruneOutput, error) {
 	workflow.SetCurrentDetails(ctx, "removing what has expired, requested by "+in.RequestedBy)
 	plan, err := flow.PlanUpkeep.Run(shortRead(ctx, "look at ledger and backups"), flow.PlanUpkeepInput{
-		Instance: in.Instance, Now: workflow.Now(ctx).UTC(), AcrossHole: in.AcrossHole,
+		Instance: in.Instance, Now: workflow.Now(ctx).UTC(), AcrossHole: in.AcrossHole, Try: in.Try,
 	})
 	if err != nil {
 		return flow.PruneOutput{}, err
 	}
 	out := flow.PruneOutput{Plan: plan.Prune}
-	if !in.DryRun {
+	if !in.DryRun && in.Try == nil {
 		p := pruning{instance: in.Instance, by: in.RequestedBy}
 		out.Removed, out.Failed = p.run(ctx, plan.Prune, nil)
 	}

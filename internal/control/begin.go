@@ -139,11 +139,15 @@ func sameKeys(wanted []settings.Recipient, now []settings.RecipientSummary) bool
 // BeginPrune begins to remove what has expired, or to tell what would be removed.
 // CHANGE_RUNNING while another removal runs.
 func (c *Controller) BeginPrune(ctx context.Context, dryRun, acrossHole bool, by string) (Begun, error) {
+	return c.beginPrune(ctx, flow.PruneInput{Instance: c.instance, DryRun: dryRun, AcrossHole: acrossHole, RequestedBy: by})
+}
+
+func (c *Controller) beginPrune(ctx context.Context, in flow.PruneInput) (Begun, error) {
 	if _, err := c.Summary(ctx); err != nil {
 		return Begun{}, err
 	}
 	id := flow.PruneWorkflowID(c.instance)
-	run, err := flow.Prune.Start(ctx, c.client, c.options(id), flow.PruneInput{Instance: c.instance, DryRun: dryRun, AcrossHole: acrossHole, RequestedBy: by})
+	run, err := flow.Prune.Start(ctx, c.client, c.options(id), in)
 	if err != nil {
 		return Begun{}, c.running(ctx, err, fault.ChangeRunning, "a removal of expired backups", id)
 	}
@@ -152,7 +156,19 @@ func (c *Controller) BeginPrune(ctx context.Context, dryRun, acrossHole bool, by
 
 // Prune is [Controller.BeginPrune], and waits for what comes of it.
 func (c *Controller) Prune(ctx context.Context, dryRun, acrossHole bool, by string) (PruneResult, error) {
-	begun, err := c.BeginPrune(ctx, dryRun, acrossHole, by)
+	return c.prune(ctx, flow.PruneInput{Instance: c.instance, DryRun: dryRun, AcrossHole: acrossHole, RequestedBy: by})
+}
+
+// PruneBy tells what would be removed if the setting were another one.
+func (c *Controller) PruneBy(ctx context.Context, setting schedule.Setting, by string) (PruneResult, error) {
+	if err := setting.Validate(); err != nil {
+		return PruneResult{}, err
+	}
+	return c.prune(ctx, flow.PruneInput{Instance: c.instance, DryRun: true, Try: &setting, RequestedBy: by})
+}
+
+func (c *Controller) prune(ctx context.Context, in flow.PruneInput) (PruneResult, error) {
+	begun, err := c.beginPrune(ctx, in)
 	if err != nil {
 		return PruneResult{}, err
 	}

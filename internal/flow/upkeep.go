@@ -119,6 +119,8 @@ type PlanUpkeepInput struct {
 	// SlotOnly asks only for the slot of the schedule, for which the share is not read.
 	SlotOnly   bool `json:"slotOnly,omitempty"`
 	AcrossHole bool `json:"acrossHole,omitempty"` // see [retention.Policy]
+	// Try plans by another setting than the active one.
+	Try *schedule.Setting `json:"try,omitempty"`
 }
 
 // PlanUpkeepOutput is what is due.
@@ -202,6 +204,8 @@ type PruneInput struct {
 	DryRun      bool   `json:"dryRun,omitempty"`     // only tell what would be removed
 	AcrossHole  bool   `json:"acrossHole,omitempty"` // see [retention.Policy]
 	RequestedBy string `json:"requestedBy"`
+	// Try tells what would be removed by another setting; nothing is removed then.
+	Try *schedule.Setting `json:"try,omitempty"`
 }
 
 // PruneOutput tells what was removed, or would be.

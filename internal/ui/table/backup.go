@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/ui"
@@ -52,9 +53,23 @@ func Backup(w *tabwriter.Writer, b backup.Overview) {
 	}
 }
 
+// ListedBackup is a backup in a list, with what is known beside its manifest.
+type ListedBackup struct {
+	backup.Overview
+	VerifiedAt time.Time `json:"verifiedAt,omitzero"`  // the last time; zero when it never was
+	VerifyCode string    `json:"verifyCode,omitempty"` // of the first finding, empty when there was none
+}
+
+func (b ListedBackup) verified() string {
+	if b.VerifiedAt.IsZero() {
+		return "never"
+	}
+	return strings.TrimSpace(ui.Time(b.VerifiedAt) + " " + b.VerifyCode)
+}
+
 // Backups shows a list.
-func Backups(w *tabwriter.Writer, backups []backup.Overview) {
-	Line(w, "BACKUP", "STATUS", "STARTED", "SIZE", "SERVICES")
+func Backups(w *tabwriter.Writer, backups []ListedBackup) {
+	Line(w, "BACKUP", "STATUS", "STARTED", "SIZE", "VERIFIED", "SERVICES")
 	for _, b := range backups {
 		var services []string
 		for _, s := range b.Services {
@@ -64,6 +79,6 @@ func Backups(w *tabwriter.Writer, backups []backup.Overview) {
 			}
 			services = append(services, text)
 		}
-		Line(w, b.BackupID, b.Status, ui.Time(b.StartedAt), ui.Size(b.TotalBytes), strings.Join(services, " "))
+		Line(w, b.BackupID, b.Status, ui.Time(b.StartedAt), ui.Size(b.TotalBytes), b.verified(), strings.Join(services, " "))
 	}
 }

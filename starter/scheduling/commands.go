@@ -1,0 +1,48 @@
+package scheduling
+
+import (
+	"context"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/schedule"
+)
+
+// Controller is what the commands need of package control. [control.Controller] documents
+// the methods.
+type Controller interface {
+	Schedule(ctx context.Context) (control.ScheduleStatus, error)
+	SetSchedule(ctx context.Context, next schedule.Setting, by string) (control.ScheduleStatus, error)
+	Prune(ctx context.Context, dryRun, acrossHole bool, by string) (control.PruneResult, error)
+	PruneBy(ctx context.Context, setting schedule.Setting, by string) (control.PruneResult, error)
+}
+
+// Surroundings is what the commands get from the program.
+type Surroundings struct {
+	// Connected makes a command's function of one that needs a controller.
+	Connected func(fn func(ctx context.Context, cmd *cobra.Command, c Controller) error) func(*cobra.Command, []string) error
+	Print     func(document any, table func(w *tabwriter.Writer)) error
+	Say       func(format string, args ...any)
+	// Ask asks on a terminal whether somebody really means it; it returns false when there is
+	// none to ask on.
+	Ask func(ctx context.Context, what string) (asked bool, err error)
+	// Failed ends the program with a code after everything was said.
+	Failed func(code fault.Code) error
+}
+
+// Commands are the commands of the package.
+func Commands(s Surroundings) []*cobra.Command {
+	return []*cobra.Command{s.scheduleCommand(), s.pruneCommand()}
+}
+
+func (s Surroundings) warn(warnings []string) {
+	for _, warning := range warnings {
+		s.Say("Warning: %s.", warning)
+	}
+}
+
+// usage is a fault about flags and arguments.
+func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

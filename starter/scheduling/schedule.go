@@ -1,0 +1,195 @@
+package scheduling
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/control"
+	"infrabackup/internal/operator"
+	"infrabackup/internal/schedule"
+	"infrabackup/internal/ui"
+	"infrabackup/internal/ui/table"
+	"infrabackup/starter/args"
+)
+
+func (s Surroundings) scheduleCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use: "schedule", Short: "Start, verify and remove backups by themselves", Args: args.None, RunE: args.NeedsCommand,
+	}
+	group.AddCommand(s.showCommand(), s.setCommand(), s.switchCommand(true), s.switchCommand(false))
+	return group
+}
+
+func (s Surroundings) showCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show",
+		Short: "Show when backups start by themselves, and whether they do",
+		Long: `Show when backups start by themselves and how long they are kept, when the next one
+is due, how many are late, and whether Temporal still starts what goes on by itself.`,
+		Example: "  infrabackup schedule show\n  infrabackup schedule show -o json | jq .late",
+		Args:    args.None,
+		RunE: s.Connected(func(ctx context.Context, _ *cobra.Command, c Controller) error {
+			status, err := c.Schedule(ctx)
+			if err != nil {
+				return err
+			}
+			return s.printSchedule(status)
+		}),
+	}
+}
+
+// scheduleFlags are what "schedule set" takes.
+type scheduleFlags struct {
+	every              time.Duration
+	keep, keepVerified int
+	on, off, yes       bool
+}
+
+// apply returns the setting with what was given.
+func (f scheduleFlags) apply(cmd *cobra.Command, now schedule.Setting) (schedule.Setting, error) {
+	given := cmd.Flags().Changed
+	next := now
+	switch {
+	case f.on && f.off:
+		return next, usage("--on and --off contradict each other")
+	case given("every") && f.every%time.Hour != 0:
+		return next, usage("--every %s is not a whole number of hours", f.every)
+	case given("every"):
+		next.FrequencyHours = int(f.every / time.Hour)
+	}
+	if given("keep") {
+		next.RetentionDays = f.keep
+	}
+	if given("keep-verified") {
+		next.KeepVerified = f.keepVerified
+	}
+	next.Enabled = f.on || now.Enabled && !f.off
+	return next, next.Validate()
+}
+
+func (s Surroundings) setCommand() *cobra.Command {
+	var f scheduleFlags
+	cmd := &cobra.Command{
+		Use:   "set [--every 12h] [--keep DAYS] [--keep-verified N] [--on | --off]",
+		Short: "Set when backups start by themselves, and how long they are kept",
+		Long: `Set how often backups start by themselves, every 4 to 12 hours, and how many days they
+are kept, 2 to 14. What is not given stays as it is. At least two backups a day, kept for
+at most seven days, are recommended.
+
+While the schedule is on, backups that are older than --keep are removed. The newest
+good one stays always, and so do the newest --keep-verified ones of those that were
+verified. Backups that you start yourself do not move the schedule. One that is due while
+another runs, while keys or settings are being changed, or while the stamp is being updated,
+is skipped.
+
+When fewer days are set than before, this shows what would be removed, and asks first;
+scripts give --yes.`,
+		Example: "  infrabackup schedule set --every 12h --keep 7 --on\n  infrabackup schedule set --keep 5 --yes",
+		Args:    args.None,
+		RunE: s.Connected(func(ctx context.Context, cmd *cobra.Command, c Controller) error {
+			now, err := c.Schedule(ctx)
+			if err != nil {
+				return err
+			}
+			next, err := f.apply(cmd, now.Setting)
+			if err != nil {
+				return err
+			}
+			if err := s.consentToLess(ctx, c, now.Setting, next, f.yes); err != nil {
+				return err
+			}
+			status, err := c.SetSchedule(ctx, next, operator.Requester())
+			if err != nil {
+				return err
+			}
+			return s.printSchedule(status)
+		}),
+	}
+	flags := cmd.Flags()
+	flags.DurationVar(&f.every, "every", 12*time.Hour, "time between two backups, 4h to 12h")
+	flags.IntVar(&f.keep, "keep", 7, "days that a backup is kept, 2 to 14")
+	flags.IntVar(&f.keepVerified, "keep-verified", 2, "verified backups that are kept whatever their age")
+	flags.BoolVar(&f.on, "on", false, "let backups start by themselves")
+	flags.BoolVar(&f.off, "off", false, "let no backup start by itself, and remove none")
+	flags.BoolVar(&f.yes, "yes", false, "shorten the time without asking")
+	return cmd
+}
+
+// consentToLess asks before backups are kept for a shorter time, or fewer of them.
+func (s Surroundings) consentToLess(ctx context.Context, c Controller, now, next schedule.Setting, yes bool) error {
+	if yes || next.RetentionDays >= now.RetentionDays && next.KeepVerified >= now.KeepVerified {
+		return nil
+	}
+	plan, err := c.PruneBy(ctx, next, operator.Requester())
+	if err != nil {
+		return err
+	}
+	count := 0
+	for _, d := range plan.Decisions {
+		if d.Remove {
+			count++
+			s.Say("Would be removed: %s, finished %s.", d.BackupID, ui.Time(d.FinishedAt))
+		}
+	}
+	if plan.Hold != "" {
+		s.Say("Nothing is removed now: %s.", plan.Hold)
+	}
+	asked, err := s.Ask(ctx, fmt.Sprintf("%d backups would be removed, now or when the schedule is switched on.", count))
+	if !asked {
+		return usage("backups would be kept for a shorter time, and %d of them removed: add --yes to set it", count)
+	}
+	return err
+}
+
+func (s Surroundings) switchCommand(on bool) *cobra.Command {
+	use, short := "pause", "Let no backup start by itself, and remove none"
+	if on {
+		use, short = "resume", "Let backups start by themselves again"
+	}
+	return &cobra.Command{
+		Use: use, Short: short, Args: args.None,
+		Long: short + `. Everything that is set stays as it is, and
+verification goes on in any case. The share need not be there for it.`,
+		Example: "  infrabackup schedule " + use,
+		RunE: s.Connected(func(ctx context.Context, _ *cobra.Command, c Controller) error {
+			now, err := c.Schedule(ctx)
+			if err != nil {
+				return err
+			}
+			next := now.Setting
+			next.Enabled = on
+			status, err := c.SetSchedule(ctx, next, operator.Requester())
+			if err != nil {
+				return err
+			}
+			return s.printSchedule(status)
+		}),
+	}
+}
+
+func (s Surroundings) printSchedule(now control.ScheduleStatus) error {
+	err := s.Print(now, func(w *tabwriter.Writer) {
+		table.Schedule(w, now.State)
+		if !now.Next.IsZero() {
+			table.Line(w, "Next:", ui.Time(now.Next))
+		}
+		if now.Late > 0 {
+			table.Line(w, "Late:", fmt.Sprintf("%d backups", now.Late))
+		}
+		if !now.LastRing.IsZero() {
+			table.Line(w, "Looked at:", ui.Time(now.LastRing))
+		}
+	})
+	if now.Late > 0 {
+		s.Say("Warning: %d scheduled backups were not made.", now.Late)
+	}
+	if now.Problem != "" {
+		s.Say("Warning: %s: nothing goes on by itself. `infrabackup schedule set` repairs that.", now.Problem)
+	}
+	s.warn(now.Warnings)
+	return err
+}
