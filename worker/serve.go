@@ -111,7 +111,11 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 		return fault.New(fault.Internal, "the path of this program is unknown", err)
 	}
 	twin := newTwins(temporalClient, c)
-	acts := activities.New(dependencies(c, temporalClient, cmp.Or(options.Namespace, temporal.DefaultNamespace), twin, collectors, spooled, ring, program, measured))
+	needed := dependencies(c, temporalClient, cmp.Or(options.Namespace, temporal.DefaultNamespace), twin, collectors, spooled, ring, program, measured)
+	if needed.Updating, err = updatingOf(c); err != nil {
+		return err
+	}
+	acts := activities.New(needed)
 	defer closing(&err, "close the connections to the share", acts.Close)
 	return poll(ctx, p, c, temporalClient, acts, twin, logger)
 }

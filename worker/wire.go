@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"infrabackup/activities"
+	"infrabackup/internal/azure/maintenance"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/build"
 	"infrabackup/internal/codec"
@@ -42,6 +43,20 @@ func dependencies(c *config.Worker, temporalClient client.Client, namespace stri
 		Recorder:   measured,
 		Now:        time.Now,
 	}
+}
+
+// updatingOf asks the stamp whether it is being updated; nil where no stamp is configured.
+func updatingOf(c *config.Worker) (func(context.Context) (string, error), error) {
+	if c.Sources.Azure == nil {
+		return nil, nil
+	}
+	stamp, err := stampOf(*c.Sources.Azure)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (string, error) {
+		return maintenance.Updating(ctx, stamp.Admin(), c.Instance.Region)
+	}, nil
 }
 
 // openStore connects to the share that the settings name.

@@ -1,0 +1,2 @@
+// Package maintenance tells whether a stamp is being updated.
+package maintenance
