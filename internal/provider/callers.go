@@ -23,7 +23,7 @@ import (
 // made when it is missing. AnyOwner lets root change those of the service's account.
 func Tokens(ctx context.Context, c *config.Serve, anyOwner bool) (*auth.Tokens, error) {
 	if err := os.MkdirAll(c.StateDir, 0o700); err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "the folder for API tokens cannot be made", err)
+		return nil, fault.New(fault.ConfigInvalid, "the folder for API tokens cannot be created", err)
 	}
 	return auth.OpenTokens(ctx, auth.TokensConfig{Path: filepath.Join(c.StateDir, "tokens.json"), AnyOwner: anyOwner})
 }

@@ -1,5 +1,6 @@
-// Package serving has the commands around the process that answers for the Backup Resource
-// Provider: `serve`, and `token` for those who call it.
+// Package serving has the commands of the processes beside the workers: `serve` for the
+// Backup Resource Provider and `token` for those who call it, `codec-server` for the Temporal
+// Web UI, and `codec-key` for the key that they all share.
 //
-// It parses flags and prints; package provider does the work. Start reading at [Commands].
+// It parses flags and prints; packages provider and codec do the work. Start reading at [Commands].
 package serving

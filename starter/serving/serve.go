@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/config"
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/provider"
 	"infrabackup/internal/telemetry"
 	"infrabackup/internal/temporal"
@@ -26,14 +27,23 @@ type Surroundings struct {
 	Print func(document any, table func(w *tabwriter.Writer)) error
 	// Say writes a message for people.
 	Say func(format string, args ...any)
+	// Consent asks whether something is really wanted, unless yes says so.
+	Consent func(ctx context.Context, yes bool, name string) error
+	// Keyring loads the codec's keys from file, or from where the environment says, which
+	// is KeyFile.
+	Keyring func(file string) (*codec.Keyring, error)
+	KeyFile func(file string) (string, error)
 }
+
+// usage is a fault about flags and arguments.
+func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }
 
 // DefaultConfig is where the configuration of the process lies.
 const DefaultConfig = "/etc/infrabackup/serve.yaml"
 
 // Commands returns the commands.
 func Commands(s Surroundings) []*cobra.Command {
-	return []*cobra.Command{s.serveCommand(), s.tokenCommand()}
+	return []*cobra.Command{s.serveCommand(), s.tokenCommand(), s.codecServerCommand(), s.codecKeyCommand()}
 }
 
 func (s Surroundings) serveCommand() *cobra.Command {

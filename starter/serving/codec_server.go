@@ -1,4 +1,4 @@
-package main
+package serving
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"infrabackup/starter/args"
 )
 
-func (a *app) codecServerCommand() *cobra.Command {
+func (s Surroundings) codecServerCommand() *cobra.Command {
 	var address, origin, tokenFile, keyFile string
 	cmd := &cobra.Command{
 		Use:   "codec-server --token-file F [--address HOST:PORT] [--origin URL]",
@@ -39,11 +39,11 @@ loopback interface, or behind a proxy that speaks TLS.`,
 			if parsed, err := url.Parse(origin); err != nil || parsed.Host == "" || parsed.Path != "" {
 				return usage("--origin %s is not an origin such as http://127.0.0.1:8233", printable.Quote(origin))
 			}
-			ring, err := a.keyring(keyFile)
+			ring, err := s.Keyring(keyFile)
 			if err != nil {
 				return err
 			}
-			return a.serveCodec(cmd.Context(), address, codec.NewHandler(codec.New(ring), origin, token))
+			return s.serveCodec(cmd.Context(), address, codec.NewHandler(codec.New(ring), origin, token))
 		},
 	}
 	flags := cmd.Flags()
@@ -51,20 +51,20 @@ loopback interface, or behind a proxy that speaks TLS.`,
 	flags.StringVar(&origin, "origin", "http://127.0.0.1:8233", "origin of the Web UI that may call")
 	flags.StringVar(&tokenFile, "token-file", "", "file with the token that callers present")
 	flags.StringVar(&keyFile, "key-file", "", "codec key file (default: INFRABACKUP_CODEC_KEY_FILE)")
-	former := a.codecKeyGenerateCommand(new(string))
+	former := s.codecKeyGenerateCommand(new(string))
 	former.Use, former.Hidden = "key --out FILE", true // its name before it came to the others of codec-key
 	cmd.AddCommand(former)
 	return cmd
 }
 
-func (a *app) serveCodec(ctx context.Context, address string, handler http.Handler) error {
+func (s Surroundings) serveCodec(ctx context.Context, address string, handler http.Handler) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fault.New(fault.Usage, "--address cannot be listened on", err)
 	}
-	a.say("The codec server answers on %s. Enter this address in the Web UI, with the text of the token file: http://%s/TOKEN", listener.Addr(), listener.Addr())
+	s.Say("The codec server answers on %s. Enter this address in the Web UI, with the text of the token file: http://%s/TOKEN", listener.Addr(), listener.Addr())
 	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		a.say("Warning: others can reach it, and the token and what it decrypts go over the network in clear. Put a proxy with TLS before it.")
+		s.Say("Warning: others can reach it, and the token and what it decrypts go over the network in clear. Put a proxy with TLS before it.")
 	}
 	return codec.Serve(ctx, listener, handler)
 }

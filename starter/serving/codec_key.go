@@ -1,4 +1,4 @@
-package main
+package serving
 
 import (
 	"cmp"
@@ -29,19 +29,19 @@ everything runs:
 
 A program without a key cannot read what was encrypted with it, and reports CODEC_KEY.`
 
-// keyDocument is what a change of the key file prints.
-type keyDocument struct {
+// ChangedKey is what a change of the key file prints.
+type ChangedKey struct {
 	KeyID   string `json:"keyId"`
 	KeyFile string `json:"keyFile"`
 }
 
-// keyRow is one key of the file.
-type keyRow struct {
+// Key is one key of the file, as `codec-key list` prints it.
+type Key struct {
 	KeyID  string `json:"keyId"`
 	Active bool   `json:"active"`
 }
 
-func (a *app) codecKeyCommand() *cobra.Command {
+func (s Surroundings) codecKeyCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use:   "codec-key",
 		Short: "Create and replace the key that encrypts what Temporal keeps",
@@ -51,11 +51,11 @@ func (a *app) codecKeyCommand() *cobra.Command {
 	}
 	var file string
 	group.PersistentFlags().StringVar(&file, "codec-key-file", "", "codec key file (default: INFRABACKUP_CODEC_KEY_FILE)")
-	group.AddCommand(a.codecKeyGenerateCommand(&file), a.codecKeyListCommand(&file), a.codecKeyAddCommand(&file), a.codecKeyActivateCommand(&file), a.codecKeyRemoveCommand(&file))
+	group.AddCommand(s.codecKeyGenerateCommand(&file), s.codecKeyListCommand(&file), s.codecKeyAddCommand(&file), s.codecKeyActivateCommand(&file), s.codecKeyRemoveCommand(&file))
 	return group
 }
 
-func (a *app) codecKeyGenerateCommand(file *string) *cobra.Command {
+func (s Surroundings) codecKeyGenerateCommand(file *string) *cobra.Command {
 	var out, id string
 	cmd := &cobra.Command{
 		Use:     "generate --out FILE",
@@ -76,8 +76,8 @@ func (a *app) codecKeyGenerateCommand(file *string) *cobra.Command {
 			if err := localfile.Create(out, secret.New(key)); err != nil {
 				return err
 			}
-			a.say("The codec key is in %s. Copy it to every worker host and to where this command runs.", out)
-			return a.printKey(id, out)
+			s.Say("The codec key is in %s. Copy it to every worker host and to where this command runs.", out)
+			return s.printKey(id, out)
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "file for the key; must not exist")
@@ -85,22 +85,22 @@ func (a *app) codecKeyGenerateCommand(file *string) *cobra.Command {
 	return cmd
 }
 
-func (a *app) codecKeyListCommand(file *string) *cobra.Command {
+func (s Surroundings) codecKeyListCommand(file *string) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Short:   "List the keys of the file by id, the one that encrypts first",
 		Example: "  infrabackup codec-key list",
 		Args:    args.None,
 		RunE: func(*cobra.Command, []string) error {
-			ring, err := a.keyring(*file)
+			ring, err := s.Keyring(*file)
 			if err != nil {
 				return err
 			}
-			var rows []keyRow
+			var rows []Key
 			for _, id := range ring.IDs() {
-				rows = append(rows, keyRow{id, id == ring.Active()})
+				rows = append(rows, Key{id, id == ring.Active()})
 			}
-			return a.print(rows, func(w *tabwriter.Writer) {
+			return s.Print(rows, func(w *tabwriter.Writer) {
 				table.Line(w, "KEY", "USE")
 				for _, row := range rows {
 					use := "decrypts"
@@ -114,7 +114,7 @@ func (a *app) codecKeyListCommand(file *string) *cobra.Command {
 	}
 }
 
-func (a *app) codecKeyAddCommand(file *string) *cobra.Command {
+func (s Surroundings) codecKeyAddCommand(file *string) *cobra.Command {
 	var id string
 	cmd := &cobra.Command{
 		Use:     "add [--id ID]",
@@ -123,7 +123,7 @@ func (a *app) codecKeyAddCommand(file *string) *cobra.Command {
 		Example: "  infrabackup codec-key add\n  infrabackup codec-key add --id k2 --codec-key-file /etc/infrabackup/codec.keys",
 		Args:    args.None,
 		RunE: func(*cobra.Command, []string) error {
-			path, err := a.keyFile(*file)
+			path, err := s.KeyFile(*file)
 			if err != nil {
 				return err
 			}
@@ -131,15 +131,15 @@ func (a *app) codecKeyAddCommand(file *string) *cobra.Command {
 			if err := codec.AddKey(path, id, rand.Reader); err != nil {
 				return err
 			}
-			a.say("Key %s is in %s and does not encrypt yet. Copy the file to every worker, command line and codec server, and restart them; then activate the key.", id, path)
-			return a.printKey(id, path)
+			s.Say("Key %s is in %s and does not encrypt yet. Copy the file to every worker, command line and codec server, and restart them; then activate the key.", id, path)
+			return s.printKey(id, path)
 		},
 	}
 	cmd.Flags().StringVar(&id, "id", "", "name of the key (default: k and the date, such as k20261125)")
 	return cmd
 }
 
-func (a *app) codecKeyActivateCommand(file *string) *cobra.Command {
+func (s Surroundings) codecKeyActivateCommand(file *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "activate ID",
 		Short: "Encrypt with a key that every host knows already",
@@ -149,20 +149,20 @@ func (a *app) codecKeyActivateCommand(file *string) *cobra.Command {
 		Example: "  infrabackup codec-key activate k20261125",
 		Args:    args.One("ID"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			path, err := a.keyFile(*file)
+			path, err := s.KeyFile(*file)
 			if err != nil {
 				return err
 			}
 			if err := codec.ActivateKey(path, args[0]); err != nil {
 				return err
 			}
-			a.say("Key %s encrypts in %s. Copy the file again, restart again, then run \"infrabackup settings reseal\".", args[0], path)
-			return a.printKey(args[0], path)
+			s.Say("Key %s encrypts in %s. Copy the file again, restart again, then run \"infrabackup settings reseal\".", args[0], path)
+			return s.printKey(args[0], path)
 		},
 	}
 }
 
-func (a *app) codecKeyRemoveCommand(file *string) *cobra.Command {
+func (s Surroundings) codecKeyRemoveCommand(file *string) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "remove ID --yes",
@@ -175,24 +175,24 @@ settings included that were not resealed. On a terminal this asks first; scripts
 		Example: "  infrabackup codec-key remove k1 --yes",
 		Args:    args.One("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := a.keyFile(*file)
+			path, err := s.KeyFile(*file)
 			if err != nil {
 				return err
 			}
-			if err := a.consent(cmd.Context(), yes, args[0]); err != nil {
+			if err := s.Consent(cmd.Context(), yes, args[0]); err != nil {
 				return err
 			}
 			if err := codec.RemoveKey(path, args[0]); err != nil {
 				return err
 			}
-			a.say("Key %s is not in %s any more. Copy the file once more.", args[0], path)
-			return a.printKey(args[0], path)
+			s.Say("Key %s is not in %s any more. Copy the file once more.", args[0], path)
+			return s.printKey(args[0], path)
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "really remove, without asking")
 	return cmd
 }
 
-func (a *app) printKey(id, path string) error {
-	return a.print(keyDocument{id, path}, func(w *tabwriter.Writer) { table.Line(w, id) })
+func (s Surroundings) printKey(id, path string) error {
+	return s.Print(ChangedKey{id, path}, func(w *tabwriter.Writer) { table.Line(w, id) })
 }

@@ -11,6 +11,8 @@ import (
 
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
+
+	"infrabackup/starter/serving"
 )
 
 // TestCodecKeyRotation is a rotation as its help tells it.
@@ -25,27 +27,27 @@ func TestCodecKeyRotation(t *testing.T) {
 		printed.WriteString(out.stdout + out.stderr)
 		return out.stdout
 	}
-	listed := func() []keyRow {
+	listed := func() []serving.Key {
 		t.Helper()
-		var rows []keyRow
+		var rows []serving.Key
 		require.NoError(t, json.Unmarshal([]byte(ask("codec-key", "list", "-o", "json")), &rows))
 		return rows
 	}
 	ask("codec-key", "generate", "--out", keys)
-	require.Equal(t, []keyRow{{"k1", true}}, listed())
+	require.Equal(t, []serving.Key{{KeyID: "k1", Active: true}}, listed())
 
-	var added keyDocument
+	var added serving.ChangedKey
 	require.NoError(t, json.Unmarshal([]byte(ask("codec-key", "add", "-o", "json")), &added))
 	require.Regexp(t, `^k20[0-9]{6}$`, added.KeyID)
 	require.Equal(t, keys, added.KeyFile)
-	require.Equal(t, []keyRow{{"k1", true}, {added.KeyID, false}}, listed())
+	require.Equal(t, []serving.Key{{KeyID: "k1", Active: true}, {KeyID: added.KeyID, Active: false}}, listed())
 
 	require.Equal(t, added.KeyID+"\n", ask("codec-key", "activate", added.KeyID))
-	require.Equal(t, []keyRow{{added.KeyID, true}, {"k1", false}}, listed())
+	require.Equal(t, []serving.Key{{KeyID: added.KeyID, Active: true}, {KeyID: "k1", Active: false}}, listed())
 	require.Regexp(t, `k20[0-9]{6} +encrypts and decrypts\nk1 +decrypts\n`, ask("codec-key", "list"))
 
 	ask("codec-key", "remove", "k1", "--yes", "--codec-key-file", keys)
-	require.Equal(t, []keyRow{{added.KeyID, true}}, listed())
+	require.Equal(t, []serving.Key{{KeyID: added.KeyID, Active: true}}, listed())
 
 	data, err := os.ReadFile(keys)
 	require.NoError(t, err)
