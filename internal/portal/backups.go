@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,7 +8,6 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/schedule"
 )
 
 // notices are what a page says after a change that was done at once. A query names them, so
@@ -46,7 +44,7 @@ func (q *request) overview() {
 }
 
 func (q *request) overviewData() any {
-	d := overviewData{Advice: advice(q.snap.Schedule.Setting), Runs: q.backupRuns(q.snap.RunID)}
+	d := overviewData{Advice: q.snap.Schedule.Warnings(), Runs: q.backupRuns(q.snap.RunID)}
 	for i := range q.snap.Backups {
 		if b := &q.snap.Backups[i]; !b.FinishedAt.IsZero() {
 			d.Newest = b
@@ -57,20 +55,6 @@ func (q *request) overviewData() any {
 		}
 	}
 	return d
-}
-
-// advice says where a schedule is not as is recommended.
-func advice(s schedule.Setting) []string {
-	var all []string
-	if !s.Enabled {
-		all = append(all, "Backups do not start by themselves. At least two a day are recommended.")
-	} else if s.FrequencyHours > 12 {
-		all = append(all, fmt.Sprintf("A backup starts every %d hours. At least two a day are recommended.", s.FrequencyHours))
-	}
-	if s.RetentionDays > 7 {
-		all = append(all, fmt.Sprintf("Backups are kept for %d days. At most seven days are recommended, since old states of identities and keys are hard to bring back together.", s.RetentionDays))
-	}
-	return all
 }
 
 type backupsData struct {

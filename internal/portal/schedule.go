@@ -12,13 +12,6 @@ import (
 	"infrabackup/internal/schedule"
 )
 
-// Limits of a schedule.
-const (
-	minFrequency, maxFrequency = 4, 12
-	minRetention, maxRetention = 2, 14
-	minKeep, maxKeep           = 1, 30
-)
-
 type scheduleData struct {
 	Advice    []string
 	Hours     []int
@@ -34,7 +27,7 @@ func (q *request) schedulePage() {
 	q.notice()
 	s := q.snap.Schedule.Setting
 	if s.FrequencyHours == 0 { // never set: what is proposed
-		s.FrequencyHours, s.RetentionDays, s.KeepVerified = 12, 7, 2
+		s = schedule.Default()
 	}
 	enabled := ""
 	if s.Enabled {
@@ -45,8 +38,8 @@ func (q *request) schedulePage() {
 }
 
 func (q *request) showSchedule(status int) {
-	d := scheduleData{Advice: advice(q.snap.Schedule.Setting)}
-	for hours := minFrequency; hours <= maxFrequency; hours++ {
+	d := scheduleData{Advice: q.snap.Schedule.Warnings()}
+	for hours := schedule.MinFrequencyHours; hours <= schedule.MaxFrequencyHours; hours++ {
 		d.Hours = append(d.Hours, hours)
 	}
 	q.show(status, "schedule", "schedule", "Schedule and retention", d)
@@ -67,9 +60,9 @@ func (q *request) wantedSchedule(values url.Values) schedule.Setting {
 		return n
 	}
 	return schedule.Setting{
-		Enabled: f.Value("enabled") != "", FrequencyHours: number("frequency", "The time between backups, in hours,", minFrequency, maxFrequency),
-		RetentionDays: number("retention", "The retention, in days,", minRetention, maxRetention),
-		KeepVerified:  number("keep", "The number of verified backups", minKeep, maxKeep),
+		Enabled: f.Value("enabled") != "", FrequencyHours: number("frequency", "The time between backups, in hours,", schedule.MinFrequencyHours, schedule.MaxFrequencyHours),
+		RetentionDays: number("retention", "The retention, in days,", schedule.MinRetentionDays, schedule.MaxRetentionDays),
+		KeepVerified:  number("keep", "The number of verified backups", schedule.MinKeepVerified, schedule.MaxKeepVerified),
 	}
 }
 

@@ -214,8 +214,8 @@ func TestShorterRetentionIsShownFirst(t *testing.T) {
 	next.Schedule.RetentionDays, next.Schedule.Enabled = 14, false
 	s.board.Set(next)
 	page = s.get("/i/north/schedule").Body.String()
-	require.Contains(t, page, "At least two a day are recommended")
-	require.Contains(t, page, "At most seven days are recommended")
+	require.Contains(t, page, "at least two backups a day are recommended")
+	require.Contains(t, page, "at most 7 days are recommended")
 }
 
 func TestChangeOfKey(t *testing.T) {
