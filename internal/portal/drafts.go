@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	draftTimeout   = 30 * time.Minute
+	draftTimeout   = 8 * time.Hour // as long as a session can last
 	passwordInMind = 15 * time.Minute
 	maxDrafts      = 100
 )

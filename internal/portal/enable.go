@@ -70,10 +70,10 @@ func (q *request) enableReady() bool {
 }
 
 func (q *request) enableStep() {
-	if !q.enableReady() || !q.ensureFresh() {
+	name := q.r.PathValue("step")
+	if !q.enableReady() || (begins(name) && !q.ensureFresh()) {
 		return
 	}
-	name := q.r.PathValue("step")
 	d := q.h.drafts.get(q.draftKey("enable"))
 	if !knownStep(name) {
 		q.h.message(q.w, q.r, http.StatusNotFound, "There is no such step", "Begin again with the share.")

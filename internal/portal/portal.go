@@ -189,7 +189,7 @@ func (h *handler) routes() {
 		{path: "enable/{step}", form: "enable", action: ActionWrite, fresh: true, do: (*request).enableSubmit},
 		{path: "settings/share", form: "settings/share", action: ActionWrite, fresh: true, do: (*request).changeShare},
 		{path: "settings/account", form: "settings/account", action: ActionWrite, fresh: true, do: (*request).changeAccount},
-		{path: "settings/key", form: "settings/key", action: ActionWrite, fresh: true, do: (*request).chooseKey},
+		{path: "settings/key", form: "settings/key", action: ActionWrite, do: (*request).chooseKey},
 		{path: "settings/key/{step}", form: "settings/key", action: ActionWrite, fresh: true, do: (*request).keySubmit},
 		{path: "settings/challenge", form: "settings/proof", action: ActionProve, do: (*request).challenge},
 		{path: "settings/proof", form: "settings/proof", action: ActionProve, do: (*request).prove},

@@ -79,7 +79,7 @@ func (h *handler) changing(c change) http.HandlerFunc {
 		if step := r.PathValue("step"); step != "" {
 			back += "/" + step
 		}
-		q := h.begin(w, r, back, c.fresh)
+		q := h.begin(w, r, back, c.fresh && begins(r.PathValue("step")))
 		if q == nil {
 			return
 		}
@@ -94,6 +94,10 @@ func (h *handler) changing(c change) http.HandlerFunc {
 		c.do(q)
 	}
 }
+
+// begins reports whether a step of a form in several steps begins something: only then the
+// login has to be fresh, since a proof of a key may take an operator to another room.
+func begins(step string) bool { return step == "" || step == "check" || step == "confirm" }
 
 // parse reads the form, also one with a file.
 func (q *request) parse() error {

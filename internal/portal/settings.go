@@ -92,7 +92,7 @@ func (q *request) settingsForm() {
 		q.show(http.StatusOK, "settings-proof", "settings", "Prove the key", data)
 		return
 	}
-	if !q.ensureFresh() {
+	if what != "key" && !q.ensureFresh() {
 		return
 	}
 	s := q.snap.Settings
@@ -181,10 +181,10 @@ func (q *request) keyStep() {
 		q.refused(err)
 		return
 	}
-	if !q.ensureFresh() {
+	d, name := q.h.drafts.get(q.draftKey("key")), q.r.PathValue("step")
+	if begins(name) && !q.ensureFresh() {
 		return
 	}
-	d, name := q.h.drafts.get(q.draftKey("key")), q.r.PathValue("step")
 	if !d.complete("key") || (name != "proof" && !d.complete("proof")) {
 		q.to("settings/key")
 		return

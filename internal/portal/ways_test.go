@@ -168,7 +168,9 @@ func TestExpiredSession(t *testing.T) {
 func TestDangerousChangesNeedAFreshLogin(t *testing.T) {
 	s := newSite(t, "healthy", "owner")
 	s.session.Old = true
-	for _, path := range []string{"settings/share", "settings/account", "settings/key"} {
+	require.Contains(t, s.post("/i/north/settings/key/confirm", url.Values{"confirm": {"north"}}).Header().Get("Location"), "fresh=1")
+	require.Equal(t, http.StatusOK, s.get("/i/north/settings/key").Code, "choosing a key begins nothing")
+	for _, path := range []string{"settings/share", "settings/account"} {
 		require.Contains(t, s.get("/i/north/"+path).Header().Get("Location"), "fresh=1", path)
 		require.Contains(t, s.post("/i/north/"+path, url.Values{"confirm": {"north"}, "password": {canary}}).Header().Get("Location"), "fresh=1", path)
 	}
