@@ -122,7 +122,7 @@ func thumbprint(b *board.Backup, s *board.Snapshot) {
 func (p *Provider) page(c *config.Serve, instances []portal.Instance) (http.Handler, error) {
 	options := portal.Options{
 		Instances: instances, Session: session(time.Now), Login: http.HandlerFunc(p.callers.login), Logout: http.HandlerFunc(p.callers.sessions.Logout),
-		TokenLogin: p.callers.sessions.HasTokens(),
+		TokenLogin: p.callers.sessions.HasTokens(), Alive: p.callers.sessions.Alive,
 	}
 	if c.TemporalUI != "" {
 		options.TemporalUI = strings.TrimSuffix(c.TemporalUI, "/") + "/namespaces/" + url.PathEscape(cmp.Or(c.Temporal.Namespace, "default"))
