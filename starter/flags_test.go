@@ -46,7 +46,7 @@ func TestNoFlagIsEmpty(t *testing.T) {
 			}
 			tried++
 			args := append([]string{}, path...)
-			if use := strings.Fields(c.Use); len(use) > 1 && (use[1] == "UNC" || use[1] == "ID") {
+			if use := strings.Fields(c.Use); len(use) > 1 && (use[1] == "UNC" || use[1] == "ID" || use[1] == "NAME") {
 				args = append(args, "x")
 			}
 			out := unconnected("", append(args, "--"+f.Name, "")...)
