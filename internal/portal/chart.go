@@ -36,10 +36,10 @@ type chartRow struct {
 
 // The drawing area; CSS scales it.
 const (
-	chartWidth  = 600
-	chartHeight = 150
-	chartTop    = 10
-	chartLeft   = 92
+	chartWidth  = 360
+	chartHeight = 100
+	chartTop    = 8
+	chartLeft   = 72
 	maxBars     = 60
 )
 
@@ -69,7 +69,10 @@ func charts(s *board.Snapshot) []chart {
 	times := draw("duration", "Duration", all, func(b board.Backup) (float64, string) {
 		return b.FinishedAt.Sub(b.StartedAt).Seconds(), duration(b.StartedAt, b.FinishedAt)
 	}, func(v float64) string {
-		return duration(time.Unix(1, 0), time.Unix(1, 0).Add(time.Duration(v)*time.Second))
+		if v >= 120 {
+			return fmt.Sprintf("%.0f min", v/60)
+		}
+		return fmt.Sprintf("%.0f s", v)
 	})
 	return []chart{sizes, times}
 }
@@ -97,7 +100,7 @@ func draw(id, title string, all []board.Backup, value func(board.Backup) (float6
 		v, text := value(b)
 		height := max(v/top*(chartHeight-chartTop), 1)
 		c.Bars = append(c.Bars, bar{
-			X: chartLeft + float64(i)*step + step*0.12, Y: chartHeight - height, Width: min(step*0.76, 26), Height: height,
+			X: chartLeft + float64(i)*step + (step-min(step*0.76, 16))/2, Y: chartHeight - height, Width: min(step*0.76, 16), Height: height,
 			Tone: stateOf(b.Status).Tone, Label: instant(b.StartedAt) + ": " + text + ", " + stateOf(b.Status).Word,
 		})
 	}

@@ -197,6 +197,8 @@ func TestPagesWithoutBarriers(t *testing.T) {
 			wide, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > document.documentElement.clientWidth`))
 			require.NoError(t, err, where)
 			note(wide, where+" is wider than its window")
+			cut := script[bool](t, ctx, `[...document.querySelectorAll("svg .tick")].some(e => e.getBoundingClientRect().left < e.closest("svg").getBoundingClientRect().left - 1)`)
+			note(cut, where+" cuts the text of a chart")
 			for _, text := range said() {
 				note(true, where+": "+text)
 			}
