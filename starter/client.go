@@ -119,17 +119,9 @@ func (a *app) controlled(fn func(ctx context.Context, c controller, args []strin
 // scheduling is what the commands around the schedule get.
 func (a *app) scheduling() scheduling.Surroundings {
 	return scheduling.Surroundings{
-		Print: a.print, Say: a.say, Failed: func(code fault.Code) error { return exitCode(code.Exit()) },
-		Connected: func(fn func(context.Context, *cobra.Command, scheduling.Controller) error) func(*cobra.Command, []string) error {
-			return func(cmd *cobra.Command, given []string) error {
-				return a.controlled(func(ctx context.Context, c controller, _ []string) error { return fn(ctx, cmd, c) })(cmd, given)
-			}
-		},
-		Ask: func(ctx context.Context, what string) (bool, error) {
-			if !a.terminal(a.stdin) {
-				return false, nil
-			}
-			return true, a.prompt().Ask(ctx, what, "yes")
+		Print: a.print, Say: a.say, Consent: a.consent, Failed: func(code fault.Code) error { return exitCode(code.Exit()) },
+		Connected: func(fn func(context.Context, scheduling.Controller) error) func(*cobra.Command, []string) error {
+			return a.controlled(func(ctx context.Context, c controller, _ []string) error { return fn(ctx, c) })
 		},
 	}
 }

@@ -49,15 +49,8 @@ request, and what was found.`,
 			if err != nil {
 				a.say("Note: it is unknown when the backups were last verified: %s.", fault.As(err).Message())
 			}
-			rows := make([]table.ListedBackup, 0, len(listed.Backups))
-			for _, b := range listed.Backups {
-				v, _ := known.Verdict(b.BackupID)
-				rows = append(rows, table.ListedBackup{Overview: b, VerifiedAt: v.At, VerifyCode: v.Code})
-			}
-			if err := a.print(rows, func(w *tabwriter.Writer) { table.Backups(w, rows) }); err != nil {
-				return err
-			}
-			return nil
+			rows := table.WithVerdicts(listed.Backups, known)
+			return a.print(rows, func(w *tabwriter.Writer) { table.Backups(w, rows) })
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 100, "how many, at most")

@@ -15,11 +15,13 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 	"infrabackup/tests/lab"
@@ -39,7 +41,14 @@ func TestReplay(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()
 			Register(replayer)
-			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, file))
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var h historypb.History
+			require.NoError(t, protojson.Unmarshal(data, &h))
+			began := h.Events[0].GetWorkflowExecutionStartedEventAttributes() // an alarm looks at its ID
+			require.NoError(t, replayer.ReplayWorkflowHistoryWithOptions(nil, &h, worker.ReplayWorkflowHistoryOptions{
+				OriginalExecution: workflow.Execution{ID: began.GetWorkflowId(), RunID: began.GetOriginalExecutionRunId()},
+			}))
 		})
 	}
 }
@@ -70,6 +79,8 @@ func TestRecord(t *testing.T) {
 	r := &recorder{t: t, client: lab.DevServer(t).Client()}
 	r.work()
 
+	r.upkeep("v4-upkeep")
+	r.one("v4-prune", flow.Prune.Name, flow.PruneInput{Instance: "record", RequestedBy: "test"})
 	r.backup("v1-backup-succeeded", "plain")
 	r.backup("v1-backup-partial", "partial")
 	r.backup("v1-backup-share-full", "full")
@@ -88,6 +99,14 @@ func TestRecord(t *testing.T) {
 	r.one("v1-rewrap", flow.Rewrap.Name, flow.RewrapInput{Instance: "record"})
 	r.one("v1-reencrypt", flow.Reencrypt.Name, flow.ReencryptInput{Instance: "record"})
 	r.changes()
+}
+
+// upkeep records a run in which everything is due, as a Temporal Schedule starts it.
+func (r *recorder) upkeep(name string) {
+	run, err := r.client.ExecuteWorkflow(r.t.Context(), client.StartWorkflowOptions{ID: "record:upkeep", TaskQueue: recordQueue}, flow.Upkeep.Name)
+	require.NoError(r.t, err)
+	require.NoError(r.t, run.Get(r.t.Context(), nil))
+	r.save(name, run)
 }
 
 type recorder struct {
@@ -207,6 +226,17 @@ func (r *recorder) lookers(w worker.Worker) {
 	flow.ListBackups.Register(w, func(context.Context, flow.ListInput) (flow.ListOutput, error) { return flow.ListOutput{}, nil })
 	flow.VerifyBackup.Register(w, func(context.Context, flow.VerifyInput) (backup.Verdict, error) { return backup.Verdict{}, nil })
 	flow.DeleteBackup.Register(w, func(context.Context, flow.DeleteInput) (backup.Overview, error) { return backup.Overview{}, nil })
+	flow.PlanUpkeep.Register(w, func(_ context.Context, in flow.PlanUpkeepInput) (flow.PlanUpkeepOutput, error) {
+		if in.SlotOnly {
+			return flow.PlanUpkeepOutput{Due: true, Slot: in.Now, BackupID: testID}, nil
+		}
+		return flow.PlanUpkeepOutput{
+			Enabled: true, Verify: []backup.ID{testID}, Prune: flow.PrunePlan{Decisions: []flow.PruneDecision{{BackupID: testID, Remove: true}}},
+		}, nil
+	})
+	flow.StartScheduled.Register(w, func(context.Context, flow.StartScheduledInput) (flow.StartScheduledOutput, error) {
+		return flow.StartScheduledOutput{Outcome: schedule.Started}, nil
+	})
 	flow.DiagnoseHost.Register(w, func(context.Context, flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
 		return flow.DiagnoseOutput{}, nil
 	})

@@ -23,12 +23,11 @@ type Controller interface {
 // Surroundings is what the commands get from the program.
 type Surroundings struct {
 	// Connected makes a command's function of one that needs a controller.
-	Connected func(fn func(ctx context.Context, cmd *cobra.Command, c Controller) error) func(*cobra.Command, []string) error
+	Connected func(fn func(ctx context.Context, c Controller) error) func(*cobra.Command, []string) error
 	Print     func(document any, table func(w *tabwriter.Writer)) error
 	Say       func(format string, args ...any)
-	// Ask asks on a terminal whether somebody really means it; it returns false when there is
-	// none to ask on.
-	Ask func(ctx context.Context, what string) (asked bool, err error)
+	// Consent asks on a terminal whether something is really to be deleted, unless yes is given.
+	Consent func(ctx context.Context, yes bool, what string) error
 	// Failed ends the program with a code after everything was said.
 	Failed func(code fault.Code) error
 }

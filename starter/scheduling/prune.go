@@ -29,16 +29,12 @@ since then are old enough: a clock that jumped looks the same. When there really
 --across-hole removes what has expired.`,
 		Example: "  infrabackup prune --dry-run\n  infrabackup prune --yes",
 		Args:    args.None,
-		RunE: s.Connected(func(ctx context.Context, _ *cobra.Command, c Controller) error {
+		RunE: s.Connected(func(ctx context.Context, c Controller) error {
 			if dryRun && yes {
 				return usage("--dry-run and --yes contradict each other")
 			}
-			if !dryRun && !yes {
-				asked, err := s.Ask(ctx, "Deleting expired backups cannot be undone.")
-				if !asked {
-					return usage("deleting cannot be undone: add --yes to delete what has expired, or --dry-run to see it")
-				}
-				if err != nil {
+			if !dryRun {
+				if err := s.Consent(ctx, yes, "expired backups"); err != nil {
 					return err
 				}
 			}

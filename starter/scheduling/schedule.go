@@ -32,7 +32,7 @@ func (s Surroundings) showCommand() *cobra.Command {
 is due, how many are late, and whether Temporal still starts what goes on by itself.`,
 		Example: "  infrabackup schedule show\n  infrabackup schedule show -o json | jq .late",
 		Args:    args.None,
-		RunE: s.Connected(func(ctx context.Context, _ *cobra.Command, c Controller) error {
+		RunE: s.Connected(func(ctx context.Context, c Controller) error {
 			status, err := c.Schedule(ctx)
 			if err != nil {
 				return err
@@ -90,25 +90,25 @@ When fewer days are set than before, this shows what would be removed, and asks 
 scripts give --yes.`,
 		Example: "  infrabackup schedule set --every 12h --keep 7 --on\n  infrabackup schedule set --keep 5 --yes",
 		Args:    args.None,
-		RunE: s.Connected(func(ctx context.Context, cmd *cobra.Command, c Controller) error {
-			now, err := c.Schedule(ctx)
-			if err != nil {
-				return err
-			}
-			next, err := f.apply(cmd, now.Setting)
-			if err != nil {
-				return err
-			}
-			if err := s.consentToLess(ctx, c, now.Setting, next, f.yes); err != nil {
-				return err
-			}
-			status, err := c.SetSchedule(ctx, next, operator.Requester())
-			if err != nil {
-				return err
-			}
-			return s.printSchedule(status)
-		}),
 	}
+	cmd.RunE = s.Connected(func(ctx context.Context, c Controller) error {
+		now, err := c.Schedule(ctx)
+		if err != nil {
+			return err
+		}
+		next, err := f.apply(cmd, now.Setting)
+		if err != nil {
+			return err
+		}
+		if err := s.consentToLess(ctx, c, now.Setting, next, f.yes); err != nil {
+			return err
+		}
+		status, err := c.SetSchedule(ctx, next, operator.Requester())
+		if err != nil {
+			return err
+		}
+		return s.printSchedule(status)
+	})
 	flags := cmd.Flags()
 	flags.DurationVar(&f.every, "every", 12*time.Hour, "time between two backups, 4h to 12h")
 	flags.IntVar(&f.keep, "keep", 7, "days that a backup is kept, 2 to 14")
@@ -138,11 +138,7 @@ func (s Surroundings) consentToLess(ctx context.Context, c Controller, now, next
 	if plan.Hold != "" {
 		s.Say("Nothing is removed now: %s.", plan.Hold)
 	}
-	asked, err := s.Ask(ctx, fmt.Sprintf("%d backups would be removed, now or when the schedule is switched on.", count))
-	if !asked {
-		return usage("backups would be kept for a shorter time, and %d of them removed: add --yes to set it", count)
-	}
-	return err
+	return s.Consent(ctx, yes, fmt.Sprintf("backups (%d) sooner than before", count))
 }
 
 func (s Surroundings) switchCommand(on bool) *cobra.Command {
@@ -155,7 +151,7 @@ func (s Surroundings) switchCommand(on bool) *cobra.Command {
 		Long: short + `. Everything that is set stays as it is, and
 verification goes on in any case. The share need not be there for it.`,
 		Example: "  infrabackup schedule " + use,
-		RunE: s.Connected(func(ctx context.Context, _ *cobra.Command, c Controller) error {
+		RunE: s.Connected(func(ctx context.Context, c Controller) error {
 			now, err := c.Schedule(ctx)
 			if err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/ui"
 )
 
@@ -58,6 +59,16 @@ type ListedBackup struct {
 	backup.Overview
 	VerifiedAt time.Time `json:"verifiedAt,omitzero"`  // the last time; zero when it never was
 	VerifyCode string    `json:"verifyCode,omitempty"` // of the first finding, empty when there was none
+}
+
+// WithVerdicts adds to backups when they were last verified.
+func WithVerdicts(backups []backup.Overview, known flow.UpkeepState) []ListedBackup {
+	rows := make([]ListedBackup, 0, len(backups))
+	for _, b := range backups {
+		v, _ := known.Verdict(b.BackupID)
+		rows = append(rows, ListedBackup{Overview: b, VerifiedAt: v.At, VerifyCode: v.Code})
+	}
+	return rows
 }
 
 func (b ListedBackup) verified() string {
