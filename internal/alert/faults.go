@@ -16,6 +16,7 @@ var ofFault = map[fault.Code]Code{
 	fault.AlreadyExists: none,
 
 	fault.BackupRunning:       none,
+	fault.StampUpdating:       none, // told as why a backup was skipped
 	fault.ChangeRunning:       none,
 	fault.NotEnabled:          NotEnabled,
 	fault.AlreadyEnabled:      none,
