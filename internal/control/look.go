@@ -3,8 +3,8 @@ package control
 import (
 	"context"
 	"errors"
-	"time"
 	"strings"
+	"time"
 
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"

@@ -147,7 +147,7 @@ func TestAnAlarmRunsOnItsOwnQueueOnly(t *testing.T) {
 		asked := 0
 		testActivity.Register(env, func(_ context.Context, in question) (answer, error) {
 			asked++
-			return answer{in.Text}, nil
+			return answer(in), nil
 		})
 		alarm := Alarm[answer]{"TestAlarm"}
 		alarm.Register(env, func(ctx workflow.Context) (answer, error) {

@@ -323,5 +323,9 @@ func TestEvents(t *testing.T) {
 	require.Contains(t, stream(t, lines, "You may close this page"), "id: 43")
 	s.session.End()
 	stream(t, lines, "event: signed-out")
-	require.False(t, lines.Scan() && lines.Scan() && lines.Scan(), "the stream goes on without a session")
+	more := 0
+	for lines.Scan() && more < 3 { // what belongs to that event
+		more++
+	}
+	require.Less(t, more, 3, "the stream goes on without a session")
 }

@@ -148,11 +148,10 @@ func (v *overview) hold() (string, Code) {
 	case !plausible(v.now) || !plausible(v.other) || v.now.Sub(v.other).Abs() > Tolerance:
 		return fmt.Sprintf("the clocks differ: one says %s, the other %s", show(v.now), show(v.other)), ClocksDiffer
 	}
-	for _, r := range v.records { // the newest is the first
-		if plausible(r.FinishedAt) && r.FinishedAt.After(v.now.Add(Tolerance)) {
+	if len(v.records) > 0 {
+		if r := v.records[0]; plausible(r.FinishedAt) && r.FinishedAt.After(v.now.Add(Tolerance)) { // the newest
 			return fmt.Sprintf("backup %.50s ended at %s, and now it is %s: a clock is or was wrong; when it was, remove that backup by hand", r.ID, show(r.FinishedAt), show(v.now)), ClockBehind
 		}
-		break
 	}
 	if text := v.contradiction(); text != "" {
 		return text, OrderContradict
