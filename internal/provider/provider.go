@@ -97,8 +97,9 @@ func (p *Provider) board(ctx context.Context, c *config.Serve, instance backup.I
 		}
 		p.senders = append(p.senders, sender)
 		options.OnAlerts = func(opened, closed []alert.Alert) {
-			sender.Send(webhook.Opened, opened...)
-			sender.Send(webhook.Closed, closed...)
+			if err := errors.Join(sender.Send(webhook.Opened, opened...), sender.Send(webhook.Closed, closed...)); err != nil {
+				p.logger.Warn("alerts were not told", "instance", instance.Name, "error", err)
+			}
 		}
 	}
 	b := board.New(source{controller}, options)
