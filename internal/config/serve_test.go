@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -76,6 +77,23 @@ func TestServeMistakesAreNamed(t *testing.T) {
 			_, err := LoadServe(serveFile(t, strings.Replace(goodServe, row.from, row.to, 1)))
 			require.Equal(t, fault.ConfigInvalid, fault.CodeOf(err))
 			require.ErrorContains(t, err, row.want)
+		})
+	}
+}
+
+// TestServeExample: the example is a configuration, also with all that is in comments.
+func TestServeExample(t *testing.T) {
+	data, err := os.ReadFile("../../deploy/serve.example.yaml")
+	require.NoError(t, err)
+	for name, text := range map[string]string{
+		"as it is": string(data),
+		"whole":    regexp.MustCompile(`(?m)^# ((?:  )?[a-zA-Z]+:(?: |$))`).ReplaceAllString(regexp.MustCompile(`(?m)^#   `).ReplaceAllString(string(data), "  "), "$1"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &Serve{}
+			_, err := decode([]byte(text), s, "/etc/infrabackup", nil)
+			require.NoError(t, err)
+			require.Equal(t, name == "whole", s.Issuer != nil && s.Webhook != nil && s.ClientCertificates != nil)
 		})
 	}
 }

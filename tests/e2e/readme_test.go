@@ -25,11 +25,14 @@ func TestReadme(t *testing.T) {
 	require.GreaterOrEqual(t, len(commands), 10)
 	o := newOperator(t)
 	require.NoError(t, os.Symlink(binaries(t), o.file("bin")))
+	p := o.serve()
+	o.write("serve.token", p.token)
 	for _, command := range commands {
 		cmd := exec.Command("bash", "-euo", "pipefail", "-c", command)
 		cmd.Dir = o.dir
 		cmd.Env = append(os.Environ(), "INFRABACKUP_INSTANCE="+o.instance, "INFRABACKUP_CODEC_KEY_FILE="+o.file("codec.keys"),
-			"LAB_IDENTITY="+o.file("operator.key"), "LAB_RECIPIENT="+o.recipient)
+			"LAB_IDENTITY="+o.file("operator.key"), "LAB_RECIPIENT="+o.recipient,
+			"LAB_SERVE_URL="+p.base, "LAB_SERVE_CA="+o.file("serve.pem"), "LAB_SERVE_TOKEN_FILE="+o.file("serve.token"), "LAB_SERVE_SUBSCRIPTION="+subscription)
 		for key, value := range o.env {
 			cmd.Env = append(cmd.Env, key+"="+value)
 		}
