@@ -40,7 +40,7 @@ type options struct {
 }
 
 // sections are the parts of a measurement that can be asked for alone.
-var sections = []string{"share", "far", "directory", "stamp", "memory"}
+var sections = []string{"share", "far", "directory", "serve", "stamp", "memory"}
 
 func parse() (o options, err error) {
 	flag.IntVar(&o.sizeMiB, "size-mib", 2048, "size of the incompressible data set")
@@ -100,6 +100,11 @@ func (b *bench) measure(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	if wants("serve") {
+		if err := b.measureServe(ctx, servedResources); err != nil {
+			return err
+		}
+	}
 	if wants("stamp") {
 		for _, delay := range answerDelays {
 			if err := b.measureStamp(ctx, stampInput{Resources: o.resources, Delay: delay}); err != nil {
@@ -134,6 +139,9 @@ func (b *bench) withLab(ctx context.Context, o options, wants func(section strin
 	}
 	return nil
 }
+
+// servedResources are those of the stamp that is backed up while the API is read.
+const servedResources = 1000
 
 // bench is one run of the program.
 type bench struct {
