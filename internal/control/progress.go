@@ -85,6 +85,9 @@ func again(activity *workflowpb.PendingActivityInfo, failure *fault.Fault) strin
 	return fmt.Sprintf("attempt %d of %s, after %s", activity.GetAttempt(), activity.GetActivityType().GetName(), failure)
 }
 
+// maxFailedLooks is how often in a row a look at a run may fail.
+const maxFailedLooks = 5
+
 // Watch calls see about once a second with the run's progress until the run ends or ctx
 // does, and returns as soon as it ends. A worker or a Temporal server that is away for a
 // while does not end it: see is told as the step.
@@ -94,10 +97,15 @@ func (c *Controller) Watch(ctx context.Context, runID string, see func(flow.Prog
 	ended, stop := c.end(ctx, runID)
 	defer stop()
 	var last flow.Progress
-	for {
+	for failures := 0; ; {
 		p, err := c.Progress(ctx, runID)
-		switch fault.CodeOf(err) {
+		code := fault.CodeOf(err)
+		if failures++; code == fault.Internal && failures < maxFailedLooks {
+			code = fault.NoWorker // a worker that loads the run anew can fail at a question once
+		}
+		switch code {
 		case "":
+			failures = 0
 			last = p
 			see(p)
 		case fault.NoWorker, fault.TemporalUnreachable:
