@@ -24,7 +24,7 @@ const (
 
 	lookEvery  = time.Second         // how often the file is looked at
 	flushEvery = time.Minute         // how often the times of use are written
-	keepEnded  = 90 * 24 * time.Hour // how long ended tokens stay in the list
+	keepEnded  = 90 * 24 * time.Hour // how long ended tokens stay in the list at most
 )
 
 // Token is what is known of an API token. The token itself is shown once, when it is
@@ -52,6 +52,14 @@ type storedToken struct {
 
 // Ended reports whether the token is good for nothing any more.
 func (t Token) Ended(now time.Time) bool { return !t.Revoked.IsZero() || !now.Before(t.Expires) }
+
+// end is when the token ends, or has ended.
+func (t Token) end() time.Time {
+	if !t.Revoked.IsZero() && t.Revoked.Before(t.Expires) {
+		return t.Revoked
+	}
+	return t.Expires
+}
 
 // Tokens are the API tokens of a file, which other processes may change as well.
 type Tokens struct {
@@ -98,7 +106,7 @@ type NewToken struct {
 }
 
 // Create makes a token and returns its text, which cannot be had again. USAGE when what is
-// wanted is malformed, LIMIT_EXCEEDED when there are too many, else errors of the file.
+// wanted is malformed, LIMIT_EXCEEDED when too many are good, else errors of the file.
 func (t *Tokens) Create(ctx context.Context, wanted NewToken) (Token, secret.String, error) {
 	switch {
 	case !wanted.Role.Valid():
@@ -115,8 +123,9 @@ func (t *Tokens) Create(ctx context.Context, wanted NewToken) (Token, secret.Str
 		maps.DeleteFunc(byID, func(_ string, token storedToken) bool {
 			return now.Sub(token.Expires) > keepEnded || !token.Revoked.IsZero() && now.Sub(token.Revoked) > keepEnded
 		})
+		dropEnded(byID, now)
 		if len(byID) >= maxTokens {
-			return fault.Newf(fault.LimitExceeded, "there are %d tokens already; ended ones go away after %d days", maxTokens, keepEnded/(24*time.Hour))
+			return fault.Newf(fault.LimitExceeded, "there are %d tokens already that are good; revoke one that is not needed", maxTokens)
 		}
 		var err error
 		if created.ID, text, err = newTokenText(t.random); err != nil {
@@ -132,6 +141,22 @@ func (t *Tokens) Create(ctx context.Context, wanted NewToken) (Token, secret.Str
 		return Token{}, secret.String{}, err
 	}
 	return created, secret.New(text), nil
+}
+
+// dropEnded makes place for one more token: those that ended longest ago go. They are kept
+// for people to read only, so a full list of them must not keep anybody out.
+func dropEnded(byID map[string]storedToken, now time.Time) {
+	tooMany := len(byID) - maxTokens + 1
+	if tooMany <= 0 {
+		return
+	}
+	ended := slices.DeleteFunc(slices.Collect(maps.Values(byID)), func(token storedToken) bool { return !token.Ended(now) })
+	slices.SortFunc(ended, func(a, b storedToken) int {
+		return cmp.Or(a.end().Compare(b.end()), cmp.Compare(a.ID, b.ID))
+	})
+	for _, token := range ended[:min(tooMany, len(ended))] {
+		delete(byID, token.ID)
+	}
 }
 
 func bounded(s string, n int) string { return printable.Clip(printable.Text(strings.TrimSpace(s)), n) }

@@ -171,6 +171,44 @@ func TestTokensAreBounded(t *testing.T) {
 	refused(t, err, http.StatusUnauthorized, CodeInvalidToken)
 }
 
+// Ended tokens are there to be read: a full list of them keeps nobody out, and of those the
+// ones that ended longest ago go first.
+func TestEndedTokensMakePlace(t *testing.T) {
+	c := newClock()
+	tokens := openTokens(t, c)
+	id := func(i int) string {
+		return strings.Map(func(r rune) rune { return rune(idLetter[r-'0']) }, fmt.Sprintf("%08d", i))
+	}
+	const live, expired, revoked = 0, 1, 2
+	require.NoError(t, tokens.change(t.Context(), func(byID map[string]storedToken) error {
+		for i := range maxTokens {
+			token := storedToken{Token: Token{ID: id(i), Role: Reader, Owner: "o", Created: c.now().Add(-48 * time.Hour), Expires: c.now().Add(time.Hour)}, Hash: hashOf(fmt.Sprint(i))}
+			switch i {
+			case expired:
+				token.Expires = c.now().Add(-time.Hour)
+			case revoked: // it would have been good for longer, but ended first
+				token.Revoked = c.now().Add(-2 * time.Hour)
+			}
+			byID[token.ID] = token
+		}
+		return nil
+	}))
+	another := func() error {
+		_, _, err := tokens.Create(t.Context(), NewToken{Role: Reader, Owner: "o", Lifetime: time.Hour})
+		return err
+	}
+	require.NoError(t, another())
+	require.NotContains(t, tokens.current().byID, id(revoked))
+	require.Contains(t, tokens.current().byID, id(expired), "no more go than must")
+	require.NoError(t, another())
+	require.NotContains(t, tokens.current().byID, id(expired))
+	require.ErrorIs(t, another(), fault.LimitExceeded, "those that are left are good")
+	require.Len(t, tokens.current().byID, maxTokens)
+	_, err := tokens.Revoke(t.Context(), id(live))
+	require.NoError(t, err)
+	require.NoError(t, another(), "revoking one makes place")
+}
+
 // Another process changes the file: the service notices within a second, and asks the file
 // system once a second at most.
 func TestTokensOfAnotherProcess(t *testing.T) {

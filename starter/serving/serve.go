@@ -94,14 +94,21 @@ func (s Surroundings) serve(ctx context.Context, file string) error {
 		return err
 	}
 	s.Say("The page and the API answer on %s, listening on %s.", c.BaseURL, p.Addr())
-	token, err := p.FirstToken(ctx)
-	if err != nil {
-		return err
-	}
-	if token != "" {
+	s.sayFirstToken(ctx, p.FirstToken, logger)
+	return p.Run(ctx)
+}
+
+// sayFirstToken says the token of the first login, if one is needed. Without one the service
+// is of use all the same: to callers with a certificate, and to those who make a token by the
+// command line.
+func (s Surroundings) sayFirstToken(ctx context.Context, first func(context.Context) (string, error), logger *slog.Logger) {
+	token, err := first(ctx)
+	switch {
+	case err != nil:
+		logger.Warn("no token for a first login was made; make one with: infrabackup token create", "error", err)
+	case token != "":
 		s.Say("There is no API token and no issuer yet. This token begins one session of an owner, within ten minutes: %s", token)
 	}
-	return p.Run(ctx)
 }
 
 func (s Surroundings) logger(c config.Log) *slog.Logger {
