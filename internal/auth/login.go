@@ -16,12 +16,12 @@ import (
 const (
 	loginCookie     = "__Host-ibk-login"
 	loginTimeout    = 10 * time.Minute
-	maxPending      = 1000
 	maxReturnTarget = 1024
 )
 
 // pendingLogin is a browser that was sent to the issuer.
 type pendingLogin struct {
+	state    string
 	verifier string // of PKCE
 	nonce    string
 	returnTo string
@@ -65,14 +65,17 @@ func (s *Sessions) OIDCLogin(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		verifier, err = s.randomText() // 43 characters, as RFC 7636 wants at least
 	}
+	query := r.URL.Query()
+	login := pendingLogin{state: state, verifier: verifier, nonce: nonce, returnTo: LocalPath(query.Get("return")), fresh: query.Get("fresh") == "1", began: s.config.Now()}
+	var sealed string
+	if err == nil {
+		sealed, err = s.logins.seal(login)
+	}
 	if err != nil {
 		s.refuse(w, r, unavailable("A login cannot begin.", "Try again.", err))
 		return
 	}
-	query := r.URL.Query()
-	login := pendingLogin{verifier: verifier, nonce: nonce, returnTo: LocalPath(query.Get("return")), fresh: query.Get("fresh") == "1", began: s.config.Now()}
-	s.remember(state, login)
-	http.SetCookie(w, &http.Cookie{Name: loginCookie, Value: state, Path: "/", MaxAge: int(loginTimeout / time.Second), Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: loginCookie, Value: sealed, Path: "/", MaxAge: int(loginTimeout / time.Second), Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	options := []oauth2.AuthCodeOption{oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("response_mode", "query")}
 	if login.fresh {
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", strconv.Itoa(int(FreshLogin/time.Second))))
@@ -85,33 +88,15 @@ func (i *Issuer) oauth2(d *discovered) *oauth2.Config {
 		RedirectURL: i.config.RedirectURL, Scopes: append([]string{oidc.ScopeOpenID}, i.config.Scopes...)}
 }
 
-// remember keeps a login until the browser comes back.
-func (s *Sessions) remember(state string, login pendingLogin) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.pending) >= maxPending {
-		oldest := ""
-		for other, pending := range s.pending {
-			if s.config.Now().Sub(pending.began) > loginTimeout {
-				delete(s.pending, other)
-			} else if oldest == "" || pending.began.Before(s.pending[oldest].began) {
-				oldest = other
-			}
-		}
-		if len(s.pending) >= maxPending {
-			delete(s.pending, oldest)
-		}
+// pending returns the login of a request's cookie, if state is that login's. Two cookies of
+// the name are none.
+func (s *Sessions) pending(r *http.Request, state string) (pendingLogin, bool) {
+	cookies := r.CookiesNamed(loginCookie)
+	if state == "" || len(cookies) != 1 {
+		return pendingLogin{}, false
 	}
-	s.pending[state] = login
-}
-
-// take returns a login once.
-func (s *Sessions) take(state string) (pendingLogin, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	login, ok := s.pending[state]
-	delete(s.pending, state)
-	return login, ok && s.config.Now().Sub(login.began) <= loginTimeout
+	login, ok := s.logins.open(cookies[0].Value)
+	return login, ok && subtle.ConstantTimeCompare([]byte(login.state), []byte(state)) == 1
 }
 
 // Callback takes the browser that comes back from the issuer: state and nonce count once, and
@@ -128,15 +113,14 @@ func (s *Sessions) Callback(w http.ResponseWriter, r *http.Request) {
 	}
 	http.SetCookie(w, &http.Cookie{Name: loginCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	query := r.URL.Query()
-	state := query.Get("state")
-	cookies := r.CookiesNamed(loginCookie)
-	if state == "" || len(cookies) != 1 || subtle.ConstantTimeCompare([]byte(cookies[0].Value), []byte(state)) != 1 {
+	login, ok := s.pending(r, query.Get("state"))
+	if !ok {
 		s.refuse(w, r, unauthorized(CodeAuthenticationFailed, "The login did not begin in this browser.", nil))
 		return
 	}
-	login, ok := s.take(state)
+	now := s.config.Now()
 	switch {
-	case !ok:
+	case now.Sub(login.began) > loginTimeout || !s.used.use(login, now):
 		s.refuse(w, r, unauthorized(CodeAuthenticationFailed, "The login took too long, or was answered before.", nil))
 		return
 	case query.Get("code") == "":

@@ -76,13 +76,16 @@ type SessionsConfig struct {
 // Sessions holds the sessions of the page in memory: they end with the process. Ids are
 // kept as hashes, so that a copy of the memory's content is no login.
 type Sessions struct {
-	config  SessionsConfig
-	mu      sync.Mutex
-	byHash  map[[sha256.Size]byte]*Session
-	pending map[string]pendingLogin
+	config SessionsConfig
+	mu     sync.Mutex
+	byHash map[[sha256.Size]byte]*Session
+
+	logins *loginSealer // keeps logins that have begun in the browser; nil without an issuer
+	used   usedStates   // logins that were answered
 }
 
-// NewSessions makes an empty store. CONFIG_INVALID when there is no way to log in.
+// NewSessions makes an empty store. CONFIG_INVALID when there is no way to log in, INTERNAL
+// when no key can be drawn.
 func NewSessions(c SessionsConfig) (*Sessions, error) {
 	if c.Issuer != nil && c.Issuer.config.ClientID == "" {
 		c.Issuer = nil
@@ -97,7 +100,14 @@ func NewSessions(c SessionsConfig) (*Sessions, error) {
 		c.Random = rand.Reader
 	}
 	c.LoginPath = cmp.Or(c.LoginPath, "/login")
-	return &Sessions{config: c, byHash: map[[sha256.Size]byte]*Session{}, pending: map[string]pendingLogin{}}, nil
+	s := &Sessions{config: c, byHash: map[[sha256.Size]byte]*Session{}}
+	if c.Issuer != nil {
+		var err error
+		if s.logins, err = newLoginSealer(c.Random); err != nil {
+			return nil, fault.New(fault.Internal, "a key for logins cannot be drawn", err)
+		}
+	}
+	return s, nil
 }
 
 // HasIssuer reports whether one can log in at an issuer.

@@ -1,11 +1,14 @@
 package auth
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
 )
 
@@ -356,18 +360,78 @@ func TestLoginsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestPendingLoginsAreBounded(t *testing.T) {
+// Callers whom nobody knows begin as many logins as they like: the login of another browser
+// goes on, and nothing of theirs is kept.
+func TestPendingLoginsAreTheBrowsers(t *testing.T) {
 	c := newClock()
 	i := newIssuer(t, c)
 	s := newSessions(t, SessionsConfig{Issuer: pageIssuer(t, i), Now: c.now})
-	for range maxPending + 10 {
+	b := newBrowser(t)
+	answer := b.do(http.MethodGet, "/login/oidc?return=/backups", s.OIDCLogin)
+	for range 2000 {
 		c.advance(time.Millisecond)
 		newBrowser(t).do(http.MethodGet, "/login/oidc", s.OIDCLogin)
 	}
-	require.Len(t, s.pending, maxPending)
-	b := newBrowser(t)
-	b.login(s, i, "")
+	require.Empty(t, s.used.order)
+	back, err := url.Parse(i.authorize(answer.Header.Get("Location")))
+	require.NoError(t, err)
+	require.Equal(t, "/backups", b.do(http.MethodGet, back.RequestURI(), s.Callback).Header.Get("Location"))
 	require.Contains(t, b.cookies, SessionCookie)
+}
+
+func TestLoginCookie(t *testing.T) {
+	c := newClock()
+	i := newIssuer(t, c)
+	s := newSessions(t, SessionsConfig{Issuer: pageIssuer(t, i)})
+	login := pendingLogin{state: strings.Repeat("s", 43), nonce: strings.Repeat("n", 43), verifier: strings.Repeat("v", 43),
+		returnTo: LocalPath("/" + strings.Repeat("&", maxReturnTarget-1)), fresh: true, began: time.Unix(0, c.now().UnixNano())}
+	cookie, err := s.logins.seal(login)
+	require.NoError(t, err)
+	require.Less(t, len(cookie), maxLoginCookie, "the longest")
+	found, ok := s.logins.open(cookie)
+	require.True(t, ok)
+	require.Equal(t, login, found)
+	data, err := base64.RawURLEncoding.DecodeString(cookie)
+	require.NoError(t, err)
+	for _, hidden := range []string{login.state, login.nonce, login.verifier, login.returnTo} {
+		require.NotContains(t, string(data), hidden)
+	}
+	again, err := s.logins.seal(login)
+	require.NoError(t, err)
+	require.NotEqual(t, cookie, again)
+
+	for at := range data {
+		changed := bytes.Clone(data)
+		changed[at] ^= 1
+		_, ok := s.logins.open(base64.RawURLEncoding.EncodeToString(changed))
+		require.False(t, ok, "changed at %d", at)
+	}
+	for _, other := range []string{"", "x", "=", cookie[:40], cookie[:len(cookie)-2], strings.Repeat("A", maxLoginCookie+1)} {
+		_, ok := s.logins.open(other)
+		require.False(t, ok, "%q", other)
+	}
+	_, ok = newSessions(t, SessionsConfig{Issuer: pageIssuer(t, i)}).logins.open(cookie)
+	require.False(t, ok, "another process has another key")
+	_, err = NewSessions(SessionsConfig{Issuer: pageIssuer(t, i), Random: strings.NewReader("short")})
+	require.ErrorIs(t, err, fault.Internal)
+}
+
+func TestUsedStatesAreBounded(t *testing.T) {
+	now := newClock().now()
+	login := func(n int) pendingLogin { return pendingLogin{state: strconv.Itoa(n), began: now} }
+	var u usedStates
+	require.True(t, u.use(login(0), now))
+	require.False(t, u.use(login(0), now.Add(loginTimeout)), "as long as the login is good")
+	for n := range maxUsedStates + 10 {
+		u.use(login(n+1), now)
+	}
+	require.Len(t, u.byHash, maxUsedStates)
+	require.Len(t, u.order, maxUsedStates)
+	require.False(t, u.use(login(maxUsedStates+10), now), "the newest are known")
+	later := now.Add(loginTimeout + time.Second)
+	require.True(t, u.use(pendingLogin{state: "later", began: later}, later))
+	require.Len(t, u.byHash, 1)
+	require.Len(t, u.order, 1)
 }
 
 func TestIssuerIsAwayAtLogin(t *testing.T) {
