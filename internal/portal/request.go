@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"infrabackup/internal/backup"
@@ -96,8 +97,11 @@ func (h *handler) changing(c change) http.HandlerFunc {
 }
 
 // begins reports whether a step of a form in several steps begins something: only then the
-// login has to be fresh, since a proof of a key may take an operator to another room.
-func begins(step string) bool { return step == "" || step == "check" || step == "confirm" }
+// login has to be fresh, since a proof of a key may take an operator to another room. The
+// steps that only fill a draft are named, so that one that nobody thought of begins.
+func begins(step string) bool {
+	return !slices.Contains([]string{"share", "account", "key", "proof"}, step)
+}
 
 // parse reads the form, also one with a file.
 func (q *request) parse() error {

@@ -182,7 +182,7 @@ func (q *request) keyStep() {
 		return
 	}
 	d, name := q.h.drafts.get(q.draftKey("key")), q.r.PathValue("step")
-	if begins(name) && !q.ensureFresh() {
+	if !q.knownKeyStep() || (begins(name) && !q.ensureFresh()) {
 		return
 	}
 	if !d.complete("key") || (name != "proof" && !d.complete("proof")) {
@@ -191,6 +191,15 @@ func (q *request) keyStep() {
 	}
 	q.page.Form = form{}
 	q.showKeyStep(http.StatusOK, name, d)
+}
+
+// knownKeyStep answers where there is no such step.
+func (q *request) knownKeyStep() bool {
+	if name := q.r.PathValue("step"); name == "proof" || name == "confirm" {
+		return true
+	}
+	q.h.message(q.w, q.r, http.StatusNotFound, "There is no such step", "Nothing was changed. Begin again with the new key.")
+	return false
 }
 
 func (q *request) showKeyStep(status int, name string, d draft) {
@@ -204,7 +213,7 @@ func (q *request) showKeyStep(status int, name string, d draft) {
 }
 
 func (q *request) keySubmit() {
-	if !q.enabled() {
+	if !q.knownKeyStep() || !q.enabled() {
 		return
 	}
 	key := q.draftKey("key")
