@@ -31,10 +31,13 @@ func answerOf(s *board.Snapshot, now time.Time) answer {
 	if s == nil {
 		return answer{Tone: "none", Lead: "Not known yet.", Text: "Nothing was read of this instance so far."}
 	}
-	if !s.Enabled {
-		if s.Fault != nil && s.AsOf.IsZero() {
+	if unread(s) {
+		if s.Fault != nil {
 			return answer{Tone: "none", Lead: "Not known.", Text: "Nothing was read of this instance so far, because the backup service does not answer."}
 		}
+		return answer{Tone: "none", Lead: "Not known yet.", Text: "Nothing was read of this instance so far.", Next: "It takes a moment after the service has started.", Link: "Look again"}
+	}
+	if !s.Enabled {
 		return answer{Tone: "bad", Lead: "No.", Text: "Backups are not enabled for this instance, so nothing could be restored.",
 			Next: "You need a share, an account on it, and a key. It takes about five minutes.", Path: "enable", Link: "Enable backups"}
 	}
@@ -63,6 +66,10 @@ func answerOf(s *board.Snapshot, now time.Time) answer {
 	}
 	return a
 }
+
+// unread reports whether it is not known so far whether backups are enabled: a board that has
+// read nothing looks like that of an instance without backups.
+func unread(s *board.Snapshot) bool { return s.AsOf.IsZero() && !s.Enabled }
 
 // noGood answers when nothing whole can be restored.
 func noGood(s *board.Snapshot, now time.Time) answer {

@@ -25,7 +25,7 @@ func (q *request) notice() { q.page.Notice = notices[q.r.URL.Query().Get("done")
 // live keeps a page current: by the stream, and without script by loading again.
 func (q *request) live(view, id string) {
 	q.page.Stream = url.Values{"view": {view}, "id": {id}}.Encode()
-	if q.snap.Running != nil && q.r.URL.Query().Get("still") == "" {
+	if (q.snap.Running != nil || unread(q.snap)) && q.r.URL.Query().Get("still") == "" {
 		q.page.Refresh = 10
 	}
 }

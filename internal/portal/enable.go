@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
@@ -53,14 +54,18 @@ func (d draft) open() string {
 
 // enablePage leads to where the person was.
 func (q *request) enablePage() {
-	q.to("enable/" + q.h.drafts.get(q.draftKey("enable")).open())
+	if q.enableReady() {
+		q.to("enable/" + q.h.drafts.get(q.draftKey("enable")).open())
+	}
 }
 
 // enableReady answers where the form would be refused.
 func (q *request) enableReady() bool {
 	switch {
+	case unread(q.snap):
+		q.later("Not read yet", "It is not known so far whether backups are enabled.")
 	case q.snap.Enabled:
-		q.to("settings")
+		q.failed(fault.Newf(fault.AlreadyEnabled, "backups are enabled for instance %s already", q.Name))
 	case q.session.May(ActionWrite) != nil:
 		q.refused(q.session.May(ActionWrite))
 	default:

@@ -7,6 +7,9 @@ import (
 
 	"filippo.io/age"
 	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/board"
+	"infrabackup/internal/portal/portaltest"
 )
 
 // TestOnlyTheConfirmationChangesAKey: a step that does not exist is no way around the fresh
@@ -28,5 +31,53 @@ func TestOnlyTheConfirmationChangesAKey(t *testing.T) {
 		s.post("/i/north/"+path, url.Values{"confirm": {"north"}})
 	}
 	require.Contains(t, s.post("/i/north/settings/key/x", nil).Header().Get("Location"), "fresh=1", "an unknown step counts as one that begins")
+	require.Empty(t, s.control.Calls())
+}
+
+// TestNothingWasReadYet: a board that has read nothing does not say that backups are not
+// enabled, and nothing is begun from what it shows.
+func TestNothingWasReadYet(t *testing.T) {
+	s := newSite(t, "healthy", "owner")
+	s.board.Set(&board.Snapshot{Number: 1})
+	w := s.get("/i/north/")
+	require.Equal(t, http.StatusOK, w.Code)
+	checkPage(t, "", w.Body.String())
+	require.Contains(t, w.Body.String(), "Not known yet.")
+	require.Contains(t, w.Body.String(), `http-equiv="refresh"`)
+	require.NotContains(t, w.Body.String(), "not enabled")
+	require.NotContains(t, w.Body.String(), `href="/i/north/enable"`)
+	for _, path := range []string{"enable", "enable/share", "enable/check", "schedule", "schedule/shorten?frequency=12&retention=3&keep=1", "settings", "settings/share", "settings/key", "settings/key/confirm", "prune"} {
+		w := s.get("/i/north/" + path)
+		require.Equal(t, http.StatusServiceUnavailable, w.Code, path)
+		checkPage(t, path, w.Body.String())
+		require.Contains(t, w.Body.String(), "Not read yet", path)
+		require.Contains(t, w.Body.String(), `<meta http-equiv="refresh"`, path)
+	}
+	setting := url.Values{"enabled": {"1"}, "frequency": {"12"}, "retention": {"3"}, "keep": {"2"}, "confirm": {"north"}}
+	for _, path := range []string{"enable/share", "enable/check", "schedule", "settings/share", "settings/account", "settings/key", "settings/key/confirm"} {
+		w := s.post("/i/north/"+path, setting)
+		require.Equal(t, http.StatusServiceUnavailable, w.Code, path)
+		require.Contains(t, w.Body.String(), "Nothing was changed", path)
+		require.NotContains(t, w.Body.String(), "http-equiv", path)
+	}
+	partly := portaltest.Snapshot("healthy")
+	partly.Schedule.FrequencyHours = 0
+	partly.AsOf = board.Snapshot{}.AsOf
+	s.board.Set(partly)
+	require.Equal(t, http.StatusServiceUnavailable, s.post("/i/north/schedule", setting).Code)
+	require.Equal(t, http.StatusOK, s.get("/i/north/settings/account").Code, "what a share needs to be read again can be changed")
+	require.Empty(t, s.control.Calls())
+}
+
+// TestWhatIsEnabledIsNotEnabledAgain: the guided form says so, and leads nowhere.
+func TestWhatIsEnabledIsNotEnabledAgain(t *testing.T) {
+	s := newSite(t, "healthy", "owner")
+	for _, path := range []string{"enable", "enable/share", "enable/check"} {
+		w := s.get("/i/north/" + path)
+		require.Equal(t, http.StatusConflict, w.Code, path)
+		checkPage(t, path, w.Body.String())
+		require.Contains(t, w.Body.String(), "ALREADY_ENABLED", path)
+	}
+	require.Equal(t, http.StatusConflict, s.post("/i/north/enable/check", nil).Code)
 	require.Empty(t, s.control.Calls())
 }

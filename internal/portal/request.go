@@ -141,6 +141,16 @@ func (q *request) failed(err error) {
 	q.show(status, "message", "", q.page.Problem.Title, nil)
 }
 
+// later refuses what can be done in a moment. What was asked for with GET is asked for again.
+func (q *request) later(title, cause string) {
+	q.page.Problem = &problem{Title: title, Cause: cause, Remedy: "Try again in a moment.", Unchanged: q.r.Method == http.MethodPost}
+	if q.r.Method == http.MethodGet {
+		q.page.Refresh = 3
+	}
+	q.w.Header().Set("Retry-After", "3")
+	q.show(http.StatusServiceUnavailable, "message", "", title, nil)
+}
+
 // plainly is an error in words, without a fault's code.
 func plainly(err error) string {
 	if f, ok := fault.Of(err); ok {

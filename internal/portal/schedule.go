@@ -20,8 +20,18 @@ type scheduleData struct {
 	Wanted    schedule.Setting
 }
 
+// scheduled answers where the schedule is not known: after an incomplete first reading, one
+// that was not read looks like one that was never set.
+func (q *request) scheduled() bool {
+	if q.snap.Enabled && q.snap.AsOf.IsZero() && q.snap.Schedule.FrequencyHours == 0 {
+		q.later("Not read yet", "The schedule was not read so far.")
+		return false
+	}
+	return q.enabled()
+}
+
 func (q *request) schedulePage() {
-	if !q.enabled() {
+	if !q.scheduled() {
 		return
 	}
 	q.notice()
@@ -72,7 +82,7 @@ func shortens(now, wanted schedule.Setting) bool {
 }
 
 func (q *request) setSchedule() {
-	if !q.enabled() {
+	if !q.scheduled() {
 		return
 	}
 	wanted := q.wantedSchedule(q.r.PostForm)
@@ -105,7 +115,7 @@ func (q *request) setSchedule() {
 
 // shortenPage shows what a shorter retention would remove, before anything is saved.
 func (q *request) shortenPage() {
-	if !q.enabled() {
+	if !q.scheduled() {
 		return
 	}
 	if err := q.session.May(ActionWrite); err != nil {

@@ -55,6 +55,10 @@ func (q *request) settingsData() settingsData {
 
 // enabled leads to the guided form where nothing can be changed yet.
 func (q *request) enabled() bool {
+	if unread(q.snap) {
+		q.later("Not read yet", "Nothing was read of this instance so far.")
+		return false
+	}
 	if !q.snap.Enabled {
 		q.to("")
 		return false
