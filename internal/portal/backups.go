@@ -109,7 +109,7 @@ func (q *request) backupData(id string) (backupData, bool) {
 
 // beginBackup starts a backup. The page that shows it is the overview.
 func (q *request) beginBackup() {
-	if _, err := q.Control.BeginBackup(q.r.Context(), q.by()); err != nil {
+	if _, err := q.Control.BeginBackup(q.lasting, q.by()); err != nil {
 		q.failed(err)
 		return
 	}
@@ -122,7 +122,7 @@ func (q *request) beginVerify() {
 		q.failed(fault.New(fault.BackupNotFound, "there is no such backup", nil))
 		return
 	}
-	begun, err := q.Control.BeginVerify(q.r.Context(), string(id), q.by())
+	begun, err := q.Control.BeginVerify(q.lasting, string(id), q.by())
 	if err != nil {
 		q.failed(err)
 		return
@@ -136,7 +136,7 @@ func (q *request) cancelPage() {
 }
 
 func (q *request) cancel() {
-	if err := q.Control.Cancel(q.r.Context()); err != nil {
+	if err := q.Control.Cancel(q.lasting); err != nil {
 		q.failed(err)
 		return
 	}
@@ -151,7 +151,7 @@ func (q *request) alerts() {
 
 func (q *request) acknowledge() {
 	code, object := q.r.PostForm.Get("code"), q.r.PostForm.Get("object")
-	if err := q.Control.Acknowledge(q.r.Context(), code, object, q.by()); err != nil {
+	if err := q.Control.Acknowledge(q.lasting, code, object, q.by()); err != nil {
 		q.failed(err)
 		return
 	}

@@ -239,7 +239,7 @@ func (q *request) enable(key string, d draft) {
 		q.to("enable/" + open)
 		return
 	}
-	begun, err := q.Control.BeginChange(q.r.Context(), control.Wanted{
+	begun, err := q.Control.BeginChange(q.lasting, control.Wanted{
 		Share:    &settings.Share{Path: d.Path, Transport: share.Transport(d.Transport)},
 		Username: d.Username, Password: d.password, Recipients: d.Recipients, RequestedBy: q.by(), Instance: q.snap.Instance,
 	})

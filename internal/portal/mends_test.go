@@ -1,8 +1,11 @@
 package portal_test
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"filippo.io/age"
@@ -80,4 +83,22 @@ func TestWhatIsEnabledIsNotEnabledAgain(t *testing.T) {
 	}
 	require.Equal(t, http.StatusConflict, s.post("/i/north/enable/check", nil).Code)
 	require.Empty(t, s.control.Calls())
+}
+
+// TestAClosedTabLeavesNothingHalfBegun: what a form begins goes on when its sender goes away.
+func TestAClosedTabLeavesNothingHalfBegun(t *testing.T) {
+	s := newSite(t, "healthy", "owner")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for path, body := range map[string]string{
+		"backups": "", "backups/" + string(portaltest.ID(0)) + "/verify": "", "cancel": "", "prune": "confirm=north", "prune/preview": "", "settings/challenge": "",
+		"settings/account": "username=a%5Cb&password=x", "settings/proof": "answer=infrabackup-proof-" + strings.Repeat("b", 32), "schedule": "frequency=12&retention=7&keep=2",
+	} {
+		r := httptest.NewRequestWithContext(gone, http.MethodPost, "/i/north/"+path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		before := len(s.control.Calls())
+		w := s.do(r)
+		require.Equal(t, http.StatusSeeOther, w.Code, "%s: %s", path, w.Body)
+		require.Len(t, s.control.Calls(), before+1, path)
+	}
 }

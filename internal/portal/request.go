@@ -2,10 +2,12 @@ package portal
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
@@ -22,7 +24,13 @@ type request struct {
 	session Session
 	snap    *board.Snapshot
 	page    *page
+	// lasting is for what a form begins: a browser that goes away must not leave it half
+	// begun.
+	lasting context.Context //nolint:containedctx // it lives as long as the request
 }
+
+// changeTime bounds what a form begins.
+const changeTime = 45 * time.Second
 
 // change is a form that can be sent.
 type change struct {
@@ -92,6 +100,9 @@ func (h *handler) changing(c change) http.HandlerFunc {
 			h.message(w, r, http.StatusRequestEntityTooLarge, "This form is too large", "Nothing was changed. A form may have 64 KiB, with the file in it.")
 			return
 		}
+		lasting, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeTime)
+		defer cancel()
+		q.lasting = lasting
 		c.do(q)
 	}
 }

@@ -105,7 +105,7 @@ func (q *request) setSchedule() {
 			return
 		}
 	}
-	if err := q.Control.SetSchedule(q.r.Context(), wanted, q.by()); err != nil {
+	if err := q.Control.SetSchedule(q.lasting, wanted, q.by()); err != nil {
 		q.page.Form.refuse(err)
 		q.showSchedule(http.StatusUnprocessableEntity)
 		return
@@ -167,7 +167,7 @@ func (q *request) prunePage() {
 
 // previewPrune asks what the retention would remove.
 func (q *request) previewPrune() {
-	begun, err := q.Control.BeginPrune(q.r.Context(), true, q.r.PostForm.Get("across") != "", q.by())
+	begun, err := q.Control.BeginPrune(q.lasting, true, q.r.PostForm.Get("across") != "", q.by())
 	if err != nil {
 		q.failed(err)
 		return
@@ -183,7 +183,7 @@ func (q *request) beginPrune() {
 		q.show(http.StatusUnprocessableEntity, "prune", "schedule", "Remove old backups", nil)
 		return
 	}
-	begun, err := q.Control.BeginPrune(q.r.Context(), false, q.r.PostForm.Get("across") != "", q.by())
+	begun, err := q.Control.BeginPrune(q.lasting, false, q.r.PostForm.Get("across") != "", q.by())
 	if err != nil {
 		q.failed(err)
 		return

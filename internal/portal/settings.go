@@ -148,7 +148,7 @@ func (q *request) begin(wanted control.Wanted, what string) {
 		q.again(what)
 		return
 	}
-	begun, err := q.Control.BeginChange(q.r.Context(), wanted)
+	begun, err := q.Control.BeginChange(q.lasting, wanted)
 	switch {
 	case err != nil:
 		q.page.Form.refuse(err)
@@ -242,7 +242,7 @@ func (q *request) keySubmit() {
 	q.typed()
 	q.confirmed()
 	if len(q.page.Form.Errors) == 0 {
-		begun, err := q.Control.BeginChange(q.r.Context(), control.Wanted{Recipients: d.Recipients, RequestedBy: q.by()})
+		begun, err := q.Control.BeginChange(q.lasting, control.Wanted{Recipients: d.Recipients, RequestedBy: q.by()})
 		switch {
 		case err != nil:
 			q.page.Form.refuse(err)
@@ -262,7 +262,7 @@ func (q *request) keySubmit() {
 // challenge asks for challenges to the current keys. They are kept for the page that comes
 // next; only the holder of a key can read them.
 func (q *request) challenge() {
-	all, err := q.Control.Challenges(q.r.Context(), q.by())
+	all, err := q.Control.Challenges(q.lasting, q.by())
 	if err != nil {
 		q.failed(err)
 		return
@@ -279,7 +279,7 @@ func (q *request) challenge() {
 func (q *request) prove() {
 	answer, err := seal.ParseAnswer(q.r.PostForm.Get("answer"))
 	if err == nil {
-		_, err = q.Control.Prove(q.r.Context(), answer, q.by())
+		_, err = q.Control.Prove(q.lasting, answer, q.by())
 	}
 	if err == nil {
 		q.to("settings/proof?done=proven")

@@ -86,7 +86,13 @@ func (c *Control) Wanted() control.Wanted {
 	return c.wanted
 }
 
-func (c *Control) note(format string, args ...any) error {
+func (c *Control) note(ctx context.Context, format string, args ...any) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		return errors.New("a change without an end")
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	call := fmt.Sprintf(format, args...)
 	c.mu.Lock()
 	c.calls = append(c.calls, call)
@@ -99,26 +105,26 @@ func (c *Control) note(format string, args ...any) error {
 }
 
 // BeginBackup implements [portal.Control].
-func (c *Control) BeginBackup(_ context.Context, by string) (control.Begun, error) {
-	return control.Begun{ID: "op-backup"}, c.note("backup %s", by)
+func (c *Control) BeginBackup(ctx context.Context, by string) (control.Begun, error) {
+	return control.Begun{ID: "op-backup"}, c.note(ctx, "backup %s", by)
 }
 
 // BeginChange implements [portal.Control].
-func (c *Control) BeginChange(_ context.Context, wanted control.Wanted) (control.Begun, error) {
+func (c *Control) BeginChange(ctx context.Context, wanted control.Wanted) (control.Begun, error) {
 	c.mu.Lock()
 	c.wanted = wanted
 	c.mu.Unlock()
-	return control.Begun{ID: "op-change"}, c.note("change %s", wanted.RequestedBy)
+	return control.Begun{ID: "op-change"}, c.note(ctx, "change %s", wanted.RequestedBy)
 }
 
 // BeginPrune implements [portal.Control].
-func (c *Control) BeginPrune(_ context.Context, dryRun, acrossHole bool, by string) (control.Begun, error) {
-	return control.Begun{ID: "op-prune"}, c.note("prune %t %t %s", dryRun, acrossHole, by)
+func (c *Control) BeginPrune(ctx context.Context, dryRun, acrossHole bool, by string) (control.Begun, error) {
+	return control.Begun{ID: "op-prune"}, c.note(ctx, "prune %t %t %s", dryRun, acrossHole, by)
 }
 
 // BeginVerify implements [portal.Control].
-func (c *Control) BeginVerify(_ context.Context, id, by string) (control.Begun, error) {
-	return control.Begun{ID: "op-verify"}, c.note("verify %s %s", id, by)
+func (c *Control) BeginVerify(ctx context.Context, id, by string) (control.Begun, error) {
+	return control.Begun{ID: "op-verify"}, c.note(ctx, "verify %s %s", id, by)
 }
 
 // Operation implements [portal.Control].
@@ -132,26 +138,26 @@ func (c *Control) Operation(_ context.Context, id string) (control.Operation, er
 }
 
 // Cancel implements [portal.Control].
-func (c *Control) Cancel(context.Context) error { return c.note("cancel") }
+func (c *Control) Cancel(ctx context.Context) error { return c.note(ctx, "cancel") }
 
 // Challenges implements [portal.Control].
-func (c *Control) Challenges(_ context.Context, by string) ([]control.Challenge, error) {
-	return c.Given, c.note("challenges %s", by)
+func (c *Control) Challenges(ctx context.Context, by string) ([]control.Challenge, error) {
+	return c.Given, c.note(ctx, "challenges %s", by)
 }
 
 // Prove implements [portal.Control].
-func (c *Control) Prove(_ context.Context, answer secret.String, by string) (flow.KeyState, error) {
-	return flow.KeyState{}, c.note("prove %s %s", answer, by)
+func (c *Control) Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error) {
+	return flow.KeyState{}, c.note(ctx, "prove %s %s", answer, by)
 }
 
 // SetSchedule implements [portal.Control].
-func (c *Control) SetSchedule(_ context.Context, s schedule.Setting, by string) error {
-	return c.note("schedule %t %d %d %d %s", s.Enabled, s.FrequencyHours, s.RetentionDays, s.KeepVerified, by)
+func (c *Control) SetSchedule(ctx context.Context, s schedule.Setting, by string) error {
+	return c.note(ctx, "schedule %t %d %d %d %s", s.Enabled, s.FrequencyHours, s.RetentionDays, s.KeepVerified, by)
 }
 
 // Acknowledge implements [portal.Control].
-func (c *Control) Acknowledge(_ context.Context, code, object, by string) error {
-	return c.note("acknowledge %s %s %s", code, object, by)
+func (c *Control) Acknowledge(ctx context.Context, code, object, by string) error {
+	return c.note(ctx, "acknowledge %s %s %s", code, object, by)
 }
 
 // Session is a session with a role: reader, operator or owner.
