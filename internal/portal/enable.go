@@ -260,6 +260,6 @@ func (q *request) ensureFresh() bool {
 	if q.session.Fresh() {
 		return true
 	}
-	q.h.toLogin(q.w, q.r, q.r.URL.Path, true)
+	q.h.toLogin(q.w, q.r, q.r.URL.RequestURI(), true)
 	return false
 }

@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 
 	"infrabackup/internal/board"
 	"infrabackup/internal/portal/portaltest"
+	"infrabackup/internal/schedule"
 )
 
 // TestOnlyTheConfirmationChangesAKey: a step that does not exist is no way around the fresh
@@ -100,5 +102,47 @@ func TestAClosedTabLeavesNothingHalfBegun(t *testing.T) {
 		w := s.do(r)
 		require.Equal(t, http.StatusSeeOther, w.Code, "%s: %s", path, w.Body)
 		require.Len(t, s.control.Calls(), before+1, path)
+	}
+}
+
+// TestLessRetentionAndTheScheduleNeedAFreshLogin: what lets backups go is confirmed as a
+// removal is, also when nothing but the switch is set.
+func TestLessRetentionAndTheScheduleNeedAFreshLogin(t *testing.T) {
+	for name, tc := range map[string]struct {
+		now, wanted schedule.Setting
+		says        string
+	}{
+		"fewer days":     {schedule.Setting{Enabled: true, FrequencyHours: 12, RetentionDays: 7, KeepVerified: 2}, schedule.Setting{Enabled: true, FrequencyHours: 12, RetentionDays: 6, KeepVerified: 2}, "instead of 7 days"},
+		"fewer verified": {schedule.Setting{FrequencyHours: 12, RetentionDays: 7, KeepVerified: 2}, schedule.Setting{FrequencyHours: 12, RetentionDays: 9, KeepVerified: 1}, "at least 1 verified backup"},
+		"switched on":    {schedule.Setting{FrequencyHours: 12, RetentionDays: 7, KeepVerified: 2}, schedule.Setting{Enabled: true, FrequencyHours: 12, RetentionDays: 7, KeepVerified: 2}, "Backups start by themselves every 12 hours"},
+		"never set":      {schedule.Setting{}, schedule.Setting{FrequencyHours: 12, RetentionDays: 7, KeepVerified: 2}, "instead of without an end"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, "healthy", "owner")
+			next := portaltest.Snapshot("healthy")
+			next.Schedule.Setting = tc.now
+			s.board.Set(next)
+			values := url.Values{"frequency": {fmt.Sprint(tc.wanted.FrequencyHours)}, "retention": {fmt.Sprint(tc.wanted.RetentionDays)}, "keep": {fmt.Sprint(tc.wanted.KeepVerified)}}
+			if tc.wanted.Enabled {
+				values.Set("enabled", "1")
+			}
+			s.session.Old = true
+			w := s.post("/i/north/schedule", values)
+			require.Contains(t, w.Header().Get("Location"), "/i/north/schedule/shorten?")
+			w = s.get(w.Header().Get("Location"))
+			require.Contains(t, w.Header().Get("Location"), "fresh=1")
+			require.Contains(t, w.Header().Get("Location"), url.QueryEscape("retention="+values.Get("retention")), "what is wanted is lost over the login")
+			values.Set("confirm", "north")
+			require.Contains(t, s.post("/i/north/schedule", values).Header().Get("Location"), "fresh=1")
+			require.Empty(t, s.control.Calls())
+
+			s.session.Old = false
+			values.Del("confirm")
+			require.Contains(t, s.follow(t, s.post("/i/north/schedule", values)), tc.says)
+			require.Empty(t, s.control.Calls())
+			values.Set("confirm", "north")
+			require.Equal(t, "/i/north/schedule?done=schedule", s.post("/i/north/schedule", values).Header().Get("Location"))
+			require.Len(t, s.control.Calls(), 1)
+		})
 	}
 }

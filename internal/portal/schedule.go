@@ -18,6 +18,8 @@ type scheduleData struct {
 	Plan      []control.PruneDecision // what would go
 	Estimated bool                    // by age alone
 	Wanted    schedule.Setting
+	Shorter   bool // less is kept than now
+	On        bool // the schedule is switched on
 }
 
 // scheduled answers where the schedule is not known: after an incomplete first reading, one
@@ -76,9 +78,15 @@ func (q *request) wantedSchedule(values url.Values) schedule.Setting {
 	}
 }
 
-// shortens reports whether less would be kept than now.
+// shortens reports whether less would be kept than now; what was never set keeps everything.
 func shortens(now, wanted schedule.Setting) bool {
-	return wanted.RetentionDays < now.RetentionDays || wanted.KeepVerified < now.KeepVerified
+	return now.RetentionDays == 0 || wanted.RetentionDays < now.RetentionDays || wanted.KeepVerified < now.KeepVerified
+}
+
+// lessIsKept reports whether backups can go by a setting that stay now: when less is kept, or
+// when a schedule that is switched on has the retention go on by itself.
+func lessIsKept(now, wanted schedule.Setting) bool {
+	return shortens(now, wanted) || wanted.Enabled && !now.Enabled
 }
 
 func (q *request) setSchedule() {
@@ -90,13 +98,18 @@ func (q *request) setSchedule() {
 		q.showSchedule(http.StatusUnprocessableEntity)
 		return
 	}
-	if shortens(q.snap.Schedule.Setting, wanted) {
+	if lessIsKept(q.snap.Schedule.Setting, wanted) {
 		if !q.r.PostForm.Has("confirm") {
 			query := url.Values{}
 			for name, value := range q.page.Form.Values {
 				query.Set(name, value)
 			}
 			q.to("schedule/shorten?" + query.Encode())
+			return
+		}
+		if !q.session.Fresh() {
+			q.h.kept.keep(q.w, q.r, q.path("schedule"))
+			q.h.toLogin(q.w, q.r, q.path("schedule"), true)
 			return
 		}
 		q.confirmed()
@@ -113,7 +126,7 @@ func (q *request) setSchedule() {
 	q.to("schedule?done=schedule")
 }
 
-// shortenPage shows what a shorter retention would remove, before anything is saved.
+// shortenPage shows what a shorter retention or the schedule would remove, before anything is saved.
 func (q *request) shortenPage() {
 	if !q.scheduled() {
 		return
@@ -127,11 +140,18 @@ func (q *request) shortenPage() {
 		q.to("schedule")
 		return
 	}
+	if !q.ensureFresh() {
+		return
+	}
 	q.showShorten(http.StatusOK, wanted)
 }
 
 func (q *request) showShorten(status int, wanted schedule.Setting) {
-	d := scheduleData{Wanted: wanted}
+	d := scheduleData{Wanted: wanted, Shorter: shortens(q.snap.Schedule.Setting, wanted), On: wanted.Enabled && !q.snap.Schedule.Enabled}
+	title := "Keep backups for a shorter time"
+	if !d.Shorter {
+		title = "Switch the schedule on"
+	}
 	plan, now := q.h.Plan, q.h.Now()
 	if plan == nil {
 		plan, d.Estimated = oldEnough, true
@@ -141,7 +161,7 @@ func (q *request) showShorten(status int, wanted schedule.Setting) {
 			d.Plan = append(d.Plan, decision)
 		}
 	}
-	q.show(status, "shorten", "schedule", "Keep backups for a shorter time", d)
+	q.show(status, "shorten", "schedule", title, d)
 }
 
 // oldEnough lists what a retention could remove by age: what it protects is not known here.
