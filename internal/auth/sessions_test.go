@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -345,11 +346,12 @@ func TestLoginsThatAreRefused(t *testing.T) {
 	b := newBrowser(t)
 	target := begin(b)
 	i.idClaims = nil
-	login := b.cookies[loginCookie]
+	login, codes := b.cookies[loginCookie], maps.Clone(i.codes)
 	b.do(http.MethodGet, target, s.Callback)
 	require.Contains(t, b.cookies, SessionCookie)
 	again := newBrowser(t)
 	again.cookies[loginCookie] = login
+	i.codes = codes // even if the issuer took its code back again
 	again.do(http.MethodGet, target, s.Callback)
 	require.NotContains(t, again.cookies, SessionCookie, "a login counts once")
 
