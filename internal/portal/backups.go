@@ -127,6 +127,7 @@ func (q *request) beginVerify() {
 		q.failed(err)
 		return
 	}
+	q.h.asked.Forget(q.Name, begun.ID) // it may name the verification before, too
 	q.to("operations/" + url.PathEscape(begun.ID))
 }
 

@@ -11,14 +11,13 @@ import (
 // events is the stream that keeps a page current: whenever what a page shows has changed, it
 // sends that part of it. It ends with the session, and does not make the session last longer.
 func (q *request) events() {
-	select {
-	case q.h.streams <- struct{}{}:
-		defer func() { <-q.h.streams }()
-	default:
+	end, ok := q.h.streams.Open(q.session.Subject())
+	if !ok {
 		q.w.Header().Set("Retry-After", "30")
 		http.Error(q.w, "too many streams", http.StatusServiceUnavailable)
 		return
 	}
+	defer end()
 	ctx := q.r.Context()
 	out := http.NewResponseController(q.w)
 	_ = out.SetWriteDeadline(time.Time{}) // a stream lasts; where there are no deadlines, none is needed
@@ -107,7 +106,7 @@ func (q *request) part() []byte {
 	case "operation":
 		data, err := q.operationData(query.Get("id"), query.Get("preview") != "")
 		if err != nil {
-			return nil
+			return nil // what was sent stays until it can be asked for again
 		}
 		p.Data = data
 	default:

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 	"github.com/stretchr/testify/require"
@@ -144,5 +145,52 @@ func TestLessRetentionAndTheScheduleNeedAFreshLogin(t *testing.T) {
 			require.Equal(t, "/i/north/schedule?done=schedule", s.post("/i/north/schedule", values).Header().Get("Location"))
 			require.Len(t, s.control.Calls(), 1)
 		})
+	}
+}
+
+// TestQuestionsAboutOperationsAreBounded: an address starts no workflow each time that it is
+// opened, and neither does a stream.
+func TestQuestionsAboutOperationsAreBounded(t *testing.T) {
+	s := newSite(t, "healthy", "reader")
+	now := portaltest.Now
+	s.options.Questions, s.options.Now = 0, func() time.Time { return now }
+	s.open(t)
+	for range 20 {
+		require.Equal(t, http.StatusOK, s.get("/i/north/operations/op-done").Code)
+	}
+	require.EqualValues(t, 1, s.control.Asked.Load())
+	busy := 0
+	for n := range 20 {
+		w := s.get(fmt.Sprintf("/i/north/operations/nothing%d", n))
+		if w.Code == http.StatusServiceUnavailable {
+			busy++
+			checkPage(t, "busy", w.Body.String())
+			require.Contains(t, w.Body.String(), "Ask again in a moment")
+			require.Contains(t, w.Body.String(), `<meta http-equiv="refresh"`)
+		}
+	}
+	require.Equal(t, 19, busy)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for n := range 20 {
+		s.do(httptest.NewRequestWithContext(gone, http.MethodGet, fmt.Sprintf("/i/north/events?view=operation&id=other%d", n), nil))
+	}
+	require.EqualValues(t, 2, s.control.Asked.Load())
+	now = now.Add(time.Second)
+	require.Equal(t, http.StatusNotFound, s.get("/i/north/operations/nothing19").Code)
+}
+
+// TestStreamsOfOnePersonAreBounded: one person cannot take the streams of all.
+func TestStreamsOfOnePersonAreBounded(t *testing.T) {
+	s := newSite(t, "healthy", "reader")
+	server := httptest.NewServer(s.handler)
+	defer server.Close()
+	for n := range 9 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/i/north/events?view=overview", nil)
+		require.NoError(t, err)
+		answer, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		defer func() { _ = answer.Body.Close() }()
+		require.Equal(t, n == 8, answer.StatusCode == http.StatusServiceUnavailable)
 	}
 }

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/portal/quota"
 	"infrabackup/internal/settings"
 )
 
@@ -34,6 +36,10 @@ func faultOf(err error) *fault.Fault { return fault.As(err) }
 func (q *request) operation() {
 	id := q.r.PathValue("id")
 	data, err := q.operationData(id, q.r.URL.Query().Get("preview") != "")
+	if errors.Is(err, quota.ErrBusy) {
+		q.later("Ask again in a moment", "There are too many questions about operations now.")
+		return
+	}
 	if err != nil {
 		q.failed(err)
 		return
@@ -52,7 +58,7 @@ func (q *request) operation() {
 }
 
 func (q *request) operationData(id string, preview bool) (operationData, error) {
-	o, err := q.Control.Operation(q.r.Context(), id)
+	o, err := q.h.asked.Get(q.r.Context(), q.Name, id, q.by(), q.Control.Operation)
 	if err != nil {
 		return operationData{}, err
 	}

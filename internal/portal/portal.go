@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/portal/quota"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/secret"
 )
@@ -91,11 +92,13 @@ type Options struct {
 	Log *slog.Logger
 	// Heartbeat is how often a stream shows that it lives, 15 s when zero.
 	Heartbeat time.Duration
+	// Questions is how many about operations the pages of one person ask in a second, those of
+	// all five times as many; [quota.PerSubject] and [quota.All] when zero.
+	Questions int
 }
 
 const (
-	maxForm    = 64 << 10
-	maxStreams = 64
+	maxForm = 64 << 10
 	// securityPolicy lets a page load and send nothing but its own.
 	securityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -108,7 +111,8 @@ type handler struct {
 	kept      *keptForms
 	drafts    *drafts
 	paces     map[string]*pace
-	streams   chan struct{}
+	streams   *quota.Streams
+	asked     *quota.Operations
 }
 
 // New returns the page. It answers for /, /login, /logout, /assets/ and /i/.
@@ -127,7 +131,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	h := &handler{
 		Options: o, instances: map[string]*Instance{}, mux: http.NewServeMux(), kept: newKeptForms(o.Now), drafts: newDrafts(o.Now),
-		paces: map[string]*pace{}, streams: make(chan struct{}, maxStreams),
+		paces: map[string]*pace{}, streams: quota.NewStreams(), asked: quota.NewOperations(o.Now, o.Questions),
 	}
 	for i := range o.Instances {
 		instance := &o.Instances[i]

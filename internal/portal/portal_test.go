@@ -29,6 +29,7 @@ type site struct {
 	session *portaltest.Session // nil for none
 	handler http.Handler
 	cookies []*http.Cookie
+	options portal.Options
 }
 
 func newSite(t *testing.T, state, role string) *site {
@@ -38,8 +39,7 @@ func newSite(t *testing.T, state, role string) *site {
 	if role != "" {
 		s.session = &portaltest.Session{Person: "noor", Is: role, Expires: portaltest.Now.Add(15 * time.Minute)}
 	}
-	var err error
-	s.handler, err = portal.New(portal.Options{
+	s.options = portal.Options{
 		Instances: []portal.Instance{{Name: "north", Board: s.board, Control: s.control}},
 		Session: func(*http.Request) (portal.Session, bool) {
 			if s.session == nil {
@@ -49,10 +49,18 @@ func newSite(t *testing.T, state, role string) *site {
 		},
 		Login: http.NotFoundHandler(), Logout: http.NotFoundHandler(), TokenLogin: true, IssuerLogin: "/login/issuer",
 		TemporalUI: "https://temporal.example.com/namespaces/default", Now: func() time.Time { return portaltest.Now },
-		Heartbeat: 20 * time.Millisecond,
-	})
-	require.NoError(t, err)
+		Heartbeat: 20 * time.Millisecond, Questions: 1000,
+	}
+	s.open(t)
 	return s
+}
+
+// open makes the page of what the options say now.
+func (s *site) open(t *testing.T) {
+	t.Helper()
+	var err error
+	s.handler, err = portal.New(s.options)
+	require.NoError(t, err)
 }
 
 func operations() map[string]control.Operation {

@@ -48,7 +48,7 @@ func newSite(ctx context.Context) (*site, error) {
 	s.ends.Store(int64((time.Hour).Seconds()))
 	options := portal.Options{
 		TokenLogin: true, IssuerLogin: "/login/issuer", TemporalUI: "https://temporal.example.com/namespaces/default",
-		Now: func() time.Time { return portaltest.Now },
+		Now: func() time.Time { return portaltest.Now }, Questions: 1000,
 		Session: func(*http.Request) (portal.Session, bool) {
 			role, _ := s.role.Load().(string)
 			// The browser compares the end with a clock of its own.

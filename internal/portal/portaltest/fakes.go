@@ -66,6 +66,8 @@ type Control struct {
 	Fail error
 	// Operations are what [Control.Operation] knows.
 	Operations map[string]control.Operation
+	// Asked counts questions about operations.
+	Asked atomic.Int64
 	// Given are challenges to hand out.
 	Given []control.Challenge
 	// Done is called after each call, with the control not locked.
@@ -129,6 +131,7 @@ func (c *Control) BeginVerify(ctx context.Context, id, by string) (control.Begun
 
 // Operation implements [portal.Control].
 func (c *Control) Operation(_ context.Context, id string) (control.Operation, error) {
+	c.Asked.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if o, ok := c.Operations[id]; ok {
