@@ -3,8 +3,10 @@ package portal
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
@@ -150,8 +152,18 @@ func (q *request) alerts() {
 	q.show(http.StatusOK, "alerts", "alerts", "Alerts", nil)
 }
 
+// acknowledge takes alerts that are open: an entry for another would silence one to come.
 func (q *request) acknowledge() {
 	code, object := q.r.PostForm.Get("code"), q.r.PostForm.Get("object")
+	at := slices.IndexFunc(q.snap.Alerts, func(a alert.Alert) bool { return string(a.Code) == code && a.Object == object })
+	if at < 0 {
+		q.h.message(q.w, q.r, http.StatusNotFound, "This alert is not open", "It may have closed by itself. Nothing was changed.")
+		return
+	}
+	if a := q.snap.Alerts[at]; !a.AcknowledgedAt.IsZero() {
+		q.h.message(q.w, q.r, http.StatusConflict, "This alert was acknowledged already", "Nothing was changed.")
+		return
+	}
 	if err := q.Control.Acknowledge(q.lasting, code, object, q.by()); err != nil {
 		q.failed(err)
 		return

@@ -194,3 +194,22 @@ func TestStreamsOfOnePersonAreBounded(t *testing.T) {
 		require.Equal(t, n == 8, answer.StatusCode == http.StatusServiceUnavailable)
 	}
 }
+
+// TestOnlyOpenAlertsAreAcknowledged: one that is not open, or was acknowledged, stays as it is.
+func TestOnlyOpenAlertsAreAcknowledged(t *testing.T) {
+	for name, tc := range map[string]struct {
+		state, code, object string
+		status              int
+	}{
+		"open":           {"failed", "BACKUP_FAILED", "", http.StatusSeeOther},
+		"not open":       {"healthy", "BACKUP_FAILED", "", http.StatusNotFound},
+		"another object": {"failed", "BACKUP_FAILED", "x", http.StatusNotFound},
+		"acknowledged":   {"damaged", "NEWEST_DAMAGED", string(portaltest.ID(0)), http.StatusConflict},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, tc.state, "operator")
+			require.Equal(t, tc.status, s.post("/i/north/alerts", url.Values{"code": {tc.code}, "object": {tc.object}}).Code)
+			require.Equal(t, tc.status == http.StatusSeeOther, len(s.control.Calls()) == 1)
+		})
+	}
+}
