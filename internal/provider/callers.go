@@ -189,8 +189,10 @@ func (s pageSession) May(action string) error {
 
 // login takes the form with an API token, and leads to where its sender wanted to go.
 func (c callers) login(w http.ResponseWriter, r *http.Request) {
-	back := auth.LocalPath(r.FormValue("return"))
-	if _, err := c.sessions.LoginWithToken(w, r, r.FormValue("token")); err != nil {
+	// Of the body alone: a token in an address ends up in histories and logs, and works no
+	// better for it.
+	back := auth.LocalPath(r.PostFormValue("return"))
+	if _, err := c.sessions.LoginWithToken(w, r, r.PostFormValue("token")); err != nil {
 		code := string(fault.Internal)
 		if refused, ok := auth.RefusalOf(err); ok {
 			code = refused.Code
