@@ -213,3 +213,36 @@ func TestOnlyOpenAlertsAreAcknowledged(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsWrongWithARequest: too large, malformed, and sent to the wrong place are told
+// apart.
+func TestWhatIsWrongWithARequest(t *testing.T) {
+	const fields, parts = "application/x-www-form-urlencoded", "multipart/form-data"
+	for name, tc := range map[string]struct {
+		method, path, kind, body string
+		status                   int
+		allow                    string
+	}{
+		"malformed":        {http.MethodPost, "settings/account", fields, "a=%zz", http.StatusBadRequest, ""},
+		"no boundary":      {http.MethodPost, "settings/key", parts, "x", http.StatusBadRequest, ""},
+		"cut off":          {http.MethodPost, "settings/key", parts + "; boundary=x", "--x\r\nContent-Disposition: form-data; name=a\r\n\r\nb", http.StatusBadRequest, ""},
+		"large":            {http.MethodPost, "settings/account", fields, "a=" + strings.Repeat("b", 70<<10), http.StatusRequestEntityTooLarge, ""},
+		"large in parts":   {http.MethodPost, "settings/key", parts + "; boundary=x", "--x\r\nContent-Disposition: form-data; name=a\r\n\r\n" + strings.Repeat("b", 70<<10) + "\r\n--x--\r\n", http.StatusRequestEntityTooLarge, ""},
+		"page is read":     {http.MethodPost, "history", fields, "", http.StatusMethodNotAllowed, "GET, HEAD"},
+		"form is sent":     {http.MethodGet, "settings/challenge", "", "", http.StatusNotFound, ""},
+		"preview is sent":  {http.MethodGet, "prune/preview", "", "", http.StatusMethodNotAllowed, "POST"},
+		"neither":          {http.MethodDelete, "backups", "", "", http.StatusMethodNotAllowed, "GET, HEAD, POST"},
+		"there is no page": {http.MethodDelete, "nothing", "", "", http.StatusNotFound, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, "healthy", "owner")
+			r := httptest.NewRequest(tc.method, "/i/north/"+tc.path, strings.NewReader(tc.body))
+			r.Header.Set("Content-Type", tc.kind)
+			w := s.do(r)
+			require.Equal(t, tc.status, w.Code)
+			require.Equal(t, tc.allow, w.Header().Get("Allow"))
+			checkPage(t, tc.path, w.Body.String())
+			require.Empty(t, s.control.Calls())
+		})
+	}
+}

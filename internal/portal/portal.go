@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"infrabackup/internal/board"
@@ -170,9 +171,7 @@ func (h *handler) routes() {
 	h.mux.Handle("POST /login", h.Login)
 	h.mux.Handle("POST /logout", h.Logout)
 	h.mux.HandleFunc("GET /{$}", h.front)
-	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		h.message(w, r, http.StatusNotFound, "There is no such page", "The address may be mistyped, or what it names may be gone.")
-	})
+	h.mux.HandleFunc("/", h.noPage)
 	for path, get := range map[string]func(*request){
 		"": (*request).overview, "events": (*request).events,
 		"backups": (*request).backups, "backups/{id}": (*request).backup, "cancel": (*request).cancelPage,
@@ -204,6 +203,24 @@ func (h *handler) routes() {
 	} {
 		h.mux.HandleFunc("POST /i/{instance}/"+p.path, h.changing(p))
 	}
+}
+
+// noPage answers what no route takes: another method of a page that there is, or no page.
+func (h *handler) noPage(w http.ResponseWriter, r *http.Request) {
+	var allow []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := h.mux.Handler(other); pattern != "/" {
+			allow = append(allow, method)
+		}
+	}
+	if len(allow) > 0 {
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		h.message(w, r, http.StatusMethodNotAllowed, "This page is not for that", "Nothing was changed. Go to the page itself, and use what is there.")
+		return
+	}
+	h.message(w, r, http.StatusNotFound, "There is no such page", "The address may be mistyped, or what it names may be gone.")
 }
 
 // front leads to the only instance, or lists them.

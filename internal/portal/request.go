@@ -3,6 +3,8 @@ package portal
 import (
 	"bytes"
 	"context"
+	"errors"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
@@ -97,7 +99,7 @@ func (h *handler) changing(c change) http.HandlerFunc {
 			return
 		}
 		if err := q.parse(); err != nil {
-			h.message(w, r, http.StatusRequestEntityTooLarge, "This form is too large", "Nothing was changed. A form may have 64 KiB, with the file in it.")
+			q.unreadable(err)
 			return
 		}
 		lasting, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeTime)
@@ -120,6 +122,16 @@ func (q *request) parse() error {
 		return q.r.ParseMultipartForm(maxForm)
 	}
 	return q.r.ParseForm()
+}
+
+// unreadable says what is wrong with a form as a whole.
+func (q *request) unreadable(err error) {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) || errors.Is(err, multipart.ErrMessageTooLarge) {
+		q.h.message(q.w, q.r, http.StatusRequestEntityTooLarge, "This form is too large", "Nothing was changed. A form may have 64 KiB, with the file in it.")
+		return
+	}
+	q.h.message(q.w, q.r, http.StatusBadRequest, "This form cannot be read", "Nothing was changed. Open the page again, and send its form.")
 }
 
 // by names the person in what they begin.
