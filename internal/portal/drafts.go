@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -61,6 +62,8 @@ type drafts struct {
 	now func() time.Time
 	mu  sync.Mutex
 	all map[string]draft
+	// cleaning says that a timer runs, which takes passwords away when nobody comes back.
+	cleaning bool
 }
 
 func newDrafts(now func() time.Time) *drafts { return &drafts{now: now, all: map[string]draft{}} }
@@ -68,22 +71,43 @@ func newDrafts(now func() time.Time) *drafts { return &drafts{now: now, all: map
 func (d *drafts) get(key string) draft {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	now := d.now()
+	d.clean()
+	return d.all[key]
+}
+
+// clean drops what is too old, and reports whether a password is left.
+func (d *drafts) clean() bool {
+	now, left := d.now(), false
 	for other, draft := range d.all {
 		if now.Sub(draft.touched) > draftTimeout {
 			delete(d.all, other)
 		} else if now.Sub(draft.passwordAt) > passwordInMind {
 			draft.password = secret.String{}
 			d.all[other] = draft
+		} else {
+			left = left || draft.HasPassword()
 		}
 	}
-	return d.all[key]
+	return left
+}
+
+// cleanLater has passwords removed when their time is over, whether somebody comes or not.
+func (d *drafts) cleanLater() {
+	d.cleaning = true
+	time.AfterFunc(passwordInMind/5, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.cleaning = d.clean(); d.cleaning {
+			d.cleanLater()
+		}
+	})
 }
 
 func (d *drafts) put(key string, value draft) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	value.touched = d.now()
+	d.clean()
 	if _, known := d.all[key]; !known && len(d.all) >= maxDrafts {
 		oldest := ""
 		for other := range d.all {
@@ -94,12 +118,22 @@ func (d *drafts) put(key string, value draft) {
 		delete(d.all, oldest)
 	}
 	d.all[key] = value
+	if value.HasPassword() && !d.cleaning {
+		d.cleanLater()
+	}
 }
 
 func (d *drafts) drop(key string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.all, key)
+}
+
+// dropAll drops the drafts of a person, who has logged out.
+func (d *drafts) dropAll(subject string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.all, func(key string, _ draft) bool { return strings.HasPrefix(key, subject+"\x00") })
 }
 
 // draftKey is whose draft it is, and of what.

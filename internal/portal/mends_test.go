@@ -246,3 +246,20 @@ func TestWhatIsWrongWithARequest(t *testing.T) {
 		})
 	}
 }
+
+// TestDraftsEndAtLogout: who logs out leaves nothing behind that was typed and not sent.
+func TestDraftsEndAtLogout(t *testing.T) {
+	s := newSite(t, "none", "owner")
+	typed := func() string {
+		s.post("/i/north/enable/share", url.Values{"path": {`\\fs.example.com\AzSBackups`}, "transport": {"encrypted"}})
+		s.post("/i/north/enable/account", url.Values{"username": {"a"}, "password": {canary}})
+		return s.get("/i/north/enable").Header().Get("Location")
+	}
+	require.Equal(t, "/i/north/enable/key", typed())
+	s.session.Person = "mika"
+	require.Equal(t, "/i/north/enable/key", typed())
+	s.post("/logout", nil)
+	require.Equal(t, "/i/north/enable/share", s.get("/i/north/enable").Header().Get("Location"))
+	s.session.Person = "noor"
+	require.Equal(t, "/i/north/enable/key", s.get("/i/north/enable").Header().Get("Location"), "of another person")
+}

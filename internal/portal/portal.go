@@ -169,7 +169,7 @@ func (h *handler) routes() {
 	h.mux.HandleFunc("GET /assets/{name}", serveAsset)
 	h.mux.HandleFunc("GET /login", h.loginPage)
 	h.mux.Handle("POST /login", h.Login)
-	h.mux.Handle("POST /logout", h.Logout)
+	h.mux.HandleFunc("POST /logout", h.logout)
 	h.mux.HandleFunc("GET /{$}", h.front)
 	h.mux.HandleFunc("/", h.noPage)
 	for path, get := range map[string]func(*request){
@@ -203,6 +203,14 @@ func (h *handler) routes() {
 	} {
 		h.mux.HandleFunc("POST /i/{instance}/"+p.path, h.changing(p))
 	}
+}
+
+// logout ends the session, and what its person has typed and not sent.
+func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
+	if session, ok := h.Session(r); ok {
+		h.drafts.dropAll(session.Subject())
+	}
+	h.Logout.ServeHTTP(w, r)
 }
 
 // noPage answers what no route takes: another method of a page that there is, or no page.
