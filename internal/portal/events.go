@@ -90,7 +90,7 @@ func (q *request) part() []byte {
 	query := q.r.URL.Query()
 	view := query.Get("view")
 	p := q.h.page("", q.session)
-	p.Instance, p.S, p.Rates = q.Name, q.snap, q.h.paces[q.Name].observe(q.snap, q.h.Now())
+	p.Instance, p.S, p.Rates = q.Name, q.snap, q.h.paces[q.Name].Observe(q.snap, q.h.Now())
 	switch view {
 	case "overview":
 		p.Data = q.overviewData()

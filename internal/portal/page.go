@@ -10,6 +10,7 @@ import (
 
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/portal/pace"
 )
 
 //go:embed templates/*.html
@@ -24,8 +25,8 @@ type page struct {
 	Multi                bool // there are other instances
 	Session              Session
 	Now                  time.Time
-	S                    *board.Snapshot // nil where no instance is meant
-	Rates                map[string]rate // by service
+	S                    *board.Snapshot      // nil where no instance is meant
+	Rates                map[string]pace.Rate // by service
 	Data                 any
 	Form                 form
 	Problem              *problem

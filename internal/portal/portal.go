@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/portal/pace"
 	"infrabackup/internal/portal/quota"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/secret"
@@ -111,7 +112,7 @@ type handler struct {
 	mux       *http.ServeMux
 	kept      *keptForms
 	drafts    *drafts
-	paces     map[string]*pace
+	paces     map[string]*pace.Pace
 	streams   *quota.Streams
 	asked     *quota.Operations
 }
@@ -132,14 +133,14 @@ func New(o Options) (http.Handler, error) {
 	}
 	h := &handler{
 		Options: o, instances: map[string]*Instance{}, mux: http.NewServeMux(), kept: newKeptForms(o.Now), drafts: newDrafts(o.Now),
-		paces: map[string]*pace{}, streams: quota.NewStreams(), asked: quota.NewOperations(o.Now, o.Questions),
+		paces: map[string]*pace.Pace{}, streams: quota.NewStreams(), asked: quota.NewOperations(o.Now, o.Questions),
 	}
 	for i := range o.Instances {
 		instance := &o.Instances[i]
 		if h.instances[instance.Name] != nil {
 			return nil, fmt.Errorf("instance %s is given twice", instance.Name)
 		}
-		h.instances[instance.Name], h.paces[instance.Name] = instance, &pace{}
+		h.instances[instance.Name], h.paces[instance.Name] = instance, &pace.Pace{}
 	}
 	h.routes()
 	protection := http.NewCrossOriginProtection()

@@ -63,7 +63,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, back string, fre
 		q.snap = &board.Snapshot{Fault: fault.Newf(fault.TemporalUnreachable, "nothing was read yet"), Instance: backup.Instance{Name: instance.Name}}
 	}
 	q.page.Instance, q.page.S, q.page.Multi = instance.Name, q.snap, len(h.Instances) > 1
-	q.page.Rates = h.paces[instance.Name].observe(q.snap, h.Now())
+	q.page.Rates = h.paces[instance.Name].Observe(q.snap, h.Now())
 	return q
 }
 
