@@ -31,6 +31,7 @@ type draft struct {
 	Challenges                []draftChallenge
 	Later                     bool // the key is to be proven later
 
+	begun      string // the operation that it was handed over with, empty before
 	password   secret.String
 	passwordAt time.Time
 	touched    time.Time

@@ -129,11 +129,21 @@ func (q *request) showStep(status int, name string, d draft) {
 
 // enableSubmit takes one step. Nothing is begun before the last one.
 func (q *request) enableSubmit() {
+	key, name := q.draftKey("enable"), q.r.PathValue("step")
+	if name == "check" {
+		// A second click waits for the first, and leads to what that has begun.
+		q.h.enabling.Lock()
+		defer q.h.enabling.Unlock()
+		if begun := q.h.drafts.get(key).begun; begun != "" && q.session.May(ActionWrite) == nil {
+			q.to("operations/" + url.PathEscape(begun))
+			return
+		}
+	}
 	if !q.enableReady() {
 		return
 	}
-	key, name := q.draftKey("enable"), q.r.PathValue("step")
 	d := q.h.drafts.get(key)
+	d.begun = ""
 	next := ""
 	switch name {
 	case "share":
@@ -249,7 +259,7 @@ func (q *request) enable(key string, d draft) {
 		q.showStep(http.StatusUnprocessableEntity, "check", d)
 		return
 	}
-	d.password = secret.String{} // it was handed over; after a failure it is typed again
+	d.begun, d.password = begun.ID, secret.String{} // it was handed over; after a failure it is typed again
 	q.h.drafts.put(key, d)
 	q.to("operations/" + url.PathEscape(begun.ID))
 }

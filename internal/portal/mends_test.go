@@ -263,3 +263,26 @@ func TestDraftsEndAtLogout(t *testing.T) {
 	s.session.Person = "noor"
 	require.Equal(t, "/i/north/enable/key", s.get("/i/north/enable").Header().Get("Location"), "of another person")
 }
+
+// TestTwoClicksEnableOnce: also when the second comes before the first is answered.
+func TestTwoClicksEnableOnce(t *testing.T) {
+	s := newSite(t, "none", "owner")
+	identity, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	s.post("/i/north/enable/share", url.Values{"path": {`\\fs.example.com\AzSBackups`}, "transport": {"encrypted"}})
+	s.post("/i/north/enable/account", url.Values{"username": {"a"}, "password": {canary}})
+	s.post("/i/north/enable/key", url.Values{"recipients": {identity.Recipient().String()}})
+	s.post("/i/north/enable/proof", url.Values{"later": {"1"}})
+	second := make(chan string, 1)
+	s.control.Done = func(string) {
+		s.control.Done = nil
+		go func() {
+			w := httptest.NewRecorder()
+			s.handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/i/north/enable/check", nil))
+			second <- w.Header().Get("Location")
+		}()
+	}
+	require.Equal(t, "/i/north/operations/op-change", s.post("/i/north/enable/check", nil).Header().Get("Location"))
+	require.Equal(t, "/i/north/operations/op-change", <-second)
+	require.Len(t, s.control.Calls(), 1)
+}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"infrabackup/internal/board"
@@ -115,6 +116,7 @@ type handler struct {
 	paces     map[string]*pace.Pace
 	streams   *quota.Streams
 	asked     *quota.Operations
+	enabling  sync.Mutex // while the guided form of one person is handed over
 }
 
 // New returns the page. It answers for /, /login, /logout, /assets/ and /i/.

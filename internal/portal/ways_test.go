@@ -107,12 +107,21 @@ func TestEnable(t *testing.T) {
 	s.control.Fail = nil
 	w = s.post("/i/north/enable/check", nil)
 	require.Equal(t, "/i/north/operations/op-change", w.Header().Get("Location"))
+	begun := len(s.control.Calls())
+	require.Equal(t, "/i/north/operations/op-change", s.post("/i/north/enable/check", nil).Header().Get("Location"), "a second click leads to what the first has begun")
+	s.board.Set(portaltest.Snapshot("healthy"))
+	require.Equal(t, "/i/north/operations/op-change", s.post("/i/north/enable/check", nil).Header().Get("Location"))
+	s.board.Set(portaltest.Snapshot("none"))
+	require.Len(t, s.control.Calls(), begun)
 	wanted := s.control.Wanted()
 	require.Equal(t, `\\fs.example.com\AzSBackups`, wanted.Share.Path)
 	require.Equal(t, canary, wanted.Password.Reveal())
 	require.Equal(t, identity.Recipient().String(), wanted.Recipients[0].Text)
 	require.Equal(t, "north", wanted.Instance.Name)
 	require.Contains(t, s.follow(t, s.get("/i/north/enable")), "Enable backups: account", "the password is kept no longer than it is needed")
+	s.follow(t, s.post("/i/north/enable/account", url.Values{"username": {`CORP\backup`}, "password": {canary}}))
+	require.Equal(t, "/i/north/operations/op-change", s.post("/i/north/enable/check", nil).Header().Get("Location"))
+	require.Len(t, s.control.Calls(), begun+1, "after a step that was given again, it is begun again")
 }
 
 func TestCertificateIsTakenFromAFile(t *testing.T) {
