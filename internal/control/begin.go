@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
 )
 
 // BeginBackup starts a backup, as [Controller.Start] does. The operation has the backup's
@@ -34,6 +36,9 @@ func (c *Controller) BeginChange(ctx context.Context, in Wanted) (Begun, error) 
 	}
 	now, err := c.Summary(ctx)
 	if fault.CodeOf(err) == fault.NotEnabled {
+		if in.scheduleAlone() {
+			return Begun{}, err
+		}
 		return c.beginEnable(ctx, in)
 	}
 	if err != nil {
@@ -43,26 +48,31 @@ func (c *Controller) BeginChange(ctx context.Context, in Wanted) (Begun, error) 
 	if err != nil {
 		return Begun{}, err
 	}
-	if in.Schedule != nil && *in.Schedule == state.Schedule.Setting {
-		in.Schedule = nil
+	next, err := in.scheduleOver(state.Schedule.Setting)
+	if err != nil {
+		return Begun{}, err
 	}
 	revision, w, err := c.proposeWanted(ctx, in, now)
 	switch {
 	case err != nil:
 		return Begun{}, err
-	case revision == 0 && in.Schedule == nil:
-		return Begun{Unchanged: true}, nil
+	case revision == 0 && next == nil:
+		begun := Begun{Unchanged: true}
+		if state.Schedule.Setting != (schedule.Setting{}) {
+			begun.Schedule = &state.Schedule.Setting
+		}
+		return begun, nil
 	case revision == 0:
-		_, err := c.SetSchedule(ctx, *in.Schedule, in.RequestedBy)
-		return Begun{}, err
+		_, err := c.SetSchedule(ctx, *next, in.RequestedBy)
+		return Begun{Schedule: next}, err
 	}
-	if in.Schedule != nil {
+	if next != nil {
 		if err := c.ring(ctx, state.Schedule); err != nil {
 			return Begun{}, err
 		}
 	}
-	id, err := w(ctx, flow.ChangeSettingsInput{Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Schedule: in.Schedule})
-	return Begun{ID: id}, err
+	id, err := w(ctx, flow.ChangeSettingsInput{Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Schedule: next})
+	return Begun{ID: id, Schedule: next}, err
 }
 
 func (c *Controller) beginEnable(ctx context.Context, in Wanted) (Begun, error) {
@@ -71,20 +81,25 @@ func (c *Controller) beginEnable(ctx context.Context, in Wanted) (Begun, error) 
 	}
 	if in.Share != nil {
 		first.Share = *in.Share
+		first.Share.Transport = cmp.Or(first.Share.Transport, share.Encrypted)
+	}
+	next, err := in.scheduleOver(schedule.Setting{})
+	if err != nil {
+		return Begun{}, err
 	}
 	revision, err := c.proposeFirst(ctx, first)
 	if err != nil {
 		return Begun{}, err
 	}
-	if in.Schedule != nil {
+	if next != nil {
 		if err := c.ring(ctx, schedule.State{}); err != nil {
 			return Begun{}, err
 		}
 	}
 	id, err := beginning(c, flow.Enable)(ctx, flow.ChangeSettingsInput{
-		Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Schedule: in.Schedule,
+		Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Schedule: next,
 	})
-	return Begun{ID: id}, err
+	return Begun{ID: id, Schedule: next}, err
 }
 
 // starter starts one of the changes of settings, and returns its run.
@@ -119,8 +134,17 @@ func (c *Controller) proposeWanted(ctx context.Context, in Wanted, now settings.
 		change.Credential = &settings.Credential{Username: name, Password: secret.NewTransfer(in.Password)}
 		change.KeepPassword = !given
 	}
-	if in.Share != nil && *in.Share != now.Share {
-		change.Kind, change.Share, start = settings.KindShare, in.Share, beginning(c, flow.ChangeShare)
+	if in.Share != nil {
+		next := *in.Share
+		if next.Transport == "" {
+			next.Transport = now.Share.Transport
+			if next.Place() == now.Share.Place() {
+				next = now.Share
+			}
+		}
+		if next != now.Share {
+			change.Kind, change.Share, start = settings.KindShare, &next, beginning(c, flow.ChangeShare)
+		}
 	}
 	if start == nil {
 		return 0, nil, nil

@@ -15,15 +15,60 @@ import (
 // Wanted is a change of several settings at once, as one revision, or the first settings.
 // What is nil or empty stays as it is.
 type Wanted struct {
-	Share       *settings.Share
-	Username    string
-	Password    secret.String // empty keeps the one in use
-	Recipients  []seal.Recipient
-	Schedule    *schedule.Setting
-	RequestedBy string
+	Share      *settings.Share // without a transport, the one that is active stays
+	Username   string
+	Password   secret.String // empty keeps the one in use
+	Recipients []seal.Recipient
+	Schedule   *schedule.Setting // as a whole
+	// SchedulePatch is merged with the schedule that is set then, where Schedule is not given.
+	SchedulePatch SchedulePatch
+	RequestedBy   string
 	// Instance and Services are for the first settings only.
 	Instance backup.Instance
 	Services []backup.Service
+}
+
+// SchedulePatch is a change of single members of a schedule. What is nil stays as it is.
+type SchedulePatch struct {
+	Enabled                                     *bool
+	FrequencyHours, RetentionDays, KeepVerified *int
+}
+
+// Over is a schedule with the members that are given.
+func (p SchedulePatch) Over(s schedule.Setting) schedule.Setting {
+	if p.Enabled != nil {
+		s.Enabled = *p.Enabled
+	}
+	for _, m := range []struct{ from, to *int }{
+		{p.FrequencyHours, &s.FrequencyHours}, {p.RetentionDays, &s.RetentionDays}, {p.KeepVerified, &s.KeepVerified},
+	} {
+		if m.from != nil {
+			*m.to = *m.from
+		}
+	}
+	return s
+}
+
+// scheduleAlone reports whether the schedule is all that is to change.
+func (w Wanted) scheduleAlone() bool {
+	return w.Share == nil && w.Username == "" && w.Password.IsZero() && len(w.Recipients) == 0
+}
+
+// scheduleOver is what the schedule is to become, nil when it stays as it is. A schedule that
+// was never set is the usual one.
+func (w Wanted) scheduleOver(now schedule.Setting) (*schedule.Setting, error) {
+	next := w.Schedule
+	if next == nil && w.SchedulePatch != (SchedulePatch{}) {
+		if now == (schedule.Setting{}) {
+			now = schedule.Default()
+		}
+		merged := w.SchedulePatch.Over(now)
+		next = &merged
+	}
+	if next == nil || *next == now {
+		return nil, nil
+	}
+	return next, next.Validate()
 }
 
 // Begun is an operation that was begun.
@@ -31,6 +76,9 @@ type Begun struct {
 	ID string `json:"id"` // the run's, or the backup's
 	// Unchanged says that what was wanted is so already: nothing was begun.
 	Unchanged bool `json:"unchanged,omitempty"`
+	// Schedule is what the schedule becomes, nil when it stays as it is; of what was set
+	// already, what it is.
+	Schedule *schedule.Setting `json:"-"`
 }
 
 // OperationKind is what an operation does.

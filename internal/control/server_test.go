@@ -23,6 +23,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/temporal"
 	"infrabackup/tests/lab"
@@ -139,6 +140,11 @@ func settingsEntity(ctx workflow.Context, state flow.SettingsState) (struct{}, e
 				in.Revision = state.Active
 			}
 			return find(in.Revision), nil
+		}),
+		flow.GetUpkeep.Handle(ctx, func(struct{}) (flow.UpkeepState, error) { return state.Upkeep, nil }),
+		flow.SetSchedule.Handle(ctx, func(flow.ScheduleChange) error { return nil }, func(ctx workflow.Context, in flow.ScheduleChange) (schedule.State, error) {
+			state.Upkeep.Schedule = state.Upkeep.Schedule.With(in.Setting, workflow.Now(ctx), in.By)
+			return state.Upkeep.Schedule, nil
 		}),
 		flow.SummarySettings.Handle(ctx, func(struct{}) (settings.Summary, error) { return find(state.Active).Summary(), nil }),
 		flow.ProposeSettings.Handle(ctx, func(in flow.SettingsProposal) error {

@@ -1,6 +1,7 @@
 package rp
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -16,7 +17,6 @@ import (
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
-	"infrabackup/internal/share"
 )
 
 func (x *exchange) putLocation() error { return x.changeLocation(x.version.replaces) }
@@ -64,14 +64,14 @@ func (x *exchange) beginChange(wanted control.Wanted) (string, error) {
 	}
 	if begun.ID == "" {
 		// Nothing was to be done, or it was done at once, as with a schedule alone.
-		if wanted.Schedule != nil {
-			next := *wanted.Schedule
+		if begun.Schedule != nil {
+			next := *begun.Schedule
 			x.loc.Board.Apply(func(s *board.Snapshot) { s.Schedule.Setting = next })
 		}
 		return nothingDone, nil
 	}
 	at := x.h.options.Now()
-	x.h.results.begin(x.loc, begun.ID, began{schedule: wanted.Schedule})
+	x.h.results.begin(x.loc, begun.ID, began{schedule: begun.Schedule})
 	x.loc.Board.Apply(func(s *board.Snapshot) {
 		if s.Change == nil {
 			s.Change = &board.Change{ID: begun.ID, StartedAt: at}
@@ -90,15 +90,9 @@ func (x *exchange) beginning() (context.Context, context.CancelFunc) {
 // anything was set.
 func (p *patch) complete(s *board.Snapshot) error {
 	usual := schedule.Default()
-	if p.frequency == nil {
-		p.frequency = &usual.FrequencyHours
-	}
-	if p.retention == nil {
-		p.retention = &usual.RetentionDays
-	}
-	if p.enabled == nil {
-		p.enabled = &usual.Enabled
-	}
+	p.schedule.FrequencyHours = cmp.Or(p.schedule.FrequencyHours, &usual.FrequencyHours)
+	p.schedule.RetentionDays = cmp.Or(p.schedule.RetentionDays, &usual.RetentionDays)
+	p.schedule.Enabled = cmp.Or(p.schedule.Enabled, &usual.Enabled)
 	if p.path == nil && p.user == nil && p.password.IsZero() && p.recipient == nil {
 		if !s.Enabled && !s.AsOf.IsZero() {
 			return nil // it is clear
@@ -129,10 +123,7 @@ func (p *patch) wanted(s *board.Snapshot) (*control.Wanted, error) {
 	var w control.Wanted
 	any := false
 	if p.path != nil && (!s.Enabled || settings.Share{Path: *p.path}.Place() != s.Settings.Share.Place()) {
-		w.Share, any = &settings.Share{Path: *p.path, Transport: share.Encrypted}, true
-		if s.Enabled {
-			w.Share.Transport = s.Settings.Share.Transport
-		}
+		w.Share, any = &settings.Share{Path: *p.path}, true
 	}
 	if p.user != nil && (!s.Enabled || *p.user != s.Settings.Username) {
 		w.Username, any = *p.user, true
@@ -143,8 +134,8 @@ func (p *patch) wanted(s *board.Snapshot) (*control.Wanted, error) {
 	if p.recipient != nil && !p.isRecipient(s) {
 		w.Recipients, any = []seal.Recipient{*p.recipient}, true
 	}
-	if next := p.scheduleFrom(s); next != nil {
-		w.Schedule, any = next, true
+	if changes(p.schedule, s) {
+		w.SchedulePatch, any = p.schedule, true
 	}
 	if !any {
 		return nil, nil
@@ -174,23 +165,14 @@ func (p *patch) isRecipient(s *board.Snapshot) bool {
 	return false
 }
 
-// scheduleFrom is the schedule after the patch, nil when it stays as it is.
-func (p *patch) scheduleFrom(s *board.Snapshot) *schedule.Setting {
+// changes reports whether a patch of the schedule can change something: control knows that
+// where the board has read nothing yet.
+func changes(p control.SchedulePatch, s *board.Snapshot) bool {
+	if s.AsOf.IsZero() {
+		return p != control.SchedulePatch{}
+	}
 	now := settingOf(s)
-	next := now
-	if p.frequency != nil {
-		next.FrequencyHours = *p.frequency
-	}
-	if p.retention != nil {
-		next.RetentionDays = *p.retention
-	}
-	if p.enabled != nil {
-		next.Enabled = *p.enabled
-	}
-	if next == now {
-		return nil
-	}
-	return &next
+	return p.Over(now) != now
 }
 
 // settingOf is the schedule as it is, the usual one where none was ever set.

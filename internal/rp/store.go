@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
@@ -63,11 +64,10 @@ var storeMembers = map[string][3]use{
 
 // patch is what a client wants of a store. What is nil was not given.
 type patch struct {
-	path, user           *string
-	password             secret.String
-	recipient            *seal.Recipient
-	frequency, retention *int
-	enabled              *bool
+	path, user *string
+	password   secret.String
+	recipient  *seal.Recipient
+	schedule   control.SchedulePatch
 }
 
 // parseLocation reads the body of a PUT or PATCH. Names and read-only members of it decide
@@ -233,10 +233,10 @@ func (x *exchange) takeKey(p *patch, texts map[string]string) error {
 
 func takeSchedule(p *patch, given map[string]any) error {
 	var err error
-	if p.frequency, err = integer(given, memberFrequency, schedule.MinFrequencyHours, schedule.MaxFrequencyHours, "hours"); err != nil {
+	if p.schedule.FrequencyHours, err = integer(given, memberFrequency, schedule.MinFrequencyHours, schedule.MaxFrequencyHours, "hours"); err != nil {
 		return err
 	}
-	if p.retention, err = integer(given, memberRetention, schedule.MinRetentionDays, schedule.MaxRetentionDays, "days"); err != nil {
+	if p.schedule.RetentionDays, err = integer(given, memberRetention, schedule.MinRetentionDays, schedule.MaxRetentionDays, "days"); err != nil {
 		return err
 	}
 	if value, ok := given[memberEnabled]; ok {
@@ -244,7 +244,7 @@ func takeSchedule(p *patch, given map[string]any) error {
 		if !ok {
 			return apierror.Content(jsonbody.Join(storePath, memberEnabled), "is neither true nor false")
 		}
-		p.enabled = &on
+		p.schedule.Enabled = &on
 	}
 	return nil
 }

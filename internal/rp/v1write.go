@@ -1,10 +1,7 @@
 package rp
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"infrabackup/internal/alert"
@@ -36,60 +33,34 @@ func (x *exchange) v1Object(required bool, names ...string) (jsonbody.Object, er
 	return o, o.Only("", names...)
 }
 
-func boolOf(o jsonbody.Object, name string, without bool) (bool, error) {
-	f, ok := o[strings.ToLower(name)]
-	if !ok || f.Value == nil {
-		return without, nil
-	}
-	b, ok := f.Value.(bool)
-	if !ok {
-		return false, apierror.Content(f.Name, "is neither true nor false")
-	}
-	return b, nil
-}
-
-func intOf(o jsonbody.Object, name string, without, lowest, highest int) (int, error) {
-	f, ok := o[strings.ToLower(name)]
-	if !ok || f.Value == nil {
-		return without, nil
-	}
-	number, ok := f.Value.(json.Number)
-	n, err := strconv.Atoi(number.String())
-	if !ok || err != nil {
-		return 0, apierror.Content(f.Name, "is not an integer")
-	}
-	if n < lowest || n > highest {
-		return 0, apierror.BadValue("SettingsInvalid", f.Name, fmt.Sprintf("%d is not possible; nothing was changed.", n), fmt.Sprintf("Give %d to %d.", lowest, highest))
-	}
-	return n, nil
-}
-
 func (x *exchange) v1SetSchedule() error {
 	o, err := x.v1Object(true, "enabled", "frequencyHours", "retentionDays", "keepVerified")
 	if err != nil {
 		return err
 	}
-	now := settingOf(x.snap)
-	next := now
-	if next.Enabled, err = boolOf(o, "enabled", next.Enabled); err != nil {
+	var next control.SchedulePatch
+	if next.Enabled, err = jsonbody.Bool(o, "enabled"); err != nil {
 		return err
 	}
-	if next.FrequencyHours, err = intOf(o, "frequencyHours", next.FrequencyHours, schedule.MinFrequencyHours, schedule.MaxFrequencyHours); err != nil {
+	if next.FrequencyHours, err = jsonbody.Int(o, "frequencyHours", schedule.MinFrequencyHours, schedule.MaxFrequencyHours); err != nil {
 		return err
 	}
-	if next.RetentionDays, err = intOf(o, "retentionDays", next.RetentionDays, schedule.MinRetentionDays, schedule.MaxRetentionDays); err != nil {
+	if next.RetentionDays, err = jsonbody.Int(o, "retentionDays", schedule.MinRetentionDays, schedule.MaxRetentionDays); err != nil {
 		return err
 	}
-	if next.KeepVerified, err = intOf(o, "keepVerified", next.KeepVerified, schedule.MinKeepVerified, schedule.MaxKeepVerified); err != nil {
+	if next.KeepVerified, err = jsonbody.Int(o, "keepVerified", schedule.MinKeepVerified, schedule.MaxKeepVerified); err != nil {
 		return err
 	}
-	if !x.snap.Enabled {
+	if !x.snap.Enabled && !x.snap.AsOf.IsZero() {
 		return x.refused(fault.Newf(fault.NotEnabled, "no backup location is set, so there is nothing to schedule"))
 	}
-	if next == now {
+	if !changes(next, x.snap) {
+		if err := unread(x.snap); err != nil {
+			return err
+		}
 		return x.answer(http.StatusOK, apierror.MediaType, scheduleBody(x.snap))
 	}
-	id, err := x.beginChange(control.Wanted{Schedule: &next, RequestedBy: x.by()})
+	id, err := x.beginChange(control.Wanted{SchedulePatch: next, RequestedBy: x.by()})
 	if err != nil {
 		return err
 	}
@@ -122,25 +93,28 @@ func (x *exchange) v1Prune() error {
 	if err != nil {
 		return err
 	}
-	dryRun, err := boolOf(o, "dryRun", false)
+	dryRun, err := jsonbody.Bool(o, "dryRun")
 	if err != nil {
 		return err
 	}
-	acrossHole, err := boolOf(o, "acrossHole", false)
+	acrossHole, err := jsonbody.Bool(o, "acrossHole")
 	if err != nil {
 		return err
 	}
-	if !dryRun {
+	if !given(dryRun) {
 		if err := x.may(actionPrune); err != nil {
 			return err
 		}
 	}
-	id, err := x.beginPrune(dryRun, acrossHole)
+	id, err := x.beginPrune(given(dryRun), given(acrossHole))
 	if err != nil {
 		return err
 	}
 	return x.v1Accepted(id)
 }
+
+// given reports whether a switch is given as true.
+func given(b *bool) bool { return b != nil && *b }
 
 type v1CancelBody struct {
 	Cancelling string `json:"cancelling"` // id of the backup, empty when it is not known

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/board"
+	"infrabackup/internal/control"
+	"infrabackup/internal/schedule"
 	"infrabackup/internal/share"
 )
 
@@ -96,8 +98,9 @@ func TestPutKeepsOrReplaces(t *testing.T) {
 		require.True(t, w.Password.IsZero())
 		require.Empty(t, w.Recipients)
 		require.Equal(t, "test|operator", w.RequestedBy)
-		require.Equal(t, 10, w.Schedule.FrequencyHours)
-		require.Equal(t, 7, w.Schedule.RetentionDays)
+		ten := 10
+		require.Nil(t, w.Schedule)
+		require.Equal(t, control.SchedulePatch{FrequencyHours: &ten}, w.SchedulePatch, "what is absent is merged where the schedule is known")
 
 		// What was read, and sent back as it is, changes nothing, succeeds, and is done at once;
 		// read-only members that differ are ignored.
@@ -132,6 +135,33 @@ func TestPutKeepsOrReplaces(t *testing.T) {
 	require.Equal(t, 202, start(t).do("PUT", place, "2021-09-01", store(map[string]any{"userName": ""})).status, "it is clear already")
 }
 
+// TestMembersOfAScheduleThatWasNotRead: what is not given is not the usual then, but what is
+// set.
+func TestMembersOfAScheduleThatWasNotRead(t *testing.T) {
+	set := schedule.Setting{Enabled: true, FrequencyHours: 4, RetentionDays: 14, KeepVerified: 9}
+	for _, version := range versions {
+		h := start(t).enable()
+		h.control.plan = set
+		h.board.Apply(func(s *board.Snapshot) { *s = board.Snapshot{Instance: s.Instance} })
+		method := "PUT"
+		if version == "2021-09-01" {
+			method = "PATCH"
+		}
+		a := h.do(method, place, version, store(map[string]any{"backupRetentionPeriodInDays": 7}))
+		require.Equal(t, 202, a.status, a.text)
+		require.Equal(t, schedule.Setting{Enabled: true, FrequencyHours: 4, RetentionDays: 7, KeepVerified: 9}, h.control.plan)
+	}
+	h := start(t).enable()
+	h.control.plan = set
+	h.board.Apply(func(s *board.Snapshot) { *s = board.Snapshot{Instance: s.Instance} })
+	a := h.do("PUT", "/api/v1/locations/local/schedule", "", map[string]any{"enabled": false})
+	require.Equal(t, 200, a.status, a.text)
+	require.EqualValues(t, 4, a.property("frequencyHours"))
+	require.EqualValues(t, 9, a.property("keepVerified"))
+	require.Equal(t, schedule.Setting{FrequencyHours: 4, RetentionDays: 14, KeepVerified: 9}, h.control.plan)
+	require.Equal(t, 503, h.do("PUT", "/api/v1/locations/local/schedule", "", map[string]any{}).status)
+}
+
 func TestFirstPutNeedsEverything(t *testing.T) {
 	h := start(t)
 	a := h.do("PUT", place, "2018-09-01", store(map[string]any{"path": `\\fs\B`, "userName": "u"}))
@@ -140,7 +170,8 @@ func TestFirstPutNeedsEverything(t *testing.T) {
 	h.enable()
 	w := h.control.wanted[0]
 	require.Equal(t, "prod", w.Instance.Name)
-	require.Equal(t, share.Encrypted, w.Share.Transport)
+	require.Equal(t, share.Encrypted, h.board.Snapshot().Settings.Share.Transport)
+	require.Empty(t, w.Share.Transport)
 	// The transport in use stays when only the path changes, and a path that is only spelt
 	// otherwise is no change.
 	h.board.Apply(func(s *board.Snapshot) { s.Settings.Share.Transport = share.Signed })
@@ -148,7 +179,8 @@ func TestFirstPutNeedsEverything(t *testing.T) {
 	h.put("2018-09-01", store(map[string]any{"path": `//FS.example.com/AzSBackups/`}))
 	require.Len(t, h.control.wanted, before)
 	h.put("2018-09-01", store(map[string]any{"path": `\\fs2\B`, "encryptionCertBase64": certificate()}))
-	require.Equal(t, share.Signed, h.control.wanted[before].Share.Transport)
+	require.Equal(t, share.Signed, h.board.Snapshot().Settings.Share.Transport)
+	require.Empty(t, h.control.wanted[before].Share.Transport, "it may have changed since it was read")
 	require.Empty(t, h.control.wanted[before].Recipients, "it is the key already")
 }
 

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -12,8 +13,10 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/schedule"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
 )
 
 // fakeBoard keeps a snapshot.
@@ -55,6 +58,7 @@ type fakeControl struct {
 	count    int
 	wanted   []control.Wanted
 	dryRun   []bool
+	plan     schedule.Setting // that is set
 	verified []backup.ID
 }
 
@@ -65,7 +69,7 @@ type fakeOperation struct {
 }
 
 func newFakeControl(b *fakeBoard, now func() time.Time) *fakeControl {
-	return &fakeControl{board: b, now: now, polls: 1, status: backup.Succeeded, operated: map[string]*fakeOperation{}}
+	return &fakeControl{board: b, now: now, polls: 1, status: backup.Succeeded, plan: schedule.Default(), operated: map[string]*fakeOperation{}}
 }
 
 func (c *fakeControl) id() string {
@@ -125,15 +129,21 @@ func (c *fakeControl) BeginBackup(_ context.Context, by string) (control.Begun, 
 
 func (c *fakeControl) BeginChange(_ context.Context, wanted control.Wanted) (control.Begun, error) {
 	c.wanted = append(c.wanted, wanted)
-	if alone := (control.Wanted{Schedule: wanted.Schedule, RequestedBy: wanted.RequestedBy}); c.refuse == nil && reflect.DeepEqual(wanted, alone) {
-		return control.Begun{}, nil // a schedule alone is set at once
+	var next *schedule.Setting
+	if wanted.SchedulePatch != (control.SchedulePatch{}) {
+		merged := wanted.SchedulePatch.Over(c.plan)
+		next, c.plan = &merged, merged
 	}
-	return c.begin(control.OperationChange, func(string) fakeOperation {
+	if alone := (control.Wanted{SchedulePatch: wanted.SchedulePatch, RequestedBy: wanted.RequestedBy}); c.refuse == nil && reflect.DeepEqual(wanted, alone) {
+		return control.Begun{Schedule: next}, nil // a schedule alone is set at once
+	}
+	begun, err := c.begin(control.OperationChange, func(string) fakeOperation {
 		summary := c.board.Snapshot().Settings
 		summary.Revision++
 		summary.ChangedAt, summary.ChangedBy = c.now(), wanted.RequestedBy
 		if wanted.Share != nil {
-			summary.Share = *wanted.Share
+			summary.Share.Path = wanted.Share.Path
+			summary.Share.Transport = cmp.Or(wanted.Share.Transport, summary.Share.Transport, share.Encrypted)
 		}
 		if wanted.Username != "" {
 			summary.Username = wanted.Username
@@ -147,6 +157,8 @@ func (c *fakeControl) BeginChange(_ context.Context, wanted control.Wanted) (con
 		}
 		return fakeOperation{done: control.Operation{Settings: &summary}}
 	})
+	begun.Schedule = next
+	return begun, err
 }
 
 func (c *fakeControl) BeginPrune(_ context.Context, dryRun, _ bool, _ string) (control.Begun, error) {

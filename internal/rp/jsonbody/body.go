@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -171,6 +172,36 @@ func String(o Object, name, path string) (string, error) {
 		return "", apierror.Content(Join(path, f.Name), "is not a string")
 	}
 	return s, nil
+}
+
+// Bool returns a member that is true or false, nil when it is absent or null.
+func Bool(o Object, name string) (*bool, error) {
+	f, ok := o[strings.ToLower(name)]
+	if !ok || f.Value == nil {
+		return nil, nil
+	}
+	b, ok := f.Value.(bool)
+	if !ok {
+		return nil, apierror.Content(f.Name, "is neither true nor false")
+	}
+	return &b, nil
+}
+
+// Int returns a member that is an integer within bounds, nil when it is absent or null.
+func Int(o Object, name string, lowest, highest int) (*int, error) {
+	f, ok := o[strings.ToLower(name)]
+	if !ok || f.Value == nil {
+		return nil, nil
+	}
+	number, ok := f.Value.(json.Number)
+	n, err := strconv.Atoi(number.String())
+	if !ok || err != nil {
+		return nil, apierror.Content(f.Name, "is not an integer")
+	}
+	if n < lowest || n > highest {
+		return nil, apierror.BadValue("SettingsInvalid", f.Name, fmt.Sprintf("%d is not possible; nothing was changed.", n), fmt.Sprintf("Give %d to %d.", lowest, highest))
+	}
+	return &n, nil
 }
 
 // Only refuses members that are not named.

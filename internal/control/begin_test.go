@@ -1,0 +1,60 @@
+package control
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/schedule"
+	"infrabackup/internal/settings"
+	"infrabackup/internal/share"
+)
+
+// TestMembersOfASchedule: members that are not given stay as they are set, whatever the
+// caller knows of them.
+func TestMembersOfASchedule(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ctx := t.Context()
+	days, hours, on := 14, 4, true
+	_, err := s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{RetentionDays: &days}, RequestedBy: "op"})
+	require.ErrorIs(t, err, fault.NotEnabled)
+	s.enable()
+	begun, err := s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{RetentionDays: &days, Enabled: &on}, RequestedBy: "op"})
+	require.NoError(t, err)
+	want := schedule.Setting{Enabled: true, FrequencyHours: 12, RetentionDays: 14, KeepVerified: 2}
+	require.Equal(t, Begun{Schedule: &want}, begun, "over what is usual, where none was ever set")
+	_, err = s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{FrequencyHours: &hours}, RequestedBy: "op"})
+	require.NoError(t, err)
+	want.FrequencyHours = 4
+	state, err := s.Upkeep(ctx)
+	require.NoError(t, err)
+	require.Equal(t, want, state.Schedule.Setting)
+	begun, err = s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{FrequencyHours: &hours}, RequestedBy: "op"})
+	require.NoError(t, err)
+	require.Equal(t, Begun{Unchanged: true, Schedule: &want}, begun)
+	hours = 1
+	_, err = s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{FrequencyHours: &hours}, RequestedBy: "op"})
+	require.ErrorIs(t, err, fault.SettingsInvalid)
+	begun, err = s.BeginChange(ctx, Wanted{Schedule: &schedule.Setting{FrequencyHours: 6, RetentionDays: 2, KeepVerified: 1}, RequestedBy: "op"})
+	require.NoError(t, err)
+	require.Equal(t, schedule.Setting{FrequencyHours: 6, RetentionDays: 2, KeepVerified: 1}, *begun.Schedule, "a whole one")
+}
+
+// TestPathWithoutATransport: the transport stays, and a path that is only spelt otherwise is
+// no change.
+func TestPathWithoutATransport(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	request := s.request()
+	request.Share.Transport = share.Signed
+	now, err := s.Enable(t.Context(), request)
+	require.NoError(t, err)
+	begun, err := s.BeginChange(t.Context(), Wanted{Share: &settings.Share{Path: "//FS.example.test/AzSBackups/"}, RequestedBy: "op"})
+	require.NoError(t, err)
+	require.True(t, begun.Unchanged)
+	begun, err = s.BeginChange(t.Context(), Wanted{Share: &now.Share, RequestedBy: "op"})
+	require.NoError(t, err)
+	require.True(t, begun.Unchanged)
+}
