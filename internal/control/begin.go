@@ -27,7 +27,7 @@ func (c *Controller) BeginBackup(ctx context.Context, by string) (Begun, error) 
 // BeginChange begins to enable backups, or a change of what is different of the settings
 // that are wanted: all of it as one revision, the schedule together with the rest. A schedule
 // alone is set at once, and the operation has no ID then. CHANGE_RUNNING while another
-// change runs.
+// change runs; ALREADY_ENABLED when the first settings are wanted and there are some.
 func (c *Controller) BeginChange(ctx context.Context, in Wanted) (Begun, error) {
 	if in.Schedule != nil {
 		if err := in.Schedule.Validate(); err != nil {
@@ -43,6 +43,9 @@ func (c *Controller) BeginChange(ctx context.Context, in Wanted) (Begun, error) 
 	}
 	if err != nil {
 		return Begun{}, err
+	}
+	if in.First {
+		return Begun{}, fault.Newf(fault.AlreadyEnabled, "backup is enabled for instance %s already, by %s", c.instance, now.ChangedBy)
 	}
 	state, err := c.Upkeep(ctx)
 	if err != nil {

@@ -58,3 +58,20 @@ func TestPathWithoutATransport(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, begun.Unchanged)
 }
+
+// TestFirstSettingsReplaceNone: who was shown that nothing is set must not change what
+// somebody else has set meanwhile.
+func TestFirstSettingsReplaceNone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	before := s.enable()
+	r := s.request()
+	_, err := s.BeginChange(t.Context(), Wanted{
+		First: true, Share: &r.Share, Username: "CORP\\other", Password: r.Password, Recipients: r.Recipients, Instance: r.Instance, RequestedBy: "op",
+	})
+	require.ErrorIs(t, err, fault.AlreadyEnabled)
+	now, err := s.Summary(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, before, now)
+	require.Empty(t, s.held(2), "nothing is proposed")
+}

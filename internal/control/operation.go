@@ -23,6 +23,8 @@ type Wanted struct {
 	// SchedulePatch is merged with the schedule that is set then, where Schedule is not given.
 	SchedulePatch SchedulePatch
 	RequestedBy   string
+	// First wants these to be the first settings: ALREADY_ENABLED when others are active.
+	First bool
 	// Instance and Services are for the first settings only.
 	Instance backup.Instance
 	Services []backup.Service
