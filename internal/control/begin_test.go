@@ -1,11 +1,15 @@
 package control
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
@@ -74,4 +78,33 @@ func TestFirstSettingsReplaceNone(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, now)
 	require.Empty(t, s.held(2), "nothing is proposed")
+}
+
+// leaving is a client whose caller goes away when a change is started, and is refused.
+type leaving struct {
+	client.Client
+	leave context.CancelFunc
+}
+
+func (l leaving) ExecuteWorkflow(ctx context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
+	if workflow != flow.Enable.Name {
+		return l.Client.ExecuteWorkflow(ctx, o, workflow, args...)
+	}
+	l.leave()
+	return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("", "", "another")
+}
+
+// TestWhatWasProposedIsDropped also when the caller has gone meanwhile.
+func TestWhatWasProposedIsDropped(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	plain := s.client
+	s.client = leaving{plain, cancel}
+	_, err := s.Enable(ctx, s.request())
+	require.Error(t, err)
+	require.ErrorIs(t, ctx.Err(), context.Canceled)
+	s.client = plain
+	require.Empty(t, s.held(1))
 }

@@ -113,10 +113,12 @@ func startChange[Out any](ctx context.Context, c *Controller, w flow.Workflow[fl
 	if err != nil {
 		refused := c.running(ctx, err, fault.ChangeRunning, "a change of settings", id)
 		f := fault.As(refused)
-		_, dropErr := flow.DropSettings.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.SettingsDrop{
+		finishing, cancel := flow.Finishing(ctx)
+		defer cancel()
+		_, dropErr := flow.DropSettings.Send(finishing, c.client, flow.SettingsWorkflowID(c.instance), flow.SettingsDrop{
 			Revision: in.Revision, Code: string(f.Code), Message: f.Message(),
 		})
-		return run, errors.Join(refused, c.entityFault(ctx, dropErr))
+		return run, errors.Join(refused, c.entityFault(finishing, dropErr))
 	}
 	return run, nil
 }

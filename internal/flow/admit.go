@@ -24,6 +24,14 @@ var Begin = Signal[struct{}]{"begin"}
 // beginTime is how long a run waits for its go-ahead, which its client sends at once.
 const beginTime = 15 * time.Second
 
+// finishTime bounds how long what was begun may take to be finished.
+const finishTime = 10 * time.Second
+
+// Finishing is a context in which what was begun is finished, also when its caller has gone.
+func Finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+}
+
 // Signal is a message to a run, without an answer.
 type Signal[In any] struct{ Name string }
 
@@ -37,7 +45,10 @@ func (s Signal[In]) send(ctx context.Context, c client.Client, workflowID, runID
 }
 
 // goAhead sends a run its go-ahead. One that has ended meanwhile tells by its result why.
+// A caller that goes away in between does not leave a run behind that is refused.
 func goAhead(ctx context.Context, c client.Client, run client.WorkflowRun, nonce string) error {
+	ctx, cancel := Finishing(ctx)
+	defer cancel()
 	err := Begin.send(ctx, c, run.GetID(), run.GetRunID(), nonce, struct{}{})
 	var ended *serviceerror.NotFound
 	if err != nil && !errors.As(err, &ended) {
