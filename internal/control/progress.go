@@ -101,7 +101,7 @@ func (c *Controller) Watch(ctx context.Context, runID string, see func(flow.Prog
 		p, err := c.Progress(ctx, runID)
 		code := fault.CodeOf(err)
 		if failures++; code == fault.Internal && failures < maxFailedLooks {
-			code = fault.NoWorker // a worker that loads the run anew can fail at a question once
+			code = fault.NoWorker // a worker that loads the run again can fail at a question once
 		}
 		switch code {
 		case "":
