@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
+	"infrabackup/internal/upkeep"
 )
 
 // PublishBackup removes the work files, reads back what SealBackup wrote, makes sure
@@ -209,7 +210,7 @@ func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (bac
 	if err != nil {
 		return backup.Overview{}, err
 	}
-	if err := unchanged(ctx, repo, s.Revision, signers, in); err != nil {
+	if err := unchanged(ctx, repo, s.Revision, signers, in, a.upkeepState); err != nil {
 		return backup.Overview{}, err
 	}
 	folder, err := repo.DeletableFolder(ctx, in.BackupID, signers)
@@ -235,9 +236,9 @@ func (a *Activities) DeleteBackup(ctx context.Context, in flow.DeleteInput) (bac
 }
 
 // unchanged makes sure that a deletion finds what its caller has seen: the same settings,
-// and a backup to which nothing else has happened since. What the deletion itself has
+// the same reasons, and a backup to which nothing else has happened since. What the deletion itself has
 // entered in an earlier attempt is no change.
-func unchanged(ctx context.Context, repo *repository.Repository, revision int64, signers []byte, in flow.DeleteInput) error {
+func unchanged(ctx context.Context, repo *repository.Repository, revision int64, signers []byte, in flow.DeleteInput, now func(context.Context) (flow.UpkeepState, error)) error {
 	if in.Seen == (flow.Seen{}) {
 		return nil
 	}
@@ -249,9 +250,16 @@ func unchanged(ctx context.Context, repo *repository.Repository, revision int64,
 	if err != nil {
 		return err
 	}
-	now, known := ledger.State(in.BackupID)
-	if known && now.Sequence > in.Seen.Ledger.Sequence && !now.Gone() {
-		return fault.Newf(fault.SettingsChanged, "backup %s was %s after its deletion was requested", in.BackupID, now.Action)
+	last, known := ledger.State(in.BackupID)
+	if known && last.Sequence > in.Seen.Ledger.Sequence && !last.Gone() {
+		return fault.Newf(fault.SettingsChanged, "backup %s was %s after its deletion was requested", in.BackupID, last.Action)
 	}
-	return nil
+	if in.Seen.Reasons == "" || known && last.Gone() {
+		return nil // what is entered is finished
+	}
+	state, err := now(ctx)
+	if err != nil {
+		return err
+	}
+	return upkeep.CheckReasons(state, in.Seen.Reasons, in.BackupID)
 }

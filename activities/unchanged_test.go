@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"crypto/rand"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"infrabackup/internal/repository"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share/dir"
+	"infrabackup/internal/upkeep"
 )
 
 // TestADeletionCountsForWhatItsCallerSaw asks for a deletion that was decided at each
@@ -49,8 +51,10 @@ func TestADeletionCountsForWhatItsCallerSaw(t *testing.T) {
 		head = next
 		heads = append(heads, head)
 	}
+	state := flow.UpkeepState{}
 	ask := func(seen flow.Seen, revision int64, of backup.ID) error {
-		return unchanged(t.Context(), repo, revision, signers, flow.DeleteInput{Instance: "local", BackupID: of, Seen: seen})
+		return unchanged(t.Context(), repo, revision, signers, flow.DeleteInput{Instance: "local", BackupID: of, Seen: seen},
+			func(context.Context) (flow.UpkeepState, error) { return state, nil })
 	}
 	for at, h := range heads {
 		seen := flow.Seen{Revision: 3, Ledger: h}
@@ -65,5 +69,10 @@ func TestADeletionCountsForWhatItsCallerSaw(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
+	seen := flow.Seen{Revision: 3, Ledger: head, Reasons: upkeep.Reasons(state)}
+	require.NoError(t, ask(seen, 3, other))
+	state.Verdicts = []flow.Verdict{{BackupID: id, Code: "BACKUP_DAMAGED"}}
+	require.Equal(t, fault.SettingsChanged, fault.CodeOf(ask(seen, 3, other)), "one of those that stay was found damaged")
+	require.NoError(t, ask(seen, 3, id), "its deletion is entered already")
 	require.NoError(t, ask(flow.Seen{}, 9, other), "a caller of an earlier version saw nothing")
 }

@@ -69,7 +69,7 @@ func (a *Activities) PlanUpkeep(ctx context.Context, in flow.PlanUpkeepInput) (f
 	all := upkeep.Gather(listing.Backups, known, state.Verdicts)
 	out.Verify = upkeep.ToVerify(all, in.Now)
 	out.Prune = upkeep.Prune(all, upkeep.Policy(setting, in.AcrossHole), a.Now(), in.Now, hold, code)
-	out.Prune.Seen = flow.Seen{Revision: s.Revision, Ledger: head}
+	out.Prune.Seen = flow.Seen{Revision: s.Revision, Ledger: head, Reasons: upkeep.Reasons(state)}
 	return out, nil
 }
 

@@ -97,7 +97,7 @@ func TestPlanUpkeep(t *testing.T) {
 	require.Equal(t, []backup.ID{shelfID}, all.Verify)
 	require.Len(t, all.Prune.Decisions, 1)
 	require.Empty(t, all.Prune.Remove(), "it was adopted a moment ago")
-	require.Equal(t, flow.Seen{Revision: 1, Ledger: u.heads[x.s.Share.Place()]}, all.Prune.Seen)
+	require.Equal(t, flow.Seen{Revision: 1, Ledger: u.heads[x.s.Share.Place()], Reasons: upkeep.Reasons(u.upkeep)}, all.Prune.Seen)
 
 	verdict, err := run(t, x.a.VerifyBackup, flow.VerifyInput{Instance: shelfInstance, BackupID: shelfID})
 	require.NoError(t, err)

@@ -76,6 +76,8 @@ type DeleteInput struct {
 type Seen struct {
 	Revision int64             `json:"revision"`
 	Ledger   backup.LedgerHead `json:"ledger"`
+	// Reasons is a digest of why retention removes, empty where it is not retention that does.
+	Reasons string `json:"reasons,omitempty"`
 }
 
 // DiagnoseInput asks a worker to check its sources and the share.
