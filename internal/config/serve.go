@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -44,6 +45,10 @@ type Serve struct {
 
 // DefaultListen is reached from this host only.
 const DefaultListen = "127.0.0.1:30443"
+
+// locationPattern is what can be a location in the addresses of the API, which a region with
+// blanks cannot.
+var locationPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
 
 // ServedInstance is an instance under the name of its location, the region's when empty.
 type ServedInstance struct {
@@ -209,8 +214,8 @@ func (s *Serve) validateInstances() error {
 		}
 		location := strings.ToLower(i.Location)
 		switch {
-		case !regionPattern.MatchString(i.Location):
-			return wrong("instances", "location %.100q: want letters, digits, blanks, '-' and '_'", i.Location)
+		case !locationPattern.MatchString(i.Location):
+			return wrong("instances", "location %.100q: want letters, digits, '-' and '_', at most 63 and first a letter or digit; a region that is none needs a location", i.Location)
 		case names[i.Name]:
 			return wrong("instances", "instance %s is there twice", i.Name)
 		case locations[location]:

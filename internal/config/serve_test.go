@@ -65,6 +65,8 @@ func TestServeMistakesAreNamed(t *testing.T) {
 		"role":               {"owner", "king", "issuer.roles"},
 		"no audience":        {"  audiences: [https://backup.example.com/api]\n", "", "issuer.audiences"},
 		"page is audience":   {"[https://backup.example.com/api]", "[page]", "issuer.audiences"},
+		"a blank in one":     {"location: second", "location: sec ond", "instances"},
+		"a region of blanks": {"region: local, location: second", "region: lo cal", "instances"},
 		"two locations":      {"location: second", "location: LOCAL", "instances"},
 		"two names":          {"name: second", "name: local", "instances"},
 		"fqdn of the second": {"fqdn: second.example.com", "fqdn: \"-\"", "instances[1].fqdn"},
