@@ -82,14 +82,14 @@ func (x *exchange) look(id string) (control.Operation, error) {
 		return control.Operation{ID: id, Kind: control.OperationChange}, nil
 	}
 	if x.snap.Change != nil && x.snap.Change.ID == id && !x.snap.AsOf.IsZero() {
-		if o, err := x.h.results.of(x.r.Context(), x.loc, id); err == nil {
+		if o, err := x.h.results.of(x.r.Context(), x.by(), x.loc, id); err == nil {
 			return o, nil // the board may not know its end yet
 		}
 		return control.Operation{ID: id, Kind: control.OperationChange, Running: true}, nil
 	}
 	b, ok := lookUp(x.snap, backup.ID(id))
 	if !ok {
-		return x.h.results.of(x.r.Context(), x.loc, id)
+		return x.h.results.of(x.r.Context(), x.by(), x.loc, id)
 	}
 	o := control.Operation{ID: id, Kind: control.OperationBackup, StartedAt: b.StartedAt, EndedAt: b.FinishedAt, Backup: &b.Overview}
 	if !b.Status.Final() {

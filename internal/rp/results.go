@@ -9,20 +9,24 @@ import (
 
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/rp/budget"
 	"infrabackup/internal/schedule"
 )
 
 // Bounds of what is remembered of operations, and of how often control is asked for them.
 const (
 	maxRemembered  = 1024
-	maxAsking      = 8
 	askTimeout     = 5 * time.Second
-	askBurst       = 40
-	asksPerSecond  = 20
 	finalFor       = 10 * time.Minute
 	runningFor     = time.Second
 	goneFor        = 5 * time.Second
 	unreachableFor = 2 * time.Second
+)
+
+// What callers may ask control for, all of them and each.
+var (
+	ofAll  = budget.Limit{PerSecond: 20, Burst: 40, AtOnce: 8}
+	ofEach = budget.Limit{PerSecond: 5, Burst: 10, AtOnce: 2}
 )
 
 // errNotAsked says that control is asked too often already.
@@ -37,13 +41,11 @@ type began struct {
 // for what does not exist, cost control little.
 type results struct {
 	now    func() time.Time
-	asking chan struct{}
+	asking *budget.Budget
 
-	mu     sync.Mutex
-	known  map[resultKey]known
-	begun  map[resultKey]began
-	tokens float64
-	filled time.Time
+	mu    sync.Mutex
+	known map[resultKey]known
+	begun map[resultKey]began
 }
 
 type resultKey struct {
@@ -58,7 +60,7 @@ type known struct {
 }
 
 func newResults(now func() time.Time) *results {
-	return &results{now: now, asking: make(chan struct{}, maxAsking), known: map[resultKey]known{}, begun: map[resultKey]began{}, tokens: askBurst, filled: now()}
+	return &results{now: now, asking: budget.New(now, ofAll, ofEach), known: map[resultKey]known{}, begun: map[resultKey]began{}}
 }
 
 // begin remembers an operation, and forgets what was found out about its id before.
@@ -82,8 +84,8 @@ func (r *results) beginning(l *location, id string) began {
 	return r.begun[resultKey{l, id}]
 }
 
-// of tells how far an operation is.
-func (r *results) of(ctx context.Context, l *location, id string) (control.Operation, error) {
+// of tells a caller how far an operation is.
+func (r *results) of(ctx context.Context, subject string, l *location, id string) (control.Operation, error) {
 	key := resultKey{l, id}
 	r.mu.Lock()
 	k, ok := r.known[key]
@@ -91,17 +93,12 @@ func (r *results) of(ctx context.Context, l *location, id string) (control.Opera
 		r.mu.Unlock()
 		return k.operation, k.err
 	}
-	allowed := r.take()
 	r.mu.Unlock()
+	leave, allowed := r.asking.Enter(subject)
 	if !allowed {
 		return control.Operation{}, errNotAsked
 	}
-	select {
-	case r.asking <- struct{}{}:
-		defer func() { <-r.asking }()
-	default:
-		return control.Operation{}, errNotAsked
-	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	operation, err := l.Control.Operation(ctx, id)
@@ -109,20 +106,6 @@ func (r *results) of(ctx context.Context, l *location, id string) (control.Opera
 		r.remember(key, operation, err)
 	}
 	return operation, err
-}
-
-// take uses up one question of those that are left.
-func (r *results) take() bool {
-	now := r.now()
-	if passed := now.Sub(r.filled); passed > 0 {
-		r.tokens = min(askBurst, r.tokens+passed.Seconds()*asksPerSecond)
-	}
-	r.filled = now
-	if r.tokens < 1 {
-		return false
-	}
-	r.tokens--
-	return true
 }
 
 func (r *results) remember(key resultKey, operation control.Operation, err error) {

@@ -33,7 +33,7 @@ func TestControlIsAskedSeldom(t *testing.T) {
 	l := &location{Instance: Instance{Control: c}}
 	r := newResults(func() time.Time { return now })
 	ask := func(id string) error {
-		_, err := r.of(t.Context(), l, id)
+		_, err := r.of(t.Context(), "anna", l, id)
 		return err
 	}
 	for range 100 {
@@ -67,8 +67,10 @@ func TestControlIsAskedSeldom(t *testing.T) {
 			refused++
 		}
 	}
-	require.LessOrEqual(t, c.n, askBurst+5, "there is a limit to questions")
+	require.LessOrEqual(t, c.n, int(ofEach.Burst)+5, "there is a limit to questions")
 	require.Positive(t, refused)
+	_, err := r.of(t.Context(), "bert", l, "bert's")
+	require.NoError(t, err, "one caller starves no other")
 	for i := range 2 * maxRemembered {
 		now = now.Add(time.Second)
 		require.NoError(t, ask(fmt.Sprint("c", i)))
