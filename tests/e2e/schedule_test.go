@@ -181,7 +181,7 @@ func TestOperations(t *testing.T) {
 	setting.RetentionDays = 5
 	alone, err := door.BeginChange(t.Context(), control.Wanted{Schedule: &setting, RequestedBy: "anna"})
 	require.NoError(t, err)
-	require.Equal(t, control.Begun{}, alone)
+	require.Equal(t, control.Begun{Schedule: &setting}, alone)
 
 	_, other, err := seal.GenerateIdentity(false, time.Now())
 	require.NoError(t, err)
