@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -143,7 +144,11 @@ func TestStartScheduled(t *testing.T) {
 		_, err := start(t, x, id)
 		require.Equal(t, fault.TemporalUnreachable, fault.CodeOf(err))
 		u.refuse = serviceerror.NewWorkflowExecutionAlreadyStarted("", "", "run-9")
-		x.a.Client = &another{u}
+		x.a.Client = &another{u, time.Now()}
+		_, err = start(t, x, id)
+		require.Equal(t, fault.TemporalUnreachable, fault.CodeOf(err), "it may be this slot's own, without a go-ahead")
+		require.True(t, fault.CodeOf(err).Retryable())
+		x.a.Client = &another{u, time.Now().Add(-time.Hour)}
 		out, err := start(t, x, id)
 		require.NoError(t, err)
 		require.Equal(t, string(fault.BackupRunning), out.Code)
@@ -178,14 +183,24 @@ func TestStartScheduled(t *testing.T) {
 }
 
 // another is an entity beside which another backup was made than the one that was claimed.
-type another struct{ *upkeeper }
+type another struct {
+	*upkeeper
+	started time.Time // of that backup, when it is known
+}
 
 // DescribeWorkflowExecution implements client.Client.
 func (a *another) DescribeWorkflowExecution(ctx context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	if id == flow.BackupWorkflowID(shelfInstance) {
+	if id != flow.BackupWorkflowID(shelfInstance) {
+		return a.upkeeper.DescribeWorkflowExecution(ctx, id, run)
+	}
+	if run == "" { // whose backup it makes cannot be asked
 		return nil, serviceerror.NewNotFound("none")
 	}
-	return a.upkeeper.DescribeWorkflowExecution(ctx, id, run)
+	out, err := a.upkeeper.DescribeWorkflowExecution(ctx, id, run)
+	if err == nil {
+		out.WorkflowExecutionInfo.StartTime = timestamppb.New(a.started)
+	}
+	return out, err
 }
 
 // TestPruningIsRecordedAsSuch: the ledger tells what retention removed from what an operator

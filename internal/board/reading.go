@@ -179,6 +179,8 @@ func (b *Board) learn(r reading, faults []*fault.Fault) {
 func (r *reading) take(s *Snapshot) {
 	if r.summary.ok() {
 		s.Enabled, s.Settings = !r.notEnabled, r.summary.value
+	}
+	if r.summary.ok() && !r.notEnabled { // else it is what the configuration says
 		s.Instance = r.summary.value.Instance
 	}
 	if r.notEnabled {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -171,11 +172,18 @@ func (x *exchange) locate() error {
 	}
 	x.loc.Board.Looked()
 	x.asOf()
-	if x.route.segments[len(x.route.segments)-1] == paramOperation {
+	last := x.route.segments[len(x.route.segments)-1]
+	if last == paramOperation {
 		return nil // control is asked
+	}
+	if x.snap.Enabled && x.snap.Fault != nil && slices.Contains(ofSettings, last) {
+		return nil // while the share is away: what is wrong is what a monitor wants to know
 	}
 	return unread(x.snap)
 }
+
+// ofSettings are the own addresses that tell of more than what lies on the share.
+var ofSettings = []string{"status", "alerts", "history", "schedule"}
 
 // unread refuses to answer of a snapshot that is none yet: that nothing is set, or that there
 // are no backups, would be wrong.

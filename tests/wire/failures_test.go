@@ -249,6 +249,20 @@ func TestNothingIsSaidOfWhatWasNotReadYet(t *testing.T) {
 	require.Equal(t, 202, h.do("POST", place+"/createBackup", "2018-09-01", nil).status)
 }
 
+// TestWhatIsWrongIsToldWhileTheShareIsAway: settings were read after a start, and the share
+// was not.
+func TestWhatIsWrongIsToldWhileTheShareIsAway(t *testing.T) {
+	h := start(t).enable()
+	h.board.Apply(func(s *board.Snapshot) {
+		s.AsOf, s.Fault = time.Time{}, fault.Newf(fault.ShareUnreachable, "the share does not answer")
+	})
+	for _, path := range []string{"status", "alerts", "history", "schedule"} {
+		require.Equal(t, 200, h.do("GET", "/api/v1/locations/local/"+path, "", nil).status, path)
+	}
+	require.Contains(t, h.do("GET", "/api/v1/locations/local/status", "", nil).text, "ShareUnreachable")
+	require.Equal(t, 503, h.do("GET", "/api/v1/locations/local/backups", "", nil).status)
+}
+
 func TestConflictsOfOwnAdditions(t *testing.T) {
 	h := start(t).enable()
 	h.board.Apply(func(s *board.Snapshot) { s.Change = &board.Change{ID: "c0ffee00-0000-0000-0000-000000000009"} })

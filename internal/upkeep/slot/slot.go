@@ -20,6 +20,8 @@ const (
 	// updatingTime bounds how long the stamp may take to say whether it is being updated.
 	updatingTime = 30 * time.Second
 	describeTime = 5 * time.Second // for one question to Temporal
+	// youngTime is twice as long as a run waits for its go-ahead.
+	youngTime = 30 * time.Second
 )
 
 // Starter starts the backups of an instance's slots, in an activity.
@@ -67,6 +69,10 @@ func (s Starter) startClaimed(ctx context.Context, in flow.StartScheduledInput) 
 	}, flow.BackupInput{Instance: s.Instance, BackupID: in.BackupID, RequestedBy: flow.BySchedule})
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {
+	case errors.As(err, &already) && s.isYoung(ctx, already.RunId):
+		// It can be this slot's own, begun by an attempt that ended before it gave the go-ahead:
+		// then it ends by itself, and is started again.
+		return flow.StartScheduledOutput{}, fault.Newf(fault.TemporalUnreachable, "run %s has just been started, and does not tell yet which backup it makes", already.RunId)
 	case errors.As(err, &already):
 		// Another one was started since the slot was claimed, a moment ago.
 		return flow.StartScheduledOutput{Outcome: schedule.Skipped, Code: string(fault.BackupRunning), Message: "a backup runs already: run " + already.RunId}, nil
@@ -74,6 +80,15 @@ func (s Starter) startClaimed(ctx context.Context, in flow.StartScheduledInput) 
 		return flow.StartScheduledOutput{}, fault.New(fault.TemporalUnreachable, "the scheduled backup cannot be started", err)
 	}
 	return flow.StartScheduledOutput{Outcome: schedule.Started, RunID: run.GetRunID()}, nil
+}
+
+// isYoung reports whether a run was started so recently that it may still wait for its go-ahead,
+// which ends it after half that time.
+func (s Starter) isYoung(ctx context.Context, runID string) bool {
+	bounded, cancel := context.WithTimeout(ctx, describeTime)
+	defer cancel()
+	d, err := s.Client.DescribeWorkflowExecution(bounded, flow.BackupWorkflowID(s.Instance), runID)
+	return err == nil && time.Since(d.GetWorkflowExecutionInfo().GetStartTime().AsTime()) < youngTime
 }
 
 // madeBy returns the newest run of a backup when it is the one that makes, or made, the
