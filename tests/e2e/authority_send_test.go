@@ -170,10 +170,12 @@ func (s *stranger) asks(m flow.Member, workflowID string, f forgery) error {
 	ctx, cancel := within(s.t)
 	defer cancel()
 	// A query that waits for a task which another query or update has ended is never
-	// answered by Temporal: it is asked again.
+	// answered by Temporal, and one that comes while another waits is turned away: it is
+	// asked again.
 	var answer *workflowservice.QueryWorkflowResponse
 	var err error
-	for again := true; again; again = ctx.Err() == nil && serviceerror.ToStatus(err).Code() == codes.DeadlineExceeded {
+	unanswered := []codes.Code{codes.DeadlineExceeded, codes.ResourceExhausted, codes.Unavailable}
+	for again := true; again; again = ctx.Err() == nil && slices.Contains(unanswered, serviceerror.ToStatus(err).Code()) {
 		asking, stop := context.WithTimeout(ctx, 30*time.Second)
 		answer, err = s.own.WorkflowService().QueryWorkflow(asking, &workflowservice.QueryWorkflowRequest{
 			Namespace: namespace, Execution: &commonpb.WorkflowExecution{WorkflowId: workflowID},

@@ -94,7 +94,7 @@ var mutants = []mutant{
 	{"a session outlives its token", "internal/auth/sessions.go",
 		`(session.token == "" || s.config.Tokens.alive(session.token))`, "true", "internal/auth", ""},
 	{"a login is answered in another browser", "internal/auth/login.go",
-		"|| subtle.ConstantTimeCompare([]byte(cookies[0].Value), []byte(state)) != 1", "", "internal/auth", ""},
+		"ok && subtle.ConstantTimeCompare([]byte(login.state), []byte(state)) == 1", "ok", "internal/auth", ""},
 	{"a nonce is not compared", "internal/auth/login.go",
 		"if subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(login.nonce)) != 1 {", "if false {", "internal/auth", ""},
 	{"headers of Resource Manager are believed from others", "internal/auth/certificate.go",
