@@ -29,7 +29,7 @@ import (
 )
 
 // othersPerAnswer is how many ciphertexts of elsewhere are given as each answer, 0 for all.
-func othersPerAnswer() int { return tier.Size(2, 2, 0) }
+func othersPerAnswer() int { return tier.Size(1, 1, 0) }
 
 // answers are what a stranger's worker says, by workflow ID.
 type answers struct {

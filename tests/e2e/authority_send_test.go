@@ -48,7 +48,7 @@ func folderOf(t *testing.T, dir string) map[string]string {
 
 // othersPerStart is how many ciphertexts of elsewhere each workflow is started with, 0 for
 // all; updates and queries get all of them.
-func othersPerStart() int { return tier.Size(3, 3, 0) }
+func othersPerStart() int { return tier.Size(2, 2, 0) }
 
 // startsOf starts a workflow in every wrong way, each under an ID of its own.
 func (s *stranger) startsOf(work *errgroup.Group, m flow.Member, first int, id backup.ID) {

@@ -42,7 +42,7 @@ var captureRequests = []struct {
 // no worker needs more memory than it may.
 func TestKilledDuringLargeCapture(t *testing.T) {
 	t.Parallel()
-	kills, resources := tier.Size(0, 3, 20), tier.Size(0, manyResources/10, manyResources)
+	kills, resources := tier.Size(0, 2, 20), tier.Size(0, manyResources/10, manyResources)
 	cloud := newCloud(t, resources, 0)
 	program := tier.PlainTests(t)
 	random := rand.New(rand.NewPCG(7, uint64(kills)))

@@ -27,7 +27,7 @@ func TestKilledInThePipeline(t *testing.T) {
 	c, _, config := withFileServer(t, "127.0.0.62", "", size, func(*workerConfig) {})
 	workers := startWorkers(t, config)
 	c.enable()
-	kills := tier.Size(2, 2, 40)
+	kills := tier.Size(1, 1, 40)
 	resumed := 0
 	for i := range kills {
 		id, run := c.begin()
