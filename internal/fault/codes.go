@@ -111,6 +111,28 @@ const (
 	SpoolUnavailable Code = "SPOOL_UNAVAILABLE" // its host does not come back
 	SpoolIO          Code = "SPOOL_IO"          // any other failure of the worker's disk
 
+	// Restoring.
+	TargetNotConfigured Code = "TARGET_NOT_CONFIGURED" // the file of targets does not name it
+	TargetUnreachable   Code = "TARGET_UNREACHABLE"    // network
+	TargetAuthFailed    Code = "TARGET_AUTH_FAILED"    // wrong credential
+	TargetAccessDenied  Code = "TARGET_ACCESS_DENIED"  // a right is missing
+	TargetRefused       Code = "TARGET_REFUSED"        // the target says that this cannot be
+	TargetFailed        Code = "TARGET_FAILED"         // failed by its own word, or an answer that is none
+	TargetThrottled     Code = "TARGET_THROTTLED"      // asked to wait
+	TargetForeign       Code = "TARGET_FOREIGN"        // not the target that the plan was made for
+	TargetProduction    Code = "TARGET_PRODUCTION"     // the cloud that was backed up, without consent
+	PlanInvalid         Code = "PLAN_INVALID"          // changed, cut, or not a plan
+	PlanStale           Code = "PLAN_STALE"            // the live state moved since
+	PlanDiffers         Code = "PLAN_DIFFERS"          // this version would write something else
+	PlanExpired         Code = "PLAN_EXPIRED"          // too old
+	PlanApplied         Code = "PLAN_APPLIED"          // a plan is applied once
+	PlanConsent         Code = "PLAN_CONSENT"          // a step that cannot be undone needs consent by name
+	RestoreRunning      Code = "RESTORE_RUNNING"       // one restore at a time
+	RestoreConflict     Code = "RESTORE_CONFLICT"      // the target is neither as it was nor as it should be
+	RestoreIncomplete   Code = "RESTORE_INCOMPLETE"    // ended with steps that were not done
+	JournalInvalid      Code = "JOURNAL_INVALID"       // changed, cut, or of another restore
+	JournalIO           Code = "JOURNAL_IO"            // the disk of the journal
+
 	// Keys and integrity.
 	KeyInvalid       Code = "KEY_INVALID"        // malformed recipient, certificate or identity
 	KeyDoesNotFit    Code = "KEY_DOES_NOT_FIT"   // identity opens nothing of this
@@ -212,6 +234,27 @@ var table = map[Code]row{
 	SpoolLost:        {final, ExitFailed, http.StatusInternalServerError, "The service is captured again."},
 	SpoolUnavailable: {final, ExitFailed, http.StatusServiceUnavailable, "Bring the worker host back; the service is captured again elsewhere."},
 	SpoolIO:          {retry, ExitFailed, http.StatusInternalServerError, "Check the worker's disk and the rights on its spool folder."},
+
+	TargetNotConfigured: {final, ExitUsage, http.StatusBadRequest, "Add the target to the file that --targets names."},
+	TargetUnreachable:   {retry, ExitFailed, http.StatusBadGateway, "Check that the target runs and that this host can reach it."},
+	TargetAuthFailed:    {final, ExitFailed, http.StatusBadGateway, "Correct the target's credential; it is not tried again, so that the account is not locked."},
+	TargetAccessDenied:  {final, ExitFailed, http.StatusBadGateway, "Grant the target's account the right named here."},
+	TargetRefused:       {final, ExitFailed, http.StatusConflict, "See what the target says, mend it there, and make a new plan."},
+	TargetFailed:        {retry, ExitFailed, http.StatusBadGateway, "Look at the target's own health and log if it repeats."},
+	TargetThrottled:     {retry, ExitFailed, http.StatusTooManyRequests, "The target asked to wait; apply the same plan again later."},
+	TargetForeign:       {final, ExitFailed, http.StatusConflict, "Make a plan for this target, or name the one that the plan was made for."},
+	TargetProduction:    {final, ExitUsage, http.StatusForbidden, "Name another target; when this one is meant, give --yes-production with the ID that is named here."},
+	PlanInvalid:         {final, ExitUsage, http.StatusBadRequest, "Make a new plan."},
+	PlanStale:           {final, ExitFailed, http.StatusConflict, "Look at what moved, and make a new plan."},
+	PlanDiffers:         {final, ExitFailed, http.StatusConflict, "Make a new plan with this version, or use the version and the backup that the plan was made with."},
+	PlanExpired:         {final, ExitFailed, http.StatusConflict, "Make a new plan."},
+	PlanApplied:         {final, ExitFailed, http.StatusConflict, "Make a new plan; a plan is applied once."},
+	PlanConsent:         {final, ExitUsage, http.StatusForbidden, "Read the steps that cannot be undone, and name them with --irreversible."},
+	RestoreRunning:      {final, ExitAlreadyRunning, http.StatusConflict, "Wait until the running restore has ended, then try again."},
+	RestoreConflict:     {final, ExitFailed, http.StatusConflict, "Look at the item in the target, put right what is there, and make a new plan."},
+	RestoreIncomplete:   {final, ExitPartial, http.StatusOK, "See the steps that were not done, mend their causes, and make a new plan."},
+	JournalInvalid:      {final, ExitDamaged, http.StatusConflict, "Use the folder that the restore wrote, as it was written."},
+	JournalIO:           {retry, ExitFailed, http.StatusInternalServerError, "Check the disk, its free space and the rights on the folder."},
 
 	KeyInvalid:       {final, ExitUsage, http.StatusBadRequest, "Public keys are age recipients, RSA certificates of 2048 bits or more and base64 keys of 32 bytes or more; private keys are age identities, unencrypted RSA keys in PEM and the same base64 keys."},
 	KeyDoesNotFit:    {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Use the private key of a recipient that the backup (`infrabackup backup show`) or, for a proof, the settings (`infrabackup settings show`) name."},
