@@ -95,7 +95,7 @@ func circle(steps []Step, waits []int, from int) (names []string) {
 	return names
 }
 
-// drop leaves refused steps out and numbers the others anew.
+// drop leaves refused steps out and numbers the others again.
 func (p *Plan) drop(refused map[Key]bool) {
 	moved, kept := make([]int, len(p.Steps)), []Step{}
 	for i, s := range p.Steps {

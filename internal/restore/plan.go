@@ -238,7 +238,7 @@ func together(a, b Step) bool {
 	return a.Stage == b.Stage && a.Level == b.Level && a.Service == b.Service
 }
 
-// sortSteps puts steps into the order in which they are done and numbers them anew. Needs
+// sortSteps puts steps into the order in which they are done and numbers them again. Needs
 // and Within are moved with them.
 func (p *Plan) sortSteps() {
 	old := make([]int, len(p.Steps))

@@ -97,7 +97,7 @@ type Want struct {
 	// Stage is the coarse order: lower stages come first, over all services.
 	Stage Stage
 	// Body is what should be there, in a canonical form that is the restorer's own: equal
-	// wants have equal bytes. Principals that are made anew are in the source's names.
+	// wants have equal bytes. Principals that are created are in the source's names.
 	Body []byte
 	// Absent says that nothing should be there. Only undo wants that.
 	Absent bool

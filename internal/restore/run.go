@@ -153,7 +153,7 @@ func (r *Run) note(b Batch, outcomes []Outcome) error {
 	}
 	for i, o := range outcomes {
 		if o.N != b.From+i {
-			return fault.Newf(fault.JournalInvalid, "batch %d tells of step %d in the place of %d", b.Number, o.N, b.From+i)
+			return fault.Newf(fault.JournalInvalid, "batch %d lists step %d in the place of %d", b.Number, o.N, b.From+i)
 		}
 		r.statuses[o.N] = o.Status
 		for _, pair := range o.Learned {

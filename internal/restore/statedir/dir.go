@@ -50,7 +50,7 @@ func Create(state string, planBytes []byte, identities []seal.Identity) (*Dir, *
 		return nil, nil, err
 	}
 	if err := os.MkdirAll(state, 0o700); err != nil {
-		return nil, nil, classify("the folder "+state+" cannot be made", err)
+		return nil, nil, classify("the folder "+state+" cannot be created", err)
 	}
 	above, err := os.OpenRoot(state)
 	if err != nil {
@@ -266,7 +266,7 @@ func classify(what string, err error) error { return fault.New(fault.JournalIO, 
 // mkdir makes a folder for its owner alone, which may be there.
 func mkdir(root *os.Root, name string) error {
 	if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return classify(name+" cannot be made", err)
+		return classify(name+" cannot be created", err)
 	}
 	return syncDir(root, ".")
 }
