@@ -23,6 +23,7 @@ func brief(path string) string { return printable.Clip(path, maxWords) }
 type request struct {
 	method, target, what string
 	anonymous            bool // without a token
+	write                *write
 }
 
 // reply is a successful answer whose body is to be read.
@@ -75,7 +76,7 @@ func (c *Client) do(ctx context.Context, r request, read func(*reply) error) err
 			if err := c.pace.clock.Sleep(ctx, asked.own); err != nil {
 				return fmt.Errorf("%s: %w", r.what, err)
 			}
-		case tries >= triesOf(err):
+		case tries >= triesOf(err), r.write != nil:
 			return err
 		default:
 			tries++
@@ -179,12 +180,13 @@ func (c *Client) exchange(ctx context.Context, r request, token string) (*http.R
 	inner, cancel := context.WithCancel(ctx)
 	b := &body{ctx: ctx, cancel: cancel, what: r.what, timeout: c.stamp.target.TryTimeout}
 	b.timer = time.AfterFunc(b.timeout, func() { b.late.Store(true); cancel() })
-	req, err := http.NewRequestWithContext(inner, r.method, r.target, nil)
+	req, err := http.NewRequestWithContext(inner, r.method, r.target, r.write.reader())
 	if err != nil {
 		b.close()
 		return nil, nil, fault.New(fault.SourceInvalid, r.what, errors.New("the address cannot be sent"))
 	}
 	req.Header.Set("Accept", "application/json")
+	r.write.headers(req.Header)
 	if token != "" {
 		if req.URL.Scheme != "https" {
 			b.close()
@@ -208,7 +210,7 @@ func (c *Client) answered(ctx context.Context, r request, resp *http.Response, b
 			b.close()
 		}
 	}()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent && !r.write.takes(resp.StatusCode) {
 		said, readErr := io.ReadAll(io.LimitReader(b, maxRefusalBytes))
 		if readErr != nil && ctx.Err() != nil {
 			return readErr
