@@ -165,17 +165,23 @@ func (w *Worker) paths() []named {
 		{key: "spool.dir", path: &w.Spool.Dir}, // created when missing
 	}
 	all = append(all, w.Temporal.paths()...)
-	if ad := w.Sources.AD; ad != nil {
+	all = append(all, w.Sources.paths()...)
+	return all
+}
+
+func (s *Sources) paths() []named {
+	var all []named
+	if ad := s.AD; ad != nil {
 		all = append(all,
 			named{key: "sources.ad.caFile", path: &ad.CAFile, file: true},
 			named{key: "sources.ad.passwordFile", path: &ad.PasswordFile, file: true, secret: true})
 	}
-	if ca := w.Sources.CA; ca != nil {
+	if ca := s.CA; ca != nil {
 		// Not looked at here: a CA whose disk is away for a while must not keep the
 		// worker from serving the other sources.
 		all = append(all, named{key: "sources.ca.dir", path: &ca.Dir})
 	}
-	if azure := w.Sources.Azure; azure != nil {
+	if azure := s.Azure; azure != nil {
 		all = append(all,
 			named{key: "sources.azure.caFile", path: &azure.CAFile, file: true},
 			named{key: "sources.azure.clientSecretFile", path: &azure.ClientSecretFile, file: true, secret: true},

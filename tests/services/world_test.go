@@ -205,7 +205,6 @@ func (w *world) requireVaults(t testing.TB, got map[digest]bool) {
 			vaults[strings.ToLower(d.ID[strings.LastIndexByte(d.ID, '/')+1:])] = true
 		}
 	}
-	require.NotEmpty(t, vaults)
 	for o := range w.stamp.VaultObjects() {
 		if !vaults[strings.ToLower(o.Vault)] {
 			continue
