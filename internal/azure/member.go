@@ -5,36 +5,14 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/fault"
 )
 
-// Member is a member of an object, by its name or, where there is none of that name,
-// by one in other letters: providers do not agree about them.
-func Member(object gjson.Result, name string) gjson.Result {
-	var exact, folded gjson.Result
-	if !object.IsObject() {
-		return exact
-	}
-	object.ForEach(func(key, value gjson.Result) bool {
-		switch {
-		case key.Str == name:
-			exact = value
-			return false
-		case !folded.Exists() && strings.EqualFold(key.Str, name):
-			folded = value
-		}
-		return true
-	})
-	if exact.Exists() {
-		return exact
-	}
-	return folded
-}
-
 // text is a member that is a text, "" for none.
 func text(object gjson.Result, name string) string {
-	if value := Member(object, name); value.Type == gjson.String {
+	if value := jsondoc.Member(object, name); value.Type == gjson.String {
 		return value.Str
 	}
 	return ""

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/fault"
 )
@@ -153,7 +154,7 @@ func (o *Offers) add(provider []byte) error {
 	}
 	namespace = strings.Clone(namespace) // not with the answer that it is a part of
 	named, unread := false, false
-	if types := Member(object, "resourceTypes"); types.IsArray() {
+	if types := jsondoc.Member(object, "resourceTypes"); types.IsArray() {
 		types.ForEach(func(_, t gjson.Result) bool {
 			short := text(t, "resourceType")
 			if short == "" {
@@ -161,7 +162,7 @@ func (o *Offers) add(provider []byte) error {
 				return true
 			}
 			named = true
-			o.join(offer{name: namespace + "/" + short, versions: textsIn(Member(t, "apiVersions")), locations: textsIn(Member(t, "locations"))})
+			o.join(offer{name: namespace + "/" + short, versions: textsIn(jsondoc.Member(t, "apiVersions")), locations: textsIn(jsondoc.Member(t, "locations"))})
 			return o.large == ""
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/fault"
 )
 
@@ -53,9 +54,9 @@ func Updating(ctx context.Context, admin *azure.Client, region string) (string, 
 func look(ctx context.Context, admin *azure.Client, place string) (update string, locations int, err error) {
 	err = each(ctx, admin, place, func(location gjson.Result) error {
 		locations++
-		state := azure.Member(azure.Member(location, "properties"), "state").String()
+		state := jsondoc.Member(jsondoc.Member(location, "properties"), "state").String()
 		if strings.EqualFold(state, inProgress) && update == "" {
-			update = fmt.Sprintf("location %s is %s", azure.Member(location, "name").String(), state)
+			update = fmt.Sprintf("location %s is %s", jsondoc.Member(location, "name").String(), state)
 		}
 		return nil
 	})

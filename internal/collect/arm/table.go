@@ -4,10 +4,10 @@ import (
 	"strings"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
-	"infrabackup/internal/collect/resource/jsondoc"
 )
 
 var (

@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
@@ -95,8 +96,8 @@ func probe(ctx context.Context, w *resource.Walk, parent resource.Resource) erro
 // newVault takes a vault from its resource, nil when that says no address. Nothing is
 // sent yet.
 func newVault(w *resource.Walk, parent resource.Resource) (*vault, error) {
-	properties := azure.Member(gjson.ParseBytes(scan.Trim(parent.Document)), "properties")
-	uri := strings.TrimSpace(azure.Member(properties, "vaultUri").String())
+	properties := jsondoc.Member(gjson.ParseBytes(scan.Trim(parent.Document)), "properties")
+	uri := strings.TrimSpace(jsondoc.Member(properties, "vaultUri").String())
 	if uri == "" {
 		return nil, nil
 	}
@@ -108,7 +109,7 @@ func newVault(w *resource.Walk, parent resource.Resource) (*vault, error) {
 	id := w.ItemID("vault", parent.Endpoint, parent.ID)
 	v := &vault{
 		walk: w, client: client, resource: parent, id: id, name: id[strings.LastIndexByte(id, '/')+1:], seed: maphash.MakeSeed(),
-		softDelete: azure.Member(properties, "enableSoftDelete").Bool(),
+		softDelete: jsondoc.Member(properties, "enableSoftDelete").Bool(),
 		versions:   map[string]int{},
 		known:      map[*collection]map[string]mark{}, hidden: map[*collection]bool{}, gaps: map[string][]backup.Gap{},
 	}

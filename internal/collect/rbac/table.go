@@ -3,10 +3,10 @@ package rbac
 import (
 	"strings"
 
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
-	"infrabackup/internal/collect/resource/jsondoc"
 )
 
 var versions = []string{"2015-07-01"}

@@ -6,9 +6,9 @@ import (
 	"hash/maphash"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/collect/resource/manager"
 )
 

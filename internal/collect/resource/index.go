@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/collect/resource/queue"
 	"infrabackup/internal/fault"

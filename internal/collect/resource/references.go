@@ -6,10 +6,10 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect/resource/jsondoc"
 )
 
 // Reference tells where in a document a reference stands.

@@ -8,9 +8,9 @@ import (
 	"slices"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/fault"
 )

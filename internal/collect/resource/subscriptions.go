@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/fault"
 )

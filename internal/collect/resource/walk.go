@@ -8,10 +8,10 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
-	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/collect/resource/pending"
 	"infrabackup/internal/fault"

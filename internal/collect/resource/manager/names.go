@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/azure/resourceid"
-	"infrabackup/internal/collect/resource/jsondoc"
 	"infrabackup/internal/fault"
 )
 

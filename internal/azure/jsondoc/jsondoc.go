@@ -8,13 +8,31 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"infrabackup/internal/azure"
 	"infrabackup/internal/azure/scan"
 )
 
 // Member is a member of an object, by its name or, where there is none of that name,
 // by one in other letters: providers do not agree about them.
-func Member(object gjson.Result, name string) gjson.Result { return azure.Member(object, name) }
+func Member(object gjson.Result, name string) gjson.Result {
+	var exact, folded gjson.Result
+	if !object.IsObject() {
+		return exact
+	}
+	object.ForEach(func(key, value gjson.Result) bool {
+		switch {
+		case key.Str == name:
+			exact = value
+			return false
+		case !folded.Exists() && strings.EqualFold(key.Str, name):
+			folded = value
+		}
+		return true
+	})
+	if exact.Exists() {
+		return exact
+	}
+	return folded
+}
 
 // Text is one member of a document, "" when it is no text.
 func Text(of []byte, name string) string {

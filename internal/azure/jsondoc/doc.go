@@ -2,5 +2,6 @@
 // types: members whose letters' case providers do not agree about, how much a document
 // says, and whether one says all that another does.
 //
-// Its callers bound depth and size. Start reading at [Member].
+// Its callers bound depth and size. It asks nothing and links no client, so that commands
+// that only read a backup can use it. Start reading at [Member].
 package jsondoc
