@@ -36,7 +36,8 @@ type Item struct {
 	// Aliases are further names under which other items refer to this one, such as
 	// sid:s-1-5-21-…; lower case.
 	Aliases []string `json:"aliases,omitempty"`
-	// References are the items without which this one is of no use, each of them once.
+	// References are the items without which this one is of no use, each of them once: needs
+	// that stand in its bytes, not what follows from its ID.
 	References []Reference `json:"references,omitempty"`
 	// ReferencesLeftOut counts the references that the item has beyond the limits
 	// above. Nobody checks them.

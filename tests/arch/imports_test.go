@@ -80,6 +80,7 @@ var rules = []rule{
 	{from: []string{"internal/collect/ad/directory"}, to: []string{module + "internal/collect"}, why: "a directory is read without knowing what for"},
 	{from: []string{"internal/collect/ad/record", "internal/collect/ad/ldiftest"}, to: []string{ldapClient, "github.com/go-asn1-ber"}, why: "reading a backup needs no directory"},
 	{from: []string{"internal/collect/"}, to: []string{module + "internal/share"}, why: "collectors do not know where backups go"},
+	{from: []string{"internal/collect/edge"}, to: []string{module + "internal/collect", "context", "net", "os"}, why: "what a document refers to is in the document"},
 	{except: []string{"internal/share/smb"}, to: []string{"github.com/hirochachacha/go-smb2"}, why: "the guard around go-smb2 must not be passed by"},
 	{except: []string{"internal/seal"}, to: []string{"filippo.io/age"}, why: "cryptography is in seal"},
 	{except: []string{"internal/azure", "tests/"}, to: []string{"github.com/Azure/azure-sdk-for-go"}, why: "requests to a stamp are bounded and checked in azure"},
@@ -210,6 +211,18 @@ func TestCommandsLinkNoDirectoryClient(t *testing.T) {
 	client := func(name string) bool { return under(name, []string{ldapClient}) }
 	require.False(t, slices.ContainsFunc(linked(t, "starter"), client))
 	require.True(t, slices.ContainsFunc(linked(t, "worker"), client), "it can fail")
+}
+
+// TestEdgesLinkNoClient: what a backup's documents refer to is asked by commands that never
+// talk to a stamp. Collectors do, so the same look at them has to find the client.
+func TestEdgesLinkNoClient(t *testing.T) {
+	client := func(name string) bool {
+		return name == module+"internal/azure" || under(name, []string{"github.com/Azure/", ldapClient})
+	}
+	for _, free := range []string{"internal/collect/edge", "internal/collect/ad/record"} {
+		require.False(t, slices.ContainsFunc(linked(t, free), client), free)
+	}
+	require.True(t, slices.ContainsFunc(linked(t, "internal/collect/nrp"), client), "it can fail")
 }
 
 // dialling are the functions of the SDK that make clients.

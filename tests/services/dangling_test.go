@@ -103,19 +103,47 @@ func TestReferencesAreThoseOfTheDocuments(t *testing.T) {
 	w := newWorld(t, options{resources: 400})
 	want := map[string]int{}
 	for d := range w.stamp.Documents() {
+		count := func(relation string, paths ...string) {
+			all := map[string]bool{}
+			for _, path := range paths {
+				for target := range distinct(gjson.GetBytes(d.Body, path)) {
+					all[target] = true
+				}
+			}
+			want[relation] += len(all)
+		}
 		switch strings.ToLower(d.Type) {
 		case "microsoft.network/networkinterfaces":
-			for range distinct(gjson.GetBytes(d.Body, "properties.ipConfigurations.#.properties.subnet.id")) {
-				want["subnet"]++
-			}
+			count("subnet", "properties.ipConfigurations.#.properties.subnet.id")
+			count("public-ip-address", "properties.ipConfigurations.#.properties.publicIPAddress.id")
+			count("network-security-group", "properties.networkSecurityGroup.id")
+		case "microsoft.network/virtualnetworkgateways":
+			count("subnet", "properties.ipConfigurations.#.properties.subnet.id")
+			count("public-ip-address", "properties.ipConfigurations.#.properties.publicIPAddress.id")
+		case "microsoft.network/loadbalancers":
+			count("subnet", "properties.frontendIPConfigurations.#.properties.subnet.id")
+			count("public-ip-address", "properties.frontendIPConfigurations.#.properties.publicIPAddress.id")
+		case "microsoft.network/virtualnetworks":
+			count("network-security-group", "properties.subnets.#.properties.networkSecurityGroup.id")
+			count("route-table", "properties.subnets.#.properties.routeTable.id")
+			count("virtual-network", "properties.virtualNetworkPeerings.#.properties.remoteVirtualNetwork.id")
+		case "microsoft.network/virtualnetworks/subnets":
+			count("network-security-group", "properties.networkSecurityGroup.id")
+			count("route-table", "properties.routeTable.id")
+		case "microsoft.network/virtualnetworks/virtualnetworkpeerings":
+			count("virtual-network", "properties.remoteVirtualNetwork.id")
+		case "microsoft.compute/virtualmachinescalesets":
+			count("subnet", "properties.virtualMachineProfile.networkProfile.networkInterfaceConfigurations.#.properties.ipConfigurations.#.properties.subnet.id|@flatten")
 		case "microsoft.compute/virtualmachines":
-			for range distinct(gjson.GetBytes(d.Body, "properties.networkProfile.networkInterfaces.#.id")) {
-				want["network-interface"]++
-			}
+			count("network-interface", "properties.networkProfile.networkInterfaces.#.id")
+			count("disk", "properties.storageProfile.osDisk.managedDisk.id", "properties.storageProfile.dataDisks.#.managedDisk.id")
+			count("availability-set", "properties.availabilitySet.id")
 		case "microsoft.authorization/roleassignments":
-			want["role-definition"]++
+			count("role-definition", "properties.roleDefinitionId")
+			count("scope", "properties.scope")
 		}
 	}
+	require.Greater(t, len(want), 9)
 	got := map[string]int{}
 	for _, service := range []backup.Service{backup.NRP, backup.CRP, backup.RBAC} {
 		r, err := w.capture(t, service)

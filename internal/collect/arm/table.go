@@ -63,17 +63,8 @@ func operatorRows() []resource.Type {
 	row := func(kind, name string) resource.Type {
 		return resource.Type{Kind: kind, Type: plansNamespace + "/" + name, Versions: operator, Endpoints: adminOnly, Untracked: true}
 	}
-	plan := row("plan", "plans")
-	plan.References = []resource.Reference{{Relation: "quota", Path: "properties.quotaIds", Resolve: toQuota}}
-	offer := row("offer", "offers")
-	offer.References = []resource.Reference{
-		{Relation: "plan", Path: "properties.basePlanIds", Resolve: resource.To(backup.ARM)},
-		{Relation: "plan", Path: "properties.addonPlans.#.planId", Resolve: resource.To(backup.ARM)},
-	}
 	delegation := row("offer-delegation", "offers/offerDelegations")
 	delegation.Scope, delegation.Parent = resource.InParent, "offer"
-	user := row("user-subscription", "subscriptions")
-	user.References = []resource.Reference{{Relation: "offer", Path: "offerId", Resolve: resource.To(backup.ARM), If: isUsers}}
 	acquired := row("acquired-plan", "subscriptions/acquiredPlans")
 	acquired.Scope, acquired.Parent = resource.InParent, "user-subscription"
 	delegated := row("delegated-provider", "delegatedProviders")
@@ -88,34 +79,9 @@ func operatorRows() []resource.Type {
 	update := resource.Type{Kind: "update", Type: "Microsoft.Update.Admin/updateLocations/updates", Versions: updates, Endpoints: adminOnly, Scope: resource.InParent, Parent: "update-location", Optional: true}
 	run := resource.Type{Kind: "update-run", Type: "Microsoft.Update.Admin/updateLocations/updates/updateRuns", Versions: updates, Endpoints: adminOnly, Scope: resource.InParent, Parent: "update", Optional: true}
 	return []resource.Type{
-		plan, offer, delegation, user, acquired, delegated, delegatedOffer, tenant, quota,
+		row("plan", "plans"), row("offer", "offers"), delegation, row("user-subscription", "subscriptions"), acquired, delegated, delegatedOffer, tenant, quota,
 		row("operator-location", "locations"), row("manifest", "manifests"), version, update, run,
 	}
-}
-
-// quotaOwners are the services that capture the quotas of each provider.
-var quotaOwners = map[string]backup.Service{
-	"microsoft.compute.admin":       backup.CRP,
-	"microsoft.network.admin":       backup.NRP,
-	"microsoft.storage.admin":       backup.SRP,
-	"microsoft.keyvault.admin":      backup.KeyVault,
-	"microsoft.subscriptions.admin": backup.ARM,
-}
-
-// toQuota resolves the ID of a quota. Those of other providers, such as add-on
-// services, are nobody's.
-func toQuota(id string) (backup.Service, string, bool) {
-	id = resourceid.Key(id)
-	_, rest, ok := strings.Cut(id, "/providers/")
-	namespace, _, _ := strings.Cut(rest, "/")
-	owner, known := quotaOwners[namespace]
-	return owner, id, ok && known
-}
-
-// isUsers reports whether a subscription was made from an offer by somebody: the
-// operator's own come from an offer that the stamp does not list.
-func isUsers(document []byte) bool {
-	return !strings.EqualFold(jsondoc.Text(document, "routingResourceManagerType"), "Admin")
 }
 
 // delegatedProviderPath is where the offers of a delegated provider lie. Its document

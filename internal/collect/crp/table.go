@@ -34,11 +34,6 @@ func Table() resource.Table {
 			{Kind: "snapshot", Type: "Microsoft.Compute/snapshots", Versions: diskVersions},
 			{
 				Kind: "virtual-machine", Type: "Microsoft.Compute/virtualMachines", Versions: versions,
-				References: []resource.Reference{
-					{Relation: "disk", Path: "properties.storageProfile.osDisk.managedDisk.id", Resolve: resource.To(backup.CRP)},
-					{Relation: "disk", Path: "properties.storageProfile.dataDisks.#.managedDisk.id", Resolve: resource.To(backup.CRP)},
-					{Relation: "network-interface", Path: "properties.networkProfile.networkInterfaces.#.id", Resolve: resource.To(backup.NRP)},
-				},
 				WriteOnly: []resource.WriteOnly{
 					{Property: "osProfile.adminPassword", When: "properties.osProfile.adminUsername"},
 					{Property: "osProfile.customData", When: "properties.osProfile"},

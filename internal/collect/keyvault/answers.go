@@ -1,11 +1,7 @@
 package keyvault
 
 import (
-	"bytes"
 	"context"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"strings"
 
@@ -14,7 +10,6 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/azure/scan"
-	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/resource"
 )
 
@@ -92,19 +87,4 @@ func (v *vault) addressIn(c *collection, path string, document []byte) string {
 		own += "/" + version
 	}
 	return own
-}
-
-// issuedBy refers from a certificate to the CA that issued it, by key identifier
-// (RFC 5280, 4.2.1.1). Self-signed certificates refer to nothing, as do those of a form
-// that cannot be read: their bytes are captured all the same.
-func issuedBy(document []byte) []backup.Reference {
-	der, err := base64.StdEncoding.DecodeString(gjson.GetBytes(document, "cer").String())
-	if err != nil || len(der) == 0 {
-		return nil
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil || len(certificate.AuthorityKeyId) == 0 || bytes.Equal(certificate.RawIssuer, certificate.RawSubject) {
-		return nil
-	}
-	return []backup.Reference{{Relation: "issuing-ca", Service: backup.CA, Target: "key-id:" + hex.EncodeToString(certificate.AuthorityKeyId)}}
 }

@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/azure/scan"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/edge"
 	"infrabackup/internal/collect/resource"
 	"infrabackup/internal/fault"
 )
@@ -118,14 +119,16 @@ func (r *reading) await(path string) { r.v.walk.Named(azure.Vault, r.v.id+path) 
 
 // add keeps a document for a path below the vault. What the document itself says that it
 // is counts as captured.
-func (r *reading) add(kind, segments, path string, document []byte, references ...backup.Reference) {
+func (r *reading) add(kind, segments, path string, document []byte) {
 	r.held += len(document)
+	fullType := "Microsoft.KeyVault/vaults/" + segments
+	edges, further := edge.Of(fullType, r.v.id+path, document)
 	r.records = append(r.records, record{
 		kind: kind,
 		resource: resource.Resource{
-			Endpoint: azure.Vault, Type: "Microsoft.KeyVault/vaults/" + segments, ID: r.v.id + path, Version: r.v.version, Document: document,
+			Endpoint: azure.Vault, Type: fullType, ID: r.v.id + path, Version: r.v.version, Document: document,
 		},
-		extras: resource.Extras{Name: r.v.name + path, References: references, Address: r.v.addressIn(r.o.collection, path, document)},
+		extras: resource.Extras{Name: r.v.name + path, References: edge.References(edges), ReferencesLeftOut: int64(further), Address: r.v.addressIn(r.o.collection, path, document)},
 	})
 }
 
@@ -216,11 +219,7 @@ func (r *reading) oneVersion(ctx context.Context, one version) error {
 	case err != nil:
 		return r.v.denied(err, r.o.get, r.o.of)
 	}
-	var references []backup.Reference
-	if r.o.collection.path == "certificates" {
-		references = issuedBy(answer.Body)
-	}
-	r.add(r.o.item+"-version", r.o.collection.path+"/versions", path, answer.Body, references...)
+	r.add(r.o.item+"-version", r.o.collection.path+"/versions", path, answer.Body)
 	return nil
 }
 

@@ -24,8 +24,7 @@ func Table() resource.Table {
 		Types: []resource.Type{
 			{
 				Kind: "vault", Type: "Microsoft.KeyVault/vaults", Versions: versions,
-				References: []resource.Reference{{Relation: "principal", Path: "properties.accessPolicies.#.objectId", Resolve: resource.ToPrincipal}},
-				Descend:    descend, Probe: probe,
+				Descend: descend, Probe: probe,
 			},
 			{Kind: "deleted-vault", Type: "Microsoft.KeyVault/deletedVaults", Versions: versions, Untracked: true, Optional: true},
 			{Kind: "vault-quota", Type: "Microsoft.KeyVault.Admin/locations/quotas", Versions: operator, Endpoints: adminOnly, Scope: resource.InLocation, Path: "/quotas", Untracked: true},

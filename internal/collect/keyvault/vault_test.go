@@ -73,13 +73,3 @@ func FuzzAttributes(f *testing.F) {
 		require.True(t, code == "" || closedReasons[code] != "")
 	})
 }
-
-func FuzzIssuedBy(f *testing.F) {
-	f.Add([]byte(`{"cer":"AAAA"}`))
-	f.Add([]byte(`{"cer":1}`))
-	f.Fuzz(func(t *testing.T, document []byte) {
-		for _, r := range issuedBy(document) {
-			require.Regexp(t, `^key-id:([0-9a-f]{2})+$`, r.Target)
-		}
-	})
-}

@@ -40,9 +40,7 @@ func Table() resource.Table {
 			{Kind: "route-table", Type: "Microsoft.Network/routeTables", Versions: versions},
 			{Kind: "route", Type: "Microsoft.Network/routeTables/routes", Versions: versions, Scope: resource.InParent, Parent: "route-table"},
 			{Kind: "public-ip-address", Type: "Microsoft.Network/publicIPAddresses", Versions: versions},
-			{Kind: "network-interface", Type: "Microsoft.Network/networkInterfaces", Versions: versions, References: []resource.Reference{
-				{Relation: "subnet", Path: "properties.ipConfigurations.#.properties.subnet.id", Resolve: resource.To(backup.NRP)},
-			}},
+			{Kind: "network-interface", Type: "Microsoft.Network/networkInterfaces", Versions: versions},
 			{Kind: "load-balancer", Type: "Microsoft.Network/loadBalancers", Versions: versions},
 			// The definitions list these three within resource groups only.
 			{Kind: "virtual-network-gateway", Type: "Microsoft.Network/virtualNetworkGateways", Versions: versions, Scope: resource.InGroup},

@@ -1,11 +1,9 @@
 package rbac
 
 import (
-	"strings"
-
 	"infrabackup/internal/azure/jsondoc"
-	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/edge"
 	"infrabackup/internal/collect/resource"
 )
 
@@ -24,10 +22,6 @@ func Types() []string { return []string{definitions, assignments} }
 func Table() resource.Table {
 	assignment := resource.Type{
 		Kind: "role-assignment", Type: assignments, Versions: versions, Untracked: true,
-		References: []resource.Reference{
-			{Relation: "principal", Path: "properties.principalId", Resolve: resource.ToPrincipal},
-			{Relation: "role-definition", Path: "properties.roleDefinitionId", Resolve: toDefinition},
-		},
 	}
 	inGroups := assignment
 	inGroups.Scope = resource.InGroup
@@ -42,16 +36,8 @@ func Table() resource.Table {
 	}
 }
 
-// toDefinition resolves the ID of a role definition: its scope differs between
-// subscriptions, its GUID does not.
-func toDefinition(id string) (backup.Service, string, bool) {
-	id = resourceid.Key(id)
-	guid := id[strings.LastIndexByte(id, '/')+1:]
-	return backup.RBAC, "role:" + guid, guid != ""
-}
-
 func definitionAlias(document []byte) []string {
-	if _, alias, ok := toDefinition(jsondoc.Text(document, "id")); ok {
+	if _, alias, ok := edge.ToRoleDefinition("", jsondoc.Text(document, "id")); ok {
 		return []string{alias}
 	}
 	return nil

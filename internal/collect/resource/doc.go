@@ -1,7 +1,8 @@
 // Package resource captures resources of a stamp from a table: one row for each
-// resource type says where its collection lies, which api-versions are known, what
-// its documents refer to and which of their properties can never be read. The
-// packages arm, crp, srp, nrp, keyvault and rbac are such tables.
+// resource type says where its collection lies, which api-versions are known and which
+// properties of its documents can never be read. The packages arm, crp, srp, nrp, keyvault
+// and rbac are such tables. What documents refer to has a table of its own, in package
+// edge, since commands that only read a backup need it too.
 //
 // # What a capture does
 //

@@ -59,8 +59,6 @@ type Type struct {
 	// resources are asked themselves, up to a limit beyond which a gap says how many
 	// were not.
 	AtResources bool
-	// References are what a document refers to.
-	References []Reference
 	// Aliases gives further names of a document, nil for none.
 	Aliases func(document []byte) []string
 	// WriteOnly are properties that no answer gives.
@@ -115,6 +113,8 @@ type Extras struct {
 	Name       string // for people, when it is not the last parts of the ID
 	Aliases    []string
 	References []backup.Reference
+	// ReferencesLeftOut counts further ones.
+	ReferencesLeftOut int64
 	// Address is the ID that the document itself says, in the form of [Resource.ID], of
 	// documents that do not say it as ARM's do; "" when it says none.
 	Address string

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/azure/resourceid"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
+	"infrabackup/internal/collect/edge"
 	"infrabackup/internal/collect/resource/manager"
 	"infrabackup/internal/collect/resource/pending"
 	"infrabackup/internal/fault"
@@ -160,7 +161,7 @@ func (w *Walk) Record(kind string, r Resource, x Extras) (bool, error) {
 		name = resourceid.Name(at.id, resourceid.Normal(r.ID))
 	}
 	w.buffer = appendEnvelope(w.buffer[:0], r)
-	err := w.sink.Record(backup.Item{Kind: kind, ID: id, Name: name, Supersedes: again, Aliases: x.Aliases, References: x.References}, w.buffer)
+	err := w.sink.Record(backup.Item{Kind: kind, ID: id, Name: name, Supersedes: again, Aliases: x.Aliases, References: x.References, ReferencesLeftOut: x.ReferencesLeftOut}, w.buffer)
 	if err != nil {
 		return false, sinkError{err}
 	}
@@ -236,7 +237,8 @@ func (w *Walk) take(ctx context.Context, t *Type, r Resource) (bool, error) {
 	if err != nil || stays {
 		return false, err
 	}
-	fresh, err := w.Record(t.Kind, r, Extras{References: t.referencesIn(r.Document), Aliases: t.aliasesOf(r.Document)})
+	edges, further := edge.Of(t.Type, r.ID, r.Document)
+	fresh, err := w.Record(t.Kind, r, Extras{References: edge.References(edges), ReferencesLeftOut: int64(further), Aliases: t.aliasesOf(r.Document)})
 	if err != nil {
 		return false, err
 	}
