@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/jsondoc"
 	"infrabackup/internal/fault"
 )
 
@@ -164,7 +165,7 @@ func (r *Resources) wait(ctx context.Context, reply *azure.Reply) error {
 			}
 			continue
 		}
-		switch status := azure.Member(gjson.ParseBytes(reply.Body), "status").String(); {
+		switch status := jsondoc.Member(gjson.ParseBytes(reply.Body), "status").String(); {
 		case strings.EqualFold(status, "Succeeded"):
 			return nil
 		case strings.EqualFold(status, "Failed"), strings.EqualFold(status, "Canceled"), strings.EqualFold(status, "Cancelled"):
@@ -176,8 +177,8 @@ func (r *Resources) wait(ctx context.Context, reply *azure.Reply) error {
 
 // ended is the fault of an operation that did not succeed.
 func ended(status string, body []byte) error {
-	said := azure.Member(gjson.ParseBytes(body), "error")
-	return fault.Newf(fault.TargetRefused, "the operation ended as %.40q: %.100q %.300q", status, azure.Member(said, "code").String(), azure.Member(said, "message").String())
+	said := jsondoc.Member(gjson.ParseBytes(body), "error")
+	return fault.Newf(fault.TargetRefused, "the operation ended as %.40q: %.100q %.300q", status, jsondoc.Member(said, "code").String(), jsondoc.Member(said, "message").String())
 }
 
 func (r *Resources) pause(ctx context.Context, asked time.Duration) error {
@@ -220,10 +221,10 @@ const maxUnseen = 15
 // stateOf is the provisioningState of a document, empty when it has none.
 func stateOf(document []byte) string {
 	d := gjson.ParseBytes(document)
-	if s := azure.Member(azure.Member(d, "properties"), "provisioningState"); s.Type == gjson.String {
+	if s := jsondoc.Member(jsondoc.Member(d, "properties"), "provisioningState"); s.Type == gjson.String {
 		return s.Str
 	}
-	return azure.Member(d, "provisioningState").String()
+	return jsondoc.Member(d, "provisioningState").String()
 }
 
 // final reports whether a provisioningState changes no more by itself. What is unknown does
