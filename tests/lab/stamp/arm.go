@@ -28,7 +28,11 @@ func (s *Stamp) arm(r *http.Request, endpoint inventory.Endpoint) *answer {
 	if access, _ := s.access(r); client.denied(access) {
 		return s.forbidden(r)
 	}
+	s.settle()
 	p := parsePath(r.URL.Path)
+	if a := s.register(&request{Request: r, endpoint: endpoint, shelf: s.shelves[endpoint], place: p, client: client, version: version}); a != nil {
+		return a
+	}
 	row, refusal := s.offeredType(p, endpoint, version)
 	if refusal != nil {
 		return refusal
@@ -123,6 +127,7 @@ func (s *Stamp) read(q *request) *answer {
 		return s.list(q)
 	}
 	if e := s.find(q); e != nil {
+		s.look(q)
 		a := document(http.StatusOK, e.doc.Body)
 		if tag := etagOf(e.doc.Body); tag != "" {
 			a.with("ETag", tag)

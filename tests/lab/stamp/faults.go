@@ -56,6 +56,11 @@ const (
 	Refusal
 	// Instead answers Status with Body, which may be empty.
 	Instead
+	// LostAnswer does what the request wants and cuts the connection without an answer.
+	LostAnswer
+	// FailedOperation takes a PUT or DELETE whose work is long-running, and ends the work
+	// with a failure, whose code is Inner.
+	FailedOperation
 )
 
 // Fault is a misbehaviour for some requests.
@@ -184,7 +189,7 @@ func (s *Stamp) forbidden(r *http.Request) *answer {
 
 // after are the faults of whole answers.
 func (s *Stamp) after(r *http.Request, a *answer) (cut bool) {
-	if a.status != http.StatusOK || len(a.body) == 0 {
+	if a.status >= http.StatusMultipleChoices || len(a.body) == 0 {
 		return false
 	}
 	kinds := []FaultKind{HalfBody, TruncatedBody, Rewrite}

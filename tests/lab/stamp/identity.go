@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/binary"
 	"sync"
 	"time"
 
@@ -68,6 +69,13 @@ func newSecret() string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// randomBelow draws a number below a limit, which is not 0.
+func randomBelow(limit uint64) uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.NativeEndian.Uint64(b[:]) % limit
 }
 
 // ClientID is the ID of a client that may read everything, and write.

@@ -13,17 +13,25 @@ func (s *Stamp) serve(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
 	r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
 	s.watch.tell(r)
+	s.linger(r)
+	noted := s.note(r)
 	a, cut := s.beyond(r), false
 	if a == nil {
 		a, cut = s.before(r)
 	}
 	if a == nil {
 		if cut {
+			noted(nil, true)
 			panic(http.ErrAbortHandler)
 		}
 		a = s.route(r)
 		cut = s.after(r, a)
+		if !cut && len(s.faults.strike(r, LostAnswer)) > 0 {
+			noted(a, true)
+			panic(http.ErrAbortHandler)
+		}
 	}
+	noted(a, cut)
 	a.send(w, r, cut)
 }
 

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"infrabackup/tests/lab/stamp/inventory"
 )
 
 // special answers what ARM makes itself instead of reading it from the store; nil for
@@ -26,7 +28,7 @@ func (s *Stamp) special(q *request) *answer {
 		}
 	case "microsoft.resources/tenants":
 		if p.collection && !q.shelf.exists(p.path) {
-			id := tenantID(s.domain)
+			id := s.tenant
 			return s.values(q, map[string]any{"id": "/tenants/" + id, "tenantId": id})
 		}
 	case "microsoft.resources/subscriptions/locations":
@@ -44,9 +46,9 @@ func (s *Stamp) special(q *request) *answer {
 		return s.tagsOf(q)
 	case "microsoft.authorization/permissions":
 		return s.values(q, map[string]any{"actions": []string{"*"}, "notActions": []string{}})
-	case "microsoft.compute/locations/operations":
+	case "microsoft.compute/locations/operations", "microsoft.compute/locations/operationresults":
 		if !p.collection {
-			return s.operationStatus(q)
+			return s.operationStatus(q, strings.HasSuffix(p.typ, "results"))
 		}
 	case "microsoft.network/connections/sharedkey":
 		return s.sharedKey(q)
@@ -55,8 +57,11 @@ func (s *Stamp) special(q *request) *answer {
 }
 
 // tenantID is the same for a domain at every start.
-func tenantID(domain string) string {
-	h := digest("tenant " + domain)
+func tenantID(domain string) string { return guidOf("tenant " + domain) }
+
+// guidOf is a GUID that is always the same for a text.
+func guidOf(text string) string {
+	h := digest(text)
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-8" + h[17:20] + "-" + h[20:32]
 }
 
@@ -89,31 +94,46 @@ func (s *Stamp) subscriptions(q *request) *answer {
 	}, s.envelopeOf(q))
 }
 
-// providers lists what the endpoint offers, or answers one namespace.
-func (s *Stamp) providers(q *request) *answer {
-	type resourceType struct {
-		ResourceType string   `json:"resourceType"`
-		Locations    []string `json:"locations"`
-		APIVersions  []string `json:"apiVersions"`
-	}
-	type provider struct {
-		ID                string         `json:"id"`
-		Namespace         string         `json:"namespace"`
-		RegistrationState string         `json:"registrationState"`
-		ResourceTypes     []resourceType `json:"resourceTypes"`
-	}
+// offeredType is a resource type as a provider names it.
+type offeredType struct {
+	ResourceType string   `json:"resourceType"`
+	Locations    []string `json:"locations"`
+	APIVersions  []string `json:"apiVersions"`
+}
+
+// offeredProvider is a provider as the resource manager lists it.
+type offeredProvider struct {
+	ID                string        `json:"id"`
+	Namespace         string        `json:"namespace"`
+	RegistrationState string        `json:"registrationState"`
+	ResourceTypes     []offeredType `json:"resourceTypes"`
+}
+
+// namespaces are the providers that the endpoint offers. Their states are not looked at.
+func (s *Stamp) namespaces(q *request) []*offeredProvider {
 	prefix := ""
 	if q.place.sub != "" {
 		prefix = "/subscriptions/" + q.place.sub
 	}
-	var all []*provider
+	var all []*offeredProvider
 	for _, row := range s.types.offered(q.endpoint) {
 		namespace, name, _ := strings.Cut(row.name, "/")
 		if len(all) == 0 || !strings.EqualFold(all[len(all)-1].Namespace, namespace) {
-			all = append(all, &provider{ID: prefix + "/providers/" + namespace, Namespace: namespace, RegistrationState: "Registered"})
+			all = append(all, &offeredProvider{ID: prefix + "/providers/" + namespace, Namespace: namespace, RegistrationState: registered})
 		}
 		p := all[len(all)-1]
-		p.ResourceTypes = append(p.ResourceTypes, resourceType{name, []string{s.location()}, row.versions})
+		p.ResourceTypes = append(p.ResourceTypes, offeredType{name, []string{s.location()}, row.versions})
+	}
+	return all
+}
+
+// providers lists what the endpoint offers, or answers one namespace.
+func (s *Stamp) providers(q *request) *answer {
+	all := s.namespaces(q)
+	for _, p := range all {
+		if q.endpoint == inventory.Tenant && q.place.sub != "" && (q.place.collection || strings.EqualFold(p.Namespace, q.place.name)) {
+			p.RegistrationState = s.registrations.state(q.place.sub, p.Namespace)
+		}
 	}
 	if q.place.collection {
 		objects := make([]any, len(all))
@@ -216,12 +236,12 @@ func (s *Stamp) sharedKey(q *request) *answer {
 	return object(http.StatusOK, map[string]any{"id": e.doc.ID + "/sharedKey", "value": digest("shared key " + e.place.path)[:32]})
 }
 
-// storageKeys are the keys of a storage account.
-func storageKeys(e *entry) []any {
+// storageKeys are the keys of a storage account: new ones for each that is made.
+func (s *Stamp) storageKeys(e *entry) []any {
 	var keys []any
 	for i := 1; i <= 2; i++ {
 		name := "key" + strconv.Itoa(i)
-		keys = append(keys, map[string]any{"keyName": name, "value": digest(name + " " + e.place.path), "permissions": "Full"})
+		keys = append(keys, map[string]any{"keyName": name, "value": digest(name + " " + e.place.path + s.keySalts[e.place.path+" "+name]), "permissions": "Full"})
 	}
 	return keys
 }

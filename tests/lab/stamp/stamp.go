@@ -1,6 +1,7 @@
 package stamp
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -39,11 +40,19 @@ type Options struct {
 	// parents. Types of a namespace that ends in .Admin are on the admin endpoint only.
 	// A type that only Contents knows becomes a generic one with api-version 2020-01-01.
 	Versions map[string][]string
+	// TenantID is the directory tenant, "" for that of Contents, or else one that belongs to
+	// the domain.
+	TenantID string
+	// DeploymentID tells a stamp from every other one, "" for that of Contents, or else one
+	// that belongs to the domain. A vault's backups open on a stamp of the same deployment only.
+	DeploymentID string
 }
 
 // Stamp is a running stand-in. All methods may be called from several goroutines.
 type Stamp struct {
 	domain, port string
+	tenant       string // directory tenant
+	deployment   string
 	now          func() time.Time
 	pageSize     int
 
@@ -60,7 +69,14 @@ type Stamp struct {
 	faults   faults
 	watch    observers
 	work     operations
-	requests atomic.Int64
+	journal  journal
+	latency  atomic.Pointer[Latency] // nil for none
+	// writing is held by who changes more than one document, or looks at others first.
+	writing       sync.Mutex
+	directory     directory
+	registrations registrations
+	keySalts      map[string]string // of storage accounts' keys that were made here
+	requests      atomic.Int64
 
 	allowance atomic.Pointer[allowed] // nil for none
 
@@ -83,7 +99,7 @@ const (
 func Start(o Options) (*Stamp, error) {
 	s := &Stamp{
 		domain: strings.ToLower(o.Domain), now: o.Now, pageSize: o.PageSize, done: make(chan struct{}),
-		shelves: map[inventory.Endpoint]*shelf{inventory.Tenant: newShelf(), inventory.Admin: newShelf()},
+		shelves: map[inventory.Endpoint]*shelf{inventory.Tenant: newShelf(), inventory.Admin: newShelf()}, keySalts: map[string]string{},
 	}
 	if s.domain == "" {
 		s.domain = "local.azurestack.test"
@@ -93,6 +109,15 @@ func Start(o Options) (*Stamp, error) {
 	}
 	if s.pageSize <= 0 {
 		s.pageSize = 500
+	}
+	if c := o.Contents; c != nil {
+		o.TenantID, o.DeploymentID = cmp.Or(o.TenantID, c.TenantID), cmp.Or(o.DeploymentID, c.DeploymentID)
+	}
+	if s.tenant = strings.ToLower(o.TenantID); s.tenant == "" {
+		s.tenant = tenantID(s.domain)
+	}
+	if s.deployment = strings.ToLower(o.DeploymentID); s.deployment == "" {
+		s.deployment = guidOf("deployment " + s.domain)
 	}
 	s.started = s.now()
 	s.types = newTypes(o.Versions)
@@ -185,6 +210,9 @@ func (s *Stamp) load(contents *inventory.Stamp) error {
 	for _, o := range contents.VaultObjects {
 		s.vaults.put(o)
 	}
+	for _, o := range contents.DeletedVaultObjects {
+		s.vaults.putDeleted(o)
+	}
 	return nil
 }
 
@@ -202,6 +230,12 @@ func (s *Stamp) AuthorityURL() string { return "https://" + s.host("adfs") + "/"
 
 // VaultURL is the base of a vault's data plane, without a slash at its end.
 func (s *Stamp) VaultURL(vault string) string { return "https://" + s.host(vault+".vault") }
+
+// TenantID is the directory tenant of the stamp.
+func (s *Stamp) TenantID() string { return s.tenant }
+
+// DeploymentID tells the stamp from every other one.
+func (s *Stamp) DeploymentID() string { return s.deployment }
 
 // Domain is the domain below which all of the stamp's names lie.
 func (s *Stamp) Domain() string { return s.domain }

@@ -20,6 +20,8 @@ type entry struct {
 	created, changed time.Time
 	// summary is the entry of ARM's own list of resources, made when first asked for.
 	summary func() summary
+	// decoded is the body, made when first asked for; it is shared and never changed.
+	decoded func() map[string]any
 }
 
 // summary is what ARM's own lists know of a resource.
@@ -37,6 +39,7 @@ func (s *Stamp) newEntry(d inventory.Document) *entry {
 		e.doc.Type = e.row.name
 	}
 	e.summary = sync.OnceValue(func() summary { return summarize(e) })
+	e.decoded = sync.OnceValue(func() map[string]any { return decode(e.doc.Body) })
 	return e
 }
 
@@ -75,6 +78,8 @@ type shelf struct {
 	mu    sync.RWMutex
 	byID  map[string]*entry
 	lists map[string][]*entry // see keys
+	// naming is which paths name an ID, nil until a provider asks for the first time.
+	naming map[string]map[string]bool
 }
 
 func newShelf() *shelf { return &shelf{byID: map[string]*entry{}, lists: map[string][]*entry{}} }
@@ -140,6 +145,9 @@ func (h *shelf) insert(e *entry) {
 		h.remove(e.place.path)
 	}
 	h.byID[e.place.path] = e
+	if h.naming != nil {
+		h.name(e, true)
+	}
 	for _, key := range e.keys() {
 		list := h.lists[key]
 		at, _ := slices.BinarySearchFunc(list, e, byPath)
@@ -154,6 +162,9 @@ func (h *shelf) remove(path string) bool {
 		return false
 	}
 	delete(h.byID, path)
+	if h.naming != nil {
+		h.name(e, false)
+	}
 	for _, key := range e.keys() {
 		list := h.lists[key]
 		if at, found := slices.BinarySearchFunc(list, e, byPath); found {

@@ -56,6 +56,7 @@ type row struct {
 	// document of their own needs: "properties.probes".
 	embedded string
 	admin    bool // on the admin endpoint only
+	generic  bool // of a provider of which nothing else is known
 }
 
 func (r *row) has(t trait) bool { return r.traits&t != 0 }
@@ -116,6 +117,7 @@ var tenantTypes = []row{
 	{name: "Microsoft.Compute/locations/usages", versions: computeVersions, traits: belowParent},
 	{name: "Microsoft.Compute/locations/vmSizes", versions: computeVersions, traits: belowParent | onePage},
 	{name: "Microsoft.Compute/locations/operations", versions: computeVersions, traits: virtual},
+	{name: "Microsoft.Compute/locations/operationResults", versions: computeVersions, traits: virtual | internal},
 	{name: "Microsoft.Compute/disks", versions: diskVersions, traits: both | tracked},
 	{name: "Microsoft.Compute/snapshots", versions: diskVersions, traits: both | tracked},
 	{name: "Microsoft.Compute/galleries", versions: galleryVersions, traits: both | tracked},
@@ -151,7 +153,9 @@ var tenantTypes = []row{
 	{name: "Microsoft.Network/dnsZones/recordsets", versions: dnsVersions, traits: siblings},
 
 	{name: "Microsoft.Storage/storageAccounts", versions: storageVersions, traits: both | groupOnePage | tracked},
+	{name: "Microsoft.Storage/checkNameAvailability", versions: storageVersions, traits: internal},
 	{name: "Microsoft.Storage/storageAccounts/listKeys", versions: storageVersions, traits: internal},
+	{name: "Microsoft.Storage/storageAccounts/regenerateKey", versions: storageVersions, traits: internal},
 	{name: "Microsoft.Storage/storageAccounts/blobServices", versions: storageVersions, traits: belowParent | onePage | virtual},
 	{name: "Microsoft.Storage/storageAccounts/blobServices/containers", versions: storageVersions, traits: belowParent},
 	{name: "Microsoft.Storage/storageAccounts/fileServices", versions: storageVersions, traits: belowParent | onePage | virtual},
@@ -163,6 +167,9 @@ var tenantTypes = []row{
 	{name: "Microsoft.KeyVault/vaults/secrets", versions: vaultVersions, traits: belowParent},
 	{name: "Microsoft.KeyVault/deletedVaults", versions: vaultVersions, traits: inSubscription},
 	{name: "Microsoft.KeyVault/locations/deletedVaults", versions: vaultVersions},
+	{name: "Microsoft.KeyVault/locations/deletedVaults/purge", versions: vaultVersions, traits: internal},
+	{name: "Microsoft.KeyVault/vaults/accessPolicies", versions: vaultVersions, traits: internal},
+	{name: "Microsoft.KeyVault/checkNameAvailability", versions: vaultVersions, traits: internal},
 }
 
 // dnsRecordTypes have a list each, beside the one of all records.
@@ -199,7 +206,7 @@ func (t *types) offer(name string) *row {
 	r := t.rows[key]
 	if r == nil {
 		namespace, rest, _ := strings.Cut(name, "/")
-		r = &row{name: name, versions: genericVersions, traits: both | tracked, admin: strings.HasSuffix(strings.ToLower(namespace), ".admin")}
+		r = &row{name: name, versions: genericVersions, traits: both | tracked, generic: true, admin: strings.HasSuffix(strings.ToLower(namespace), ".admin")}
 		if strings.Contains(rest, "/") {
 			r.traits = belowParent
 		}

@@ -17,6 +17,8 @@ var (
 var adminTypes = []row{
 	{name: "Microsoft.Subscriptions.Admin/plans", versions: subscriptionsAdminVersions, traits: both},
 	{name: "Microsoft.Subscriptions.Admin/offers", versions: subscriptionsAdminVersions, traits: both},
+	{name: "Microsoft.Subscriptions.Admin/offers/link", versions: subscriptionsAdminVersions, traits: internal},
+	{name: "Microsoft.Subscriptions.Admin/offers/unlink", versions: subscriptionsAdminVersions, traits: internal},
 	{name: "Microsoft.Subscriptions.Admin/offers/offerDelegations", versions: subscriptionsAdminVersions, traits: belowParent},
 	{name: "Microsoft.Subscriptions.Admin/subscriptions", versions: subscriptionsAdminVersions, traits: inSubscription | onePage},
 	{name: "Microsoft.Subscriptions.Admin/subscriptions/acquiredPlans", versions: subscriptionsAdminVersions, traits: belowParent},

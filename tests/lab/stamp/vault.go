@@ -28,16 +28,29 @@ func vaultOperation(method, path string) (kind, operation string) {
 	case kind == "certificates" && len(segments) > 1 && segments[1] == "contacts":
 		return kind, "managecontacts"
 	case kind == "certificates" && len(segments) > 1 && segments[1] == "issuers":
-		if len(segments) == 2 {
+		switch {
+		case method == http.MethodDelete:
+			return kind, "deleteissuers"
+		case method != http.MethodGet:
+			return kind, "setissuers"
+		case len(segments) == 2:
 			return kind, "listissuers"
 		}
 		return kind, "getissuers"
 	case method == http.MethodPost && (last == "backup" || last == "restore"):
 		return kind, last
+	case method == http.MethodPost && segments[0] != kind && last == "recover":
+		return kind, "recover"
+	case method == http.MethodPost && (last == "create" || last == "import"):
+		return kind, last
 	case method == http.MethodDelete && segments[0] == kind:
 		return kind, "delete"
 	case method == http.MethodDelete:
 		return kind, "purge"
+	case kind == "secrets" && method != http.MethodGet:
+		return kind, "set"
+	case kind == "keys" && method == http.MethodPut:
+		return kind, "import"
 	case method != http.MethodGet:
 		return kind, "update"
 	case len(segments) == 1 || len(segments) == 3 && last == "versions":
@@ -55,7 +68,7 @@ func vaultForbidden(message, inner string) *answer {
 func (v *vaults) serve(r *http.Request, vault string) *answer {
 	s := v.stamp
 	doc := s.vaultDocument(vault)
-	if doc == nil && !v.holds(vault) {
+	if doc == nil && !v.holds(vault) || v.isRetired(vault) {
 		// A real vault's name would not resolve.
 		return fail(http.StatusNotFound, "VaultNotFound", "There is no key vault '"+vault+"'.")
 	}
@@ -142,6 +155,9 @@ func (v *vaults) live(r *http.Request, vault, kind string, path []string) *answe
 	if len(path) == 1 && path[0] == "restore" && r.Method == http.MethodPost && kind != "certificates" {
 		return v.restore(r, vault, kind)
 	}
+	if changed := v.change(r, vault, kind, path); changed != nil {
+		return changed
+	}
 	item := v.get(keyOf(vault, kind, path[0]))
 	singular := strings.ToUpper(kind[:1]) + kind[1:len(kind)-1]
 	switch {
@@ -157,8 +173,6 @@ func (v *vaults) live(r *http.Request, vault, kind string, path []string) *answe
 		return v.unknown(r)
 	case len(path) == 2 && path[1] == "policy" && kind == "certificates":
 		return document(http.StatusOK, item.Policy)
-	case len(path) == 2 && path[1] == "pending":
-		return fail(http.StatusNotFound, "PendingCertificateNotFound", "Pending certificate not found: "+path[0])
 	}
 	version := ""
 	if len(path) == 2 {
@@ -195,7 +209,7 @@ func (v *vaults) backup(item *vaultItem) *answer {
 	if item.Managed {
 		return vaultForbidden("Operation backup is not allowed on an object that Key Vault manages for a certificate.", "ObjectIsManaged")
 	}
-	blob, err := v.blob(item)
+	blob, err := v.export(item)
 	if err != nil {
 		return fail(http.StatusInternalServerError, "InternalServerError", err.Error())
 	}
@@ -210,7 +224,10 @@ func (v *vaults) restore(r *http.Request, vault, kind string) *answer {
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		return fail(http.StatusBadRequest, "BadParameter", "The body cannot be read.")
 	}
-	o, err := v.open(strings.TrimRight(body.Value, "="))
+	o, subscription, err := v.open(strings.TrimRight(body.Value, "="))
+	if err == nil && subscription != v.subscriptionOf(vault) {
+		return fail(http.StatusBadRequest, "BadParameter", "The backup blob was made in another subscription: "+subscription+".")
+	}
 	if err != nil || !strings.EqualFold(o.Kind, kind) {
 		return fail(http.StatusBadRequest, "BadParameter", "Backup blob contains invalid or corrupt version.")
 	}
@@ -275,10 +292,10 @@ func (v *vaults) page(r *http.Request, from source) *answer {
 }
 
 // settings answers issuers and contacts. They are kept as certificates' objects of the
-// kinds "issuers" and "contacts"; nothing makes any today but a test's own Put.
+// kinds "issuers" and "contacts".
 func (v *vaults) settings(r *http.Request, vault string, path []string) *answer {
 	if r.Method != http.MethodGet {
-		return v.unknown(r)
+		return v.changeSettings(r, vault, path)
 	}
 	kind := path[0]
 	switch {

@@ -30,6 +30,13 @@ func (s *Stamp) softDeletes(vault string) bool {
 func (v *vaults) softDelete(r *http.Request, item *vaultItem) *answer {
 	soft := v.stamp.softDeletes(item.key.vault)
 	v.remove(item.key.vault, item.key.kind, item.key.name, soft)
+	if item.key.kind == "certificates" { // its key and secret go with it
+		for _, kind := range []string{"keys", "secrets"} {
+			if own := v.get(vaultKey{item.key.vault, kind, item.key.name}); own != nil && own.Managed {
+				v.remove(item.key.vault, kind, item.key.name, soft)
+			}
+		}
+	}
 	body := item.Versions[len(item.Versions)-1].Body
 	if soft {
 		body = v.withRecovery(r, item, v.stamp.now(), body)
@@ -67,14 +74,31 @@ func (v *vaults) dead(r *http.Request, vault, kind string, path []string) *answe
 		}
 		return document(http.StatusOK, v.withRecovery(r, item, item.deleted, body))
 	case len(path) == 1 && r.Method == http.MethodDelete:
-		delete(v.deleted, key)
+		for _, key := range v.together(key) {
+			delete(v.deleted, key)
+		}
 		return &answer{status: http.StatusNoContent}
 	case len(path) == 2 && path[1] == "recover" && r.Method == http.MethodPost:
-		delete(v.deleted, key)
-		back := *item
-		back.deleted = time.Time{}
-		v.insert(&back)
+		for _, key := range v.together(key) {
+			back := *v.deleted[key]
+			delete(v.deleted, key)
+			back.deleted = time.Time{}
+			v.insert(&back)
+		}
 		return document(http.StatusOK, item.Versions[len(item.Versions)-1].Body)
 	}
 	return v.unknown(r)
+}
+
+// together are a deleted object and what was deleted with it. The caller holds the lock.
+func (v *vaults) together(key vaultKey) []vaultKey {
+	all := []vaultKey{key}
+	if key.kind == "certificates" {
+		for _, kind := range []string{"keys", "secrets"} {
+			if own := v.deleted[vaultKey{key.vault, kind, key.name}]; own != nil && own.Managed {
+				all = append(all, own.key)
+			}
+		}
+	}
+	return all
 }

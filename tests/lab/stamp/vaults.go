@@ -46,16 +46,20 @@ type vaults struct {
 	stamp *Stamp
 	key   [32]byte // of backup blobs
 
+	writing sync.Mutex            // held by who looks before it changes
+	pending map[vaultKey]*pending // certificates that are being made
+
 	mu      sync.RWMutex
 	objects map[vaultKey]*vaultItem
 	deleted map[vaultKey]*vaultItem
+	retired map[string]*retired       // deleted vaults, by lower-case name
 	names   map[vaultKey][]*vaultItem // objects by vault and kind (name ""), sorted
 }
 
 func newVaults(s *Stamp) *vaults {
-	v := &vaults{stamp: s, objects: map[vaultKey]*vaultItem{}, deleted: map[vaultKey]*vaultItem{}, names: map[vaultKey][]*vaultItem{}}
-	// The key belongs to the domain, so that blobs of one run open in another.
-	v.key = sha256.Sum256([]byte("backup blobs of " + s.domain))
+	v := &vaults{stamp: s, pending: map[vaultKey]*pending{}, objects: map[vaultKey]*vaultItem{}, deleted: map[vaultKey]*vaultItem{}, retired: map[string]*retired{}, names: map[vaultKey][]*vaultItem{}}
+	// The key belongs to the deployment, so that blobs of one run open in another.
+	v.key = sha256.Sum256([]byte("backup blobs of " + s.deployment))
 	return v
 }
 
@@ -125,6 +129,15 @@ func (v *vaults) put(o inventory.VaultObject) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.insert(item)
+}
+
+// putDeleted stores an object among the soft-deleted ones.
+func (v *vaults) putDeleted(o inventory.VaultObject) {
+	item := v.newItem(o)
+	item.deleted = v.stamp.now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.deleted[item.key] = item
 }
 
 // insert stores an item. The caller holds the lock.
@@ -210,10 +223,24 @@ func (v *vaults) holds(vault string) bool {
 	return slices.ContainsFunc([]string{"keys", "secrets", "certificates"}, func(kind string) bool { return len(v.of(vault, kind)) > 0 })
 }
 
-// blob is the opaque backup of an object with all its versions. It is encrypted with a
+// blob is what a backup holds: it goes back into vaults of the same subscription only.
+type blob struct {
+	Subscription string
+	Object       inventory.VaultObject
+}
+
+// subscriptionOf is the subscription of a vault, "" for one that no document tells of.
+func (v *vaults) subscriptionOf(vault string) string {
+	if doc := v.stamp.vaultDocument(strings.ToLower(vault)); doc != nil {
+		return doc.place.sub
+	}
+	return ""
+}
+
+// export is the opaque backup of an object with all its versions. It is encrypted with a
 // nonce made from the content (SIV), so that an unchanged object gives the same bytes.
-func (v *vaults) blob(item *vaultItem) (string, error) {
-	plain, err := json.Marshal(item.VaultObject)
+func (v *vaults) export(item *vaultItem) (string, error) {
+	plain, err := json.Marshal(blob{v.subscriptionOf(item.key.vault), item.VaultObject})
 	if err != nil {
 		return "", err
 	}
@@ -234,20 +261,21 @@ func (v *vaults) crypt(tag, in []byte) []byte {
 	return out
 }
 
-// open reads a blob that this stamp, or one of the same domain, has made.
-func (v *vaults) open(blob string) (inventory.VaultObject, error) {
-	raw, err := base64.RawURLEncoding.DecodeString(blob)
+// open reads a blob that this stamp, or one of the same deployment, has made, and tells
+// of which subscription it is.
+func (v *vaults) open(text string) (o inventory.VaultObject, subscription string, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(raw) < sha256.Size {
-		return inventory.VaultObject{}, errors.New("the blob is malformed")
+		return inventory.VaultObject{}, "", errors.New("the blob is malformed")
 	}
 	tag := raw[:sha256.Size]
 	plain := v.crypt(tag, raw[sha256.Size:])
 	mac := hmac.New(sha256.New, v.key[:])
 	mac.Write(plain)
 	if !hmac.Equal(mac.Sum(nil), tag) {
-		return inventory.VaultObject{}, errors.New("the blob was not made here")
+		return inventory.VaultObject{}, "", errors.New("the blob was not made here")
 	}
-	var o inventory.VaultObject
-	err = json.Unmarshal(plain, &o)
-	return o, err
+	var b blob
+	err = json.Unmarshal(plain, &b)
+	return b.Object, b.Subscription, err
 }

@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,13 +11,9 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-)
 
-// written are the definitions of our own hand: of APIs for which Microsoft's are not
-// in tests/spec, and the common types that those refer to.
-//
-//go:embed written
-var written embed.FS
+	"infrabackup/tests/spec"
+)
 
 // Plane is the kind of host that a request goes to.
 type Plane string
@@ -92,7 +87,7 @@ type operation struct {
 // over in silence.
 func Load(definitions fs.FS) (*Spec, error) {
 	c := &converter{files: map[string]*document{}, defs: map[string]any{}}
-	for _, from := range []fs.FS{definitions, written} {
+	for _, from := range []fs.FS{definitions, spec.Written} {
 		if err := c.read(from); err != nil {
 			return nil, err
 		}

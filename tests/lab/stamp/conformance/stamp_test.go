@@ -37,7 +37,12 @@ type walker struct {
 
 func newWalker(t *testing.T, contents *inventory.Stamp, now time.Time) *walker {
 	t.Helper()
-	s, err := stamp.Start(stamp.Options{Contents: contents, PageSize: 7, Versions: stamp.UncommonTypes(), Now: func() time.Time { return now }})
+	return newWalkerOf(t, stamp.Options{Contents: contents, PageSize: 7, Versions: stamp.UncommonTypes(), Now: func() time.Time { return now }})
+}
+
+func newWalkerOf(t *testing.T, o stamp.Options) *walker {
+	t.Helper()
+	s, err := stamp.Start(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	pool := x509.NewCertPool()

@@ -33,10 +33,10 @@ func (b *builder) subscriptions() {
 		b.putSubscription(Tenant, s.guid, s.name)
 	}
 	b.putSubscription(Admin, b.provider, "Default Provider Subscription")
-	for _, name := range []string{"system.local", "system.global", "Plans-Offers"} {
+	for _, name := range []string{"system." + b.o.Region, "system.global", "Plans-Offers"} {
 		id := b.providerGroup(name)
 		b.put(Admin, id, "Microsoft.Resources/resourceGroups", &resource{
-			ID: id, Name: name, Type: "Microsoft.Resources/resourceGroups", Location: Region,
+			ID: id, Name: name, Type: "Microsoft.Resources/resourceGroups", Location: b.o.Region,
 			Properties: state{"Succeeded"},
 		})
 	}
@@ -60,7 +60,7 @@ func (b *builder) group(s *subscription) *group {
 	g := &group{sub: s, id: s.id + "/resourceGroups/" + name}
 	b.groups = append(b.groups, g)
 	b.add("Microsoft.Resources/resourceGroups", &resource{
-		ID: g.id, Name: name, Type: "Microsoft.Resources/resourceGroups", Location: Region, Tags: b.tags(),
+		ID: g.id, Name: name, Type: "Microsoft.Resources/resourceGroups", Location: b.o.Region, Tags: b.tags(),
 		Properties: state{"Succeeded"},
 	})
 	return g
@@ -147,7 +147,7 @@ func (b *builder) deployment(scope, location string) {
 		ResourceType string   `json:"resourceType"`
 		Locations    []string `json:"locations"`
 	}, 1)}
-	p.ResourceTypes[0].ResourceType, p.ResourceTypes[0].Locations = "storageAccounts", []string{Region}
+	p.ResourceTypes[0].ResourceType, p.ResourceTypes[0].Locations = "storageAccounts", []string{b.o.Region}
 	at := b.ago(300)
 	b.add("Microsoft.Resources/deployments", &resource{
 		ID: scope + "/providers/Microsoft.Resources/deployments/" + name, Name: name, Type: "Microsoft.Resources/deployments", Location: location,

@@ -57,7 +57,7 @@ func (b *builder) nic(g *group, subnetID, address, vm string) string {
 	if vm != "" {
 		p.VirtualMachine = &idOnly{vm}
 	}
-	b.add("Microsoft.Network/networkInterfaces", &resource{ID: id, Name: name, Type: "Microsoft.Network/networkInterfaces", Location: Region, Tags: b.tags(), ETag: etag, Properties: p})
+	b.add("Microsoft.Network/networkInterfaces", &resource{ID: id, Name: name, Type: "Microsoft.Network/networkInterfaces", Location: b.o.Region, Tags: b.tags(), ETag: etag, Properties: p})
 	return id
 }
 
@@ -74,6 +74,9 @@ type creationData struct {
 	CreateOption     string  `json:"createOption"`
 	ImageReference   *idOnly `json:"imageReference,omitempty"`
 	SourceResourceID string  `json:"sourceResourceId,omitempty"`
+	SourceURI        string  `json:"sourceUri,omitempty"`
+	StorageAccountID string  `json:"storageAccountId,omitempty"`
+	UploadSizeBytes  int64   `json:"uploadSizeBytes,omitempty"`
 }
 
 type diskProperties struct {
@@ -94,20 +97,21 @@ func (b *builder) disk(g *group, vm, system string) string {
 	name := b.name("disk")
 	id := g.in("Microsoft.Compute/disks", name)
 	size := 1 << b.between(5, 10)
+	b.lastSize = size
 	p := diskProperties{
 		OSType: system, CreationData: creationData{CreateOption: "Empty"}, DiskSizeGB: size, DiskSizeBytes: int64(size) << 30,
 		UniqueID: b.guid(), TimeCreated: stamp7(b.ago(900)), ProvisioningState: "Succeeded", DiskState: "Unattached",
 	}
 	if system != "" {
 		p.HyperVGeneration = "V1"
-		p.CreationData = creationData{CreateOption: "FromImage", ImageReference: &idOnly{g.sub.id + "/Providers/Microsoft.Compute/Locations/" + Region +
-			"/Publishers/Canonical/ArtifactTypes/VMImage/Offers/UbuntuServer/Skus/18.04-LTS/Versions/1.0.0"}}
+		p.CreationData = creationData{CreateOption: "FromImage", ImageReference: &idOnly{g.sub.id + "/Providers/Microsoft.Compute/Locations/" + b.o.Region +
+			"/Publishers/Canonical/ArtifactTypes/VMImage/Offers/UbuntuServer/Skus/18.04-LTS/Versions/1.0.1"}}
 	}
 	if vm != "" {
 		p.DiskState = "Attached"
 	}
-	b.add("Microsoft.Compute/disks", &resource{ID: id, Name: name, Type: "Microsoft.Compute/disks", Location: Region, Tags: b.tags(), ManagedBy: vm,
-		SKU: skuName{pick(b, []string{"Standard_LRS", "Premium_LRS"}), "Standard"}, Properties: p})
+	b.add("Microsoft.Compute/disks", &resource{ID: id, Name: name, Type: "Microsoft.Compute/disks", Location: b.o.Region, Tags: b.tags(), ManagedBy: vm,
+		SKU: pick(b, []skuName{{"Standard_LRS", "Standard"}, {"Premium_LRS", "Premium"}}), Properties: p})
 	b.mirrors.disk(b, id, p.UniqueID, p.DiskState, size)
 	g.disks = append(g.disks, id)
 	return id
@@ -146,8 +150,14 @@ type attachedDisk struct {
 	Name         string       `json:"name,omitempty"`
 	CreateOption string       `json:"createOption"`
 	Caching      string       `json:"caching"`
+	VHD          *vhd         `json:"vhd,omitempty"`
 	ManagedDisk  *managedDisk `json:"managedDisk,omitempty"`
 	DiskSizeGB   int          `json:"diskSizeGB,omitempty"`
+}
+
+// vhd is the blob of a disk that nobody manages.
+type vhd struct {
+	URI string `json:"uri"`
 }
 
 type managedDisk struct {
@@ -189,6 +199,7 @@ type machine struct {
 	data     []string
 	set      string
 	system   string // Linux or Windows
+	blob     string // of a system disk that is not managed
 }
 
 func (b *builder) newMachine(g *group) *machine {
@@ -205,6 +216,9 @@ func (b *builder) place(m *machine) {
 		OSDisk:         attachedDisk{OSType: m.system, Name: "os", CreateOption: "FromImage", Caching: "ReadWrite", ManagedDisk: &managedDisk{"Standard_LRS", m.osDisk}},
 		DataDisks:      []attachedDisk{},
 	}
+	if m.blob != "" {
+		p.StorageProfile.OSDisk.ManagedDisk, p.StorageProfile.OSDisk.VHD = nil, &vhd{m.blob}
+	}
 	for i, d := range m.data {
 		p.StorageProfile.DataDisks = append(p.StorageProfile.DataDisks, attachedDisk{LUN: &i, CreateOption: "Attach", Caching: "None", ManagedDisk: &managedDisk{"Premium_LRS", d}})
 	}
@@ -219,7 +233,7 @@ func (b *builder) place(m *machine) {
 	if m.set != "" {
 		p.AvailabilitySet = &idOnly{b.ref(m.set)}
 	}
-	b.add("Microsoft.Compute/virtualMachines", &resource{ID: m.id, Name: m.name, Type: "Microsoft.Compute/virtualMachines", Location: Region, Tags: b.tags(), Properties: p},
+	b.add("Microsoft.Compute/virtualMachines", &resource{ID: m.id, Name: m.name, Type: "Microsoft.Compute/virtualMachines", Location: b.o.Region, Tags: b.tags(), Properties: p},
 		"properties.osProfile.adminPassword", b.secret())
 }
 
@@ -272,5 +286,5 @@ func (b *builder) machines(g *group) {
 			b.extension(m, i)
 		}
 	}
-	b.add("Microsoft.Compute/availabilitySets", &resource{ID: set, Name: name, Type: "Microsoft.Compute/availabilitySets", Location: Region, Tags: b.tags(), SKU: skuName{Name: "Aligned"}, Properties: p})
+	b.add("Microsoft.Compute/availabilitySets", &resource{ID: set, Name: name, Type: "Microsoft.Compute/availabilitySets", Location: b.o.Region, Tags: b.tags(), SKU: skuName{Name: "Aligned"}, Properties: p})
 }

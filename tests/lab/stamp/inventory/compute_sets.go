@@ -26,7 +26,7 @@ func (b *builder) extensionProperties(i int) extensionProperties {
 // settings, which nobody can read.
 func (b *builder) extension(m *machine, i int) {
 	name := extensionNames[i]
-	r := &resource{ID: m.id + "/extensions/" + name, Name: name, Type: "Microsoft.Compute/virtualMachines/extensions", Location: Region, Properties: b.extensionProperties(i)}
+	r := &resource{ID: m.id + "/extensions/" + name, Name: name, Type: "Microsoft.Compute/virtualMachines/extensions", Location: b.o.Region, Properties: b.extensionProperties(i)}
 	if i == 0 {
 		b.add("Microsoft.Compute/virtualMachines/extensions", r, "properties.protectedSettings.commandToExecute", b.secret())
 		return
@@ -112,7 +112,7 @@ func (b *builder) scaleSet(g *group) {
 		Extensions []*resource `json:"extensions"`
 	}{[]*resource{{ID: ext.ID, Name: ext.Name, Properties: ext.Properties}}}
 	b.add("Microsoft.Compute/virtualMachineScaleSets", &resource{
-		ID: id, Name: name, Type: "Microsoft.Compute/virtualMachineScaleSets", Location: Region, Tags: b.tags(),
+		ID: id, Name: name, Type: "Microsoft.Compute/virtualMachineScaleSets", Location: b.o.Region, Tags: b.tags(),
 		SKU: scaleSetSKU{"Standard_A1", "Standard", b.between(1, 20)}, Properties: p,
 	}, "properties.virtualMachineProfile.osProfile.adminPassword", b.secret())
 	b.add("Microsoft.Compute/virtualMachineScaleSets/extensions", ext, "properties.protectedSettings.storageAccountKey", b.secret())
@@ -142,19 +142,21 @@ type imageDisk struct {
 func (b *builder) images(g *group) {
 	disk := b.disk(g, "", "Linux")
 	name := b.name("snap")
+	size := b.lastSize
+	g.shots = append(g.shots, sized{g.in("Microsoft.Compute/snapshots", name), size})
 	incremental := b.chance(2)
 	b.add("Microsoft.Compute/snapshots", &resource{
-		ID: g.in("Microsoft.Compute/snapshots", name), Name: name, Type: "Microsoft.Compute/snapshots", Location: Region, Tags: b.tags(),
+		ID: g.in("Microsoft.Compute/snapshots", name), Name: name, Type: "Microsoft.Compute/snapshots", Location: b.o.Region, Tags: b.tags(),
 		SKU: skuName{"Standard_LRS", "Standard"}, Properties: diskProperties{
-			OSType: "Linux", HyperVGeneration: "V1", CreationData: creationData{CreateOption: "Copy", SourceResourceID: b.ref(disk)}, DiskSizeGB: 32, DiskSizeBytes: 32 << 30,
+			OSType: "Linux", HyperVGeneration: "V1", CreationData: creationData{CreateOption: "Copy", SourceResourceID: b.ref(disk)}, DiskSizeGB: size, DiskSizeBytes: int64(size) << 30,
 			UniqueID: b.guid(), TimeCreated: stamp7(b.ago(90)), ProvisioningState: "Succeeded", Incremental: &incremental,
 		},
 	})
 	name = b.name("image")
 	p := imageProperties{ProvisioningState: "Succeeded", HyperVGeneration: "V1"}
-	p.StorageProfile.OSDisk = imageDisk{"Linux", "Generalized", 32, idOnly{b.ref(disk)}, "ReadWrite", "Standard_LRS"}
+	p.StorageProfile.OSDisk = imageDisk{"Linux", "Generalized", size, idOnly{b.ref(disk)}, "ReadWrite", "Standard_LRS"}
 	p.StorageProfile.DataDisks = []struct{}{}
-	b.add("Microsoft.Compute/images", &resource{ID: g.in("Microsoft.Compute/images", name), Name: name, Type: "Microsoft.Compute/images", Location: Region, Tags: b.tags(), Properties: p})
+	b.add("Microsoft.Compute/images", &resource{ID: g.in("Microsoft.Compute/images", name), Name: name, Type: "Microsoft.Compute/images", Location: b.o.Region, Tags: b.tags(), Properties: p})
 }
 
 type galleryProperties struct {
@@ -171,12 +173,12 @@ func (b *builder) strange(g *group) {
 	name := b.name("gadget")
 	id := g.in("Contoso.Widgets/gadgets", name)
 	b.add("Contoso.Widgets/gadgets", &resource{
-		ID: id, Name: name, Type: "Contoso.Widgets/gadgets", Location: Region, Kind: "gizmo", Tags: b.tags(),
+		ID: id, Name: name, Type: "Contoso.Widgets/gadgets", Location: b.o.Region, Kind: "gizmo", Tags: b.tags(),
 		Properties: json.RawMessage(`{"colour":"\u00fcber","ratio":0.10,"serial":12345678901234567890,"path":"a\/b","none":null,"nested":{"list":[1,[2,[3]]]}}`),
 	})
 	name = b.plain("gallery")
 	p := galleryProperties{Description: "Bilder für alle", ProvisioningState: "Succeeded"}
 	p.Identifier.UniqueName = g.sub.guid + "-" + name
-	b.add("Microsoft.Compute/galleries", &resource{ID: g.in("Microsoft.Compute/galleries", name), Name: name, Type: "Microsoft.Compute/galleries", Location: Region, Tags: b.tags(), Properties: p})
+	b.add("Microsoft.Compute/galleries", &resource{ID: g.in("Microsoft.Compute/galleries", name), Name: name, Type: "Microsoft.Compute/galleries", Location: b.o.Region, Tags: b.tags(), Properties: p})
 	b.link(id, g.id)
 }

@@ -56,7 +56,7 @@ func (b *builder) missOperator() {
 	plan := in + "/plans/" + b.name("gone")
 	b.miss(b.offer(offerProperties{State: "Private", BasePlanIDs: []string{plan}}), RelationPlan, plan)
 	provider := pick(b, []string{"Microsoft.Compute.Admin", "Microsoft.Network.Admin", "Microsoft.Storage.Admin", "Microsoft.KeyVault.Admin"})
-	quota := b.adminPath(provider + "/locations/" + Region + "/quotas/" + b.name("gone"))
+	quota := b.adminPath(provider + "/locations/" + b.o.Region + "/quotas/" + b.name("gone"))
 	b.miss(b.plan([]string{quota}), RelationQuota, quota)
 }
 

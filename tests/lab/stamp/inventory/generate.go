@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Region is the only region of a generated stamp.
+// Region is the region of a generated stamp that names none.
 const Region = "local"
 
 // StampVersion is the version that Microsoft.Update.Admin names as the current one.
@@ -28,6 +28,8 @@ type Options struct {
 	Resources int
 	// Domain is the stamp's external domain, such as local.azurestack.test.
 	Domain string
+	// Region is the stamp's only region, "" for the package's [Region].
+	Region string
 	// VaultPort is the port in vaultUri and in the identifiers of vault objects; 0
 	// leaves it out.
 	VaultPort int
@@ -56,20 +58,15 @@ func Generate(o Options) (*Stamp, error) {
 	switch {
 	case o.Resources < 1 || o.Resources > 1_000_000:
 		return nil, fmt.Errorf("generate a stamp: %d resources, want 1 to 1,000,000", o.Resources)
-	case o.Domain == "":
-		return nil, errors.New("generate a stamp: no domain")
 	case o.Dangling < 0:
 		return nil, fmt.Errorf("generate a stamp: %d dangling references", o.Dangling)
 	case o.Issuer != nil && len(o.Issuer.Certificate.SubjectKeyId) == 0:
 		return nil, errors.New("generate a stamp: the issuing CA has no subject key identifier")
 	}
-	if o.Now.IsZero() {
-		o.Now = time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC)
+	b, err := newBuilder(o)
+	if err != nil {
+		return nil, fmt.Errorf("generate a stamp: %w", err)
 	}
-	o.Now = o.Now.UTC().Truncate(time.Second)
-	b := &builder{o: o, r: rand.New(rand.NewPCG(uint64(o.Seed), 0x57a3b)), s: &Stamp{}}
-	b.encoder = json.NewEncoder(&b.buffer)
-	b.keys = keysOf(o.Seed)
 	b.s.Documents = make([]Document, 0, o.Resources+o.Resources/8+512)
 	b.directory()
 	b.subscriptions()
@@ -82,6 +79,24 @@ func Generate(o Options) (*Stamp, error) {
 		return nil, fmt.Errorf("generate a stamp: %w", b.err)
 	}
 	return b.s, nil
+}
+
+// newBuilder fills in what options leave out.
+func newBuilder(o Options) (*builder, error) {
+	if o.Domain == "" {
+		return nil, errors.New("no domain")
+	}
+	if o.Region == "" {
+		o.Region = Region
+	}
+	if o.Now.IsZero() {
+		o.Now = time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC)
+	}
+	o.Now = o.Now.UTC().Truncate(time.Second)
+	b := &builder{o: o, r: rand.New(rand.NewPCG(uint64(o.Seed), 0x57a3b)), s: &Stamp{}}
+	b.encoder = json.NewEncoder(&b.buffer)
+	b.keys = keysOf(o.Seed)
+	return b, nil
 }
 
 // builder makes one stamp. Its methods run in a fixed order on one source of
@@ -105,6 +120,7 @@ type builder struct {
 	offers     []string // offers that tenants may have, with the plans below
 	offerPlans map[string][]string
 	vaultOf    []*vault
+	lastSize   int // of the last disk, in GB
 	mirrors    mirrors
 }
 
@@ -125,7 +141,14 @@ type group struct {
 	pools    []string // load balancer backend pools
 	disks    []string // managed disks
 	accounts []string // names of storage accounts
+	shots    []sized  // snapshots
 	some     []string // resources at whose scope roles can be assigned
+}
+
+// sized is a disk or snapshot and its size in GB.
+type sized struct {
+	id string
+	gb int
 }
 
 // resource is the envelope of most ARM documents. Empty fields are left out, as
@@ -170,9 +193,12 @@ func (b *builder) put(e Endpoint, id, kind string, v any, secrets ...string) {
 
 // encode gives compact JSON. Some documents have <, > and & escaped and some not,
 // as different services write them differently.
-func (b *builder) encode(v any) json.RawMessage {
+func (b *builder) encode(v any) json.RawMessage { return b.encodeAt(len(b.s.Documents), v) }
+
+// encodeAt is encode for the document of a number.
+func (b *builder) encodeAt(n int, v any) json.RawMessage {
 	b.buffer.Reset()
-	b.encoder.SetEscapeHTML(len(b.s.Documents)%5 == 0)
+	b.encoder.SetEscapeHTML(n%5 == 0)
 	if err := b.encoder.Encode(v); err != nil && b.err == nil {
 		b.err = err
 	}

@@ -210,7 +210,7 @@ func TestCanariesStandOnlyInSecretValues(t *testing.T) {
 			writeOnly[v] = true
 		}
 	}
-	for _, v := range s.VaultObjects {
+	for _, v := range slices.Concat(s.VaultObjects, s.DeletedVaultObjects) {
 		for _, version := range v.Versions {
 			if v.Kind != "secrets" {
 				public.Write(version.Body)

@@ -70,8 +70,15 @@ const (
 
 // Stamp is everything that a stand-in stamp holds at its start.
 type Stamp struct {
+	// TenantID is the directory tenant, ProviderSubscription the GUID of the operator's
+	// default subscription. DeploymentID is "" where none is told apart.
+	TenantID, ProviderSubscription, DeploymentID string
+
 	Documents    []Document
 	VaultObjects []VaultObject
+	// DeletedVaultObjects are soft-deleted ones. Each has a twin: an object of the same
+	// kind and name that is there, in another vault.
+	DeletedVaultObjects []VaultObject
 	// Dangling are the references whose targets do not exist, on purpose.
 	Dangling []Reference
 	// Canaries are secret values that may be seen nowhere but in encrypted parts:

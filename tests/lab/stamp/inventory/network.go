@@ -8,6 +8,18 @@ type network struct {
 	octet    int // the network is 10.<octet>.0.0/16
 	subnets  []*subnet
 	etag     string
+
+	resource   *resource // what its document says
+	properties *vnetProperties
+	at         int // number of its document
+	peers      []*peer
+}
+
+// peer is a peering with a network of the same subscription.
+type peer struct {
+	remote *network
+	shown  *resource
+	at     int // number of its document
 }
 
 type subnet struct {
@@ -54,7 +66,7 @@ func (b *builder) securityGroup(g *group) string {
 		Description: "Deny all inbound traffic", Protocol: "*", SourcePortRange: "*", DestinationPortRange: "*", SourceAddressPrefix: "*",
 		DestinationAddressPrefix: "*", Access: "Deny", Priority: 65500, Direction: "Inbound", ProvisioningState: "Succeeded",
 	}}}
-	b.add("Microsoft.Network/networkSecurityGroups", &resource{ID: id, Name: name, Type: "Microsoft.Network/networkSecurityGroups", Location: Region, Tags: b.tags(), ETag: etag, Properties: p})
+	b.add("Microsoft.Network/networkSecurityGroups", &resource{ID: id, Name: name, Type: "Microsoft.Network/networkSecurityGroups", Location: b.o.Region, Tags: b.tags(), ETag: etag, Properties: p})
 	for _, rule := range p.SecurityRules {
 		b.add("Microsoft.Network/networkSecurityGroups/securityRules", rule)
 	}
@@ -87,7 +99,7 @@ func (b *builder) routes(g *group) string {
 		}
 		p.Routes = append(p.Routes, &resource{ID: fmt.Sprintf("%s/routes/route%d", id, i+1), Name: fmt.Sprintf("route%d", i+1), ETag: etag, Properties: route})
 	}
-	b.add("Microsoft.Network/routeTables", &resource{ID: id, Name: name, Type: "Microsoft.Network/routeTables", Location: Region, Tags: b.tags(), ETag: etag, Properties: p})
+	b.add("Microsoft.Network/routeTables", &resource{ID: id, Name: name, Type: "Microsoft.Network/routeTables", Location: b.o.Region, Tags: b.tags(), ETag: etag, Properties: p})
 	for _, r := range p.Routes {
 		b.add("Microsoft.Network/routeTables/routes", r)
 	}
@@ -166,19 +178,19 @@ func (b *builder) newNetwork(g *group) *network {
 	}
 	if len(g.sub.vnets) > 0 && (b.chance(3) || len(g.sub.vnets) == 1) {
 		remote := pick(b, g.sub.vnets)
-		p.VirtualNetworkPeerings = append(p.VirtualNetworkPeerings, &resource{
-			ID: n.id + "/virtualNetworkPeerings/to-" + remote.name, Name: "to-" + remote.name, ETag: n.etag,
-			Properties: peeringProperties{
-				AllowVirtualNetworkAccess: true, AllowForwardedTraffic: b.chance(2), RemoteVirtualNetwork: idOnly{b.ref(remote.id)},
-				RemoteAddressSpace: addressSpace{[]string{fmt.Sprintf("10.%d.0.0/16", remote.octet)}}, PeeringState: "Initiated", ProvisioningState: "Succeeded",
-			},
-		})
+		if peering := n.peering(remote, b.chance(2), b.ref(remote.id)); remote.octet != n.octet { // networks that overlap cannot be peered
+			p.VirtualNetworkPeerings = append(p.VirtualNetworkPeerings, peering)
+			n.peers = append(n.peers, &peer{remote: remote, shown: peering})
+		}
 	}
-	b.add("Microsoft.Network/virtualNetworks", &resource{ID: n.id, Name: name, Type: "Microsoft.Network/virtualNetworks", Location: Region, Tags: b.tags(), ETag: n.etag, Properties: p})
+	n.at, n.properties = len(b.s.Documents), &p
+	n.resource = &resource{ID: n.id, Name: name, Type: "Microsoft.Network/virtualNetworks", Location: b.o.Region, Tags: b.tags(), ETag: n.etag, Properties: n.properties}
+	b.add("Microsoft.Network/virtualNetworks", n.resource)
 	for _, s := range p.Subnets {
 		b.add("Microsoft.Network/virtualNetworks/subnets", s)
 	}
-	for _, s := range p.VirtualNetworkPeerings {
+	for i, s := range p.VirtualNetworkPeerings {
+		n.peers[i].at = len(b.s.Documents)
 		b.add("Microsoft.Network/virtualNetworks/virtualNetworkPeerings", s)
 	}
 	b.mirrors.network(b, g.sub.guid, n.id, name)
@@ -186,6 +198,62 @@ func (b *builder) newNetwork(g *group) *network {
 	g.sub.vnets = append(g.sub.vnets, n)
 	g.some = append(g.some, n.id)
 	return n
+}
+
+// peering is what a network says of its peering with another, which knows nothing of it.
+func (n *network) peering(remote *network, forwarded bool, id string) *resource {
+	return &resource{
+		ID: n.id + "/virtualNetworkPeerings/to-" + remote.name, Name: "to-" + remote.name, ETag: n.etag,
+		Properties: &peeringProperties{
+			AllowVirtualNetworkAccess: true, AllowForwardedTraffic: forwarded, RemoteVirtualNetwork: idOnly{id},
+			RemoteAddressSpace: addressSpace{[]string{fmt.Sprintf("10.%d.0.0/16", remote.octet)}}, PeeringState: "Initiated", ProvisioningState: "Succeeded",
+		},
+	}
+}
+
+// rewrite gives a document that is in the stamp another body.
+func (b *builder) rewrite(at int, v any) { b.s.Documents[at].Body = b.encodeAt(at, v) }
+
+// answered adds the other side of a network's first peering: both are connected then.
+func (b *builder) answered(n *network) {
+	if len(n.peers) == 0 {
+		return
+	}
+	own := n.peers[0]
+	remote := own.remote
+	for _, p := range remote.peers {
+		if p.remote == n {
+			return
+		}
+	}
+	back := remote.peering(n, false, n.id)
+	for _, p := range []*resource{own.shown, back} {
+		p.Properties.(*peeringProperties).PeeringState = "Connected"
+	}
+	remote.properties.VirtualNetworkPeerings = append(remote.properties.VirtualNetworkPeerings, back)
+	remote.peers = append(remote.peers, &peer{remote: n, shown: back, at: len(b.s.Documents)})
+	b.add("Microsoft.Network/virtualNetworks/virtualNetworkPeerings", back)
+	b.rewrite(own.at, own.shown)
+	b.rewrite(n.at, n.resource)
+	b.rewrite(remote.at, remote.resource)
+}
+
+// gatewaySubnet is the only subnet in which a gateway can be. A network without one gets
+// it.
+func (b *builder) gatewaySubnet(n *network) *subnet {
+	const label = "GatewaySubnet"
+	for _, s := range n.subnets {
+		if s.id == n.id+"/subnets/"+label {
+			return s
+		}
+	}
+	s := &subnet{id: n.id + "/subnets/" + label, n: 255}
+	n.subnets = append(n.subnets, s)
+	shown := &resource{ID: s.id, Name: label, ETag: n.etag, Properties: subnetProperties{AddressPrefix: fmt.Sprintf("10.%d.%d.0/24", n.octet, s.n), ProvisioningState: "Succeeded"}}
+	n.properties.Subnets = append(n.properties.Subnets, shown)
+	b.add("Microsoft.Network/virtualNetworks/subnets", shown)
+	b.rewrite(n.at, n.resource)
+	return s
 }
 
 // address is the next free address of a subnet. Past 250 addresses they repeat,

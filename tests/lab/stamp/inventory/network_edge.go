@@ -34,12 +34,12 @@ func (b *builder) publicAddress(g *group, user string) string {
 	}
 	if b.chance(4) {
 		label := b.plain("h")
-		p.DNSSettings = &dnsSet{label, label + "." + Region + ".cloudapp." + b.o.Domain}
+		p.DNSSettings = &dnsSet{label, label + "." + b.o.Region + ".cloudapp." + b.o.Domain}
 	}
 	if user != "" {
 		p.IPConfiguration = &idOnly{user}
 	}
-	b.add("Microsoft.Network/publicIPAddresses", &resource{ID: id, Name: name, Type: "Microsoft.Network/publicIPAddresses", Location: Region, Tags: b.tags(), ETag: b.etag(), SKU: skuName{Name: "Basic"}, Properties: p})
+	b.add("Microsoft.Network/publicIPAddresses", &resource{ID: id, Name: name, Type: "Microsoft.Network/publicIPAddresses", Location: b.o.Region, Tags: b.tags(), ETag: b.etag(), SKU: skuName{Name: "Basic"}, Properties: p})
 	b.mirrors.address(b, g.sub.guid, id, name, p.IPAddress, p.PublicIPAllocationMethod)
 	return id
 }
@@ -99,7 +99,7 @@ func (b *builder) balancer(g *group) {
 	rule, probe := id+"/loadBalancingRules/http", id+"/probes/health"
 	address := b.publicAddress(g, front)
 	b.add("Microsoft.Network/loadBalancers", &resource{
-		ID: id, Name: name, Type: "Microsoft.Network/loadBalancers", Location: Region, Tags: b.tags(), ETag: etag, SKU: skuName{Name: "Basic"},
+		ID: id, Name: name, Type: "Microsoft.Network/loadBalancers", Location: b.o.Region, Tags: b.tags(), ETag: etag, SKU: skuName{Name: "Basic"},
 		Properties: balancerProperties{
 			ProvisioningState: "Succeeded", ResourceGUID: b.guid(),
 			FrontendIPConfigurations: []*resource{{ID: front, Name: "front", ETag: etag, Properties: frontendProperties{"Succeeded", "Dynamic", &idOnly{b.ref(address)}, []idOnly{{rule}}}}},
@@ -176,22 +176,23 @@ func (b *builder) gateway(g *group) {
 	etag := b.etag()
 	config := id + "/ipConfigurations/default"
 	address := b.publicAddress(g, config)
+	in := b.ref(b.gatewaySubnet(g.net).id)
 	b.add("Microsoft.Network/virtualNetworkGateways", &resource{
-		ID: id, Name: name, Type: "Microsoft.Network/virtualNetworkGateways", Location: Region, Tags: b.tags(), ETag: etag,
+		ID: id, Name: name, Type: "Microsoft.Network/virtualNetworkGateways", Location: b.o.Region, Tags: b.tags(), ETag: etag,
 		Properties: gatewayProperties{
 			ProvisioningState: "Succeeded", ResourceGUID: b.guid(), GatewayType: "Vpn", VpnType: "RouteBased", SKU: gatewaySKU{"Basic", "Basic", 2},
-			IPConfigurations: []*resource{{ID: config, Name: "default", ETag: etag, Properties: gatewayConfiguration{"Succeeded", "Dynamic", idOnly{b.ref(pick(b, g.net.subnets).id)}, idOnly{b.ref(address)}}}},
+			IPConfigurations: []*resource{{ID: config, Name: "default", ETag: etag, Properties: gatewayConfiguration{"Succeeded", "Dynamic", idOnly{in}, idOnly{b.ref(address)}}}},
 		},
 	})
 	name = b.name("lgw")
 	local := g.in("Microsoft.Network/localNetworkGateways", name)
 	b.add("Microsoft.Network/localNetworkGateways", &resource{
-		ID: local, Name: name, Type: "Microsoft.Network/localNetworkGateways", Location: Region, Tags: b.tags(), ETag: b.etag(),
+		ID: local, Name: name, Type: "Microsoft.Network/localNetworkGateways", Location: b.o.Region, Tags: b.tags(), ETag: b.etag(),
 		Properties: localGatewayProperties{"Succeeded", b.guid(), addressSpace{[]string{"172.20.0.0/16"}}, fmt.Sprintf("203.0.113.%d", b.between(1, 254))},
 	})
 	name = b.name("conn")
 	b.add("Microsoft.Network/connections", &resource{
-		ID: g.in("Microsoft.Network/connections", name), Name: name, Type: "Microsoft.Network/connections", Location: Region, Tags: b.tags(), ETag: b.etag(),
+		ID: g.in("Microsoft.Network/connections", name), Name: name, Type: "Microsoft.Network/connections", Location: b.o.Region, Tags: b.tags(), ETag: b.etag(),
 		Properties: connectionProperties{
 			ProvisioningState: "Succeeded", ResourceGUID: b.guid(), ConnectionType: "IPsec", RoutingWeight: 10, ConnectionStatus: "Connected",
 			VirtualNetworkGateway1: emptyProperties{ID: b.ref(id)}, LocalNetworkGateway2: emptyProperties{ID: b.ref(local)},

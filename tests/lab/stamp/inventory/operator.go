@@ -68,31 +68,34 @@ type storageQuota struct {
 
 // quotas makes the quotas of every provider. Names may hold spaces, as the
 // default ones do.
-func (b *builder) quotas() []quota {
+func (b *builder) quotas() []quota { return b.quotasOf(2 + min(b.o.Resources/5000, 20)) }
+
+// quotasOf makes some quotas of each provider.
+func (b *builder) quotasOf(n int) []quota {
 	var all []quota
 	put := func(provider, kind, name, full string, p any) {
-		id := b.adminPath(provider + "/locations/" + Region + "/quotas/" + name)
-		b.put(Admin, id, provider+"/locations/quotas", &resource{ID: id, Name: full, Type: kind, Location: Region, Properties: p})
+		id := b.adminPath(provider + "/locations/" + b.o.Region + "/quotas/" + name)
+		b.put(Admin, id, provider+"/locations/quotas", &resource{ID: id, Name: full, Type: kind, Location: b.o.Region, Properties: p})
 		all = append(all, quota{id, provider})
 	}
-	for i := range 2 + min(b.o.Resources/5000, 20) {
+	for i := range n {
 		name := "Default Quota"
 		if i > 0 {
 			name = fmt.Sprintf("quota%d", i)
 		}
 		put("Microsoft.Compute.Admin", "Microsoft.Compute.Admin/quotas", name, name, computeQuota{10 * (i + 1), 100, 50 + i, 20, 2048, 2048})
 		put("Microsoft.Network.Admin", "Microsoft.Network.Admin/quotas", name, name, networkQuota{"Succeeded", 50, 50, 1, 2, 50, int64(100 + i), 50, "None"})
-		put("Microsoft.Storage.Admin", "Microsoft.Storage.Admin/locations/quotas", name, Region+"/"+name, storageQuota{20 + i, 2048})
+		put("Microsoft.Storage.Admin", "Microsoft.Storage.Admin/locations/quotas", name, b.o.Region+"/"+name, storageQuota{20 + i, 2048})
 	}
-	put("Microsoft.KeyVault.Admin", "Microsoft.KeyVault.Admin/locations/quotas", "Unlimited", Region+"/Unlimited", struct{}{})
+	put("Microsoft.KeyVault.Admin", "Microsoft.KeyVault.Admin/locations/quotas", "Unlimited", b.o.Region+"/Unlimited", struct{}{})
 	return all
 }
 
 // operatorBefore makes what tenants' subscriptions rest on: quotas, plans and offers.
 func (b *builder) operatorBefore() {
 	quotas := b.quotas()
-	id := b.adminPath(subscriptionsAdmin + "/locations/" + Region + "/quotas/delegatedProviderQuota")
-	b.put(Admin, id, subscriptionsAdmin+"/locations/quotas", &resource{ID: id, Name: Region + "/delegatedProviderQuota", Type: subscriptionsAdmin + "/locations/quotas", Location: Region,
+	id := b.adminPath(subscriptionsAdmin + "/locations/" + b.o.Region + "/quotas/delegatedProviderQuota")
+	b.put(Admin, id, subscriptionsAdmin+"/locations/quotas", &resource{ID: id, Name: b.o.Region + "/delegatedProviderQuota", Type: subscriptionsAdmin + "/locations/quotas", Location: b.o.Region,
 		Properties: struct {
 			Allow bool `json:"allowCustomPortalBranding"`
 		}{false}})
@@ -124,7 +127,7 @@ func (b *builder) operatorBefore() {
 	offer := b.offers[0]
 	label := b.name("delegation")
 	b.put(Admin, offer+"/offerDelegations/"+label, subscriptionsAdmin+"/offers/offerDelegations", &resource{
-		ID: offer + "/offerDelegations/" + label, Name: "offer/" + label, Type: subscriptionsAdmin + "/offers/offerDelegations", Location: Region,
+		ID: offer + "/offerDelegations/" + label, Name: "offer/" + label, Type: subscriptionsAdmin + "/offers/offerDelegations", Location: b.o.Region,
 		Properties: struct {
 			ID string `json:"subscriptionId"`
 		}{b.subs[0].guid},
@@ -134,7 +137,7 @@ func (b *builder) operatorBefore() {
 func (b *builder) plan(quotas []string) string {
 	name := b.name("plan")
 	id := b.providerGroup("Plans-Offers") + "/providers/" + subscriptionsAdmin + "/plans/" + name
-	b.put(Admin, id, subscriptionsAdmin+"/plans", &resource{ID: id, Name: name, Type: subscriptionsAdmin + "/plans", Location: Region,
+	b.put(Admin, id, subscriptionsAdmin+"/plans", &resource{ID: id, Name: name, Type: subscriptionsAdmin + "/plans", Location: b.o.Region,
 		Properties: planProperties{Name: name, DisplayName: "Plan „" + name + "“", QuotaIDs: quotas, SubscriptionCount: b.r.IntN(9)}})
 	return id
 }
@@ -143,7 +146,7 @@ func (b *builder) offer(p offerProperties) string {
 	p.Name = b.name("offer")
 	p.DisplayName = "Offer <" + p.Name + ">"
 	id := b.providerGroup("Plans-Offers") + "/providers/" + subscriptionsAdmin + "/offers/" + p.Name
-	b.put(Admin, id, subscriptionsAdmin+"/offers", &resource{ID: id, Name: p.Name, Type: subscriptionsAdmin + "/offers", Location: Region, Properties: p})
+	b.put(Admin, id, subscriptionsAdmin+"/offers", &resource{ID: id, Name: p.Name, Type: subscriptionsAdmin + "/offers", Location: b.o.Region, Properties: p})
 	return id
 }
 

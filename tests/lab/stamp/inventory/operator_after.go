@@ -47,7 +47,7 @@ func (b *builder) delegated() {
 	name := b.name("reoffer")
 	id := b.adminPath(subscriptionsAdmin+"/delegatedProviders/"+b.subs[0].guid) + "/offers/" + name
 	b.put(Admin, id, subscriptionsAdmin+"/delegatedProviders/offers", &resource{
-		ID: id, Name: b.subs[0].guid + "/" + name, Type: subscriptionsAdmin + "/delegatedProviders/offers", Location: Region,
+		ID: id, Name: b.subs[0].guid + "/" + name, Type: subscriptionsAdmin + "/delegatedProviders/offers", Location: b.o.Region,
 		Properties: delegatedOffer{DelegatedOfferID: b.offers[0], DisplayName: name, AccessibilityState: "Private"},
 	})
 }
@@ -75,17 +75,17 @@ type manifest struct {
 // places makes the directory tenant, the location and the manifests.
 func (b *builder) places() {
 	name := "adfs." + b.o.Domain
-	id := b.providerGroup("system.local") + "/providers/" + subscriptionsAdmin + "/directoryTenants/" + name
-	b.put(Admin, id, subscriptionsAdmin+"/directoryTenants", &resource{ID: id, Name: name, Type: subscriptionsAdmin + "/directoryTenants", Location: Region,
+	id := b.providerGroup("system."+b.o.Region) + "/providers/" + subscriptionsAdmin + "/directoryTenants/" + name
+	b.put(Admin, id, subscriptionsAdmin+"/directoryTenants", &resource{ID: id, Name: name, Type: subscriptionsAdmin + "/directoryTenants", Location: b.o.Region,
 		Properties: struct {
 			ID string `json:"tenantId"`
 		}{b.directoryT}})
-	id = b.adminPath(subscriptionsAdmin + "/locations/" + Region)
-	b.put(Admin, id, subscriptionsAdmin+"/locations", location{id, Region, Region, "47.6", "-122.3"})
+	id = b.adminPath(subscriptionsAdmin + "/locations/" + b.o.Region)
+	b.put(Admin, id, subscriptionsAdmin+"/locations", location{id, b.o.Region, b.o.Region, "47.6", "-122.3"})
 	for _, ns := range []string{"Microsoft.Compute", "Microsoft.Network", "Microsoft.Storage", "Microsoft.KeyVault", "Contoso.Widgets"} {
-		name := strings.ReplaceAll(ns, ".", "-") + "--" + Region + "--Default"
+		name := strings.ReplaceAll(ns, ".", "-") + "--" + b.o.Region + "--Default"
 		b.put(Admin, b.adminPath(subscriptionsAdmin+"/manifests/"+name), subscriptionsAdmin+"/manifests", manifest{
-			Name: name, DisplayName: ns + " resource provider", Namespace: ns, ProviderLocation: Region, RoutingResourceManagerType: "Default",
+			Name: name, DisplayName: ns + " resource provider", Namespace: ns, ProviderLocation: b.o.Region, RoutingResourceManagerType: "Default",
 			ProviderType: "NotSpecified", Enabled: true, ProvisioningState: "Succeeded", Metadata: json.RawMessage(`{"metrics":{"version":"1.0"}}`),
 		})
 	}
@@ -131,9 +131,9 @@ type updateRun struct {
 // the updates behind and before it.
 func (b *builder) updates() {
 	const kind = "Microsoft.Update.Admin/updateLocations"
-	place := b.providerGroup("system.local") + "/providers/" + kind + "/" + Region
+	place := b.providerGroup("system."+b.o.Region) + "/providers/" + kind + "/" + b.o.Region
 	last := b.ago(90)
-	b.put(Admin, place, kind, &resource{ID: place, Name: Region, Type: kind, Location: Region,
+	b.put(Admin, place, kind, &resource{ID: place, Name: b.o.Region, Type: kind, Location: b.o.Region,
 		Properties: updateLocation{StampVersion, "2.2.2206.1", stamp7(last), "AppliedUpdateAvailableSuccessfully"}})
 	for i, version := range []string{"1.2108.2.130", StampVersion, "1.2209.0.53"} {
 		name := "Microsoft" + version
@@ -143,7 +143,7 @@ func (b *builder) updates() {
 		if i < 2 {
 			p.State, p.InstalledDate = "Installed", stamp7(last)
 		}
-		b.put(Admin, id, kind+"/updates", &resource{ID: id, Name: name, Type: kind + "/updates", Location: Region, Properties: p})
+		b.put(Admin, id, kind+"/updates", &resource{ID: id, Name: name, Type: kind + "/updates", Location: b.o.Region, Properties: p})
 		if i == 2 {
 			continue
 		}
@@ -152,7 +152,7 @@ func (b *builder) updates() {
 		s := step{Name: "Update", Description: "Update the stamp", Status: "Success", StartTimeUTC: stamp7(last), EndTimeUTC: stamp7(end), Steps: []step{}}
 		whole := s
 		whole.Name, whole.Steps = "Unnamed step", []step{s}
-		b.put(Admin, id+"/updateRuns/"+run, kind+"/updates/updateRuns", &resource{ID: id + "/updateRuns/" + run, Name: run, Type: kind + "/updates/updateRuns", Location: Region,
+		b.put(Admin, id+"/updateRuns/"+run, kind+"/updates/updateRuns", &resource{ID: id + "/updateRuns/" + run, Name: run, Type: kind + "/updates/updateRuns", Location: b.o.Region,
 			Properties: updateRun{whole, stamp7(last), "PT14H0M0.5S", "Succeeded"}})
 	}
 }
@@ -181,15 +181,15 @@ type platformExtension struct {
 // computeAdmin makes the platform images and extensions. Their envelopes have no
 // name, as on the wire.
 func (b *builder) computeAdmin() {
-	base := b.adminPath("Microsoft.Compute.Admin/locations/" + Region + "/artifactTypes/")
+	base := b.adminPath("Microsoft.Compute.Admin/locations/" + b.o.Region + "/artifactTypes/")
 	for i := range 3 {
 		p := platformImage{ProvisioningState: "Succeeded"}
 		p.OSDisk.OSType, p.OSDisk.URI = "Linux", fmt.Sprintf("https://images.blob.%s/vhds/image%d.vhd?a=1&b=2", b.o.Domain, i)
 		id := fmt.Sprintf("%splatformImage/publishers/Canonical/offers/UbuntuServer/skus/%d.04-LTS/versions/1.0.%d", base, 16+2*i, i)
-		b.put(Admin, id, "Microsoft.Compute.Admin/locations/artifactTypes/platformImage", &resource{ID: id, Type: "Microsoft.Compute.Admin/locations/artifactTypes/publishers/offers/skus/versions", Location: Region, Properties: p})
+		b.put(Admin, id, "Microsoft.Compute.Admin/locations/artifactTypes/platformImage", &resource{ID: id, Type: "Microsoft.Compute.Admin/locations/artifactTypes/publishers/offers/skus/versions", Location: b.o.Region, Properties: p})
 		e := platformExtension{VMOSType: "Linux", Publisher: "Microsoft", ComputeRole: "N/A", SupportMultipleExtension: true, ProvisioningState: "Succeeded"}
 		e.SourceBlob.URI = fmt.Sprintf("https://images.blob.%s/ext/%d.zip", b.o.Domain, i)
 		id = fmt.Sprintf("%sVMExtension/publishers/Microsoft/types/Extension%d/versions/0.%d.0", base, i, i)
-		b.put(Admin, id, "Microsoft.Compute.Admin/locations/artifactTypes/VMExtension", &resource{ID: id, Type: "Microsoft.Compute.Admin/locations/artifactTypes/VMExtension/publishers/types/versions", Location: Region, Properties: e})
+		b.put(Admin, id, "Microsoft.Compute.Admin/locations/artifactTypes/VMExtension", &resource{ID: id, Type: "Microsoft.Compute.Admin/locations/artifactTypes/VMExtension/publishers/types/versions", Location: b.o.Region, Properties: e})
 	}
 }

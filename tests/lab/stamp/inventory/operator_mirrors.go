@@ -52,7 +52,7 @@ type adminBalancer struct {
 func (m *mirrors) put(b *builder, kind, name string, p any) {
 	id := b.adminPath(kind + "/" + name)
 	m.documents = append(m.documents, func(b *builder) {
-		b.put(Admin, id, kind, &resource{ID: id, Name: name, Type: kind, Location: Region, Properties: p})
+		b.put(Admin, id, kind, &resource{ID: id, Name: name, Type: kind, Location: b.o.Region, Properties: p})
 	})
 }
 
@@ -97,10 +97,10 @@ func (m *mirrors) disk(b *builder, id, unique, state string, size int) {
 	if !m.keep(kind) {
 		return
 	}
-	own := b.adminPath("Microsoft.Compute.Admin/locations/" + Region + "/disks/" + unique)
+	own := b.adminPath("Microsoft.Compute.Admin/locations/" + b.o.Region + "/disks/" + unique)
 	p := adminDisk{unique, state, `\\SU1FileServer.` + b.o.Domain + `\SU1_ObjStore_4`, int64(size) / 2, int64(size), id, "Disk", "Standard_LRS"}
 	m.documents = append(m.documents, func(b *builder) {
-		b.put(Admin, own, kind, &resource{ID: own, Name: Region + "/" + unique, Type: kind, Location: Region, Properties: p})
+		b.put(Admin, own, kind, &resource{ID: own, Name: b.o.Region + "/" + unique, Type: kind, Location: b.o.Region, Properties: p})
 	})
 }
 
@@ -126,11 +126,11 @@ func (m *mirrors) account(b *builder, sub, id, name, kind string, p accountPrope
 		return
 	}
 	account := b.hex32()
-	path := b.adminPath("Microsoft.Storage.Admin/locations/" + Region + "/storageAccounts/" + account)
-	v := adminAccount{id, "Standard_LRS", "Succeeded", p.PrimaryEndpoints, p.CreationTime, Region, "Available", sub, name,
+	path := b.adminPath("Microsoft.Storage.Admin/locations/" + b.o.Region + "/storageAccounts/" + account)
+	v := adminAccount{id, "Standard_LRS", "Succeeded", p.PrimaryEndpoints, p.CreationTime, b.o.Region, "Available", sub, name,
 		strings.Split(id, "/")[4], "Active", account, "Healthy"}
 	m.documents = append(m.documents, func(b *builder) {
-		b.put(Admin, path, own, &resource{ID: path, Name: account, Type: own, Location: Region, Kind: kind, Properties: v})
+		b.put(Admin, path, own, &resource{ID: path, Name: account, Type: own, Location: b.o.Region, Kind: kind, Properties: v})
 	})
 }
 
@@ -176,25 +176,36 @@ func (b *builder) fabric() {
 		put(b)
 	}
 	id := b.adminPath("Microsoft.Network.Admin/adminOverview")
-	b.put(Admin, id, "Microsoft.Network.Admin/adminOverview", &resource{ID: id, Type: "Microsoft.Network.Admin/adminOverview", Location: Region, Properties: overview{
+	b.put(Admin, id, "Microsoft.Network.Admin/adminOverview", &resource{ID: id, Type: "Microsoft.Network.Admin/adminOverview", Location: b.o.Region, Properties: overview{
 		ProvisioningState: "Succeeded", VirtualNetworkHealth: health{Total: int64(b.mirrors.seen["Microsoft.Network.Admin/adminVirtualNetworks"])},
 		LoadBalancerMuxHealth: health{1, 1, 0, 0, 0}, VirtualGatewayHealth: health{1, 1, 0, 0, 0}, PublicIPAddressUsage: usage{255, 31}, BackendIPUsage: usage{411, 11}, MACAddressUsage: usage{3998720, 2},
 	}})
+	b.storageSettings()
 	const storage = "Microsoft.Storage.Admin/locations/"
-	id = b.adminPath(storage + Region + "/settings")
-	b.put(Admin, id, storage+"settings", &resource{ID: id, Name: Region, Type: storage + "settings", Location: Region, Properties: struct {
-		Days int `json:"retentionPeriodForDeletedStorageAccountsInDays"`
-	}{b.between(0, 30)}})
 	for i := range 2 {
 		guid := b.guid()
-		b.put(Admin, b.adminPath(storage+Region+"/acquisitions/"+guid), storage+"acquisitions", acquisition{
+		b.put(Admin, b.adminPath(storage+b.o.Region+"/acquisitions/"+guid), storage+"acquisitions", acquisition{
 			b.subs[0].guid, b.plain("sa"), "vhds", fmt.Sprintf("disk%d.vhd", i), guid, `C:\ClusterStorage\SU1_ObjStore`, `\\SU1FileServer\SU1_ObjStore`, 137438953472, "Success",
 		})
 	}
+	b.storageServices()
+}
+
+// storageSettings makes the operator's settings of storage.
+func (b *builder) storageSettings() {
+	const storage = "Microsoft.Storage.Admin/locations/"
+	id := b.adminPath(storage + b.o.Region + "/settings")
+	b.put(Admin, id, storage+"settings", &resource{ID: id, Name: b.o.Region, Type: storage + "settings", Location: b.o.Region, Properties: struct {
+		Days int `json:"retentionPeriodForDeletedStorageAccountsInDays"`
+	}{b.between(0, 30)}})
+}
+
+// storageServices makes the operator's view of the services of storage.
+func (b *builder) storageServices() {
 	for _, service := range []string{"PageBlob", "BlockBlob"} {
 		const kind = "Microsoft.Storage.Admin/storageServices"
-		id := b.providerGroup("system.local") + "/providers/" + kind + "/" + service
-		b.put(Admin, id, kind, &resource{ID: id, Name: service, Type: kind, Location: Region, Properties: struct {
+		id := b.providerGroup("system."+b.o.Region) + "/providers/" + kind + "/" + service
+		b.put(Admin, id, kind, &resource{ID: id, Name: service, Type: kind, Location: b.o.Region, Properties: struct {
 			Name string `json:"serviceName"`
 		}{service}})
 	}

@@ -91,6 +91,7 @@ func pick[T any](b *builder, of []T) T { return of[b.r.IntN(len(of))] }
 // directory sets the principals.
 func (b *builder) directory() {
 	b.directoryT, b.provider = b.guid(), b.guid()
+	b.s.TenantID, b.s.ProviderSubscription = b.directoryT, b.provider
 	b.principals = b.o.Principals
 	if len(b.principals) > 0 {
 		return

@@ -57,6 +57,7 @@ func (b *builder) rbac() {
 			b.assign(Tenant, s.id, b.ref(b.roleOf(s)), pick(b, b.principals))
 		}
 	}
+	b.extras(b.sharedRoles)
 	for _, g := range b.groups {
 		if b.chance(2) {
 			b.assign(Tenant, g.id, b.ref(b.roleOf(g.sub)), pick(b, b.principals))
@@ -67,7 +68,7 @@ func (b *builder) rbac() {
 	}
 	admin := "/subscriptions/" + b.provider
 	b.roles(Admin, admin)
-	for _, scope := range []string{admin, b.providerGroup("system.local"), b.providerGroup("Plans-Offers")} {
+	for _, scope := range []string{admin, b.providerGroup("system." + b.o.Region), b.providerGroup("Plans-Offers")} {
 		b.assign(Admin, scope, admin+"/providers/"+roleDefinition+"/"+builtin[b.r.IntN(3)].guid, pick(b, b.principals))
 	}
 }

@@ -80,13 +80,13 @@ func (b *builder) storage(g *group) {
 	}
 	created := b.ago(1000)
 	p := accountProperties{
-		ProvisioningState: "Succeeded", PrimaryEndpoints: endpoints{host("blob"), host("queue"), host("table")}, PrimaryLocation: Region,
+		ProvisioningState: "Succeeded", PrimaryEndpoints: endpoints{host("blob"), host("queue"), host("table")}, PrimaryLocation: b.o.Region,
 		StatusOfPrimary: "available", CreationTime: stamp7(created), SupportsHTTPSTrafficOnly: !b.chance(4),
 		NetworkACLs: accountACLs{"AzureServices", []struct{}{}, []struct{}{}, "Allow"},
 	}
 	p.Encryption.KeySource = "Microsoft.Storage"
 	p.Encryption.Services.Blob = encryptionService{true, stamp7(created), "Account"}
-	r := &resource{ID: id, Name: name, Type: kind, Location: Region, Kind: pick(b, []string{"Storage", "StorageV2"}), Tags: b.tags(), SKU: skuName{"Standard_LRS", "Standard"}, Properties: p}
+	r := &resource{ID: id, Name: name, Type: kind, Location: b.o.Region, Kind: pick(b, []string{"Storage", "StorageV2"}), Tags: b.tags(), SKU: skuName{"Standard_LRS", "Standard"}, Properties: p}
 	b.add(kind, r)
 	b.mirrors.account(b, g.sub.guid, id, name, r.Kind, p)
 	g.accounts = append(g.accounts, name)

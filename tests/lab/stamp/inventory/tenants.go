@@ -9,7 +9,7 @@ func (b *builder) tenants() {
 		b.newVault, func(g *group) { b.newNetwork(g) }, b.machines, b.storage,
 		func(g *group) { b.lock(g.id); b.policy(g.sub, g.id); b.deployment(g.id, "") },
 		func(g *group) { b.balancer(g) }, b.strange, b.scaleSet, b.images, b.dns, b.gateway,
-		func(g *group) { b.deployment(g.sub.id, Region); b.lock(g.some[0]); b.policy(g.sub, g.sub.id) },
+		func(g *group) { b.deployment(g.sub.id, b.o.Region); b.lock(g.some[0]); b.policy(g.sub, g.sub.id) },
 	} {
 		if !b.more() {
 			return
@@ -19,6 +19,7 @@ func (b *builder) tenants() {
 	for i := 1; b.more(); i++ {
 		b.fillGroup(b.subs[i%len(b.subs)], b.budget())
 	}
+	b.extras(func() { b.restoreCases(g) })
 }
 
 // budget is the number of resources of the next group: mostly some dozens,

@@ -62,7 +62,7 @@ func (b *builder) putVault(g *group, who []string) *vault {
 		a.Permissions.Certificates = []string{"get", "list"}
 		p.AccessPolicies = append(p.AccessPolicies, a)
 	}
-	b.add(kind, &resource{ID: v.id, Name: name, Type: kind, Location: Region, Tags: b.tags(), Properties: p})
+	b.add(kind, &resource{ID: v.id, Name: name, Type: kind, Location: b.o.Region, Tags: b.tags(), Properties: p})
 	g.some = append(g.some, v.id)
 	return v
 }
