@@ -90,6 +90,8 @@ var rules = []rule{
 		why: "the form of requests and answers knows nothing of what is behind them"},
 	{from: []string{"internal/control", "internal/board"}, to: []string{"net/http", module + "internal/rp"}, why: "what an instance can do is not bound to HTTP"},
 	{except: []string{"starter"}, to: []string{"github.com/spf13/cobra"}, why: "commands are in starter"},
+	{from: []string{"tests/lab/stamp/provider", "tests/lab/stamp/definition"}, to: []string{"net/http/httptest", module + "tests/lab/stamp/inventory", module + "tests/lab/stamp/conformance", module + "internal"},
+		why: "the rules of providers and the shapes of bodies are checked by conformance, and share nothing with what checks them or with the product"},
 	{except: []string{"tests/"}, to: []string{module + "tests/"}, why: "the product does not depend on its tests"},
 	{from: []string{"starter", "internal/secret"}, except: []string{"starter/serving"}, to: []string{module + "internal/config"}, why: "the configuration files are those of worker and provider"},
 	{from: []string{"internal/mount"}, to: []string{module + "internal/repository", module + "internal/config", temporal}, why: "mount connects to a share, and knows neither what lies there nor who asks"},

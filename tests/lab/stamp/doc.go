@@ -20,11 +20,17 @@
 // how it misbehaves ([Stamp.Inject]) at any of its lists ([Stamp.Lists]); [Stamp.Documents] and [Stamp.VaultObjects] are the
 // truth that a backup is compared with.
 //
+// What a client writes is held to the definitions of PUT (package definition) and to the
+// rules of each provider (package provider): write.go, delete.go, actions.go, operations.go
+// and, for vaults, vault_write.go, vault_certificates.go and vault_manager.go.
+// [Stamp.Writes] lists every request that wanted to change something; [Stamp.SetDelay],
+// [Stamp.Slow], [Stamp.Allow] and [Stamp.AddPrincipals] set how long things take.
+//
 // What it leaves out, on purpose: data planes other than key vaults', Microsoft Graph,
 // portals, resource providers without a definition at hand (Options.Versions adds any
-// type as a generic one), validation of what is put, and the side effects that a
-// resource provider has on other resources. Role assignments in its store do not grant
-// anything: [Client].Deny is the permission model.
+// type as a generic one, which takes any JSON), templates, the enforcement of quotas, and
+// PFX in vaults. Role assignments in its store do not grant anything: [Client].Deny is the
+// permission model. Error codes are those of public Azure, which no definition lists.
 //
 // Start reading at [Start], then (*Stamp).serve in serve.go.
 package stamp

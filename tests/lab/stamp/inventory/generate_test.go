@@ -97,7 +97,7 @@ func TestCountsAreNearWhatIsAskedFor(t *testing.T) {
 			}
 		}
 		require.GreaterOrEqual(t, tenant, n)
-		require.LessOrEqual(t, tenant, n+n/20+25, "asked for %d", n)
+		require.LessOrEqual(t, tenant, n+n/20+60, "asked for %d", n) // and the cases of cases.go
 		require.Less(t, others, 250+n/3)
 		require.NotEmpty(t, s.VaultObjects, "of %d", n)
 	}

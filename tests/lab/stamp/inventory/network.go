@@ -238,22 +238,22 @@ func (b *builder) answered(n *network) {
 	b.rewrite(remote.at, remote.resource)
 }
 
-// gatewaySubnet is the only subnet in which a gateway can be. A network without one gets
-// it.
-func (b *builder) gatewaySubnet(n *network) *subnet {
+// gatewaySubnet is the ID of the only subnet in which a gateway can be. A network without
+// one gets it, beside what the number of resources counts.
+func (b *builder) gatewaySubnet(n *network) string {
 	const label = "GatewaySubnet"
-	for _, s := range n.subnets {
-		if s.id == n.id+"/subnets/"+label {
-			return s
+	_ = b.r.IntN(len(n.subnets)) // a seed makes the same as when any subnet would do
+	id := n.id + "/subnets/" + label
+	for _, s := range n.properties.Subnets {
+		if s.ID == id {
+			return id
 		}
 	}
-	s := &subnet{id: n.id + "/subnets/" + label, n: 255}
-	n.subnets = append(n.subnets, s)
-	shown := &resource{ID: s.id, Name: label, ETag: n.etag, Properties: subnetProperties{AddressPrefix: fmt.Sprintf("10.%d.%d.0/24", n.octet, s.n), ProvisioningState: "Succeeded"}}
+	shown := &resource{ID: id, Name: label, ETag: n.etag, Properties: subnetProperties{AddressPrefix: fmt.Sprintf("10.%d.255.0/24", n.octet), ProvisioningState: "Succeeded"}}
 	n.properties.Subnets = append(n.properties.Subnets, shown)
-	b.add("Microsoft.Network/virtualNetworks/subnets", shown)
+	b.put(Tenant, id, "Microsoft.Network/virtualNetworks/subnets", shown)
 	b.rewrite(n.at, n.resource)
-	return s
+	return id
 }
 
 // address is the next free address of a subnet. Past 250 addresses they repeat,

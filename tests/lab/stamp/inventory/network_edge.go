@@ -176,12 +176,11 @@ func (b *builder) gateway(g *group) {
 	etag := b.etag()
 	config := id + "/ipConfigurations/default"
 	address := b.publicAddress(g, config)
-	in := b.ref(b.gatewaySubnet(g.net).id)
 	b.add("Microsoft.Network/virtualNetworkGateways", &resource{
 		ID: id, Name: name, Type: "Microsoft.Network/virtualNetworkGateways", Location: b.o.Region, Tags: b.tags(), ETag: etag,
 		Properties: gatewayProperties{
 			ProvisioningState: "Succeeded", ResourceGUID: b.guid(), GatewayType: "Vpn", VpnType: "RouteBased", SKU: gatewaySKU{"Basic", "Basic", 2},
-			IPConfigurations: []*resource{{ID: config, Name: "default", ETag: etag, Properties: gatewayConfiguration{"Succeeded", "Dynamic", idOnly{in}, idOnly{b.ref(address)}}}},
+			IPConfigurations: []*resource{{ID: config, Name: "default", ETag: etag, Properties: gatewayConfiguration{"Succeeded", "Dynamic", idOnly{b.ref(b.gatewaySubnet(g.net))}, idOnly{b.ref(address)}}}},
 		},
 	})
 	name = b.name("lgw")
