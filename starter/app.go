@@ -124,7 +124,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 		return cmd.Help()
 	}
 	root.AddCommand(a.enableCommand(), a.settingsCommand(), a.shareCommand(), a.credentialsCommand(), a.keyCommand(), a.backupCommand(),
-		a.restoreCommand(), a.doctorCommand(), a.versionCommand())
+		a.restoreCommand(), a.recoverCommand(), a.doctorCommand(), a.versionCommand())
 	root.AddCommand(scheduling.Commands(a.scheduling())...)
 	root.AddCommand(serving.Commands(serving.Surroundings{Lookup: a.lookup, Stderr: a.stderr, Print: a.print, Say: a.say,
 		Consent: a.consent, Keyring: a.keyring, KeyFile: a.keyFile})...)

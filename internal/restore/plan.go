@@ -53,10 +53,15 @@ type Fingerprint struct {
 	CA           string `json:"ca,omitempty"` // SHA-256 of the CA's own certificate
 }
 
-// Same reports whether both are the same target: whatever both say is the same.
-func (f Fingerprint) Same(other Fingerprint) bool {
-	f.Name, other.Name = "", ""
-	return f == other
+// Is reports whether the target is the one that was planned for. What it did not have then,
+// such as a CA, it may have got since.
+func (f Fingerprint) Is(planned Fingerprint) bool {
+	for _, pair := range [][2]string{{f.FQDN, planned.FQDN}, {f.DeploymentID, planned.DeploymentID}, {f.DomainSID, planned.DomainSID}, {f.CA, planned.CA}} {
+		if pair[1] != "" && pair[0] != pair[1] {
+			return false
+		}
+	}
+	return true
 }
 
 // MayBe reports whether the target can be the cloud that other was taken of: something of
@@ -77,9 +82,9 @@ func (f Fingerprint) MayBe(other Fingerprint) bool {
 
 // Origin is the backup that a plan is made of.
 type Origin struct {
-	BackupID   backup.ID   `json:"backupId"`
-	SumsSHA256 string      `json:"sumsSha256"` // of its SHA256SUMS, which its signature covers
-	Cloud      Fingerprint `json:"cloud"`      // as far as the backup tells
+	BackupID backup.ID   `json:"backupId"`
+	Manifest string      `json:"manifestSha256"` // digest of its manifest, which its signature covers
+	Cloud    Fingerprint `json:"cloud"`          // as far as the backup tells
 }
 
 // Header is what a plan says of itself.

@@ -60,10 +60,10 @@ type wantSource interface {
 func (r *Run) Open(ctx context.Context) error {
 	h := r.Plan.Header
 	switch {
-	case !r.Target.Same(h.Target):
+	case !r.Target.Is(h.Target):
 		return fault.Newf(fault.TargetForeign, "the plan was made for %s, and this is %s", described(h.Target), described(r.Target))
-	case h.Production && (r.Consent.Production == "" || r.Consent.Production != productionID(h.Target)):
-		return fault.Newf(fault.TargetProduction, "the target %s may be the cloud that was backed up; its ID is %s", described(h.Target), productionID(h.Target))
+	case h.Production && (r.Consent.Production == "" || r.Consent.Production != h.Target.ID()):
+		return fault.Newf(fault.TargetProduction, "the target %s may be the cloud that was backed up; its ID is %s", described(h.Target), h.Target.ID())
 	}
 	digest, err := MappingDigest(r.Map)
 	if err != nil {
@@ -81,8 +81,9 @@ func (r *Run) Open(ctx context.Context) error {
 	return r.recall(ctx)
 }
 
-// productionID is what names a target for consent.
-func productionID(f Fingerprint) string {
+// ID is what names a target for consent: the first of its deployment ID, domain, CA, domain
+// name and name that it has.
+func (f Fingerprint) ID() string {
 	for _, id := range []string{f.DeploymentID, f.DomainSID, f.CA, f.FQDN} {
 		if id != "" {
 			return id
@@ -92,10 +93,10 @@ func productionID(f Fingerprint) string {
 }
 
 func described(f Fingerprint) string {
-	if f.Name != "" && f.Name != productionID(f) {
-		return f.Name + " (" + productionID(f) + ")"
+	if f.Name != "" && f.Name != f.ID() {
+		return f.Name + " (" + f.ID() + ")"
 	}
-	return productionID(f)
+	return f.ID()
 }
 
 func (r *Run) consented() error {

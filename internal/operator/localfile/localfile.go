@@ -57,6 +57,12 @@ func Occupied(file string) error {
 	return fault.Newf(fault.AlreadyExists, "%s exists, and what lies there is never overwritten", file)
 }
 
+// Exists reports whether something has that name, were it a link that leads nowhere.
+func Exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
 // IsFolder reports whether a folder has that name.
 func IsFolder(name string) bool {
 	info, err := os.Stat(name)

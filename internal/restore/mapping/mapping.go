@@ -35,9 +35,12 @@ type Map struct {
 	pairs map[string]Pair
 }
 
+// Empty makes a map of nothing.
+func Empty() *Map { return &Map{pairs: map[string]Pair{}} }
+
 // New makes a map of what is known before.
 func New(pairs ...Pair) (*Map, error) {
-	m := &Map{pairs: map[string]Pair{}}
+	m := Empty()
 	for _, p := range pairs {
 		if err := m.Learn(p); err != nil {
 			return nil, err

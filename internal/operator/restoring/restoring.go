@@ -1,0 +1,126 @@
+package restoring
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/build"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/repository"
+	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/mapping"
+	"infrabackup/internal/restore/statedir"
+	"infrabackup/internal/seal"
+)
+
+// Backup is an open backup with its key.
+type Backup struct {
+	Backup *repository.Backup
+	Key    seal.Identity
+}
+
+// source is the backup as package restore reads it.
+func (b Backup) source() *restore.Source {
+	return &restore.Source{
+		Catalog: func(ctx context.Context, fn func(backup.CatalogEntry) error) error {
+			return b.Backup.Catalog(ctx, b.Key, fn)
+		},
+		Item: func(ctx context.Context, e backup.CatalogEntry) ([]byte, error) { return b.Backup.Item(ctx, e, b.Key) },
+	}
+}
+
+func (b Backup) origin() (restore.Origin, error) {
+	m := b.Backup.Manifest()
+	manifest, err := m.Encode()
+	return restore.Origin{BackupID: m.BackupID, Manifest: restore.Digest(manifest),
+		Cloud: restore.Fingerprint{FQDN: strings.ToLower(m.Instance.FQDN), DeploymentID: strings.ToLower(m.Instance.DeploymentID)}}, err
+}
+
+// Request is what an operator wants to be planned.
+type Request struct {
+	Selection restore.Selection
+	Policies  map[backup.Service]restore.Policy
+	Progress  func(done, known int)
+}
+
+// Plan makes a plan, and writes nothing. Errors are those of [restore.Planner.Plan].
+func Plan(ctx context.Context, b Backup, t *Target, r Request) (*restore.Plan, error) {
+	for _, wanted := range r.Selection.Services {
+		if !has(t, wanted) {
+			return nil, fault.Newf(fault.TargetNotConfigured, "the target %s has nothing to restore %s to", t.Fingerprint.Name, wanted)
+		}
+	}
+	origin, err := b.origin()
+	if err != nil {
+		return nil, err
+	}
+	planner := restore.Planner{Source: b.source(), Restorers: t.Restorers, Map: mapping.Empty(), Origin: origin, Target: t.Fingerprint, Selection: r.Selection,
+		Policies: r.Policies, Product: "infrabackup " + build.Version(), Now: time.Now, Progress: r.Progress}
+	return planner.Plan(ctx)
+}
+
+func has(t *Target, service backup.Service) bool {
+	for _, s := range t.Services() {
+		if s == service {
+			return true
+		}
+	}
+	return false
+}
+
+// Application is a plan that is applied.
+type Application struct {
+	State    string // folder of restores
+	Consent  restore.Consent
+	Progress func(restore.Outcome)
+}
+
+// Opener opens the backup that a plan was made of.
+type Opener func(context.Context, backup.ID) (Backup, error)
+
+// Apply applies a plan, or goes on with one that was ended. PlanFile is the whole file.
+// Totals that are not whole are no error. Errors are those of [statedir.Create] and
+// [restore.Apply], and PLAN_DIFFERS for a backup that is not as it was.
+func Apply(ctx context.Context, planFile []byte, identities []seal.Identity, t *Target, open Opener, a Application) (plan *restore.Plan, totals restore.Totals, err error) {
+	dir, plan, err := statedir.Create(a.State, planFile, identities)
+	if err != nil {
+		return nil, totals, err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	if plan.Header.Kind != restore.OfBackup {
+		return plan, totals, fault.New(fault.Usage, "this is the plan of an undo, which `recover undo` makes and applies", nil)
+	}
+	run := newRun(plan, t, dir, a)
+	if err := run.from(ctx, open); err != nil {
+		return plan, totals, err
+	}
+	totals, err = restore.Apply(ctx, run.Run)
+	return plan, totals, err
+}
+
+// run is a run whose backup is opened when it is needed.
+type run struct{ *restore.Run }
+
+func newRun(plan *restore.Plan, t *Target, journal restore.Journal, a Application) run {
+	return run{&restore.Run{Plan: plan, Restorers: t.Restorers, Journal: journal, Map: mapping.Empty(), Target: t.Fingerprint, Consent: a.Consent, Now: time.Now, Progress: a.Progress}}
+}
+
+// from opens the backup of the plan, and makes sure that it is the one.
+func (r run) from(ctx context.Context, open Opener) error {
+	b, err := open(ctx, r.Plan.Header.Origin.BackupID)
+	if err != nil {
+		return err
+	}
+	origin, err := b.origin()
+	if err != nil {
+		return err
+	}
+	if origin != r.Plan.Header.Origin {
+		return fault.Newf(fault.PlanDiffers, "backup %s is not as it was when the plan was made", origin.BackupID)
+	}
+	r.Source = b.source()
+	return nil
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/operator"
+	"infrabackup/internal/operator/extract"
+	"infrabackup/internal/operator/restoring"
+	"infrabackup/internal/seal"
+	"infrabackup/starter/recovering"
+)
+
+// recoverCommand is `recover`, whose commands give up after --timeout like all others.
+func (a *app) recoverCommand() *cobra.Command {
+	group := recovering.Commands(recovering.Surroundings{Lookup: a.lookup, Print: a.print, Say: a.say, Backups: a.backups, Consent: a.agreed,
+		Failed: func(code fault.Code) error { return exitCode(code.Exit()) }})
+	for _, cmd := range group.Commands() {
+		run := cmd.RunE
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.bounded(cmd.Context())
+			defer cancel()
+			cmd.SetContext(ctx)
+			return run(cmd, args)
+		}
+	}
+	return group
+}
+
+// backups adds the flags that say where backups are, and opens one with its key.
+func (a *app) backups(cmd *cobra.Command) recovering.Open {
+	var f storeFlags
+	f.register(cmd)
+	unverified := cmd.Flags().Bool("unverified", false, "restore what no trusted key signed, too; what is restored may be forged")
+	return func(ctx context.Context, name string, identities []seal.Identity) (b restoring.Backup, done func(), err error) {
+		if name, err = latestOr([]string{name}); err != nil {
+			return b, nil, err
+		}
+		place, err := a.open(ctx, f)
+		if err != nil {
+			return b, nil, err
+		}
+		if b, err = a.unlocked(ctx, place, name, *unverified, identities); err != nil {
+			a.closeRepo(place)
+			return b, nil, err
+		}
+		return b, func() { a.closeRepo(place) }, nil
+	}
+}
+
+func (a *app) unlocked(ctx context.Context, place *operator.LocalRepo, name string, unverified bool, identities []seal.Identity) (b restoring.Backup, err error) {
+	ref, err := place.Resolve(ctx, name, place.Latest)
+	if err != nil {
+		return b, err
+	}
+	if b.Backup, err = place.Backup(ctx, ref, unverified); err != nil {
+		return b, err
+	}
+	if unverified {
+		a.say("Warning: with --unverified nothing vouches for what is restored: anyone who can write to the share could have created it.")
+	}
+	b.Key, err = extract.Unlock(ctx, b.Backup, identities)
+	return b, err
+}
+
+// agreed says what is going to happen and asks on a terminal whether it is wanted.
+func (a *app) agreed(ctx context.Context, yes bool, what string) error {
+	if yes {
+		return nil
+	}
+	if !a.terminal(a.stdin) {
+		return usage("%s Add --yes if that is wanted.", what)
+	}
+	return a.prompt().Ask(ctx, what, "yes")
+}

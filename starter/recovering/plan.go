@@ -1,0 +1,145 @@
+package recovering
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/localfile"
+	"infrabackup/internal/operator/restoring"
+	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/statedir"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/secret"
+	"infrabackup/starter/args"
+)
+
+// planFlags say what is planned.
+type planFlags struct {
+	common
+	out      string
+	services []string
+	items    []string
+	patterns []string
+	policies []string
+}
+
+func (s Surroundings) planCommand() *cobra.Command {
+	var f planFlags
+	cmd := &cobra.Command{
+		Use:   "plan [ID|latest] --identity F --target F --plan FILE [--service S] [--item ID] [--match PATTERN]",
+		Short: "Write down what a restore would do; changes nothing",
+		Long: `Compare a backup with a target and write a plan. Without a selection everything is planned
+that the target has a place for; what the chosen items need is added, unless the target has
+it. The plan holds names and digests and no values; it is encrypted for the owner of the
+private key, can be applied for 24 hours, and once.
+
+--policy says what becomes of items that the target has and that differ: update, the
+default, skip or fail, for one service (CA=skip) or for all (skip).`,
+		Example: `  infrabackup recover plan latest --from /mnt/AzSBackups --identity operator.key --target site-b.yaml --plan site-b.plan
+  infrabackup recover plan latest --identity operator.key --target site-b.yaml --service CA --policy skip --plan ca.plan`,
+		Args: args.AtMostOne("ID"),
+	}
+	f.register(cmd, s)
+	f.registerTarget(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.out, "plan", "", "file to write the plan to, which must not exist")
+	flags.StringArrayVar(&f.services, "service", nil, "only this service; may be repeated")
+	flags.StringArrayVar(&f.items, "item", nil, "only the item with this ID; may be repeated")
+	flags.StringArrayVar(&f.patterns, "match", nil, "only items whose ID or name matches, such as */public-*; may be repeated")
+	flags.StringArrayVar(&f.policies, "policy", nil, "update, skip or fail, or SERVICE=…; may be repeated")
+	open := s.Backups(cmd)
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		name := backup.Latest
+		if len(names) > 0 {
+			name = names[0]
+		}
+		return s.plan(cmd.Context(), name, f, open)
+	}
+	return cmd
+}
+
+func (f planFlags) request() (r restoring.Request, err error) {
+	for _, text := range f.services {
+		service, err := backup.ParseService(text)
+		if err != nil {
+			return r, fault.New(fault.Usage, "--service was not understood", err)
+		}
+		r.Selection.Services = append(r.Selection.Services, service)
+	}
+	r.Selection.Items, r.Selection.Patterns = f.items, f.patterns
+	r.Policies = map[backup.Service]restore.Policy{}
+	for _, text := range f.policies {
+		services := backup.Services()
+		if name, policy, found := strings.Cut(text, "="); found {
+			service, err := backup.ParseService(name)
+			if err != nil {
+				return r, fault.New(fault.Usage, "--policy was not understood", err)
+			}
+			services, text = []backup.Service{service}, policy
+		}
+		policy, err := restore.ParsePolicy(text)
+		if err != nil {
+			return r, err
+		}
+		for _, service := range services {
+			r.Policies[service] = policy
+		}
+	}
+	return r, r.Selection.Validate()
+}
+
+func (s Surroundings) plan(ctx context.Context, name string, f planFlags, open Open) error {
+	request, err := f.request()
+	if err != nil {
+		return err
+	}
+	if f.out == "" {
+		return usage("--plan is needed: the file to write the plan to")
+	}
+	if localfile.Exists(f.out) {
+		return localfile.Occupied(f.out)
+	}
+	identities, err := f.keys(ctx)
+	if err != nil {
+		return err
+	}
+	target, err := f.openTarget(ctx)
+	if err != nil {
+		return err
+	}
+	b, done, err := open(ctx, name, identities)
+	if err != nil {
+		return err
+	}
+	defer done()
+	plan, err := restoring.Plan(ctx, b, target, request)
+	if err != nil {
+		return err
+	}
+	if err := write(f.out, plan, identities); err != nil {
+		return err
+	}
+	if err := s.show(plan); err != nil {
+		return err
+	}
+	s.Say("Nothing was changed. To do this: infrabackup recover apply %s", f.out)
+	return nil
+}
+
+// write writes a plan for the owners of the keys.
+func write(file string, plan *restore.Plan, identities []seal.Identity) error {
+	var b bytes.Buffer
+	recipients := make([]seal.Recipient, 0, len(identities))
+	for _, identity := range identities {
+		recipients = append(recipients, identity.Recipient())
+	}
+	if err := statedir.WritePlan(&b, plan, recipients...); err != nil {
+		return err
+	}
+	return localfile.Create(file, secret.New(b.String()))
+}
