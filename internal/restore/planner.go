@@ -130,19 +130,19 @@ func (w *weaving) look(ctx context.Context, groups []groupKey) error {
 	for service, r := range w.restorers {
 		limits[service] = make(chan struct{}, max(1, r.Lanes()))
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, looking := errgroup.WithContext(ctx)
 	g.SetLimit(16)
 	for i, key := range groups {
 		g.Go(func() error {
 			limit := limits[key.service]
 			select {
 			case limit <- struct{}{}:
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			case <-looking.Done():
+				return context.Cause(looking)
 			}
 			defer func() { <-limit }()
 			var err error
-			results[i], err = w.lookAt(ctx, key)
+			results[i], err = w.lookAt(looking, key)
 			return err
 		})
 	}

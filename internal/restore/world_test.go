@@ -207,7 +207,10 @@ func (r *restorer) Inverse(w restore.Want, before, _ restore.State) (restore.Wan
 	return inverse, restore.Reversibility{Grade: restore.Reversible}
 }
 
-func (r *restorer) Check(_ context.Context, steps []restore.Checked, _ *mapping.Map) (refusals []restore.Refusal, err error) {
+func (r *restorer) Check(ctx context.Context, steps []restore.Checked, _ *mapping.Map) (refusals []restore.Refusal, err error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err // a check talks to the target
+	}
 	for _, s := range steps {
 		if r.place.taken[s.Want.ID] {
 			refusals = append(refusals, restore.Refusal{Key: s.Want.Key, Code: "NAME_TAKEN", Detail: "somebody has the name"})
