@@ -78,7 +78,7 @@ func ParseIndex(r io.Reader, use func(Row) error, malformed func(*RowError) erro
 		if text[0] == '#' {
 			continue
 		}
-		parsed, err := parseRow(strings.TrimSuffix(string(text[:len(text)-1]), "\r"))
+		parsed, err := ParseRow(strings.TrimSuffix(string(text[:len(text)-1]), "\r"))
 		if err != nil {
 			bad := &RowError{Line: line, Err: err}
 			bad.Serial, bad.Known = serialOfRow(string(text[:len(text)-1]))
@@ -104,7 +104,8 @@ const (
 	columns
 )
 
-func parseRow(text string) (r Row, err error) {
+// ParseRow reads one row of an index, without its end of line.
+func ParseRow(text string) (r Row, err error) {
 	column := splitRow(text)
 	if len(column) != columns {
 		return r, fmt.Errorf("row has %d columns, want %d", len(column), columns)

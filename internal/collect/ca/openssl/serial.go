@@ -65,9 +65,12 @@ func (s Serial) int() *big.Int {
 }
 
 // Next is the number after s.
-func (s Serial) Next() Serial {
+func (s Serial) Next() Serial { return s.Plus(1) }
+
+// Plus is the number that many after s.
+func (s Serial) Plus(many int64) Serial {
 	n := s.int()
-	n.Add(n, big.NewInt(1))
+	n.Add(n, big.NewInt(many))
 	return Serial{string(n.Bytes()), n.Sign() < 0}
 }
 

@@ -17,11 +17,11 @@ import (
 // Kinds of files, by what they hold.
 const (
 	KindCertificate  = "certificate"           // one certificate
-	kindBundle       = "certificate-bundle"    // several certificates in one file, or one nobody can parse
+	KindBundle       = "certificate-bundle"    // several certificates in one file, or one nobody can parse
 	KindCRL          = "crl"                   // certificate revocation list
 	KindKey          = "private-key"           // plain or encrypted
 	KindKeyReference = "private-key-reference" // names a key in a hardware module
-	kindPublicKey    = "public-key"
+	KindPublicKey    = "public-key"
 	KindRequest      = "certificate-request"
 	kindPKCS12       = "pkcs12" // by its name; never opened
 	kindParameters   = "key-parameters"
@@ -103,7 +103,7 @@ func (c *Content) decide() string {
 	case len(c.Certificates) == 1 && c.Certificates[0].Parsed != nil:
 		return KindCertificate
 	case len(c.Certificates) > 0:
-		return kindBundle
+		return KindBundle
 	case c.CRL != nil:
 		return KindCRL
 	}
@@ -146,11 +146,11 @@ func (c *Content) inspectPEM(data []byte) {
 		case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
 			c.Kind = KindRequest
 		case "PUBLIC KEY", "RSA PUBLIC KEY":
-			c.Kind = kindPublicKey
+			c.Kind = KindPublicKey
 		case "DH PARAMETERS", "X9.42 DH PARAMETERS", "EC PARAMETERS", "DSA PARAMETERS":
 			c.Kind = kindParameters
 		case "PKCS7", "CMS":
-			c.Kind = kindBundle
+			c.Kind = KindBundle
 		}
 	}
 }
