@@ -352,6 +352,7 @@ func (o *operator) withoutTemporal(done backup.Overview) {
 	direct := o.run("restore", "extract", "latest", "--identity", identity, "--service", "CA", "--to", o.file("direct"),
 		"--share", o.env["LAB_SHARE"], "--username", o.env["LAB_SHARE_USER"], "--password-file", o.env["LAB_SHARE_PASSWORD_FILE"])
 	require.Zero(t, direct.code, direct.stderr)
+	o.recover(done)
 }
 
 func readAll(t *testing.T, file string) string {

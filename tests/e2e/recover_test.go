@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
+)
+
+// recover brings the CA back into folders of other targets, with nothing but the share and
+// the key, and takes it back again.
+func (o *operator) recover(done backup.Overview) {
+	t := o.t
+	ca := o.file("recovered")
+	require.NoError(t, os.Mkdir(ca, 0o700))
+	const ownID = "99999999-2222-4333-8444-555555555555"
+	target := func(id string) {
+		o.write("target.yaml", "name: site b\nfqdn: b.example.com\ndeploymentId: "+id+"\nca:\n  dir: recovered\n")
+	}
+	target(ownID)
+	state, identity := o.file("restores"), o.file("operator.key")
+	run := func(verb string, args ...string) answer {
+		all := append([]string{"recover", verb}, args...)
+		all = append(all, "--identity", identity, "--state", state, "-o", "json")
+		if verb != "show" && verb != "list" {
+			all = append(all, "--target", o.file("target.yaml"), "--from", o.env["LAB_SHARE_DIR"])
+		}
+		return o.run(all...)
+	}
+	plan := func(name string, more ...string) (shown struct {
+		PlanID     string
+		Production bool
+		Counts     struct{ Create, Update int }
+		Origin     struct{ Cloud struct{ DeploymentID string } }
+	}) {
+		t.Helper()
+		a := run("plan", append([]string{string(done.BackupID), "--plan", o.file(name)}, more...)...)
+		require.Zero(t, a.code, a.stderr)
+		require.NoError(t, json.Unmarshal([]byte(a.stdout), &shown))
+		return shown
+	}
+
+	// An empty folder becomes what was backed up, and openssl works with it.
+	first := plan("first.plan", "--service", "CA")
+	require.False(t, first.Production)
+	require.Positive(t, first.Counts.Create)
+	require.Empty(t, held(t, ca), "a plan changes nothing")
+	target("88888888-2222-4333-8444-555555555555")
+	o.refused(run("apply", o.file("first.plan"), "--yes"), fault.TargetForeign)
+	target(ownID)
+	require.NoError(t, os.WriteFile(filepath.Join(ca, "serial"), []byte("1000\n"), 0o600))
+	o.refused(run("apply", o.file("first.plan"), "--yes"), fault.PlanStale)
+	require.Len(t, held(t, ca), 1, "what was refused changed nothing")
+	require.NoError(t, os.Remove(filepath.Join(ca, "serial")))
+	a := run("apply", o.file("first.plan"), "--yes")
+	require.Zero(t, a.code, a.stderr)
+	for _, name := range []string{"cacert.pem", "newcerts/1000.pem", "private/cakey.pem"} {
+		require.Equal(t, readAll(t, filepath.Join(o.env["LAB_CA_DIR"], name)), readAll(t, filepath.Join(ca, name)))
+	}
+	out, err := exec.Command("openssl", "verify", "-CAfile", filepath.Join(ca, "cacert.pem"), filepath.Join(ca, "newcerts", "1000.pem")).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	o.refused(run("apply", o.file("first.plan"), "--yes"), fault.PlanApplied)
+	again := plan("again.plan", "--service", "CA")
+	require.Zero(t, again.Counts.Create+again.Counts.Update, "the target has everything")
+
+	// Undo takes it back, and only once.
+	a = run("undo", first.PlanID[:12], "--yes")
+	require.Zero(t, a.code, a.stderr)
+	require.Empty(t, held(t, ca))
+	o.refused(run("undo", first.PlanID[:12], "--yes"), fault.PlanApplied)
+
+	// The cloud that was backed up asks for its ID.
+	target(first.Origin.Cloud.DeploymentID)
+	require.True(t, plan("production.plan", "--service", "CA").Production)
+	o.refused(run("apply", o.file("production.plan"), "--yes"), fault.TargetProduction)
+	require.Empty(t, held(t, ca))
+	a = run("apply", o.file("production.plan"), "--yes", "--yes-production", first.Origin.Cloud.DeploymentID)
+	require.Zero(t, a.code, a.stderr)
+	require.NotEmpty(t, held(t, ca))
+
+	rows := into[[]struct{ PlanID, Kind, State string }](t, run("list"))
+	require.Len(t, rows, 3)
+	for _, row := range rows {
+		require.Equal(t, "ended", row.State, "%+v", row)
+	}
+}
+
+// held are the files below a folder.
+func held(t *testing.T, folder string) (names []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(folder, func(name string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			names = append(names, name)
+		}
+		return err
+	}))
+	return names
+}
