@@ -65,6 +65,7 @@ times: ## the slowest tests and packages of the last run
 lint: ## gofmt, vet, staticcheck, errcheck, ineffassign, workflowcheck
 	$(FORMATTED)
 	go vet ./...
+	go vet -tags profile ./worker
 	go tool staticcheck ./...
 	go tool errcheck -ignoretests ./activities/... ./internal/... ./starter/... ./worker/... ./workflows/...
 	go tool ineffassign ./...
@@ -82,7 +83,7 @@ check: ## what CI runs: lint and test (under 15 min)
 
 .PHONY: bench
 bench: setup ## measure whole backups and captures side by side with other tools
-	go run ./tests/bench --size-mib $(SIZE_MIB) --resources $(STAMP) --runs $(RUNS)
+	go run ./tests/bench --profiles bin/profiles --size-mib $(SIZE_MIB) --resources $(STAMP) --runs $(RUNS)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz test for FUZZTIME

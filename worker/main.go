@@ -61,14 +61,16 @@ Exit status: 0 after a stop that was requested, 64 wrong use, 78 refused configu
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	os.Exit(run(process{
-		args:    os.Args[1:],
-		stdin:   os.Stdin,
-		stdout:  os.Stdout,
-		stderr:  os.Stderr,
-		lookup:  os.LookupEnv,
-		signals: signals,
-		confine: confine,
+	os.Exit(profiled(func() int {
+		return run(process{
+			args:    os.Args[1:],
+			stdin:   os.Stdin,
+			stdout:  os.Stdout,
+			stderr:  os.Stderr,
+			lookup:  os.LookupEnv,
+			signals: signals,
+			confine: confine,
+		})
 	}))
 }
 

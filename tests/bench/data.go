@@ -22,15 +22,18 @@ func (b *bench) measureBlob(ctx context.Context, sizeMiB int) error {
 		return err
 	}
 	bytes := int64(sizeMiB) * mib
-	err := b.compare(ctx, fmt.Sprintf("One incompressible file of %d MiB", sizeMiB), bytes, []contender{
+	_, err := b.compare(ctx, fmt.Sprintf("One incompressible file of %d MiB", sizeMiB), bytes, []contender{
 		b.product(file).withCPU(18 * float64(sizeMiB) / 2048),
 		b.upload(file),
-		b.shell("smbclient put, encrypted session", "smbclient", fmt.Sprintf(`smbclient %s -m SMB3 --client-protection=encrypt -c 'put %s peer'`, b.unc(), file)).atMost(3.5),
-		b.shell("age then smbclient put -, without read-back", "age", fmt.Sprintf(`age -r "$RECIPIENT" < %s | smbclient %s -m SMB3 --client-protection=encrypt -c 'put - peer'`, file, b.unc())).atMost(1.7),
+		b.shell("smbclient put, encrypted session", "smbclient", fmt.Sprintf(`%s -c 'put %s peer'`, smbclient, file)).atMost(3.5),
+		b.shell("age then smbclient put -, without read-back", "age", fmt.Sprintf(`age -r "$RECIPIENT" < %s | %s -c 'put - peer'`, file, smbclient)).atMost(1.7),
 		b.shell("rclone crypt over smb", "rclone", fmt.Sprintf(`rclone copyto %s crypt:peer`, file)),
 		b.shell("restic over rclone", "restic", fmt.Sprintf(`restic -q init && restic -q backup %s`, file)).atMost(0.5),
 	})
 	if err != nil {
+		return err
+	}
+	if err := b.profile(ctx, file); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)
@@ -39,23 +42,37 @@ func (b *bench) measureBlob(ctx context.Context, sizeMiB int) error {
 // measureItems compares on many small files.
 func (b *bench) measureItems(ctx context.Context, n int) error {
 	dir := filepath.Join(b.dir, "items")
-	const size = 2048
+	if err := writeItems(dir, n); err != nil {
+		return err
+	}
+	_, err := b.compare(ctx, fmt.Sprintf("%d files of 2 KiB", n), int64(n)*itemSize, []contender{
+		b.product(dir),
+		b.shell("tar, age, smbclient put -, without read-back", "age", fmt.Sprintf(`tar c -C %s . | age -r "$RECIPIENT" | %s -c 'put - peer'`, dir, smbclient)),
+		b.shell("restic over rclone", "restic", fmt.Sprintf(`restic -q init && restic -q backup %s`, dir)),
+	})
+	return err
+}
+
+const itemSize = 2 << 10
+
+// writeItems makes n files in folders of a hundred.
+func writeItems(dir string, n int) error {
 	for i := range n {
-		sub := filepath.Join(dir, fmt.Sprintf("%03d", i/100))
+		file := itemPath(dir, i)
 		if i%100 == 0 {
-			if err := os.MkdirAll(sub, 0o755); err != nil {
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 				return err
 			}
 		}
-		if err := writeRandom(filepath.Join(sub, fmt.Sprintf("%06d", i)), size); err != nil {
+		if err := writeRandom(file, itemSize); err != nil {
 			return err
 		}
 	}
-	return b.compare(ctx, fmt.Sprintf("%d files of 2 KiB", n), int64(n)*size, []contender{
-		b.product(dir),
-		b.shell("tar, age, smbclient put -, without read-back", "age", fmt.Sprintf(`tar c -C %s . | age -r "$RECIPIENT" | smbclient %s -m SMB3 --client-protection=encrypt -c 'put - peer'`, dir, b.unc())),
-		b.shell("restic over rclone", "restic", fmt.Sprintf(`restic -q init && restic -q backup %s`, dir)),
-	})
+	return nil
+}
+
+func itemPath(dir string, i int) string {
+	return filepath.Join(dir, fmt.Sprintf("%03d", i/100), fmt.Sprintf("%06d", i))
 }
 
 func writeRandom(file string, size int64) error {

@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
-
-	"infrabackup/tests/lab/distance"
 )
 
 const (
@@ -37,44 +33,26 @@ func (b *bench) measureFarAway(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) at(ctx context.Context, roundTrip time.Duration, file string) (err error) {
-	parts := strings.Split(b.lab.FileServer().UNC(), `\`)
-	link, err := distance.Open(distance.Options{Listen: farAddress + ":445", Target: parts[2] + ":445", RoundTrip: roundTrip})
-	if err != nil {
-		return err
-	}
-	parts[2] = farAddress
-	b.path = strings.Join(parts, `\`)
-	defer func() { b.path = ""; err = errors.Join(err, link.Close()) }()
-
-	own := b.product(file)
-	var requests []int64
-	counted := contender{name: own.name, run: func(ctx context.Context, n int) (figure, error) {
-		f, err := own.run(ctx, n)
-		requests = append(requests, f.requests)
-		return f, err
-	}}
-	b.link = link
-	defer func() { b.link = nil }()
+func (b *bench) at(ctx context.Context, roundTrip time.Duration, file string) error {
 	title := fmt.Sprintf("A small backup, the share %s away", roundTrip)
-	err = b.compare(ctx, title, smallData, []contender{
-		counted,
-		b.shell("smbclient put, encrypted session", "smbclient", fmt.Sprintf(`smbclient %s -m SMB3 --client-protection=encrypt -c 'put %s peer'`, b.unc(), file)),
+	var all []outcome
+	err := b.linked(farAddress, roundTrip, func() (err error) {
+		all, err = b.compare(ctx, title, smallData, []contender{
+			b.product(file),
+			b.shell("smbclient put, encrypted session", "smbclient", fmt.Sprintf(`%s -c 'put %s peer'`, smbclient, file)),
+		})
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	most := requests[0]
-	for _, n := range requests {
-		most = max(most, n)
-	}
-	fmt.Printf("\nThe backup asked the share %d times at most.\n", most)
-	b.goals = append(b.goals, goal{title, float64(most), "requests", "", 0, 200})
+	own := all[0].figures
+	b.goals = append(b.goals, goal{title, float64(mostRequests(own).Requests), "requests", "", 0, 200})
 	switch roundTrip {
 	case 0:
-		b.goals = append(b.goals, goal{title, b.last.Seconds(), "s", "", 0, 2})
+		b.goals = append(b.goals, goal{title, median(own).Seconds(), "s", "", 0, 2})
 	case 25 * time.Millisecond:
-		b.goals = append(b.goals, goal{title, b.last.Seconds(), "s", "", 0, 6})
+		b.goals = append(b.goals, goal{title, median(own).Seconds(), "s", "", 0, 6})
 	}
 	return nil
 }

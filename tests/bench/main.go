@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"infrabackup/tests/lab"
 	"infrabackup/tests/lab/distance"
@@ -35,12 +34,15 @@ func main() {
 // options are what the command line says.
 type options struct {
 	sizeMiB, items, resources, runs int
-	ram, bin, only                  string
+	ram, bin, only, profiles        string
 	memory                          []int // resources of the stamps whose capture's memory is measured
 }
 
 // sections are the parts of a measurement that can be asked for alone.
-var sections = []string{"share", "far", "directory", "serve", "stamp", "memory"}
+var sections = []string{"share", "verify", "extract", "rewrap", "far", "directory", "serve", "stamp", "memory"}
+
+// labSections are those that need real servers.
+var labSections = sections[:6]
 
 func parse() (o options, err error) {
 	flag.IntVar(&o.sizeMiB, "size-mib", 2048, "size of the incompressible data set")
@@ -50,6 +52,7 @@ func parse() (o options, err error) {
 	flag.StringVar(&o.ram, "ram", "/dev/shm/infrabackup-bench", "folder on a RAM disk")
 	flag.StringVar(&o.bin, "bin", "bin", "folder with the product's binaries")
 	flag.StringVar(&o.only, "only", "", "one of "+strings.Join(sections, ", ")+"; all when empty")
+	flag.StringVar(&o.profiles, "profiles", "", "folder, emptied before, for processor profiles of a worker and its children during one more whole backup; none when empty")
 	memory := flag.String("memory", "10,1000,100000,1000000", "resources of the stamps whose capture's memory is measured; a million takes a quarter of an hour")
 	flag.Parse()
 	for size := range strings.SplitSeq(*memory, ",") {
@@ -78,6 +81,11 @@ func run(ctx context.Context) (err error) {
 	if b.bin, err = filepath.Abs(o.bin); err != nil {
 		return err
 	}
+	if o.profiles != "" {
+		if b.profiles, err = filepath.Abs(o.profiles); err != nil {
+			return err
+		}
+	}
 	if err := os.RemoveAll(o.ram); err != nil {
 		return err
 	}
@@ -95,7 +103,7 @@ func run(ctx context.Context) (err error) {
 // measure takes the sections that were asked for.
 func (b *bench) measure(ctx context.Context, o options) error {
 	wants := func(section string) bool { return o.only == "" || o.only == section }
-	if wants("share") || wants("far") || wants("directory") {
+	if slices.ContainsFunc(labSections, wants) {
 		if err := b.withLab(ctx, o, wants); err != nil {
 			return err
 		}
@@ -129,6 +137,16 @@ func (b *bench) withLab(ctx context.Context, o options, wants func(section strin
 			return err
 		}
 	}
+	if wants("verify") || wants("extract") {
+		if err := b.measureReading(ctx, o.sizeMiB, o.items, wants); err != nil {
+			return err
+		}
+	}
+	if wants("rewrap") {
+		if err := b.measureRewrap(ctx); err != nil {
+			return err
+		}
+	}
 	if wants("far") {
 		if err := b.measureFarAway(ctx); err != nil {
 			return err
@@ -150,131 +168,21 @@ type bench struct {
 	bin  string
 	runs int
 
+	profiles string // folder for processor profiles, empty for none
+
 	goals []goal
-	last  time.Duration // our median of the comparison before
 
 	path string         // of the share, when it is not the lab's own
-	link *distance.Link // to it, when it is far away
+	link *distance.Link // to it, when what passes is counted
 }
 
 // sharePath is the share as Windows names it.
 func (b *bench) sharePath() string { return cmp.Or(b.path, b.lab.FileServer().UNC()) }
 
-// requestCount is how many requests a share that is far away got so far.
-func (b *bench) requestCount() int64 {
+// passed is what has gone over a share's link so far, nothing when there is none.
+func (b *bench) passed() distance.Count {
 	if b.link == nil {
-		return 0
+		return distance.Count{}
 	}
-	return b.link.Count().Requests
+	return b.link.Count()
 }
-
-// figure is what one run of a contender cost.
-type figure struct {
-	wall   time.Duration
-	memory int64         // peak of our worker in bytes, 0 for others
-	cpu    time.Duration // of worker, its children and the file server, 0 for others
-
-	requests int64 // to a share that is far away
-}
-
-// contender is one way to get the data onto the share.
-type contender struct {
-	name    string
-	program string  // that must be installed, empty for our own
-	limit   float64 // what our figure may be of this one's, 0 when that is no goal
-
-	cpuLimit float64 // seconds that ours may take, 0 when that is no goal
-	run      func(ctx context.Context, n int) (figure, error)
-}
-
-// atMost makes a goal of how our figure compares with this one's.
-func (c contender) atMost(ratio float64) contender {
-	c.limit = ratio
-	return c
-}
-
-// withCPU makes a goal of our processor time.
-func (c contender) withCPU(seconds float64) contender {
-	c.cpuLimit = seconds
-	return c
-}
-
-// compare runs the contenders in turn, several times, and prints medians and ratios
-// against each of them.
-func (b *bench) compare(ctx context.Context, title string, bytes int64, contenders []contender) error {
-	fmt.Printf("\n## %s\n\n", title)
-	figures := map[string][]figure{}
-	var present []contender
-	for _, c := range contenders {
-		if c.program != "" && !installed(c.program) {
-			fmt.Printf("- %s is not installed, so %q is missing\n", c.program, c.name)
-			continue
-		}
-		present = append(present, c)
-	}
-	for n := range b.runs {
-		for _, c := range present {
-			f, err := c.run(ctx, n)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-			figures[c.name] = append(figures[c.name], f)
-			fmt.Fprintf(os.Stderr, "bench: %s, run %d: %.2f s\n", c.name, n+1, f.wall.Seconds())
-		}
-	}
-	ours := median(figures[present[0].name])
-	fmt.Println("| contender | median s | min–max s | MB/s | CPU s, with the file server | our peak MiB | whole backup / this |")
-	fmt.Println("|---|---|---|---|---|---|---|")
-	for _, c := range present {
-		all := figures[c.name]
-		m := median(all)
-		fmt.Printf("| %s | %.2f | %.2f–%.2f | %.0f | %.1f | %.0f | %.2f |\n", c.name, m.Seconds(), shortest(all).Seconds(), longest(all).Seconds(),
-			float64(bytes)/1e6/m.Seconds(), cpu(all).Seconds(), float64(peak(all))/(1<<20), ours.Seconds()/m.Seconds())
-		if c.limit > 0 {
-			b.goals = append(b.goals, goal{title, ours.Seconds(), "s", c.name, m.Seconds(), c.limit})
-		}
-	}
-	b.last = ours
-	own := figures[present[0].name]
-	if present[0].cpuLimit > 0 {
-		b.goals = append(b.goals, goal{title, cpu(own).Seconds(), "CPU s", "", 0, present[0].cpuLimit})
-	}
-	if most := peak(own); most > 0 {
-		b.goals = append(b.goals, goal{title, float64(most) / (1 << 20), "MiB of the worker", "", 0, maxWorkerMiB})
-	}
-	return nil
-}
-
-// cpu is the median.
-func cpu(all []figure) time.Duration {
-	var out []time.Duration
-	for _, f := range all {
-		out = append(out, f.cpu)
-	}
-	slices.Sort(out)
-	return out[len(out)/2]
-}
-
-func walls(all []figure) []time.Duration {
-	var out []time.Duration
-	for _, f := range all {
-		out = append(out, f.wall)
-	}
-	slices.Sort(out)
-	return out
-}
-
-func median(all []figure) time.Duration   { return walls(all)[len(all)/2] }
-func shortest(all []figure) time.Duration { return walls(all)[0] }
-func longest(all []figure) time.Duration  { return walls(all)[len(all)-1] }
-
-func peak(all []figure) int64 {
-	var most int64
-	for _, f := range all {
-		most = max(most, f.memory)
-	}
-	return most
-}
-
-// unc is the share in smbclient's notation.
-func (b *bench) unc() string { return strings.ReplaceAll(b.sharePath(), `\`, "/") }

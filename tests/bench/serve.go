@@ -87,7 +87,7 @@ func (b *bench) measureServe(ctx context.Context, resources int) (err error) {
 		return f, err
 	}}
 	quiet := contender{name: "a backup alone", run: backup}
-	if err := b.compare(ctx, "A backup while the API is read", 0, []contender{read, quiet.atMost(maxSlower)}); err != nil {
+	if _, err := b.compare(ctx, "A backup while the API is read", 0, []contender{read, quiet.atMost(maxSlower)}); err != nil {
 		return err
 	}
 	slices.Sort(worst)
