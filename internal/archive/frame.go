@@ -97,15 +97,19 @@ func (f *frameWriter) flush() error {
 	if len(f.spans) == maxFrames {
 		return fault.Newf(fault.LimitExceeded, "the part has more than %d bytes", int64(maxFrames)*frameSize)
 	}
-	if f.compresses() {
-		f.out = f.enc.EncodeAll(f.plain, f.out[:0])
-	} else {
-		f.out = appendRaw(f.out[:0], f.plain)
-	}
-	f.spans = append(f.spans, span{encoded: uint32(len(f.out)), plain: uint32(len(f.plain))})
+	encoded, err := f.encode()
+	f.spans = append(f.spans, span{encoded: uint32(encoded), plain: uint32(len(f.plain))})
 	f.plain = f.plain[:0]
-	_, err := f.w.Write(f.out)
 	return err
+}
+
+// encode writes the frame, and returns its size.
+func (f *frameWriter) encode() (int, error) {
+	if !f.compresses() {
+		return writeRaw(f.w, f.plain)
+	}
+	f.out = f.enc.EncodeAll(f.plain, f.out[:0])
+	return f.w.Write(f.out)
 }
 
 // What decides whether a frame is worth compressing: so many pieces of it, taken at even
@@ -140,26 +144,34 @@ const (
 	maxBlock      = 128 << 10 // 3.1.1.2.4
 )
 
-// appendRaw appends a frame that holds its content as it is.
-func appendRaw(b, content []byte) []byte {
+// writeRaw writes a frame that holds its content as it is, from where that lies: a copy of
+// the whole frame would cost more than the pieces do. It returns the frame's size.
+func writeRaw(w io.Writer, content []byte) (size int, err error) {
+	write := func(p []byte) {
+		if err == nil {
+			var n int
+			n, err = w.Write(p)
+			size += n
+		}
+	}
 	le := binary.LittleEndian
-	b = le.AppendUint32(b, frameMagic)
-	b = append(b, rawDescriptor)
-	b = le.AppendUint32(b, uint32(len(content)))
+	head := append(le.AppendUint32(make([]byte, 0, 16), frameMagic), rawDescriptor)
+	head = le.AppendUint32(head, uint32(len(content)))
 	for rest := content; ; {
 		n := min(len(rest), maxBlock)
 		last := 0
 		if n == len(rest) {
 			last = 1
 		}
-		head := n<<3 | last // type 0: raw
-		b = append(b, byte(head), byte(head>>8), byte(head>>16))
-		b = append(b, rest[:n]...)
-		if rest = rest[n:]; last == 1 {
+		block := n<<3 | last // type 0: raw
+		write(append(head, byte(block), byte(block>>8), byte(block>>16)))
+		write(rest[:n])
+		if rest, head = rest[n:], head[:0]; last == 1 {
 			break
 		}
 	}
-	return le.AppendUint32(b, uint32(xxhash.Sum64(content)))
+	write(le.AppendUint32(head, uint32(xxhash.Sum64(content))))
+	return size, err
 }
 
 // Close writes the last frame and the index. It does not close the writer below.

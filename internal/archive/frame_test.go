@@ -59,7 +59,11 @@ func TestRawFrames(t *testing.T) {
 	defer decoder.Close()
 	for _, size := range []int{0, 1, maxBlock, maxBlock + 1, frameSize} {
 		content := mixed(size, 1)
-		raw := appendRaw(nil, content)
+		var buffer bytes.Buffer
+		size, err := writeRaw(&buffer, content)
+		require.NoError(t, err)
+		raw := buffer.Bytes()
+		require.Len(t, raw, size)
 		require.LessOrEqual(t, len(raw), maxEncodedFrame)
 		plain, err := decoder.DecodeAll(raw, nil)
 		require.NoError(t, err, size)
