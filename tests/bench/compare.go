@@ -14,7 +14,7 @@ import (
 )
 
 // countingAddress is where the share is seen by the runs in which requests are counted.
-const countingAddress = "127.0.0.62"
+const countingAddress = "127.0.0.71"
 
 // figure is what one run of a contender cost.
 type figure struct {

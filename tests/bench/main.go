@@ -34,8 +34,9 @@ func main() {
 // options are what the command line says.
 type options struct {
 	sizeMiB, items, resources, runs int
-	ram, bin, only, profiles        string
-	memory                          []int // resources of the stamps whose capture's memory is measured
+	ram, bin, profiles              string
+	only                            []string // sections; all when empty
+	memory                          []int    // resources of the stamps whose capture's memory is measured
 }
 
 // sections are the parts of a measurement that can be asked for alone.
@@ -51,7 +52,7 @@ func parse() (o options, err error) {
 	flag.IntVar(&o.runs, "runs", 3, "runs of each contender; the median counts")
 	flag.StringVar(&o.ram, "ram", "/dev/shm/infrabackup-bench", "folder on a RAM disk")
 	flag.StringVar(&o.bin, "bin", "bin", "folder with the product's binaries")
-	flag.StringVar(&o.only, "only", "", "one of "+strings.Join(sections, ", ")+"; all when empty")
+	only := flag.String("only", "", "some of "+strings.Join(sections, ",")+"; all when empty")
 	flag.StringVar(&o.profiles, "profiles", "", "folder, emptied before, for processor profiles of a worker and its children during one more whole backup; none when empty")
 	memory := flag.String("memory", "10,1000,100000,1000000", "resources of the stamps whose capture's memory is measured; a million takes a quarter of an hour")
 	flag.Parse()
@@ -65,8 +66,13 @@ func parse() (o options, err error) {
 	if o.sizeMiB < 1 || o.items < 1 || o.resources < 1 || o.runs < 1 {
 		return o, errors.New("sizes and runs are at least 1")
 	}
-	if o.only != "" && !slices.Contains(sections, o.only) {
-		return o, fmt.Errorf("there is no section %q", o.only)
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
+	for _, section := range o.only {
+		if !slices.Contains(sections, section) {
+			return o, fmt.Errorf("there is no section %q", section)
+		}
 	}
 	return o, nil
 }
@@ -102,7 +108,7 @@ func run(ctx context.Context) (err error) {
 
 // measure takes the sections that were asked for.
 func (b *bench) measure(ctx context.Context, o options) error {
-	wants := func(section string) bool { return o.only == "" || o.only == section }
+	wants := func(section string) bool { return len(o.only) == 0 || slices.Contains(o.only, section) }
 	if slices.ContainsFunc(labSections, wants) {
 		if err := b.withLab(ctx, o, wants); err != nil {
 			return err

@@ -120,7 +120,7 @@ func (r *reading) measureVerify(ctx context.Context) error {
 	}
 	_, err := r.compare(ctx, fmt.Sprintf("Verify a backup of %.0f MB", float64(r.bytes)/1e6), r.bytes, []contender{
 		{name: "backup verify, by a worker", run: func(ctx context.Context, _ int) (figure, error) {
-			return r.timed(r.cli(ctx, "backup", "verify", "latest"))
+			return r.byWorker(r.cli(ctx, "backup", "verify", "latest"))
 		}},
 		contender{name: "backup verify --share, by the command", run: func(ctx context.Context, _ int) (figure, error) {
 			return r.timed(r.cli(ctx, append([]string{"backup", "verify", "latest"}, r.fromShare()...)...))

@@ -14,14 +14,14 @@ const (
 	rewrapped = 4
 	// rewrappedMiB is how large each of them is. A rewrap does not read that.
 	rewrappedMiB = 64
-	// maxRewrap is of encrypting everything anew, and maxRewrapRequests what a backup may
-	// cost the share: its key, its sums and signature, the ledger, and reading each of them back.
-	maxRewrap         = 0.5
-	maxRewrapRequests = 120
+	// maxRewrap is of encrypting everything again, and maxRewrapRequests what one backup may
+	// cost the share: no more than a small backup as a whole.
+	maxRewrap         = 0.25
+	maxRewrapRequests = maxBackupRequests
 )
 
 // measureRewrap compares giving backups another key with what other tools have for that:
-// the same step without signatures and ledger, the re-encryption that those need who have no
+// the same step without signatures and ledger, encrypting everything again, which those need who have no
 // key of the backup's own, and another key for a restic repository, which is one for all its
 // backups.
 func (b *bench) measureRewrap(ctx context.Context) (err error) {
@@ -67,7 +67,7 @@ func (p *product) rewrap(ctx context.Context, data string) error {
 	all, err := p.compare(ctx, fmt.Sprintf("Give %d backups of %d MiB another key", rewrapped, rewrappedMiB), 0, []contender{
 		{name: "key rewrap", run: p.rewrapOnce},
 		p.withKeys("smbclient, age -d, age -r: the key files alone, neither signed nor read back", keyFilesAgain(folders)),
-		p.withKeys("smbclient, age -d, age -r, smbclient: all parts anew", partsAgain(folders)).atMost(maxRewrap),
+		p.withKeys("smbclient, age -d, age -r, smbclient: all parts again", partsAgain(folders)).atMost(maxRewrap),
 		p.tool("restic key add over rclone", "restic", `echo other > "$DIR/password"; restic -q key add --new-password-file "$DIR/password"`, "DIR="+p.dir),
 	})
 	if err != nil {
@@ -86,7 +86,7 @@ func (p *product) rewrapOnce(ctx context.Context, n int) (figure, error) {
 	if _, err := p.timed(p.cli(ctx, "key", "set", "--recipient", recipient)); err != nil {
 		return figure{}, err
 	}
-	return p.timed(p.cli(ctx, "key", "rewrap", "--identity", p.identity(n)))
+	return p.byWorker(p.cli(ctx, "key", "rewrap", "--identity", p.identity(n)))
 }
 
 // withKeys is a script that opens the backups, which has the key that they were given in

@@ -42,6 +42,16 @@ func groupTime(leader int) (used time.Duration, err error) {
 	return used, nil
 }
 
+// ProcessorTime is what a process has used so far, and its children that have ended.
+func ProcessorTime(pid int) (time.Duration, error) {
+	fields := statOf(strconv.Itoa(pid))
+	if len(fields) < statUser+statsOfTime {
+		return 0, fmt.Errorf("process %d does not run", pid)
+	}
+	ticks, err := sum(fields[statUser:][:statsOfTime])
+	return time.Duration(ticks) * tick, err
+}
+
 // BusyTime is the processor time that the whole machine has used so far.
 func BusyTime() (time.Duration, error) {
 	data, err := os.ReadFile("/proc/stat")
