@@ -56,11 +56,11 @@ func (a *Activities) PlanUpkeep(ctx context.Context, in flow.PlanUpkeepInput) (f
 	if err != nil {
 		return out, err
 	}
-	hold, code := "", retention.Code("")
+	var held retention.Hold
 	if err := known.CheckIntact(head); err != nil {
-		hold, code = fault.As(err).Message(), upkeep.LedgerUnreliable
+		held = retention.Hold{Code: upkeep.LedgerUnreliable, Reason: fault.As(err).Message()}
 	} else if f := a.slots().KeysMoving(ctx); f != nil {
-		hold, code = f.Message(), retention.InUse
+		held = retention.Hold{Code: retention.InUse, Reason: f.Message()}
 	}
 	setting := state.Schedule.Setting
 	if in.Try != nil {
@@ -68,7 +68,7 @@ func (a *Activities) PlanUpkeep(ctx context.Context, in flow.PlanUpkeepInput) (f
 	}
 	all := upkeep.Gather(listing.Backups, known, state.Verdicts)
 	out.Verify = upkeep.ToVerify(all, in.Now)
-	out.Prune = upkeep.Prune(all, upkeep.Policy(setting, in.AcrossHole), a.Now(), in.Now, hold, code)
+	out.Prune = upkeep.Prune(all, upkeep.Policy(setting, in.AcrossHole), a.Now(), in.Now, held)
 	out.Prune.Seen = flow.Seen{Revision: s.Revision, Ledger: head, Reasons: upkeep.Reasons(state)}
 	return out, nil
 }

@@ -13,7 +13,6 @@
 //   - the newest good backup, always;
 //   - the newest KeepVerified verified ones; with fewer than that, everything good. A backup
 //     that is partial, unverified or known to be damaged counts as none;
-//   - what is in use;
 //   - what is not understood: an ID that appears twice, unknown times, an end before the
 //     start, a negative sequence, no place in the ledger.
 //
@@ -24,8 +23,9 @@
 //
 // No clock that is set once makes a backup go that would stay by a clock that is right.
 // Only what is known of a backup can hold it: its end by the clock of then, its place in
-// the ledger, and what the clocks say now. So nothing at all is removed (Plan.Hold)
+// the ledger, and what the clocks say now. So nothing at all is removed ([Hold])
 //
+//   - when the caller says why not, such as that keys are being replaced;
 //   - when the two clocks differ by more than [Tolerance];
 //   - when the newest backup ends later than now by more than that: now, or the clock that the
 //     backup was made by, is wrong;

@@ -70,9 +70,9 @@ func draw(r *rand.Rand) history {
 		if chance(r, 3) {
 			at = at.Add(time.Duration(1+r.IntN(12*24)) * time.Hour)
 		}
-		b := Backup{ID: ids[i], Sequence: int64(1 + 2*i), FinishedAt: clock(at), Good: chance(r, 80), Damaged: chance(r, 4), Held: chance(r, 3)}
+		b := Backup{ID: ids[i], Sequence: int64(1 + 2*i), FinishedAt: clock(at), Good: chance(r, 77)}
 		b.StartedAt = b.FinishedAt.Add(-time.Duration(r.IntN(3600)) * time.Second)
-		b.Verified = b.Good && !b.Damaged && chance(r, 70)
+		b.Verified = b.Good && chance(r, 70)
 		h.all, h.ends[b.ID] = append(h.all, b), at
 	}
 	h.now = at.Add(time.Duration(r.Int64N(int64(2 * frequency))))
@@ -112,7 +112,7 @@ func (h *history) spoil(r *rand.Rand) {
 		case 7:
 			b.FinishedAt = time.Unix(r.Int64(), 0)
 		case 8:
-			b.Verified, b.Damaged = true, true
+			b.Good, b.Verified = false, true
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (h *history) spoil(r *rand.Rand) {
 func (h history) checkTruth(t *testing.T, gone []backup.ID) {
 	var newest time.Time
 	for _, b := range h.all {
-		if end := h.ends[b.ID]; b.Good && !b.Damaged && end.After(newest) {
+		if end := h.ends[b.ID]; b.Good && end.After(newest) {
 			newest = end
 		}
 	}
@@ -155,11 +155,11 @@ func TestRandomHistories(t *testing.T) {
 }
 
 func tryHistories(t *testing.T, r *rand.Rand, n int) {
-	removed, holds := 0, map[Code]int{}
+	count, holds := 0, map[Code]int{}
 	for i := range n {
 		h := draw(r)
-		plan := Make(h.all, h.policy, h.host, h.peer)
-		gone := plan.Remove()
+		plan := Make(h.all, h.policy, h.host, h.peer, Hold{})
+		gone := removed(plan)
 		if want, got := modelRemoves(h.all, h.policy, h.host, h.peer), sortedIDs(gone); !slices.Equal(want, got) {
 			require.Equal(t, want, got, "history %d: %+v", i, h)
 		}
@@ -167,11 +167,11 @@ func tryHistories(t *testing.T, r *rand.Rand, n int) {
 		if !h.garbage && !h.policy.AcrossHole {
 			h.checkTruth(t, gone)
 		}
-		removed += len(gone)
-		holds[plan.HoldCode]++
+		count += len(gone)
+		holds[plan.Hold.Code]++
 	}
-	t.Logf("%d removed, held: %v", removed, holds)
-	require.Greater(t, removed, n/2, "histories in which something goes")
+	t.Logf("%d removed, held: %v", count, holds)
+	require.Greater(t, count, n/2, "histories in which something goes")
 	for _, code := range []Code{ClocksDiffer, ClockBehind, OrderContradict, LongHole} {
 		require.Greater(t, holds[code], n/500, "%s", code)
 	}

@@ -94,7 +94,7 @@ func modelRemoves(all []Backup, p Policy, now, other time.Time) []backup.ID {
 	}
 	good, verified := make([]Backup, 0, len(known)), make([]Backup, 0, len(known))
 	for _, b := range known {
-		if b.Good && !b.Damaged {
+		if b.Good {
 			good = append(good, b)
 			if b.Verified {
 				verified = append(verified, b)
@@ -115,10 +115,10 @@ func modelRemoves(all []Backup, p Policy, now, other time.Time) []backup.ID {
 	var gone []backup.ID
 	for _, b := range known {
 		end := b.FinishedAt.UnixMicro()
-		if clock-end <= age || newest.FinishedAt.UnixMicro()-end <= age || b.Held || b.ID == newest.ID {
+		if clock-end <= age || newest.FinishedAt.UnixMicro()-end <= age || b.ID == newest.ID {
 			continue
 		}
-		if b.Good && !b.Damaged && len(verified) < p.KeepVerified {
+		if b.Good && len(verified) < p.KeepVerified {
 			continue
 		}
 		newerVerified := 0
@@ -127,7 +127,7 @@ func modelRemoves(all []Backup, p Policy, now, other time.Time) []backup.ID {
 				newerVerified++
 			}
 		}
-		if b.Good && !b.Damaged && b.Verified && newerVerified < p.KeepVerified {
+		if b.Good && b.Verified && newerVerified < p.KeepVerified {
 			continue
 		}
 		if p.AcrossHole {
@@ -161,7 +161,7 @@ func sortedIDs(ids []backup.ID) []backup.ID {
 // checkInvariants holds a plan to what has to be true whatever the rules are.
 func checkInvariants(t *testing.T, all []Backup, p Policy, now, other time.Time, plan Plan) {
 	gone, seen := map[backup.ID]bool{}, make(map[backup.ID]int, len(all))
-	for _, id := range plan.Remove() {
+	for _, id := range removed(plan) {
 		gone[id] = true
 	}
 	for _, d := range plan.Decisions {
@@ -169,7 +169,7 @@ func checkInvariants(t *testing.T, all []Backup, p Policy, now, other time.Time,
 			require.FailNow(t, "a decision contradicts the plan", "%+v", d)
 		}
 	}
-	require.True(t, plan.Hold == "" || len(gone) == 0, "removes although %s", plan.Hold)
+	require.True(t, plan.Hold == (Hold{}) || len(gone) == 0, "removes although %s", plan.Hold.Reason)
 	if len(gone) > 0 && now.Sub(other).Abs() > Tolerance {
 		require.FailNow(t, "removes while clocks differ")
 	}
@@ -179,10 +179,10 @@ func checkInvariants(t *testing.T, all []Backup, p Policy, now, other time.Time,
 		if seen[b.ID] != 1 {
 			require.FailNow(t, "not decided once", "%s: %d", b.ID, seen[b.ID])
 		}
-		verifiedGood := b.Good && b.Verified && !b.Damaged
+		verifiedGood := b.Good && b.Verified
 		if gone[b.ID] {
 			switch {
-			case b.Held, b.FinishedAt.IsZero(), b.Sequence < 0,
+			case b.FinishedAt.IsZero(), b.Sequence < 0,
 				now.Sub(b.FinishedAt) <= time.Duration(p.Days)*24*time.Hour,
 				other.Sub(b.FinishedAt) <= time.Duration(p.Days)*24*time.Hour:
 				require.FailNow(t, "wrongly removed", "%+v at %s", b, now)
@@ -193,7 +193,7 @@ func checkInvariants(t *testing.T, all []Backup, p Policy, now, other time.Time,
 				left++
 			}
 		}
-		if b.Good && !b.Damaged && (newest == nil || b.FinishedAt.After(newest.FinishedAt)) {
+		if b.Good && (newest == nil || b.FinishedAt.After(newest.FinishedAt)) {
 			newest = &all[i]
 		}
 	}
@@ -206,7 +206,7 @@ func checkInvariants(t *testing.T, all []Backup, p Policy, now, other time.Time,
 		require.FailNow(t, "removes verified ones", "%d of %d are left, want %d", left, verified, p.KeepVerified)
 	}
 	for _, b := range all {
-		if gone[b.ID] && b.Good && !b.Damaged && left < p.KeepVerified {
+		if gone[b.ID] && b.Good && left < p.KeepVerified {
 			require.FailNow(t, "removes a good one with too few verified", "%+v", b)
 		}
 	}

@@ -2,7 +2,6 @@ package retention
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"infrabackup/internal/backup"
@@ -30,8 +29,6 @@ type Backup struct {
 	StartedAt, FinishedAt time.Time
 	Good                  bool // succeeded with all services, and is not known to be damaged
 	Verified              bool // is good, and was verified without a finding
-	Damaged               bool
-	Held                  bool // a run or a restore uses it
 }
 
 // Policy is what is kept.
@@ -52,7 +49,6 @@ const (
 	NewestGood      Code = "newest-good"       // the newest good backup
 	NewestVerified  Code = "newest-verified"   // one of the newest verified ones
 	TooFewVerified  Code = "too-few-verified"  // good, and there are not enough verified ones
-	InUse           Code = "in-use"            // held
 	Young           Code = "young"             // not old enough by now
 	CloseToGood     Code = "close-to-good"     // not old enough by the newest good backup
 	NoGood          Code = "no-good-backup"    // there is no good backup
@@ -61,6 +57,7 @@ const (
 	TimesUnknown    Code = "times-unknown"     // start or end are unknown or contradict each other
 	AppearsTwice    Code = "appears-twice"     // several backups have the ID
 	HeldBack        Code = "held-back"         // would be removed, but nothing is
+	InUse           Code = "in-use"            // hold: something is at work on backups or settings
 	PolicyInvalid   Code = "policy-invalid"    // hold: days or number are no policy
 	ClocksDiffer    Code = "clocks-differ"     // hold: the two clocks differ
 	ClockBehind     Code = "clock-behind"      // hold: a backup lies in the future
@@ -76,48 +73,41 @@ type Decision struct {
 	Code   Code
 }
 
-// Plan is what becomes of all backups.
-type Plan struct {
-	Decisions []Decision // the newest first, each ID once
-	Hold      string     // why nothing at all is removed, for people; empty when something may be
-	HoldCode  Code       // why nothing at all is removed
+// Hold is why nothing at all is removed. The zero value holds nothing.
+type Hold struct {
+	Code   Code
+	Reason string // for people
 }
 
-// Remove lists what is to be removed, the oldest first.
-func (p Plan) Remove() []backup.ID {
-	if p.Hold != "" {
-		return nil
-	}
-	var ids []backup.ID
-	for _, d := range slices.Backward(p.Decisions) {
-		if d.Remove {
-			ids = append(ids, d.ID)
-		}
-	}
-	return ids
+// Plan is what becomes of all backups.
+type Plan struct {
+	Decisions []Decision // the newest first, each ID once; none to remove while there is a hold
+	Hold      Hold
 }
 
 // Make decides. The two times are those of two clocks that do not depend on each other, such as
-// the host's and the Temporal server's.
-func Make(all []Backup, policy Policy, now, other time.Time) Plan {
+// the host's and the Temporal server's. Held is what is known elsewhere to speak against any
+// removal; it stands for every hold that is found here.
+func Make(all []Backup, policy Policy, now, other time.Time, held Hold) Plan {
 	v := survey(all, policy, now, other)
-	var p Plan
-	p.Hold, p.HoldCode = v.hold()
-	p.Decisions = make([]Decision, 0, len(v.records))
+	p := Plan{Decisions: make([]Decision, 0, len(v.records)), Hold: held}
+	if p.Hold == (Hold{}) {
+		p.Hold = v.hold()
+	}
 	for _, r := range v.records {
 		d := v.decide(r)
-		if d.Code == NotSeenAgeing && p.Hold == "" && v.long(r.gap) {
-			p.Hold, p.HoldCode = r.gap.String(), LongHole
+		if d.Code == NotSeenAgeing && p.Hold == (Hold{}) && v.long(r.gap) {
+			p.Hold = Hold{LongHole, r.gap.String()}
 		}
 		p.Decisions = append(p.Decisions, d)
 	}
-	if p.Hold == "" {
+	if p.Hold == (Hold{}) {
 		return p
 	}
 	for i, d := range p.Decisions {
 		if d.Remove {
 			p.Decisions[i].Remove, p.Decisions[i].Code = false, HeldBack
-			p.Decisions[i].Reason = fmt.Sprintf("%s, but nothing is removed: %s", d.Reason, p.Hold)
+			p.Decisions[i].Reason = fmt.Sprintf("%s, but nothing is removed: %s", d.Reason, p.Hold.Reason)
 		}
 	}
 	return p

@@ -37,6 +37,16 @@ func codes(p Plan) map[backup.ID]Code {
 	return all
 }
 
+// removed are the backups that a plan removes, the oldest first.
+func removed(p Plan) (ids []backup.ID) {
+	for _, d := range slices.Backward(p.Decisions) {
+		if d.Remove {
+			ids = append(ids, d.ID)
+		}
+	}
+	return ids
+}
+
 func TestRetention(t *testing.T) {
 	week := Policy{Days: 7, KeepVerified: 2}
 	// Each changes twenty backups of ten days: b20 is an hour old, b1 is 9 days 13 hours old.
@@ -45,6 +55,7 @@ func TestRetention(t *testing.T) {
 		change func(all []Backup) []Backup
 		now    time.Duration // added to noon
 		other  time.Duration // added to noon
+		held   Hold
 		remove []backup.ID
 		hold   Code
 		codes  map[backup.ID]Code
@@ -53,11 +64,9 @@ func TestRetention(t *testing.T) {
 			codes: map[backup.ID]Code{"b20": NewestGood, "b19": NewestVerified, "b18": Young, "b7": Young, "b6": CloseToGood, "b5": NotSeenAgeing, "b1": Expired}},
 		"an operator vouches for the times": {policy: Policy{Days: 7, KeepVerified: 2, AcrossHole: true}, remove: []backup.ID{"b1", "b2", "b3", "b4", "b5"}},
 		"shorter retention":                 {policy: Policy{Days: 2, KeepVerified: 2}, remove: []backup.ID{"b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9", "b10", "b11", "b12", "b13", "b14"}},
-		"one in use": {policy: week, change: func(all []Backup) []Backup { all[1].Held = true; return all },
-			remove: []backup.ID{"b1", "b3", "b4"}, codes: map[backup.ID]Code{"b2": InUse}},
 		"partial and damaged ones go by age": {policy: week, change: func(all []Backup) []Backup {
 			all[0].Good, all[0].Verified = false, false
-			all[1].Damaged, all[1].Verified = true, false
+			all[1].Good, all[1].Verified = false, true // it was, before it was damaged
 			return all
 		}, remove: []backup.ID{"b1", "b2", "b3", "b4"}},
 		"the newest good is old": {policy: week, change: func(all []Backup) []Backup {
@@ -66,12 +75,6 @@ func TestRetention(t *testing.T) {
 			}
 			return all
 		}, codes: map[backup.ID]Code{"b4": NewestGood, "b3": NewestVerified, "b2": CloseToGood, "b5": CloseToGood}},
-		"a damaged one is no good one": {policy: week, change: func(all []Backup) []Backup {
-			for i := range all[4:] {
-				all[4+i].Damaged = true
-			}
-			return all
-		}, codes: map[backup.ID]Code{"b4": NewestGood, "b3": NewestVerified}},
 		"no good one": {policy: week, change: func(all []Backup) []Backup {
 			for i := range all {
 				all[i].Good = false
@@ -97,6 +100,8 @@ func TestRetention(t *testing.T) {
 			}
 			return all
 		}, remove: []backup.ID{"b3", "b4"}, codes: map[backup.ID]Code{"b2": NewestVerified, "b1": NewestVerified}},
+		"the caller holds":       {policy: week, held: Hold{InUse, "keys are being replaced"}, hold: InUse, codes: map[backup.ID]Code{"b1": HeldBack, "b5": NotSeenAgeing}},
+		"that stands for others": {policy: week, held: Hold{InUse, "keys are being replaced"}, other: 11 * time.Minute, hold: InUse},
 		"clocks differ":          {policy: week, other: 11 * time.Minute, hold: ClocksDiffer},
 		"clocks differ, behind":  {policy: week, other: -11 * time.Minute, hold: ClocksDiffer},
 		"clocks differ a little": {policy: week, other: 9 * time.Minute, remove: []backup.ID{"b1", "b2", "b3", "b4"}},
@@ -175,10 +180,10 @@ func TestRetention(t *testing.T) {
 			if c.change != nil {
 				all = c.change(all)
 			}
-			p := Make(all, c.policy, noon.Add(c.now), noon.Add(c.other))
-			require.Equal(t, c.hold, p.HoldCode, p.Hold)
-			require.Equal(t, c.hold == "", p.Hold == "")
-			require.Equal(t, c.remove, p.Remove(), "%v", p.Decisions)
+			p := Make(all, c.policy, noon.Add(c.now), noon.Add(c.other), c.held)
+			require.Equal(t, c.hold, p.Hold.Code, p.Hold.Reason)
+			require.Equal(t, c.hold == "", p.Hold.Reason == "")
+			require.Equal(t, c.remove, removed(p), "%v", p.Decisions)
 			got := codes(p)
 			for id, want := range c.codes {
 				require.Equal(t, want, got[id], "%s", id)
@@ -192,7 +197,7 @@ func TestRetention(t *testing.T) {
 }
 
 func TestReasonsAreForPeople(t *testing.T) {
-	p := Make(everyTwelveHours(20), Policy{Days: 7, KeepVerified: 2}, noon, noon)
+	p := Make(everyTwelveHours(20), Policy{Days: 7, KeepVerified: 2}, noon, noon, Hold{})
 	var said []string
 	for _, d := range p.Decisions {
 		if text := string(d.ID) + ": " + d.Reason; !slices.Contains(said, text) {
@@ -204,17 +209,17 @@ func TestReasonsAreForPeople(t *testing.T) {
 	require.Contains(t, said, "b1: older than 7 days")
 	require.Contains(t, said, "b5: older than 7 days, of which 12 hours were without a backup")
 	require.Equal(t, backup.ID("b20"), p.Decisions[0].ID, "the newest first")
-	p = Make(everyTwelveHours(20), Policy{Days: 7, KeepVerified: 2}, noon.AddDate(10, 0, 0), noon.AddDate(10, 0, 0))
-	require.Contains(t, p.Hold, "there was no backup between 2026-03-29T11:00:00Z and 2036-03-29T12:00:00Z")
-	require.Contains(t, p.Decisions[19].Reason, "but nothing is removed: "+p.Hold)
+	p = Make(everyTwelveHours(20), Policy{Days: 7, KeepVerified: 2}, noon.AddDate(10, 0, 0), noon.AddDate(10, 0, 0), Hold{})
+	require.Contains(t, p.Hold.Reason, "there was no backup between 2026-03-29T11:00:00Z and 2036-03-29T12:00:00Z")
+	require.Contains(t, p.Decisions[19].Reason, "but nothing is removed: "+p.Hold.Reason)
 }
 
 // TestOrderGivenDoesNotMatter: what is listed from a share comes in any order.
 func TestOrderGivenDoesNotMatter(t *testing.T) {
 	all := everyTwelveHours(20)
-	want := Make(all, Policy{Days: 3, KeepVerified: 4}, noon, noon)
+	want := Make(all, Policy{Days: 3, KeepVerified: 4}, noon, noon, Hold{})
 	slices.Reverse(all)
-	require.Equal(t, want, Make(all, Policy{Days: 3, KeepVerified: 4}, noon, noon))
+	require.Equal(t, want, Make(all, Policy{Days: 3, KeepVerified: 4}, noon, noon, Hold{}))
 }
 
 // spelled reads backups of eight bytes each: ID, sequence, end in hours before noon, duration,
@@ -224,7 +229,7 @@ func spelled(text []byte) []Backup {
 	for ; len(text) >= 8 && len(all) < 64; text = text[8:] {
 		end := noon.Add(-time.Duration(int16(text[2])<<8|int16(text[3]))*time.Hour - time.Duration(text[4])*time.Minute)
 		b := Backup{ID: ids[text[0]%64], Sequence: int64(int8(text[1])), StartedAt: end.Add(-time.Duration(int8(text[5])) * time.Minute), FinishedAt: end,
-			Good: text[6]&1 != 0, Verified: text[6]&2 != 0, Damaged: text[6]&4 != 0, Held: text[6]&8 != 0}
+			Good: text[6]&1 != 0, Verified: text[6]&2 != 0}
 		switch text[7] {
 		case 1:
 			b.StartedAt = time.Time{}
@@ -252,7 +257,7 @@ func FuzzMake(f *testing.F) {
 		hours := 12 * (23 - i)
 		seed = append(seed, byte(i), byte(i+1), byte(hours>>8), byte(hours), 0, 20, 3, 0)
 	}
-	require.NotEmpty(f, Make(spelled(seed), Policy{Days: 7, KeepVerified: 2}, noon, noon).Remove())
+	require.NotEmpty(f, removed(Make(spelled(seed), Policy{Days: 7, KeepVerified: 2}, noon, noon, Hold{})))
 	f.Add(seed, 7, 2, false, int64(0), int64(0))
 	f.Add([]byte("\x01\x01\x00\x00\x00\x00\x03\x03\x01\xff\x00\x00\x00\x00\x03\x05"), 1, 1, true, int64(1<<62), int64(-5))
 	f.Fuzz(func(t *testing.T, text []byte, days, verified int, across bool, seconds, ahead int64) {
@@ -260,8 +265,8 @@ func FuzzMake(f *testing.F) {
 		clock := time.Unix(noon.Unix()+seconds, 0)
 		other := time.Unix(noon.Unix()+seconds+ahead, 0)
 		policy := Policy{Days: days, KeepVerified: verified, AcrossHole: across}
-		p := Make(all, policy, clock, other)
-		require.Equal(t, modelRemoves(all, policy, clock, other), sortedIDs(p.Remove()))
+		p := Make(all, policy, clock, other, Hold{})
+		require.Equal(t, modelRemoves(all, policy, clock, other), sortedIDs(removed(p)))
 		checkInvariants(t, all, policy, clock, other, p)
 	})
 }

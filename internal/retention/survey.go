@@ -91,7 +91,7 @@ func survey(all []Backup, policy Policy, now, other time.Time) *overview {
 		case r.Sequence <= 0 && (r.Sequence < 0 || !policy.AcrossHole):
 			r.doubt = NotInLedger
 		}
-		r.good = r.doubt == "" && r.Good && !r.Damaged
+		r.good = r.doubt == "" && r.Good
 		r.verified = r.good && r.Verified
 	}
 	slices.SortFunc(v.records, newestFirst)
@@ -140,23 +140,24 @@ func (v *overview) measure() {
 }
 
 // hold says why nothing at all is removed, but for a long time without backups.
-func (v *overview) hold() (string, Code) {
+func (v *overview) hold() Hold {
 	p := v.policy
 	switch {
 	case p.Days < 1 || p.Days > MaxDays || p.KeepVerified < 1 || p.KeepVerified > MaxKeepVerified:
-		return fmt.Sprintf("%d days and %d verified backups are no policy", p.Days, p.KeepVerified), PolicyInvalid
+		return Hold{PolicyInvalid, fmt.Sprintf("%d days and %d verified backups are no policy", p.Days, p.KeepVerified)}
 	case !plausible(v.now) || !plausible(v.other) || v.now.Sub(v.other).Abs() > Tolerance:
-		return fmt.Sprintf("the clocks differ: one says %s, the other %s", show(v.now), show(v.other)), ClocksDiffer
+		return Hold{ClocksDiffer, fmt.Sprintf("the clocks differ: one says %s, the other %s", show(v.now), show(v.other))}
 	}
 	if len(v.records) > 0 {
 		if r := v.records[0]; plausible(r.FinishedAt) && r.FinishedAt.After(v.now.Add(Tolerance)) { // the newest
-			return fmt.Sprintf("backup %.50s ended at %s, and now it is %s: a clock is or was wrong; when it was, remove that backup by hand", r.ID, show(r.FinishedAt), show(v.now)), ClockBehind
+			return Hold{ClockBehind, fmt.Sprintf("backup %.50s ended at %s, and now it is %s: a clock is or was wrong; when it was, remove that backup by hand",
+				r.ID, show(r.FinishedAt), show(v.now))}
 		}
 	}
 	if text := v.contradiction(); text != "" {
-		return text, OrderContradict
+		return Hold{OrderContradict, text}
 	}
-	return "", ""
+	return Hold{}
 }
 
 // contradiction finds backups that the ledger has in another order than their times.
@@ -213,8 +214,6 @@ func (v *overview) decide(r *record) Decision {
 		return keep(NewestVerified, "one of the %d newest verified backups", v.policy.KeepVerified)
 	case !expired(v.slower):
 		return Decision{ID: r.ID, Code: Young, Reason: v.young}
-	case r.Held:
-		return keep(InUse, "in use")
 	case v.newestGood == nil:
 		return keep(NoGood, "there is no good backup")
 	case !expired(v.newestGood.end):

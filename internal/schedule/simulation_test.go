@@ -243,7 +243,7 @@ func (w *world) claim(slot, now time.Time) {
 	w.starts = append(w.starts, w.clock)
 	good := w.r.IntN(100) < 85
 	w.running = &taken{
-		Backup: retention.Backup{ID: id, StartedAt: now, Good: good, Verified: good && w.r.IntN(100) < 70, Damaged: w.r.IntN(100) < 2},
+		Backup: retention.Backup{ID: id, StartedAt: now, Good: good, Verified: good && w.r.IntN(100) < 70},
 		end:    w.clock.Add(time.Duration(20+w.r.IntN(80)) * time.Minute),
 	}
 }
@@ -269,11 +269,16 @@ func (w *world) retention(now time.Time) {
 	for _, b := range w.backups {
 		all = append(all, b.Backup)
 	}
-	plan := retention.Make(all, retention.Policy{Days: w.state.RetentionDays, KeepVerified: w.state.KeepVerified}, now, w.clock)
-	gone := plan.Remove()
+	plan := retention.Make(all, retention.Policy{Days: w.state.RetentionDays, KeepVerified: w.state.KeepVerified}, now, w.clock, retention.Hold{})
+	var gone []backup.ID
+	for _, d := range plan.Decisions {
+		if d.Remove {
+			gone = append(gone, d.ID)
+		}
+	}
 	var newest time.Time
 	for _, b := range w.backups {
-		if b.Good && !b.Damaged {
+		if b.Good {
 			newest = b.end
 		}
 	}
@@ -283,7 +288,7 @@ func (w *world) retention(now time.Time) {
 		if remove {
 			require.True(w.t, w.clock.Sub(b.end) > age && newest.Sub(b.end) > age, "wrongly removed at %s (%s): %+v", w.clock, now, b)
 		}
-		if b.Verified && !b.Damaged {
+		if b.Verified {
 			if verified++; remove {
 				verifiedGone++
 			}
@@ -292,9 +297,9 @@ func (w *world) retention(now time.Time) {
 	})
 	require.True(w.t, verifiedGone == 0 || verified-verifiedGone >= w.state.KeepVerified)
 	w.removed += len(gone)
-	w.kinds["hold "+string(plan.HoldCode)]++
+	w.kinds["hold "+string(plan.Hold.Code)]++
 	switch {
-	case plan.Hold == "":
+	case plan.Hold == retention.Hold{}:
 		w.heldSince = time.Time{}
 	case w.heldSince.IsZero():
 		w.heldSince = w.clock

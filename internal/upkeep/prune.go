@@ -21,9 +21,9 @@ func Policy(s schedule.Setting, acrossHole bool) retention.Policy {
 	return retention.Policy{Days: s.RetentionDays, KeepVerified: s.KeepVerified, AcrossHole: acrossHole}
 }
 
-// Prune decides what has expired. A reason to hold everything back, when there is one,
-// stands for all others. Host and Temporal are the times of two clocks.
-func Prune(newestFirst []Backup, policy retention.Policy, host, temporal time.Time, hold string, code retention.Code) flow.PrunePlan {
+// Prune decides what has expired. Host and Temporal are the times of two clocks; held is as in
+// [retention.Make].
+func Prune(newestFirst []Backup, policy retention.Policy, host, temporal time.Time, held retention.Hold) flow.PrunePlan {
 	facts := make([]retention.Backup, 0, len(newestFirst))
 	about := make(map[backup.ID]backup.Overview, len(newestFirst))
 	for _, b := range newestFirst {
@@ -32,26 +32,19 @@ func Prune(newestFirst []Backup, policy retention.Policy, host, temporal time.Ti
 			about[b.ID] = b.Overview
 		}
 	}
-	plan := retention.Make(facts, policy, host, temporal)
-	out := flow.PrunePlan{Hold: plan.Hold, HoldCode: plan.HoldCode, Decisions: make([]flow.PruneDecision, 0, len(plan.Decisions))}
-	if hold != "" {
-		out.Hold, out.HoldCode = hold, code
-	}
+	plan := retention.Make(facts, policy, host, temporal, held)
+	out := flow.PrunePlan{Hold: plan.Hold.Reason, HoldCode: plan.Hold.Code, Decisions: make([]flow.PruneDecision, 0, len(plan.Decisions))}
 	for _, d := range plan.Decisions {
-		one := flow.PruneDecision{
+		out.Decisions = append(out.Decisions, flow.PruneDecision{
 			BackupID: d.ID, Path: about[d.ID].Path, FinishedAt: about[d.ID].FinishedAt, Remove: d.Remove, Code: d.Code, Reason: d.Reason,
-		}
-		if d.Remove && hold != "" {
-			one.Remove, one.Code, one.Reason = false, retention.HeldBack, d.Reason+", but nothing is removed: "+hold
-		}
-		out.Decisions = append(out.Decisions, one)
+		})
 	}
 	return fit(out)
 }
 
 // fact is what retention is decided by.
 func (b Backup) fact() retention.Backup {
-	f := retention.Backup{ID: b.ID, StartedAt: b.Overview.StartedAt, FinishedAt: b.Overview.FinishedAt, Good: b.Good(), Verified: b.Verified(), Damaged: b.Damaged()}
+	f := retention.Backup{ID: b.ID, StartedAt: b.Overview.StartedAt, FinishedAt: b.Overview.FinishedAt, Good: b.Good(), Verified: b.Verified()}
 	if b.Listed {
 		// By the ledger: of one that was adopted, that is when it was.
 		f.Sequence, f.FinishedAt = b.State.Made, b.State.MadeAt

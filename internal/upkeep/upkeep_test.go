@@ -85,7 +85,7 @@ func TestAMissingBackupIsVerified(t *testing.T) {
 	require.Equal(t, id(2), all[0].ID)
 	require.False(t, all[0].OnShare())
 	require.Equal(t, []backup.ID{id(2)}, ToVerify(all, now.Add(time.Hour)))
-	require.Len(t, Prune(all, Policy(schedule.Default(), false), now, now, "", "").Decisions, 2)
+	require.Len(t, Prune(all, Policy(schedule.Default(), false), now, now, retention.Hold{}).Decisions, 2)
 }
 
 // TestAgeIsByTheLedger: neither the times in a manifest nor the name of a folder make a
@@ -94,7 +94,7 @@ func TestAgeIsByTheLedger(t *testing.T) {
 	found, known := made(30)
 	verdicts := verified(30, now.Add(time.Minute*2))
 	plan := func() flow.PrunePlan {
-		return Prune(Gather(found, known, verdicts), Policy(schedule.Default(), false), now.Add(3*time.Minute), now.Add(3*time.Minute), "", "")
+		return Prune(Gather(found, known, verdicts), Policy(schedule.Default(), false), now.Add(3*time.Minute), now.Add(3*time.Minute), retention.Hold{})
 	}
 	before := plan().Remove()
 	require.NotEmpty(t, before)
@@ -108,17 +108,17 @@ func TestAgeIsByTheLedger(t *testing.T) {
 func TestPruneHoldsBack(t *testing.T) {
 	found, known := made(30)
 	all := Gather(found, known, verified(30, now.Add(2*time.Minute)))
-	plan := Prune(all, Policy(schedule.Setting{}, false), now.Add(3*time.Minute), now.Add(3*time.Minute), "", "")
+	plan := Prune(all, Policy(schedule.Setting{}, false), now.Add(3*time.Minute), now.Add(3*time.Minute), retention.Hold{})
 	require.Empty(t, plan.Hold)
 	require.NotEmpty(t, plan.Remove())
 	require.Equal(t, id(0), plan.Remove()[0], "the oldest first")
-	held := Prune(all, Policy(schedule.Setting{}, false), now, now, "the ledger is damaged", LedgerUnreliable)
+	held := Prune(all, Policy(schedule.Setting{}, false), now, now, retention.Hold{Code: LedgerUnreliable, Reason: "the ledger is damaged"})
 	require.Empty(t, held.Remove())
 	require.Equal(t, LedgerUnreliable, held.HoldCode)
 	last := held.Decisions[len(held.Decisions)-1]
 	require.Equal(t, retention.HeldBack, last.Code)
 	require.Contains(t, last.Reason, "the ledger is damaged")
-	far := Prune(all, Policy(schedule.Setting{}, false), now.AddDate(10, 0, 0), now.Add(3*time.Minute), "", "")
+	far := Prune(all, Policy(schedule.Setting{}, false), now.AddDate(10, 0, 0), now.Add(3*time.Minute), retention.Hold{})
 	require.Empty(t, far.Remove())
 	require.Equal(t, retention.ClocksDiffer, far.HoldCode)
 }
