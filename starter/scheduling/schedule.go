@@ -49,16 +49,34 @@ type scheduleFlags struct {
 	on, off, yes       bool
 }
 
-// apply returns the setting with what was given.
-func (f scheduleFlags) apply(cmd *cobra.Command, now schedule.Setting) (schedule.Setting, error) {
-	given := cmd.Flags().Changed
-	next := now
+// check refuses what the flags alone show to be wrong, in their own names.
+func (f scheduleFlags) check(given func(flag string) bool) error {
 	switch {
 	case f.on && f.off:
-		return next, usage("--on and --off contradict each other")
+		return usage("--on and --off contradict each other")
+	case !f.on && !f.off && !given("every") && !given("keep") && !given("keep-verified"):
+		return usage("nothing is to be set: give --every, --keep, --keep-verified, --on or --off")
 	case given("every") && f.every%time.Hour != 0:
-		return next, usage("--every %s is not a whole number of hours", f.every)
-	case given("every"):
+		return usage("--every %s is not a whole number of hours", f.every)
+	case given("every") && !within(int(f.every/time.Hour), schedule.MinFrequencyHours, schedule.MaxFrequencyHours):
+		return usage("--every is %s, and has to be from %dh to %dh", hours(f.every), schedule.MinFrequencyHours, schedule.MaxFrequencyHours)
+	case given("keep") && !within(f.keep, schedule.MinRetentionDays, schedule.MaxRetentionDays):
+		return usage("--keep is %d, and has to be from %d to %d days", f.keep, schedule.MinRetentionDays, schedule.MaxRetentionDays)
+	case given("keep-verified") && !within(f.keepVerified, schedule.MinKeepVerified, schedule.MaxKeepVerified):
+		return usage("--keep-verified is %d, and has to be from %d to %d", f.keepVerified, schedule.MinKeepVerified, schedule.MaxKeepVerified)
+	}
+	return nil
+}
+
+func within(n, low, high int) bool { return n >= low && n <= high }
+
+// hours is a whole number of hours as it is typed.
+func hours(d time.Duration) string { return fmt.Sprintf("%dh", int64(d/time.Hour)) }
+
+// over returns the setting with what was given.
+func (f scheduleFlags) over(now schedule.Setting, given func(flag string) bool) schedule.Setting {
+	next := now
+	if given("every") {
 		next.FrequencyHours = int(f.every / time.Hour)
 	}
 	if given("keep") {
@@ -68,7 +86,7 @@ func (f scheduleFlags) apply(cmd *cobra.Command, now schedule.Setting) (schedule
 		next.KeepVerified = f.keepVerified
 	}
 	next.Enabled = f.on || now.Enabled && !f.off
-	return next, next.Validate()
+	return next
 }
 
 func (s Surroundings) setCommand() *cobra.Command {
@@ -77,8 +95,8 @@ func (s Surroundings) setCommand() *cobra.Command {
 		Use:   "set [--every 12h] [--keep DAYS] [--keep-verified N] [--on | --off]",
 		Short: "Set when backups start by themselves, and how long they are kept",
 		Long: `Set how often backups start by themselves, every 4 to 12 hours, and how many days they
-are kept, 2 to 14. What is not given stays as it is. At least two backups a day, kept for
-at most seven days, are recommended.
+are kept, 2 to 14. What is not given stays as it is, and one flag at least has to be given. At
+least two backups a day, kept for at most seven days, are recommended.
 
 While the schedule is on, backups that are older than --keep are removed. The newest
 good one stays always, and so do the newest --keep-verified ones of those that were
@@ -91,15 +109,13 @@ scripts give --yes.`,
 		Example: "  infrabackup schedule set --every 12h --keep 7 --on\n  infrabackup schedule set --keep 5 --yes",
 		Args:    args.None,
 	}
-	cmd.RunE = s.Connected(func(ctx context.Context, c Controller) error {
+	given := func(flag string) bool { return cmd.Flags().Changed(flag) }
+	set := s.Connected(func(ctx context.Context, c Controller) error {
 		now, err := c.Schedule(ctx)
 		if err != nil {
 			return err
 		}
-		next, err := f.apply(cmd, now.Setting)
-		if err != nil {
-			return err
-		}
+		next := f.over(now.Setting, given)
 		if err := s.consentToLess(ctx, c, now.Setting, next, f.yes); err != nil {
 			return err
 		}
@@ -109,6 +125,12 @@ scripts give --yes.`,
 		}
 		return s.printSchedule(status)
 	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := f.check(given); err != nil {
+			return err
+		}
+		return set(cmd, args)
+	}
 	flags := cmd.Flags()
 	flags.DurationVar(&f.every, "every", 12*time.Hour, "time between two backups, 4h to 12h")
 	flags.IntVar(&f.keep, "keep", 7, "days that a backup is kept, 2 to 14")
@@ -184,7 +206,11 @@ func (s Surroundings) printSchedule(now control.ScheduleStatus) error {
 		s.Say("Warning: %d scheduled backups were not made.", now.Late)
 	}
 	if now.Problem != "" {
-		s.Say("Warning: %s: nothing goes on by itself. `infrabackup schedule set` repairs that.", now.Problem)
+		repair := "pause" // and it stays off
+		if now.Enabled {
+			repair = "resume"
+		}
+		s.Say("Warning: %s: nothing goes on by itself. `infrabackup schedule %s` repairs that.", now.Problem, repair)
 	}
 	s.warn(now.Warnings)
 	return err
