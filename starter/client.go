@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -98,8 +97,7 @@ func (a *app) dial(ctx context.Context) (controller, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	namespace := cmp.Or(options.Namespace, temporal.DefaultNamespace)
-	return control.New(c, temporal.DataConverter(options.Codec), namespace, a.instance), c.Close, nil
+	return control.New(c, temporal.DataConverter(options.Codec), options.Namespace, a.instance), c.Close, nil
 }
 
 // controlled makes a command's function of one that needs a controller: with --timeout

@@ -114,7 +114,7 @@ func run(p process) int {
 	if err != nil {
 		return p.fail(err)
 	}
-	logger := p.logger(c.Log)
+	logger := telemetry.NewLogger(p.stderr, c.Log.Format, c.Log.Level)
 	if *check {
 		return p.watch(logger, func(ctx context.Context) int { return checkAll(ctx, p, c, logger) })
 	}
@@ -156,17 +156,4 @@ func (p process) fail(err error) int {
 	f := fault.As(err)
 	_, _ = fmt.Fprintln(p.stderr, printable.Text(f.Line())) // nobody is left to tell
 	return exitStatus(f.Code)
-}
-
-func (p process) logger(c config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo // the configuration has been validated
-	}
-	options := &slog.HandlerOptions{Level: level}
-	var handler slog.Handler = slog.NewTextHandler(p.stderr, options)
-	if c.Format == "json" {
-		handler = slog.NewJSONHandler(p.stderr, options)
-	}
-	return slog.New(telemetry.NewLogHandler(handler))
 }

@@ -147,17 +147,6 @@ func TestSpoolBelongsToOneWorker(t *testing.T) {
 	require.ErrorIs(t, err, fault.SpoolIO)
 }
 
-func TestLogFormats(t *testing.T) {
-	for format, want := range map[string]string{"text": "msg=hello", "json": `"msg":"hello"`} {
-		p := newProcess()
-		logger := p.logger(configLog("warn", format))
-		logger.Info("not this")
-		logger.Warn("hello")
-		require.Contains(t, p.err.String(), want)
-		require.Equal(t, 1, strings.Count(p.err.String(), "\n"))
-	}
-}
-
 func TestDrainEndsWhatDoesNotEndByItself(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	defer end()

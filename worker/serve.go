@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,6 +93,7 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	}
 	options.Identity = flow.WorkerIdentity(c.Host)
 	options.Codec, options.Logger, options.Telemetry = codec.New(ring), logger, measured
+	logger.Info("connecting", "temporal", options.Address, "namespace", options.Namespace)
 	temporalClient, err := dialWithRetry(ctx, options, logger)
 	if err != nil {
 		return unlessAsked(ctx, err)
@@ -111,7 +111,7 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 		return fault.New(fault.Internal, "the path of this program is unknown", err)
 	}
 	twin := newTwins(temporalClient, c)
-	needed := dependencies(c, temporalClient, cmp.Or(options.Namespace, temporal.DefaultNamespace), twin, collectors, spooled, ring, program, measured)
+	needed := dependencies(c, temporalClient, options.Namespace, twin, collectors, spooled, ring, program, measured)
 	if needed.Updating, err = updatingOf(c); err != nil {
 		return err
 	}

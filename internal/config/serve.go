@@ -86,7 +86,8 @@ type ClientCertificates struct {
 	CAFile string            `yaml:"caFile"`
 	Roles  map[string]string `yaml:"roles"` // DNS or URI name, or SHA-256 of the certificate: role
 	// ResourceManager is the SHA-256 of the certificate of the Azure Resource Manager
-	// before this service, whose callers it has authorized; none when empty.
+	// before this service, whose callers it has authorized; none when empty. Roles has to name
+	// it, too: that is the most that its callers may do.
 	ResourceManager string `yaml:"resourceManager"`
 }
 
@@ -245,9 +246,40 @@ func (s *Serve) validateCallers() error {
 		if c.CAFile == "" {
 			return wrong("clientCertificates.caFile", "missing")
 		}
-		return validateRoles("clientCertificates.roles", c.Roles)
+		if err := validateRoles("clientCertificates.roles", c.Roles); err != nil {
+			return err
+		}
+		return c.validateResourceManager()
 	}
 	return nil
+}
+
+// validateResourceManager wants a role for the certificate of the Resource Manager: without one, all
+// that comes through it is refused, and it looks as if its callers were.
+func (c *ClientCertificates) validateResourceManager() error {
+	if c.ResourceManager == "" {
+		return nil
+	}
+	digest, ok := CertificateDigest(c.ResourceManager)
+	if !ok {
+		return wrong("clientCertificates.resourceManager", "%.100q: want the SHA-256 of a certificate in hex", c.ResourceManager)
+	}
+	for name := range c.Roles {
+		if named, ok := CertificateDigest(name); ok && named == digest {
+			return nil
+		}
+	}
+	return wrong("clientCertificates.resourceManager", "it has no role: name it in clientCertificates.roles, too")
+}
+
+// digestPattern is a SHA-256.
+var digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// CertificateDigest reads the SHA-256 of a certificate, which programs print with colons and in
+// upper case; false for a text that is none.
+func CertificateDigest(text string) (string, bool) {
+	digest := strings.ToLower(strings.ReplaceAll(text, ":", ""))
+	return digest, digestPattern.MatchString(digest)
 }
 
 func validateRoles(key string, roles map[string]string) error {

@@ -28,6 +28,11 @@ instances:
   - {name: second, fqdn: second.example.com, region: local, location: second, deploymentId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12}
 `
 
+var clients = `clientCertificates:
+  caFile: cert.pem
+  roles: {arm.example.com: reader, "CD:` + strings.Repeat("cd", 31) + `": operator}
+`
+
 // serveFile writes a configuration with the files that it names.
 func serveFile(t *testing.T, text string) string {
 	t.Helper()
@@ -54,31 +59,44 @@ func TestLoadServe(t *testing.T) {
 
 func TestServeMistakesAreNamed(t *testing.T) {
 	for name, row := range map[string]struct{ from, to, want string }{
-		"no base URL":        {"baseUrl: https://backup.example.com", "listen: 127.0.0.1:1", "baseUrl"},
-		"base URL in clear":  {"https://backup.example.com\n", "http://backup.example.com\n", "baseUrl"},
-		"path in base URL":   {"https://backup.example.com\n", "https://backup.example.com/x\n", "baseUrl"},
-		"no TLS":             {"tls: {certFile: cert.pem, keyFile: key.pem}\n", "", "tls"},
-		"no such file":       {"cert.pem", "none.pem", "tls.certFile"},
-		"subscription":       {"subscriptionId: 0b1f", "subscriptionId: zzzz", "subscriptionId"},
-		"host":               {"[10.0.0.7]", "[\"a b\"]", "hosts"},
-		"hosts is a word":    {"[10.0.0.7]", "10.0.0.7", "hosts"},
-		"role":               {"owner", "king", "issuer.roles"},
-		"no audience":        {"  audiences: [https://backup.example.com/api]\n", "", "issuer.audiences"},
-		"page is audience":   {"[https://backup.example.com/api]", "[page]", "issuer.audiences"},
-		"a blank in one":     {"location: second", "location: sec ond", "instances"},
-		"a region of blanks": {"region: local, location: second", "region: lo cal", "instances"},
-		"two locations":      {"location: second", "location: LOCAL", "instances"},
-		"two names":          {"name: second", "name: local", "instances"},
-		"fqdn of the second": {"fqdn: second.example.com", "fqdn: \"-\"", "instances[1].fqdn"},
-		"unknown key":        {"stateDir", "stateDirectory", "stateDirectory"},
-		"unknown in a list":  {"{name: local,", "{nme: local,", "instances[0].nme"},
-		"a name twice":       {"\"1234\": reader", "backup-admins: reader", "issuer.roles"},
+		"no base URL":                     {"baseUrl: https://backup.example.com", "listen: 127.0.0.1:1", "baseUrl"},
+		"base URL in clear":               {"https://backup.example.com\n", "http://backup.example.com\n", "baseUrl"},
+		"path in base URL":                {"https://backup.example.com\n", "https://backup.example.com/x\n", "baseUrl"},
+		"no TLS":                          {"tls: {certFile: cert.pem, keyFile: key.pem}\n", "", "tls"},
+		"no such file":                    {"cert.pem", "none.pem", "tls.certFile"},
+		"subscription":                    {"subscriptionId: 0b1f", "subscriptionId: zzzz", "subscriptionId"},
+		"host":                            {"[10.0.0.7]", "[\"a b\"]", "hosts"},
+		"hosts is a word":                 {"[10.0.0.7]", "10.0.0.7", "hosts"},
+		"role":                            {"owner", "king", "issuer.roles"},
+		"no audience":                     {"  audiences: [https://backup.example.com/api]\n", "", "issuer.audiences"},
+		"page is audience":                {"[https://backup.example.com/api]", "[page]", "issuer.audiences"},
+		"a blank in one":                  {"location: second", "location: sec ond", "instances"},
+		"a region of blanks":              {"region: local, location: second", "region: lo cal", "instances"},
+		"two locations":                   {"location: second", "location: LOCAL", "instances"},
+		"two names":                       {"name: second", "name: local", "instances"},
+		"fqdn of the second":              {"fqdn: second.example.com", "fqdn: \"-\"", "instances[1].fqdn"},
+		"unknown key":                     {"stateDir", "stateDirectory", "stateDirectory"},
+		"unknown in a list":               {"{name: local,", "{nme: local,", "instances[0].nme"},
+		"Resource Manager without a role": {"instances:\n", clients + "  resourceManager: " + strings.Repeat("ab", 32) + "\ninstances:\n", "resourceManager: it has no role"},
+		"Resource Manager by a name":      {"instances:\n", clients + "  resourceManager: arm.example.com\ninstances:\n", "resourceManager"},
+		"a name twice":                    {"\"1234\": reader", "backup-admins: reader", "issuer.roles"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, goodServe, strings.ReplaceAll(row.from, "\\n", "\n"))
 			_, err := LoadServe(serveFile(t, strings.Replace(goodServe, row.from, row.to, 1)))
 			require.Equal(t, fault.ConfigInvalid, fault.CodeOf(err))
 			require.ErrorContains(t, err, row.want)
+		})
+	}
+}
+
+// TestResourceManagerHasARole: however its digest is written.
+func TestResourceManagerHasARole(t *testing.T) {
+	for name, digest := range map[string]string{"as it is in roles": "CD:" + strings.Repeat("cd", 31), "without colons": strings.Repeat("cd", 32)} {
+		t.Run(name, func(t *testing.T) {
+			s, err := LoadServe(serveFile(t, goodServe+clients+"  resourceManager: \""+digest+"\"\n"))
+			require.NoError(t, err)
+			require.Equal(t, digest, s.ClientCertificates.ResourceManager)
 		})
 	}
 }

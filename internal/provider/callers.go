@@ -95,12 +95,13 @@ func newCertificates(c *config.ClientCertificates) (*auth.Certificates, error) {
 	if err != nil {
 		return nil, err
 	}
+	manager, _ := config.CertificateDigest(c.ResourceManager) // it was validated; empty for none
 	var rules []auth.CertificateRule
 	for name, role := range c.Roles {
 		rule := auth.CertificateRule{Role: auth.Role(role)}
-		switch digest := strings.ReplaceAll(name, ":", ""); {
-		case len(digest) == 64 && strings.Trim(strings.ToLower(digest), "0123456789abcdef") == "":
-			rule.SHA256, rule.ResourceManager = name, strings.EqualFold(digest, strings.ReplaceAll(c.ResourceManager, ":", ""))
+		switch digest, ok := config.CertificateDigest(name); {
+		case ok:
+			rule.SHA256, rule.ResourceManager = digest, digest == manager
 		case strings.Contains(name, "://"):
 			rule.URI = name
 		default:

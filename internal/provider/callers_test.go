@@ -40,3 +40,9 @@ func TestTokensAreTakenFromTheBody(t *testing.T) {
 		})
 	}
 }
+
+// TestLinksLeadToTheNamespaceInUse: the one of the configuration or of the environment, as a path.
+func TestLinksLeadToTheNamespaceInUse(t *testing.T) {
+	require.Empty(t, namespaceIn("", "default"))
+	require.Equal(t, "https://t.test/namespaces/back%2Fup", namespaceIn("https://t.test/", "back/up"))
+}

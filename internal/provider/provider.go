@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -38,9 +37,10 @@ type Provider struct {
 // firstToken is how long the token that begins the first session is good.
 const firstToken = 10 * time.Minute
 
-// New reads the files that the configuration names and listens. Controllers has one for
-// each instance, by name. Errors are CONFIG_INVALID faults, or say why nobody can listen.
-func New(ctx context.Context, c *config.Serve, controllers map[string]*control.Controller, logger *slog.Logger) (*Provider, error) {
+// New reads the files that the configuration names and listens. Namespace is the one of Temporal
+// that is in use, which the configuration need not name; controllers has one for each instance, by
+// name. Errors are CONFIG_INVALID faults, or say why nobody can listen.
+func New(ctx context.Context, c *config.Serve, namespace string, controllers map[string]*control.Controller, logger *slog.Logger) (*Provider, error) {
 	p := &Provider{logger: logger}
 	var err error
 	if p.callers, err = newCallers(ctx, c); err != nil {
@@ -67,7 +67,7 @@ func New(ctx context.Context, c *config.Serve, controllers map[string]*control.C
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "the API cannot be served", err)
 	}
-	page, err := p.page(c, instances)
+	page, err := p.page(c, namespace, instances)
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "the page cannot be served", err)
 	}
@@ -120,13 +120,10 @@ func thumbprint(b *board.Backup, s *board.Snapshot) {
 }
 
 // page makes the page, with the ways in before it.
-func (p *Provider) page(c *config.Serve, instances []portal.Instance) (http.Handler, error) {
+func (p *Provider) page(c *config.Serve, namespace string, instances []portal.Instance) (http.Handler, error) {
 	options := portal.Options{
 		Instances: instances, Session: session(time.Now), Login: http.HandlerFunc(p.callers.login), Logout: http.HandlerFunc(p.callers.sessions.Logout),
-		TokenLogin: p.callers.sessions.HasTokens(), Alive: p.callers.sessions.Alive,
-	}
-	if c.TemporalUI != "" {
-		options.TemporalUI = strings.TrimSuffix(c.TemporalUI, "/") + "/namespaces/" + url.PathEscape(cmp.Or(c.Temporal.Namespace, "default"))
+		TokenLogin: p.callers.sessions.HasTokens(), Alive: p.callers.sessions.Alive, TemporalUI: namespaceIn(c.TemporalUI, namespace),
 	}
 	if p.callers.sessions.HasIssuer() {
 		options.IssuerLogin = issuerPath
@@ -140,6 +137,14 @@ func (p *Provider) page(c *config.Serve, instances []portal.Instance) (http.Hand
 	mux.HandleFunc("GET "+issuerPath, p.callers.sessions.OIDCLogin)
 	mux.HandleFunc("GET "+callbackPath, p.callers.sessions.Callback)
 	return mux, nil
+}
+
+// namespaceIn is the address of a namespace in Temporal's Web UI, empty where there is no Web UI.
+func namespaceIn(ui, namespace string) string {
+	if ui == "" {
+		return ""
+	}
+	return strings.TrimSuffix(ui, "/") + "/namespaces/" + url.PathEscape(namespace)
 }
 
 // issuerPath is where a login at the issuer begins.

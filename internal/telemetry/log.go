@@ -2,10 +2,26 @@ package telemetry
 
 import (
 	"context"
+	"io"
 	"log/slog"
 
 	"go.opentelemetry.io/otel/trace"
 )
+
+// NewLogger is the logger of a process: in the format "json", or else as text, with the records of
+// a level and above it, "info" where the name of the level is none. Records carry the ids of
+// [NewLogHandler].
+func NewLogger(w io.Writer, format, level string) *slog.Logger {
+	var least slog.Level
+	if err := least.UnmarshalText([]byte(level)); err != nil {
+		least = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: least}
+	if format == "json" {
+		return slog.New(NewLogHandler(slog.NewJSONHandler(w, options)))
+	}
+	return slog.New(NewLogHandler(slog.NewTextHandler(w, options)))
+}
 
 // NewLogHandler adds trace_id and span_id of the context's span, when there is
 // one, to every record that goes to next.

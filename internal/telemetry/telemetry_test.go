@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -139,6 +140,30 @@ func TestLogHandler(t *testing.T) {
 
 	logger.Debug("below the level")
 	require.Empty(t, out.String())
+}
+
+// TestLoggersOfProcesses: each process logs as its configuration says, and what is debugged with
+// nonsense for a level is not silent.
+func TestLoggersOfProcesses(t *testing.T) {
+	for name, c := range map[string]struct{ format, level, want string }{
+		"text":        {"text", "warn", "level=WARN msg=hello"},
+		"json":        {"json", "warn", `"level":"WARN","msg":"hello"`},
+		"upper case":  {"text", "WARN", "level=WARN msg=hello"},
+		"no level":    {"text", "", "level=INFO msg=first"},
+		"no such one": {"json", "loud", `"level":"INFO","msg":"first"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			logger := NewLogger(&out, c.format, c.level)
+			logger.Debug("zero")
+			logger.Info("first")
+			logger.Warn("hello")
+			lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+			require.Contains(t, lines[0], c.want)
+			require.NotContains(t, out.String(), "zero")
+			require.Contains(t, lines[len(lines)-1], "hello")
+		})
+	}
 }
 
 // collector is a real OTLP server that remembers names.

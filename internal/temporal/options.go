@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"cmp"
 	"log/slog"
 	"os"
 	"strings"
@@ -56,7 +57,7 @@ func (t TLS) used() bool { return t != TLS{} }
 
 // FromEnvironment reads Temporal's standard variables: TEMPORAL_ADDRESS,
 // TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS and TEMPORAL_TLS_… with the
-// paths of files. Temporal's configuration file (TEMPORAL_CONFIG_FILE) is not
+// paths of files; address and namespace are the defaults where none is given. Temporal's configuration file (TEMPORAL_CONFIG_FILE) is not
 // read. Variables that would weaken the connection, put keys into the
 // environment or that this package would have to ignore are refused with a
 // CONFIG_INVALID fault. Lookup is os.LookupEnv when nil.
@@ -71,7 +72,9 @@ func FromEnvironment(lookup func(name string) (string, bool)) (Options, error) {
 	if err != nil {
 		return Options{}, fault.New(fault.ConfigInvalid, "the TEMPORAL_… variables were refused", err)
 	}
-	o := Options{Address: profile.Address, Namespace: profile.Namespace, APIKey: secret.New(profile.APIKey)}
+	o := Options{
+		Address: cmp.Or(profile.Address, DefaultAddress), Namespace: cmp.Or(profile.Namespace, DefaultNamespace), APIKey: secret.New(profile.APIKey),
+	}
 	if profile.Authority != "" {
 		return Options{}, fault.Newf(fault.ConfigInvalid, "TEMPORAL_CLIENT_AUTHORITY is not supported; use TEMPORAL_TLS_SERVER_NAME")
 	}

@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"cmp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,6 +47,7 @@ func TestFromEnvironment(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := FromEnvironment(lookup(test.env))
 			require.NoError(t, err)
+			test.want.Address, test.want.Namespace = cmp.Or(test.want.Address, DefaultAddress), cmp.Or(test.want.Namespace, DefaultNamespace)
 			require.Equal(t, test.want, got)
 		})
 	}

@@ -18,9 +18,10 @@ import (
 const rotationHelp = `The codec key encrypts what Temporal keeps; it opens no backup. To replace it while
 everything runs:
 
-  1. codec-key add, on one host. Copy the file to every worker, to every host where
-     this command runs and to every codec server, and restart the workers and the
-     codec servers one after the other. Now all know the new key.
+  1. codec-key add, on one host. Copy the file to every worker, to where
+     infrabackup serve runs, to every host where this command runs and to every codec
+     server, and restart the workers, serve and the codec servers one after the other.
+     Now all know the new key.
   2. codec-key activate, on one host. Copy and restart again. Now all encrypt with it.
   3. infrabackup settings reseal, which re-encrypts the settings.
   4. codec-key remove, for the old key, and copy once more: not before Temporal has
@@ -76,7 +77,7 @@ func (s Surroundings) codecKeyGenerateCommand(file *string) *cobra.Command {
 			if err := localfile.Create(out, secret.New(key)); err != nil {
 				return err
 			}
-			s.Say("The codec key is in %s. Copy it to every worker host and to where this command runs.", out)
+			s.Say("The codec key is in %s. Copy it to every worker host, and to where infrabackup serve and this command run.", out)
 			return s.printKey(id, out)
 		},
 	}
@@ -131,7 +132,7 @@ func (s Surroundings) codecKeyAddCommand(file *string) *cobra.Command {
 			if err := codec.AddKey(path, id, rand.Reader); err != nil {
 				return err
 			}
-			s.Say("Key %s is in %s and does not encrypt yet. Copy the file to every worker, command line and codec server, and restart them; then activate the key.", id, path)
+			s.Say("Key %s is in %s and does not encrypt yet. Copy the file to every worker, to infrabackup serve, and to every command line and codec server, and restart them; then activate the key.", id, path)
 			return s.printKey(id, path)
 		},
 	}

@@ -1,7 +1,6 @@
 package serving
 
 import (
-	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/build"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/config"
 	"infrabackup/internal/control"
@@ -70,7 +70,7 @@ func (s Surroundings) serve(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	logger := s.logger(c.Log)
+	logger := telemetry.NewLogger(s.Stderr, c.Log.Format, c.Log.Level)
 	ring, err := codec.LoadKeyring(c.Codec.KeyFile)
 	if err != nil {
 		return err
@@ -80,6 +80,7 @@ func (s Surroundings) serve(ctx context.Context, file string) error {
 		return err
 	}
 	options.Codec, options.Logger, options.Identity = codec.New(ring), logger, "infrabackup-serve"
+	logger.Info("starting", "version", build.Version(), "temporal", options.Address, "namespace", options.Namespace)
 	client, err := temporal.Dial(ctx, options)
 	if err != nil {
 		return err
@@ -87,9 +88,9 @@ func (s Surroundings) serve(ctx context.Context, file string) error {
 	defer client.Close()
 	controllers := map[string]*control.Controller{}
 	for _, i := range c.Instances {
-		controllers[i.Name] = control.New(client, temporal.DataConverter(options.Codec), cmp.Or(options.Namespace, temporal.DefaultNamespace), i.Name)
+		controllers[i.Name] = control.New(client, temporal.DataConverter(options.Codec), options.Namespace, i.Name)
 	}
-	p, err := provider.New(ctx, c, controllers, logger)
+	p, err := provider.New(ctx, c, options.Namespace, controllers, logger)
 	if err != nil {
 		return err
 	}
@@ -109,17 +110,4 @@ func (s Surroundings) sayFirstToken(ctx context.Context, first func(context.Cont
 	case token != "":
 		s.Say("There is no API token and no issuer yet. This token begins one session of an owner, within ten minutes: %s", token)
 	}
-}
-
-func (s Surroundings) logger(c config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo // the configuration has been validated
-	}
-	options := &slog.HandlerOptions{Level: level}
-	var handler slog.Handler = slog.NewTextHandler(s.Stderr, options)
-	if c.Format == "json" {
-		handler = slog.NewJSONHandler(s.Stderr, options)
-	}
-	return slog.New(telemetry.NewLogHandler(handler))
 }
