@@ -29,6 +29,9 @@ func demo(ctx context.Context, options lab.Options, bin string, out io.Writer) (
 			return err
 		}
 	}
+	if _, err := fmt.Fprintf(out, "%s While this runs, it can be looked at; the certificate is the lab's own.\n", page(s.Env())); err != nil {
+		return err
+	}
 	steps := []step{
 		{"Enable backup: share, account and the operator's public key. The share is probed first.", s.EnableCommand()},
 		{"The active settings. No secret is shown.", "bin/infrabackup settings show"},
@@ -62,12 +65,18 @@ func demo(ctx context.Context, options lab.Options, bin string, out io.Writer) (
 	env := s.Env()
 	_, err = fmt.Fprintf(out, `
 Done. Everything is stopped again. To look around yourself, run "make up"; then
+  the page          "make up" prints its address, and where its token is
   Temporal Web UI   http://127.0.0.1:8233 (history of every run, readable through the codec server)
   the share         .lab/fs/share
   worker's log      .lab/log/worker.log
 This demonstration's share is kept in %s, what was opened in %s.
 `, env["LAB_SHARE_DIR"], opened)
 	return err
+}
+
+// page says where the page answers, and how to come in.
+func page(env map[string]string) string {
+	return fmt.Sprintf("The operators' page: %s, with the token in %s.", env["LAB_SERVE_URL"], env["LAB_SERVE_TOKEN_FILE"])
 }
 
 const stockTools = `cd "$LAB_SHARE_DIR"/*/backups/* &&

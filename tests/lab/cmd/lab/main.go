@@ -140,8 +140,8 @@ func up(ctx context.Context, options lab.Options, bin string, out io.Writer) err
 	env := filepath.Join(s.Dir(), "env")
 	err = lab.WriteEnv(env, s.Env())
 	if err == nil {
-		_, err = fmt.Fprintf(out, "ready\n\nIn another shell:\n\n  . %s\n  %s\n  bin/infrabackup backup start --wait\n\nPage: %s, with the token in %s\nTemporal Web UI: %s\nCtrl-C stops everything.\n",
-			env, s.EnableCommand(), s.Env()["LAB_SERVE_URL"], s.Env()["LAB_SERVE_TOKEN_FILE"], s.Env()["LAB_UI_URL"])
+		_, err = fmt.Fprintf(out, "ready\n\nIn another shell:\n\n  . %s\n  %s\n  bin/infrabackup backup start --wait\n\n%s\nTemporal Web UI: %s\nCtrl-C stops everything.\n",
+			env, s.EnableCommand(), page(s.Env()), s.Env()["LAB_UI_URL"])
 	}
 	if err == nil {
 		<-ctx.Done()
