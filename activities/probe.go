@@ -165,7 +165,7 @@ func (a *Activities) held(ctx context.Context, proposed share.Store, now setting
 	if err != nil {
 		return false, 0, err
 	}
-	if same, err = a.sameFolder(ctx, proposed, store); same || err != nil {
+	if same, err = repository.SameFolder(ctx, a.Instance.Name, proposed, store); same || err != nil {
 		return same, 0, err
 	}
 	repo := repository.New(store, a.Instance.Name)

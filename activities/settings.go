@@ -61,7 +61,8 @@ func (a *Activities) repository(ctx context.Context, revision int64) (*repositor
 
 // SettleChange activates a proposed revision, or drops it. Before it is active,
 // the ledger of its share is opened, so that whatever is made with the new settings
-// finds it in place; afterwards the old signing key introduces a new one there.
+// finds it in place; afterwards Temporal is told when to ring, if the schedule came with the
+// change, and the old signing key introduces a new one in the ledger.
 func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput) (settings.Summary, error) {
 	entity := flow.SettingsWorkflowID(a.Instance.Name)
 	if in.Drop {
@@ -100,6 +101,11 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	summary, err := flow.ApplySettings.Send(ctx, a.Client, entity, application)
 	if err != nil {
 		return summary, a.entityFault(ctx, "the settings cannot be activated", err)
+	}
+	if in.Schedule != nil {
+		if err := a.ring(ctx); err != nil {
+			return summary, err
+		}
 	}
 	if err := a.introduce(ctx, s); err != nil {
 		return summary, err

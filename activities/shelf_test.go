@@ -96,7 +96,11 @@ func (k *keeping) UpdateWorkflow(_ context.Context, in client.UpdateWorkflowOpti
 		k.upkeep.Verdicts = append(k.upkeep.Verdicts, flow.Verdict{BackupID: note.BackupID, At: time.Now(), Code: note.Code})
 		answer = struct{}{}
 	case flow.ApplySettings.Name:
-		k.active = asked[flow.SettingsApplication](in.Args).Revision
+		application := asked[flow.SettingsApplication](in.Args)
+		if again := k.active == application.Revision; application.Schedule != nil && !again {
+			k.upkeep.Schedule = k.upkeep.Schedule.With(*application.Schedule, time.Now(), "op")
+		}
+		k.active = application.Revision
 		signing := k.revisions[k.active].Signing
 		answer = settings.Summary{Revision: k.active, SigningKey: signing.Public, FormerSigners: signing.Former}
 	}

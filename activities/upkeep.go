@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/retention"
 	"infrabackup/internal/upkeep"
+	"infrabackup/internal/upkeep/ring"
 	"infrabackup/internal/upkeep/slot"
 )
 
@@ -18,6 +19,21 @@ import (
 func (a *Activities) upkeepState(ctx context.Context) (flow.UpkeepState, error) {
 	state, err := flow.GetUpkeep.Ask(ctx, a.Client, flow.SettingsWorkflowID(a.Instance.Name), struct{}{})
 	return state, a.entityFault(ctx, "the schedule cannot be read", err)
+}
+
+// ring lets Temporal ring by the schedule as it is: by the slots that came with a change, and not
+// at all for a change that is refused.
+func (a *Activities) ring(ctx context.Context) error {
+	state, err := a.upkeepState(ctx)
+	if err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, describeTime)
+	defer cancel()
+	if err := ring.Set(bounded, a.Client, a.Instance.Name, state.Schedule, a.Now()); err != nil {
+		return fault.New(fault.TemporalUnreachable, "the settings are active, and Temporal's schedule that starts backups could not be set", err)
+	}
+	return nil
 }
 
 // PlanUpkeep says what is due: the slot of the schedule, by Temporal's clock, what is to be
@@ -56,11 +72,15 @@ func (a *Activities) PlanUpkeep(ctx context.Context, in flow.PlanUpkeepInput) (f
 	if err != nil {
 		return out, err
 	}
+	moving, err := a.slots().KeysMoving(ctx)
+	if err != nil {
+		return out, err
+	}
 	var held retention.Hold
 	if err := known.CheckIntact(head); err != nil {
 		held = retention.Hold{Code: upkeep.LedgerUnreliable, Reason: fault.As(err).Message()}
-	} else if f := a.slots().KeysMoving(ctx); f != nil {
-		held = retention.Hold{Code: retention.InUse, Reason: f.Message()}
+	} else if moving != nil {
+		held = retention.Hold{Code: retention.InUse, Reason: moving.Message()}
 	}
 	setting := state.Schedule.Setting
 	if in.Try != nil {

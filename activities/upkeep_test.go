@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"infrabackup/internal/backup"
@@ -149,9 +150,48 @@ func TestStartScheduled(t *testing.T) {
 		require.Equal(t, fault.TemporalUnreachable, fault.CodeOf(err), "it may be this slot's own, without a go-ahead")
 		require.True(t, fault.CodeOf(err).Retryable())
 		x.a.Client = &another{u, time.Now().Add(-time.Hour)}
+		for range 2 { // an attempt that is repeated
+			out, err := start(t, x, id)
+			require.NoError(t, err)
+			require.Equal(t, []string{"skipped", string(fault.BackupRunning)}, []string{string(out.Outcome), out.Code})
+			require.Equal(t, schedule.Skipped, u.upkeep.Schedule.Outcome, "nobody waits for a backup that there is not")
+			require.Equal(t, string(fault.BackupRunning), u.upkeep.Schedule.Code)
+			require.Contains(t, u.upkeep.Schedule.Message, "run-9")
+		}
+	})
+	t.Run("refused by Temporal", func(t *testing.T) {
+		x, u := newUpkeeper(t)
+		u.refuse = serviceerror.NewPermissionDenied("not this client", "")
 		out, err := start(t, x, id)
 		require.NoError(t, err)
-		require.Equal(t, string(fault.BackupRunning), out.Code)
+		require.Equal(t, schedule.Skipped, out.Outcome)
+		require.Equal(t, string(fault.TemporalUnreachable), u.upkeep.Schedule.Code)
+		require.Contains(t, u.upkeep.Schedule.Message, "not this client")
+		require.EqualValues(t, 1, u.upkeep.Schedule.Missed)
+	})
+	t.Run("made already, as far as can be found out", func(t *testing.T) {
+		x, u := newUpkeeper(t)
+		_, err := start(t, x, id)
+		require.NoError(t, err)
+		x.a.Client = &mute{upkeeper: u, query: serviceerror.NewQueryFailed("loading")}
+		_, err = start(t, x, id)
+		require.True(t, fault.CodeOf(err).Retryable(), "%v", err)
+		require.Len(t, u.begun, 1, "the run has completed, so it made a backup")
+		x.a.Client = &mute{upkeeper: u, query: serviceerror.NewQueryFailed("no handler"), failed: true}
+		out, err := start(t, x, id)
+		require.NoError(t, err)
+		require.Equal(t, schedule.Started, out.Outcome)
+		require.Len(t, u.begun, 2, "the run never began")
+	})
+	t.Run("what runs is not known", func(t *testing.T) {
+		x, u := newUpkeeper(t)
+		x.a.Client = &mute{upkeeper: u, describe: serviceerror.NewUnavailable("away")}
+		_, err := start(t, x, id)
+		require.Equal(t, fault.TemporalUnreachable, fault.CodeOf(err))
+		require.Empty(t, u.begun)
+		require.Empty(t, u.upkeep.Schedule.Outcome, "the next attempt takes the slot")
+		_, err = run(t, x.a.PlanUpkeep, flow.PlanUpkeepInput{Instance: shelfInstance, Now: time.Now()})
+		require.Equal(t, fault.TemporalUnreachable, fault.CodeOf(err), "nothing is removed while it is unknown what is at work")
 	})
 	for code, make := range map[fault.Code]func(x *shelf, u *upkeeper){
 		fault.BackupRunning: func(_ *shelf, u *upkeeper) { u.running = []string{flow.BackupWorkflowID(shelfInstance)} },
@@ -181,6 +221,43 @@ func TestStartScheduled(t *testing.T) {
 		require.Len(t, u.begun, 1)
 	})
 }
+
+// mute is an entity beside which runs of backups cannot be looked at.
+type mute struct {
+	*upkeeper
+	describe, query error // that questions about a backup end with
+	failed          bool  // the run did not complete
+}
+
+// DescribeWorkflowExecution implements client.Client.
+func (m *mute) DescribeWorkflowExecution(ctx context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	if id != flow.SettingsWorkflowID(shelfInstance) && m.describe != nil {
+		return nil, m.describe
+	}
+	out, err := m.upkeeper.DescribeWorkflowExecution(ctx, id, run)
+	if err == nil && m.failed && id == flow.BackupWorkflowID(shelfInstance) {
+		out.WorkflowExecutionInfo.Status = enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
+	}
+	return out, err
+}
+
+// QueryWorkflow implements client.Client.
+func (m *mute) QueryWorkflow(ctx context.Context, id, run, query string, args ...any) (converter.EncodedValue, error) {
+	if query == flow.BackupProgress.Name {
+		return nil, m.query
+	}
+	return m.upkeeper.QueryWorkflow(ctx, id, run, query, args...)
+}
+
+// GetWorkflowHistory implements client.Client.
+func (m *mute) GetWorkflowHistory(context.Context, string, string, bool, enumspb.HistoryEventFilterType) client.HistoryEventIterator {
+	return noEvents{}
+}
+
+type noEvents struct{ client.HistoryEventIterator }
+
+// HasNext implements client.HistoryEventIterator.
+func (noEvents) HasNext() bool { return false }
 
 // another is an entity beside which another backup was made than the one that was claimed.
 type another struct {

@@ -69,11 +69,6 @@ func (c *Controller) BeginChange(ctx context.Context, in Wanted) (Begun, error) 
 		_, err := c.SetSchedule(ctx, *next, in.RequestedBy)
 		return Begun{Schedule: next}, err
 	}
-	if next != nil {
-		if err := c.ring(ctx, state.Schedule); err != nil {
-			return Begun{}, err
-		}
-	}
 	id, err := w(ctx, flow.ChangeSettingsInput{Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Schedule: next})
 	return Begun{ID: id, Schedule: next}, err
 }
@@ -93,11 +88,6 @@ func (c *Controller) beginEnable(ctx context.Context, in Wanted) (Begun, error) 
 	revision, err := c.proposeFirst(ctx, first)
 	if err != nil {
 		return Begun{}, err
-	}
-	if next != nil {
-		if err := c.ring(ctx, schedule.State{}); err != nil {
-			return Begun{}, err
-		}
 	}
 	id, err := beginning(c, flow.Enable)(ctx, flow.ChangeSettingsInput{
 		Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Schedule: next,

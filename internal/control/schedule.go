@@ -2,28 +2,12 @@ package control
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/client"
-	sdk "go.temporal.io/sdk/temporal"
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
-)
-
-const (
-	// ringJitter spreads instances that share a server.
-	ringJitter = 2 * time.Minute
-	// ringCatchup is how late Temporal starts what it could not start in time. What was due
-	// earlier is found by the next run.
-	ringCatchup = 10 * time.Minute
-	// ringTimeout ends a run of upkeep that does not come to its end, since no other begins
-	// while it runs.
-	ringTimeout = 24 * time.Hour
+	"infrabackup/internal/upkeep/ring"
 )
 
 // ScheduleStatus is the schedule of an instance, and whether it does its work.
@@ -50,37 +34,22 @@ func (c *Controller) Schedule(ctx context.Context) (ScheduleStatus, error) {
 }
 
 func (c *Controller) scheduleStatus(ctx context.Context, state schedule.State) (ScheduleStatus, error) {
-	now := time.Now()
-	out := ScheduleStatus{State: state, Next: state.Next(now), Late: state.Late(now), Warnings: []string{}}
+	at := time.Now()
+	out := ScheduleStatus{State: state, Next: state.Next(at), Late: state.Late(at), Warnings: []string{}}
+	out.Unstarted = 0 // it is for the settings workflow alone
 	if state.Setting == (schedule.Setting{}) {
 		out.Setting = schedule.Default()
 	}
 	out.Warnings = append(out.Warnings, out.Setting.Warnings()...)
 	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
 	defer cancel()
-	d, err := c.client.ScheduleClient().GetHandle(bounded, flow.UpkeepScheduleID(c.instance)).Describe(bounded)
-	var missing *serviceerror.NotFound
-	switch {
-	case errors.As(err, &missing):
-		if state.Setting != (schedule.Setting{}) {
-			out.Problem = "Temporal's schedule " + flow.UpkeepScheduleID(c.instance) + " is gone"
-		}
-		return out, nil
-	case err != nil:
+	now, err := ring.Look(bounded, c.client, c.instance)
+	if err != nil {
 		return out, c.fault(err)
 	}
-	action, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
-	switch {
-	case !ok || action.Workflow != flow.Upkeep.Name || action.TaskQueue != flow.Queue(c.instance):
-		out.Problem = "Temporal's schedule " + flow.UpkeepScheduleID(c.instance) + " was changed, and does not start upkeep"
-	case d.Schedule.State != nil && d.Schedule.State.Paused:
-		out.Problem = "Temporal's schedule " + flow.UpkeepScheduleID(c.instance) + " was paused in Temporal"
-	}
-	if n := len(d.Info.RecentActions); n > 0 {
-		out.LastRing = d.Info.RecentActions[n-1].ActualTime.UTC()
-	}
-	if len(d.Info.NextActionTimes) > 0 {
-		out.NextRing = d.Info.NextActionTimes[0].UTC()
+	out.LastRing, out.NextRing = now.Last, now.Next
+	if !now.Missing || state.Setting != (schedule.Setting{}) {
+		out.Problem = now.Problem
 	}
 	return out, nil
 }
@@ -107,37 +76,11 @@ func (c *Controller) SetSchedule(ctx context.Context, next schedule.Setting, by 
 	return c.scheduleStatus(ctx, state)
 }
 
-// ring makes sure that Temporal starts upkeep again and again, at the slots among others.
-// It also rings while the schedule is paused, since verification goes on then.
+// ring makes sure that Temporal starts upkeep.
 func (c *Controller) ring(ctx context.Context, state schedule.State) error {
 	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
 	defer cancel()
-	anchor := state.Anchor
-	if anchor.IsZero() {
-		anchor = time.Now()
-	}
-	offset := time.Duration(anchor.Unix()) * time.Second % flow.UpkeepInterval
-	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: flow.UpkeepInterval, Offset: offset}}, Jitter: ringJitter}
-	action := &client.ScheduleWorkflowAction{
-		ID: flow.UpkeepScheduleID(c.instance), Workflow: flow.Upkeep.Name, TaskQueue: flow.Queue(c.instance), WorkflowRunTimeout: ringTimeout,
-	}
-	_, err := c.client.ScheduleClient().Create(bounded, client.ScheduleOptions{
-		ID: flow.UpkeepScheduleID(c.instance), Spec: spec, Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: ringCatchup,
-	})
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, sdk.ErrScheduleAlreadyRunning) {
-		return c.fault(err)
-	}
-	handle := c.client.ScheduleClient().GetHandle(bounded, flow.UpkeepScheduleID(c.instance))
-	err = handle.Update(bounded, client.ScheduleUpdateOptions{DoUpdate: func(client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-		return &client.ScheduleUpdate{Schedule: &client.Schedule{
-			Spec: &spec, Action: action, State: &client.ScheduleState{},
-			Policy: &client.SchedulePolicies{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: ringCatchup},
-		}}, nil
-	}})
-	return c.fault(err)
+	return c.fault(ring.Set(bounded, c.client, c.instance, state, time.Now()))
 }
 
 // Upkeep tells what is remembered of what goes on by itself: the schedule, verdicts and

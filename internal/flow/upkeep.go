@@ -90,11 +90,13 @@ type ScheduleChange struct {
 // SlotClaim takes a slot of the schedule, for the one backup that is started for it or for
 // none. SETTINGS_CHANGED when it is not due, or somebody else has taken it.
 type SlotClaim struct {
-	Slot     time.Time        `json:"slot"`
-	Outcome  schedule.Outcome `json:"outcome"`
-	BackupID backup.ID        `json:"backupId,omitempty"`
-	Code     string           `json:"code,omitempty"`    // why it was skipped
-	Message  string           `json:"message,omitempty"` // the same in words
+	Slot    time.Time        `json:"slot"`
+	Outcome schedule.Outcome `json:"outcome"`
+	// BackupID is the backup that is started. Of a slot that is skipped, it is the one that the
+	// slot was taken for and that could not be started.
+	BackupID backup.ID `json:"backupId,omitempty"`
+	Code     string    `json:"code,omitempty"`    // why it was skipped
+	Message  string    `json:"message,omitempty"` // the same in words
 }
 
 // VerdictNote tells what came of a verification.
@@ -253,7 +255,7 @@ func (in SlotClaim) Check() error {
 	if in.Slot.IsZero() || in.Outcome != schedule.Started && in.Outcome != schedule.Skipped {
 		return notSent("a claim names no slot, or not what came of it")
 	}
-	if in.Outcome == schedule.Started {
+	if in.Outcome == schedule.Started || in.BackupID != "" {
 		return checkBackup(in.BackupID)
 	}
 	return nil

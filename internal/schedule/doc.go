@@ -14,7 +14,8 @@
 // nor missed; those that nobody had claimed before it was paused stay missed. When the
 // frequency changes while a slot is due, the new grid begins with one that is due at once.
 //
-// A slot is claimed once, whatever comes of it. After an outage only the newest slot is
+// A slot is claimed once, whatever comes of it. One whose backup could not be started after
+// all counts as skipped, and is not due again. After an outage only the newest slot is
 // due; those before it are missed. How many backups are late is to be asked before a slot
 // is claimed, because a backup that is started ends the count.
 //

@@ -138,7 +138,10 @@ func TestClaim(t *testing.T) {
 		"paused":                {s.With(Default(), at(1), "a"), 4, 5, Started, "b", fault.SettingsChanged},
 		"no outcome":            {one, 8, 8, "", "b", fault.Internal},
 		"started without one":   {one, 8, 8, Started, "", fault.Internal},
-		"skipped with a backup": {one, 8, 8, Skipped, "b", fault.Internal},
+		"another slot's backup": {one, 8, 8, Skipped, "b", fault.SettingsChanged},
+		"another's backup":      {one, 4, 5, Skipped, "c", fault.SettingsChanged},
+		"given up already":      {skipped, 8, 9, Skipped, "b", ""},
+		"given up, never taken": {s, 4, 5, Skipped, "b", fault.SettingsChanged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := c.state.Claim(at(c.slot), at(c.now), c.outcome, c.id, "", "")
@@ -148,6 +151,36 @@ func TestClaim(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, c.want)
+		})
+	}
+}
+
+// TestAClaimIsGivenUp: a slot whose backup could not be started counts as one that was skipped at
+// once, with all that passed before it, and is taken by nobody again.
+func TestAClaimIsGivenUp(t *testing.T) {
+	before := claimed(t, claimed(t, every(4), 4, Started), 8, Skipped)
+	direct, err := before.Claim(at(20), at(20), Skipped, "", "TEMPORAL_UNREACHABLE", "refused")
+	require.NoError(t, err)
+	started := claimed(t, before, 20, Started)
+	require.Zero(t, started.Missed)
+	off := started.Setting
+	off.Enabled = false
+	for name, now := range map[string]State{
+		"as it was":      started,
+		"paused between": started.With(off, at(20.1), "anna").With(started.Setting, at(20.2), "anna"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			given, err := now.Claim(at(20), at(20.5), Skipped, "b", "TEMPORAL_UNREACHABLE", "refused")
+			require.NoError(t, err)
+			require.Equal(t, direct.Missed, given.Missed)
+			require.Equal(t, []any{Skipped, "TEMPORAL_UNREACHABLE", "refused", backup.ID("")}, []any{given.Outcome, given.Code, given.Message, given.BackupID})
+			_, due := given.Due(at(20.6))
+			require.False(t, due)
+			require.EqualValues(t, 4, given.Late(at(21.1)), "8, 12, 16 and 20")
+			require.Zero(t, claimed(t, given, 24, Started).Missed)
+			again, err := given.Claim(at(20), at(20.7), Skipped, "b", "TEMPORAL_UNREACHABLE", "refused")
+			require.NoError(t, err)
+			require.Equal(t, given, again)
 		})
 	}
 }

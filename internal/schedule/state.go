@@ -41,6 +41,9 @@ type State struct {
 	Message   string    `json:"message,omitempty"`  // why it was skipped
 	BackupID  backup.ID `json:"backupId,omitempty"` // that was started
 	Missed    int64     `json:"missed,omitempty"`   // slots before Since, or up to Slot, that were skipped or never claimed since the newest that was started
+	// Unstarted is what has to be added to Missed when the backup of Slot could not be started
+	// after all. It is of no meaning to others.
+	Unstarted int64 `json:"unstarted,omitempty"`
 
 	Realigned     time.Time `json:"realigned,omitzero"`     // when a new grid was begun because a clock was set back
 	RealignedFrom time.Time `json:"realignedFrom,omitzero"` // what lay too far in the future then
@@ -150,7 +153,7 @@ func (s State) Realign(now time.Time) State {
 	out.Anchor = now.UTC().Truncate(time.Second)
 	out.Realigned = out.Anchor
 	out.Since = out.Anchor.Add(-time.Second)
-	out.Slot, out.Outcome, out.Code, out.Message, out.BackupID = time.Time{}, "", "", "", ""
+	out.Slot, out.Outcome, out.Code, out.Message, out.BackupID, out.Unstarted = time.Time{}, "", "", "", "", 0
 	return out
 }
 
@@ -176,9 +179,10 @@ func (s State) Due(now time.Time) (slot time.Time, due bool) {
 	return s.at(s.number(now)), true
 }
 
-// Claim is the state after a slot was taken, for the one backup that was started for it or
-// for none. The same claim again changes nothing. Any other claim of a slot that is not due is
-// refused with [fault.SettingsChanged].
+// Claim is the state after a slot was taken, for the one backup that is started for it or
+// for none. The same claim again changes nothing. A claim that skips the slot and names the backup
+// that it was taken for says that this could not be started. Any other claim of a slot that is not
+// due is refused with [fault.SettingsChanged].
 //
 // Where a clock was set back, the slot is the time that Due was asked for: one that is no
 // older than Grace begins the new grid.
@@ -186,8 +190,10 @@ func (s State) Claim(slot, now time.Time, outcome Outcome, id backup.ID, code, m
 	switch {
 	case outcome != Started && outcome != Skipped:
 		return s, fault.Newf(fault.Internal, "a slot of the schedule cannot end as %.20q", string(outcome))
-	case (outcome == Started) != (id != ""):
-		return s, fault.Newf(fault.Internal, "a slot of the schedule that is %s has backup %.50q", outcome, string(id))
+	case outcome == Started && id == "":
+		return s, fault.Newf(fault.Internal, "a slot of the schedule that is %s has no backup", outcome)
+	case outcome == Skipped && id != "":
+		return s.giveUp(slot, id, code, message)
 	}
 	if s.Slot.Equal(slot) && !s.Slot.IsZero() && s.Outcome == outcome && s.BackupID == id {
 		return s, nil
@@ -200,13 +206,27 @@ func (s State) Claim(slot, now time.Time, outcome Outcome, id backup.ID, code, m
 	if !ok || !due.Equal(slot) {
 		return s, fault.Newf(fault.SettingsChanged, "no scheduled backup is due for %s any more", slot.UTC().Format(time.RFC3339))
 	}
-	before := out.passed(out.base(), due) - 1
+	passed := missed(s.Missed, out.passed(out.base(), due)) // with this one
 	out.Slot, out.Outcome, out.BackupID, out.Code, out.Message = due, outcome, id, "", ""
-	out.Missed = 0
+	out.Missed, out.Unstarted = 0, passed
 	if outcome == Skipped {
-		out.Missed = missed(s.Missed, before+1)
+		out.Missed, out.Unstarted = passed, 0
 		out.Code, out.Message = bounded(code), bounded(message)
 	}
+	return out, nil
+}
+
+// giveUp is the state after the backup of a claimed slot could not be started.
+func (s State) giveUp(slot time.Time, id backup.ID, code, message string) (State, error) {
+	switch taken := s.Slot.Equal(slot) && !s.Slot.IsZero(); {
+	case taken && s.Outcome == Skipped:
+		return s, nil // an attempt that is repeated
+	case !taken || s.BackupID != id:
+		return s, fault.Newf(fault.SettingsChanged, "the slot %s was not taken for backup %.50s", slot.UTC().Format(time.RFC3339), string(id))
+	}
+	out := s
+	out.Outcome, out.BackupID, out.Code, out.Message = Skipped, "", bounded(code), bounded(message)
+	out.Missed, out.Unstarted = missed(s.Missed, s.Unstarted), 0
 	return out, nil
 }
 

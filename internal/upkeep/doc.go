@@ -7,5 +7,6 @@
 // became of its services is read from its manifest, which a verification compares with
 // what was signed.
 //
-// It does no I/O and has no clock. Start reading at [Gather].
+// It does no I/O and has no clock: package slot below it starts a backup that is due, and
+// package ring lets Temporal start upkeep. Start reading at [Gather].
 package upkeep

@@ -7,6 +7,7 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 
@@ -34,87 +35,186 @@ type Starter struct {
 }
 
 // Start starts the backup of a slot, or says why there is none. Now is the schedule as it is.
-// The slot is
-// claimed first, with the ID of its backup: an attempt that is repeated finds its own
-// claim, and starts nothing a second time.
+// The slot is claimed first, with the ID of its backup: an attempt that is repeated finds its own
+// claim, and starts nothing a second time. When the backup cannot be started for good, or this is
+// the last attempt, the claim is given up: the slot was skipped, and says why.
 func (s Starter) Start(ctx context.Context, now schedule.State, in flow.StartScheduledInput) (flow.StartScheduledOutput, error) {
-	if now.Slot.Equal(in.Slot) && now.BackupID == in.BackupID {
-		if run, ok := s.madeBy(ctx, in.BackupID); ok {
-			return flow.StartScheduledOutput{Outcome: schedule.Started, RunID: run}, nil
+	if now.Slot.Equal(in.Slot) {
+		switch {
+		case now.Outcome == schedule.Skipped: // an attempt that is repeated
+			return flow.StartScheduledOutput{Outcome: schedule.Skipped, Code: now.Code, Message: now.Message}, nil
+		case now.BackupID == in.BackupID:
+			return s.startClaimed(ctx, in, true)
 		}
-		return s.startClaimed(ctx, in)
 	}
-	claim := flow.SlotClaim{Slot: in.Slot, Outcome: schedule.Started, BackupID: in.BackupID}
-	skipped := s.inTheWay(ctx)
+	skipped, err := s.inTheWay(ctx)
+	if err != nil {
+		return flow.StartScheduledOutput{}, err
+	}
 	if skipped != nil {
-		claim = flow.SlotClaim{Slot: in.Slot, Outcome: schedule.Skipped, Code: string(skipped.Code), Message: skipped.Message()}
+		return s.claim(ctx, flow.SlotClaim{Slot: in.Slot, Outcome: schedule.Skipped, Code: string(skipped.Code), Message: skipped.Message()})
 	}
+	out, err := s.claim(ctx, flow.SlotClaim{Slot: in.Slot, Outcome: schedule.Started, BackupID: in.BackupID})
+	if err != nil || out.Outcome == "" {
+		return out, err
+	}
+	return s.startClaimed(ctx, in, false)
+}
+
+// claim takes the slot, or gives it up. The outcome is empty when somebody else has taken it.
+func (s Starter) claim(ctx context.Context, claim flow.SlotClaim) (flow.StartScheduledOutput, error) {
 	_, err := flow.ClaimSlot.Send(ctx, s.Client, flow.SettingsWorkflowID(s.Instance), claim)
 	switch {
 	case fault.CodeOf(err) == fault.SettingsChanged:
-		activity.GetLogger(ctx).Info("the slot is not due any more", "slot", in.Slot)
+		activity.GetLogger(ctx).Info("the slot is not due any more", "slot", claim.Slot)
 		return flow.StartScheduledOutput{}, nil
 	case err != nil:
 		return flow.StartScheduledOutput{}, err
-	case skipped != nil:
-		return flow.StartScheduledOutput{Outcome: schedule.Skipped, Code: string(skipped.Code), Message: skipped.Message()}, nil
 	}
-	return s.startClaimed(ctx, in)
+	return flow.StartScheduledOutput{Outcome: claim.Outcome, Code: claim.Code, Message: claim.Message}, nil
 }
 
-// startClaimed starts the backup of a slot that is claimed for it.
-func (s Starter) startClaimed(ctx context.Context, in flow.StartScheduledInput) (flow.StartScheduledOutput, error) {
-	run, err := flow.Backup.Start(ctx, s.Client, client.StartWorkflowOptions{
-		ID: flow.BackupWorkflowID(s.Instance), TaskQueue: flow.Queue(s.Instance), WorkflowExecutionErrorWhenAlreadyStarted: true,
-	}, flow.BackupInput{Instance: s.Instance, BackupID: in.BackupID, RequestedBy: flow.BySchedule})
-	var already *serviceerror.WorkflowExecutionAlreadyStarted
+// startClaimed starts the backup of a slot that is claimed for it, unless that was done before.
+func (s Starter) startClaimed(ctx context.Context, in flow.StartScheduledInput, before bool) (flow.StartScheduledOutput, error) {
+	run, err := "", error(nil)
+	if before {
+		run, err = s.madeBy(ctx, in.BackupID)
+	}
+	if err == nil && run == "" {
+		run, err = s.begin(ctx, in.BackupID)
+	}
 	switch {
-	case errors.As(err, &already) && s.isYoung(ctx, already.RunId):
+	case err == nil:
+		return flow.StartScheduledOutput{Outcome: schedule.Started, RunID: run}, nil
+	case !forGood(err) && !last(activity.GetInfo(ctx)):
+		return flow.StartScheduledOutput{}, err
+	}
+	f := fault.As(err)
+	activity.GetLogger(ctx).Warn("the scheduled backup cannot be started", "slot", in.Slot, "backup", in.BackupID, "error", err.Error())
+	out, claimErr := s.claim(ctx, flow.SlotClaim{
+		Slot: in.Slot, Outcome: schedule.Skipped, BackupID: in.BackupID, Code: string(f.Code), Message: f.Message(),
+	})
+	if claimErr != nil {
+		return out, errors.Join(err, claimErr)
+	}
+	return out, nil
+}
+
+// begin starts a backup.
+func (s Starter) begin(ctx context.Context, id backup.ID) (run string, err error) {
+	started, err := flow.Backup.Start(ctx, s.Client, client.StartWorkflowOptions{
+		ID: flow.BackupWorkflowID(s.Instance), TaskQueue: flow.Queue(s.Instance), WorkflowExecutionErrorWhenAlreadyStarted: true,
+	}, flow.BackupInput{Instance: s.Instance, BackupID: id, RequestedBy: flow.BySchedule})
+	var already *serviceerror.WorkflowExecutionAlreadyStarted
+	if !errors.As(err, &already) {
+		return idOf(started, err), unreachable("the scheduled backup cannot be started", err)
+	}
+	young, err := s.isYoung(ctx, already.RunId)
+	switch {
+	case err != nil:
+		return "", err
+	case young:
 		// It can be this slot's own, begun by an attempt that ended before it gave the go-ahead:
 		// then it ends by itself, and is started again.
-		return flow.StartScheduledOutput{}, fault.Newf(fault.TemporalUnreachable, "run %s has just been started, and does not tell yet which backup it makes", already.RunId)
-	case errors.As(err, &already):
-		// Another one was started since the slot was claimed, a moment ago.
-		return flow.StartScheduledOutput{Outcome: schedule.Skipped, Code: string(fault.BackupRunning), Message: "a backup runs already: run " + already.RunId}, nil
-	case err != nil:
-		return flow.StartScheduledOutput{}, fault.New(fault.TemporalUnreachable, "the scheduled backup cannot be started", err)
+		return "", fault.Newf(fault.TemporalUnreachable, "run %s has just been started, and does not tell yet which backup it makes", already.RunId)
 	}
-	return flow.StartScheduledOutput{Outcome: schedule.Started, RunID: run.GetRunID()}, nil
+	// Another one was started since the slot was claimed, a moment ago.
+	return "", fault.Newf(fault.BackupRunning, "a backup runs already: run %s", already.RunId)
+}
+
+func idOf(run flow.Run[backup.Overview], err error) string {
+	if err != nil {
+		return ""
+	}
+	return run.GetRunID()
+}
+
+// unreachable gives an error of the Temporal client a code, and nil none.
+func unreachable(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if f, ok := fault.Of(err); ok {
+		return f
+	}
+	return fault.New(fault.TemporalUnreachable, what, err)
+}
+
+// forGood reports whether doing the same again cannot succeed.
+func forGood(err error) bool {
+	var (
+		invalid   *serviceerror.InvalidArgument
+		denied    *serviceerror.PermissionDenied
+		namespace *serviceerror.NamespaceNotFound
+	)
+	return errors.As(err, &invalid) || errors.As(err, &denied) || errors.As(err, &namespace) || !fault.CodeOf(err).Retryable()
+}
+
+// last reports whether Temporal makes no attempt after this one.
+func last(info activity.Info) bool {
+	return info.RetryPolicy != nil && info.RetryPolicy.MaximumAttempts > 0 && info.Attempt >= info.RetryPolicy.MaximumAttempts
+}
+
+// describe asks Temporal for a run; nil when there is none, an empty run ID is the newest.
+func (s Starter) describe(ctx context.Context, id, runID string) (*workflowpb.WorkflowExecutionInfo, error) {
+	bounded, cancel := context.WithTimeout(ctx, describeTime)
+	defer cancel()
+	d, err := s.Client.DescribeWorkflowExecution(bounded, id, runID)
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return nil, nil
+	}
+	return d.GetWorkflowExecutionInfo(), unreachable("Temporal does not say what runs as "+id, err)
 }
 
 // isYoung reports whether a run was started so recently that it may still wait for its go-ahead,
 // which ends it after half that time.
-func (s Starter) isYoung(ctx context.Context, runID string) bool {
-	bounded, cancel := context.WithTimeout(ctx, describeTime)
-	defer cancel()
-	d, err := s.Client.DescribeWorkflowExecution(bounded, flow.BackupWorkflowID(s.Instance), runID)
-	return err == nil && time.Since(d.GetWorkflowExecutionInfo().GetStartTime().AsTime()) < youngTime
+func (s Starter) isYoung(ctx context.Context, runID string) (bool, error) {
+	run, err := s.describe(ctx, flow.BackupWorkflowID(s.Instance), runID)
+	return err == nil && (run == nil || time.Since(run.GetStartTime().AsTime()) < youngTime), err
 }
 
 // madeBy returns the newest run of a backup when it is the one that makes, or made, the
-// backup that is named.
-func (s Starter) madeBy(ctx context.Context, id backup.ID) (run string, ok bool) {
+// backup that is named; an empty one when it is not.
+func (s Starter) madeBy(ctx context.Context, id backup.ID) (run string, err error) {
 	workflowID := flow.BackupWorkflowID(s.Instance)
-	d, err := s.Client.DescribeWorkflowExecution(ctx, workflowID, "")
-	if err != nil {
-		return "", false
+	newest, err := s.describe(ctx, workflowID, "")
+	if err != nil || newest == nil || newest.GetType().GetName() != flow.Backup.Name {
+		return "", err
 	}
-	run = d.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+	run = newest.GetExecution().GetRunId()
 	p, err := flow.BackupProgress.AskRun(ctx, s.Client, workflowID, run, struct{}{})
-	return run, err == nil && p.BackupID == id
+	var failed *serviceerror.QueryFailed
+	switch {
+	case err == nil && p.BackupID == id:
+		return run, nil
+	case err == nil, errors.As(err, &failed) && neverBegan(newest.GetStatus()):
+		return "", nil
+	}
+	return "", unreachable("run "+run+" does not tell which backup it makes", err)
+}
+
+// neverBegan reports whether a run that answers no question can have ended without a go-ahead.
+// One that goes on, or has completed, has only failed to answer this time.
+func neverBegan(status enumspb.WorkflowExecutionStatus) bool {
+	return status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && status != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
 }
 
 // inTheWay says why no scheduled backup is to begin now, nil when nothing speaks against
-// it. What cannot be found out speaks against nothing.
-func (s Starter) inTheWay(ctx context.Context) *fault.Fault {
-	if s.goesOn(ctx, flow.BackupWorkflowID(s.Instance)) {
-		return fault.Newf(fault.BackupRunning, "a backup of instance %s runs already", s.Instance)
+// it. A stamp that does not say whether it is being updated speaks against nothing.
+func (s Starter) inTheWay(ctx context.Context) (*fault.Fault, error) {
+	running, err := s.goesOn(ctx, flow.BackupWorkflowID(s.Instance))
+	if err != nil {
+		return nil, err
 	}
-	if f := s.KeysMoving(ctx); f != nil {
-		return f
+	if running {
+		return fault.Newf(fault.BackupRunning, "a backup of instance %s runs already", s.Instance), nil
+	}
+	if f, err := s.KeysMoving(ctx); f != nil || err != nil {
+		return f, err
 	}
 	if s.Updating == nil {
-		return nil
+		return nil, nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, updatingTime)
 	defer cancel()
@@ -122,26 +222,30 @@ func (s Starter) inTheWay(ctx context.Context) *fault.Fault {
 	case err != nil:
 		activity.GetLogger(ctx).Warn("it is unknown whether the stamp is being updated; the backup begins all the same", "error", err.Error())
 	case update != "":
-		return fault.Newf(fault.StampUpdating, "the stamp is being updated: %s", backup.Printable(update, flow.MaxText))
+		return fault.Newf(fault.StampUpdating, "the stamp is being updated: %s", backup.Printable(update, flow.MaxText)), nil
 	}
-	return nil
+	return nil, nil
 }
 
-// KeysMoving says that settings are being changed, or keys of backups replaced.
-func (s Starter) KeysMoving(ctx context.Context) *fault.Fault {
-	switch {
-	case s.goesOn(ctx, flow.ChangeSettingsWorkflowID(s.Instance)):
-		return fault.Newf(fault.ChangeRunning, "a change of settings of instance %s runs", s.Instance)
-	case s.goesOn(ctx, flow.ReplaceKeysWorkflowID(s.Instance)):
-		return fault.Newf(fault.RewrapRunning, "keys of backups of instance %s are being replaced", s.Instance)
+// KeysMoving says that settings are being changed, or keys of backups replaced; nil when
+// neither is so.
+func (s Starter) KeysMoving(ctx context.Context) (*fault.Fault, error) {
+	changing, err := s.goesOn(ctx, flow.ChangeSettingsWorkflowID(s.Instance))
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	if changing {
+		return fault.Newf(fault.ChangeRunning, "a change of settings of instance %s runs", s.Instance), nil
+	}
+	replacing, err := s.goesOn(ctx, flow.ReplaceKeysWorkflowID(s.Instance))
+	if err == nil && replacing {
+		return fault.Newf(fault.RewrapRunning, "keys of backups of instance %s are being replaced", s.Instance), nil
+	}
+	return nil, err
 }
 
-// goesOn reports whether a workflow runs, as far as Temporal tells.
-func (s Starter) goesOn(ctx context.Context, id string) bool {
-	bounded, cancel := context.WithTimeout(ctx, describeTime)
-	defer cancel()
-	d, err := s.Client.DescribeWorkflowExecution(bounded, id, "")
-	return err == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+// goesOn reports whether a workflow runs.
+func (s Starter) goesOn(ctx context.Context, id string) (bool, error) {
+	run, err := s.describe(ctx, id, "")
+	return err == nil && run.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, err
 }

@@ -1,4 +1,4 @@
-package activities
+package repository
 
 import (
 	"bytes"
@@ -14,15 +14,15 @@ import (
 	"infrabackup/internal/share"
 )
 
-// sameFolder reports whether two stores show one and the same folder of the instance. A
+// SameFolder reports whether two stores show one and the same folder of an instance. A
 // server and a share can have several names, and what they hold can be a copy, so only a
 // file that is made through the one and seen through the other tells.
-func (a *Activities) sameFolder(ctx context.Context, one, other share.Store) (same bool, err error) {
+func SameFolder(ctx context.Context, instance string, one, other share.Store) (same bool, err error) {
 	var token [8]byte
 	if _, err := rand.Read(token[:]); err != nil {
 		return false, fmt.Errorf("draw a name: %w", err)
 	}
-	name := path.Join(a.Instance.Name, backup.IncomingDir, "probe-"+hex.EncodeToString(token[:]))
+	name := path.Join(instance, backup.IncomingDir, "probe-"+hex.EncodeToString(token[:]))
 	if err := one.Upload(ctx, name, bytes.NewReader(token[:]), 0, int64(len(token)), nil); err != nil {
 		return false, err
 	}

@@ -1,4 +1,4 @@
-package activities
+package repository_test
 
 import (
 	"os"
@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/share/dir"
 )
 
@@ -19,7 +20,6 @@ func TestSameFolderUnderAnotherName(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(folder, incoming), 0o700))
 	require.NoError(t, os.Symlink(folder, name))
 	require.NoError(t, os.CopyFS(another, os.DirFS(folder)))
-	a := &Activities{Dependencies: Dependencies{Instance: backup.Instance{Name: "local"}}}
 	open := func(path string) *dir.Store {
 		path, err := filepath.EvalSymlinks(path)
 		require.NoError(t, err)
@@ -29,7 +29,7 @@ func TestSameFolderUnderAnotherName(t *testing.T) {
 		return store
 	}
 	for path, want := range map[string]bool{folder: true, name: true, another: false} {
-		same, err := a.sameFolder(t.Context(), open(path), open(folder))
+		same, err := repository.SameFolder(t.Context(), "local", open(path), open(folder))
 		require.NoError(t, err)
 		require.Equal(t, want, same, path)
 		left, err := os.ReadDir(filepath.Join(path, incoming))
