@@ -4,9 +4,11 @@ import (
 	"context"
 	"time"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository/audit"
+	"infrabackup/internal/upkeep"
 )
 
 // AuditShare compares the share with its ledger, and the ledger with the head that the
@@ -25,14 +27,24 @@ func (a *Activities) AuditShare(ctx context.Context, _ flow.AuditInput) (flow.Au
 		return flow.AuditOutput{}, err
 	}
 	startPhase(ctx, "", flow.PhaseReadBack, 0)
-	found, ids, err := audit.Run(ctx, repo, audit.Options{AllowedSigners: signers, Head: &head, Pause: pause})
+	found, there, err := audit.Run(ctx, repo, audit.Options{AllowedSigners: signers, Head: &head, Pause: pause})
 	if err != nil {
 		return flow.AuditOutput{}, err
 	}
-	if len(ids) > flow.MaxAudited {
-		return flow.AuditOutput{}, fault.Newf(fault.LimitExceeded, "%s holds %d backups, at most %d are verified at once", repo, len(ids), flow.MaxAudited)
+	if len(there) > flow.MaxAudited {
+		return flow.AuditOutput{}, fault.Newf(fault.LimitExceeded, "%s holds %d backups, at most %d are verified at once", repo, len(there), flow.MaxAudited)
 	}
-	return flow.AuditOutput{Audit: found, Backups: ids}, nil
+	out := flow.AuditOutput{Audit: found, Backups: make([]backup.ID, len(there)), Sequences: make([]int64, len(there))}
+	for i, b := range there {
+		out.Backups[i], out.Sequences[i] = b.ID, b.Sequence
+		if code := upkeep.Note(backup.Verdict{Path: b.Path, Findings: b.Findings}, flow.VerifyInput{BackupOnly: true}).Code; code != "" {
+			if out.Found == nil {
+				out.Found = map[backup.ID]string{}
+			}
+			out.Found[b.ID] = code
+		}
+	}
+	return out, nil
 }
 
 // lookAgain is how long an audit waits before it looks again at what seems wrong:

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/settings"
@@ -32,7 +33,25 @@ func (a *Activities) ListBackups(ctx context.Context, in flow.ListInput) (flow.L
 		listing.Backups[i].Recipients = nil                                       // those of the manifest, which may have been replaced
 		listing.Backups[i].Consistency = listing.Backups[i].Consistency.Summary() // all lists together are more than one result can hold
 	}
-	return flow.ListOutput{Backups: listing.Backups, Unreadable: listing.Unreadable, Foreign: listing.Foreign, More: listing.More, Expected: newest}, nil
+	out := flow.ListOutput{Backups: listing.Backups, Unreadable: listing.Unreadable, Foreign: listing.Foreign, More: listing.More, Expected: newest}
+	if in.Space {
+		err = a.space(ctx, s, &out)
+	}
+	return out, err
+}
+
+// space tells the space on the share; zero where its server cannot tell.
+func (a *Activities) space(ctx context.Context, s settings.Settings, out *flow.ListOutput) error {
+	store, err := a.stores.get(ctx, s)
+	if err != nil {
+		return err
+	}
+	space, err := store.Space(ctx)
+	if fault.CodeOf(err) == fault.ShareUnsupported {
+		return nil
+	}
+	out.FreeBytes, out.TotalBytes = space.Free, space.Total
+	return err
 }
 
 // list reads the newest backups, and which one is to be the newest, empty for none, when

@@ -93,7 +93,7 @@ func (k *keeping) UpdateWorkflow(_ context.Context, in client.UpdateWorkflowOpti
 		k.upkeep.Schedule, answer = next, next
 	case flow.NoteVerdict.Name:
 		note := asked[flow.VerdictNote](in.Args)
-		k.upkeep.Verdicts = append(k.upkeep.Verdicts, flow.Verdict{BackupID: note.BackupID, At: time.Now(), Code: note.Code})
+		k.upkeep.Verdicts = append(k.upkeep.Verdicts, flow.Verdict{BackupID: note.BackupID, At: time.Now(), Code: note.Code, Beside: note.Beside, Sequence: note.Sequence})
 		answer = struct{}{}
 	case flow.ApplySettings.Name:
 		application := asked[flow.SettingsApplication](in.Args)

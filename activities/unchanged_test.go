@@ -71,7 +71,7 @@ func TestADeletionCountsForWhatItsCallerSaw(t *testing.T) {
 	}
 	seen := flow.Seen{Revision: 3, Ledger: head, Reasons: upkeep.Reasons(state)}
 	require.NoError(t, ask(seen, 3, other))
-	state.Verdicts = []flow.Verdict{{BackupID: id, Code: "BACKUP_DAMAGED"}}
+	state.Verdicts = []flow.Verdict{{BackupID: id, At: time.Now(), Code: "BACKUP_DAMAGED"}}
 	require.Equal(t, fault.SettingsChanged, fault.CodeOf(ask(seen, 3, other)), "one of those that stay was found damaged")
 	require.NoError(t, ask(seen, 3, id), "its deletion is entered already")
 	require.NoError(t, ask(flow.Seen{}, 9, other), "a caller of an earlier version saw nothing")

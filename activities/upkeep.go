@@ -109,14 +109,10 @@ func (a *Activities) slots() slot.Starter {
 
 // noteVerdict lets the entity remember what came of a verification. When it cannot, the
 // backup is verified again some time.
-func (a *Activities) noteVerdict(ctx context.Context, v backup.Verdict) {
-	note := flow.VerdictNote{BackupID: v.BackupID}
-	if len(v.Findings) > 0 {
-		note.Code = v.Findings[0].Code
-	}
+func (a *Activities) noteVerdict(ctx context.Context, note flow.VerdictNote) {
 	bounded, cancel := context.WithTimeout(ctx, describeTime)
 	defer cancel()
 	if _, err := flow.NoteVerdict.Send(bounded, a.Client, flow.SettingsWorkflowID(a.Instance.Name), note); err != nil {
-		activity.GetLogger(ctx).Warn("the verdict was not noted", "backup", v.BackupID, "error", err.Error())
+		activity.GetLogger(ctx).Warn("the verdict was not noted", "backup", note.BackupID, "error", err.Error())
 	}
 }

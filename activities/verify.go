@@ -6,6 +6,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository/audit"
+	"infrabackup/internal/upkeep"
 )
 
 // VerifyBackup checks a backup without any key, against the signing key that the
@@ -14,7 +15,7 @@ import (
 func (a *Activities) VerifyBackup(ctx context.Context, in flow.VerifyInput) (backup.Verdict, error) {
 	verdict, err := a.verify(ctx, in)
 	if err == nil {
-		a.noteVerdict(ctx, verdict)
+		a.noteVerdict(ctx, upkeep.Note(verdict, in))
 	}
 	return verdict, err
 }

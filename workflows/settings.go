@@ -228,7 +228,11 @@ func (e *settingsEntity) tryingKey(proposal settings.Settings) string {
 // apply is idempotent: an activity that sends it again gets the same answer.
 func (e *settingsEntity) apply(ctx workflow.Context, in flow.SettingsApplication) (settings.Summary, error) {
 	again := e.state.Active == in.Revision
+	left, enabled := e.find(0)
 	e.state.Active = in.Revision
+	if next, _ := e.find(0); enabled && next.Share.Place() != left.Share.Place() {
+		e.outdateVerdicts()
+	}
 	for i := range e.state.Revisions {
 		if s := &e.state.Revisions[i]; s.Revision == in.Revision {
 			before := len(s.Signing.Former)

@@ -82,6 +82,7 @@ func (e *settingsEntity) advance(ctx workflow.Context, in flow.LedgerAdvance) (b
 	if before := e.head(in.Share); in.Anew && before != in.To && before.Sequence > 0 {
 		now := workflow.Now(ctx).UTC()
 		what := fmt.Sprintf("the ledger on %s was set aside at entry %d, and another one begun", in.Share, before.Sequence)
+		e.outdateVerdicts()
 		e.record(settings.Record{At: now, Kind: settings.KindLedger, By: in.By, What: what, Outcome: settings.Applied, SettleAt: now})
 	}
 	e.state.Ledgers = slices.DeleteFunc(slices.Clone(e.state.Ledgers), func(l flow.ShareLedger) bool { return l.Share == in.Share })

@@ -109,15 +109,36 @@ func (e *settingsEntity) validateVerdict(in flow.VerdictNote) error {
 	if _, err := backup.ParseID(string(in.BackupID)); err != nil {
 		return flow.EncodeFault(fault.New(fault.RequestRefused, "the verdict is about no backup", err))
 	}
+	if in.Sequence < 0 {
+		return flow.EncodeFault(fault.Newf(fault.RequestRefused, "the verdict is about an entry %d of the ledger", in.Sequence))
+	}
 	return nil
 }
 
-// noteVerdict keeps the newest verdict on each backup.
+// noteVerdict keeps the newest verdict on each backup: of the newest state that was verified, and
+// of that the one that came last. No clock has a say in it.
 func (e *settingsEntity) noteVerdict(ctx workflow.Context, in flow.VerdictNote) (struct{}, error) {
+	before, _ := e.state.Upkeep.Verdict(in.BackupID)
+	if in.Sequence < before.Sequence {
+		return struct{}{}, nil
+	}
+	one := flow.Verdict{BackupID: in.BackupID, At: workflow.Now(ctx).UTC(), Code: in.Code, Beside: in.Beside, Sequence: in.Sequence}
+	if in.BackupOnly {
+		one.Beside = before.Beside
+	}
 	all := slices.DeleteFunc(slices.Clone(e.state.Upkeep.Verdicts), func(v flow.Verdict) bool { return v.BackupID == in.BackupID })
-	all = append(all, flow.Verdict{BackupID: in.BackupID, At: workflow.Now(ctx).UTC(), Code: in.Code})
-	e.state.Upkeep.Verdicts = newest(all, flow.MaxVerdicts)
+	e.state.Upkeep.Verdicts = newest(append(all, one), flow.MaxVerdicts)
 	return struct{}{}, nil
+}
+
+// outdateVerdicts lets every verdict be one of before, because the ledger whose entries they count
+// by is no longer the one in use.
+func (e *settingsEntity) outdateVerdicts() {
+	all := slices.Clone(e.state.Upkeep.Verdicts)
+	for i := range all {
+		all[i].Sequence = 0
+	}
+	e.state.Upkeep.Verdicts = all
 }
 
 func (e *settingsEntity) validateAcknowledgement(in flow.AlertAcknowledgement) error {

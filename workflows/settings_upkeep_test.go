@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,6 +123,55 @@ func TestVerdictsAndAcknowledgementsAreBounded(t *testing.T) {
 	})
 	require.Equal(t, fault.RequestRefused, flow.DecodeFault(refused.rejected).Code)
 	require.Equal(t, fault.Usage, flow.DecodeFault(empty.rejected).Code)
+}
+
+// TestVerdictsAreOrderedByTheLedger: a verification that began before a backup was changed, and
+// comes late, does not replace what was found since. No clock of either host is asked.
+func TestVerdictsAreOrderedByTheLedger(t *testing.T) {
+	const other = backup.ID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
+	note := func(in flow.VerdictNote) step {
+		_, send := update(flow.NoteVerdict.Name, in)
+		return send
+	}
+	want := func(what string, id backup.ID, code, beside string, sequence int64) step {
+		return func(env *testsuite.TestWorkflowEnvironment) {
+			v, ok := ask[flow.UpkeepState](t, env, flow.GetUpkeep.Name, struct{}{}).Verdict(id)
+			require.True(t, ok, what)
+			require.Equal(t, []any{code, beside, sequence}, []any{v.Code, v.Beside, v.Sequence}, what)
+		}
+	}
+	state := enabled()
+	state.Ledgers = []flow.ShareLedger{{Share: validSettings().Share.Place(), Head: backup.LedgerHead{Sequence: 9, SHA256: strings.Repeat("a", 64)}}}
+	newer := validSettings().Share
+	newer.Path = `\\fs2.example.test\b`
+	_, propose := update(flow.ProposeChange.Name, settings.Change{Kind: settings.KindShare, Share: &newer})
+	applied, apply := tried(t, 2, keys().signing, nil)
+	anew, begin := update(flow.AdvanceLedger.Name, flow.LedgerAdvance{
+		Share: validSettings().Share.Place(), From: state.Ledgers[0].Head, To: backup.LedgerHead{Sequence: 1, SHA256: strings.Repeat("b", 64)}, Anew: true,
+	})
+	malformed, wrong := update(flow.NoteVerdict.Name, flow.VerdictNote{BackupID: testID, Sequence: -1})
+	entity(t, state,
+		note(flow.VerdictNote{BackupID: testID, Code: "BACKUP_DAMAGED", Beside: "LEDGER_DAMAGED", Sequence: 6}),
+		note(flow.VerdictNote{BackupID: testID, Sequence: 5}),
+		note(flow.VerdictNote{BackupID: testID}), // of an earlier version
+		want("an earlier state", testID, "BACKUP_DAMAGED", "LEDGER_DAMAGED", 6),
+		note(flow.VerdictNote{BackupID: testID, Sequence: 6, BackupOnly: true}),
+		want("the backup alone", testID, "", "LEDGER_DAMAGED", 6),
+		note(flow.VerdictNote{BackupID: other, Sequence: 2}),
+		note(flow.VerdictNote{BackupID: testID, Sequence: 6}),
+		want("all of it", testID, "", "", 6),
+		want("another one", other, "", "", 2),
+		wrong,
+		begin,
+		want("another ledger", testID, "", "", 0),
+		note(flow.VerdictNote{BackupID: testID, Code: "BACKUP_FORGED", Sequence: 1}),
+		want("by the other ledger", testID, "BACKUP_FORGED", "", 1),
+		propose, apply,
+		want("another share", testID, "BACKUP_FORGED", "", 0),
+	)
+	require.NoError(t, anew.err)
+	require.NoError(t, applied.err)
+	require.Equal(t, fault.RequestRefused, flow.DecodeFault(malformed.rejected).Code)
 }
 
 // TestTheScheduleComesWithTheSettings: what is changed together is applied together, and

@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
+	"infrabackup/internal/upkeep"
 )
 
 // Upkeep does what is due: it starts the backup of a slot, verifies what is to be verified,
@@ -93,11 +94,10 @@ func (u *upkeepRun) verify(ctx workflow.Context, ids []backup.ID) {
 			u.failed(ctx, "verify", id, err)
 			continue
 		}
-		one := flow.Verdict{BackupID: id, At: workflow.Now(ctx).UTC()}
-		if len(verdict.Findings) > 0 {
-			one.Code = verdict.Findings[0].Code
-		}
-		u.out.Verdicts = append(u.out.Verdicts, one)
+		note := upkeep.Note(verdict, flow.VerifyInput{})
+		u.out.Verdicts = append(u.out.Verdicts, flow.Verdict{
+			BackupID: id, At: workflow.Now(ctx).UTC(), Code: note.Code, Beside: note.Beside, Sequence: note.Sequence,
+		})
 	}
 }
 

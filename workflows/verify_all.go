@@ -44,8 +44,12 @@ func auditOnce(ctx workflow.Context, in flow.AuditInput) (backup.Audit, error) {
 	audit := shared.Audit
 	audit.Began = began.UTC()
 	for i, id := range shared.Backups {
+		alone := flow.VerifyInput{Instance: in.Instance, BackupID: id, BackupOnly: true, Found: shared.Found[id]}
+		if i < len(shared.Sequences) {
+			alone.Sequence = shared.Sequences[i]
+		}
 		workflow.SetCurrentDetails(ctx, fmt.Sprintf("verifying backup %d of %d, %s", i+1, len(shared.Backups), id))
-		verdict, err := flow.VerifyBackup.Run(streaming(ctx, "verify "+string(id)), flow.VerifyInput{Instance: in.Instance, BackupID: id, BackupOnly: true})
+		verdict, err := flow.VerifyBackup.Run(streaming(ctx, "verify "+string(id)), alone)
 		if err != nil {
 			if flow.DecodeFault(err).Code == fault.BackupNotFound {
 				continue // deleted since the comparison

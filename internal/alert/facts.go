@@ -114,6 +114,7 @@ type Running struct {
 type Check struct {
 	Object     string // its ID, or the folder when that has none
 	Newest     bool
+	Beside     bool // it is no backup, but what lies beside the backups on the share
 	EndedAt    time.Time
 	VerifiedAt time.Time // zero when it never was
 	Code       string    // of the first finding, empty when there was none

@@ -110,7 +110,11 @@ func damaged(f *Facts, newest bool, what string) []instance {
 		if c.Code == "" || c.Newest != newest {
 			continue
 		}
-		all = append(all, instance{c.Object, because(what+" "+c.Object+" is damaged", c.Code, c.Message), c.VerifiedAt})
+		text := what + " " + c.Object + " is damaged"
+		if c.Beside {
+			text = "what lies beside the backups is not what was written"
+		}
+		all = append(all, instance{c.Object, because(text, c.Code, c.Message), c.VerifiedAt})
 	}
 	return all
 }

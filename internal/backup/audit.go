@@ -110,14 +110,14 @@ func (a *Audit) Add(v Verdict) {
 	for _, f := range v.Findings {
 		switch {
 		case listed(findings, f):
-		case f.within(v.Path):
+		case f.Within(v.Path):
 			findings = append(findings, f)
 		case !listed(a.Findings, f):
 			a.Findings = append(a.Findings, f)
 		}
 	}
 	a.Findings = slices.DeleteFunc(a.Findings, func(f Finding) bool {
-		if !f.within(v.Path) {
+		if !f.Within(v.Path) {
 			return false
 		}
 		if !listed(findings, f) {
@@ -129,8 +129,9 @@ func (a *Audit) Add(v Verdict) {
 	a.Backups = append(a.Backups, v)
 }
 
-// within reports whether the finding is about the folder or a file in it.
-func (f Finding) within(folder string) bool {
+// Within reports whether the finding is about the folder or a file in it. Both are relative to
+// the share's path.
+func (f Finding) Within(folder string) bool {
 	return f.File == folder || strings.HasPrefix(f.File, folder+"/")
 }
 

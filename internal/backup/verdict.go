@@ -25,6 +25,8 @@ type LedgerSeen struct {
 	Entries   int        `json:"entries"`
 	Head      LedgerHead `json:"head"`
 	HeadKnown bool       `json:"headKnown"` // it was compared with one that was kept elsewhere
+	// Sequence is that of the newest entry about the backup; 0 when there is none.
+	Sequence int64 `json:"sequence,omitempty"`
 }
 
 // Finding is one thing that is wrong, with the file that it was found in.

@@ -43,7 +43,7 @@ func newSource() *source {
 		list:    Listing{ListOutput: flow.ListOutput{Backups: []backup.Overview{good}}, Capacity: Capacity{1 << 30, 1 << 40}},
 		upkeep: UpkeepFacts{
 			Schedule: schedule.State{Setting: schedule.Setting{Enabled: true, FrequencyHours: 12, RetentionDays: 7, KeepVerified: 1}},
-			Ringing:  true, Verdicts: map[backup.ID]Verdict{"a": {At: time.Now()}},
+			Ringing:  true, Verdicts: map[backup.ID]flow.Verdict{"a": {At: time.Now()}},
 		},
 		fails: map[string]error{}, calls: map[string]int{}, hold: map[string]chan struct{}{}, watched: make(chan flow.Progress),
 	}
@@ -402,7 +402,7 @@ func TestAppliedSnapshotsAreCopies(t *testing.T) {
 		s.History.Records = []settings.Record{{What: "old"}}
 		s.Settings.Recipients, s.Settings.Services = []settings.RecipientSummary{{ProvenBy: "old"}}, []backup.Service{"old"}
 		s.Running, s.Change = &flow.Progress{BackupID: "old", Services: []flow.ServiceProgress{{Code: "old"}}}, &Change{ID: "old"}
-		s.Upkeep = UpkeepFacts{Verdicts: map[backup.ID]Verdict{"x": {Code: "old"}}, Warnings: []string{"old"}, Undeleted: []string{"old"}, Acknowledged: []alert.Acknowledgement{{By: "old"}}}
+		s.Upkeep = UpkeepFacts{Verdicts: map[backup.ID]flow.Verdict{"x": {Code: "old"}}, Warnings: []string{"old"}, Undeleted: []string{"old"}, Acknowledged: []alert.Acknowledgement{{By: "old"}}}
 	}
 	b.Apply(fill)
 	before, text := b.Snapshot(), ""
@@ -411,7 +411,7 @@ func TestAppliedSnapshotsAreCopies(t *testing.T) {
 		s.Backups[0].Thumbprint, s.Unserved[0], s.History.Records[0].What = "new", "new", "new"
 		s.Settings.Recipients[0].ProvenBy, s.Settings.Services[0] = "new", "new"
 		s.Running.Services[0].Code, s.Change.ID = "new", "new"
-		s.Upkeep.Verdicts["x"] = Verdict{Code: "new"}
+		s.Upkeep.Verdicts["x"] = flow.Verdict{Code: "new"}
 		s.Upkeep.Warnings[0], s.Upkeep.Undeleted[0], s.Upkeep.Acknowledged[0].By = "new", "new", "new"
 	})
 	require.Equal(t, text, fmt.Sprintf("%+v %+v %+v", before, before.Running, before.Change))

@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
+	"infrabackup/internal/upkeep"
 )
 
 // derive fills in what follows from the rest and from the time. It needs the lock.
@@ -23,8 +24,7 @@ func (b *Board) derive(s *Snapshot) {
 	}
 	for i := range s.Backups {
 		one := &s.Backups[i]
-		verdict := s.Upkeep.Verdicts[one.BackupID]
-		one.VerifiedAt, one.VerifyCode = verdict.At, verdict.Code
+		one.judge(s.Upkeep.Verdicts[one.BackupID])
 		one.Scheduled = one.RequestedBy == scheduler || one.BackupID != "" && one.BackupID == s.Schedule.BackupID
 		if b.options.Complete != nil {
 			b.options.Complete(one, s)
@@ -53,7 +53,7 @@ func kept(s *Snapshot) map[backup.ID]bool {
 		if len(out) == 0 {
 			out[b.BackupID] = true
 		}
-		if !b.VerifiedAt.IsZero() && verified < s.Schedule.KeepVerified {
+		if upkeep.Judge(s.Upkeep.Verdicts[b.BackupID]) == upkeep.Sound && verified < s.Schedule.KeepVerified {
 			verified++
 			out[b.BackupID] = true
 		}

@@ -8,6 +8,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/upkeep"
 )
 
 // scheduler is who has requested the backups that the schedule starts.
@@ -180,9 +181,15 @@ func verifications(f *alert.Facts, s *Snapshot, k known) {
 		listed[b.BackupID] = true
 		check := alert.Check{Object: string(b.BackupID), Newest: first, EndedAt: b.FinishedAt, VerifiedAt: b.VerifiedAt}
 		first = false
-		check.Code = find(f, backup.Finding{Code: b.VerifyCode, Message: "found in backup " + string(b.BackupID)}, b.VerifiedAt)
+		verdict := s.Upkeep.Verdicts[b.BackupID]
+		check.Code = find(f, backup.Finding{Code: verdict.Code, Message: "found in backup " + string(b.BackupID)}, verdict.At)
 		if s.Upkeep.Verdicts != nil {
 			f.Checks = append(f.Checks, check)
+		}
+		if code := find(f, backup.Finding{Code: verdict.Beside, Message: "found beside backup " + string(b.BackupID)}, verdict.At); code != "" {
+			f.Checks = append(f.Checks, alert.Check{
+				Object: "beside the backups", Beside: true, Code: code, Message: "found with backup " + string(b.BackupID),
+			})
 		}
 	}
 	for id, v := range s.Upkeep.Verdicts {
@@ -200,17 +207,19 @@ func verifications(f *alert.Facts, s *Snapshot, k known) {
 	}
 }
 
-// find returns the code of a finding that means damage to one backup. Others say something
-// about the share as a whole, and become failures.
+// find returns the code of a finding that means damage. Others say something about the share as
+// a whole, and become failures; so do those by which it shows an older state.
 func find(f *alert.Facts, finding backup.Finding, at time.Time) string {
 	code := fault.Code(finding.Code)
-	switch cause, _ := alert.OfFault(code); cause {
-	case alert.ShareSetBack, alert.LedgerDamaged, alert.ReplacementOpen, alert.ForeignRequest, alert.NoWorker, alert.TemporalUnreachable,
-		alert.SettingsUnreadable, alert.ShareConnection, alert.SharePath, alert.ShareAccount, alert.ShareAccess, alert.ShareFailed:
-		f.Failures = append(f.Failures, alert.Failure{Code: code, Message: finding.Message, Since: at})
+	cause, _ := alert.OfFault(code)
+	switch {
+	case code == "":
 		return ""
+	case upkeep.BadCode(finding.Code) && cause != alert.ShareSetBack:
+		return finding.Code
 	}
-	return finding.Code
+	f.Failures = append(f.Failures, alert.Failure{Code: code, Message: finding.Message, Since: at})
+	return ""
 }
 
 // refused is the newest change that has come to an end, when it was refused.

@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 )
@@ -37,10 +38,10 @@ func failing(id backup.ID, status backup.Status, at float64, code, service fault
 
 // enabled is an instance at which nothing is wrong, with some backups.
 func enabled(backups ...Backup) *Snapshot {
-	verdicts := map[backup.ID]Verdict{}
+	verdicts := map[backup.ID]flow.Verdict{}
 	for _, b := range backups {
 		if b.finished() {
-			verdicts[b.BackupID] = Verdict{At: b.FinishedAt}
+			verdicts[b.BackupID] = flow.Verdict{At: b.FinishedAt}
 		}
 	}
 	plan := schedule.State{Setting: schedule.Setting{Enabled: true, FrequencyHours: 12, RetentionDays: 7, KeepVerified: 2}}
@@ -81,6 +82,13 @@ func TestFacts(t *testing.T) {
 		"a worker's disk":          {enabled(failing("p", backup.PartialSucceeded, 1, "", fault.SpoolFull), good), all, []alert.Code{alert.BackupPartial, alert.WorkerDisk}},
 		"the newest is damaged":    {found(enabled(good, ending("h", backup.Succeeded, 5)), "g", fault.BackupDamaged), all, []alert.Code{alert.NewestDamaged}},
 		"an older one is damaged":  {found(enabled(good, ending("h", backup.Succeeded, 5)), "h", fault.BackupForged), all, []alert.Code{alert.BackupDamaged}},
+		"one is in an older state": {found(enabled(good, ending("h", backup.Succeeded, 5)), "h", fault.BackupRolledBack), all, []alert.Code{alert.ShareSetBack}},
+		"the only one is":          {found(enabled(good), "g", fault.BackupRolledBack), all, []alert.Code{alert.NoGoodBackup, alert.ShareSetBack}},
+		"of a later version":       {found(enabled(good, ending("h", backup.Succeeded, 5)), "h", "BACKUP_HAUNTED"), all, []alert.Code{alert.BackupDamaged}},
+		"the ledger is damaged":    {found(enabled(good), "g", fault.LedgerDamaged), all, []alert.Code{alert.LedgerDamaged}},
+		"a part cannot be read":    {found(enabled(good), "g", fault.ShareAccessDenied), all, []alert.Code{alert.ShareAccess}},
+		"the ledger, beside it":    {beside(enabled(good), "g", fault.LedgerDamaged), all, []alert.Code{alert.LedgerDamaged}},
+		"the keys, beside it":      {beside(enabled(good, ending("h", backup.Succeeded, 5)), "g", fault.BackupForged), all, []alert.Code{alert.BackupDamaged}},
 		"one is gone":              {found(enabled(good), "gone", fault.BackupMissing), all, []alert.Code{alert.BackupMissing}},
 		"the newest is gone":       {enabled(good), with2(all, func(k *known) { k.expected = "gone" }), []alert.Code{alert.BackupMissing}},
 		"the newest is there":      {enabled(good), with2(all, func(k *known) { k.expected = "g" }), nil},
@@ -122,8 +130,7 @@ func TestFacts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for i := range c.snapshot.Backups {
 				b := &c.snapshot.Backups[i]
-				v := c.snapshot.Upkeep.Verdicts[b.BackupID]
-				b.VerifiedAt, b.VerifyCode = v.At, v.Code
+				b.judge(c.snapshot.Upkeep.Verdicts[b.BackupID])
 			}
 			var got []alert.Code
 			for _, a := range alert.Evaluate(facts(c.snapshot, c.known, now)) {
@@ -145,7 +152,12 @@ func with2(k known, change func(*known)) known {
 }
 
 func found(s *Snapshot, id backup.ID, code fault.Code) *Snapshot {
-	s.Upkeep.Verdicts[id] = Verdict{At: hours(1), Code: string(code)}
+	s.Upkeep.Verdicts[id] = flow.Verdict{At: hours(1), Code: string(code)}
+	return s
+}
+
+func beside(s *Snapshot, id backup.ID, code fault.Code) *Snapshot {
+	s.Upkeep.Verdicts[id] = flow.Verdict{At: hours(1), Beside: string(code)}
 	return s
 }
 
@@ -223,10 +235,6 @@ func TestRestorable(t *testing.T) {
 
 func TestKept(t *testing.T) {
 	s := enabled(failing("p", backup.PartialSucceeded, 1, "", ""), ending("a", backup.Succeeded, 2), ending("b", backup.Succeeded, 3), ending("c", backup.Succeeded, 4), ending("d", backup.Succeeded, 5))
-	for i := range s.Backups {
-		if i != 1 {
-			s.Backups[i].VerifiedAt = now
-		}
-	}
+	delete(s.Upkeep.Verdicts, "a")
 	require.Equal(t, map[backup.ID]bool{"a": true, "b": true, "c": true}, kept(s), "the newest good one, and two that were verified")
 }

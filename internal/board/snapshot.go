@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
+	"infrabackup/internal/upkeep"
 )
 
 // Snapshot is what is known of an instance at one moment. It is never changed: whoever has
@@ -41,8 +42,8 @@ type Snapshot struct {
 // Backup is one backup with what is known beside its manifest.
 type Backup struct {
 	backup.Overview
-	VerifiedAt time.Time // zero when it never was
-	VerifyCode string    // of the first finding, empty when there was none
+	VerifiedAt time.Time // zero when it never was, or could not be read in full
+	VerifyCode string    // of what speaks against the backup itself, empty when nothing does
 	Restorable time.Time // until when it can be restored, zero when it cannot; [Forever] when nothing ends that
 	Why        string    // what ends that, or why it cannot, in words
 	Thumbprint string    // SHA-1 of the certificate that it was encrypted to, upper-case hex, empty when there is none or it is not known
@@ -51,6 +52,18 @@ type Backup struct {
 
 // Good reports whether everything can be restored from it, as far as is known.
 func (b Backup) Good() bool { return b.Status == backup.Succeeded && b.VerifyCode == "" }
+
+// judge takes over what its newest verification came to. What was found elsewhere on the share is
+// no word against the backup.
+func (b *Backup) judge(v flow.Verdict) {
+	b.VerifiedAt, b.VerifyCode = time.Time{}, ""
+	switch {
+	case upkeep.Judge(v) == upkeep.Bad:
+		b.VerifiedAt, b.VerifyCode = v.At, v.Code
+	case v.Code == "":
+		b.VerifiedAt = v.At
+	}
+}
 
 // finished reports whether it is on the share.
 func (b Backup) finished() bool {

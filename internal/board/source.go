@@ -51,18 +51,12 @@ type UpkeepFacts struct {
 	Late     int64     // backups that were due and not started
 	Ringing  bool      // Temporal has a schedule that starts backups
 	// Verdicts are what the newest verifications found; nil when that is not known.
-	Verdicts     map[backup.ID]Verdict
+	Verdicts     map[backup.ID]flow.Verdict
 	Acknowledged []alert.Acknowledgement
 	Warnings     []string // where the setting is not what is recommended
 	Hold         string   // why the retention removes nothing
 	Undeleted    []string // what could not be deleted
 	ClockMoved   string   // by how much which clock differs
-}
-
-// Verdict is what the newest verification of a backup found.
-type Verdict struct {
-	At   time.Time
-	Code string // of the first finding, empty when there was none
 }
 
 func (u UpkeepFacts) clone() UpkeepFacts {

@@ -21,4 +21,9 @@ type AuditInput struct {
 type AuditOutput struct {
 	Audit   backup.Audit `json:"audit"`
 	Backups []backup.ID  `json:"backups"`
+	// Sequences are those of the ledger's newest entries about the backups, one for each; absent
+	// in runs of earlier versions.
+	Sequences []int64 `json:"sequences,omitempty"`
+	// Found has the code of what was found about a backup, for those that something was found about.
+	Found map[backup.ID]string `json:"found,omitempty"`
 }

@@ -191,8 +191,15 @@ func (in ListInput) Check(instance string) error {
 
 // Check implements [Input].
 func (in VerifyInput) Check(instance string) error {
-	return first(checkInstance(in.Instance, instance), checkBackup(in.BackupID))
+	err := first(checkInstance(in.Instance, instance), checkBackup(in.BackupID))
+	if err == nil && (in.Found != "" || in.Sequence != 0) && (!in.BackupOnly || in.Sequence < 0 || len(in.Found) > maxCode) {
+		err = notSent("the request says what no audit can have found")
+	}
+	return err
 }
+
+// maxCode bounds the code of a finding, in bytes.
+const maxCode = 100
 
 // Check implements [Input].
 func (in DeleteInput) Check(instance string) error {

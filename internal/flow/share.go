@@ -55,8 +55,11 @@ type VerifyInput struct {
 	Instance string    `json:"instance"`
 	BackupID backup.ID `json:"backupId"`
 	// BackupOnly leaves out the ledger and what concerns the share as a whole, because an
-	// audit has told it.
-	BackupOnly bool `json:"alone,omitempty"`
+	// audit has told it: Found is the code of what that has found about the backup, and Sequence
+	// that of the ledger's newest entry about it.
+	BackupOnly bool   `json:"alone,omitempty"`
+	Found      string `json:"found,omitempty"`
+	Sequence   int64  `json:"sequence,omitempty"`
 }
 
 // DeleteInput asks for the removal of a finished backup.

@@ -55,11 +55,16 @@ type UpkeepState struct {
 	Acknowledged []Acknowledgement `json:"acknowledged,omitempty"` // one for each alert, the newest last
 }
 
-// Verdict is what came of the newest verification of a backup.
+// Verdict is what came of the newest verification of a backup. Package upkeep judges it.
 type Verdict struct {
 	BackupID backup.ID `json:"backupId"`
 	At       time.Time `json:"at"`
-	Code     string    `json:"code,omitempty"` // of the first finding, empty when there was none
+	Code     string    `json:"code,omitempty"`   // of what was found about the backup itself, empty when nothing was
+	Beside   string    `json:"beside,omitempty"` // of what was found elsewhere on the share, empty when nothing was
+	// Sequence is that of the ledger's newest entry about the backup, as the verification saw it:
+	// the verdict is about the backup as that entry left it. 0 when there was none, or when the
+	// ledger has been another one since.
+	Sequence int64 `json:"sequence,omitempty"`
 }
 
 // Acknowledgement says that somebody has taken note of an alert.
@@ -99,10 +104,15 @@ type SlotClaim struct {
 	Message  string    `json:"message,omitempty"` // the same in words
 }
 
-// VerdictNote tells what came of a verification.
+// VerdictNote tells what came of a verification; its members are those of a [Verdict]. One of an
+// earlier state of the backup than what is remembered is dropped.
 type VerdictNote struct {
 	BackupID backup.ID `json:"backupId"`
 	Code     string    `json:"code,omitempty"`
+	Beside   string    `json:"beside,omitempty"`
+	Sequence int64     `json:"sequence,omitempty"`
+	// BackupOnly says that only the backup was looked at: what was found elsewhere before stands.
+	BackupOnly bool `json:"backupOnly,omitempty"`
 }
 
 // AlertAcknowledgement says that somebody has taken note of an alert.
@@ -224,7 +234,7 @@ func (in *ScheduleChange) Texts() []*string { return []*string{&in.By} }
 func (in *SlotClaim) Texts() []*string { return []*string{&in.Code, &in.Message} }
 
 // Texts returns the free text.
-func (in *VerdictNote) Texts() []*string { return []*string{&in.Code} }
+func (in *VerdictNote) Texts() []*string { return []*string{&in.Code, &in.Beside} }
 
 // Texts returns the free text.
 func (in *AlertAcknowledgement) Texts() []*string { return []*string{&in.Code, &in.Object, &in.By} }

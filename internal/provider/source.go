@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 )
 
@@ -44,10 +45,10 @@ func (s source) Upkeep(ctx context.Context) (board.UpkeepFacts, error) {
 	}
 	out := board.UpkeepFacts{
 		Schedule: status.State, Next: status.Next, Late: status.Late, Ringing: status.Problem == "", Warnings: status.Warnings,
-		Verdicts: map[backup.ID]board.Verdict{},
+		Verdicts: map[backup.ID]flow.Verdict{},
 	}
 	for _, v := range state.Verdicts {
-		out.Verdicts[v.BackupID] = board.Verdict{At: v.At, Code: v.Code}
+		out.Verdicts[v.BackupID] = v
 	}
 	for _, a := range state.Acknowledged {
 		out.Acknowledged = append(out.Acknowledged, alert.Acknowledgement{Code: alert.Code(a.Code), Object: a.Object, By: a.By, At: a.At})

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository/ledger"
 )
@@ -25,7 +24,7 @@ type Backup struct {
 	Overview backup.Overview // by its manifest, zero when it is not on the share
 	Listed   bool            // in the ledger, under this folder
 	State    ledger.State    // what the ledger says, when it is listed
-	Verdict  flow.Verdict    // the newest since it was last changed, zero when there was none
+	Verdict  flow.Verdict    // the newest of the backup as it is, zero when there was none
 
 	folder string
 }
@@ -46,7 +45,9 @@ func Gather(found []backup.Overview, known Ledger, verdicts []flow.Verdict) []Ba
 		last[v.BackupID] = v
 	}
 	add := func(b Backup) {
-		if v := last[b.ID]; v.At.After(b.State.ChangedAt) {
+		// By the ledger's entries: the clocks of two hosts say nothing about what came first.
+		state, _ := known.State(b.ID)
+		if v := last[b.ID]; v.Sequence == state.Sequence {
 			b.Verdict = v
 		}
 		all = append(all, b)
@@ -73,13 +74,7 @@ func (b Backup) OnShare() bool { return b.Overview.Path != "" }
 
 // Damaged reports whether its newest verification found that something is wrong with the
 // backup itself.
-func (b Backup) Damaged() bool {
-	switch fault.Code(b.Verdict.Code) {
-	case fault.BackupDamaged, fault.BackupForged, fault.BackupMissing, fault.BackupRolledBack, fault.BackupForeign, fault.BackupIncomplete:
-		return true
-	}
-	return false
-}
+func (b Backup) Damaged() bool { return Judge(b.Verdict) == Bad }
 
 // Good reports whether everything can be restored from it, as far as is known.
 func (b Backup) Good() bool {
@@ -88,15 +83,18 @@ func (b Backup) Good() bool {
 
 // Verified reports whether it is good, and was verified without a finding since it was last
 // changed.
-func (b Backup) Verified() bool { return b.Good() && !b.Verdict.At.IsZero() && b.Verdict.Code == "" }
+func (b Backup) Verified() bool { return b.Good() && Judge(b.Verdict) == Sound }
 
 // stale reports whether it is time to verify the backup again.
 func (b Backup) stale(now time.Time) bool {
-	after := staleAfter
-	if b.Verdict.Code != "" {
-		after = againFinding
+	switch age := now.Sub(b.Verdict.At); Judge(b.Verdict) {
+	case Unverified:
+		return true
+	case Sound:
+		return age > staleAfter
+	default:
+		return age > againFinding
 	}
-	return b.Verdict.At.IsZero() || now.Sub(b.Verdict.At) > after
 }
 
 // ToVerify returns the backups that are to be verified now, at most two: the newest one,
@@ -107,7 +105,7 @@ func ToVerify(newestFirst []Backup, now time.Time) []backup.ID {
 	if len(newestFirst) == 0 {
 		return nil
 	}
-	if newest := newestFirst[0]; newest.Verdict.At.IsZero() {
+	if newest := newestFirst[0]; Judge(newest.Verdict) == Unverified {
 		ids = append(ids, newest.ID)
 	}
 	var others []Backup

@@ -17,8 +17,8 @@ import (
 func Reasons(state flow.UpkeepState) string {
 	var found []string
 	for _, v := range state.Verdicts {
-		if v.Code != "" {
-			found = append(found, fmt.Sprintf("%q %q", string(v.BackupID), v.Code))
+		if Judge(v) > Sound {
+			found = append(found, fmt.Sprintf("%q %q %q", string(v.BackupID), v.Code, v.Beside))
 		}
 	}
 	slices.Sort(found)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestReasons(t *testing.T) {
-	state := flow.UpkeepState{Verdicts: []flow.Verdict{{BackupID: id(1)}, {BackupID: id(2), Code: "BACKUP_DAMAGED"}, {BackupID: id(3), Code: "BACKUP_FORGED"}}}
+	state := flow.UpkeepState{Verdicts: []flow.Verdict{{BackupID: id(1), At: now}, {BackupID: id(2), At: now, Code: "BACKUP_DAMAGED"}, {BackupID: id(3), At: now, Code: "BACKUP_FORGED"}}}
 	state.Schedule.Setting = schedule.Setting{Enabled: true, FrequencyHours: 12, RetentionDays: 7, KeepVerified: 2}
 	seen := Reasons(state)
 	for name, c := range map[string]struct {
@@ -25,6 +25,7 @@ func TestReasons(t *testing.T) {
 		"paused":                {func(s *flow.UpkeepState) { s.Schedule.Enabled = false }, true},
 		"kept longer":           {func(s *flow.UpkeepState) { s.Schedule.RetentionDays = 14 }, true},
 		"more are kept":         {func(s *flow.UpkeepState) { s.Schedule.KeepVerified = 3 }, true},
+		"the ledger is damaged": {func(s *flow.UpkeepState) { s.Verdicts[0].Beside = "LEDGER_DAMAGED" }, true},
 		"one that stays is bad": {func(s *flow.UpkeepState) { s.Verdicts[0].Code = "BACKUP_DAMAGED" }, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -47,7 +47,7 @@ func made(count int) (found []backup.Overview, known told) {
 
 func verified(count int, at time.Time) (all []flow.Verdict) {
 	for i := range count {
-		all = append(all, flow.Verdict{BackupID: id(i), At: at})
+		all = append(all, flow.Verdict{BackupID: id(i), At: at, Sequence: int64(i + 2)})
 	}
 	return all
 }
@@ -69,12 +69,42 @@ func TestTheNewestIsVerifiedFirst(t *testing.T) {
 func TestWhatWasChangedIsVerifiedAgain(t *testing.T) {
 	found, known := made(2)
 	s := known[id(1)]
-	s.ChangedAt = now.Add(2 * time.Hour)
+	s.Sequence = 9
 	known[id(1)] = s
 	all := Gather(found, known, verified(2, now.Add(time.Hour)))
 	require.False(t, all[0].Verified())
 	require.True(t, all[1].Verified())
 	require.Equal(t, []backup.ID{id(1)}, ToVerify(all, now.Add(3*time.Hour)))
+}
+
+// TestNoClockDecidesWhatAVerdictIsAbout: the ledger has the times of the workers' clocks, and a
+// verdict that of Temporal's. Whichever of them is wrong, a verdict on the backup as it is counts,
+// and one on an earlier state does not.
+func TestNoClockDecidesWhatAVerdictIsAbout(t *testing.T) {
+	for name, at := range map[string]time.Time{"behind": now.AddDate(-1, 0, 0), "ahead": now.AddDate(1, 0, 0)} {
+		t.Run(name, func(t *testing.T) {
+			found, known := made(2)
+			damage := flow.Verdict{BackupID: id(1), At: at, Code: string(fault.BackupDamaged), Sequence: 3}
+			all := Gather(found, known, []flow.Verdict{damage})
+			require.True(t, all[0].Damaged(), "damage that was found is not forgotten")
+			require.False(t, all[0].Good())
+			earlier := flow.Verdict{BackupID: id(1), At: at, Sequence: 2}
+			require.Equal(t, Unverified, Judge(Gather(found, known, []flow.Verdict{earlier})[0].Verdict))
+			later := flow.Verdict{BackupID: id(1), At: at, Sequence: 4}
+			require.Equal(t, Unverified, Judge(Gather(found, known, []flow.Verdict{later})[0].Verdict), "the ledger that is there is an older one")
+		})
+	}
+}
+
+// TestABackupThatIsBackIsVerified: what was found before it was deleted says nothing about it.
+func TestABackupThatIsBackIsVerified(t *testing.T) {
+	found, known := made(2)
+	known[id(1)] = ledger.State{Sequence: 9, Action: backup.LedgerDeleted}
+	all := Gather(found, known, verified(2, now))
+	require.False(t, all[0].Listed)
+	require.False(t, all[0].Verified())
+	back := flow.Verdict{BackupID: id(1), At: now, Sequence: 9, Code: string(fault.BackupRolledBack)}
+	require.True(t, Gather(found, known, []flow.Verdict{back})[0].Damaged())
 }
 
 // TestAMissingBackupIsVerified: one that the ledger tells of and that is gone is noticed, and

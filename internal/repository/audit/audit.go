@@ -31,15 +31,34 @@ type Options struct {
 // ledger is whole and not older than its head, that the backups on the share are those
 // that it tells of, in the state that it tells of, and that nothing lies beside them that
 // could be taken for one. It returns the backups that are there, newest first, for [Verify] to
-// look into. What is wrong is a finding; the error is for what kept it from looking. A
+// look into, with what it has found about each. What is wrong is a finding; the error is for what kept it from looking. A
 // finding is reported only when further looks confirm it or the share does not hold
 // still for [folder.MaxPasses] of them.
-func Run(ctx context.Context, repo *repository.Repository, opts Options) (backup.Audit, []backup.ID, error) {
+func Run(ctx context.Context, repo *repository.Repository, opts Options) (backup.Audit, []Present, error) {
 	snap, err := settled(ctx, repo, opts)
 	if err != nil {
 		return backup.Audit{}, nil, err
 	}
-	return snap.audit(opts), snap.ids(), nil
+	folders := snap.backups()
+	there := make([]Present, len(folders))
+	for i, f := range folders {
+		state, _ := snap.ledger.State(f.id)
+		there[i] = Present{ID: f.id, Path: snap.path(f.name), Sequence: state.Sequence}
+		for _, found := range snap.found.List {
+			if found.Within(there[i].Path) {
+				there[i].Findings = append(there[i].Findings, found)
+			}
+		}
+	}
+	return snap.audit(opts), there, nil
+}
+
+// Present is a backup that is on the share.
+type Present struct {
+	ID       backup.ID
+	Path     string           // of its folder, relative to the share's path
+	Sequence int64            // of the ledger's newest entry about it, 0 when there is none
+	Findings []backup.Finding // those of the audit that are about it
 }
 
 // audit is what the look has seen, without verdicts.

@@ -126,10 +126,12 @@ func TestAuditReportsProgressAndFailures(t *testing.T) {
 	require.ErrorIs(t, err, enough)
 	pauses := 0
 	opts.Pause = func(context.Context) error { pauses++; return nil }
-	found, ids, err := audit.Run(t.Context(), k.Repo, opts)
+	found, there, err := audit.Run(t.Context(), k.Repo, opts)
 	require.NoError(t, err)
 	require.Equal(t, 1, pauses, "a second look saw the same")
-	require.Equal(t, []backup.ID{second.ID}, ids)
+	require.Len(t, there, 1)
+	require.Equal(t, second.ID, there[0].ID)
+	require.Positive(t, there[0].Sequence)
 	require.Len(t, found.Findings, 1)
 	require.Equal(t, string(fault.BackupMissing), found.Findings[0].Code)
 	require.Contains(t, found.Findings[0].Message, first.ID)

@@ -115,6 +115,7 @@ func (snap *snapshot) report(v backup.Verdict, opts Options) backup.Verdict {
 	v = audit.Backups[0]
 	v.Findings = append(v.Findings, audit.Findings...)
 	v.Foreign.Merge(audit.Foreign)
-	v.Ledger = &backup.LedgerSeen{Entries: audit.Entries, Head: audit.Head, HeadKnown: audit.HeadKnown}
+	state, _ := snap.ledger.State(snap.only)
+	v.Ledger = &backup.LedgerSeen{Entries: audit.Entries, Head: audit.Head, HeadKnown: audit.HeadKnown, Sequence: state.Sequence}
 	return v
 }

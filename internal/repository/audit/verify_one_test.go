@@ -150,7 +150,7 @@ func TestVerifyOneFollowsRotations(t *testing.T) {
 	v := k.One(b, opts)
 	require.Empty(t, v.Findings)
 	require.Equal(t, k.Key.Fingerprint(), v.Signer)
-	require.Equal(t, &backup.LedgerSeen{Entries: 3, Head: k.Head, HeadKnown: true}, v.Ledger)
+	require.Equal(t, &backup.LedgerSeen{Entries: 3, Head: k.Head, HeadKnown: true, Sequence: 3}, v.Ledger)
 }
 
 func TestVerifyOneOpensTheBackup(t *testing.T) {

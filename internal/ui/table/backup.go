@@ -58,7 +58,7 @@ func Backup(w *tabwriter.Writer, b backup.Overview) {
 type ListedBackup struct {
 	backup.Overview
 	VerifiedAt time.Time `json:"verifiedAt,omitzero"`  // the last time; zero when it never was
-	VerifyCode string    `json:"verifyCode,omitempty"` // of the first finding, empty when there was none
+	VerifyCode string    `json:"verifyCode,omitempty"` // of what was found about the backup, empty when nothing was
 }
 
 // WithVerdicts adds to backups when they were last verified.
