@@ -5,7 +5,7 @@
 // reading asks for all facts; those that cannot be read are kept from before, and the snapshot
 // says so. One reading is under way at a time: one a minute while somebody looks or has
 // subscribed, one every ten minutes otherwise, at the end of each backup, and when asked for
-// with [Board.Refresh]. While a backup runs, one watch of it feeds all readers.
+// with [Board.Refresh], as when something was done to the instance. While a backup runs, one watch of it feeds all readers.
 //
 // Who has written something puts what it knows in with [Board.Apply], and reads it back at once.
 //

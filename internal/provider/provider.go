@@ -30,6 +30,7 @@ type Provider struct {
 	server  *web.Server
 	callers callers
 	boards  []*board.Board
+	follows []func(context.Context) // each lets a board follow what is done to its instance
 	senders []*webhook.Sender
 	logger  *slog.Logger
 }
@@ -105,6 +106,11 @@ func (p *Provider) board(ctx context.Context, c *config.Serve, instance backup.I
 	b := board.New(source{controller}, options)
 	b.Apply(func(s *board.Snapshot) { s.Instance = instance })
 	p.boards = append(p.boards, b)
+	p.follows = append(p.follows, func(ctx context.Context) {
+		follow(ctx, controller.Pulse, b.Refresh, func(err error) {
+			p.logger.Warn("it is not noticed what others do to the instance", "instance", instance.Name, "error", err)
+		})
+	})
 	return b, nil
 }
 
@@ -201,6 +207,9 @@ func (p *Provider) Run(ctx context.Context) error {
 				p.logger.Error("a board is not refreshed any more", "error", err)
 			}
 		})
+	}
+	for _, follows := range p.follows {
+		all.Go(func() { follows(ctx) })
 	}
 	all.Go(func() {
 		p.callers.tokens.Run(ctx, func(err error) { p.logger.Warn("the last use of tokens was not written", "error", err) })

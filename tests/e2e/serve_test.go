@@ -28,6 +28,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/schedule"
 	"infrabackup/tests/lab"
 )
 
@@ -227,6 +228,12 @@ func TestServe(t *testing.T) {
 	require.Contains(t, string(changed.body), `"backupFrequencyInHours":4`)
 	require.Contains(t, string(changed.body), o.env["LAB_SHARE_USER"], "what is absent stays")
 	require.Equal(t, http.StatusBadRequest, p.ask(http.MethodPut, "", store(m{"backupFrequencyInHours": 3})).status)
+
+	paused := into[schedule.State](t, o.run("schedule", "pause", "-o", "json"))
+	require.False(t, paused.Enabled)
+	require.Eventually(t, func() bool { // long before it is read again by itself
+		return strings.Contains(string(p.ask(http.MethodGet, "", nil).body), `"isBackupSchedulerEnabled":false`)
+	}, 20*time.Second, 200*time.Millisecond, "what the command line does shows in the API")
 
 	dry := p.done(p.ask(http.MethodPost, "/pruneExternalStore", m{"operationType": "DryRun"}))
 	require.Equal(t, http.StatusOK, dry.status, "%s", dry.body)
