@@ -125,6 +125,12 @@ func (b *builder) carryOver() error {
 		if err != nil {
 			return err
 		}
+		if info.IsDir() {
+			if err := b.above(name, made); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := b.link(b.base, name, info); err != nil {
 			return err
 		}
@@ -132,7 +138,7 @@ func (b *builder) carryOver() error {
 	return nil
 }
 
-// above makes the folders above a file that is carried over.
+// above makes a folder that something is carried over into.
 func (b *builder) above(dir string, made map[string]bool) error {
 	if made[dir] {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"infrabackup/internal/restore"
@@ -37,8 +38,11 @@ func (r *Restorer) check(ctx context.Context, step restore.Checked, m *mapping.M
 	if mount {
 		return "CA_MOUNT_POINT", r.dir + " is a mount point, and cannot be exchanged: keep the CA in a folder below it", nil
 	}
+	if _, err := os.Stat(above); errors.Is(err, fs.ErrNotExist) {
+		return "CA_NO_PLACE", above + ", where the new folder is made, is not there: create it, or mount what it is on", nil
+	}
 	if !mayWrite(above) {
-		return "NOT_PERMITTED", "the account may not write to " + above + ", where the new folder is made: give it the right, or create the folder", nil
+		return "NOT_PERMITTED", "the account may not write to " + above + ", where the new folder is made: give it the right", nil
 	}
 	now, err := r.Live(ctx, step.Want, m)
 	if err != nil {

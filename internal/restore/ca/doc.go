@@ -49,6 +49,7 @@
 //	CA_BEFORE_MISSING   the folder from before the restore is not there, or was changed
 //	CA_MOUNT_POINT      the folder is a mount point, which cannot be exchanged
 //	CA_NOT_A_FOLDER     a file, link or device is in the folder's place
+//	CA_NO_PLACE         the folder above is not there
 //	NOT_PERMITTED       the account may not write beside the folder
 //	DISK_FULL           there is not enough free space beside the folder
 //

@@ -96,9 +96,28 @@ func (m *merging) sameCA() {
 			shown = shown || slices.ContainsFunc(e.Certificates, func(c certificate) bool { return issued[c.Digest] })
 		}
 	}
-	if !shown {
-		m.refuse("CA_UNKNOWN", "the folder is not empty, and nothing in it shows that it is the CA of the backup: neither its certificate, nor its key, nor anything that it issued; empty it, or restore into another folder")
+	if !shown && !m.sameHistory() {
+		m.refuse("CA_UNKNOWN", "the folder is not empty, and nothing in it shows that it is the CA of the backup: neither its certificate, nor its key, nor anything that it issued, nor a row of its index; empty it, or restore into another folder")
 	}
+}
+
+// sameHistory reports whether a folder without certificate and key has a row of the backup's
+// index, or every file of the backup that is not written with each certificate.
+func (m *merging) sameHistory() bool {
+	b, l := m.want.tree, m.live
+	mine, theirs := parseIndex(b.content(b.layout.database)), parseIndex(l.content(l.layout.database))
+	for serial, i := range mine.bySerial {
+		if j, ok := theirs.bySerial[serial]; ok && mine.rows[i].same(theirs.rows[j]) {
+			return true
+		}
+	}
+	for _, e := range b.entries {
+		live, there := l.at(string(e.Path))
+		if !there || live.Type != e.Type || !m.isState(string(e.Path)) && live.SHA256 != e.SHA256 {
+			return false
+		}
+	}
+	return true
 }
 
 // layouts makes sure that both keep their database in the same place.
@@ -176,11 +195,11 @@ func (m *merging) prefers(e, live entry) bool {
 	case live.Kind != e.Kind:
 		return live.Kind == pki.KindFile || live.Kind == pki.KindBundle // damaged
 	case e.Kind == pki.KindKey:
-		return live.Keys[0].Public == "" && !live.Keys[0].Encrypted
+		return !slices.ContainsFunc(live.Keys, func(k key) bool { return k.Public != "" || k.Encrypted })
 	case e.Kind == pki.KindCRL:
 		return live.CRL == nil || e.CRL != nil && e.CRL.newer(live.CRL)
 	case e.Kind == pki.KindCertificate:
-		return e.Certificates[0].NotBefore.After(live.Certificates[0].NotBefore)
+		return len(e.Certificates) > 0 && len(live.Certificates) > 0 && e.Certificates[0].NotBefore.After(live.Certificates[0].NotBefore)
 	}
 	return false
 }

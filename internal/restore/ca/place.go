@@ -79,6 +79,7 @@ func (p *place) read(ctx context.Context, folder string, names map[string]bool) 
 	if err := s.dir(ctx, ".", 0); err != nil {
 		return nil, err
 	}
+	s.dropFolders()
 	if err := s.contents(); err != nil {
 		return nil, err
 	}
@@ -249,6 +250,26 @@ func (p *place) content(name string, info fs.FileInfo) (data []byte, err error) 
 		return nil, errors.Join(p.moved(name), err)
 	}
 	return data, nil
+}
+
+// dropFolders leaves out folders that are not named and hold nothing that counts: such a
+// folder came up by itself.
+func (s *scan) dropFolders() {
+	if s.names == nil {
+		return
+	}
+	counts := map[string]bool{}
+	for _, e := range s.entries {
+		if e.Type == typeFolder && !s.names[string(e.Path)] {
+			continue
+		}
+		for dir := path.Dir(string(e.Path)); dir != "." && !counts[dir]; dir = path.Dir(dir) {
+			counts[dir] = true
+		}
+	}
+	s.entries = slices.DeleteFunc(s.entries, func(e entry) bool {
+		return e.Type == typeFolder && !s.names[string(e.Path)] && !counts[string(e.Path)]
+	})
 }
 
 // contents gives the files of the database their contents, whatever they are called.
