@@ -75,6 +75,7 @@ var rules = []rule{
 	{from: []string{"internal/restore"}, to: []string{module + "internal/share", module + "internal/repository", module + "internal/operator", module + "internal/control", module + "internal/flow", module + "internal/settings"},
 		why: "a restore does not know where backups lie, nor who asks for it"},
 	{from: []string{"internal/restore/mapping"}, to: []string{module + "internal/restore", module + "internal/backup"}, why: "names are mapped without knowing of what"},
+	{from: []string{"internal/restore/ca"}, to: []string{module + "internal/restore/ad", "os/exec", "net", "math/rand"}, why: "a CA's folder is put back as it was: nothing is run, signed or fetched"},
 	{from: []string{"internal/capture"}, to: []string{temporal, module + "internal/flow"}, why: "a capture does not know which step calls it"},
 	{except: []string{"internal/collect/ad", "internal/restore/ad", "tests/"}, to: []string{ldapClient}, why: "what a directory answers is bounded and checked in collect/ad"},
 	{from: []string{"internal/collect/ad/directory"}, to: []string{module + "internal/collect"}, why: "a directory is read without knowing what for"},

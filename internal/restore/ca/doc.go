@@ -14,7 +14,8 @@
 // Neither the next serial number nor the next CRL number is ever below what backup or
 // target show to be used: in their number files, indexes, certificates and CRLs. Where the
 // target has no number, or one that is behind, what was issued in between is unknown, and
-// [Options.Gap] numbers are left out. A CA with random serial numbers keeps its serial file.
+// [Options.Gap] numbers are left out. A CA that is configured to draw its serial numbers keeps
+// its serial file; of one that drew some, only those count that are near that file's.
 //
 // # How it is written
 //

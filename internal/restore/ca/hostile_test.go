@@ -210,6 +210,44 @@ func TestRandomSerials(t *testing.T) {
 	target.issue("next")
 }
 
+// TestDrawnOnceAndCountingNow: numbers that were drawn do not hide that the serial file is
+// behind.
+func TestDrawnOnceAndCountingNow(t *testing.T) {
+	c := newLabCA(t)
+	c.write("openssl.cnf", strings.Replace(labConfig, "unique_subject", "rand_serial = yes\nunique_subject", 1))
+	c.issue("random")
+	c.write("openssl.cnf", labConfig)
+	target := c.copy(t)
+	c.issue("four")
+	b := c.capture(t, nil)
+	require.Equal(t, "1004\n", c.read("serial"))
+	apply(t, b, newRestorer(t, target.dir))
+	require.Equal(t, "1068\n", target.read("serial"))
+}
+
+// TestOwner: what root makes belongs to the owner of the folder.
+func TestOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	original := newLabCA(t)
+	b := original.capture(t, nil)
+	target := none(t)
+	require.NoError(t, os.Mkdir(target.dir, 0o750))
+	require.NoError(t, os.Chown(target.dir, 1234, 1235))
+	apply(t, b, newRestorer(t, target.dir))
+	for _, name := range []string{"", "private", "private/cakey.pem", "index.txt"} {
+		info, err := os.Stat(target.path(name))
+		require.NoError(t, err)
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		require.True(t, ok)
+		require.Equal(t, []uint32{1234, 1235}, []uint32{stat.Uid, stat.Gid}, name)
+	}
+	info, err := os.Stat(target.dir)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o750), info.Mode().Perm())
+}
+
 // TestCheck names what would stop a write.
 func TestCheck(t *testing.T) {
 	original := newLabCA(t)

@@ -236,8 +236,8 @@ func (m *merging) database() {
 			m.put(name, 0, merged)
 		}
 	}
-	random := b.layout.settings.RandomSerial || l.layout.settings.RandomSerial || mine.random || theirs.random || m.single(mine)
-	m.number(b.layout.serial, l.layout.serial, path.Join(b.layout.home, "serial"), m.usedSerials(mine, theirs), random)
+	drawn := b.layout.settings.RandomSerial || l.layout.settings.RandomSerial
+	m.number(b.layout.serial, l.layout.serial, path.Join(b.layout.home, "serial"), m.usedSerials(mine, theirs), drawn)
 	used, numbered := m.usedCRLNumbers()
 	m.number(b.layout.crlNumber, l.layout.crlNumber, path.Join(b.layout.home, "crlnumber"), used, !numbered)
 }
@@ -263,32 +263,47 @@ func (m *merging) subjects(mine, theirs, merged *index) {
 	}
 }
 
-// single says of an index with one row whether its number was drawn: it is far from the
-// serial file.
-func (m *merging) single(x *index) bool {
-	next, ok, _ := m.want.tree.number(m.want.tree.layout.serial)
-	return ok && len(x.bySerial) == 1 && next.FarFrom(x.top.number)
-}
-
-// usedSerials is the highest serial number that backup or target show.
+// usedSerials is the highest serial number that backup or target show. Of a CA whose numbers
+// do not follow each other only those count that are near what its number file had, if it
+// has one: it may have drawn them once, and counts now.
 func (m *merging) usedSerials(mine, theirs *index) *highest {
+	var near []openssl.Serial
+	for _, t := range []*tree{m.want.tree, m.live} {
+		if n, ok, _ := t.number(t.layout.serial); ok {
+			near = append(near, n)
+		}
+	}
+	random := mine.random || theirs.random || len(near) > 0 && len(mine.bySerial) == 1 && near[0].FarFrom(mine.top.number)
 	top := &highest{}
+	see := func(n openssl.Serial) {
+		if !random || slices.ContainsFunc(near, func(next openssl.Serial) bool { return !next.FarFrom(n) }) {
+			top.see(n)
+		}
+	}
+	seeText := func(text string) {
+		if n, err := openssl.ParseSerial(text); err == nil {
+			see(n)
+		}
+	}
 	for _, x := range []*index{mine, theirs} {
-		if x.top.any {
-			top.see(x.top.number)
+		for n := range x.bySerial {
+			see(n)
 		}
 		// Rows that make no sense may have a number all the same.
 		for _, r := range x.rows {
-			if columns := strings.Split(r.text, "\t"); !r.ok && len(columns) > 3 {
-				top.seeText(columns[3])
+			if r.ok {
+				continue
+			}
+			if columns := strings.Split(r.text, "\t"); len(columns) > 3 {
+				seeText(columns[3])
 			}
 		}
 	}
 	for _, t := range []*tree{m.want.tree, m.live} {
-		t.issued(func(_ entry, c certificate) { top.seeText(c.Serial) })
+		t.issued(func(_ entry, c certificate) { seeText(c.Serial) })
 		for _, e := range t.entries {
 			if e.CRL != nil && t.issuedCRL(e.CRL) {
-				top.seeText(e.CRL.Highest)
+				seeText(e.CRL.Highest)
 			}
 		}
 	}
