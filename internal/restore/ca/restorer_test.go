@@ -176,6 +176,41 @@ func TestRolledBack(t *testing.T) {
 	require.Contains(t, text, "Serial Number: 1000")
 }
 
+// TestNumbersNeverGoBack: whatever shows that a number was used counts.
+func TestNumbersNeverGoBack(t *testing.T) {
+	original := newLabCA(t)
+	for name, test := range map[string]struct {
+		backup, live func(*labCA)
+		serial, crl  string
+	}{
+		"the target's file is behind": {live: func(c *labCA) { c.write("serial", "1000\n") }, serial: "1067", crl: "02"},
+		"neither has a serial file":   {backup: func(c *labCA) { c.remove("serial") }, live: func(c *labCA) { c.remove("serial") }, serial: "1067", crl: "02"},
+		"nor a number of the CRL":     {backup: func(c *labCA) { c.remove("crlnumber") }, live: func(c *labCA) { c.remove("crlnumber") }, serial: "1003", crl: "66"},
+		"a certificate without a row": {live: func(c *labCA) {
+			index := c.read("index.txt")
+			c.write("serial", "1009\n")
+			c.issue("rowless")
+			c.write("index.txt", index)
+			c.write("serial", "1003\n")
+		}, serial: "106E", crl: "02"},
+		"a row that makes no sense": {live: func(c *labCA) { c.write("index.txt", c.read("index.txt")+"V\tx\t\t1009\tunknown\t/CN=odd\n") }, serial: "106E", crl: "02"},
+		"a CRL beside the database": {live: func(c *labCA) { c.crl(); c.crl(); c.write("crlnumber", "02\n") }, serial: "1003", crl: "68"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, target := original.copy(t), original.copy(t)
+			source.t, target.t = t, t
+			if test.backup != nil {
+				test.backup(source)
+			}
+			test.live(target)
+			b := source.capture(t, nil)
+			apply(t, b, newRestorer(t, target.dir))
+			require.Equal(t, test.serial+"\n", target.read("serial"))
+			require.Equal(t, test.crl+"\n", target.read("crlnumber"))
+		})
+	}
+}
+
 // TestRefused causes every refusal of a live folder, and nothing is written.
 func TestRefused(t *testing.T) {
 	original := newLabCA(t)
