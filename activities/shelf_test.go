@@ -44,6 +44,7 @@ type keeping struct {
 	revisions map[int64]settings.Settings
 	heads     map[string]backup.LedgerHead
 	upkeep    flow.UpkeepState
+	now       func() time.Time // by which slots are claimed, the host's clock when nil
 }
 
 // QueryWorkflow implements client.Client.
@@ -86,7 +87,11 @@ func (k *keeping) UpdateWorkflow(_ context.Context, in client.UpdateWorkflowOpti
 		answer = move.To
 	case flow.ClaimSlot.Name:
 		claim := asked[flow.SlotClaim](in.Args)
-		next, err := k.upkeep.Schedule.Claim(claim.Slot, time.Now(), claim.Outcome, claim.BackupID, claim.Code, claim.Message)
+		now := time.Now
+		if k.now != nil {
+			now = k.now
+		}
+		next, err := k.upkeep.Schedule.Claim(claim.Slot, now(), claim.Outcome, claim.BackupID, claim.Code, claim.Message)
 		if err != nil {
 			return nil, err // as it is believed
 		}

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
@@ -219,7 +220,48 @@ func TestStartScheduled(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, schedule.Started, out.Outcome)
 		require.Len(t, u.begun, 1)
+		require.Equal(t, string(fault.Internal), u.upkeep.Schedule.Code, "that it is unclear is remembered")
+		require.Contains(t, u.upkeep.Schedule.Message, "away")
 	})
+	t.Run("a stamp that tells plainly", func(t *testing.T) {
+		x, u := newUpkeeper(t)
+		x.a.Updating = func(context.Context) (string, error) { return "", nil }
+		_, err := start(t, x, id)
+		require.NoError(t, err)
+		require.Empty(t, u.upkeep.Schedule.Code+u.upkeep.Schedule.Message)
+	})
+}
+
+// TestAnUpdateDoesNotSkipForEver: whatever the stamp reports, every three days a scheduled backup
+// begins.
+func TestAnUpdateDoesNotSkipForEver(t *testing.T) {
+	for _, hours := range []int{4, 5, 7, 11, 12} {
+		x, u := newUpkeeper(t)
+		x.a.Updating = func(context.Context) (string, error) { return "update 1.2311.0.47", nil }
+		setting := u.upkeep.Schedule.Setting
+		setting.FrequencyHours = hours
+		begun := time.Now().Add(-1000 * time.Hour).Truncate(time.Second)
+		u.upkeep.Schedule = schedule.State{}.With(setting, begun, "anna")
+		skipped := 0
+		for slot := begun.Add(time.Duration(hours) * time.Hour); len(u.begun) < 2; slot = slot.Add(time.Duration(hours) * time.Hour) {
+			x.entity.now = func() time.Time { return slot.Add(time.Minute) }
+			id, err := backup.NewID(rand.Reader)
+			require.NoError(t, err)
+			out, err := run(t, x.a.StartScheduled, flow.StartScheduledInput{Instance: shelfInstance, Slot: slot, BackupID: id})
+			require.NoError(t, err)
+			require.Equal(t, string(fault.StampUpdating), u.upkeep.Schedule.Code)
+			require.Contains(t, u.upkeep.Schedule.Message, "update 1.2311.0.47")
+			if out.Outcome == schedule.Skipped {
+				skipped += hours
+				require.Less(t, skipped, 72+hours, "every %d hours", hours)
+				continue
+			}
+			require.GreaterOrEqual(t, skipped, 72, "every %d hours", hours)
+			require.Equal(t, id, u.upkeep.Schedule.BackupID)
+			require.Contains(t, u.upkeep.Schedule.Message, "72 hours")
+			skipped = 0
+		}
+	}
 }
 
 // mute is an entity beside which runs of backups cannot be looked at.

@@ -55,7 +55,7 @@ func updatingOf(c *config.Worker) (func(context.Context) (string, error), error)
 		return nil, err
 	}
 	return func(ctx context.Context) (string, error) {
-		return maintenance.Updating(ctx, stamp.Admin(), c.Instance.Region)
+		return maintenance.Updating(ctx, stamp.Admin(), c.Instance.Region, time.Now())
 	}, nil
 }
 

@@ -63,6 +63,7 @@ var causes = []cause{
 	{ScheduleLost, "", "", func(f *Facts) { f.Schedule.Lost = true }},
 	{ScheduleMissed, "", "", func(f *Facts) { f.Schedule.Late = 2 }},
 	{ScheduleSkipped, "", "", func(f *Facts) { f.Schedule.Skipped = Skip{ago(time.Hour), "BACKUP_RUNNING", "one runs"} }},
+	{UpdateUnclear, "", "", func(f *Facts) { f.Schedule.Unclear = Skip{ago(time.Hour), "SOURCE_ACCESS_DENIED", "not told"} }},
 	{BackupDamaged, "d", "", func(f *Facts) {
 		f.Checks = append(f.Checks, Check{Object: "d", EndedAt: ago(time.Hour), VerifiedAt: ago(time.Minute), Code: "BACKUP_DAMAGED"})
 	}},

@@ -33,6 +33,7 @@ const (
 	ScheduleSkipped      Code = "SCHEDULE_SKIPPED"
 	ScheduleOff          Code = "SCHEDULE_OFF"
 	ScheduleLost         Code = "SCHEDULE_LOST"
+	UpdateUnclear        Code = "UPDATE_UNCLEAR"
 	BelowRecommended     Code = "BELOW_RECOMMENDED"
 	ClockMoved           Code = "CLOCK_MOVED"
 	RetentionHolds       Code = "RETENTION_HOLDS"
@@ -186,6 +187,9 @@ var rows = []row{
 	{Cause{ScheduleOff, Notice, "Backups do not start by themselves",
 		"The schedule is switched off, so there are only backups that an operator starts. At least two a day are recommended.",
 		"Switch the schedule on."}, scheduleOff},
+	{Cause{UpdateUnclear, Notice, "It is unclear whether the stamp is being updated",
+		"The newest scheduled backup began without knowing that no update of the stamp runs: the stamp did not tell, or what it told cannot be, such as an update that began long ago and never ended. A backup that is taken during an update may be partial.",
+		"See in the administrator's portal whether an update runs, and that the account may read updates. The alert closes when a scheduled backup begins with a plain answer."}, updateUnclear},
 	{Cause{BelowRecommended, Notice, "The schedule is not what is recommended",
 		"At least two backups a day, kept for at most seven days, are recommended.",
 		"Set a frequency of 12 hours or less and a retention of seven days or less, or acknowledge that it is meant."}, belowRecommended},

@@ -138,9 +138,10 @@ type Schedule struct {
 	Late           int64 // backups that were due and not started
 	LateSince      time.Time
 	Skipped        Skip // the newest that was due
+	Unclear        Skip // the newest that was due began, without knowing whether the stamp is being updated
 }
 
-// Skip is a scheduled backup that was not started on purpose.
+// Skip is a scheduled backup that was not started on purpose, or was in spite of something.
 type Skip struct {
 	Slot          time.Time
 	Code, Message string

@@ -187,6 +187,15 @@ func scheduleSkipped(f *Facts) []instance {
 	return one(s.Slot, "%s", because("the backup of "+instant(s.Slot)+" was skipped", s.Code, s.Message))
 }
 
+// updateUnclear has no time of its own: it is the same alert from one backup to the next.
+func updateUnclear(f *Facts) []instance {
+	s := f.Schedule.Unclear
+	if s.Slot.IsZero() {
+		return nil
+	}
+	return one(time.Time{}, "%s", because("the backup of "+instant(s.Slot)+" began all the same", s.Code, s.Message))
+}
+
 func belowRecommended(f *Facts) []instance {
 	var all []string
 	if f.Schedule.FrequencyHours > RecommendedHours {

@@ -87,6 +87,9 @@ func scheduled(s *Snapshot, k known, now time.Time) alert.Schedule {
 	if plan.Enabled && plan.Outcome == schedule.Skipped {
 		out.Skipped = alert.Skip{Slot: plan.Slot, Code: plan.Code, Message: plan.Message}
 	}
+	if plan.Enabled && plan.Outcome == schedule.Started && plan.Code != "" {
+		out.Unclear = alert.Skip{Slot: plan.Slot, Code: plan.Code, Message: plan.Message}
+	}
 	return out
 }
 

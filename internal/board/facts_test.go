@@ -110,6 +110,10 @@ func TestFacts(t *testing.T) {
 		"late, or not read": {with(enabled(good), func(s *Snapshot) { s.Schedule.Anchor = hours(13.5) }), with2(all, func(k *known) { k.upkeptAt = hours(1) }), nil},
 		"set back clock":    {with(enabled(good), func(s *Snapshot) { s.Schedule.Anchor, s.Schedule.Slot = hours(100), now.Add(13*time.Hour) }), all, []alert.Code{alert.ClockMoved}},
 		"skipped":           {with(enabled(good), func(s *Snapshot) { s.Schedule.Slot, s.Schedule.Outcome = hours(1), schedule.Skipped }), all, []alert.Code{alert.ScheduleSkipped}},
+		"unclear update": {with(enabled(good), func(s *Snapshot) {
+			s.Schedule.Slot, s.Schedule.Outcome, s.Schedule.Code = hours(1), schedule.Started, "SOURCE_INVALID"
+		}), all, []alert.Code{alert.UpdateUnclear}},
+		"plainly started":   {with(enabled(good), func(s *Snapshot) { s.Schedule.Slot, s.Schedule.Outcome = hours(1), schedule.Started }), all, nil},
 		"kept for long":     {with(enabled(good), func(s *Snapshot) { s.Schedule.RetentionDays = 8 }), all, []alert.Code{alert.BelowRecommended}},
 		"retention":         {with(enabled(good), func(s *Snapshot) { s.Upkeep.Hold, s.Upkeep.Undeleted = "why", []string{"x"} }), all, []alert.Code{alert.RetentionHolds, alert.DeletionFailed}},
 		"clock":             {with(enabled(good), func(s *Snapshot) { s.Upkeep.ClockMoved = "back" }), all, []alert.Code{alert.ClockMoved}},

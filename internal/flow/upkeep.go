@@ -100,7 +100,7 @@ type SlotClaim struct {
 	// BackupID is the backup that is started. Of a slot that is skipped, it is the one that the
 	// slot was taken for and that could not be started.
 	BackupID backup.ID `json:"backupId,omitempty"`
-	Code     string    `json:"code,omitempty"`    // why it was skipped
+	Code     string    `json:"code,omitempty"`    // why it was skipped, or what did not keep it from being started
 	Message  string    `json:"message,omitempty"` // the same in words
 }
 

@@ -118,6 +118,10 @@ func TestClaim(t *testing.T) {
 	require.EqualValues(t, 4, late.Missed, "8, 12, 16 and 20")
 	require.Zero(t, claimed(t, late, 24, Started).Missed)
 	require.Empty(t, claimed(t, skipped, 24, Started).Code)
+	noted, err := skipped.Claim(at(24), at(24), Started, "b", "STAMP_UPDATING", "for long")
+	require.NoError(t, err)
+	require.Equal(t, "STAMP_UPDATING", noted.Code, "what did not keep it from being started")
+	require.Zero(t, noted.Missed)
 
 	for name, c := range map[string]struct {
 		state   State

@@ -37,8 +37,8 @@ type State struct {
 	ChangedBy string    `json:"changedBy,omitempty"`
 	Slot      time.Time `json:"slot,omitzero"`      // newest slot that was claimed
 	Outcome   Outcome   `json:"outcome,omitempty"`  // what came of it
-	Code      string    `json:"code,omitempty"`     // why it was skipped
-	Message   string    `json:"message,omitempty"`  // why it was skipped
+	Code      string    `json:"code,omitempty"`     // why it was skipped, or what did not keep it from being started
+	Message   string    `json:"message,omitempty"`  // the same in words
 	BackupID  backup.ID `json:"backupId,omitempty"` // that was started
 	Missed    int64     `json:"missed,omitempty"`   // slots before Since, or up to Slot, that were skipped or never claimed since the newest that was started
 	// Unstarted is what has to be added to Missed when the backup of Slot could not be started
@@ -207,11 +207,10 @@ func (s State) Claim(slot, now time.Time, outcome Outcome, id backup.ID, code, m
 		return s, fault.Newf(fault.SettingsChanged, "no scheduled backup is due for %s any more", slot.UTC().Format(time.RFC3339))
 	}
 	passed := missed(s.Missed, out.passed(out.base(), due)) // with this one
-	out.Slot, out.Outcome, out.BackupID, out.Code, out.Message = due, outcome, id, "", ""
+	out.Slot, out.Outcome, out.BackupID, out.Code, out.Message = due, outcome, id, bounded(code), bounded(message)
 	out.Missed, out.Unstarted = 0, passed
 	if outcome == Skipped {
 		out.Missed, out.Unstarted = passed, 0
-		out.Code, out.Message = bounded(code), bounded(message)
 	}
 	return out, nil
 }

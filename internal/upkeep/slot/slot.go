@@ -21,6 +21,10 @@ const (
 	// updatingTime bounds how long the stamp may take to say whether it is being updated.
 	updatingTime = 30 * time.Second
 	describeTime = 5 * time.Second // for one question to Temporal
+	// updateHours is for how long an update that the stamp reports keeps scheduled backups from being
+	// started. Updates of Azure Stack Hub take up to some days; one that never ends, or is only
+	// reported for ever, must not.
+	updateHours = 72
 	// youngTime is twice as long as a run waits for its go-ahead.
 	youngTime = 30 * time.Second
 )
@@ -47,14 +51,18 @@ func (s Starter) Start(ctx context.Context, now schedule.State, in flow.StartSch
 			return s.startClaimed(ctx, in, true)
 		}
 	}
-	skipped, err := s.inTheWay(ctx)
+	claim := flow.SlotClaim{Slot: in.Slot, Outcome: schedule.Started, BackupID: in.BackupID}
+	skipped, noted, err := s.inTheWay(ctx, now)
 	if err != nil {
 		return flow.StartScheduledOutput{}, err
+	}
+	if noted != nil {
+		claim.Code, claim.Message = string(noted.Code), noted.Message()
 	}
 	if skipped != nil {
 		return s.claim(ctx, flow.SlotClaim{Slot: in.Slot, Outcome: schedule.Skipped, Code: string(skipped.Code), Message: skipped.Message()})
 	}
-	out, err := s.claim(ctx, flow.SlotClaim{Slot: in.Slot, Outcome: schedule.Started, BackupID: in.BackupID})
+	out, err := s.claim(ctx, claim)
 	if err != nil || out.Outcome == "" {
 		return out, err
 	}
@@ -201,30 +209,50 @@ func neverBegan(status enumspb.WorkflowExecutionStatus) bool {
 }
 
 // inTheWay says why no scheduled backup is to begin now, nil when nothing speaks against
-// it. A stamp that does not say whether it is being updated speaks against nothing.
-func (s Starter) inTheWay(ctx context.Context) (*fault.Fault, error) {
+// it. What the stamp does not say speaks against nothing, and is noted.
+func (s Starter) inTheWay(ctx context.Context, now schedule.State) (skip, noted *fault.Fault, err error) {
 	running, err := s.goesOn(ctx, flow.BackupWorkflowID(s.Instance))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if running {
-		return fault.Newf(fault.BackupRunning, "a backup of instance %s runs already", s.Instance), nil
+		return fault.Newf(fault.BackupRunning, "a backup of instance %s runs already", s.Instance), nil, nil
 	}
 	if f, err := s.KeysMoving(ctx); f != nil || err != nil {
-		return f, err
+		return f, nil, err
 	}
 	if s.Updating == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, updatingTime)
 	defer cancel()
 	switch update, err := s.Updating(bounded); {
 	case err != nil:
 		activity.GetLogger(ctx).Warn("it is unknown whether the stamp is being updated; the backup begins all the same", "error", err.Error())
+		return nil, unclear(err), nil
+	case update != "" && patient(now):
+		return fault.Newf(fault.StampUpdating, "the stamp is being updated: %s", backup.Printable(update, flow.MaxText)), nil, nil
 	case update != "":
-		return fault.Newf(fault.StampUpdating, "the stamp is being updated: %s", backup.Printable(update, flow.MaxText)), nil
+		activity.GetLogger(ctx).Warn("the stamp has reported an update for long; the backup begins all the same", "update", update)
+		return nil, fault.Newf(fault.StampUpdating, "no scheduled backup began for %d hours or more, and the stamp still reports an update: %s",
+			updateHours, backup.Printable(update, flow.MaxText)), nil
 	}
-	return nil, nil
+	return nil, nil, nil
+}
+
+// unclear is why it is not known whether the stamp is being updated. A stamp that did not answer in
+// time is told as one that cannot be reached.
+func unclear(err error) *fault.Fault {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fault.Newf(fault.SourceUnreachable, "the stamp did not tell within %s whether it is being updated", updatingTime)
+	}
+	return fault.As(err)
+}
+
+// patient reports whether an update may still keep a scheduled backup from being started: the slots
+// that were not started since the newest that was do not make up [updateHours] yet.
+func patient(now schedule.State) bool {
+	return now.FrequencyHours > 0 && now.Missed < (updateHours+int64(now.FrequencyHours)-1)/int64(now.FrequencyHours)
 }
 
 // KeysMoving says that settings are being changed, or keys of backups replaced; nil when
