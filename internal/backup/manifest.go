@@ -72,11 +72,18 @@ type ServiceResult struct {
 	PlainBytes  int64             `json:"plainBytes"`     // size of its tar stream before compression
 	WindowStart time.Time         `json:"windowStart"`    // UTC, first read from the source
 	WindowEnd   time.Time         `json:"windowEnd"`      // UTC, last read
-	Cursor      map[string]string `json:"cursor"`         // consistency markers of the source, such as a USN
+	Cursor      map[string]string `json:"cursor"`         // consistency markers of the source, such as a USN, and lifetimes
 	Gaps        []Gap             `json:"gaps"`           // what could not be captured
 	Code        string            `json:"code,omitempty"`
 	Message     string            `json:"message,omitempty"`
 }
+
+// Names in the cursor of [AD] that others than its collector read: days for which the directory
+// remembers what was deleted. One that the directory does not set is not there.
+const (
+	TombstoneLifetime     = "tombstoneLifetime"     // tombstoneLifetime of CN=Directory Service (MS-ADTS 6.1.1.2.4.1.1)
+	DeletedObjectLifetime = "deletedObjectLifetime" // msDS-DeletedObjectLifetime of the same object
+)
 
 // Gap names something that exists in the source and is not in the part, and why.
 // Gaps never hold values.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,8 +16,8 @@ import (
 const day = 24 * time.Hour
 
 // TombstoneLifetime is how long Active Directory remembers a deletion where the forest does not
-// set it (MS-ADTS, attribute tombstoneLifetime of CN=Directory Service). A directory that is
-// restored from an older backup brings back what was deleted.
+// set it (MS-ADTS 3.1.1.1.15), and what is assumed of a backup that does not record it. A directory
+// that is restored from an older backup brings back what was deleted.
 const TombstoneLifetime = 60 * day
 
 // Forever is the time until which a backup can be restored when nothing ends that.
@@ -32,11 +33,12 @@ func Restorable(b Backup, kept bool, s settings.Summary, plan schedule.State, no
 		return time.Time{}, why
 	}
 	until, why := Forever, "nothing ends it"
-	if slices.ContainsFunc(b.Services, func(r backup.ServiceResult) bool { return r.Service == backup.AD }) {
-		until, why = b.StartedAt.Add(TombstoneLifetime), fmt.Sprintf("Active Directory remembers deletions for %d days", int(TombstoneLifetime/day))
+	if i := slices.IndexFunc(b.Services, func(r backup.ServiceResult) bool { return r.Service == backup.AD }); i >= 0 {
+		days, assumed := tombstoneDays(b.Services[i].Cursor)
+		until, why = b.StartedAt.Add(time.Duration(days)*day), fmt.Sprintf("Active Directory remembers deletions for %d days%s", days, assumed)
 		if !until.After(now) {
-			return time.Time{}, fmt.Sprintf("the tombstone lifetime of Active Directory, %d days, ended on %s: what was deleted since would come back",
-				int(TombstoneLifetime/day), until.UTC().Format(time.DateOnly))
+			return time.Time{}, fmt.Sprintf("the tombstone lifetime of Active Directory, %d days%s, ended on %s: what was deleted since would come back",
+				days, assumed, until.UTC().Format(time.DateOnly))
 		}
 	}
 	if plan.Enabled && plan.RetentionDays > 0 && !kept {
@@ -48,6 +50,25 @@ func Restorable(b Backup, kept bool, s settings.Summary, plan schedule.State, no
 		}
 	}
 	return until, why + note(b, s, until)
+}
+
+const (
+	minTombstoneDays = 2      // less counts as this (MS-ADTS 3.1.1.1.15)
+	maxTombstoneDays = 36_500 // a century, which is as good as for ever
+)
+
+// tombstoneDays is for how many days a directory remembers deletions, by what its capture recorded:
+// the lesser of the lifetimes of what was deleted and of what is left of it, which differ where the
+// recycle bin is switched on. Assumed says that the capture recorded nothing that can be one.
+func tombstoneDays(recorded map[string]string) (days int64, assumed string) {
+	days, err := strconv.ParseInt(recorded[backup.TombstoneLifetime], 10, 64)
+	if err != nil {
+		days, assumed = int64(TombstoneLifetime/day), ", which is assumed"
+	}
+	if deleted, err := strconv.ParseInt(recorded[backup.DeletedObjectLifetime], 10, 64); err == nil {
+		days = min(days, deleted)
+	}
+	return min(max(days, minTombstoneDays), maxTombstoneDays), assumed
 }
 
 // unrestorable says why a backup is not good, empty when it is.

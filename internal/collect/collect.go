@@ -34,7 +34,7 @@ type Collector interface {
 type Capture struct {
 	Start  time.Time         // first read
 	End    time.Time         // last read
-	Cursor map[string]string // consistency markers: names and values that an operator or a later capture can compare
+	Cursor map[string]string // consistency markers: names and values that an operator or a later capture can compare, such as a USN or a lifetime
 }
 
 // Sink receives the items of one service, in order, from one goroutine. Its

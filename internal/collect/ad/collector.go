@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -72,6 +73,9 @@ func (c *Collector) begin(ctx context.Context, sink collect.Sink) (r *reading, e
 	if r.names, err = c.attributeNames(ctx, conn, root, r.invocation); err != nil {
 		return nil, err
 	}
+	if r.lifetimes, err = readLifetimes(ctx, conn, root); err != nil {
+		return nil, err
+	}
 	for _, dn := range root.contexts {
 		if err := r.checkRights(ctx, dn); err != nil {
 			return nil, err
@@ -117,7 +121,8 @@ func (r *reading) checkRights(ctx context.Context, dn string) error {
 
 // Collect implements [collect.Collector]. The cursor has server, invocationId,
 // usnBefore, usnCovered (everything up to here is in the part), usnAfter, rounds and
-// quiet (whether nothing had changed in the end).
+// quiet (whether nothing had changed in the end), and where the forest sets them
+// [backup.TombstoneLifetime] and [backup.DeletedObjectLifetime].
 func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Capture, error) {
 	capture := collect.Capture{Start: c.config.Now().UTC()}
 	r, err := c.begin(ctx, sink)
@@ -143,6 +148,7 @@ func (c *Collector) Collect(ctx context.Context, sink collect.Sink) (collect.Cap
 	r.reportGaps()
 	capture.End = c.config.Now().UTC()
 	capture.Cursor = r.cursor
+	maps.Copy(capture.Cursor, r.lifetimes)
 	return capture, nil
 }
 

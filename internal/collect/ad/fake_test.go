@@ -56,6 +56,9 @@ type fakeDC struct {
 	// objects. It may answer itself and say so, or end the connection by returning
 	// an error.
 	onSearch func(q *fakeQuery) (answered bool, err error)
+	// onObject, when not nil, is asked before each answer to a search of one object. It may answer
+	// itself and say so.
+	onObject func(base string, conn net.Conn, id int64) (answered bool, err error)
 	// onBind, when not nil, answers a login.
 	onBind func(conn net.Conn, id int64) error
 
@@ -269,6 +272,11 @@ func (d *fakeDC) search(conn net.Conn, id int64, packet *ber.Packet) error {
 	}
 	if d.onSearch != nil && q.whole() {
 		if answered, err := d.onSearch(q); answered || err != nil {
+			return err
+		}
+	}
+	if d.onObject != nil && q.scope == ldap.ScopeBaseObject {
+		if answered, err := d.onObject(q.base, conn, id); answered || err != nil {
 			return err
 		}
 	}

@@ -248,6 +248,7 @@ func TestLabChangesDuringCapture(t *testing.T) {
 	capture, err := d.collector(t).Collect(t.Context(), sink)
 	require.NoError(t, err)
 	require.Equal(t, "true", capture.Cursor["quiet"])
+	require.Equal(t, "180", capture.Cursor[backup.TombstoneLifetime], "as Samba sets it")
 	now := map[string]string{}
 	for _, r := range d.ldapsearch(t, "-b", renamed, "(objectClass=*)", "objectGUID") {
 		guid, ok := record.FormatGUID([]byte(r.Value("objectGUID")))

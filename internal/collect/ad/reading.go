@@ -49,6 +49,8 @@ type reading struct {
 	search uint32 // number of the current search
 	buffer []byte
 	cursor map[string]string
+	// lifetimes are those that the forest sets, by their names in the cursor.
+	lifetimes map[string]string
 
 	accounts, undescribed int64
 	policies              map[string]string // versions of group policies in the directory

@@ -2,12 +2,14 @@ package ad
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
@@ -110,6 +112,28 @@ func readInvocation(ctx context.Context, l *directory.Conn, r *rootDSE) (string,
 		return "", fault.New(fault.SourceAccessDenied, what, nil)
 	}
 	return id, nil
+}
+
+// readLifetimes reads for how many days the forest remembers what was deleted, as far as it sets
+// that, see [backup.TombstoneLifetime]. Where the account may not see it, they are left out: no item
+// is missing for that.
+func readLifetimes(ctx context.Context, l *directory.Conn, r *rootDSE) (map[string]string, error) {
+	names := map[string]string{"tombstoneLifetime": backup.TombstoneLifetime, "msDS-DeletedObjectLifetime": backup.DeletedObjectLifetime}
+	place := "CN=Directory Service,CN=Windows NT,CN=Services," + r.configuration
+	e, err := l.ReadObject(ctx, "cannot read "+place+" from "+l.Host, place, slices.Sorted(maps.Keys(names)))
+	if fault.CodeOf(err) == fault.SourceAccessDenied || err == nil && e == nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for attribute, name := range names {
+		if days, err := strconv.ParseInt(e.Text(attribute), 10, 32); err == nil { // both are integers of 32 bits (MS-ADA2, MS-ADA3)
+			found[name] = strconv.FormatInt(days, 10)
+		}
+	}
+	return found, nil
 }
 
 // readingControls are those for reading whole objects. They are critical, so that a
