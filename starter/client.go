@@ -16,6 +16,7 @@ import (
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/temporal"
+	"infrabackup/starter/alerting"
 	"infrabackup/starter/args"
 	"infrabackup/starter/scheduling"
 )
@@ -55,6 +56,7 @@ type controller interface {
 	Missing(ctx context.Context) ([]backup.Service, error)
 	Upkeep(ctx context.Context) (flow.UpkeepState, error)
 	scheduling.Controller
+	alerting.Controller
 	Diagnose(ctx context.Context, trial flow.ShareTrial) (flow.DiagnoseOutput, error)
 }
 
@@ -111,6 +113,16 @@ func (a *app) controlled(fn func(ctx context.Context, c controller, args []strin
 			return err
 		}
 		return fn(ctx, c, args)
+	}
+}
+
+// alerting is what the commands around alerts get.
+func (a *app) alerting() alerting.Surroundings {
+	return alerting.Surroundings{
+		Print: a.print, Say: a.say, Failed: func(code fault.Code) error { return exitCode(code.Exit()) },
+		Connected: func(fn func(context.Context, alerting.Controller, []string) error) func(*cobra.Command, []string) error {
+			return a.controlled(func(ctx context.Context, c controller, args []string) error { return fn(ctx, c, args) })
+		},
 	}
 }
 

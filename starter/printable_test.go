@@ -78,6 +78,24 @@ func (o *outside) Schedule(context.Context) (control.ScheduleStatus, error) {
 	return control.ScheduleStatus{State: state, Problem: odd, Warnings: []string{odd}}, o.err
 }
 
+func (o *outside) ListExpected(ctx context.Context, limit int) (flow.ListOutput, error) {
+	return o.List(ctx, limit)
+}
+
+func (o *outside) Running(context.Context) (string, error) { return odd, o.err }
+
+func (o *outside) Changing(context.Context) (string, time.Time, error) {
+	return odd, time.Now(), o.err
+}
+
+func (o *outside) Missing(context.Context) ([]backup.Service, error) {
+	return []backup.Service{odd}, o.err
+}
+
+func (o *outside) Acknowledge(context.Context, flow.AlertAcknowledgement) (flow.Acknowledgement, error) {
+	return flow.Acknowledgement{Code: odd, Object: odd, By: odd, Note: odd, At: time.Now()}, o.err
+}
+
 func (o *outside) Prune(context.Context, bool, bool, string) (control.PruneResult, error) {
 	return control.PruneResult{
 		Decisions: []control.PruneDecision{{BackupID: odd, Path: odd, Code: odd, Reason: odd}}, Hold: odd, Removed: []backup.ID{odd},
@@ -109,7 +127,8 @@ func TestNamesFromOutsideDoNotCommandATerminal(t *testing.T) {
 	const id = "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"
 	for _, command := range [][]string{
 		{"backup", "show"}, {"backup", "verify"}, {"backup", "verify", "--all"}, {"backup", "list"}, {"backup", "delete", id, "--yes"},
-		{"settings", "history"}, {"settings", "show"}, {"doctor"}, {"schedule", "show"}, {"prune", "--dry-run"},
+		{"settings", "history"}, {"settings", "show"}, {"doctor"}, {"alert", "list", "--all"}, {"alert", "show", "SERVICE_WITHOUT_WORKER"},
+		{"alert", "acknowledge", "SERVICE_WITHOUT_WORKER"}, {"alert", "show", odd}, {"alert", "acknowledge", "SHARE_FULL/" + odd}, {"schedule", "show"}, {"prune", "--dry-run"},
 		{"backup", "show", odd}, {"backup", "delete", odd, "--yes"}, {odd}, {"settings", "services", "set", odd}, {"backup", "verify", "--from", odd},
 	} {
 		for _, err := range []error{nil, fault.New(fault.ShareIO, odd, errors.New(odd)), errors.New(odd)} {

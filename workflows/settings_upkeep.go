@@ -142,15 +142,12 @@ func (e *settingsEntity) outdateVerdicts() {
 }
 
 func (e *settingsEntity) validateAcknowledgement(in flow.AlertAcknowledgement) error {
-	if in.Code == "" {
-		return flow.EncodeFault(fault.Newf(fault.Usage, "the acknowledgement names no alert"))
-	}
-	return nil
+	return flow.EncodeFault(in.Check())
 }
 
 func (e *settingsEntity) acknowledge(ctx workflow.Context, in flow.AlertAcknowledgement) (flow.Acknowledgement, error) {
 	all := slices.DeleteFunc(slices.Clone(e.state.Upkeep.Acknowledged), func(a flow.Acknowledgement) bool { return a.Code == in.Code && a.Object == in.Object })
-	one := flow.Acknowledgement{Code: in.Code, Object: in.Object, At: workflow.Now(ctx).UTC(), By: in.By}
+	one := flow.Acknowledgement{Code: in.Code, Object: in.Object, At: workflow.Now(ctx).UTC(), By: in.By, Note: in.Note}
 	e.state.Upkeep.Acknowledged = newest(append(all, one), flow.MaxAcknowledgements)
 	return one, nil
 }

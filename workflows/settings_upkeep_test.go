@@ -107,8 +107,10 @@ func TestVerdictsAndAcknowledgementsAreBounded(t *testing.T) {
 	refused, wrong := update(flow.NoteVerdict.Name, flow.VerdictNote{BackupID: "none"})
 	_, same := update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{Code: "7", By: "anna"})
 	_, other := update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{Code: "7", Object: "x", By: "anna"})
+	_, noted := update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{Code: "9", By: "anna", Note: "cron does it"})
+	long, wordy := update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{Code: "9", By: "anna", Note: strings.Repeat("x", flow.MaxNote+1)})
 	empty, nothing := update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{By: "anna"})
-	entity(t, state, again, more, wrong, same, other, nothing, func(env *testsuite.TestWorkflowEnvironment) {
+	entity(t, state, again, more, wrong, noted, same, other, nothing, wordy, func(env *testsuite.TestWorkflowEnvironment) {
 		now := ask[flow.UpkeepState](t, env, flow.GetUpkeep.Name, struct{}{})
 		require.Len(t, now.Verdicts, flow.MaxVerdicts)
 		_, kept := now.Verdict(id(0))
@@ -120,9 +122,11 @@ func TestVerdictsAndAcknowledgementsAreBounded(t *testing.T) {
 		require.Len(t, now.Acknowledged, flow.MaxAcknowledgements)
 		require.Equal(t, "x", now.Acknowledged[len(now.Acknowledged)-1].Object)
 		require.Equal(t, "anna", now.Acknowledged[len(now.Acknowledged)-2].By)
+		require.Equal(t, "cron does it", now.Acknowledged[len(now.Acknowledged)-3].Note)
 	})
 	require.Equal(t, fault.RequestRefused, flow.DecodeFault(refused.rejected).Code)
 	require.Equal(t, fault.Usage, flow.DecodeFault(empty.rejected).Code)
+	require.Equal(t, fault.Usage, flow.DecodeFault(long.rejected).Code)
 }
 
 // TestVerdictsAreOrderedByTheLedger: a verification that began before a backup was changed, and

@@ -1,6 +1,9 @@
 package alert
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Code names a cause. It never changes its meaning.
 type Code string
@@ -43,12 +46,28 @@ type Alert struct {
 	Since          time.Time `json:"since,omitzero"`   // when it began, as far as is known
 	AcknowledgedBy string    `json:"acknowledgedBy,omitempty"`
 	AcknowledgedAt time.Time `json:"acknowledgedAt,omitzero"`
+	Note           string    `json:"note,omitempty"` // of whoever acknowledged it
 }
 
 // Key tells alerts apart: there is never more than one open alert with the same key.
 type Key struct {
 	Code   Code
 	Object string
+}
+
+// String is the code and, behind a slash, the object where there is one. A code has no slash.
+func (k Key) String() string {
+	if k.Object == "" {
+		return string(k.Code)
+	}
+	return string(k.Code) + "/" + k.Object
+}
+
+// ParseKey is the key that a text names as [Key.String] does. It need be none of an open alert, nor
+// its code be known, see [Find]. The code's letters may be small ones.
+func ParseKey(text string) Key {
+	code, object, _ := strings.Cut(text, "/")
+	return Key{Code: Code(strings.ToUpper(code)), Object: object}
 }
 
 // Key returns the alert's key.
@@ -61,4 +80,5 @@ type Acknowledgement struct {
 	Object string    `json:"object,omitempty"`
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
+	Note   string    `json:"note,omitempty"`
 }

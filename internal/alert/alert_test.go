@@ -247,12 +247,13 @@ func TestTooOldBySchedule(t *testing.T) {
 func TestAcknowledgements(t *testing.T) {
 	f := Facts{Now: now, Newest: Run{BackupID: "x", Status: backup.Failed, Since: ago(time.Hour)}}
 	f.Acknowledged = []Acknowledgement{
-		{BackupFailed, "", "late", ago(time.Minute)}, {BackupFailed, "", "early", ago(time.Hour)},
-		{BackupFailed, "other", "no", now}, {BackupPartial, "", "no", now},
+		{BackupFailed, "", "late", ago(time.Minute), "seen"}, {BackupFailed, "", "early", ago(time.Hour), "unseen"},
+		{BackupFailed, "other", "no", now, ""}, {BackupPartial, "", "no", now, ""},
 	}
 	a := Evaluate(f)[0]
 	require.Equal(t, "late", a.AcknowledgedBy)
 	require.Equal(t, ago(time.Minute), a.AcknowledgedAt)
+	require.Equal(t, "seen", a.Note)
 	f.Newest.Since = ago(time.Second)
 	require.Empty(t, Evaluate(f)[0].AcknowledgedBy, "it was another opening")
 }
@@ -260,7 +261,7 @@ func TestAcknowledgements(t *testing.T) {
 // TestOpeningIsRemembered: what has no time of its own is dated by its opening, and one that was
 // open when the first look was taken stays acknowledged.
 func TestOpeningIsRemembered(t *testing.T) {
-	f := Facts{Now: now, Hold: "why", Acknowledged: []Acknowledgement{{RetentionHolds, "", "op", ago(time.Hour)}}}
+	f := Facts{Now: now, Hold: "why", Acknowledged: []Acknowledgement{{RetentionHolds, "", "op", ago(time.Hour), ""}}}
 	first := Evaluate(f)
 	require.Zero(t, first[0].Since)
 	require.Equal(t, "op", first[0].AcknowledgedBy)

@@ -75,7 +75,7 @@ func (f *Facts) begin(a *Alert, open map[Key]Alert) {
 func (f *Facts) acknowledge(a *Alert) {
 	for _, k := range f.Acknowledged {
 		if k.Code == a.Code && k.Object == a.Object && !k.At.Before(a.Since) && !k.At.Before(a.AcknowledgedAt) {
-			a.AcknowledgedBy, a.AcknowledgedAt = k.By, k.At
+			a.AcknowledgedBy, a.AcknowledgedAt, a.Note = k.By, k.At, k.Note
 		}
 	}
 }

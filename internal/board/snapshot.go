@@ -90,6 +90,16 @@ func (s *Snapshot) NewestGood() (Backup, bool) {
 	return Backup{}, false
 }
 
+// Alert returns the open alert with a key; false when there is none.
+func (s *Snapshot) Alert(key alert.Key) (alert.Alert, bool) {
+	for _, a := range s.Alerts {
+		if a.Key() == key {
+			return a, true
+		}
+	}
+	return alert.Alert{}, false
+}
+
 // clone makes a copy whose own fields and slices can be changed. What is behind the elements of
 // slices, such as a backup's services, is shared: it is replaced, and not changed.
 func (s *Snapshot) clone() *Snapshot {

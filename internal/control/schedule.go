@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"infrabackup/internal/fault"
+	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/upkeep/ring"
@@ -96,15 +96,16 @@ func (c *Controller) Upkeep(ctx context.Context) (flow.UpkeepState, error) {
 }
 
 // Acknowledge notes that somebody knows of an alert. It stays until its cause is gone.
-func (c *Controller) Acknowledge(ctx context.Context, code, object, by string) (flow.Acknowledgement, error) {
-	if code == "" {
-		return flow.Acknowledgement{}, fault.Newf(fault.Usage, "the acknowledgement names no alert")
+func (c *Controller) Acknowledge(ctx context.Context, in flow.AlertAcknowledgement) (flow.Acknowledgement, error) {
+	if err := in.Check(); err != nil {
+		return flow.Acknowledgement{}, err
 	}
+	in.Note = backup.Printable(in.Note, flow.MaxNote) // escapes may make it longer than that
 	if err := c.ready(ctx); err != nil {
 		return flow.Acknowledgement{}, err
 	}
 	one, err := answered(ctx, c, func(ctx context.Context) (flow.Acknowledgement, error) {
-		return flow.AcknowledgeAlert.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.AlertAcknowledgement{Code: code, Object: object, By: by})
+		return flow.AcknowledgeAlert.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), in)
 	})
 	return one, c.entityFault(ctx, err)
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/retention"
 	"infrabackup/internal/schedule"
 )
@@ -46,6 +47,8 @@ var (
 const (
 	MaxVerdicts         = 500
 	MaxAcknowledgements = 200
+	// MaxNote bounds the note of an acknowledgement, in bytes.
+	MaxNote = 300
 )
 
 // UpkeepState is what the settings entity remembers of what goes on by itself.
@@ -73,6 +76,7 @@ type Acknowledgement struct {
 	Object string    `json:"object,omitempty"`
 	At     time.Time `json:"at"`
 	By     string    `json:"by"`
+	Note   string    `json:"note,omitempty"`
 }
 
 // Verdict returns what came of the newest verification of a backup, false when there was
@@ -120,6 +124,7 @@ type AlertAcknowledgement struct {
 	Code   string `json:"code"`
 	Object string `json:"object,omitempty"`
 	By     string `json:"by"`
+	Note   string `json:"note,omitempty"` // why it may stay, at most [MaxNote] bytes
 }
 
 // PlanUpkeepInput asks what is due.
@@ -237,7 +242,9 @@ func (in *SlotClaim) Texts() []*string { return []*string{&in.Code, &in.Message}
 func (in *VerdictNote) Texts() []*string { return []*string{&in.Code, &in.Beside} }
 
 // Texts returns the free text.
-func (in *AlertAcknowledgement) Texts() []*string { return []*string{&in.Code, &in.Object, &in.By} }
+func (in *AlertAcknowledgement) Texts() []*string {
+	return []*string{&in.Code, &in.Object, &in.By, &in.Note}
+}
 
 // Texts returns the free text.
 func (in *PruneInput) Texts() []*string { return []*string{&in.RequestedBy} }
@@ -258,6 +265,17 @@ func (in StartScheduledInput) Check(instance string) error {
 		err = notSent("the request names no slot")
 	}
 	return err
+}
+
+// Check reports why an acknowledgement cannot be one: USAGE.
+func (in AlertAcknowledgement) Check() error {
+	switch {
+	case in.Code == "":
+		return fault.Newf(fault.Usage, "the acknowledgement names no alert")
+	case len(in.Note) > MaxNote:
+		return fault.Newf(fault.Usage, "the note has %d bytes, and may have %d", len(in.Note), MaxNote)
+	}
+	return nil
 }
 
 // Check reports why a claim cannot be one.

@@ -3,13 +3,13 @@ package portal
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
 )
 
 // notices are what a page says after a change that was done at once. A query names them, so
@@ -155,16 +155,16 @@ func (q *request) alerts() {
 // acknowledge takes alerts that are open: an entry for another would silence one to come.
 func (q *request) acknowledge() {
 	code, object := q.r.PostForm.Get("code"), q.r.PostForm.Get("object")
-	at := slices.IndexFunc(q.snap.Alerts, func(a alert.Alert) bool { return string(a.Code) == code && a.Object == object })
-	if at < 0 {
+	a, open := q.snap.Alert(alert.Key{Code: alert.Code(code), Object: object})
+	if !open {
 		q.h.message(q.w, q.r, http.StatusNotFound, "This alert is not open", "It may have closed by itself. Nothing was changed.")
 		return
 	}
-	if a := q.snap.Alerts[at]; !a.AcknowledgedAt.IsZero() {
+	if !a.AcknowledgedAt.IsZero() {
 		q.h.message(q.w, q.r, http.StatusConflict, "This alert was acknowledged already", "Nothing was changed.")
 		return
 	}
-	if err := q.Control.Acknowledge(q.lasting, code, object, q.by()); err != nil {
+	if err := q.Control.Acknowledge(q.lasting, flow.AlertAcknowledgement{Code: code, Object: object, By: q.by()}); err != nil {
 		q.failed(err)
 		return
 	}

@@ -214,6 +214,18 @@ func TestOnlyOpenAlertsAreAcknowledged(t *testing.T) {
 	}
 }
 
+// TestNotesAreShown: as text, whatever they are.
+func TestNotesAreShown(t *testing.T) {
+	s := newSite(t, "damaged", "operator")
+	require.NotContains(t, s.get("/i/north/alerts").Body.String(), "the disk")
+	snap := portaltest.Snapshot("damaged")
+	snap.Alerts[0].Note = "the disk <b>is</b>\u202e replaced"
+	s.board.Set(snap)
+	text := s.get("/i/north/alerts").Body.String()
+	require.Contains(t, text, "the disk &lt;b&gt;is&lt;/b&gt;")
+	require.NotContains(t, text, "\u202e")
+}
+
 // TestWhatIsWrongWithARequest: too large, malformed, and sent to the wrong place are told
 // apart.
 func TestWhatIsWrongWithARequest(t *testing.T) {

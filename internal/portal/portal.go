@@ -37,7 +37,7 @@ type Control interface {
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
 	SetSchedule(ctx context.Context, setting schedule.Setting, by string) error
-	Acknowledge(ctx context.Context, code, object, by string) error
+	Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error
 }
 
 // Session is a browser that is logged in.

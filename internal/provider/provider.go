@@ -19,6 +19,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/config"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/facts"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/portal"
 	"infrabackup/internal/rp"
@@ -103,7 +104,7 @@ func (p *Provider) board(ctx context.Context, c *config.Serve, instance backup.I
 			}
 		}
 	}
-	b := board.New(source{controller}, options)
+	b := board.New(facts.Source{Controller: controller}, options)
 	b.Apply(func(s *board.Snapshot) { s.Instance = instance })
 	p.boards = append(p.boards, b)
 	p.follows = append(p.follows, func(ctx context.Context) {

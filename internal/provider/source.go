@@ -3,61 +3,14 @@ package provider
 import (
 	"context"
 	"slices"
-	"time"
 
-	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/facts"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 )
-
-// source is a controller as a board reads it.
-type source struct{ *control.Controller }
-
-var _ board.Source = source{}
-
-// List implements [board.Source].
-func (s source) List(ctx context.Context, limit int) (board.Listing, error) {
-	listed, err := s.ListExpected(ctx, limit)
-	return board.Listing{ListOutput: listed, Capacity: board.Capacity{Free: listed.FreeBytes, Total: listed.TotalBytes}}, err
-}
-
-// Changing implements [board.Source].
-func (s source) Changing(ctx context.Context) (*board.Change, error) {
-	run, since, err := s.Controller.Changing(ctx)
-	if err != nil || run == "" {
-		return nil, err
-	}
-	return &board.Change{ID: run, StartedAt: since}, nil
-}
-
-// Upkeep implements [board.Source].
-func (s source) Upkeep(ctx context.Context) (board.UpkeepFacts, error) {
-	state, err := s.Controller.Upkeep(ctx)
-	if err != nil {
-		return board.UpkeepFacts{}, err
-	}
-	status, err := s.Schedule(ctx)
-	if err != nil {
-		return board.UpkeepFacts{}, err
-	}
-	out := board.UpkeepFacts{
-		Schedule: status.State, Next: status.Next, Late: status.Late, Ringing: status.Problem == "", Warnings: status.Warnings,
-		Verdicts: map[backup.ID]flow.Verdict{},
-	}
-	for _, v := range state.Verdicts {
-		out.Verdicts[v.BackupID] = v
-	}
-	for _, a := range state.Acknowledged {
-		out.Acknowledged = append(out.Acknowledged, alert.Acknowledgement{Code: alert.Code(a.Code), Object: a.Object, By: a.By, At: a.At})
-	}
-	if status.ClockMoved(time.Now()) {
-		out.ClockMoved = "the schedule's newest time, " + status.Slot.UTC().Format(time.RFC3339) + ", lies in the future"
-	}
-	return out, nil
-}
 
 // actor does what a caller asks for, with what the configuration says of the instance where
 // the first settings need it, and has the board look at what came of it.
@@ -87,13 +40,13 @@ func (a actor) BeginVerify(ctx context.Context, id backup.ID, _ string) (control
 }
 
 // Acknowledge says that somebody knows of an alert.
-func (a actor) Acknowledge(ctx context.Context, code, object, by string) error {
-	known, err := a.Controller.Acknowledge(ctx, code, object, by)
+func (a actor) Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error {
+	known, err := a.Controller.Acknowledge(ctx, one)
 	if err != nil {
 		return err
 	}
 	a.board.Apply(func(s *board.Snapshot) {
-		s.Upkeep.Acknowledged = append(slices.Clone(s.Upkeep.Acknowledged), alert.Acknowledgement{Code: alert.Code(known.Code), Object: known.Object, By: known.By, At: known.At})
+		s.Upkeep.Acknowledged = append(slices.Clone(s.Upkeep.Acknowledged), facts.Acknowledgement(known))
 	})
 	return nil
 }

@@ -44,7 +44,7 @@ type Control interface {
 	Cancel(ctx context.Context) error
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
-	Acknowledge(ctx context.Context, code, object, by string) error
+	Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error
 }
 
 // Instance is one location of the API.

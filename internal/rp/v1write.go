@@ -1,13 +1,16 @@
 package rp
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
 	"infrabackup/internal/alert"
+	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
@@ -137,7 +140,7 @@ func (x *exchange) v1Cancel() error {
 }
 
 func (x *exchange) v1Acknowledge() error {
-	o, err := x.v1Object(true, "code", "object")
+	o, err := x.v1Object(true, "code", "object", "note")
 	if err != nil {
 		return err
 	}
@@ -149,19 +152,23 @@ func (x *exchange) v1Acknowledge() error {
 	if err != nil {
 		return err
 	}
-	if code == "" {
+	note, err := jsonbody.String(o, "note", "")
+	if err != nil {
+		return err
+	}
+	switch {
+	case code == "":
 		return apierror.Content("code", "is missing")
+	case len(note) > flow.MaxNote:
+		return apierror.Content("note", fmt.Sprintf("has more than %d bytes", flow.MaxNote))
 	}
-	open := false
-	for _, a := range x.snap.Alerts {
-		open = open || string(a.Code) == code && a.Object == about
-	}
-	if !open {
+	note = backup.Printable(note, flow.MaxNote)
+	if _, open := x.snap.Alert(alert.Key{Code: alert.Code(code), Object: about}); !open {
 		return apierror.NotFound("No open alert has the code " + apierror.Quoted(code) + " and the object " + apierror.Quoted(about) + ".")
 	}
 	ctx, cancel := x.beginning()
 	defer cancel()
-	if err := x.loc.Control.Acknowledge(ctx, code, about, x.by()); err != nil {
+	if err := x.loc.Control.Acknowledge(ctx, flow.AlertAcknowledgement{Code: code, Object: about, By: x.by(), Note: note}); err != nil {
 		return x.refused(err)
 	}
 	at, by := x.h.options.Now(), x.by()
@@ -169,7 +176,7 @@ func (x *exchange) v1Acknowledge() error {
 		alerts := append([]alert.Alert{}, s.Alerts...)
 		for i := range alerts {
 			if a := &alerts[i]; string(a.Code) == code && a.Object == about {
-				a.AcknowledgedBy, a.AcknowledgedAt = by, at
+				a.AcknowledgedBy, a.AcknowledgedAt, a.Note = by, at, note
 			}
 		}
 		s.Alerts = alerts

@@ -175,7 +175,7 @@ func store(members m) m { return m{"properties": m{"externalStoreDefault": membe
 
 // TestServe drives a whole life through the API, as clients written for Azure Stack do, and
 // looks at the page: enable, a refused share, a backup across a crash of the process, changes,
-// a prune, the refusal of a restore.
+// a prune, the refusal of a restore, an alert that the command line acknowledges.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
@@ -242,6 +242,7 @@ func TestServe(t *testing.T) {
 	require.GreaterOrEqual(t, restore.status, 400)
 	require.Less(t, restore.status, 500)
 
+	p.alerts()
 	p.page(info.BackupID)
 	log := string(readAll(t, p.log))
 	for _, canary := range []string{"canary-wrong-password", "canary-of-restore", strings.TrimSpace(string(password)), p.token} {

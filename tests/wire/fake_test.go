@@ -240,4 +240,4 @@ func (c *fakeControl) Prove(_ context.Context, answer secret.String, by string) 
 	return flow.KeyState{Fingerprint: "SHA256:x", ProvenAt: c.now(), ProvenBy: by}, nil
 }
 
-func (c *fakeControl) Acknowledge(context.Context, string, string, string) error { return nil }
+func (c *fakeControl) Acknowledge(context.Context, flow.AlertAcknowledgement) error { return nil }

@@ -168,6 +168,19 @@ func TestOwnAdditions(t *testing.T) {
 	holds(t, d.schema(t, pattern+"/alerts/acknowledge", "post", "200"), a.text)
 	require.Contains(t, a.text, "test|operator")
 	require.Equal(t, 404, h.do("POST", base+"/alerts/acknowledge", "", map[string]any{"code": "SHARE_ALMOST_FULL"}).status)
+	noted := func(note any) answer {
+		return h.do("POST", base+"/alerts/acknowledge", "", map[string]any{"code": "SHARE_ALMOST_FULL", "object": "share", "note": note})
+	}
+	a = noted("more disks\nwere ordered\u202e")
+	require.Equal(t, 200, a.status, a.text)
+	holds(t, d.schema(t, pattern+"/alerts/acknowledge", "post", "200"), a.text)
+	require.Contains(t, a.text, "more disks")
+	require.NotContains(t, a.text, "\u202e", "one printable line")
+	for _, bad := range []any{strings.Repeat("x", 301), 7, []string{"x"}} {
+		a = noted(bad)
+		require.Equal(t, 400, a.status, a.text)
+		require.Contains(t, a.text, "note")
+	}
 
 	a = h.do("POST", base+"/challenges", "", nil)
 	holds(t, d.schema(t, pattern+"/challenges", "post", "200"), a.text)

@@ -159,8 +159,8 @@ func (c *Control) SetSchedule(ctx context.Context, s schedule.Setting, by string
 }
 
 // Acknowledge implements [portal.Control].
-func (c *Control) Acknowledge(ctx context.Context, code, object, by string) error {
-	return c.note(ctx, "acknowledge %s %s %s", code, object, by)
+func (c *Control) Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error {
+	return c.note(ctx, "acknowledge %s %s %s", one.Code, one.Object, one.By)
 }
 
 // Session is a session with a role: reader, operator or owner.

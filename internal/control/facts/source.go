@@ -1,0 +1,94 @@
+package facts
+
+import (
+	"context"
+	"time"
+
+	"infrabackup/internal/alert"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/board"
+	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+	"infrabackup/internal/settings"
+)
+
+// Controller is what is asked. [control.Controller] documents the methods.
+type Controller interface {
+	Summary(ctx context.Context) (settings.Summary, error)
+	History(ctx context.Context) (settings.History, error)
+	ListExpected(ctx context.Context, limit int) (flow.ListOutput, error)
+	Running(ctx context.Context) (string, error)
+	Watch(ctx context.Context, runID string, see func(flow.Progress)) error
+	Changing(ctx context.Context) (runID string, since time.Time, err error)
+	Upkeep(ctx context.Context) (flow.UpkeepState, error)
+	Schedule(ctx context.Context) (control.ScheduleStatus, error)
+	Missing(ctx context.Context) ([]backup.Service, error)
+	Standing(ctx context.Context) error
+}
+
+var _ Controller = (*control.Controller)(nil)
+
+// Source is a controller as a board reads it.
+type Source struct{ Controller }
+
+var _ board.Source = Source{}
+
+// List implements [board.Source].
+func (s Source) List(ctx context.Context, limit int) (board.Listing, error) {
+	listed, err := s.ListExpected(ctx, limit)
+	return board.Listing{ListOutput: listed, Capacity: board.Capacity{Free: listed.FreeBytes, Total: listed.TotalBytes}}, err
+}
+
+// Changing implements [board.Source].
+func (s Source) Changing(ctx context.Context) (*board.Change, error) {
+	run, since, err := s.Controller.Changing(ctx)
+	if err != nil || run == "" {
+		return nil, err
+	}
+	return &board.Change{ID: run, StartedAt: since}, nil
+}
+
+// Upkeep implements [board.Source].
+func (s Source) Upkeep(ctx context.Context) (board.UpkeepFacts, error) {
+	state, err := s.Controller.Upkeep(ctx)
+	if err != nil {
+		return board.UpkeepFacts{}, err
+	}
+	status, err := s.Schedule(ctx)
+	if err != nil {
+		return board.UpkeepFacts{}, err
+	}
+	out := remembered(state)
+	out.Schedule, out.Next, out.Late, out.Ringing, out.Warnings = status.State, status.Next, status.Late, status.Problem == "", status.Warnings
+	if status.ClockMoved(time.Now()) {
+		out.ClockMoved = "the schedule's newest time, " + status.Slot.UTC().Format(time.RFC3339) + ", lies in the future"
+	}
+	return out, nil
+}
+
+// remembered is what the settings entity alone tells.
+func remembered(state flow.UpkeepState) board.UpkeepFacts {
+	out := board.UpkeepFacts{Schedule: state.Schedule, Verdicts: map[backup.ID]flow.Verdict{}}
+	for _, v := range state.Verdicts {
+		out.Verdicts[v.BackupID] = v
+	}
+	for _, a := range state.Acknowledged {
+		out.Acknowledged = append(out.Acknowledged, Acknowledgement(a))
+	}
+	return out
+}
+
+// Acknowledgement is one as alerts are evaluated with.
+func Acknowledgement(a flow.Acknowledgement) alert.Acknowledgement {
+	return alert.Acknowledgement{Code: alert.Code(a.Code), Object: a.Object, By: a.By, At: a.At, Note: a.Note}
+}
+
+// Read reads everything once, see [board.Read]. An error says that the caller did not wait.
+func Read(ctx context.Context, c Controller) (*board.Snapshot, error) {
+	s := board.Read(ctx, Source{c}, board.Options{})
+	if err := ctx.Err(); err != nil {
+		return nil, fault.New(fault.Cancelled, "the state of the instance was not read to the end", err)
+	}
+	return s, nil
+}
