@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/control/facts"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/ui/table"
@@ -19,7 +20,8 @@ func (a *app) backupListCommand() *cobra.Command {
 		Long: `List the finished backups on the share, and the runs that left none: the one that
 runs, and failed ones for as long as Temporal remembers them. The share is the truth:
 the list is read from it each time. VERIFIED is when each was last verified, by itself or on
-request, and what was found.`,
+request, and what was found. RESTORABLE UNTIL is how long everything can be restored from
+it; "infrabackup backup show" says what ends that.`,
 		Example: "  infrabackup backup list\n  infrabackup backup list -o json | jq '.[0].backupId'",
 		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,11 +47,11 @@ request, and what was found.`,
 			if listed.More {
 				a.say("Older backups are left out; see --limit.")
 			}
-			known, err := c.Upkeep(ctx)
+			known, err := facts.Backups(ctx, c, listed.Backups)
 			if err != nil {
-				a.say("Note: it is unknown when the backups were last verified: %s.", fault.As(err).Message())
+				a.say("Note: it is unknown when the backups were last verified, and until when they can be restored: %s.", fault.As(err).Message())
 			}
-			rows := table.WithVerdicts(listed.Backups, known)
+			rows := table.Listed(known, err == nil)
 			return a.print(rows, func(w *tabwriter.Writer) { table.Backups(w, rows) })
 		},
 	}

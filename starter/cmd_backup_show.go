@@ -6,6 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/board"
+	"infrabackup/internal/control/facts"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/ui/table"
 	"infrabackup/starter/args"
 )
@@ -15,7 +18,8 @@ func (a *app) backupShowCommand() *cobra.Command {
 		Use:   "show [ID|latest]",
 		Short: "Show one backup: services, sizes, gaps, failures, dangling references",
 		Long: `Show one backup: its services with sizes, gaps and failures, and how well they fit
-together.
+together. "Restorable" is until when everything can be restored from it, and what ends that:
+the retention, or that Active Directory forgets what was deleted since.
 
 Services are captured at different times. "Captured" is the time from the first read of
 any service to the last, "Apart" the longest time between the end of one service's
@@ -39,7 +43,12 @@ all are counted.`,
 			if err != nil {
 				return err
 			}
-			return a.print(b, func(w *tabwriter.Writer) { table.Backup(w, b) })
+			known, err := facts.Backup(ctx, c, b)
+			if err != nil {
+				a.say("Note: it is unknown when the backup was last verified, and until when it can be restored: %s.", fault.As(err).Message())
+			}
+			row := table.Listed([]board.Backup{known}, err == nil)[0]
+			return a.print(row, func(w *tabwriter.Writer) { table.ShownBackup(w, row) })
 		}),
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/settings"
 )
 
 // shelf is a controller with one finished backup.
@@ -23,6 +24,14 @@ type shelf struct {
 }
 
 func (s *shelf) Show(context.Context, string) (backup.Overview, error) { return s.whole, s.showErr }
+
+func (s *shelf) List(context.Context, int) (flow.ListOutput, error) {
+	return flow.ListOutput{Backups: []backup.Overview{s.whole}}, nil
+}
+
+func (s *shelf) Upkeep(context.Context) (flow.UpkeepState, error) { return flow.UpkeepState{}, nil }
+
+func (s *shelf) Summary(context.Context) (settings.Summary, error) { return settings.Summary{}, nil }
 
 func (s *shelf) Running(context.Context) (string, error) { return "run", nil }
 

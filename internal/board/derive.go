@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
+	"infrabackup/internal/settings"
 	"infrabackup/internal/upkeep"
 )
 
@@ -22,12 +23,32 @@ func (b *Board) derive(s *Snapshot) {
 	if next := s.Schedule.Next(now); !next.IsZero() {
 		s.Next = next
 	}
+	judge(s, now, b.options.Complete)
+	if !b.known.read {
+		return // nothing is known, so nothing is wrong
+	}
+	s.Alerts = alert.Evaluate(facts(s, b.known, now))
+}
+
+// Judge returns backups, of which the newest are given, newest first, with what follows for each from
+// what is known beside its manifest.
+func Judge(newest []backup.Overview, u UpkeepFacts, active settings.Summary, now time.Time) []Backup {
+	s := &Snapshot{Settings: active, Upkeep: u, Schedule: u.Schedule, Backups: make([]Backup, 0, len(newest))}
+	for _, overview := range newest {
+		s.Backups = append(s.Backups, Backup{Overview: overview})
+	}
+	judge(s, now, nil)
+	return s.Backups
+}
+
+// judge fills in what follows for each backup.
+func judge(s *Snapshot, now time.Time, complete func(*Backup, *Snapshot)) {
 	for i := range s.Backups {
 		one := &s.Backups[i]
 		one.judge(s.Upkeep.Verdicts[one.BackupID])
 		one.Scheduled = one.RequestedBy == scheduler || one.BackupID != "" && one.BackupID == s.Schedule.BackupID
-		if b.options.Complete != nil {
-			b.options.Complete(one, s)
+		if complete != nil {
+			complete(one, s)
 		}
 	}
 	keep := kept(s)
@@ -35,10 +56,6 @@ func (b *Board) derive(s *Snapshot) {
 		one := &s.Backups[i]
 		one.Restorable, one.Why = Restorable(*one, keep[one.BackupID], s.Settings, s.Schedule, now)
 	}
-	if !b.known.read {
-		return // nothing is known, so nothing is wrong
-	}
-	s.Alerts = alert.Evaluate(facts(s, b.known, now))
 }
 
 // kept are the backups that the retention does not remove, whatever their age: the newest good one,
