@@ -47,9 +47,6 @@ const (
 	// Temporal. Without it the next attempt waits for the heartbeat timeout.
 	reportTime = 5 * time.Second
 
-	// flushTime bounds the export of the last telemetry.
-	flushTime = 5 * time.Second
-
 	// heartbeatInterval bounds how old the progress that Temporal knows can be. The SDK
 	// also takes it for how long Temporal may take to answer a heartbeat, and cancels the
 	// activity after that: a moment's hiccup must not end a capture.
@@ -85,7 +82,7 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	if err != nil {
 		return err
 	}
-	defer flush(measured, logger)
+	defer measured.Flush(logger)
 
 	options, err := temporal.FromConfig(c.Temporal, p.lookup)
 	if err != nil {
@@ -216,14 +213,6 @@ func unlessAsked(ctx context.Context, err error) error {
 func tell(p process, state string, logger *slog.Logger) {
 	if err := notify(p.lookup, state); err != nil {
 		logger.Warn("the service manager was not notified", "state", state, "error", err)
-	}
-}
-
-func flush(t *telemetry.Telemetry, logger *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
-	defer cancel()
-	if err := t.Shutdown(ctx); err != nil {
-		logger.Warn("the last telemetry was not exported", "error", err)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/portal"
 	"infrabackup/internal/rp"
+	"infrabackup/internal/telemetry"
 	"infrabackup/internal/web"
 )
 
@@ -173,6 +174,18 @@ func hosts(c *config.Serve) []string {
 		out = append(out, base.Hostname())
 	}
 	return out
+}
+
+// Measure reports the open alerts of all instances as metrics. An instance of which nothing was read
+// yet reports none, which is not that it has none.
+func (p *Provider) Measure(t *telemetry.Telemetry) error {
+	return t.ObserveAlerts(func(see func(string, []alert.Alert)) {
+		for _, b := range p.boards {
+			if s := b.Snapshot(); !s.AsOf.IsZero() || s.Fault != nil {
+				see(s.Instance.Name, s.Alerts)
+			}
+		}
+	})
 }
 
 // Addr is where it listens.

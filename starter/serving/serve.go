@@ -38,6 +38,9 @@ type Surroundings struct {
 // usage is a fault about flags and arguments.
 func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }
 
+// identity is what the process is called in Temporal and in its telemetry.
+const identity = "infrabackup-serve"
+
 // DefaultConfig is where the configuration of the process lies.
 const DefaultConfig = "/etc/infrabackup/serve.yaml"
 
@@ -75,11 +78,16 @@ func (s Surroundings) serve(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
+	measured, err := telemetry.Start(ctx, telemetry.Options{ServiceName: identity, Version: build.Version(), Logger: logger, Lookup: s.Lookup})
+	if err != nil {
+		return err
+	}
+	defer measured.Flush(logger)
 	options, err := temporal.FromConfig(c.Temporal, s.Lookup)
 	if err != nil {
 		return err
 	}
-	options.Codec, options.Logger, options.Identity = codec.New(ring), logger, "infrabackup-serve"
+	options.Codec, options.Logger, options.Identity, options.Telemetry = codec.New(ring), logger, identity, measured
 	logger.Info("starting", "version", build.Version(), "temporal", options.Address, "namespace", options.Namespace)
 	client, err := temporal.Dial(ctx, options)
 	if err != nil {
@@ -93,6 +101,9 @@ func (s Surroundings) serve(ctx context.Context, file string) error {
 	p, err := provider.New(ctx, c, options.Namespace, controllers, logger)
 	if err != nil {
 		return err
+	}
+	if err := p.Measure(measured); err != nil {
+		return fault.New(fault.Internal, "alerts cannot be reported as metrics", err)
 	}
 	s.Say("The page and the API answer on %s, listening on %s.", c.BaseURL, p.Addr())
 	s.sayFirstToken(ctx, p.FirstToken, logger)
