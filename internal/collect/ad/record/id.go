@@ -13,11 +13,11 @@ const (
 	maxSubAuthorities = 15
 )
 
-// formatSID writes a binary security identifier (MS-DTYP 2.4.2.2: the authority is
+// FormatSID writes a binary security identifier (MS-DTYP 2.4.2.2: the authority is
 // big-endian, the sub-authorities are little-endian) as text (2.4.2.1), in lower case,
 // such as s-1-5-21-1004336348-1177238915-682003330-512. It is not ok when raw is not
 // exactly one.
-func formatSID(raw []byte) (text string, ok bool) {
+func FormatSID(raw []byte) (text string, ok bool) {
 	if len(raw) < sidHead || raw[0] != 1 || raw[1] > maxSubAuthorities || len(raw) != sidHead+4*int(raw[1]) {
 		return "", false
 	}
@@ -44,7 +44,7 @@ func (r *Record) Aliases() []string {
 	if r.Deleted {
 		return nil
 	}
-	if sid, ok := formatSID([]byte(r.Value("objectSid"))); ok {
+	if sid, ok := FormatSID([]byte(r.Value("objectSid"))); ok {
 		return []string{"sid:" + sid}
 	}
 	return nil

@@ -35,7 +35,7 @@ func TestFormatSID(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			raw, err := hex.DecodeString(tc.raw)
 			require.NoError(t, err)
-			got, ok := formatSID(raw)
+			got, ok := FormatSID(raw)
 			require.Equal(t, tc.want, got)
 			require.Equal(t, tc.want != "", ok)
 		})
@@ -47,7 +47,7 @@ func FuzzFormatSID(f *testing.F) {
 	f.Add([]byte("\x01\x0f\xff\xff\xff\xff\xff\xff" + strings.Repeat("\xff", 60)))
 	form := regexp.MustCompile(`^s-1-(0x[0-9a-f]{12}|[0-9]{1,10})(-[0-9]{1,10}){0,15}$`)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		text, ok := formatSID(raw)
+		text, ok := FormatSID(raw)
 		if !ok {
 			require.Empty(t, text)
 			return
