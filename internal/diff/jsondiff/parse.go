@@ -263,3 +263,12 @@ func appendString(dst []byte, s string) []byte {
 	}
 	return append(dst, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
 }
+
+// AppendPrints appends the value as JSON, with fingerprints in place of secrets: for making a
+// fingerprint of it, and for nothing else.
+func (v Value) AppendPrints(dst []byte) []byte {
+	if v.node == nil {
+		return append(dst, "null"...)
+	}
+	return v.node.appendJSON(dst, true)
+}
