@@ -181,6 +181,23 @@ func (p *Picture) AddVault(id string, document jsondiff.Value) {
 	}
 }
 
+// TranslateScopes gives scopes the names that they have on the other side. To is given them in
+// small letters.
+func (p *Picture) TranslateScopes(to func(scope string) string) {
+	grants := make(map[grant]map[string]bool, len(p.grants))
+	for g, principals := range p.grants {
+		g.scope = scopeKey(to(g.scope))
+		if grants[g] == nil {
+			grants[g] = principals
+			continue
+		}
+		for who := range principals {
+			grants[g][who] = true
+		}
+	}
+	p.grants = grants
+}
+
 // key is what an object is told by on both sides.
 func (p *Picture) key(o *Object) string { return p.identities.SID(o.sid) }
 
@@ -194,4 +211,18 @@ var wellKnown = map[string]string{
 func sorted(list []int32) []int32 {
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+// Same reports whether two versions of an object give the same access. Either may be nil for
+// an object that is not there.
+func (o *Object) Same(other *Object) bool {
+	if o == nil || other == nil {
+		return o == other
+	}
+	return o.sid == other.sid && o.group == other.group && o.security == other.security && o.primary == other.primary &&
+		sameMembers(o.members, other.members) && sameMembers(o.unnamed, other.unnamed)
+}
+
+func sameMembers(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
