@@ -283,7 +283,10 @@ func (c *comparison) finish(w *work, p pair, how result.How, class, note string,
 		one.FromName = p.a.name
 	}
 	if how == result.Removed {
-		one.ID, one.Name, one.FromID, one.FromName = p.a.id, p.a.name, "", ""
+		one.ID, one.Name = p.a.id, p.a.name
+	}
+	if how == result.Added || how == result.Removed {
+		one.FromID, one.FromName = "", ""
 	}
 	w.add(one)
 }
