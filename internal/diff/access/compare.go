@@ -24,16 +24,7 @@ func Compare(a, b *Picture) result.Access {
 		return out
 	}
 	out.Computed = true
-	rows := c.rows()
-	for _, row := range rows {
-		if row.How == result.Added {
-			out.Gained++
-		} else {
-			out.Lost++
-		}
-	}
-	listed := min(len(rows), maxRows)
-	out.Rows, out.NotListed = rows[:listed:listed], int64(len(rows)-listed)
+	out.Rows, out.NotListed, out.Gained, out.Lost = c.rows(), c.notListed, c.gained, c.lost
 	return out
 }
 
@@ -42,8 +33,11 @@ type comparison struct {
 	ga, gb  *graph
 	numbers *numbers
 	steps   int
-	found   map[rowKey]*row
 	cache   map[cached]map[int32]int32
+
+	found        []row
+	notListed    int64
+	gained, lost int64
 }
 
 // cached names the holders of something on one side.
@@ -52,17 +46,21 @@ type cached struct {
 	g    grant
 }
 
-// rowKey is what a row is about; the actions of access policies are put together.
-type rowKey struct {
+// row is something that a principal gained or lost; the actions of access policies of one vault
+// are put together.
+type row struct {
 	who         int32
 	how         result.How
 	scope, role string
+	actions     []string
+	path        []int32
+	covered     string
 }
 
-type row struct {
-	actions []string
-	path    []int32
-	covered string
+// rowKey tells the rows about one role at one scope, or one vault, apart.
+type rowKey struct {
+	who int32
+	how result.How
 }
 
 func sortedKeys(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }
@@ -80,8 +78,38 @@ func (c *comparison) run() error {
 		}
 	}
 	dirty := changed(c.ga, c.gb)
-	c.found = map[rowKey]*row{}
-	for _, g := range slices.SortedFunc(maps.Keys(grants), compareGrants) {
+	sorted := slices.SortedFunc(maps.Keys(grants), compareGrants)
+	for len(sorted) > 0 {
+		n := 1
+		for n < len(sorted) && sorted[n].scope == sorted[0].scope && sorted[n].role == sorted[0].role {
+			n++
+		}
+		if err := c.together(sorted[:n], dirty); err != nil {
+			return err
+		}
+		sorted = sorted[n:]
+	}
+	return nil
+}
+
+// together compares the holders of one role at one scope, or of everything in one vault.
+func (c *comparison) together(grants []grant, dirty map[int32]bool) error {
+	found := map[rowKey]*row{}
+	note := func(g grant, how result.How, holders, others map[int32]int32) {
+		for who := range holders {
+			if _, ok := others[who]; ok {
+				continue
+			}
+			key := rowKey{who, how}
+			if found[key] == nil {
+				found[key] = &row{who: who, how: how, scope: g.scope, role: g.role, path: path(holders, who)}
+			}
+			if g.action != "" {
+				found[key].actions = append(found[key].actions, g.action)
+			}
+		}
+	}
+	for _, g := range grants {
 		before, after := c.a.grants[g], c.b.grants[g]
 		if maps.Equal(before, after) && !c.anyOf(before, dirty) {
 			continue
@@ -94,20 +122,35 @@ func (c *comparison) run() error {
 		if err != nil {
 			return err
 		}
-		for who := range has {
-			if _, ok := had[who]; !ok {
-				if err := c.note(g, who, result.Added, has); err != nil {
-					return err
-				}
+		note(g, result.Added, has, had)
+		note(g, result.Removed, had, has)
+	}
+	return c.list(found)
+}
+
+// list counts rows, and lists them while there is room.
+func (c *comparison) list(found map[rowKey]*row) error {
+	keys := slices.SortedFunc(maps.Keys(found), func(x, y rowKey) int {
+		return cmp.Or(c.ga.byKey(x.who, y.who), cmp.Compare(x.how, y.how))
+	})
+	for _, key := range keys {
+		if key.how == result.Added {
+			c.gained++
+		} else {
+			c.lost++
+		}
+		if len(c.found) >= maxRows {
+			c.notListed++
+			continue
+		}
+		r := found[key]
+		if r.role != "" {
+			var err error
+			if r.covered, err = c.coveredBy(grant{scope: r.scope, role: r.role}, r.who, r.how); err != nil {
+				return err
 			}
 		}
-		for who := range had {
-			if _, ok := has[who]; !ok {
-				if err := c.note(g, who, result.Removed, had); err != nil {
-					return err
-				}
-			}
-		}
+		c.found = append(c.found, *r)
 	}
 	return nil
 }
@@ -123,26 +166,6 @@ func (c *comparison) anyOf(principals map[string]bool, dirty map[int32]bool) boo
 		}
 	}
 	return false
-}
-
-// note notes that a principal gained or lost something.
-func (c *comparison) note(g grant, who int32, how result.How, holders map[int32]int32) error {
-	key := rowKey{who, how, g.scope, g.role}
-	r := c.found[key]
-	if r == nil {
-		r = &row{path: path(holders, who)}
-		c.found[key] = r
-		if g.role != "" {
-			var err error
-			if r.covered, err = c.coveredBy(g, who, how); err != nil {
-				return err
-			}
-		}
-	}
-	if g.action != "" {
-		r.actions = append(r.actions, g.action)
-	}
-	return nil
 }
 
 // maxCached bounds how many sets of holders are kept.
@@ -200,13 +223,13 @@ func above(scope string) string {
 // rows are what was found, in order.
 func (c *comparison) rows() []result.AccessRow {
 	all := make([]result.AccessRow, 0, len(c.found))
-	for key, r := range c.found {
+	for _, r := range c.found {
 		graph := c.gb
-		if key.how == result.Removed {
+		if r.how == result.Removed {
 			graph = c.ga
 		}
 		one := result.AccessRow{
-			Principal: c.principal(key.who), How: key.how, Scope: key.scope, Role: c.roleName(key.role), RoleID: key.role,
+			Principal: c.principal(r.who), How: r.how, Scope: r.scope, Role: c.roleName(r.role), RoleID: r.role,
 			Actions: append([]string{}, r.actions...), Path: []string{}, Covered: r.covered,
 		}
 		slices.Sort(one.Actions)

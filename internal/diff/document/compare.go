@@ -1,16 +1,18 @@
 package document
 
 import (
-	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+
+	"github.com/tidwall/gjson"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/diff/jsondiff"
 	"infrabackup/internal/diff/redact"
 	"infrabackup/internal/diff/result"
+	"infrabackup/internal/printable"
 )
 
 // Comparer compares documents. It may be used from several goroutines, once Translate is set.
@@ -55,29 +57,58 @@ func Derived(service backup.Service, kind string) string { return tables[service
 
 // envelope is how a document lies in a part (FORMAT.md, section 6).
 type envelope struct {
-	Endpoint       string          `json:"endpoint"`
-	Type           string          `json:"type"`
-	APIVersion     string          `json:"apiVersion"`
-	Document       json.RawMessage `json:"document"`
-	DocumentBase64 []byte          `json:"documentBase64"`
+	Endpoint, Type, APIVersion string
+	value                      gjson.Result // the document
+	document                   []byte       // or its bytes, which may be anything
 }
 
-func (e *envelope) bytes() []byte {
-	if e.DocumentBase64 != nil {
-		return e.DocumentBase64
+// parse reads the document.
+func (e *envelope) parse(rules *jsondiff.Compiled, key *redact.Key) (*jsondiff.Document, error) {
+	if e.document != nil {
+		return jsondiff.Parse(e.document, rules, key)
 	}
-	return e.Document
+	return jsondiff.ParseValue(e.value, rules, key)
 }
 
+// open reads an envelope: its members, each at most once, and no others.
 func open(data []byte) (*envelope, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	var e envelope
-	if err := dec.Decode(&e); err != nil {
-		return nil, fmt.Errorf("decode the envelope: %w", err)
+	if !json.Valid(data) {
+		return nil, errors.New("the envelope is no JSON")
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("decode the envelope: something follows it")
+	root := gjson.ParseBytes(data)
+	if !root.IsObject() {
+		return nil, errors.New("the envelope is no object")
+	}
+	var e envelope
+	var err error
+	seen := map[string]bool{}
+	root.ForEach(func(key, value gjson.Result) bool {
+		name := key.Str
+		text := value.Type == gjson.String
+		switch {
+		case seen[name]:
+			err = fmt.Errorf("the envelope has %q twice", printable.Short(name))
+		case name == "endpoint" && text:
+			e.Endpoint = value.Str
+		case name == "type" && text:
+			e.Type = value.Str
+		case name == "apiVersion" && text:
+			e.APIVersion = value.Str
+		case name == "document":
+			e.value = value
+		case name == "documentBase64" && text:
+			e.document, err = base64.StdEncoding.DecodeString(value.Str)
+		default:
+			err = fmt.Errorf("the envelope has an unexpected %q", printable.Short(name))
+		}
+		seen[name] = true
+		return err == nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case seen["document"] == seen["documentBase64"]:
+		return nil, errors.New("the envelope has not one document")
 	}
 	return &e, nil
 }
@@ -99,8 +130,8 @@ func (c *Comparer) Compare(service backup.Service, kind string, a, b []byte, to 
 		to.Ignore(ReasonVersion)
 	}
 	rules := c.rulesOf(service, kind)
-	left, errA := jsondiff.Parse(x.bytes(), rules, c.key)
-	right, errB := jsondiff.Parse(y.bytes(), rules, c.key)
+	left, errA := x.parse(rules, c.key)
+	right, errB := y.parse(rules, c.key)
 	if err := errors.Join(errA, errB); err != nil {
 		return err
 	}
@@ -114,7 +145,7 @@ func (c *Comparer) Read(service backup.Service, kind string, data []byte) (jsond
 	if err != nil {
 		return jsondiff.Value{}, err
 	}
-	d, err := jsondiff.Parse(e.bytes(), c.rulesOf(service, kind), c.key)
+	d, err := e.parse(c.rulesOf(service, kind), c.key)
 	if err != nil {
 		return jsondiff.Value{}, err
 	}

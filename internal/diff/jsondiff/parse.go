@@ -118,11 +118,14 @@ func Parse(document []byte, rules *Compiled, key *redact.Key) (*Document, error)
 	if !json.Valid(document) {
 		return nil, errors.New("it is no JSON")
 	}
-	d := &Document{key: key}
+	return ParseValue(gjson.ParseBytes(document), rules, key)
+}
+
+// ParseValue is [Parse] of a value of a document that is known to be valid JSON.
+func ParseValue(value gjson.Result, rules *Compiled, key *redact.Key) (*Document, error) {
 	p := parser{rules: rules, key: key}
-	root, err := p.parse(gjson.ParseBytes(document), rules.root, "", false, 0)
-	d.root = root
-	return d, err
+	root, err := p.parse(value, rules.root, "", false, 0)
+	return &Document{root: root, key: key}, err
 }
 
 type parser struct {
@@ -168,13 +171,13 @@ func (p *parser) members(value gjson.Result, at *place, verbatim bool, depth int
 		if strings.ContainsRune(m.name, '\uFFFD') {
 			m.key, m.name = key.Raw, key.Raw
 		}
-		folded := strings.ToLower(m.name)
+		known := p.rules.nameOf(m.name)
 		if !verbatim {
-			m.key = folded
+			m.key = known.folded
 		}
-		below := at.member(folded)
-		m.value, err = p.parse(value, below, folded, verbatim || p.rules.verbatim[folded], depth+1)
-		if redact.Property(m.name) || !verbatim && p.rules.secretAt(below, folded) {
+		below := at.member(known.folded)
+		m.value, err = p.parse(value, below, known.folded, verbatim || p.rules.verbatim[known.folded], depth+1)
+		if known.secret || !verbatim && p.rules.secretAt(below, known.folded) {
 			m.value = p.hide(m.value)
 		}
 		all = append(all, m)

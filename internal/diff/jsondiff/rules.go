@@ -4,6 +4,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+
+	"infrabackup/internal/diff/redact"
 )
 
 // Rules say how documents of one kind are compared. Paths are names of members separated by
@@ -48,6 +52,32 @@ type Compiled struct {
 	keyed    map[string]keying
 	sets     map[string]bool
 	verbatim map[string]bool
+
+	known     sync.Map // what is known of a member's name
+	knownSize atomic.Int64
+}
+
+// maxKnown bounds how many names are remembered: users' data has any.
+const maxKnown = 10_000
+
+// memberName is what a member's name says, whatever it is in.
+type memberName struct {
+	folded string // in small letters
+	secret bool
+}
+
+// nameOf is what a name says. It is remembered, since documents of one kind have the same names.
+func (c *Compiled) nameOf(name string) memberName {
+	if known, ok := c.known.Load(name); ok {
+		return known.(memberName)
+	}
+	n := memberName{strings.ToLower(name), redact.Property(name)}
+	if c.knownSize.Load() < maxKnown {
+		c.knownSize.Add(1)
+		n.folded = strings.Clone(n.folded) // not with the document that it is a part of
+		c.known.Store(strings.Clone(name), n)
+	}
+	return n
 }
 
 // keying is by what elements of an array are told apart.
