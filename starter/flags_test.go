@@ -48,6 +48,8 @@ func TestNoFlagIsEmpty(t *testing.T) {
 			args := append([]string{}, path...)
 			if use := strings.Fields(c.Use); len(use) > 1 && (use[1] == "UNC" || use[1] == "ID" || use[1] == "NAME") {
 				args = append(args, "x")
+			} else if len(use) > 1 && use[1] == "A" {
+				args = append(args, "x", "y")
 			}
 			out := unconnected("", append(args, "--"+f.Name, "")...)
 			require.Equal(t, fault.ExitUsage, out.code, "%s --%s: %s", c.CommandPath(), f.Name, out.stderr)

@@ -108,6 +108,27 @@ func (o *LocalRepo) Latest(ctx context.Context) (backup.ID, error) {
 	return listed.Backups[0].BackupID, nil
 }
 
+// ResolveNth turns what [ParseNth] takes into a backup.
+func (o *LocalRepo) ResolveNth(ctx context.Context, text string) (backup.Ref, error) {
+	name, before, err := ParseNth(text)
+	if err != nil {
+		return backup.Ref{}, err
+	}
+	if before > 0 && o.named.ID != "" {
+		return backup.Ref{}, usage("--from names the folder of one backup: there is none that is %d before the newest", before)
+	}
+	return o.Resolve(ctx, name, func(ctx context.Context) (backup.ID, error) {
+		listed, err := o.Repo.List(ctx, before+1)
+		if err != nil {
+			return "", err
+		}
+		if len(listed.Backups) <= before {
+			return "", fault.Newf(fault.BackupNotFound, "%s holds %d readable backups, and none that is %d before the newest", o.Repo, len(listed.Backups), before)
+		}
+		return listed.Backups[before].BackupID, nil
+	})
+}
+
 // LatestKnown is the newest backup of those that can be read and those that the ledger
 // lists, also when it is missing.
 func (o *LocalRepo) LatestKnown(ctx context.Context) (backup.ID, error) {

@@ -3,6 +3,7 @@ package operator
 import (
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"infrabackup/internal/backup"
@@ -30,6 +31,23 @@ func ParseName(text string) (string, error) {
 		return lower, nil
 	}
 	return "", usage("%s is not the ID of a backup or its beginning, not a backup's folder, nor %s; see `infrabackup backup list`", printable.Quote(text), backup.Latest)
+}
+
+// nth is how an operator names the backup that many before the newest.
+var nth = regexp.MustCompile(`^latest~([0-9]{1,4})$`)
+
+// ParseNth is [ParseName] for commands that also take latest and latest~N, the Nth before the
+// newest: before is that N, and 0 for every other name.
+func ParseNth(text string) (name string, before int, err error) {
+	if text == backup.Latest {
+		return backup.Latest, 0, nil
+	}
+	if found := nth.FindStringSubmatch(strings.ToLower(text)); found != nil {
+		before, err := strconv.Atoi(found[1])
+		return backup.Latest, before, err
+	}
+	name, err = ParseName(text)
+	return name, 0, err
 }
 
 // IsWhole reports whether a name needs no list to be understood.

@@ -28,3 +28,21 @@ func TestNamesOfABackup(t *testing.T) {
 		}
 	}
 }
+
+func TestNamesBeforeTheNewest(t *testing.T) {
+	for text, want := range map[string]int{"latest": 0, "latest~0": 0, "latest~1": 1, "LATEST~12": 12, "0b1f": -1, "latest~": -2, "latest~-1": -2, "latest~99999": -2, "latest~1x": -2} {
+		name, before, err := operator.ParseNth(text)
+		switch {
+		case want == -2:
+			require.ErrorIs(t, err, fault.Usage, text)
+		case want == -1:
+			require.NoError(t, err)
+			require.Equal(t, "0b1f", name)
+			require.Zero(t, before)
+		default:
+			require.NoError(t, err)
+			require.Equal(t, "latest", name)
+			require.Equal(t, want, before)
+		}
+	}
+}

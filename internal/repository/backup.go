@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/share"
 )
 
 // maxItem bounds an item that is read into memory.
@@ -79,11 +80,23 @@ func (b *Backup) service(service backup.Service) (backup.ServiceResult, error) {
 // Item reads one item and checks its digest, without reading the rest of its part. The
 // entry is one of [Backup.Catalog], after that has ended well: so the item is vouched
 // for by whatever vouches for the catalog.
-func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Identity) ([]byte, error) {
+func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Identity) (data []byte, err error) {
 	if entry.Length < 0 || entry.Length > maxItem {
 		return nil, fault.Newf(fault.LimitExceeded, "item %s has %d bytes, at most %d are read at once", entry.ID, entry.Length, maxItem)
 	}
-	result, err := b.service(entry.Service)
+	items, err := b.Items(ctx, entry.Service, id)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, items.Close()) }()
+	var out bytes.Buffer
+	err = items.ReadItem(entry, &out)
+	return out.Bytes(), err
+}
+
+// Items opens a part for reading many items as [Backup.Item] reads one. The caller closes it.
+func (b *Backup) Items(ctx context.Context, service backup.Service, id seal.Identity) (*Items, error) {
+	result, err := b.service(service)
 	if err != nil {
 		return nil, err
 	}
@@ -91,19 +104,51 @@ func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Id
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }() // only read
+	reader, err := itemReader(file, id)
+	if err != nil {
+		_ = file.Close() // nothing was read
+		return nil, err
+	}
+	return &Items{Reader: reader, file: file}, nil
+}
+
+func itemReader(file share.File, id seal.Identity) (*archive.Reader, error) {
 	plain, size, err := seal.DecryptReaderAt(file, file.Size(), id)
 	if err != nil {
 		return nil, err
 	}
-	reader, err := archive.NewReader(plain, size)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	err = reader.ReadItem(entry, &out)
-	return out.Bytes(), errors.Join(err, reader.Close())
+	return archive.NewReader(plain, size)
 }
+
+// Items reads single items of a part. It is used from one goroutine.
+type Items struct {
+	*archive.Reader
+	file share.File
+}
+
+// Close frees what the reader holds, and closes the file.
+func (i *Items) Close() error {
+	err := i.Reader.Close()
+	_ = i.file.Close() // only read
+	return err
+}
+
+// ManifestSHA256 is the digest of the backup's manifest.json, which names those of all its
+// other files.
+func (b *Backup) ManifestSHA256(ctx context.Context) (string, error) {
+	if b.signed != nil {
+		return b.signed.Of(backup.ManifestFile), nil
+	}
+	_, text, err := b.owner.manifestAndText(ctx, b.folder)
+	if err != nil {
+		return "", err
+	}
+	return folder.Describe(backup.ManifestFile, text).SHA256, nil
+}
+
+// Signed reports whether a trusted key signed the backup, as [Repository.OpenSigned] makes
+// sure.
+func (b *Backup) Signed() bool { return b.signed != nil }
 
 // decrypted streams a file of the backup through age.
 func (b *Backup) decrypted(ctx context.Context, name string, id seal.Identity) (io.ReadCloser, error) {

@@ -31,5 +31,20 @@ func AtMostOne(name string) cobra.PositionalArgs {
 	}
 }
 
+// Two wants two arguments, which the command's help calls by these names.
+func Two(first, second string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < 2:
+			return usage("%s needs two arguments: %s and %s", cmd.CommandPath(), first, second)
+		case len(args) > 2:
+			return usage("%s takes two arguments, %s and %s, and %d are given", cmd.CommandPath(), first, second, len(args))
+		case args[0] == "" || args[1] == "":
+			return usage("%s: an argument is empty", cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
 // usage is a fault about flags and arguments.
 func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

@@ -25,6 +25,10 @@ func TestArguments(t *testing.T) {
 		"at most one":   {args.AtMostOne("ID"), nil, ""},
 		"two":           {args.AtMostOne("ID"), []string{"a", "b"}, "show takes one argument, ID, and 2 are given"},
 		"an empty one":  {args.One("ID"), []string{""}, "show: the argument ID is empty"},
+		"both":          {args.Two("A", "B"), []string{"a", "b"}, ""},
+		"two too few":   {args.Two("A", "B"), []string{"a"}, "show needs two arguments: A and B"},
+		"two too many":  {args.Two("A", "B"), []string{"a", "b", "c"}, "show takes two arguments, A and B, and 3 are given"},
+		"one is empty":  {args.Two("A", "B"), []string{"a", ""}, "show: an argument is empty"},
 		"another empty": {args.AtMostOne("ID"), []string{""}, "show: the argument ID is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package localfile
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 
@@ -35,6 +36,15 @@ func Create(file string, text secret.String) error {
 	if err := OffShare("the file", file, ""); err != nil {
 		return err
 	}
+	return CreateWith(file, func(w io.Writer) error {
+		_, err := io.WriteString(w, text.Reveal())
+		return err
+	})
+}
+
+// CreateWith is [Create] for what fill writes. Whether it may lie there is for the caller to
+// find out, see [OffShare]. A file that cannot be completed is removed.
+func CreateWith(file string, fill func(io.Writer) error) error {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return Occupied(file)
@@ -42,7 +52,7 @@ func Create(file string, text secret.String) error {
 	if err != nil {
 		return fault.New(fault.Usage, "the file cannot be created", err)
 	}
-	_, err = f.WriteString(text.Reveal())
+	err = fill(f)
 	if err == nil {
 		err = f.Sync()
 	}

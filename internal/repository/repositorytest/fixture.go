@@ -39,6 +39,8 @@ type Fixture struct {
 	To      seal.Recipient   // to which they are encrypted
 	Random  *rand.Rand
 	Clock   time.Time
+	// Fill, when not nil, writes the items of the next backups, which are drawn otherwise.
+	Fill func(w *archive.Writer) error
 
 	Head backup.LedgerHead
 	Live []*Backup // that were published and not removed, oldest first
@@ -193,9 +195,11 @@ func (k *Fixture) parts(id backup.ID, key *seal.BackupKey) ([]backup.File, backu
 	list := archive.NewCatalogWriter(catalogSeal)
 	w, err := archive.NewWriter(partSeal, backup.AD, list.Add)
 	require.NoError(k.T, err)
-	for i := range 1 + k.Random.IntN(3) {
-		require.NoError(k.T, w.Record(backup.Item{Kind: "thing", ID: fmt.Sprint(i), Name: "thing"}, fmt.Appendf(nil, `{"n":%d}`, k.Random.Uint32())))
+	fill := k.Fill
+	if fill == nil {
+		fill = k.draw
 	}
+	require.NoError(k.T, fill(w))
 	summary, err := w.Close()
 	require.NoError(k.T, err)
 	require.NoError(k.T, list.Close())
@@ -208,6 +212,16 @@ func (k *Fixture) parts(id backup.ID, key *seal.BackupKey) ([]backup.File, backu
 	return files, backup.ServiceResult{
 		Service: backup.AD, Status: backup.Succeeded, File: files[0].Name, Items: summary.Items, Bytes: files[0].Size, PlainBytes: summary.PlainBytes,
 	}
+}
+
+// draw writes some items.
+func (k *Fixture) draw(w *archive.Writer) error {
+	for i := range 1 + k.Random.IntN(3) {
+		if err := w.Record(backup.Item{Kind: "thing", ID: fmt.Sprint(i), Name: "thing"}, fmt.Appendf(nil, `{"n":%d}`, k.Random.Uint32())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Publish gives a backup that was put together its name.
