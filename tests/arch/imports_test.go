@@ -98,6 +98,13 @@ var rules = []rule{
 	{from: []string{"internal/mount"}, to: []string{module + "internal/repository", module + "internal/config", temporal}, why: "mount connects to a share, and knows neither what lies there nor who asks"},
 	{from: []string{"internal/operator"}, to: []string{module + "internal/control", module + "internal/temporal", module + "internal/config"},
 		why: "an operator's own work needs no Temporal; what it needs of the service comes through an interface"},
+	{from: []string{"internal/diff"}, to: []string{temporal, module + "internal/repository", module + "internal/share", module + "internal/seal", module + "internal/operator", module + "internal/archive",
+		module + "internal/settings", module + "internal/config", module + "internal/control", module + "internal/flow", module + "internal/azure", "os", "net/http", "crypto/rand", "math/rand"},
+		why: "what differs is found out from what is handed in, wherever that lies"},
+	{from: []string{"internal/diff/result", "internal/diff/redact", "internal/diff/identity", "internal/diff/jsondiff"}, to: []string{module + "internal/collect"},
+		why: "documents are compared, and results kept, without knowing of what service"},
+	{except: []string{"internal/diff", "internal/operator/comparing", "tests/"}, to: []string{module + "internal/diff/jsondiff", module + "internal/diff/descriptor", module + "internal/diff/directory",
+		module + "internal/diff/authority", module + "internal/diff/document", module + "internal/diff/access"}, why: "a comparison is asked for as a whole"},
 	{from: []string{"internal/ui"}, to: []string{module + "internal/operator", module + "internal/repository", module + "internal/share/smb", module + "internal/control", module + "internal/config"},
 		why: "what is shown is handed over, and not fetched"},
 	{from: []string{"internal/operator"}, to: []string{module + "internal/ui", "text/tabwriter"}, why: "what an operator does is not bound to a terminal"},
@@ -195,11 +202,12 @@ func TestImportRulesCanFail(t *testing.T) {
 // clocks are the functions of package time that ask the host's clock or wait for it.
 var clocks = regexp.MustCompile(`\btime\.(Now|Since|Until|After|AfterFunc|Tick|NewTimer|NewTicker|Sleep)\(`)
 
-// TestDecisionsHaveNoClock: what is due and what goes is decided by the times that are given in.
+// TestDecisionsHaveNoClock: what is due, what goes and what differs is decided by the times that
+// are given in.
 func TestDecisionsHaveNoClock(t *testing.T) {
 	seen := 0
 	for _, name := range tracked(t, "*.go", ":!*_test.go") {
-		if under(name, []string{"internal/schedule", "internal/retention", "internal/alert"}) && !under(name, []string{"internal/alert/webhook"}) {
+		if under(name, []string{"internal/schedule", "internal/retention", "internal/alert", "internal/diff"}) && !under(name, []string{"internal/alert/webhook"}) {
 			seen++
 			require.NotRegexp(t, clocks, content(t, name), name)
 		}

@@ -2,6 +2,9 @@ package result
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -90,4 +93,34 @@ func FuzzShown(f *testing.F) {
 		require.Less(t, len(shownA), maxValue+40)
 		require.Less(t, len(shownB), maxValue+40)
 	})
+}
+
+// TestEveryMemberIsDocumented: the JSON is an interface, and OPERATIONS.md says what it means.
+func TestEveryMemberIsDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "deploy", "OPERATIONS.md"))
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(page), "### What changed between two backups\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n### ")
+	seen := map[string]bool{}
+	var walk func(typ reflect.Type)
+	walk = func(typ reflect.Type) {
+		switch typ.Kind() {
+		case reflect.Slice, reflect.Pointer:
+			walk(typ.Elem())
+		case reflect.Struct:
+			if typ.PkgPath() != reflect.TypeFor[Report]().PkgPath() {
+				return // described where it belongs
+			}
+			for i := range typ.NumField() {
+				name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+				require.NotEmpty(t, name, typ.Field(i).Name)
+				require.Contains(t, section, "`"+name+"`", typ.Name())
+				seen[name] = true
+				walk(typ.Field(i).Type)
+			}
+		}
+	}
+	walk(reflect.TypeFor[Report]())
+	require.Greater(t, len(seen), 45)
 }
