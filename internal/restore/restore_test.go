@@ -275,3 +275,16 @@ func TestEndedAnywhere(t *testing.T) {
 		require.Equal(t, before, w.place.dump(), "ended at write %d", at)
 	}
 }
+
+// TestUndoKnowsWhatCameAlong: what needs a part is taken back before what brought the part.
+func TestUndoKnowsWhatCameAlong(t *testing.T) {
+	w := newWorld(t, map[string]thing{"net": {Value: "n"}, "subnet": {Value: "s", Within: "net"}, "a": {Value: "a", Needs: []string{"subnet"}}, "z": {Value: "z", Needs: []string{"subnet"}}})
+	p, j := w.plan(), &restoretest.Journal{}
+	_, err := apply(t.Context(), w.run(p, j, nil))
+	require.NoError(t, err)
+	undo, err := restore.UndoPlan(t.Context(), p, j, "test", w.now)
+	require.NoError(t, err)
+	require.Len(t, undo.Steps, 3)
+	require.Equal(t, "net", undo.Steps[2].ID)
+	require.Equal(t, []int{0, 1}, undo.Steps[2].Needs)
+}

@@ -35,7 +35,11 @@ func UndoPlan(ctx context.Context, done *Plan, journal Journal, product string, 
 	// What needed something is taken back before it.
 	for n, i := range taken {
 		for _, need := range behind(done.Steps[n]) {
-			if j, ok := taken[need]; ok {
+			// What came along goes with what brought it.
+			for done.Steps[need].Action == Along && done.Steps[need].Within >= 0 {
+				need = done.Steps[need].Within
+			}
+			if j, ok := taken[need]; ok && j != i {
 				undo.Steps[j].Needs = append(undo.Steps[j].Needs, i)
 			}
 		}
