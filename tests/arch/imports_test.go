@@ -74,6 +74,8 @@ var rules = []rule{
 		why: "domain code knows nothing of Temporal"},
 	{from: []string{"internal/restore"}, to: []string{module + "internal/share", module + "internal/repository", module + "internal/operator", module + "internal/control", module + "internal/flow", module + "internal/settings"},
 		why: "a restore does not know where backups lie, nor who asks for it"},
+	{from: []string{"internal/restore/resources/shape"}, to: []string{module, "context", "net", "os"}, why: "what a PUT takes is in the definitions"},
+	{from: []string{"internal/restore/resources"}, to: []string{module + "internal/restore/ad", module + "internal/restore/ca"}, why: "restorers do not import each other"},
 	{from: []string{"internal/restore/mapping"}, to: []string{module + "internal/restore", module + "internal/backup"}, why: "names are mapped without knowing of what"},
 	{from: []string{"internal/restore/ca"}, to: []string{module + "internal/restore/ad", "os/exec", "net", "math/rand"}, why: "a CA's folder is put back as it was: nothing is run, signed or fetched"},
 	{from: []string{"internal/capture"}, to: []string{temporal, module + "internal/flow"}, why: "a capture does not know which step calls it"},
