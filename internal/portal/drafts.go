@@ -146,35 +146,21 @@ func (q *request) draftKey(what string) string {
 // into the page's form.
 func (q *request) recipients() []seal.Recipient {
 	form := &q.page.Form
-	if data, given := q.file("certificate"); given {
-		r, err := seal.LoadRecipient(data, q.h.Now())
-		if err != nil {
-			form.Errors = append(form.Errors, fieldError{Field: "certificate", Message: sentence(fault.As(err).Message()), Remedy: remedyOf(fault.As(err))})
-			return nil
-		}
-		return []seal.Recipient{r}
+	text := q.r.PostForm.Get("recipients")
+	hidden := seal.MayBeSecret(text)
+	if hidden {
+		form.Values["recipients"] = "" // it must not come back in a page
 	}
-	var all []seal.Recipient
-	seen := map[string]bool{}
-	for line := range strings.Lines(q.r.PostForm.Get("recipients")) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		r, err := seal.ParseRecipient(line)
-		if err != nil {
-			if strings.Contains(strings.ToUpper(line), "SECRET-KEY") || strings.Contains(line, "PRIVATE KEY") {
-				form.Values["recipients"] = "" // it must not come back in a page
-			}
-			form.refuse(err)
-			return nil
-		}
-		if !seen[r.Fingerprint] {
-			seen[r.Fingerprint] = true
-			all = append(all, r)
-		}
-	}
+	all, field, err := q.chosenKeys(text)
 	switch {
+	case err != nil:
+		refused := fault.As(err)
+		wrong := fieldError{Field: field, Message: sentence(refused.Message()), Remedy: remedyOf(refused)}
+		if hidden {
+			wrong.Remedy = strings.TrimSpace(wrong.Remedy + " What was pasted may be secret, so it is not shown again.")
+		}
+		form.Errors = append(form.Errors, wrong)
+		return nil
 	case len(all) == 0:
 		form.wrong("recipients", "No key is given. Paste a public key, choose a certificate, or create a key below.")
 	case len(all) > settings.MaxRecipients:
@@ -184,15 +170,65 @@ func (q *request) recipients() []seal.Recipient {
 	return all
 }
 
-// file reads a file of the form, which the form's size bounds.
-func (q *request) file(name string) ([]byte, bool) {
-	file, header, err := q.r.FormFile(name)
-	if err != nil || header.Size == 0 {
-		return nil, false
+// chosenKeys reads the keys that were given, each once. An error is about a field.
+func (q *request) chosenKeys(text string) (all []seal.Recipient, field string, err error) {
+	data, given, err := q.file("certificate")
+	if err != nil {
+		return nil, "certificate", err
+	}
+	if given {
+		r, err := seal.LoadRecipient(data, q.h.Now())
+		return []seal.Recipient{r}, "certificate", err
+	}
+	if strings.Contains(text, "-----BEGIN ") {
+		r, err := seal.LoadRecipient([]byte(text), q.h.Now())
+		return []seal.Recipient{r}, "recipients", err
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		r, err := seal.ParseRecipient(line)
+		if err != nil {
+			return nil, "recipients", err
+		}
+		if !seen[r.Fingerprint] {
+			seen[r.Fingerprint] = true
+			all = append(all, r)
+		}
+	}
+	return all, "recipients", nil
+}
+
+// file reads a file of the form, which the form's size bounds. A browser sends a nameless and
+// empty one where none was chosen; everything else is read or refused.
+func (q *request) file(name string) (data []byte, given bool, err error) {
+	if q.r.PostForm.Get(name) != "" {
+		return nil, false, fault.Newf(fault.KeyInvalid, "the certificate was sent as text and not as a file")
+	}
+	if q.r.MultipartForm == nil {
+		return nil, false, nil
+	}
+	files := q.r.MultipartForm.File[name]
+	switch {
+	case len(files) == 0 || len(files) == 1 && files[0].Filename == "" && files[0].Size == 0:
+		return nil, false, nil
+	case len(files) > 1:
+		return nil, false, fault.Newf(fault.KeyInvalid, "%d files were chosen, and one is taken", len(files))
+	case files[0].Size == 0:
+		return nil, false, fault.Newf(fault.KeyInvalid, "the file is empty")
+	}
+	file, err := files[0].Open()
+	if err != nil {
+		return nil, false, fault.New(fault.KeyInvalid, "the file cannot be read", err)
 	}
 	defer func() { _ = file.Close() }() // only read
-	data, err := io.ReadAll(io.LimitReader(file, maxForm))
-	return data, err == nil
+	if data, err = io.ReadAll(io.LimitReader(file, maxForm)); err != nil {
+		return nil, false, fault.New(fault.KeyInvalid, "the file cannot be read", err)
+	}
+	return data, true, nil
 }
 
 // challengeAll makes a challenge for each of the draft's keys.

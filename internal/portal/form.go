@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"infrabackup/internal/seal"
 )
 
 // form is what was typed, and what is wrong with it.
@@ -76,7 +78,8 @@ func (k *keptForms) keep(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	kept, size := keptForm{path: path, values: map[string]string{}, at: k.now()}, 0
 	for _, name := range keptFields {
-		if value := r.PostForm.Get(name); value != "" {
+		value := r.PostForm.Get(name)
+		if value != "" && (name != "recipients" || !seal.MayBeSecret(value)) {
 			kept.values[name] = value
 			size += len(value)
 		}

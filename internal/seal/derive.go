@@ -24,11 +24,18 @@ const (
 // RecipientFromSymmetricKey stretches a base64 symmetric key of at least 32 bytes
 // into an X25519 identity and returns its recipient; the key itself is not needed
 // to make backups. [ParseIdentities] takes the same text to open them. KEY_INVALID
-// for malformed base64 or a short key.
+// for malformed base64, a short key, or a certificate or key of another kind.
 func RecipientFromSymmetricKey(base64Key secret.String) (Recipient, error) {
 	id, err := symmetricIdentity(base64Key)
 	if err != nil {
 		return Recipient{}, invalid("the symmetric key cannot be used", err)
+	}
+	// Only here: backups that were made with such a key earlier can still be opened.
+	if key, err := decodeBase64(strings.TrimSpace(base64Key.Reveal())); err == nil {
+		defer clear(key)
+		if kind := notSymmetric(key); kind != "" {
+			return Recipient{}, invalid("this is "+kind+" and no symmetric key; give 32 random bytes or more", nil)
+		}
 	}
 	return id.recipient, nil
 }

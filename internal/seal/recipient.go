@@ -102,6 +102,9 @@ func RecipientFromCertificate(pemOrDER []byte, now time.Time) (Recipient, error)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
+		if kind, _ := binaryKind(der); kind != "" {
+			return Recipient{}, invalid("this is "+kind+"; give the certificate alone", nil)
+		}
 		return Recipient{}, invalid("the certificate is malformed", err)
 	}
 	switch {
@@ -130,7 +133,16 @@ func certificateDER(data []byte) ([]byte, error) {
 	for rest := data; ; {
 		block, next := pem.Decode(rest)
 		if block == nil {
+			if der != nil {
+				if err := onlyRemarks(rest); err != nil {
+					return nil, err
+				}
+			}
 			break
+		}
+		before := rest[:len(rest)-len(next)]
+		if err := onlyRemarks(before[:bytes.LastIndex(before, []byte("-----BEGIN "))]); err != nil {
+			return nil, err
 		}
 		rest = next
 		switch {
@@ -147,6 +159,21 @@ func certificateDER(data []byte) ([]byte, error) {
 		return data, nil // then it must be DER
 	}
 	return der, nil
+}
+
+// onlyRemarks refuses text around a certificate that is more than the remarks that programs
+// write there: another key would be dropped.
+func onlyRemarks(text []byte) error {
+	if isPrivate(string(text)) {
+		return invalid("the file holds a private key; give the certificate alone", nil)
+	}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if isPublicLine(line) || strings.HasPrefix(line, "-----") {
+			return invalid("the file holds more than a certificate; give one key only", nil)
+		}
+	}
+	return nil
 }
 
 // LoadRecipient takes a file's content and finds out whether it is a certificate
@@ -208,7 +235,8 @@ func rsaRecipient(key ssh.PublicKey) (Recipient, error) {
 }
 
 func isPrivate(s string) bool {
-	return strings.Contains(strings.ToUpper(s), "SECRET-KEY") || strings.Contains(s, "PRIVATE KEY")
+	upper := strings.ToUpper(s)
+	return strings.Contains(upper, "SECRET-KEY") || strings.Contains(upper, "AGE-PLUGIN-") || strings.Contains(s, "PRIVATE KEY") || strings.Contains(s, "PuTTY-User-Key-File")
 }
 
 func invalid(what string, cause error) error { return fault.New(fault.KeyInvalid, what, cause) }
