@@ -288,4 +288,5 @@ func (e *settingsEntity) prune() {
 
 func (e *settingsEntity) remove(revision int64) {
 	e.state.Revisions = slices.DeleteFunc(slices.Clone(e.state.Revisions), func(s settings.Settings) bool { return s.Revision == revision })
+	e.forgetKeys()
 }

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -106,8 +107,10 @@ func (e *settingsEntity) key(fingerprint string) *flow.KeyState {
 // used long ago.
 func (e *settingsEntity) remember(now time.Time, recipients []settings.Recipient) {
 	for _, r := range recipients {
-		if e.key(r.Fingerprint) == nil {
+		if k := e.key(r.Fingerprint); k == nil {
 			e.state.Keys = append(e.state.Keys, flow.KeyState{Fingerprint: r.Fingerprint, Since: now})
+		} else if k.Since.IsZero() { // it was proven before
+			k.Since = now
 		}
 	}
 	isCurrent := func(k flow.KeyState) bool {
@@ -122,14 +125,32 @@ func (e *settingsEntity) remember(now time.Time, recipients []settings.Recipient
 
 func (e *settingsEntity) validateChallenges(in flow.KeyChallenges) error {
 	for fingerprint, digest := range in.Digests {
-		if e.key(fingerprint) == nil || digest == "" {
+		if (e.key(fingerprint) == nil && !e.holds(fingerprint)) || digest == "" {
 			return flow.EncodeFault(fault.Newf(fault.SettingsInvalid, "key %s is no recipient", fingerprint))
 		}
 	}
 	return nil
 }
 
+// holds reports whether a key is a recipient of a revision, active or not.
+func (e *settingsEntity) holds(fingerprint string) bool {
+	return slices.ContainsFunc(e.state.Revisions, func(s settings.Settings) bool {
+		return slices.ContainsFunc(s.Recipients, func(r settings.Recipient) bool { return r.Fingerprint == fingerprint })
+	})
+}
+
+// forgetKeys forgets keys that were never in use and that no revision has any more.
+func (e *settingsEntity) forgetKeys() {
+	e.state.Keys = slices.DeleteFunc(slices.Clone(e.state.Keys), func(k flow.KeyState) bool { return k.Since.IsZero() && !e.holds(k.Fingerprint) })
+}
+
+// challenge takes keys of proposals, too, so that they are proven when they come into use.
 func (e *settingsEntity) challenge(ctx workflow.Context, in flow.KeyChallenges) (struct{}, error) {
+	for _, fingerprint := range slices.Sorted(maps.Keys(in.Digests)) {
+		if e.key(fingerprint) == nil && e.holds(fingerprint) { // it may have gone since it was validated
+			e.state.Keys = append(e.state.Keys, flow.KeyState{Fingerprint: fingerprint})
+		}
+	}
 	for i := range e.state.Keys {
 		if digest, ok := in.Digests[e.state.Keys[i].Fingerprint]; ok {
 			e.state.Keys[i].Challenge, e.state.Keys[i].AskedAt = digest, workflow.Now(ctx).UTC()

@@ -178,6 +178,61 @@ func TestKeysAreProvenOnce(t *testing.T) {
 	}
 }
 
+// TestAKeyIsProvenBeforeItIsInUse: the key of a proposal can be challenged, and what its holder
+// answers counts from the moment it is in use. Without the answer nothing counts, and a key
+// that never comes into use is forgotten.
+func TestAKeyIsProvenBeforeItIsInUse(t *testing.T) {
+	next := keys().y
+	ask1 := flow.KeyChallenges{Digests: map[string]string{next.Fingerprint: "d1"}, By: "anna"}
+	early, before := update(flow.ChallengeKeys.Name, ask1)
+	proposed, propose := update(flow.ProposeChange.Name, settings.Change{Kind: settings.KindKey, Recipients: []settings.Recipient{next}, By: "anna"})
+	asked, challenge := update(flow.ChallengeKeys.Name, ask1)
+	guessed, guess := update(flow.ProveKey.Name, flow.KeyProof{Digest: "d2", By: "eve"})
+	answered, answer := update(flow.ProveKey.Name, flow.KeyProof{Digest: "d1", By: "anna"})
+	summary := func(env *testsuite.TestWorkflowEnvironment) settings.RecipientSummary {
+		return ask[settings.Summary](t, env, flow.SummarySettings.Name, struct{}{}).Recipients[0]
+	}
+	keysOf := func(env *testsuite.TestWorkflowEnvironment) []flow.KeyState {
+		return ask[flow.SettingsState](t, env, flow.GetState.Name, struct{}{}).Keys
+	}
+	notYet := func(env *testsuite.TestWorkflowEnvironment) {
+		require.Equal(t, keys().x.Fingerprint, summary(env).Fingerprint)
+		require.True(t, summary(env).ProvenAt.IsZero(), "the proof is of another key")
+	}
+	applied, apply := tried(t, 2, keys().signing, nil)
+	entity(t, enabled(), before, propose, challenge, guess, answer, notYet, apply, func(env *testsuite.TestWorkflowEnvironment) {
+		key := summary(env)
+		require.Equal(t, next.Fingerprint, key.Fingerprint)
+		require.Equal(t, "anna", key.ProvenBy)
+		require.False(t, key.ProvenAt.IsZero())
+		require.False(t, key.Since.IsZero())
+	})
+	require.Equal(t, fault.SettingsInvalid, flow.DecodeFault(early.rejected).Code, "nobody wants that key")
+	require.Equal(t, fault.ProofRefused, flow.DecodeFault(guessed.rejected).Code)
+	for _, o := range []*outcome{proposed, asked, answered, applied} {
+		require.NoError(t, o.err)
+		require.NoError(t, o.rejected)
+	}
+
+	_, propose = update(flow.ProposeChange.Name, settings.Change{Kind: settings.KindKey, Recipients: []settings.Recipient{next}, By: "anna"})
+	_, challenge = update(flow.ChallengeKeys.Name, ask1)
+	applied, apply = tried(t, 2, keys().signing, nil)
+	entity(t, enabled(), propose, challenge, apply, func(env *testsuite.TestWorkflowEnvironment) {
+		require.True(t, summary(env).ProvenAt.IsZero(), "a challenge alone is no proof")
+	})
+	require.NoError(t, applied.err)
+
+	_, propose = update(flow.ProposeChange.Name, settings.Change{Kind: settings.KindKey, Recipients: []settings.Recipient{next}, By: "anna"})
+	_, challenge = update(flow.ChallengeKeys.Name, ask1)
+	_, answer = update(flow.ProveKey.Name, flow.KeyProof{Digest: "d1", By: "anna"})
+	dropped, drop := update(flow.DropSettings.Name, flow.SettingsDrop{Revision: 2})
+	entity(t, enabled(), propose, challenge, answer, drop, func(env *testsuite.TestWorkflowEnvironment) {
+		require.Len(t, keysOf(env), 1)
+		require.Equal(t, keys().x.Fingerprint, keysOf(env)[0].Fingerprint)
+	})
+	require.NoError(t, dropped.err)
+}
+
 func TestChallengesEnd(t *testing.T) {
 	state := enabled()
 	state.Keys[0].Challenge, state.Keys[0].AskedAt = "d1", time.Now().Add(-challengeLife-time.Hour)

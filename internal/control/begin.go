@@ -34,6 +34,9 @@ func (c *Controller) BeginChange(ctx context.Context, in Wanted) (Begun, error) 
 			return Begun{}, err
 		}
 	}
+	if err := in.checkProofs(c.instance); err != nil {
+		return Begun{}, err
+	}
 	now, err := c.Summary(ctx)
 	if fault.CodeOf(err) == fault.NotEnabled {
 		if in.scheduleAlone() {
@@ -56,6 +59,9 @@ func (c *Controller) BeginChange(ctx context.Context, in Wanted) (Begun, error) 
 		return Begun{}, err
 	}
 	revision, w, err := c.proposeWanted(ctx, in, now)
+	if err == nil {
+		err = c.proveBefore(ctx, revision, in)
+	}
 	switch {
 	case err != nil:
 		return Begun{}, err
@@ -86,6 +92,9 @@ func (c *Controller) beginEnable(ctx context.Context, in Wanted) (Begun, error) 
 		return Begun{}, err
 	}
 	revision, err := c.proposeFirst(ctx, first)
+	if err == nil {
+		err = c.proveBefore(ctx, revision, in)
+	}
 	if err != nil {
 		return Begun{}, err
 	}

@@ -2,7 +2,9 @@ package control
 
 import (
 	"context"
+	"crypto/rand"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
@@ -11,6 +13,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
+	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 )
@@ -78,6 +81,34 @@ func TestFirstSettingsReplaceNone(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, now)
 	require.Empty(t, s.held(2), "nothing is proposed")
+}
+
+// TestProofsAreOfTheWantedKeys: a proof of another key or instance begins nothing.
+func TestProofsAreOfTheWantedKeys(t *testing.T) {
+	recipient := func() (seal.Recipient, []seal.Identity) {
+		text, r, err := seal.GenerateIdentity(false, time.Now())
+		require.NoError(t, err)
+		ids, err := seal.ParseIdentities([]byte(text.Reveal()))
+		require.NoError(t, err)
+		return r, ids
+	}
+	proof := func(r seal.Recipient, ids []seal.Identity, instance string) seal.Proof {
+		asked, err := seal.Ask(r, instance, rand.Reader)
+		require.NoError(t, err)
+		answer, err := seal.AnswerChallenge([]byte(asked.Text), ids)
+		require.NoError(t, err)
+		p, ok := asked.Answered(answer)
+		require.True(t, ok)
+		return p
+	}
+	mine, ids := recipient()
+	other, others := recipient()
+	c := New(nil, nil, "", "north") // nothing is asked
+	for name, p := range map[string]seal.Proof{"another key": proof(other, others, "north"), "another instance": proof(mine, ids, "south"), "none": {}} {
+		_, err := c.BeginChange(t.Context(), Wanted{Recipients: []seal.Recipient{mine}, Proofs: []seal.Proof{p}, RequestedBy: "op"})
+		require.ErrorIs(t, err, fault.ProofRefused, name)
+	}
+	require.NoError(t, Wanted{Recipients: []seal.Recipient{other, mine}, Proofs: []seal.Proof{proof(mine, ids, "north")}}.checkProofs("north"))
 }
 
 // leaving is a client whose caller goes away when a change is started, and is refused.

@@ -112,15 +112,21 @@ func startChange[Out any](ctx context.Context, c *Controller, w flow.Workflow[fl
 	run, err := w.Start(ctx, c.client, c.options(id), in)
 	if err != nil {
 		refused := c.running(ctx, err, fault.ChangeRunning, "a change of settings", id)
-		f := fault.As(refused)
-		finishing, cancel := flow.Finishing(ctx)
-		defer cancel()
-		_, dropErr := flow.DropSettings.Send(finishing, c.client, flow.SettingsWorkflowID(c.instance), flow.SettingsDrop{
-			Revision: in.Revision, Code: string(f.Code), Message: f.Message(),
-		})
-		return run, errors.Join(refused, c.entityFault(finishing, dropErr))
+		return run, c.withdraw(ctx, in.Revision, refused)
 	}
 	return run, nil
+}
+
+// withdraw forgets a proposal that comes to nothing, also when the caller has gone, and returns
+// why.
+func (c *Controller) withdraw(ctx context.Context, revision int64, refused error) error {
+	f := fault.As(refused)
+	finishing, cancel := flow.Finishing(ctx)
+	defer cancel()
+	_, err := flow.DropSettings.Send(finishing, c.client, flow.SettingsWorkflowID(c.instance), flow.SettingsDrop{
+		Revision: revision, Code: string(f.Code), Message: f.Message(),
+	})
+	return errors.Join(refused, c.entityFault(finishing, err))
 }
 
 // History returns who changed what of the settings, and what came of it.

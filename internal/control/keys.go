@@ -127,3 +127,31 @@ func (c *Controller) Prove(ctx context.Context, answer secret.String, requestedB
 	})
 	return state, c.entityFault(ctx, err)
 }
+
+// proveBefore notes the proofs of keys that a proposal brings, before it is tried: each as a
+// challenge and the answer to it, as those of keys in use. Revision 0 is no proposal: then the
+// keys are in use. A proposal is withdrawn when that fails.
+func (c *Controller) proveBefore(ctx context.Context, revision int64, in Wanted) error {
+	if len(in.Proofs) == 0 {
+		return nil
+	}
+	digests := map[string]string{}
+	for _, p := range in.Proofs {
+		digests[p.Fingerprint()] = p.Digest()
+	}
+	id := flow.SettingsWorkflowID(c.instance)
+	_, err := answered(ctx, c, func(ctx context.Context) (struct{}, error) {
+		return flow.ChallengeKeys.Send(ctx, c.client, id, flow.KeyChallenges{Digests: digests, By: in.RequestedBy})
+	})
+	for _, digest := range digests {
+		if err == nil {
+			_, err = answered(ctx, c, func(ctx context.Context) (flow.KeyState, error) {
+				return flow.ProveKey.Send(ctx, c.client, id, flow.KeyProof{Digest: digest, By: in.RequestedBy})
+			})
+		}
+	}
+	if err = c.entityFault(ctx, err); err != nil && revision != 0 {
+		return c.withdraw(ctx, revision, err)
+	}
+	return err
+}

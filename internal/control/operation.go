@@ -1,6 +1,7 @@
 package control
 
 import (
+	"slices"
 	"time"
 
 	"infrabackup/internal/backup"
@@ -19,7 +20,10 @@ type Wanted struct {
 	Username   string
 	Password   secret.String // empty keeps the one in use
 	Recipients []seal.Recipient
-	Schedule   *schedule.Setting // as a whole
+	// Proofs show that holders of some of the Recipients have answered challenges already, so
+	// that these keys are proven from the moment they are in use.
+	Proofs   []seal.Proof
+	Schedule *schedule.Setting // as a whole
 	// SchedulePatch is merged with the schedule that is set then, where Schedule is not given.
 	SchedulePatch SchedulePatch
 	RequestedBy   string
@@ -49,6 +53,16 @@ func (p SchedulePatch) Over(s schedule.Setting) schedule.Setting {
 		}
 	}
 	return s
+}
+
+// checkProofs wants proofs of keys that are wanted, for this instance. PROOF_REFUSED otherwise.
+func (w Wanted) checkProofs(instance string) error {
+	for _, p := range w.Proofs {
+		if !slices.ContainsFunc(w.Recipients, func(r seal.Recipient) bool { return p.Of(r.Fingerprint, instance) }) {
+			return fault.Newf(fault.ProofRefused, "a proof is of none of the keys that instance %s is to use", instance)
+		}
+	}
+	return nil
 }
 
 // scheduleAlone reports whether the schedule is all that is to change.

@@ -38,7 +38,7 @@ type ShareLedger struct {
 // KeyState is what is remembered about the holder of a key.
 type KeyState struct {
 	Fingerprint string    `json:"fingerprint"`
-	Since       time.Time `json:"since"` // when it became a recipient
+	Since       time.Time `json:"since"` // when it became a recipient; zero for a key of a proposal
 	ProvenAt    time.Time `json:"provenAt,omitzero"`
 	ProvenBy    string    `json:"provenBy,omitempty"`
 	Challenge   string    `json:"challenge,omitempty"` // digest of the answer to the open challenge
@@ -135,7 +135,7 @@ type LedgerAdvance struct {
 }
 
 // KeyChallenges notes the open challenges, by fingerprint of the key: digests of the
-// answers only.
+// answers only. The keys are recipients, or those of a proposal.
 type KeyChallenges struct {
 	Digests map[string]string `json:"digests"`
 	By      string            `json:"by"`

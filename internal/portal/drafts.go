@@ -1,9 +1,7 @@
 package portal
 
 import (
-	"bytes"
 	"crypto/rand"
-	"crypto/subtle"
 	"io"
 	"maps"
 	"strings"
@@ -40,9 +38,22 @@ type draft struct {
 // draftChallenge is a challenge to a key that is not in use yet. Of the answer, only the
 // digest is kept.
 type draftChallenge struct {
-	Fingerprint, Kind, Text string
-	Proven                  bool
-	digest                  string
+	seal.Asked
+	proof seal.Proof
+}
+
+// Proven reports whether it was answered.
+func (c draftChallenge) Proven() bool { return !c.proof.IsZero() }
+
+// proofs are those of the keys that were proven.
+func (d draft) proofs() []seal.Proof {
+	var all []seal.Proof
+	for _, c := range d.Challenges {
+		if c.Proven() {
+			all = append(all, c.proof)
+		}
+	}
+	return all
 }
 
 // HasPassword reports whether a password was given.
@@ -51,7 +62,7 @@ func (d draft) HasPassword() bool { return !d.password.IsZero() }
 // Proven reports whether every key was proven.
 func (d draft) Proven() bool {
 	for _, c := range d.Challenges {
-		if !c.Proven {
+		if !c.Proven() {
 			return false
 		}
 	}
@@ -235,11 +246,12 @@ func (q *request) file(name string) (data []byte, given bool, err error) {
 func (d *draft) challengeAll(instance string) error {
 	d.Challenges = nil
 	for _, r := range d.Recipients {
-		text, answer, err := seal.NewChallenge(r, instance, rand.Reader)
+		asked, err := seal.Ask(r, instance, rand.Reader)
 		if err != nil {
 			return err
 		}
-		d.Challenges = append(d.Challenges, draftChallenge{Fingerprint: r.Fingerprint, Kind: r.Kind, Text: string(bytes.TrimSpace(text)), digest: seal.DigestAnswer(answer)})
+		asked.Text = strings.TrimSpace(asked.Text)
+		d.Challenges = append(d.Challenges, draftChallenge{Asked: asked})
 	}
 	return nil
 }
@@ -250,11 +262,10 @@ func (d *draft) answer(text string) error {
 	if err != nil {
 		return err
 	}
-	digest := []byte(seal.DigestAnswer(answer))
-	for i := range d.Challenges {
-		if subtle.ConstantTimeCompare(digest, []byte(d.Challenges[i].digest)) == 1 {
+	for i, c := range d.Challenges {
+		if proof, ok := c.Answered(answer); ok {
 			d.Challenges = append([]draftChallenge{}, d.Challenges...)
-			d.Challenges[i].Proven = true
+			d.Challenges[i].proof = proof
 			return nil
 		}
 	}

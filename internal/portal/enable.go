@@ -252,7 +252,7 @@ func (q *request) enable(key string, d draft) {
 	begun, err := q.Control.BeginChange(q.lasting, control.Wanted{
 		First:    true,
 		Share:    &settings.Share{Path: d.Path, Transport: share.Transport(d.Transport)},
-		Username: d.Username, Password: d.password, Recipients: d.Recipients, RequestedBy: q.by(), Instance: q.snap.Instance,
+		Username: d.Username, Password: d.password, Recipients: d.Recipients, Proofs: d.proofs(), RequestedBy: q.by(), Instance: q.snap.Instance,
 	})
 	if err != nil {
 		q.typed()

@@ -242,7 +242,7 @@ func (q *request) keySubmit() {
 	q.typed()
 	q.confirmed()
 	if len(q.page.Form.Errors) == 0 {
-		begun, err := q.Control.BeginChange(q.lasting, control.Wanted{Recipients: d.Recipients, RequestedBy: q.by()})
+		begun, err := q.Control.BeginChange(q.lasting, control.Wanted{Recipients: d.Recipients, Proofs: d.proofs(), RequestedBy: q.by()})
 		switch {
 		case err != nil:
 			q.page.Form.refuse(err)
@@ -269,7 +269,7 @@ func (q *request) challenge() {
 	}
 	d := draft{}
 	for _, c := range all {
-		d.Challenges = append(d.Challenges, draftChallenge{Fingerprint: c.Fingerprint, Kind: c.Kind, Text: c.Text})
+		d.Challenges = append(d.Challenges, draftChallenge{Asked: seal.Asked{Challenge: c}})
 	}
 	q.h.drafts.put(q.draftKey("proof"), d)
 	q.to("settings/proof")

@@ -118,6 +118,8 @@ func TestEnable(t *testing.T) {
 	require.Equal(t, canary, wanted.Password.Reveal())
 	require.Equal(t, identity.Recipient().String(), wanted.Recipients[0].Text)
 	require.Equal(t, "north", wanted.Instance.Name)
+	require.Len(t, wanted.Proofs, 1, "the proof goes with the key")
+	require.True(t, wanted.Proofs[0].Of(wanted.Recipients[0].Fingerprint, "north"))
 	require.Contains(t, s.follow(t, s.get("/i/north/enable")), "Enable backups: account", "the password is kept no longer than it is needed")
 	s.follow(t, s.post("/i/north/enable/account", url.Values{"username": {`CORP\backup`}, "password": {canary}}))
 	require.Equal(t, "/i/north/operations/op-change", s.post("/i/north/enable/check", nil).Header().Get("Location"))
@@ -240,6 +242,11 @@ func TestChangeOfKey(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, s.post("/i/north/settings/key/confirm", nil).Code)
 	require.Equal(t, "/i/north/operations/op-change", s.post("/i/north/settings/key/confirm", url.Values{"confirm": {"north"}}).Header().Get("Location"))
 	require.Nil(t, s.control.Wanted().Share)
+	require.True(t, s.control.Wanted().Proofs[0].Of(s.control.Wanted().Recipients[0].Fingerprint, "north"))
+	s.follow(t, s.post("/i/north/settings/key", url.Values{"recipients": {identity.Recipient().String()}}))
+	s.follow(t, s.post("/i/north/settings/key/proof", url.Values{"later": {"1"}, "answer": {"infrabackup-proof-" + strings.Repeat("a", 32)}, "proven": {"1"}}))
+	require.Equal(t, "/i/north/operations/op-change", s.post("/i/north/settings/key/confirm", url.Values{"confirm": {"north"}, "proven": {"1"}}).Header().Get("Location"))
+	require.Empty(t, s.control.Wanted().Proofs, "nothing was answered")
 }
 
 func TestProof(t *testing.T) {
