@@ -30,6 +30,8 @@ type draft struct {
 	Later                     bool // the key is to be proven later
 
 	begun      string // the operation that it was handed over with, empty before
+	sent       form   // what was handed over with it, where that is all in one form
+	sentFrom   string // the form's name
 	password   secret.String
 	passwordAt time.Time
 	touched    time.Time

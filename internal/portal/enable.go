@@ -93,6 +93,7 @@ func (q *request) enableStep() {
 		transport = string(share.Encrypted)
 	}
 	q.fill(map[string]string{"path": d.Path, "transport": transport, "username": d.Username, "recipients": recipientLines(d)})
+	q.refusedAfter(d)
 	q.showStep(http.StatusOK, name, d)
 }
 

@@ -73,6 +73,9 @@ func (q *request) operationData(id string, preview bool) (operationData, error) 
 		if !q.snap.Enabled {
 			d.Back = "enable"
 		}
+		if !o.Running {
+			q.ended(o, &d)
+		}
 		if s := q.settingsOf(o); s != nil && o.Fault == nil && !o.Running {
 			d.Next, d.NextTo = "Look at the settings", "settings"
 			if !proven(s) {
@@ -104,6 +107,61 @@ func (q *request) operationData(id string, preview bool) (operationData, error) 
 		d.Title = fmt.Sprintf("Operation %.60s", o.ID)
 	}
 	return d, nil
+}
+
+// ended leads from a change that was refused back to what was given for it, and forgets that
+// after one that was not.
+func (q *request) ended(o control.Operation, d *operationData) {
+	sent, key, enable := q.h.drafts.get(q.draftKey("sent")), q.h.drafts.get(q.draftKey("key")), q.h.drafts.get(q.draftKey("enable"))
+	switch {
+	case o.ID == "":
+	case o.Fault == nil && key.begun == o.ID:
+		q.h.drafts.drop(q.draftKey("key"))
+	case o.Fault == nil && sent.begun == o.ID:
+		q.h.drafts.drop(q.draftKey("sent"))
+	case o.Fault == nil:
+	case sent.begun == o.ID:
+		d.Back = "settings/" + sent.sentFrom
+	case key.begun == o.ID:
+		d.Back = "settings/key/confirm"
+	case enable.begun == o.ID:
+		d.Back = "enable/" + stepOf(fieldOf(o.Fault.Code))
+	default:
+		return
+	}
+	if o.Fault != nil {
+		d.Back += "?after=" + url.QueryEscape(o.ID)
+	}
+}
+
+// stepOf is the step of the guided form that a field is on. The account's is the one that has
+// to be given again in any case, for its password.
+func stepOf(field string) string {
+	switch field {
+	case "path", "transport":
+		return "share"
+	case "recipients":
+		return "key"
+	}
+	return "account"
+}
+
+// refusedAfter tells on a form why the operation was refused that it was sent for, when that is
+// what the person comes from.
+func (q *request) refusedAfter(d draft) bool {
+	id := q.r.URL.Query().Get("after")
+	if id == "" || id != d.begun {
+		return false
+	}
+	o, err := q.h.asked.Get(q.r.Context(), q.Name, id, q.by(), q.Control.Operation)
+	if err != nil || o.Running || o.Fault == nil {
+		return false
+	}
+	q.page.Form.refuse(o.Fault)
+	if fieldOf(o.Fault.Code) == "username" {
+		q.page.Form.wrong("password", "Type the password again, also when the user name is what was wrong: it was not kept.")
+	}
+	return true
 }
 
 // settingsOf are the settings that a change has made.

@@ -102,6 +102,9 @@ func (q *request) settingsForm() {
 	s := q.snap.Settings
 	q.fill(map[string]string{"path": s.Share.Path, "transport": string(s.Share.Transport), "username": s.Username,
 		"recipients": recipientLines(q.h.drafts.get(q.draftKey("key")))})
+	if sent := q.h.drafts.get(q.draftKey("sent")); sent.sentFrom == what && q.refusedAfter(sent) {
+		q.page.Form.Values = sent.sent.Values
+	}
 	q.page.Key = what == "key"
 	q.show(http.StatusOK, "settings-"+what, "settings", settingsTitles[what], data)
 }
@@ -156,6 +159,7 @@ func (q *request) begin(wanted control.Wanted, what string) {
 	case begun.Unchanged:
 		q.to("settings?done=unchanged")
 	default:
+		q.h.drafts.put(q.draftKey("sent"), draft{begun: begun.ID, sent: q.page.Form, sentFrom: what})
 		q.to("operations/" + url.PathEscape(begun.ID))
 	}
 }
@@ -194,6 +198,7 @@ func (q *request) keyStep() {
 		return
 	}
 	q.page.Form = form{}
+	q.refusedAfter(d)
 	q.showKeyStep(http.StatusOK, name, d)
 }
 
@@ -251,7 +256,8 @@ func (q *request) keySubmit() {
 			q.to("settings?done=unchanged")
 			return
 		default:
-			q.h.drafts.drop(key)
+			d.begun = begun.ID // what is refused can be sent again, without another proof
+			q.h.drafts.put(key, d)
 			q.to("operations/" + url.PathEscape(begun.ID))
 			return
 		}

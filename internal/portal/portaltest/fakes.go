@@ -1,6 +1,7 @@
 package portaltest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,6 +67,8 @@ type Control struct {
 	Fail error
 	// Operations are what [Control.Operation] knows.
 	Operations map[string]control.Operation
+	// Change is the ID of the change that is begun next; op-change when empty.
+	Change string
 	// Asked counts questions about operations.
 	Asked atomic.Int64
 	// Given are challenges to hand out.
@@ -115,8 +118,9 @@ func (c *Control) BeginBackup(ctx context.Context, by string) (control.Begun, er
 func (c *Control) BeginChange(ctx context.Context, wanted control.Wanted) (control.Begun, error) {
 	c.mu.Lock()
 	c.wanted = wanted
+	id := cmp.Or(c.Change, "op-change")
 	c.mu.Unlock()
-	return control.Begun{ID: "op-change"}, c.note(ctx, "change %s", wanted.RequestedBy)
+	return control.Begun{ID: id}, c.note(ctx, "change %s", wanted.RequestedBy)
 }
 
 // BeginPrune implements [portal.Control].
