@@ -8,9 +8,10 @@ import (
 	"os/exec"
 )
 
-// Install gets what [Missing] names, on Debian and as root.
+// Install gets what [Missing] names, and the programs that tests run besides, on Debian and as
+// root.
 func Install(ctx context.Context, out io.Writer) error {
-	if names := missingPackages(); len(names) > 0 {
+	if names := append(missingPackages(), sortedKeys(notFound(forTests))...); len(names) > 0 {
 		if os.Geteuid() != 0 {
 			return fmt.Errorf("these Debian packages are missing and only root can install them: %v", names)
 		}

@@ -35,6 +35,9 @@ var packages = map[string]string{
 // furtherPackages hold no program that could be looked for.
 var furtherPackages = []string{"samba-ad-provision", "samba-dsdb-modules", "samba-vfs-modules", "winbind"}
 
+// forTests are the Debian packages of programs that tests run and the lab does without.
+var forTests = map[string]string{"chromium-headless-shell": "chromium-headless-shell"}
+
 // Problem is something that the lab lacks, and how to get it.
 type Problem struct {
 	What   string
@@ -60,18 +63,24 @@ func Missing() []Problem {
 
 // missingPackages lists the Debian packages that are not installed.
 func missingPackages() []string {
-	wanted := map[string]bool{}
-	for program, pkg := range packages {
-		if _, err := exec.LookPath(program); err != nil {
-			wanted[pkg] = true
-		}
-	}
+	wanted := notFound(packages)
 	for _, pkg := range furtherPackages {
 		if exec.Command("dpkg", "-s", pkg).Run() != nil {
 			wanted[pkg] = true
 		}
 	}
 	return sortedKeys(wanted)
+}
+
+// notFound are the packages of the programs that are not on PATH.
+func notFound(programs map[string]string) map[string]bool {
+	wanted := map[string]bool{}
+	for program, pkg := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			wanted[pkg] = true
+		}
+	}
+	return wanted
 }
 
 // temporalBinary finds the Temporal CLI on PATH or where "go install" puts it.
