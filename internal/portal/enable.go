@@ -3,9 +3,11 @@ package portal
 import (
 	"net/http"
 	"net/url"
+	"slices"
 
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
@@ -179,6 +181,9 @@ func (q *request) enableSubmit() {
 		return
 	}
 	q.h.drafts.put(key, d)
+	if d.complete("proof") && d.open() == "check" {
+		next = "check" // one step was corrected
+	}
 	q.to("enable/" + next)
 }
 
@@ -217,7 +222,11 @@ func (q *request) takeKey(d *draft) {
 	if len(q.page.Form.Errors) > 0 {
 		return
 	}
-	d.Recipients, d.Browser, d.Later = all, q.page.Form.Value("source") == "browser", false
+	made := q.page.Form.Value("source") == "browser"
+	if d.Proven() && slices.EqualFunc(all, d.Recipients, func(a, b seal.Recipient) bool { return a.Fingerprint == b.Fingerprint && a.Thumbprint == b.Thumbprint }) {
+		return // what was proven stays so
+	}
+	d.Recipients, d.Browser, d.Later = all, made, false
 	if err := d.challengeAll(q.Name); err != nil {
 		q.page.Form.refuse(err)
 	}

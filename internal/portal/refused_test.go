@@ -103,5 +103,11 @@ func TestRefusedEnablingLeadsToItsStep(t *testing.T) {
 	}
 	page = s.follow(t, s.post("/i/north/enable/account", account))
 	require.NotContains(t, page, "f-username-error")
-	require.Contains(t, s.follow(t, s.get("/i/north/enable")), "Enable backups: check", "key and proof are still there")
+	require.Contains(t, page, "Enable backups: check", "key and proof are still there")
+	page = s.follow(t, s.post("/i/north/enable/key", url.Values{"recipients": {identity.Recipient().String()}}))
+	require.Contains(t, page, "Enable backups: check", "the same key is proven")
+	other, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	page = s.follow(t, s.post("/i/north/enable/key", url.Values{"recipients": {other.Recipient().String()}}))
+	require.Contains(t, page, "Enable backups: proof", "another one is not")
 }
