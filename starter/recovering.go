@@ -6,27 +6,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/fault"
-	"infrabackup/internal/operator"
-	"infrabackup/internal/operator/extract"
 	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/seal"
 	"infrabackup/starter/recovering"
 )
 
-// recoverCommand is `recover`, whose commands give up after --timeout like all others.
+// recoverCommand is `recover`.
 func (a *app) recoverCommand() *cobra.Command {
-	group := recovering.Commands(recovering.Surroundings{Lookup: a.lookup, Print: a.print, Say: a.say, Backups: a.backups, Consent: a.agreed,
+	return recovering.Commands(recovering.Surroundings{Lookup: a.lookup, Print: a.print, Say: a.say, Backups: a.backups, Consent: a.agreed, Bounded: a.bounded,
 		Failed: func(code fault.Code) error { return exitCode(code.Exit()) }})
-	for _, cmd := range group.Commands() {
-		run := cmd.RunE
-		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := a.bounded(cmd.Context())
-			defer cancel()
-			cmd.SetContext(ctx)
-			return run(cmd, args)
-		}
-	}
-	return group
 }
 
 // backups adds the flags that say where backups are, and opens one with its key.
@@ -42,27 +30,15 @@ func (a *app) backups(cmd *cobra.Command) recovering.Open {
 		if err != nil {
 			return b, nil, err
 		}
-		if b, err = a.unlocked(ctx, place, name, *unverified, identities); err != nil {
+		if *unverified {
+			a.say("Warning: with --unverified nothing vouches for what is restored: anyone who can write to the share could have created it.")
+		}
+		if b, err = restoring.Open(ctx, place, name, *unverified, identities); err != nil {
 			a.closeRepo(place)
 			return b, nil, err
 		}
 		return b, func() { a.closeRepo(place) }, nil
 	}
-}
-
-func (a *app) unlocked(ctx context.Context, place *operator.LocalRepo, name string, unverified bool, identities []seal.Identity) (b restoring.Backup, err error) {
-	ref, err := place.Resolve(ctx, name, place.Latest)
-	if err != nil {
-		return b, err
-	}
-	if b.Backup, err = place.Backup(ctx, ref, unverified); err != nil {
-		return b, err
-	}
-	if unverified {
-		a.say("Warning: with --unverified nothing vouches for what is restored: anyone who can write to the share could have created it.")
-	}
-	b.Key, err = extract.Unlock(ctx, b.Backup, identities)
-	return b, err
 }
 
 // agreed says what is going to happen and asks on a terminal whether it is wanted.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -186,7 +187,10 @@ func (c *Client) exchange(ctx context.Context, r request, token string) (*http.R
 		return nil, nil, fault.New(fault.SourceInvalid, r.what, errors.New("the address cannot be sent"))
 	}
 	req.Header.Set("Accept", "application/json")
-	r.write.headers(req.Header)
+	if r.write != nil {
+		req.Header.Set("Content-Type", "application/json")
+		maps.Copy(req.Header, r.write.header)
+	}
 	if token != "" {
 		if req.URL.Scheme != "https" {
 			b.close()
@@ -210,7 +214,7 @@ func (c *Client) answered(ctx context.Context, r request, resp *http.Response, b
 			b.close()
 		}
 	}()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent && !r.write.takes(resp.StatusCode) {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent && (r.write == nil || resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusAccepted) {
 		said, readErr := io.ReadAll(io.LimitReader(b, maxRefusalBytes))
 		if readErr != nil && ctx.Err() != nil {
 			return readErr

@@ -15,40 +15,23 @@ import (
 
 // write is what a request that changes a stamp has besides; nil for those that read.
 type write struct {
-	body   []byte
 	header http.Header
+	body   []byte
 }
 
 func (w *write) reader() io.Reader {
-	if w == nil || w.body == nil {
+	if w == nil {
 		return nil
 	}
 	return bytes.NewReader(w.body)
 }
 
-func (w *write) headers(h http.Header) {
-	if w == nil {
-		return
-	}
-	if w.body != nil {
-		h.Set("Content-Type", "application/json")
-	}
-	for name, values := range w.header {
-		h[name] = values
-	}
-}
-
-func (w *write) takes(status int) bool {
-	return w != nil && (status == http.StatusCreated || status == http.StatusAccepted)
-}
-
 // Reply is the answer to a request that changes a stamp.
 type Reply struct {
-	Status     int
-	Body       []byte // one JSON object, or nothing
-	Operation  string // address at which a long-running operation tells how far it is
-	Location   string // address at which its result will be
-	RetryAfter time.Duration
+	Status              int
+	Body                []byte // one JSON object, or nothing
+	Operation, Location string // addresses that tell how far a long-running operation is
+	RetryAfter          time.Duration
 }
 
 // Writer changes a stamp. It is a type of its own so that nobody who only has a [Client]
@@ -61,7 +44,7 @@ func NewWriter(c *Client) *Writer { return &Writer{c} }
 // Send sends one request, which may change the stamp, once: only what the stamp asks to
 // wait for is waited for. Header and body may be nil. Errors are those of [Client.Get].
 func (w *Writer) Send(ctx context.Context, method, path, apiVersion string, header http.Header, body []byte) (*Reply, error) {
-	return w.exchange(ctx, request{method: method, target: w.client.at(path, apiVersion, nil), what: strings.ToLower(method) + " " + w.client.name + " " + brief(path), write: &write{body, header}})
+	return w.exchange(ctx, request{method: method, target: w.client.at(path, apiVersion, nil), what: strings.ToLower(method) + " " + w.client.name + " " + brief(path), write: &write{header, body}})
 }
 
 // Follow asks an address that a [Reply] has. One at another host is refused, since the token

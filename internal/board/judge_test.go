@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 )
 
@@ -20,7 +21,7 @@ func TestJudgeTellsWhatABoardTells(t *testing.T) {
 		ending("b", backup.Succeeded, 24).Overview, ending("c", backup.Succeeded, 48).Overview, ending("d", backup.Succeeded, 24*9).Overview,
 	}
 	source.upkeep.Schedule = schedule.State{Setting: schedule.Setting{Enabled: true, FrequencyHours: 12, RetentionDays: 7, KeepVerified: 1}}
-	source.upkeep.Verdicts = map[backup.ID]Verdict{"b": {At: now}, "c": {At: now, Code: "BACKUP_DAMAGED"}}
+	source.upkeep.Verdicts = map[backup.ID]flow.Verdict{"b": {At: now}, "c": {At: now, Code: "BACKUP_DAMAGED"}}
 	got := Read(t.Context(), source, Options{Now: func() time.Time { return now }})
 	require.Nil(t, got.Fault)
 	judged := Judge(source.list.Backups, source.upkeep, source.summary, now)

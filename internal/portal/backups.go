@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/portal/chart"
 )
 
 // notices are what a page says after a change that was done at once. A query names them, so
@@ -60,7 +61,7 @@ func (q *request) overviewData() any {
 }
 
 type backupsData struct {
-	Charts []chart
+	Charts []chart.Chart
 	Rows   []chartRow
 }
 

@@ -2,13 +2,13 @@ package portal
 
 import (
 	"crypto/rand"
-	"io"
 	"maps"
 	"strings"
 	"sync"
 	"time"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/portal/keyform"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -164,7 +164,7 @@ func (q *request) recipients() []seal.Recipient {
 	if hidden {
 		form.Values["recipients"] = "" // it must not come back in a page
 	}
-	all, field, err := q.chosenKeys(text)
+	all, field, err := keyform.Read(q.r, q.h.Now())
 	switch {
 	case err != nil:
 		refused := fault.As(err)
@@ -181,67 +181,6 @@ func (q *request) recipients() []seal.Recipient {
 		all = nil
 	}
 	return all
-}
-
-// chosenKeys reads the keys that were given, each once. An error is about a field.
-func (q *request) chosenKeys(text string) (all []seal.Recipient, field string, err error) {
-	data, given, err := q.file("certificate")
-	if err != nil {
-		return nil, "certificate", err
-	}
-	if given {
-		r, err := seal.LoadRecipient(data, q.h.Now())
-		return []seal.Recipient{r}, "certificate", err
-	}
-	if strings.Contains(text, "-----BEGIN ") {
-		r, err := seal.LoadRecipient([]byte(text), q.h.Now())
-		return []seal.Recipient{r}, "recipients", err
-	}
-	seen := map[string]bool{}
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		r, err := seal.ParseRecipient(line)
-		if err != nil {
-			return nil, "recipients", err
-		}
-		if !seen[r.Fingerprint] {
-			seen[r.Fingerprint] = true
-			all = append(all, r)
-		}
-	}
-	return all, "recipients", nil
-}
-
-// file reads a file of the form, which the form's size bounds. A browser sends a nameless and
-// empty one where none was chosen; everything else is read or refused.
-func (q *request) file(name string) (data []byte, given bool, err error) {
-	if q.r.PostForm.Get(name) != "" {
-		return nil, false, fault.Newf(fault.KeyInvalid, "the certificate was sent as text and not as a file")
-	}
-	if q.r.MultipartForm == nil {
-		return nil, false, nil
-	}
-	files := q.r.MultipartForm.File[name]
-	switch {
-	case len(files) == 0 || len(files) == 1 && files[0].Filename == "" && files[0].Size == 0:
-		return nil, false, nil
-	case len(files) > 1:
-		return nil, false, fault.Newf(fault.KeyInvalid, "%d files were chosen, and one is taken", len(files))
-	case files[0].Size == 0:
-		return nil, false, fault.Newf(fault.KeyInvalid, "the file is empty")
-	}
-	file, err := files[0].Open()
-	if err != nil {
-		return nil, false, fault.New(fault.KeyInvalid, "the file cannot be read", err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	if data, err = io.ReadAll(io.LimitReader(file, maxForm)); err != nil {
-		return nil, false, fault.New(fault.KeyInvalid, "the file cannot be read", err)
-	}
-	return data, true, nil
 }
 
 // challengeAll makes a challenge for each of the draft's keys.

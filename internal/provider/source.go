@@ -39,6 +39,16 @@ func (a actor) BeginVerify(ctx context.Context, id backup.ID, _ string) (control
 	return a.Controller.BeginVerify(ctx, id)
 }
 
+// Operation tells of an operation. Of one that has ended since the board was read, such as a
+// verification, the board learns what came of it before the next page is asked for.
+func (a actor) Operation(ctx context.Context, id string) (control.Operation, error) {
+	o, err := a.Controller.Operation(ctx, id)
+	if err == nil && !o.Running && a.board.Snapshot().AsOf.Before(o.EndedAt) {
+		a.board.Refresh()
+	}
+	return o, err
+}
+
 // Acknowledge says that somebody knows of an alert.
 func (a actor) Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error {
 	known, err := a.Controller.Acknowledge(ctx, one)

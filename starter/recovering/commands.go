@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/operator/restoring"
@@ -30,6 +29,8 @@ type Surroundings struct {
 	Backups func(cmd *cobra.Command) Open
 	// Consent says what is going to happen and asks whether it is wanted, unless yes says so.
 	Consent func(ctx context.Context, yes bool, what string) error
+	// Bounded applies --timeout.
+	Bounded func(ctx context.Context) (context.Context, context.CancelFunc)
 	// Failed ends the program with a code after everything was said.
 	Failed func(code fault.Code) error
 }
@@ -52,7 +53,16 @@ that undo can take it back.
 This version restores the CA. What it cannot bring back is extracted: infrabackup restore extract`,
 		Args: args.None, RunE: args.NeedsCommand,
 	}
-	group.AddCommand(s.planCommand(), s.applyCommand(), s.undoCommand(), s.showCommand(), s.listCommand())
+	for _, cmd := range []*cobra.Command{s.planCommand(), s.applyCommand(), s.undoCommand(), s.showCommand(), s.listCommand()} {
+		run := cmd.RunE
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := s.Bounded(cmd.Context())
+			defer cancel()
+			cmd.SetContext(ctx)
+			return run(cmd, args)
+		}
+		group.AddCommand(cmd)
+	}
 	return group
 }
 
@@ -100,11 +110,7 @@ func (c *common) openTarget(ctx context.Context) (*restoring.Target, error) {
 	if c.target == "" {
 		return nil, usage("--target is needed: the configuration file of the target")
 	}
-	t, err := config.LoadTarget(c.target)
-	if err != nil {
-		return nil, err
-	}
-	return restoring.OpenTarget(ctx, t)
+	return restoring.OpenTarget(ctx, c.target)
 }
 
 // consent are the flags with which an operator agrees to something.

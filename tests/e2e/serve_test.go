@@ -38,6 +38,7 @@ const subscription = "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"
 type provider struct {
 	o            *operator
 	base, token  string
+	first        string       // ID of the token
 	client       *http.Client // of the API
 	cmd          *exec.Cmd
 	log          string
@@ -45,7 +46,11 @@ type provider struct {
 }
 
 // serve starts one, with a token of an owner.
-func (o *operator) serve() *provider {
+func (o *operator) serve() *provider { return o.serveWith(o.env["TEMPORAL_ADDRESS"], "") }
+
+// serveWith is serve with another way to the Temporal server, and further lines of the
+// configuration.
+func (o *operator) serveWith(temporal, further string) *provider {
 	o.t.Helper()
 	port, err := lab.FreePort()
 	require.NoError(o.t, err)
@@ -63,13 +68,22 @@ temporal: {address: %s, namespace: default}
 codec: {keyFile: codec.keys}
 instances:
   - {name: %s, fqdn: local.azurestack.test, region: local, deploymentId: %s}
-`, port, p.base, subscription, o.env["TEMPORAL_ADDRESS"], o.instance, subscription))
-	made := into[struct{ Token string }](o.t, o.run("token", "create", "test", "--role", "owner", "--config", o.file("serve.yaml"), "-o", "json"))
-	p.token = made.Token
+%s`, port, p.base, subscription, temporal, o.instance, subscription, further))
+	made := p.newToken("test")
+	p.first, p.token = made.ID, made.Token
 	p.client = &http.Client{Timeout: time.Minute, Transport: p.transport()}
 	p.start()
 	o.t.Cleanup(p.stop)
 	return p
+}
+
+// madeToken is an API token.
+type madeToken struct{ ID, Token string }
+
+// newToken makes a token of an owner.
+func (p *provider) newToken(name string) madeToken {
+	p.o.t.Helper()
+	return into[madeToken](p.o.t, p.o.run("token", "create", name, "--role", "owner", "--config", p.o.file("serve.yaml"), "-o", "json"))
 }
 
 func (p *provider) transport() *http.Transport {
@@ -82,6 +96,7 @@ func (p *provider) start() {
 	require.NoError(p.o.t, err)
 	defer func() { require.NoError(p.o.t, log.Close()) }() // the process has its own
 	p.cmd = exec.Command(filepath.Join(binaries(p.o.t), "infrabackup"), "serve", "--config", p.o.file("serve.yaml"))
+	p.cmd.Env = append(os.Environ(), p.o.traces.environment()...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	require.NoError(p.o.t, p.cmd.Start())
 	require.Eventually(p.o.t, func() bool {
@@ -91,6 +106,13 @@ func (p *provider) start() {
 		}
 		return err == nil
 	}, time.Minute, 50*time.Millisecond)
+}
+
+// kill ends the process as a power cut does.
+func (p *provider) kill() {
+	p.o.t.Helper()
+	require.NoError(p.o.t, p.cmd.Process.Kill())
+	_ = p.cmd.Wait() // it was killed
 }
 
 func (p *provider) stop() {
@@ -129,29 +151,56 @@ type apiAnswer struct {
 // ask calls the API below the instance's location.
 func (p *provider) ask(method, path string, body any) apiAnswer {
 	p.o.t.Helper()
-	return p.at(method, p.base+"/subscriptions/"+subscription+"/resourceGroups/System.local/providers/Microsoft.Backup.Admin/backupLocations/local"+path+"?api-version=2018-09-01", body)
+	return p.askAt("2018-09-01", method, path, body)
 }
 
+func (p *provider) askAt(version, method, path string, body any) apiAnswer {
+	p.o.t.Helper()
+	return p.at(method, p.location(path)+"?api-version="+version, body)
+}
+
+// location is an address below the instance's location.
+func (p *provider) location(path string) string {
+	return p.base + "/subscriptions/" + subscription + "/resourceGroups/System.local/providers/Microsoft.Backup.Admin/backupLocations/local" + path
+}
+
+// at calls the API, and waits where it is called too often.
 func (p *provider) at(method, address string, body any) apiAnswer {
 	p.o.t.Helper()
-	var reader io.Reader
-	if body != nil {
-		data, err := json.Marshal(body)
+	var a apiAnswer
+	require.Eventually(p.o.t, func() bool {
+		var err error
+		a, err = p.try(method, address, body)
 		require.NoError(p.o.t, err)
-		reader = bytes.NewReader(data)
+		return a.status != http.StatusTooManyRequests
+	}, time.Minute, 250*time.Millisecond)
+	return a
+}
+
+// try is at for a process that may be killed meanwhile.
+func (p *provider) try(method, address string, body any) (apiAnswer, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return apiAnswer{}, err
 	}
-	r, err := http.NewRequestWithContext(p.o.t.Context(), method, address, reader)
-	require.NoError(p.o.t, err)
+	if body == nil {
+		data = nil
+	}
+	r, err := http.NewRequestWithContext(p.o.t.Context(), method, address, bytes.NewReader(data))
+	if err != nil {
+		return apiAnswer{}, err
+	}
 	r.Header.Set("Authorization", "Bearer "+p.token)
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	out, err := p.client.Do(r)
-	require.NoError(p.o.t, err)
-	defer func() { require.NoError(p.o.t, out.Body.Close()) }()
-	data, err := io.ReadAll(out.Body)
-	require.NoError(p.o.t, err)
-	return apiAnswer{out.StatusCode, out.Header, data}
+	if err != nil {
+		return apiAnswer{}, err
+	}
+	defer func() { _ = out.Body.Close() }() // only read
+	data, err = io.ReadAll(out.Body)
+	return apiAnswer{out.StatusCode, out.Header, data}, err
 }
 
 // done follows an operation that was accepted to its end.
@@ -196,8 +245,7 @@ func TestServe(t *testing.T) {
 	require.Contains(t, string(enabled.body), `"password":null`)
 
 	begun := p.ask(http.MethodPost, "/createBackup", nil)
-	require.NoError(t, p.cmd.Process.Kill())
-	_ = p.cmd.Wait() // it was killed
+	p.kill()
 	p.start()
 	made := p.done(begun)
 	require.Equal(t, http.StatusOK, made.status, "%s", made.body)

@@ -9,6 +9,8 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/build"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator"
+	"infrabackup/internal/operator/extract"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/mapping"
@@ -20,6 +22,19 @@ import (
 type Backup struct {
 	Backup *repository.Backup
 	Key    seal.Identity
+}
+
+// Open opens the backup of a name, as [operator.ParseName] returns it, with its key.
+func Open(ctx context.Context, place *operator.LocalRepo, name string, unverified bool, identities []seal.Identity) (b Backup, err error) {
+	ref, err := place.Resolve(ctx, name, place.Latest)
+	if err != nil {
+		return b, err
+	}
+	if b.Backup, err = place.Backup(ctx, ref, unverified); err != nil {
+		return b, err
+	}
+	b.Key, err = extract.Unlock(ctx, b.Backup, identities)
+	return b, err
 }
 
 // source is the backup as package restore reads it.

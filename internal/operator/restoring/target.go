@@ -16,8 +16,12 @@ type Target struct {
 	Restorers   []restore.Restorer
 }
 
-// OpenTarget makes one of its configuration. Nothing is written.
-func OpenTarget(ctx context.Context, c *config.Target) (*Target, error) {
+// OpenTarget makes one of its configuration file. Nothing is written.
+func OpenTarget(ctx context.Context, file string) (*Target, error) {
+	c, err := config.LoadTarget(file)
+	if err != nil {
+		return nil, err
+	}
 	t := &Target{Fingerprint: restore.Fingerprint{Name: c.Name, FQDN: strings.ToLower(c.FQDN), DeploymentID: strings.ToLower(c.DeploymentID)}}
 	if c.CA != nil {
 		r, err := ca.New(c.CA.Dir, ca.Options{})

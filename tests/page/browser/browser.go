@@ -153,8 +153,9 @@ func Script[T any](t testing.TB, ctx context.Context, text string) T {
 	return value
 }
 
-// patience is how long something may take to become true in a page.
-const patience = time.Minute
+// patience is how long something may take to become true in a page: longer than it takes until
+// a server that was away is tried again.
+const patience = 2 * time.Minute
 
 // Until waits for something to become true in the page.
 func Until(t testing.TB, ctx context.Context, text string) {

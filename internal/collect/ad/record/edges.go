@@ -119,7 +119,7 @@ func (e *edges) add(one edge.Edge) {
 
 // sid adds a soft need of the object with a SID, when it is one of a domain.
 func (e *edges) sid(relation, attribute string, raw []byte) {
-	text, ok := formatSID(raw)
+	text, ok := FormatSID(raw)
 	if !ok {
 		return
 	}

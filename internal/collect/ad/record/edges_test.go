@@ -113,7 +113,7 @@ func TestDescriptorOfWindows(t *testing.T) {
 	require.NoError(t, err)
 	var got []string
 	securityDescriptor(raw, func(relation string, sid []byte) {
-		text, ok := formatSID(sid)
+		text, ok := FormatSID(sid)
 		require.True(t, ok)
 		got = append(got, relation+" "+text)
 	})
