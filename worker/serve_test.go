@@ -25,8 +25,6 @@ import (
 	"infrabackup/tests/lab"
 )
 
-func configLog(level, format string) config.Log { return config.Log{Level: level, Format: format} }
-
 // stubborn makes workers whose Stop waits for ctx.
 func stubborn(ctx context.Context, n int) []worker.Worker {
 	all := make([]worker.Worker, n)

@@ -65,13 +65,6 @@ func (w *world) find(t testing.TB, id string) *thing {
 	return nil
 }
 
-func (w *world) remove(t testing.TB, id string) {
-	t.Helper()
-	before := len(w.things)
-	w.things = slices.DeleteFunc(w.things, func(one thing) bool { return one.id == id })
-	require.Less(t, len(w.things), before, id)
-}
-
 // memory is a source in memory, made of real parts.
 type memory struct {
 	world   *world

@@ -279,14 +279,15 @@ func (c *change) status(fresh bool) int {
 
 // doomed is the failure that an operation ends with, nil for none.
 func (s *Stamp) doomed(q *request) *provider.Refusal {
-	for _, f := range s.faults.strike(q.Request, FailedOperation) {
-		code := f.Inner
-		if code == "" {
-			code = "InternalExecutionError"
-		}
-		return &provider.Refusal{Status: http.StatusInternalServerError, Code: code, Message: "An internal execution error occurred."}
+	struck := s.faults.strike(q.Request, FailedOperation)
+	if len(struck) == 0 {
+		return nil
 	}
-	return nil
+	code := struck[0].Inner
+	if code == "" {
+		code = "InternalExecutionError"
+	}
+	return &provider.Refusal{Status: http.StatusInternalServerError, Code: code, Message: "An internal execution error occurred."}
 }
 
 // shareKey keeps the key of a connection with the connection.
