@@ -146,7 +146,8 @@ func (e *settingsEntity) forgetKeys() {
 
 // challenge takes keys of proposals, too, so that they are proven when they come into use.
 func (e *settingsEntity) challenge(ctx workflow.Context, in flow.KeyChallenges) (struct{}, error) {
-	for _, fingerprint := range slices.Sorted(maps.Keys(in.Digests)) {
+	fingerprints := slices.Sorted(maps.Keys(in.Digests)) //workflowcheck:ignore the order is that of the sorted names
+	for _, fingerprint := range fingerprints {
 		if e.key(fingerprint) == nil && e.holds(fingerprint) { // it may have gone since it was validated
 			e.state.Keys = append(e.state.Keys, flow.KeyState{Fingerprint: fingerprint})
 		}
