@@ -282,6 +282,7 @@ func TestServe(t *testing.T) {
 	require.Eventually(t, func() bool { // long before it is read again by itself
 		return strings.Contains(string(p.ask(http.MethodGet, "", nil).body), `"isBackupSchedulerEnabled":false`)
 	}, 20*time.Second, 200*time.Millisecond, "what the command line does shows in the API")
+	require.True(t, into[schedule.State](t, o.run("schedule", "resume", "-o", "json")).Enabled)
 
 	dry := p.done(p.ask(http.MethodPost, "/pruneExternalStore", m{"operationType": "DryRun"}))
 	require.Equal(t, http.StatusOK, dry.status, "%s", dry.body)
