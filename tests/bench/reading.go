@@ -13,7 +13,6 @@ import (
 // reading is a backup, and a restic repository with the same files, both on the share.
 type reading struct {
 	*product
-	data   string // what was backed up
 	folder string // of the backup, relative to the share
 	part   string // its largest file
 	files  []string
@@ -51,7 +50,7 @@ func (b *bench) measureReading(ctx context.Context, sizeMiB, items int, wants fu
 	if _, err := p.backup(ctx); err != nil {
 		return err
 	}
-	r := &reading{product: p, data: data, out: filepath.Join(b.dir, "restored"), item: itemPath("items", items-1)}
+	r := &reading{product: p, out: filepath.Join(b.dir, "restored"), item: itemPath("items", items-1)}
 	if err := r.look(); err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"infrabackup/internal/backup"
 )
 
 const (
@@ -127,7 +129,7 @@ func partsAgain(folders []string) string {
 	for i, folder := range folders {
 		lines = append(lines,
 			fmt.Sprintf(`%s -D '%s' -c 'get key.age -' | age -d -i "$KEY" > own`, smbclient, folder),
-			fmt.Sprintf(`%s -D '%s' -c 'get ca.tar.zst.age -' | age -d -i own | age -r "$RECIPIENT" | %s -c 'put - peer-part-%d'`, smbclient, folder, smbclient, i))
+			fmt.Sprintf(`%s -D '%s' -c 'get %s -' | age -d -i own | age -r "$RECIPIENT" | %s -c 'put - peer-part-%d'`, smbclient, folder, backup.PartFile(backup.CA), smbclient, i))
 	}
 	return strings.Join(lines, "\n")
 }
