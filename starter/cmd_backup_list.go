@@ -26,7 +26,7 @@ request, and what was found.`,
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
 			if limit < 1 || limit > flow.MaxListed {
-				return usage("--limit %d is not between 1 and %d", limit, flow.MaxListed)
+				return fault.Usagef("--limit %d is not between 1 and %d", limit, flow.MaxListed)
 			}
 			c, err := a.controller(ctx)
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
@@ -42,7 +43,7 @@ What a backup has to contain is what the workers that answer have sources for, u
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
 			if in.Share.Path == "" || in.Username == "" {
-				return usage("--share and --username are needed")
+				return fault.Usagef("--share and --username are needed")
 			}
 			if _, err := args.UNC(in.Share.Path); err != nil {
 				return err

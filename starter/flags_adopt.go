@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/ui/table"
 
@@ -22,7 +23,7 @@ func (f *adoptFlags) load(ctx context.Context, adopt bool) ([]byte, error) {
 	case f.file == "":
 		return nil, nil
 	case !adopt:
-		return nil, usage("--allowed-signers belongs to --adopt, which is missing")
+		return nil, fault.Usagef("--allowed-signers belongs to --adopt, which is missing")
 	}
 	return operator.ReadSigners(ctx, f.file, table.SettingsLabels...)
 }

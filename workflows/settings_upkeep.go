@@ -122,7 +122,7 @@ func (e *settingsEntity) noteVerdict(ctx workflow.Context, in flow.VerdictNote) 
 
 func (e *settingsEntity) validateAcknowledgement(in flow.AlertAcknowledgement) error {
 	if in.Code == "" {
-		return flow.EncodeFault(fault.Newf(fault.Usage, "the acknowledgement names no alert"))
+		return flow.EncodeFault(fault.Usagef("the acknowledgement names no alert"))
 	}
 	return nil
 }

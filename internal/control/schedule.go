@@ -155,7 +155,7 @@ func (c *Controller) Upkeep(ctx context.Context) (flow.UpkeepState, error) {
 // Acknowledge notes that somebody knows of an alert. It stays until its cause is gone.
 func (c *Controller) Acknowledge(ctx context.Context, code, object, by string) (flow.Acknowledgement, error) {
 	if code == "" {
-		return flow.Acknowledgement{}, fault.Newf(fault.Usage, "the acknowledgement names no alert")
+		return flow.Acknowledgement{}, fault.Usagef("the acknowledgement names no alert")
 	}
 	if err := c.ready(ctx); err != nil {
 		return flow.Acknowledgement{}, err

@@ -79,7 +79,7 @@ func (o *LocalRepo) Backup(ctx context.Context, ref backup.Ref, unverified bool)
 func (o *LocalRepo) Resolve(ctx context.Context, name string, latest func(context.Context) (backup.ID, error)) (backup.Ref, error) {
 	switch {
 	case name != backup.Latest && o.named.ID != "" && !strings.HasPrefix(string(o.named.ID), name):
-		return backup.Ref{}, usage("--from names the folder of backup %s, not that of %s", o.named.ID, name)
+		return backup.Ref{}, fault.Usagef("--from names the folder of backup %s, not that of %s", o.named.ID, name)
 	case o.named.ID != "":
 		return o.named, nil
 	case !IsWhole(name):
@@ -113,6 +113,3 @@ func (o *LocalRepo) Latest(ctx context.Context) (backup.ID, error) {
 func (o *LocalRepo) LatestKnown(ctx context.Context) (backup.ID, error) {
 	return o.Repo.LatestKnown(ctx, o.Signers)
 }
-
-// usage is a fault about what an operator asked for.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

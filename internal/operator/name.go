@@ -29,7 +29,7 @@ func ParseName(text string) (string, error) {
 	if idPrefix.MatchString(lower) {
 		return lower, nil
 	}
-	return "", usage("%s is not the ID of a backup or its beginning, not a backup's folder, nor %s; see `infrabackup backup list`", printable.Quote(text), backup.Latest)
+	return "", fault.Usagef("%s is not the ID of a backup or its beginning, not a backup's folder, nor %s; see `infrabackup backup list`", printable.Quote(text), backup.Latest)
 }
 
 // IsWhole reports whether a name needs no list to be understood.
@@ -52,5 +52,5 @@ func OnlyOne(prefix string, all []backup.Overview) (backup.ID, error) {
 	case 1:
 		return backup.ID(found[0]), nil
 	}
-	return "", usage("%d backups have an ID that begins with %s: %s", len(found), prefix, strings.Join(found[:min(len(found), 5)], ", "))
+	return "", fault.Usagef("%d backups have an ID that begins with %s: %s", len(found), prefix, strings.Join(found[:min(len(found), 5)], ", "))
 }

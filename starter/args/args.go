@@ -12,7 +12,7 @@ import (
 func One(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return usage("%s needs an argument: %s", cmd.CommandPath(), name)
+			return fault.Usagef("%s needs an argument: %s", cmd.CommandPath(), name)
 		}
 		return AtMostOne(name)(cmd, args)
 	}
@@ -22,14 +22,11 @@ func One(name string) cobra.PositionalArgs {
 func AtMostOne(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > 1 {
-			return usage("%s takes one argument, %s, and %d are given", cmd.CommandPath(), name, len(args))
+			return fault.Usagef("%s takes one argument, %s, and %d are given", cmd.CommandPath(), name, len(args))
 		}
 		if slices.Contains(args, "") {
-			return usage("%s: the argument %s is empty", cmd.CommandPath(), name)
+			return fault.Usagef("%s: the argument %s is empty", cmd.CommandPath(), name)
 		}
 		return nil
 	}
 }
-
-// usage is a fault about flags and arguments.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/ui"
@@ -55,9 +56,9 @@ func (f scheduleFlags) apply(cmd *cobra.Command, now schedule.Setting) (schedule
 	next := now
 	switch {
 	case f.on && f.off:
-		return next, usage("--on and --off contradict each other")
+		return next, fault.Usagef("--on and --off contradict each other")
 	case given("every") && f.every%time.Hour != 0:
-		return next, usage("--every %s is not a whole number of hours", f.every)
+		return next, fault.Usagef("--every %s is not a whole number of hours", f.every)
 	case given("every"):
 		next.FrequencyHours = int(f.every / time.Hour)
 	}

@@ -12,7 +12,6 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/config"
 	"infrabackup/internal/control"
-	"infrabackup/internal/fault"
 	"infrabackup/internal/provider"
 	"infrabackup/internal/telemetry"
 	"infrabackup/internal/temporal"
@@ -34,9 +33,6 @@ type Surroundings struct {
 	Keyring func(file string) (*codec.Keyring, error)
 	KeyFile func(file string) (string, error)
 }
-
-// usage is a fault about flags and arguments.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }
 
 // DefaultConfig is where the configuration of the process lies.
 const DefaultConfig = "/etc/infrabackup/serve.yaml"
