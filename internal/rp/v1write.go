@@ -5,10 +5,10 @@ import (
 	"strings"
 
 	"infrabackup/internal/alert"
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
 	"infrabackup/internal/schedule"
