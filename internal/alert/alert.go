@@ -55,7 +55,7 @@ type Key struct {
 func (a Alert) Key() Key { return Key{a.Code, a.Object} }
 
 // Acknowledgement says that somebody has taken note of an alert. It counts for the opening that it
-// was made for, and not for a later one.
+// was made for, and not for a later one; the first of an opening is the one that counts.
 type Acknowledgement struct {
 	Code   Code      `json:"code"`
 	Object string    `json:"object,omitempty"`

@@ -74,7 +74,7 @@ var causes = []cause{
 	}},
 	{ReplacementOpen, "", "", failure(fault.RewrapUnfinished)},
 	{ShareAlmostFull, "", "", func(f *Facts) { f.Space = Space{Free: 199, Total: 1 << 40, Needed: 100} }},
-	{RetentionHolds, "", "", func(f *Facts) { f.Hold = "the clocks differ" }},
+	{RetentionHolds, "", "", func(f *Facts) { f.Hold = Hold{"the clocks differ", ago(HoldWithin + 1)} }},
 	{DeletionFailed, "", "", func(f *Facts) { f.Undeleted = []string{"backups/x"} }},
 	{ClockMoved, "", "", func(f *Facts) { f.ClockMoved = "ten years back" }},
 	{ServiceWithoutWorker, "CA", "", func(f *Facts) { f.Unserved = append(f.Unserved, backup.CA) }},
@@ -105,6 +105,18 @@ func keys(all []Alert) []Key {
 	return out
 }
 
+// find returns the row of a cause.
+func find(t *testing.T, code Code) Cause {
+	t.Helper()
+	for _, c := range Causes() {
+		if c.Code == code {
+			return c
+		}
+	}
+	t.Fatalf("%s is in no row", code)
+	return Cause{}
+}
+
 func TestEachCauseCanBeRaised(t *testing.T) {
 	raised := map[Code]bool{}
 	for _, c := range causes {
@@ -113,9 +125,7 @@ func TestEachCauseCanBeRaised(t *testing.T) {
 		all := Evaluate(f)
 		require.Equal(t, []Key{{c.code, c.object}}, keys(all), c.code)
 		require.NotEmpty(t, all[0].Message)
-		want, ok := Find(c.code)
-		require.True(t, ok)
-		require.Equal(t, want, all[0].Cause)
+		require.Equal(t, find(t, c.code), all[0].Cause)
 		raised[c.code] = true
 	}
 	for _, c := range Causes() {
@@ -146,8 +156,6 @@ func TestTableIsComplete(t *testing.T) {
 		require.Regexp(t, `\.$`, c.Description, c.Code)
 		require.Regexp(t, `\.$`, c.Remedy, c.Code)
 	}
-	_, ok := Find("NO_SUCH")
-	require.False(t, ok)
 }
 
 func TestEveryFaultHasItsCause(t *testing.T) {
@@ -158,8 +166,7 @@ func TestEveryFaultHasItsCause(t *testing.T) {
 		require.Equal(t, cause, got)
 		require.Equal(t, cause != none, ok, code)
 		if ok {
-			_, found := Find(cause)
-			require.True(t, found, code)
+			find(t, cause)
 		}
 	}
 	require.Len(t, ofFault, len(fault.Codes()), "a row is of no fault")
@@ -183,7 +190,7 @@ func healthy() Facts {
 		},
 		Schedule:  Schedule{Known: true, Enabled: true, FrequencyHours: 12, RetentionDays: 7},
 		Keys:      []PublicKey{{Fingerprint: "k", Since: ago(90 * day), Expires: now.Add(ExpiryNotice)}, {Fingerprint: "l", Since: ago(900 * day), ProvenAt: ago(90 * day)}},
-		ProofDays: 90, Refused: Refusal{At: ago(RefusalShown + 1)},
+		ProofDays: 90, Refused: Refusal{At: ago(RefusalShown + 1)}, Hold: Hold{"the clocks differ", ago(HoldWithin)},
 	}
 }
 
@@ -250,8 +257,10 @@ func TestAcknowledgements(t *testing.T) {
 		{BackupFailed, "other", "no", now}, {BackupPartial, "", "no", now},
 	}
 	a := Evaluate(f)[0]
-	require.Equal(t, "late", a.AcknowledgedBy)
-	require.Equal(t, ago(time.Minute), a.AcknowledgedAt)
+	require.Equal(t, "early", a.AcknowledgedBy, "whose it was stays so")
+	require.Equal(t, ago(time.Hour), a.AcknowledgedAt)
+	f.Newest.Since = ago(2 * time.Minute)
+	require.Equal(t, "late", Evaluate(f)[0].AcknowledgedBy, "the other was of another opening")
 	f.Newest.Since = ago(time.Second)
 	require.Empty(t, Evaluate(f)[0].AcknowledgedBy, "it was another opening")
 }
@@ -259,17 +268,17 @@ func TestAcknowledgements(t *testing.T) {
 // TestOpeningIsRemembered: what has no time of its own is dated by its opening, and one that was
 // open when the first look was taken stays acknowledged.
 func TestOpeningIsRemembered(t *testing.T) {
-	f := Facts{Now: now, Hold: "why", Acknowledged: []Acknowledgement{{RetentionHolds, "", "op", ago(time.Hour)}}}
+	f := Facts{Now: now, Undeleted: []string{"x"}, Acknowledged: []Acknowledgement{{DeletionFailed, "", "op", ago(time.Hour)}}}
 	first := Evaluate(f)
 	require.Zero(t, first[0].Since)
 	require.Equal(t, "op", first[0].AcknowledgedBy)
 	f.Open = first
 	require.Equal(t, first, Evaluate(f))
 
-	f.Hold, f.Now = "", now.Add(time.Minute)
+	f.Undeleted, f.Now = nil, now.Add(time.Minute)
 	f.Open = Evaluate(f)
 	require.Empty(t, f.Open)
-	f.Hold, f.Now = "why", now.Add(time.Hour)
+	f.Undeleted, f.Now = []string{"x"}, now.Add(time.Hour)
 	f.Open = Evaluate(f)
 	require.Equal(t, now.Add(time.Hour), f.Open[0].Since)
 	require.Empty(t, f.Open[0].AcknowledgedBy)

@@ -154,7 +154,7 @@ var rows = []row{
 		"The share has less free space than two more backups need.",
 		"Free space on the share, raise its quota or shorten the retention."}, shareAlmostFull},
 	{Cause{RetentionHolds, Warning, "The retention removes nothing",
-		"What is known about the backups contradicts itself, so no backup is removed for its age. The share fills up.",
+		"For more than a day no backup was removed for its age, because what is known about the backups contradicts itself. The share fills up.",
 		"Look at the reason in the message and mend it; then the retention goes on by itself."}, retentionHolds},
 	{Cause{DeletionFailed, Warning, "Backups could not be deleted",
 		"Backups that the retention was to remove, or their remains, are still on the share and take space.",
@@ -198,14 +198,4 @@ func Causes() []Cause {
 		all = append(all, r.Cause)
 	}
 	return all
-}
-
-// Find returns the cause with a code; false when there is none.
-func Find(code Code) (Cause, bool) {
-	for _, r := range rows {
-		if r.Code == code {
-			return r.Cause, true
-		}
-	}
-	return Cause{}, false
 }

@@ -70,11 +70,11 @@ func (f *Facts) begin(a *Alert, open map[Key]Alert) {
 	}
 }
 
-// acknowledge applies the newest acknowledgement of this opening: one from before it counts
-// no more.
+// acknowledge applies the first acknowledgement of this opening: one from before it counts no
+// more, and who took note of it is not made another by who does so again.
 func (f *Facts) acknowledge(a *Alert) {
 	for _, k := range f.Acknowledged {
-		if k.Code == a.Code && k.Object == a.Object && !k.At.Before(a.Since) && !k.At.Before(a.AcknowledgedAt) {
+		if k.Code == a.Code && k.Object == a.Object && !k.At.Before(a.Since) && (a.AcknowledgedAt.IsZero() || k.At.Before(a.AcknowledgedAt)) {
 			a.AcknowledgedBy, a.AcknowledgedAt = k.By, k.At
 		}
 	}

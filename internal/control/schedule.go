@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/sdk/client"
 	sdk "go.temporal.io/sdk/temporal"
 
-	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 )
@@ -50,24 +49,35 @@ func (c *Controller) Schedule(ctx context.Context) (ScheduleStatus, error) {
 }
 
 func (c *Controller) scheduleStatus(ctx context.Context, state schedule.State) (ScheduleStatus, error) {
+	d, err := c.bell(ctx)
+	return c.statusOf(state, d), err
+}
+
+// bell describes what Temporal starts upkeep with, nil when there is none.
+func (c *Controller) bell(ctx context.Context) (*client.ScheduleDescription, error) {
+	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
+	defer cancel()
+	d, err := c.client.ScheduleClient().GetHandle(bounded, flow.UpkeepScheduleID(c.instance)).Describe(bounded)
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return nil, nil
+	}
+	return d, c.fault(err)
+}
+
+// statusOf puts together what is remembered of a schedule and what Temporal does of it.
+func (c *Controller) statusOf(state schedule.State, d *client.ScheduleDescription) ScheduleStatus {
 	now := time.Now()
 	out := ScheduleStatus{State: state, Next: state.Next(now), Late: state.Late(now), Warnings: []string{}}
 	if state.Setting == (schedule.Setting{}) {
 		out.Setting = schedule.Default()
 	}
 	out.Warnings = append(out.Warnings, out.Setting.Warnings()...)
-	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
-	defer cancel()
-	d, err := c.client.ScheduleClient().GetHandle(bounded, flow.UpkeepScheduleID(c.instance)).Describe(bounded)
-	var missing *serviceerror.NotFound
-	switch {
-	case errors.As(err, &missing):
+	if d == nil {
 		if state.Setting != (schedule.Setting{}) {
 			out.Problem = "Temporal's schedule " + flow.UpkeepScheduleID(c.instance) + " is gone"
 		}
-		return out, nil
-	case err != nil:
-		return out, c.fault(err)
+		return out
 	}
 	action, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
 	switch {
@@ -82,7 +92,7 @@ func (c *Controller) scheduleStatus(ctx context.Context, state schedule.State) (
 	if len(d.Info.NextActionTimes) > 0 {
 		out.NextRing = d.Info.NextActionTimes[0].UTC()
 	}
-	return out, nil
+	return out
 }
 
 // SetSchedule sets when backups start by themselves and how long they are kept, and makes
@@ -138,30 +148,4 @@ func (c *Controller) ring(ctx context.Context, state schedule.State) error {
 		}}, nil
 	}})
 	return c.fault(err)
-}
-
-// Upkeep tells what is remembered of what goes on by itself: the schedule, verdicts and
-// acknowledgements. NOT_ENABLED before enable.
-func (c *Controller) Upkeep(ctx context.Context) (flow.UpkeepState, error) {
-	if err := c.ready(ctx); err != nil {
-		return flow.UpkeepState{}, err
-	}
-	state, err := answered(ctx, c, func(ctx context.Context) (flow.UpkeepState, error) {
-		return flow.GetUpkeep.Ask(ctx, c.client, flow.SettingsWorkflowID(c.instance), struct{}{})
-	})
-	return state, c.entityFault(ctx, err)
-}
-
-// Acknowledge notes that somebody knows of an alert. It stays until its cause is gone.
-func (c *Controller) Acknowledge(ctx context.Context, code, object, by string) (flow.Acknowledgement, error) {
-	if code == "" {
-		return flow.Acknowledgement{}, fault.Usagef("the acknowledgement names no alert")
-	}
-	if err := c.ready(ctx); err != nil {
-		return flow.Acknowledgement{}, err
-	}
-	one, err := answered(ctx, c, func(ctx context.Context) (flow.Acknowledgement, error) {
-		return flow.AcknowledgeAlert.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.AlertAcknowledgement{Code: code, Object: object, By: by})
-	})
-	return one, c.entityFault(ctx, err)
 }

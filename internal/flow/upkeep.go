@@ -108,6 +108,9 @@ type AlertAcknowledgement struct {
 	Code   string `json:"code"`
 	Object string `json:"object,omitempty"`
 	By     string `json:"by"`
+	// Since is when the alert opened: an acknowledgement that was made after it stays. Zero
+	// replaces any.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // PlanUpkeepInput asks what is due.

@@ -2,13 +2,15 @@ package provider
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"time"
 
 	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 )
 
@@ -34,28 +36,37 @@ func (s source) Changing(ctx context.Context) (*board.Change, error) {
 
 // Upkeep implements [board.Source].
 func (s source) Upkeep(ctx context.Context) (board.UpkeepFacts, error) {
-	state, err := s.Controller.Upkeep(ctx)
+	known, err := s.UpkeepStatus(ctx)
 	if err != nil {
 		return board.UpkeepFacts{}, err
 	}
-	status, err := s.Schedule(ctx)
-	if err != nil {
-		return board.UpkeepFacts{}, err
-	}
-	out := board.UpkeepFacts{
-		Schedule: status.State, Next: status.Next, Late: status.Late, Ringing: status.Problem == "", Warnings: status.Warnings,
-		Verdicts: map[backup.ID]board.Verdict{},
-	}
-	for _, v := range state.Verdicts {
+	return upkeepFacts(known), nil
+}
+
+// stepDelete is the step of upkeep that removes a backup, see [flow.FailedStep].
+const stepDelete = "delete"
+
+// upkeepFacts are what a board knows of upkeep. What it did last counts while it removes anything
+// by itself.
+func upkeepFacts(known control.UpkeepStatus) board.UpkeepFacts {
+	out := board.UpkeepFacts{Schedule: known.Schedule.State, Ringing: known.Schedule.Problem == "", Verdicts: map[backup.ID]board.Verdict{}}
+	for _, v := range known.State.Verdicts {
 		out.Verdicts[v.BackupID] = board.Verdict{At: v.At, Code: v.Code}
 	}
-	for _, a := range state.Acknowledged {
-		out.Acknowledged = append(out.Acknowledged, alert.Acknowledgement{Code: alert.Code(a.Code), Object: a.Object, By: a.By, At: a.At})
+	for _, a := range known.State.Acknowledged {
+		out.Acknowledged = append(out.Acknowledged, acknowledgement(a))
 	}
-	if status.ClockMoved(time.Now()) {
-		out.ClockMoved = "the schedule's newest time, " + status.Slot.UTC().Format(time.RFC3339) + ", lies in the future"
+	if known.Last == nil || !known.Schedule.Enabled {
+		return out
 	}
-	return out, nil
+	out.Hold = known.Last.Hold
+	for _, f := range known.Last.Failed {
+		// What was decided otherwise meanwhile is no failure.
+		if f.Step == stepDelete && f.Code != string(fault.SettingsChanged) {
+			out.Undeleted = append(out.Undeleted, fmt.Sprintf("%s (%s, %s)", f.BackupID, f.Code, f.Message))
+		}
+	}
+	return out
 }
 
 // actor does what a caller asks for, with what the configuration says of the instance where
@@ -85,16 +96,29 @@ func (a actor) BeginVerify(ctx context.Context, id backup.ID, _ string) (control
 	return a.Controller.BeginVerify(ctx, id)
 }
 
-// Acknowledge says that somebody knows of an alert.
+// Acknowledge says that somebody knows of an alert that is open, and puts who was first onto the
+// board.
 func (a actor) Acknowledge(ctx context.Context, code, object, by string) error {
-	known, err := a.Controller.Acknowledge(ctx, code, object, by)
+	known, err := a.Controller.Acknowledge(ctx, code, object, openedAt(a.board.Snapshot(), code, object), by)
 	if err != nil {
 		return err
 	}
-	a.board.Apply(func(s *board.Snapshot) {
-		s.Upkeep.Acknowledged = append(slices.Clone(s.Upkeep.Acknowledged), alert.Acknowledgement{Code: alert.Code(known.Code), Object: known.Object, By: known.By, At: known.At})
-	})
+	a.board.Apply(func(s *board.Snapshot) { s.Upkeep.Acknowledged = append(s.Upkeep.Acknowledged, acknowledgement(known)) })
 	return nil
+}
+
+// openedAt is when an alert opened, zero when that is not known.
+func openedAt(s *board.Snapshot, code, object string) time.Time {
+	for _, a := range s.Alerts {
+		if string(a.Code) == code && a.Object == object {
+			return a.Since
+		}
+	}
+	return time.Time{}
+}
+
+func acknowledgement(a flow.Acknowledgement) alert.Acknowledgement {
+	return alert.Acknowledgement{Code: alert.Code(a.Code), Object: a.Object, By: a.By, At: a.At}
 }
 
 // pageActor is an actor with the signatures of the page.

@@ -42,6 +42,7 @@ type Control interface {
 	Cancel(ctx context.Context) error
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
+	// Acknowledge notes who knows of an alert, and has the board show it. Who was first stays.
 	Acknowledge(ctx context.Context, code, object, by string) error
 }
 

@@ -4,9 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"infrabackup/internal/alert"
 	"infrabackup/internal/apierror"
-	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operations"
@@ -165,17 +163,8 @@ func (x *exchange) v1Acknowledge() error {
 	if err := x.loc.Control.Acknowledge(ctx, code, about, x.by()); err != nil {
 		return x.refused(err)
 	}
-	at, by := x.h.options.Now(), x.by()
-	x.loc.Board.Apply(func(s *board.Snapshot) {
-		alerts := append([]alert.Alert{}, s.Alerts...)
-		for i := range alerts {
-			if a := &alerts[i]; string(a.Code) == code && a.Object == about {
-				a.AcknowledgedBy, a.AcknowledgedAt = by, at
-			}
-		}
-		s.Alerts = alerts
-	})
-	return x.answer(http.StatusOK, apierror.MediaType, v1AlertsBody{x.loc.Board.Snapshot().Alerts})
+	x.snap = x.loc.Board.Snapshot()
+	return x.v1Alerts()
 }
 
 type v1ChallengeBody struct {

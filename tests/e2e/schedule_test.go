@@ -208,7 +208,7 @@ func TestOperations(t *testing.T) {
 	require.Empty(t, c.ended(door, prune.ID).Prune.Removed)
 	_, err = door.Operation(t.Context(), "7c9e6679-7425-40de-944b-e07fc1f90ae7")
 	require.Equal(t, fault.BackupNotFound, fault.CodeOf(err))
-	known, err := door.Acknowledge(t.Context(), "SHARE_FULL", "", "anna")
+	known, err := door.Acknowledge(t.Context(), "SHARE_FULL", "", time.Time{}, "anna")
 	require.NoError(t, err)
 	require.Equal(t, "anna", known.By)
 }
