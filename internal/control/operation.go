@@ -19,8 +19,7 @@ type Wanted struct {
 	Username   string
 	Password   secret.String // empty keeps the one in use
 	Recipients []seal.Recipient
-	Schedule   *schedule.Setting // as a whole
-	// SchedulePatch is merged with the schedule that is set then, where Schedule is not given.
+	// SchedulePatch is merged with the schedule that is set when it is done.
 	SchedulePatch SchedulePatch
 	RequestedBy   string
 	// First wants these to be the first settings: ALREADY_ENABLED when others are active.
@@ -59,18 +58,17 @@ func (w Wanted) scheduleAlone() bool {
 // scheduleOver is what the schedule is to become, nil when it stays as it is. A schedule that
 // was never set is the usual one.
 func (w Wanted) scheduleOver(now schedule.Setting) (*schedule.Setting, error) {
-	next := w.Schedule
-	if next == nil && w.SchedulePatch != (SchedulePatch{}) {
-		if now == (schedule.Setting{}) {
-			now = schedule.Default()
-		}
-		merged := w.SchedulePatch.Over(now)
-		next = &merged
-	}
-	if next == nil || *next == now {
+	if w.SchedulePatch == (SchedulePatch{}) {
 		return nil, nil
 	}
-	return next, next.Validate()
+	if now == (schedule.Setting{}) {
+		now = schedule.Default()
+	}
+	next := w.SchedulePatch.Over(now)
+	if next == now {
+		return nil, nil
+	}
+	return &next, next.Validate()
 }
 
 // Begun is an operation that was begun.

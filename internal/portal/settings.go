@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/portal/draft"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -34,7 +35,7 @@ func (q *request) lastSet(kinds ...settings.Kind) setBy {
 type settingsData struct {
 	Share, Account, Key setBy
 	Left                int // backups that a change of the share leaves behind
-	Draft               draft
+	Draft               draft.Draft
 	OldestEnds          time.Time // until when the newest backup of the current keys may be needed
 }
 
@@ -92,7 +93,7 @@ func (q *request) settingsForm() {
 	if what == "proof" {
 		q.notice()
 		q.fill(map[string]string{})
-		data.Draft = q.h.drafts.get(q.draftKey("proof"))
+		data.Draft = q.draft(draftProof)
 		q.show(http.StatusOK, "settings-proof", "settings", "Prove the key", data)
 		return
 	}
@@ -100,8 +101,10 @@ func (q *request) settingsForm() {
 		return
 	}
 	s := q.snap.Settings
-	q.fill(map[string]string{"path": s.Share.Path, "transport": string(s.Share.Transport), "username": s.Username,
-		"recipients": recipientLines(q.h.drafts.get(q.draftKey("key")))})
+	if what == "key" {
+		data.Draft = q.draft(draftKey)
+	}
+	q.fill(map[string]string{"path": s.Share.Path, "transport": string(s.Share.Transport), "username": s.Username, "recipients": recipientLines(data.Draft)})
 	q.page.Key = what == "key"
 	q.show(http.StatusOK, "settings-"+what, "settings", settingsTitles[what], data)
 }
@@ -110,8 +113,11 @@ var settingsTitles = map[string]string{"share": "Change the share", "account": "
 
 // again shows a form with what is wrong with it.
 func (q *request) again(what string) {
-	q.page.Key = what == "key"
-	q.show(http.StatusUnprocessableEntity, "settings-"+what, "settings", settingsTitles[what], q.settingsData())
+	data := q.settingsData()
+	if q.page.Key = what == "key"; q.page.Key {
+		data.Draft = q.draft(draftKey)
+	}
+	q.show(http.StatusUnprocessableEntity, "settings-"+what, "settings", settingsTitles[what], data)
 }
 
 func (q *request) changeShare() {
@@ -166,14 +172,12 @@ func (q *request) chooseKey() {
 		return
 	}
 	q.typed("recipients", "source")
-	var d draft
+	d := q.draft(draftKey)
 	q.takeKey(&d)
-	if len(q.page.Form.Errors) > 0 {
+	q.changedMeanwhile(draftKey)
+	if len(q.page.Form.Errors) > 0 || !q.keep(draftKey, d, "settings/key/proof") {
 		q.again("key")
-		return
 	}
-	q.h.drafts.put(q.draftKey("key"), d)
-	q.to("settings/key/proof")
 }
 
 // keyStep shows the proof of new keys, and what will happen with them.
@@ -185,11 +189,11 @@ func (q *request) keyStep() {
 		q.refused(err)
 		return
 	}
-	d, name := q.h.drafts.get(q.draftKey("key")), q.r.PathValue("step")
+	d, name := q.draft(draftKey), q.r.PathValue("step")
 	if !q.knownKeyStep() || (begins(name) && !q.ensureFresh()) {
 		return
 	}
-	if !d.complete("key") || (name != "proof" && !d.complete("proof")) {
+	if !d.Complete("key") || (name != "proof" && !d.Complete("proof")) {
 		q.to("settings/key")
 		return
 	}
@@ -206,7 +210,7 @@ func (q *request) knownKeyStep() bool {
 	return false
 }
 
-func (q *request) showKeyStep(status int, name string, d draft) {
+func (q *request) showKeyStep(status int, name string, d draft.Draft) {
 	data := q.settingsData()
 	data.Draft = d
 	if name == "proof" {
@@ -220,41 +224,37 @@ func (q *request) keySubmit() {
 	if !q.knownKeyStep() || !q.enabled() {
 		return
 	}
-	key := q.draftKey("key")
-	d := q.h.drafts.get(key)
+	d := q.draft(draftKey)
 	switch {
-	case !d.complete("key"):
+	case !d.Complete("key"):
 		q.to("settings/key")
 		return
 	case q.r.PathValue("step") == "proof":
 		next := q.takeProof(&d, "confirm")
-		if len(q.page.Form.Errors) > 0 {
-			q.showKeyStep(http.StatusUnprocessableEntity, "proof", q.h.drafts.get(key))
-			return
+		q.changedMeanwhile(draftKey)
+		if len(q.page.Form.Errors) > 0 || !q.keep(draftKey, d, "settings/key/"+next) {
+			q.showKeyStep(http.StatusUnprocessableEntity, "proof", q.draft(draftKey))
 		}
-		q.h.drafts.put(key, d)
-		q.to("settings/key/" + next)
 		return
-	case !d.complete("proof"):
-		q.to("settings/key/proof")
+	case !d.Complete("proof"):
+		q.to("settings/key/proof" + draftQuery(d))
 		return
 	}
 	q.typed()
 	q.confirmed()
+	q.changedMeanwhile(draftKey)
 	if len(q.page.Form.Errors) == 0 {
 		begun, err := q.Control.BeginChange(q.lasting, control.Wanted{Recipients: d.Recipients, RequestedBy: q.by()})
-		switch {
-		case err != nil:
-			q.page.Form.refuse(err)
-		case begun.Unchanged:
-			q.h.drafts.drop(key)
-			q.to("settings?done=unchanged")
-			return
-		default:
-			q.h.drafts.drop(key)
+		if err == nil {
+			q.h.drafts.Drop(q.owner(draftKey), d)
+			if begun.Unchanged {
+				q.to("settings?done=unchanged")
+				return
+			}
 			q.to("operations/" + url.PathEscape(begun.ID))
 			return
 		}
+		q.page.Form.refuse(err)
 	}
 	q.showKeyStep(http.StatusUnprocessableEntity, "confirm", d)
 }
@@ -267,12 +267,13 @@ func (q *request) challenge() {
 		q.failed(err)
 		return
 	}
-	d := draft{}
+	var d draft.Draft
 	for _, c := range all {
-		d.Challenges = append(d.Challenges, draftChallenge{Fingerprint: c.Fingerprint, Kind: c.Kind, Text: c.Text})
+		d.Challenges = append(d.Challenges, draft.Challenge{Fingerprint: c.Fingerprint, Kind: c.Kind, Text: c.Text})
 	}
-	q.h.drafts.put(q.draftKey("proof"), d)
-	q.to("settings/proof")
+	if !q.keep(draftProof, d, "settings/proof") {
+		q.failed(draft.ErrChanged)
+	}
 }
 
 // prove takes the answer to a challenge.
@@ -288,6 +289,6 @@ func (q *request) prove() {
 	q.typed()
 	q.page.Form.wrong("answer", plainly(err)+". "+problemOf(faultOf(err)).Remedy)
 	data := q.settingsData()
-	data.Draft = q.h.drafts.get(q.draftKey("proof"))
+	data.Draft = q.draft(draftProof)
 	q.show(http.StatusUnprocessableEntity, "settings-proof", "settings", "Prove the key", data)
 }

@@ -1,0 +1,117 @@
+package draft
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/subtle"
+	"strconv"
+	"strings"
+	"time"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/seal"
+	"infrabackup/internal/secret"
+)
+
+// Draft is what was given so far.
+type Draft struct {
+	Path, Transport, Username string
+	Recipients                []seal.Recipient
+	Browser                   bool // the key was made in the browser
+	Challenges                []Challenge
+	Later                     bool   // the key is to be proven later
+	Begun                     string // the operation that it was handed over with, empty before
+
+	id         string // empty before it was kept
+	version    int    // how often it was kept
+	password   secret.String
+	passwordAt time.Time
+	touched    time.Time
+}
+
+// Challenge is a challenge to a key that is not in use yet. Of the answer, only the digest is
+// kept.
+type Challenge struct {
+	Fingerprint, Kind, Text string
+	Proven                  bool
+	digest                  string
+}
+
+// Name is what addresses call the draft; empty for one that was not kept yet.
+func (d Draft) Name() string {
+	if d.id == "" {
+		return ""
+	}
+	return d.id + "." + strconv.Itoa(d.version)
+}
+
+// HasPassword reports whether a password was given.
+func (d Draft) HasPassword() bool { return !d.password.IsZero() }
+
+// Password is what was given, empty when there is none or it was forgotten.
+func (d Draft) Password() secret.String { return d.password }
+
+// GivePassword takes a password, which is kept for a quarter of an hour.
+func (d *Draft) GivePassword(p secret.String, now time.Time) { d.password, d.passwordAt = p, now }
+
+// Proven reports whether every key was proven.
+func (d Draft) Proven() bool {
+	for _, c := range d.Challenges {
+		if !c.Proven {
+			return false
+		}
+	}
+	return len(d.Challenges) > 0
+}
+
+// Complete reports whether a step of the draft was done.
+func (d Draft) Complete(step string) bool {
+	switch step {
+	case "share":
+		return d.Path != ""
+	case "account":
+		return d.Username != "" && d.HasPassword()
+	case "key":
+		return len(d.Recipients) > 0
+	case "proof":
+		return len(d.Recipients) > 0 && (d.Proven() || d.Later)
+	}
+	return false
+}
+
+// ChallengeAll makes a challenge for each of the draft's keys.
+func (d *Draft) ChallengeAll(instance string) error {
+	d.Challenges = nil
+	for _, r := range d.Recipients {
+		text, answer, err := seal.NewChallenge(r, instance, rand.Reader)
+		if err != nil {
+			return err
+		}
+		d.Challenges = append(d.Challenges, Challenge{Fingerprint: r.Fingerprint, Kind: r.Kind, Text: string(bytes.TrimSpace(text)), digest: seal.DigestAnswer(answer)})
+	}
+	return nil
+}
+
+// Answer takes an answer to one of the challenges. PROOF_REFUSED when it is the answer to none.
+func (d *Draft) Answer(text string) error {
+	answer, err := seal.ParseAnswer(text)
+	if err != nil {
+		return err
+	}
+	digest := []byte(seal.DigestAnswer(answer))
+	for i := range d.Challenges {
+		if subtle.ConstantTimeCompare(digest, []byte(d.Challenges[i].digest)) == 1 {
+			d.Challenges = append([]Challenge{}, d.Challenges...)
+			d.Challenges[i].Proven = true
+			return nil
+		}
+	}
+	return fault.Newf(fault.ProofRefused, "this is not the answer to a challenge on this page")
+}
+
+// parse reads the name of a draft; without a version it is any.
+func parse(name string) (id string, version int, any bool) {
+	id, text, found := strings.Cut(name, ".")
+	version, err := strconv.Atoi(text)
+	return id, version, !found || err != nil
+}
