@@ -65,6 +65,28 @@ var ofFault = map[fault.Code]Code{
 	fault.ShareNames:          ShareFailed,
 	fault.ShareIO:             ShareFailed,
 
+	// Whoever restores is told at once.
+	fault.TargetNotConfigured: none,
+	fault.TargetUnreachable:   none,
+	fault.TargetAuthFailed:    none,
+	fault.TargetAccessDenied:  none,
+	fault.TargetRefused:       none,
+	fault.TargetFailed:        none,
+	fault.TargetThrottled:     none,
+	fault.TargetForeign:       none,
+	fault.TargetProduction:    none,
+	fault.PlanInvalid:         none,
+	fault.PlanStale:           none,
+	fault.PlanDiffers:         none,
+	fault.PlanExpired:         none,
+	fault.PlanApplied:         none,
+	fault.PlanConsent:         none,
+	fault.RestoreRunning:      none,
+	fault.RestoreConflict:     none,
+	fault.RestoreIncomplete:   none,
+	fault.JournalInvalid:      none,
+	fault.JournalIO:           none,
+
 	// A source that fails makes a partial or a failed backup, which lists it.
 	fault.SourceNotConfigured: ServiceWithoutWorker,
 	fault.SourceUnreachable:   BackupPartial,
