@@ -90,7 +90,7 @@ func plan(tier string, all []string) (streams, error) {
 		again = append(again, group{name: "races in " + p, packages: []string{p}, race: true, tests: "^(" + strings.Join(partly[p], "|") + ")", flags: []string{"-timeout=20m"}})
 	}
 	plain := slices.Concat(slices.Sorted(maps.Keys(partly)), serving)
-	e2e := group{name: "servers", packages: waiting, flags: []string{"-timeout=25m", fmt.Sprintf("-parallel=%d", together)}}
+	e2e := group{name: "servers", packages: waiting, flags: []string{"-timeout=40m", fmt.Sprintf("-parallel=%d", together)}}
 	switch tier {
 	case "quick":
 		return streams{{{name: "units", packages: units, flags: []string{"-short", "-timeout=5m"}}}}, nil
