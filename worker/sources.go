@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"time"
 
-	"infrabackup/internal/azure"
+	"infrabackup/internal/azure/account"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/collect/ad"
 	"infrabackup/internal/collect/ca"
@@ -55,7 +55,7 @@ func collectorsOf(s config.Sources) ([]collect.Collector, error) {
 		all = append(all, authority)
 	}
 	if s.Azure != nil {
-		stamp, err := stampOf(*s.Azure)
+		stamp, err := account.Open(*s.Azure)
 		if err != nil {
 			return nil, err
 		}
@@ -64,28 +64,6 @@ func collectorsOf(s config.Sources) ([]collect.Collector, error) {
 		})...)
 	}
 	return all, nil
-}
-
-func stampOf(a config.Azure) (*azure.Stamp, error) {
-	c := azure.Config{
-		TenantURL: a.ManagementURL, AdminURL: a.AdminManagementURL, Authority: a.AuthorityURL, Tenant: a.Tenant, ClientID: a.ClientID,
-		Resolver: a.Resolver, VaultDomain: a.VaultDomain, VaultAudience: a.VaultAudience,
-	}
-	var err error
-	if a.CAFile != "" {
-		if c.CACertificates, err = readCAs(a.CAFile); err != nil {
-			return nil, fault.New(fault.ConfigInvalid, "the file with the CAs of the stamp cannot be read", err)
-		}
-	}
-	if a.ClientSecretFile != "" {
-		c.ClientSecret, err = secretfile.ReadLine(a.ClientSecretFile)
-	} else {
-		c.ClientCertificate, err = secretfile.ReadWhole(a.ClientCertFile)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return azure.New(c)
 }
 
 func directoryOf(s config.AD) (*ad.Collector, error) {

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"infrabackup/activities"
+	"infrabackup/internal/azure/account"
 	"infrabackup/internal/azure/maintenance"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/build"
@@ -50,7 +51,7 @@ func updatingOf(c *config.Worker) (func(context.Context) (string, error), error)
 	if c.Sources.Azure == nil {
 		return nil, nil
 	}
-	stamp, err := stampOf(*c.Sources.Azure)
+	stamp, err := account.Open(*c.Sources.Azure)
 	if err != nil {
 		return nil, err
 	}

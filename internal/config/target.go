@@ -2,7 +2,10 @@ package config
 
 import (
 	"errors"
+	"net/url"
 	"strings"
+
+	"infrabackup/internal/backup"
 )
 
 // Target is what a restore writes to, with accounts of its own: those that capture cannot
@@ -17,7 +20,17 @@ type Target struct {
 	AD    *AD    `yaml:"ad"`
 	CA    *CA    `yaml:"ca"`
 	Azure *Azure `yaml:"azure"`
+	// OwnAccounts are application or object IDs of accounts that a restore leaves alone with
+	// their roles and access policies, besides the one that it uses itself: those of this
+	// service, which capture.
+	OwnAccounts []string `yaml:"ownAccounts"`
+	// EmptyDisks has disks that are gone made without contents, for drills. A backup has no
+	// contents of disks.
+	EmptyDisks bool `yaml:"emptyDisks"`
 }
+
+// maxOwnAccounts bounds Target.OwnAccounts.
+const maxOwnAccounts = 100
 
 // LoadTarget reads, decodes and validates the file as [Load] does.
 func LoadTarget(path string) (*Target, error) {
@@ -47,12 +60,42 @@ func (t *Target) Validate() error {
 	if t.CA != nil && t.CA.ADCS != nil {
 		return wrong("ca.adcs", "a restore of the CA does not write to the directory")
 	}
+	if t.Azure == nil && (t.OwnAccounts != nil || t.EmptyDisks) {
+		return wrong("", "ownAccounts and emptyDisks say how azure is written to, and there is no azure")
+	}
+	if len(t.OwnAccounts) > maxOwnAccounts {
+		return wrong("ownAccounts", "more than %d", maxOwnAccounts)
+	}
+	for _, id := range t.OwnAccounts {
+		if _, err := backup.ParseID(strings.ToLower(id)); err != nil {
+			return wrong("ownAccounts", "%q is no ID of an application or account", id)
+		}
+	}
 	sources := t.sources()
 	if t.CA != nil {
 		no := false
 		sources.CA = &CA{Dir: t.CA.Dir, ADCS: &no}
 	}
-	return below(sources.validate(), "sources.")
+	if err := below(sources.validate(), "sources."); err != nil {
+		return err
+	}
+	return t.names()
+}
+
+// names reports an address that is none of the cloud whose name the file has. What guards the
+// cloud in production goes by names and IDs, and a file that was copied and changed in part
+// must not pass it by.
+func (t *Target) names() error {
+	if t.Azure == nil {
+		return nil
+	}
+	for _, u := range []struct{ key, value string }{{"azure.managementUrl", t.Azure.ManagementURL}, {"azure.adminManagementUrl", t.Azure.AdminManagementURL}} {
+		parsed, err := url.Parse(u.value)
+		if err != nil || !strings.HasSuffix(strings.ToLower(parsed.Hostname()), "."+strings.ToLower(t.FQDN)) {
+			return wrong(u.key, "its host is not below %s, which fqdn says", t.FQDN)
+		}
+	}
+	return nil
 }
 
 // below takes what stands before the keys of a target's file off the key of a mistake.

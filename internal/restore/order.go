@@ -10,6 +10,7 @@ import (
 const (
 	RefusedDiffers = "DIFFERS"            // the policy is to fail
 	RefusedNeed    = "NEED_REFUSED"       // what it needs is refused
+	RefusedMissing = "NEED_MISSING"       // what it needs can neither be brought back nor is there
 	RefusedCycle   = "NEEDS_ITSELF"       // it needs what needs it
 	RefusedStale   = "STALE"              // moved while the plan was applied
 	RefusedMade    = "NOT_AS_WRITTEN"     // the target confirmed the write and holds something else

@@ -65,8 +65,12 @@ func (f Fingerprint) Is(planned Fingerprint) bool {
 }
 
 // MayBe reports whether the target can be the cloud that other was taken of: something of
-// both is the same, or nothing of them can be compared.
+// both is the same, or nothing of them can be compared. A domain name that is another one
+// tells nothing.
 func (f Fingerprint) MayBe(other Fingerprint) bool {
+	if f.FQDN != "" && f.FQDN == other.FQDN {
+		return true
+	}
 	compared := false
 	for _, pair := range [][2]string{{f.DeploymentID, other.DeploymentID}, {f.DomainSID, other.DomainSID}, {f.CA, other.CA}} {
 		if pair[0] == "" || pair[1] == "" {

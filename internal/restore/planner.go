@@ -70,6 +70,9 @@ func (p *Planner) Plan(ctx context.Context) (*Plan, error) {
 			p.Progress(done, len(w.queue))
 		}
 	}
+	if err := w.probe(ctx); err != nil {
+		return nil, err
+	}
 	return w.plan()
 }
 
@@ -88,6 +91,8 @@ type woven struct {
 	// candidate groups are looked at because something needs them, and are taken into the
 	// plan only when the target does not have them.
 	candidate bool
+	// barren groups have nothing that can be written.
+	barren bool
 }
 
 // weaving is a plan that is being made.
@@ -188,6 +193,7 @@ func (w *weaving) lookAt(ctx context.Context, key groupKey) (looked, error) {
 // enter makes steps of a group.
 func (w *weaving) enter(key groupKey, l looked, checks map[backup.Service][]Checked) error {
 	g := w.groups[key]
+	g.barren = len(l.wants) == 0
 	if g.candidate {
 		there := len(l.wants) > 0
 		for _, f := range l.wants {
@@ -195,7 +201,7 @@ func (w *weaving) enter(key groupKey, l looked, checks map[backup.Service][]Chec
 				there = false
 			}
 		}
-		if there || len(l.wants) == 0 {
+		if there || g.barren {
 			return nil // the target has it, or nothing of it can be written
 		}
 	}

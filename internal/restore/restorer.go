@@ -62,6 +62,15 @@ type Restorer interface {
 	Check(ctx context.Context, steps []Checked, m *mapping.Map) ([]Refusal, error)
 }
 
+// Prober is a [Restorer] of which some items cannot be brought back at all, and others need
+// these.
+type Prober interface {
+	// Lacks reports whether the target has nothing of a group that Wants wants nothing of,
+	// and will not make it by itself either. Errors are faults with TARGET_… codes and
+	// BACKUP_DAMAGED.
+	Lacks(ctx context.Context, items []Item, m *mapping.Map) (bool, error)
+}
+
 // Key names a want in a plan: what of which item of which service.
 type Key struct {
 	Service backup.Service `json:"service"`

@@ -59,6 +59,7 @@ func (s Surroundings) apply(ctx context.Context, file string, f common, agreed c
 	if err != nil {
 		return err
 	}
+	defer target.Close()
 	if err := s.Consent(ctx, agreed.yes, "Applying "+file+" changes "+target.Fingerprint.Name+"."); err != nil {
 		return err
 	}
@@ -146,6 +147,7 @@ func (s Surroundings) undo(ctx context.Context, id string, f common, agreed cons
 	if err != nil {
 		return err
 	}
+	defer target.Close()
 	o := &opener{open: open, identities: identities}
 	defer o.close()
 	application := restoring.Application{State: state, Consent: agreed.given(), Progress: s.told()}

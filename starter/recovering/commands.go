@@ -50,7 +50,8 @@ A plan says what would be done and changes nothing. Applying it does what the pl
 nothing: when the target moved since, it is refused. What is changed is saved before, so
 that undo can take it back.
 
-This version restores the CA. What it cannot bring back is extracted: infrabackup restore extract`,
+This version restores the CA and what the resource managers hold. What it cannot bring back is
+extracted: infrabackup restore extract`,
 		Args: args.None, RunE: args.NeedsCommand,
 	}
 	for _, cmd := range []*cobra.Command{s.planCommand(), s.applyCommand(), s.undoCommand(), s.showCommand(), s.listCommand()} {

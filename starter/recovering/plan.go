@@ -112,6 +112,7 @@ func (s Surroundings) plan(ctx context.Context, name string, f planFlags, open O
 	if err != nil {
 		return err
 	}
+	defer target.Close()
 	b, done, err := open(ctx, name, identities)
 	if err != nil {
 		return err

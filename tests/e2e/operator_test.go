@@ -353,6 +353,7 @@ func (o *operator) withoutTemporal(done backup.Overview) {
 		"--share", o.env["LAB_SHARE"], "--username", o.env["LAB_SHARE_USER"], "--password-file", o.env["LAB_SHARE_PASSWORD_FILE"])
 	require.Zero(t, direct.code, direct.stderr)
 	o.recover(done)
+	o.recoverStamp(done)
 }
 
 func readAll(t *testing.T, file string) string {

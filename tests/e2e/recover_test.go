@@ -2,16 +2,22 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/restore"
+	"infrabackup/tests/lab/stamp"
+	"infrabackup/tests/lab/stamp/inventory"
 )
 
 // recover brings the CA back into folders of other targets, with nothing but the share and
@@ -102,4 +108,62 @@ func held(t *testing.T, folder string) (names []string) {
 		return err
 	}))
 	return names
+}
+
+// recoverStamp brings what the resource managers held back into a stamp that was just
+// installed, and takes it back again.
+func (o *operator) recoverStamp(done backup.Overview) {
+	t := o.t
+	const region = "local.azurestack.test" // whose subscription of the operator the backup is of
+	contents, err := inventory.Empty(inventory.Options{Seed: 7, Domain: region})
+	require.NoError(t, err)
+	s, err := stamp.Start(stamp.Options{Domain: region, Contents: contents, Versions: stamp.UncommonTypes()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	const ownID = "99999999-2222-4333-8444-555555555555"
+	o.write("stamp.pem", string(s.CA()))
+	o.write("stamp.secret", s.ClientSecret()+"\n")
+	o.write("stamp.yaml", fmt.Sprintf(`name: site b
+fqdn: %s
+deploymentId: %s
+azure: {managementUrl: %s, adminManagementUrl: %s, authorityUrl: %s, clientId: %s, clientSecretFile: stamp.secret, caFile: stamp.pem, resolver: %s}
+emptyDisks: true
+`, region, ownID, s.TenantURL(), s.AdminURL(), s.AuthorityURL(), s.ClientID(), s.Resolver()))
+	changes := func() (all []stamp.Entry) {
+		for _, w := range s.Writes() {
+			if w.Method != http.MethodPost { // a POST asks what a GET does not tell
+				all = append(all, w)
+			}
+		}
+		return all
+	}
+	run := func(verb string, args ...string) answer {
+		return o.run(append([]string{"recover", verb, "--identity", o.file("operator.key"), "--state", o.file("restores"), "--target", o.file("stamp.yaml"), "--from", o.env["LAB_SHARE_DIR"], "-o", "json"}, args...)...)
+	}
+	type plan struct {
+		PlanID     string
+		Production bool
+		Counts     struct{ Create, Update, Refused int }
+	}
+	first := into[plan](t, run("plan", string(done.BackupID), "--plan", o.file("stamp.plan")))
+	require.True(t, first.Production, "it has the name of the cloud that was backed up")
+	require.Greater(t, first.Counts.Create, 500)
+	require.Empty(t, changes(), "a plan writes nothing")
+	o.refused(run("apply", o.file("stamp.plan"), "--yes"), fault.TargetProduction)
+	require.Empty(t, changes())
+	result := into[struct{ Totals restore.Totals }](t, run("apply", o.file("stamp.plan"), "--yes", "--yes-production", ownID, "--irreversible", "all"))
+	require.True(t, result.Totals.Whole(), "%+v", result)
+	made := map[string]int{}
+	for _, w := range changes() {
+		if w.Method == http.MethodPut && w.Status < 300 {
+			made[string(w.Endpoint)+" "+strings.ToLower(w.Path)]++
+		}
+	}
+	for id, times := range made {
+		require.Equal(t, 1, times, id)
+	}
+	again := into[plan](t, run("plan", string(done.BackupID), "--plan", o.file("stamp-again.plan")))
+	require.Zero(t, again.Counts.Create+again.Counts.Update, "the target has everything")
+	undone := into[struct{ Totals restore.Totals }](t, run("undo", first.PlanID[:12], "--yes", "--yes-production", ownID))
+	require.True(t, undone.Totals.Whole(), "%+v", undone)
 }

@@ -68,6 +68,31 @@ func (r *Restorer) Check(ctx context.Context, steps []restore.Checked, _ *mappin
 	return refusals, nil
 }
 
+// Lacks implements [restore.Prober]. What the target makes by itself it will have.
+func (r *Restorer) Lacks(ctx context.Context, items []restore.Item, m *mapping.Map) (bool, error) {
+	for _, item := range items {
+		if _, written := kindOf(r.service, item.Kind); written || neverOf(r.service, item.Kind).code == "DERIVED" {
+			return false, nil
+		}
+		i, err := readItem(item)
+		if err != nil {
+			return false, err
+		}
+		client, err := r.client(i.envelope.Endpoint)
+		if err != nil {
+			return false, err
+		}
+		_, err = client.Get(ctx, inTarget(m, i.id), i.envelope.APIVersion, nil)
+		switch {
+		case err == nil:
+			return false, nil
+		case !isAbsent(err) && !errors.Is(err, azure.ErrVersionRefused):
+			return false, writer.Fault(err)
+		}
+	}
+	return true, nil
+}
+
 // locksOf are the locks of a subscription.
 func locksOf(ctx context.Context, client *azure.Client, subscription string) ([]lock, error) {
 	all := []lock{}

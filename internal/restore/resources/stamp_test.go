@@ -14,11 +14,8 @@ import (
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/restoretest"
 	"infrabackup/tests/lab/stamp"
+	"infrabackup/tests/lab/stamp/inventory"
 )
-
-// known leaves out what lies at a resource of a type that nobody has a definition of: it is
-// not made again, so a link to it cannot be.
-func known(e backup.CatalogEntry) bool { return !strings.Contains(e.ID, "contoso.widgets") }
 
 // changes are requests of a stamp's log that changed something.
 func changes(s *stamp.Stamp) map[string]int {
@@ -34,7 +31,7 @@ func changes(s *stamp.Stamp) map[string]int {
 // TestAStampIsMadeAgain restores all that the collectors record of a stamp into an empty one,
 // captures that, and compares document by document what a PUT can say. Then all is taken back.
 func TestAStampIsMadeAgain(t *testing.T) {
-	c := capture(t, full(t)).only(known)
+	c := capture(t, full(t))
 	to := empty(t)
 	o, before := options(to), dump(t, to)
 	p := plan(t, c, o, restore.Selection{})
@@ -42,8 +39,16 @@ func TestAStampIsMadeAgain(t *testing.T) {
 	for _, l := range p.Losses {
 		require.NotEqual(t, "UNKNOWN_MEMBER", l.Code, "%s: %s", l.Key, l.Detail)
 	}
-	require.Len(t, p.Refusals, 1, "the machine whose disk is a blob: %v", refusals(p))
-	require.Equal(t, "DISK_MISSING", p.Refusals[0].Code)
+	codes := map[string]int{}
+	for _, r := range p.Refusals {
+		codes[r.Code]++
+		if r.Code == restore.RefusedMissing { // it hangs on what this version cannot make
+			require.Regexp(t, "(?i)contoso.widgets|scalesets", r.Key.ID)
+		}
+	}
+	require.Equal(t, 1, codes["DISK_MISSING"], "the machine whose disk is a blob: %v", refusals(p))
+	require.Positive(t, codes[restore.RefusedMissing], "what hangs on a resource that cannot be made: %v", refusals(p))
+	require.Len(t, codes, 2, "%v", refusals(p))
 	require.Greater(t, count(p)[restore.Create], 300)
 
 	j := &restoretest.Journal{}
@@ -174,4 +179,22 @@ func missing(want, have any, at string) (found []string) {
 		}
 	}
 	return found
+}
+
+// TestWhatHangsOnWhatIsThere plans for a target that has what cannot be made: what hangs on it
+// is not refused.
+func TestWhatHangsOnWhatIsThere(t *testing.T) {
+	c := capture(t, full(t))
+	contents, err := inventory.Empty(inventory.Options{Seed: seed, Domain: domain})
+	require.NoError(t, err)
+	generated, err := generated()
+	require.NoError(t, err)
+	contents.Documents = slices.DeleteFunc(slices.Clone(generated.Documents), func(d inventory.Document) bool {
+		return strings.EqualFold(d.Type, "Microsoft.Authorization/locks") || strings.EqualFold(d.Type, "Microsoft.Resources/links")
+	})
+	p := plan(t, c, options(open(t, contents)), restore.Selection{})
+	require.Positive(t, count(p)[restore.Create])
+	for _, r := range p.Refusals {
+		require.NotEqual(t, restore.RefusedMissing, r.Code, "%v", r)
+	}
 }
