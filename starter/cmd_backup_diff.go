@@ -3,22 +3,16 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"io"
-	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/build"
 	"infrabackup/internal/diff"
-	"infrabackup/internal/diff/report"
 	"infrabackup/internal/diff/result"
-	"infrabackup/internal/fault"
-	"infrabackup/internal/operator"
 	"infrabackup/internal/operator/comparing"
 	"infrabackup/internal/operator/localfile"
+	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/ui/progress"
@@ -34,13 +28,15 @@ type diffFlags struct {
 	html       string
 	json       bool
 	unverified bool
+	live       bool
+	target     string
 }
 
 func (a *app) backupDiffCommand() *cobra.Command {
 	var f diffFlags
 	cmd := &cobra.Command{
-		Use:   "diff A B --identity F [--service S] [--json] [--html FILE]",
-		Short: "Show what changed between two backups, and who gained or lost access",
+		Use:   "diff A [B] --identity F [--live --target F] [--service S] [--json] [--html FILE]",
+		Short: "Show what changed between two backups or since one, and who gained or lost access",
 		Long: `Compare two backups with the operator's private key, which does not leave this machine. A
 and B are IDs, beginnings of them, folders of backups, latest, or latest~1 for the one
 before the newest, latest~2 and so on.
@@ -54,6 +50,10 @@ as such. Values of secrets are never shown, only whether they are the same.
 "Access" says who gained or lost which role at which scope, and which permissions of
 vaults, through which groups. It is found out when AD, KeyVault or RBAC are compared.
 
+--live compares A with what the cloud holds now, instead of with B. What is read of it is kept
+in memory only. --target is the file with the cloud's addresses and an account that may read,
+as for "infrabackup recover".
+
 --html writes the same as one page for people, up to 2,000 rows of each service. The page
 is confidential: it is made for its owner only, and not where backups lie. --json is
 -o json. Nothing that differs is an error: the exit code is 0.`,
@@ -61,8 +61,9 @@ is confidential: it is made for its owner only, and not where backups lie. --jso
   infrabackup backup diff 0b1f4c2e latest --identity operator.key --service AD --service RBAC
   infrabackup backup diff latest~1 latest --identity operator.key --html changes.html
   infrabackup backup diff latest~7 latest --identity operator.key --json | jq .access.rows
+  infrabackup backup diff latest --live --target site.yaml --identity operator.key --service RBAC
   infrabackup backup diff latest~1 latest --identity operator.key --from /mnt/AzSBackups --allowed-signers trusted_signers`,
-		Args:              args.Two("A", "B"),
+		Args:              func(cmd *cobra.Command, names []string) error { return f.sides(cmd, names) },
 		ValidArgsFunction: a.completeTwoIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.bounded(cmd.Context())
@@ -70,7 +71,7 @@ is confidential: it is made for its owner only, and not where backups lie. --jso
 			if f.json {
 				a.output = "json"
 			}
-			return a.diff(ctx, args[0], args[1], f)
+			return a.diff(ctx, args, f)
 		},
 	}
 	f.register(cmd)
@@ -79,6 +80,8 @@ is confidential: it is made for its owner only, and not where backups lie. --jso
 	flags.StringArrayVar(&f.services, "service", nil, "only this service, such as AD or NRP; may be repeated")
 	flags.BoolVar(&f.json, "json", false, "print JSON, as -o json does")
 	flags.StringVar(&f.html, "html", "", "write a page for people to this file, which must not exist")
+	flags.BoolVar(&f.live, "live", false, "compare with what the cloud holds now")
+	flags.StringVar(&f.target, "target", "", "configuration file of the cloud for --live")
 	flags.BoolVar(&f.unverified, "unverified", false, "compare what no trusted key signed, too; it may be forged")
 	return cmd
 }
@@ -92,6 +95,19 @@ func (a *app) completeTwoIDs(cmd *cobra.Command, args []string, text string) ([]
 	return append(ids, backup.Latest+"~1"), directive
 }
 
+// sides refuses a number of arguments that does not fit the flags.
+func (f *diffFlags) sides(cmd *cobra.Command, names []string) error {
+	switch {
+	case f.live && f.target == "":
+		return usage("--live needs --target: the configuration file of the cloud")
+	case f.target != "" && !f.live:
+		return usage("--target belongs to --live, which is missing")
+	case f.live:
+		return args.One("A")(cmd, names)
+	}
+	return args.Two("A", "B")(cmd, names)
+}
+
 // check refuses what nothing would come of, before anything is asked.
 func (f diffFlags) check() ([]backup.Service, error) {
 	switch {
@@ -100,23 +116,15 @@ func (f diffFlags) check() ([]backup.Service, error) {
 	case f.unverified && f.allowedSigners != "":
 		return nil, usage("--unverified and --allowed-signers exclude each other")
 	}
-	var services []backup.Service
-	for _, name := range f.services {
-		service, err := backup.ParseService(name)
-		if err != nil {
-			return nil, fault.New(fault.Usage, "--service was not understood", err)
-		}
-		services = append(services, service)
-	}
 	if f.html != "" {
 		if err := localfile.OffShare("--html", f.html, f.from); err != nil {
 			return nil, err
 		}
 	}
-	return services, nil
+	return args.Services(f.services)
 }
 
-func (a *app) diff(ctx context.Context, first, second string, f diffFlags) error {
+func (a *app) diff(ctx context.Context, names []string, f diffFlags) error {
 	services, err := f.check()
 	if err != nil {
 		return err
@@ -130,9 +138,9 @@ func (a *app) diff(ctx context.Context, first, second string, f diffFlags) error
 		return err
 	}
 	defer a.closeRepo(place)
-	var sides [2]*repository.Backup
-	for i, name := range []string{first, second} {
-		if sides[i], err = openNamed(ctx, place, name, f.unverified); err != nil {
+	sides := make([]*repository.Backup, len(names))
+	for i, name := range names {
+		if sides[i], err = place.Nth(ctx, name, f.unverified); err != nil {
 			return err
 		}
 	}
@@ -142,7 +150,7 @@ func (a *app) diff(ctx context.Context, first, second string, f diffFlags) error
 	default:
 		a.noteTrust(place)
 	}
-	found, err := a.runDiff(ctx, sides, keys, services)
+	found, err := a.runDiff(ctx, sides, keys, services, f.target)
 	if err != nil {
 		return err
 	}
@@ -153,35 +161,24 @@ func (a *app) diff(ctx context.Context, first, second string, f diffFlags) error
 	if f.html == "" {
 		return nil
 	}
-	return a.writePage(f.html, found, f.services)
+	if err := comparing.WritePage(f.html, found, f.services); err != nil {
+		return err
+	}
+	a.say("The page is in %s. It is confidential.", f.html)
+	return nil
 }
 
-// runDiff compares, and shows how far that is.
-func (a *app) runDiff(ctx context.Context, sides [2]*repository.Backup, keys []seal.Identity, services []backup.Service) (*result.Report, error) {
+// runDiff compares, with the cloud of a file when it is given one, and shows how far that is.
+func (a *app) runDiff(ctx context.Context, sides []*repository.Backup, keys []seal.Identity, services []backup.Service, target string) (*result.Report, error) {
 	show := progress.NewReading(a.stderr, a.terminal(a.stderr), "Comparing")
 	defer show.End()
-	return comparing.Run(ctx, sides[0], sides[1], keys, diff.Options{Services: services, Random: rand.Reader, Progress: show.See})
-}
-
-// openNamed opens the backup that an argument names.
-func openNamed(ctx context.Context, place *operator.LocalRepo, text string, unverified bool) (*repository.Backup, error) {
-	ref, err := place.ResolveNth(ctx, text)
+	o := diff.Options{Services: services, Random: rand.Reader, Progress: show.See}
+	if target == "" {
+		return comparing.Run(ctx, sides[0], sides[1], keys, o)
+	}
+	cloud, err := restoring.Capture(ctx, target, services, func(s backup.Service) { a.say("Reading %s of the cloud", s) })
 	if err != nil {
 		return nil, err
 	}
-	return place.Backup(ctx, ref, unverified)
-}
-
-// writePage writes the page, and says where it is.
-func (a *app) writePage(file string, found *result.Report, services []string) error {
-	command := []string{"infrabackup backup diff", string(found.A.BackupID), string(found.B.BackupID), "--identity F --json"}
-	for _, service := range services {
-		command = append(command, "--service "+service)
-	}
-	o := report.Options{Made: time.Now(), Product: "infrabackup " + build.Version(), Command: strings.Join(command, " ")}
-	if err := localfile.CreateWith(file, func(w io.Writer) error { return report.HTML(w, found, o) }); err != nil {
-		return err
-	}
-	a.say("The page is in %s. It is confidential.", file)
-	return nil
+	return comparing.With(ctx, sides[0], cloud, keys, o)
 }

@@ -124,8 +124,12 @@ func TestDiffRefusals(t *testing.T) {
 		code int
 		want string
 	}{
+		"live without target": {[]string{"latest", "--live"}, fault.ExitUsage, "--live needs --target"},
+		"target of nothing":   {[]string{"latest~1", "latest", "--target", "x"}, fault.ExitUsage, "--target belongs to --live"},
+		"two and live":        {[]string{"latest~1", "latest", "--live", "--target", "x"}, fault.ExitUsage, "takes one argument"},
+		"no target file":      {[]string{"latest", "--live", "--target", k.Path("none")}, fault.ExitUsage, "cannot be read"},
 		"one backup":          {[]string{"latest"}, fault.ExitUsage, "needs two arguments: A and B"},
-		"an unknown service":  {[]string{"latest~1", "latest", "--service", "DNS"}, fault.ExitUsage, "--service was not understood"},
+		"an unknown service":  {[]string{"latest~1", "latest", "--service", "DNS"}, fault.ExitUsage, "is no service; use AD, CA"},
 		"no backup so far":    {[]string{"latest~5", "latest"}, fault.ExitNotFound, "none that is 5 before the newest"},
 		"no such backup":      {[]string{"0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11", "latest"}, fault.ExitNotFound, "BACKUP_NOT_FOUND"},
 		"no name of a backup": {[]string{"yesterday", "latest"}, fault.ExitUsage, "is not the ID of a backup"},

@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
+	"infrabackup/internal/sources"
 	"infrabackup/internal/spool"
 	"infrabackup/internal/temporal"
 )
@@ -74,7 +75,7 @@ func checkAll(ctx context.Context, p process, c *config.Worker, logger *slog.Log
 	if ring != nil {
 		report("Temporal", checkTemporal(ctx, p, c, ring, logger))
 	}
-	collectors, err := collectorsOf(c.Sources)
+	collectors, err := sources.Collectors(c.Sources)
 	if err != nil {
 		report("sources", err)
 		return exit

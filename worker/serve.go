@@ -20,6 +20,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/privsep"
+	"infrabackup/internal/sources"
 	"infrabackup/internal/spool"
 	"infrabackup/internal/telemetry"
 	"infrabackup/internal/temporal"
@@ -62,7 +63,7 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	if err != nil {
 		return err
 	}
-	collectors, err := collectorsOf(c.Sources)
+	collectors, err := sources.Collectors(c.Sources)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"infrabackup/activities"
-	"infrabackup/internal/azure/account"
 	"infrabackup/internal/azure/maintenance"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/build"
@@ -19,6 +18,7 @@ import (
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/smb"
+	"infrabackup/internal/sources"
 	"infrabackup/internal/spool"
 	"infrabackup/internal/telemetry"
 )
@@ -51,7 +51,7 @@ func updatingOf(c *config.Worker) (func(context.Context) (string, error), error)
 	if c.Sources.Azure == nil {
 		return nil, nil
 	}
-	stamp, err := account.Open(*c.Sources.Azure)
+	stamp, err := sources.Stamp(*c.Sources.Azure)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,16 @@ func LoadTarget(path string) (*Target, error) {
 	return t, nil
 }
 
-func (t *Target) sources() *Sources { return &Sources{AD: t.AD, CA: t.CA, Azure: t.Azure} }
+// Sources are what to read to know what the target holds. A CA's folder is read without what
+// the directory has of it when there is no directory.
+func (t *Target) Sources() Sources {
+	s := Sources{AD: t.AD, CA: t.CA, Azure: t.Azure}
+	if s.CA != nil && s.AD == nil {
+		no := false
+		s.CA = &CA{Dir: t.CA.Dir, ADCS: &no}
+	}
+	return s
+}
 
 // Validate checks the values' form. [LoadTarget] has called it.
 func (t *Target) Validate() error {
@@ -71,11 +80,7 @@ func (t *Target) Validate() error {
 			return wrong("ownAccounts", "%q is no ID of an application or account", id)
 		}
 	}
-	sources := t.sources()
-	if t.CA != nil {
-		no := false
-		sources.CA = &CA{Dir: t.CA.Dir, ADCS: &no}
-	}
+	sources := t.Sources()
 	if err := below(sources.validate(), "sources."); err != nil {
 		return err
 	}
@@ -110,7 +115,8 @@ func below(err error, prefix string) error {
 func (t *Target) fillDefaults(func() (string, error)) error { return nil }
 
 func (t *Target) paths() []named {
-	all := t.sources().paths()
+	sources := Sources{AD: t.AD, CA: t.CA, Azure: t.Azure}
+	all := sources.paths()
 	for i := range all {
 		all[i].key = strings.TrimPrefix(all[i].key, "sources.")
 	}

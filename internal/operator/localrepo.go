@@ -108,6 +108,15 @@ func (o *LocalRepo) Latest(ctx context.Context) (backup.ID, error) {
 	return listed.Backups[0].BackupID, nil
 }
 
+// Nth opens the backup that a text, as [ParseNth] takes it, names, as [LocalRepo.Backup] does.
+func (o *LocalRepo) Nth(ctx context.Context, text string, unverified bool) (*repository.Backup, error) {
+	ref, err := o.ResolveNth(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return o.Backup(ctx, ref, unverified)
+}
+
 // ResolveNth turns what [ParseNth] takes into a backup.
 func (o *LocalRepo) ResolveNth(ctx context.Context, text string) (backup.Ref, error) {
 	name, before, err := ParseNth(text)

@@ -64,12 +64,8 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
 }
 
 func (f planFlags) request() (r restoring.Request, err error) {
-	for _, text := range f.services {
-		service, err := backup.ParseService(text)
-		if err != nil {
-			return r, fault.New(fault.Usage, "--service was not understood", err)
-		}
-		r.Selection.Services = append(r.Selection.Services, service)
+	if r.Selection.Services, err = args.Services(f.services); err != nil {
+		return r, err
 	}
 	r.Selection.Items, r.Selection.Patterns = f.items, f.patterns
 	r.Policies = map[backup.Service]restore.Policy{}

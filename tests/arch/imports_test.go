@@ -98,6 +98,8 @@ var rules = []rule{
 	{except: []string{"tests/"}, to: []string{module + "tests/"}, why: "the product does not depend on its tests"},
 	{from: []string{"starter", "internal/secret"}, except: []string{"starter/serving"}, to: []string{module + "internal/config"}, why: "the configuration files are those of worker and provider"},
 	{from: []string{"internal/mount"}, to: []string{module + "internal/repository", module + "internal/config", temporal}, why: "mount connects to a share, and knows neither what lies there nor who asks"},
+	{from: []string{"internal/operator/live"}, to: []string{module + "internal/repository", module + "internal/seal", "os", "net"}, why: "what is live is held in memory, and is no backup"},
+	{except: []string{"worker", "internal/operator/restoring", "internal/sources", "tests/"}, to: []string{module + "internal/sources"}, why: "sources are opened where their configuration is read"},
 	{from: []string{"internal/operator"}, except: []string{"internal/operator/restoring"}, to: []string{module + "internal/config"}, why: "what an operator does needs no configuration of the service; a target has a file"},
 	{from: []string{"internal/operator"}, to: []string{module + "internal/control", module + "internal/temporal"},
 		why: "an operator's own work needs no Temporal; what it needs of the service comes through an interface"},
@@ -229,11 +231,13 @@ func linked(t *testing.T, program string) []string {
 	return strings.Fields(string(out))
 }
 
-// TestCommandsLinkNoDirectoryClient: the commands read what was captured of a directory, and
-// never talk to one. The worker does, so the same look at it has to find the client.
-func TestCommandsLinkNoDirectoryClient(t *testing.T) {
+// TestReadingABackupLinksNoDirectoryClient: what was captured of a directory is read without
+// talking to one. What looks at a live one does, so the same look at it has to find the client.
+func TestReadingABackupLinksNoDirectoryClient(t *testing.T) {
 	client := func(name string) bool { return under(name, []string{ldapClient}) }
-	require.False(t, slices.ContainsFunc(linked(t, "starter"), client))
+	for _, reading := range []string{"internal/operator/extract", "internal/operator/comparing", "internal/operator/live", "internal/diff", "internal/restore"} {
+		require.False(t, slices.ContainsFunc(linked(t, reading), client), reading)
+	}
 	require.True(t, slices.ContainsFunc(linked(t, "worker"), client), "it can fail")
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/diff/result"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/restore"
 	"infrabackup/tests/lab/stamp"
@@ -151,8 +152,8 @@ emptyDisks: true
 	require.Empty(t, changes(), "a plan writes nothing")
 	o.refused(run("apply", o.file("stamp.plan"), "--yes"), fault.TargetProduction)
 	require.Empty(t, changes())
-	result := into[struct{ Totals restore.Totals }](t, run("apply", o.file("stamp.plan"), "--yes", "--yes-production", ownID, "--irreversible", "all"))
-	require.True(t, result.Totals.Whole(), "%+v", result)
+	applied := into[struct{ Totals restore.Totals }](t, run("apply", o.file("stamp.plan"), "--yes", "--yes-production", ownID, "--irreversible", "all"))
+	require.True(t, applied.Totals.Whole(), "%+v", applied)
 	made := map[string]int{}
 	for _, w := range changes() {
 		if w.Method == http.MethodPut && w.Status < 300 {
@@ -164,6 +165,15 @@ emptyDisks: true
 	}
 	again := into[plan](t, run("plan", string(done.BackupID), "--plan", o.file("stamp-again.plan")))
 	require.Zero(t, again.Counts.Create+again.Counts.Update, "the target has everything")
+	diff := func(more ...string) result.Report {
+		return into[result.Report](t, o.run(append([]string{"backup", "diff", string(done.BackupID), "--live", "--target", o.file("stamp.yaml"), "--identity", o.file("operator.key"), "--from", o.env["LAB_SHARE_DIR"], "--json"}, more...)...))
+	}
+	for _, s := range diff().Services {
+		t.Logf("%s compared=%v %s: %d and %d items, %d equal, %d alike, %d changed, %d added, %d removed", s.Service, s.Compared, s.Reason, s.ItemsA, s.ItemsB, s.Equal, s.Alike, s.Changed, s.Added, s.Removed)
+		for _, c := range s.Changes {
+			t.Logf("  %+v", c)
+		}
+	}
 	undone := into[struct{ Totals restore.Totals }](t, run("undo", first.PlanID[:12], "--yes", "--yes-production", ownID))
 	require.True(t, undone.Totals.Whole(), "%+v", undone)
 }

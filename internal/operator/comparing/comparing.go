@@ -13,15 +13,20 @@ import (
 
 // Run compares two backups, which keys have to open.
 func Run(ctx context.Context, a, b *repository.Backup, keys []seal.Identity, o diff.Options) (*result.Report, error) {
-	left, err := Open(ctx, a, keys)
-	if err != nil {
-		return nil, err
-	}
 	right, err := Open(ctx, b, keys)
 	if err != nil {
 		return nil, err
 	}
-	return diff.Compare(ctx, left, right, o)
+	return With(ctx, a, right, keys, o)
+}
+
+// With compares a backup, which keys have to open, with something else.
+func With(ctx context.Context, a *repository.Backup, b diff.Source, keys []seal.Identity, o diff.Options) (*result.Report, error) {
+	left, err := Open(ctx, a, keys)
+	if err != nil {
+		return nil, err
+	}
+	return diff.Compare(ctx, left, b, o)
 }
 
 // Backup is a backup as a side of a comparison.

@@ -2,20 +2,26 @@ package restoring
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"time"
 
-	"infrabackup/internal/azure/account"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect"
 	"infrabackup/internal/config"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/live"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/ca"
 	"infrabackup/internal/restore/resources"
+	"infrabackup/internal/sources"
 )
 
 // Target is where a restore writes to.
 type Target struct {
 	Fingerprint restore.Fingerprint
 	Restorers   []restore.Restorer
+	config      *config.Target
 	close       []func()
 }
 
@@ -25,7 +31,7 @@ func OpenTarget(ctx context.Context, file string) (t *Target, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t = &Target{Fingerprint: restore.Fingerprint{Name: c.Name, FQDN: strings.ToLower(c.FQDN), DeploymentID: strings.ToLower(c.DeploymentID)}}
+	t = &Target{config: c, Fingerprint: restore.Fingerprint{Name: c.Name, FQDN: strings.ToLower(c.FQDN), DeploymentID: strings.ToLower(c.DeploymentID)}}
 	if c.CA != nil {
 		r, err := ca.New(c.CA.Dir, ca.Options{})
 		if err != nil {
@@ -37,7 +43,7 @@ func OpenTarget(ctx context.Context, file string) (t *Target, err error) {
 		t.Restorers = append(t.Restorers, r)
 	}
 	if c.Azure != nil {
-		stamp, err := account.Open(*c.Azure)
+		stamp, err := sources.Stamp(*c.Azure)
 		if err != nil {
 			return nil, err
 		}
@@ -47,11 +53,39 @@ func OpenTarget(ctx context.Context, file string) (t *Target, err error) {
 	return t, nil
 }
 
+// Capture reads what the target holds now, as a backup would. Errors are those of
+// [live.Take], and CONFIG_INVALID for a service that was asked for and that the target has no
+// source of.
+func (t *Target) Capture(ctx context.Context, services []backup.Service, begun func(backup.Service)) (*live.Capture, error) {
+	collectors, err := sources.Collectors(t.config.Sources())
+	if err != nil {
+		return nil, err
+	}
+	for _, wanted := range services {
+		if !slices.ContainsFunc(collectors, func(c collect.Collector) bool { return c.Service() == wanted }) {
+			return nil, fault.Newf(fault.TargetNotConfigured, "the target %s has no %s", t.Fingerprint.Name, wanted)
+		}
+	}
+	return live.Take(ctx, collectors, live.Options{Services: services, Now: time.Now, Begun: begun,
+		Instance: backup.Instance{Name: t.Fingerprint.Name, FQDN: t.Fingerprint.FQDN, DeploymentID: t.Fingerprint.DeploymentID}})
+}
+
 // Close gives up connections to the target.
 func (t *Target) Close() {
 	for _, c := range t.close {
 		c()
 	}
+}
+
+// Capture reads what the cloud of a target's file holds now. Errors are those of
+// [OpenTarget] and [Target.Capture].
+func Capture(ctx context.Context, file string, services []backup.Service, begun func(backup.Service)) (*live.Capture, error) {
+	t, err := OpenTarget(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	return t.Capture(ctx, services, begun)
 }
 
 // Services are those that the target has a restorer for.

@@ -78,13 +78,6 @@ func empty(t *testing.T) *site {
 	t.Helper()
 	contents, err := inventory.Empty(inventory.Options{Seed: seed, Domain: domain})
 	require.NoError(t, err)
-	other, err := generated()
-	require.NoError(t, err)
-	for _, d := range other.Documents { // every stamp has one, and collectors insist
-		if strings.EqualFold(d.Type, "Microsoft.Network.Admin/adminOverview") {
-			contents.Documents = append(contents.Documents, d)
-		}
-	}
 	return open(t, contents)
 }
 

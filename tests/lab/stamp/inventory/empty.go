@@ -32,6 +32,8 @@ func Empty(o Options) (*Stamp, error) {
 	b.places()
 	b.updates()
 	b.storageSettings()
+	b.networkOverview()
+	b.storageServices()
 	if b.err != nil {
 		return nil, fmt.Errorf("make an empty stamp: %w", b.err)
 	}

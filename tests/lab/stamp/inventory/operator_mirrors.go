@@ -175,11 +175,7 @@ func (b *builder) fabric() {
 	for _, put := range b.mirrors.documents {
 		put(b)
 	}
-	id := b.adminPath("Microsoft.Network.Admin/adminOverview")
-	b.put(Admin, id, "Microsoft.Network.Admin/adminOverview", &resource{ID: id, Type: "Microsoft.Network.Admin/adminOverview", Location: b.o.Region, Properties: overview{
-		ProvisioningState: "Succeeded", VirtualNetworkHealth: health{Total: int64(b.mirrors.seen["Microsoft.Network.Admin/adminVirtualNetworks"])},
-		LoadBalancerMuxHealth: health{1, 1, 0, 0, 0}, VirtualGatewayHealth: health{1, 1, 0, 0, 0}, PublicIPAddressUsage: usage{255, 31}, BackendIPUsage: usage{411, 11}, MACAddressUsage: usage{3998720, 2},
-	}})
+	b.networkOverview()
 	b.storageSettings()
 	const storage = "Microsoft.Storage.Admin/locations/"
 	for i := range 2 {
@@ -189,6 +185,15 @@ func (b *builder) fabric() {
 		})
 	}
 	b.storageServices()
+}
+
+// networkOverview makes the operator's overview of the network, which every stamp has.
+func (b *builder) networkOverview() {
+	id := b.adminPath("Microsoft.Network.Admin/adminOverview")
+	b.put(Admin, id, "Microsoft.Network.Admin/adminOverview", &resource{ID: id, Type: "Microsoft.Network.Admin/adminOverview", Location: b.o.Region, Properties: overview{
+		ProvisioningState: "Succeeded", VirtualNetworkHealth: health{Total: int64(b.mirrors.seen["Microsoft.Network.Admin/adminVirtualNetworks"])},
+		LoadBalancerMuxHealth: health{1, 1, 0, 0, 0}, VirtualGatewayHealth: health{1, 1, 0, 0, 0}, PublicIPAddressUsage: usage{255, 31}, BackendIPUsage: usage{411, 11}, MACAddressUsage: usage{3998720, 2},
+	}})
 }
 
 // storageSettings makes the operator's settings of storage.

@@ -1,11 +1,11 @@
-package main
+package sources
 
 import (
 	"context"
 	"net/url"
 	"time"
 
-	"infrabackup/internal/azure/account"
+	"infrabackup/internal/azure"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/collect/ad"
 	"infrabackup/internal/collect/ca"
@@ -29,9 +29,9 @@ const sysvolTimeout = 10 * time.Second
 // sysvolShare is the name that every domain controller gives it.
 const sysvolShare = "SYSVOL"
 
-// collectorsOf makes a collector for each configured source, in capture order.
+// Collectors makes a collector for each configured source, in capture order.
 // The sources themselves are not touched. Errors are CONFIG_INVALID faults.
-func collectorsOf(s config.Sources) ([]collect.Collector, error) {
+func Collectors(s config.Sources) ([]collect.Collector, error) {
 	var (
 		all       []collect.Collector
 		directory *ad.Collector
@@ -55,7 +55,7 @@ func collectorsOf(s config.Sources) ([]collect.Collector, error) {
 		all = append(all, authority)
 	}
 	if s.Azure != nil {
-		stamp, err := account.Open(*s.Azure)
+		stamp, err := Stamp(*s.Azure)
 		if err != nil {
 			return nil, err
 		}
@@ -64,6 +64,30 @@ func collectorsOf(s config.Sources) ([]collect.Collector, error) {
 		})...)
 	}
 	return all, nil
+}
+
+// Stamp makes a client of the stamp that a configuration describes; the caller closes it. The
+// stamp is not asked. Errors are CONFIG_INVALID, and what reading a secret's file gives.
+func Stamp(a config.Azure) (*azure.Stamp, error) {
+	c := azure.Config{
+		TenantURL: a.ManagementURL, AdminURL: a.AdminManagementURL, Authority: a.AuthorityURL, Tenant: a.Tenant, ClientID: a.ClientID,
+		Resolver: a.Resolver, VaultDomain: a.VaultDomain, VaultAudience: a.VaultAudience,
+	}
+	var err error
+	if a.CAFile != "" {
+		if c.CACertificates, err = readCAs(a.CAFile); err != nil {
+			return nil, fault.New(fault.ConfigInvalid, "the file with the CAs of the stamp cannot be read", err)
+		}
+	}
+	if a.ClientSecretFile != "" {
+		c.ClientSecret, err = secretfile.ReadLine(a.ClientSecretFile)
+	} else {
+		c.ClientCertificate, err = secretfile.ReadWhole(a.ClientCertFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return azure.New(c)
 }
 
 func directoryOf(s config.AD) (*ad.Collector, error) {
