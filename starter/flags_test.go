@@ -46,7 +46,7 @@ func TestNoFlagIsEmpty(t *testing.T) {
 			}
 			tried++
 			args := append([]string{}, path...)
-			if use := strings.Fields(c.Use); len(use) > 1 && (use[1] == "UNC" || use[1] == "ID" || use[1] == "NAME" || use[1] == "PLAN" || use[1] == "RESTORE" || use[1] == "PLAN|RESTORE") {
+			if use := strings.Fields(c.Use); len(use) > 1 && (use[1] == "UNC" || use[1] == "ID" || use[1] == "NAME" || use[1] == "PLAN" || use[1] == "RESTORE" || use[1] == "PLAN|RESTORE" || use[1] == "DIR" || use[1] == "CERTIFICATE") {
 				args = append(args, "x")
 			} else if len(use) > 1 && use[1] == "A" {
 				args = append(args, "x", "y")

@@ -11,10 +11,10 @@ import (
 	"infrabackup/starter/recovering"
 )
 
-// recoverCommand is `recover`.
-func (a *app) recoverCommand() *cobra.Command {
-	return recovering.Commands(recovering.Surroundings{Lookup: a.lookup, Print: a.print, Say: a.say, Backups: a.backups, Consent: a.agreed, Bounded: a.bounded,
-		Failed: func(code fault.Code) error { return exitCode(code.Exit()) }})
+// recovery is what `recover` and `drill` get.
+func (a *app) recovery() recovering.Surroundings {
+	return recovering.Surroundings{Lookup: a.lookup, Print: a.print, Say: a.say, Backups: a.backups, Consent: a.agreed, Bounded: a.bounded,
+		Failed: func(code fault.Code) error { return exitCode(code.Exit()) }}
 }
 
 // backups adds the flags that say where backups are, and opens one with its key.

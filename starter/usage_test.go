@@ -21,7 +21,7 @@ func TestTypingErrors(t *testing.T) {
 		"backup --timeout 5s strat":                  "did you mean `infrabackup backup start`?",
 		"strat --wait":                               "did you mean `infrabackup backup start`?",
 		"start":                                      "did you mean `infrabackup backup start`?",
-		"verify latest":                              "did you mean `infrabackup backup verify`?",
+		"verify latest":                              "did you mean `infrabackup backup verify`",
 		"ls":                                         "did you mean `infrabackup backup list`?",
 		"backup rm x":                                "did you mean `infrabackup backup delete`?",
 		"setings show":                               "did you mean `infrabackup settings`?",

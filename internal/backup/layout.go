@@ -45,6 +45,10 @@ const (
 	SignerIdentity     = "infrabackup"
 )
 
+// DrillNamespace is the SSHSIG namespace of certificates of drills, and the principal that
+// signs them: what vouches for a drill never passes for what vouches for a backup.
+const DrillNamespace = "infrabackup-drill"
+
 const folderTime = "20060102T150405Z"
 
 var folderPattern = regexp.MustCompile(`^(\d{8}T\d{6}Z)_([0-9a-f-]{36})$`)

@@ -27,6 +27,9 @@ type Target struct {
 	// EmptyDisks has disks that are gone made without contents, for drills. A backup has no
 	// contents of disks.
 	EmptyDisks bool `yaml:"emptyDisks"`
+	// Drill repeats DeploymentID where the target is there for drills: a drill writes to no
+	// other one.
+	Drill string `yaml:"drill"`
 }
 
 // maxOwnAccounts bounds Target.OwnAccounts.
@@ -62,6 +65,9 @@ func (t *Target) Validate() error {
 	}
 	if err := (Instance{Name: "x", FQDN: t.FQDN, Region: "x", DeploymentID: t.DeploymentID}).validate(); err != nil {
 		return below(err, "instance.")
+	}
+	if t.Drill != "" && !strings.EqualFold(t.Drill, t.DeploymentID) {
+		return wrong("drill", "it does not repeat deploymentId: take it out, or give the ID of the target that is there for drills")
 	}
 	if t.AD == nil && t.CA == nil && t.Azure == nil {
 		return wrong("", "no target is configured; give ad, ca, azure or several of them")

@@ -127,6 +127,10 @@ const (
 	PlanExpired         Code = "PLAN_EXPIRED"          // too old
 	PlanApplied         Code = "PLAN_APPLIED"          // a plan is applied once
 	PlanConsent         Code = "PLAN_CONSENT"          // a step that cannot be undone needs consent by name
+	TargetNoDrill       Code = "TARGET_NO_DRILL"       // not a target that drills may use
+	DrillFailed         Code = "DRILL_FAILED"          // a drill proved that not everything comes back
+	CertificateInvalid  Code = "CERTIFICATE_INVALID"   // not a certificate of a drill
+	CertificateForged   Code = "CERTIFICATE_FORGED"    // its signature is missing, wrong or not by a trusted key
 	RestoreRunning      Code = "RESTORE_RUNNING"       // one restore at a time
 	RestoreConflict     Code = "RESTORE_CONFLICT"      // the target is neither as it was nor as it should be
 	RestoreIncomplete   Code = "RESTORE_INCOMPLETE"    // ended with steps that were not done
@@ -250,6 +254,10 @@ var table = map[Code]row{
 	PlanExpired:         {final, ExitFailed, http.StatusConflict, "Make a new plan."},
 	PlanApplied:         {final, ExitFailed, http.StatusConflict, "Make a new plan; a plan is applied once."},
 	PlanConsent:         {final, ExitUsage, http.StatusForbidden, "Read the steps that cannot be undone, and name them with --irreversible."},
+	TargetNoDrill:       {final, ExitUsage, http.StatusForbidden, "Use a target that is there for drills, and repeat its deploymentId as drill in its file."},
+	DrillFailed:         {final, ExitPartial, http.StatusOK, "See what nothing explains, and what was not done; then mend the cause and drill again."},
+	CertificateInvalid:  {final, ExitDamaged, http.StatusBadRequest, "Use the certificate as the drill wrote it."},
+	CertificateForged:   {final, ExitDamaged, http.StatusBadRequest, "Find out who changed the certificate; trust only those that a key of the list signed."},
 	RestoreRunning:      {final, ExitAlreadyRunning, http.StatusConflict, "Wait until the running restore has ended, then try again."},
 	RestoreConflict:     {final, ExitFailed, http.StatusConflict, "Look at the item in the target, put right what is there, and make a new plan."},
 	RestoreIncomplete:   {final, ExitPartial, http.StatusOK, "See the steps that were not done, mend their causes, and make a new plan."},

@@ -84,7 +84,16 @@ func (k *SigningKey) Fingerprint() string { return ssh.FingerprintSHA256(k.signe
 // its SHA-512, in the namespace [backup.SignatureNamespace]. The same message gives
 // the same signature.
 func (k *SigningKey) Sign(message []byte) ([]byte, error) {
-	sig, err := sshsig.Sign(bytes.NewReader(message), k.signer, sshsig.HashSHA512, backup.SignatureNamespace)
+	return k.sign(message, backup.SignatureNamespace)
+}
+
+// SignDrill is Sign in the namespace [backup.DrillNamespace].
+func (k *SigningKey) SignDrill(message []byte) ([]byte, error) {
+	return k.sign(message, backup.DrillNamespace)
+}
+
+func (k *SigningKey) sign(message []byte, namespace string) ([]byte, error) {
+	sig, err := sshsig.Sign(bytes.NewReader(message), k.signer, sshsig.HashSHA512, namespace)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "sign", err)
 	}
@@ -95,7 +104,16 @@ func (k *SigningKey) Sign(message []byte) ([]byte, error) {
 // trusts the key for this program's namespace and nothing else (ssh-keygen(1),
 // ALLOWED SIGNERS).
 func AllowedSignersLine(public string) string {
-	return fmt.Sprintf("%s namespaces=%q %s\n", backup.SignerIdentity, backup.SignatureNamespace, strings.TrimSpace(public))
+	return signersLine(backup.SignerIdentity, backup.SignatureNamespace, public)
+}
+
+// DrillSignersLine is AllowedSignersLine for certificates of drills.
+func DrillSignersLine(public string) string {
+	return signersLine(backup.DrillNamespace, backup.DrillNamespace, public)
+}
+
+func signersLine(principal, namespace, public string) string {
+	return fmt.Sprintf("%s namespaces=%q %s\n", principal, namespace, strings.TrimSpace(public))
 }
 
 // AllowedSigners renders an allowed_signers file that trusts the keys, in the order
@@ -112,7 +130,7 @@ func AllowedSigners(public ...string) []byte {
 // [VerifySignature] would trust, in the form of authorized_keys and without comments.
 // BACKUP_FORGED when it would refuse the file.
 func ParseAllowedSigners(allowedSigners []byte) ([]string, error) {
-	keys, err := trustedKeys(allowedSigners)
+	keys, err := purpose{backup.SignerIdentity, backup.SignatureNamespace, fault.BackupForged}.trustedKeys(allowedSigners)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +153,7 @@ func SignerFingerprint(public string) (string, error) {
 
 // Trusts reports whether an allowed_signers file lists the key with a fingerprint.
 func Trusts(allowedSigners []byte, fingerprint string) bool {
-	keys, err := trustedKeys(allowedSigners)
+	keys, err := purpose{backup.SignerIdentity, backup.SignatureNamespace, fault.BackupForged}.trustedKeys(allowedSigners)
 	return err == nil && slices.ContainsFunc(keys, func(key ssh.PublicKey) bool { return ssh.FingerprintSHA256(key) == fingerprint })
 }
 
@@ -146,12 +164,28 @@ func Trusts(allowedSigners []byte, fingerprint string) bool {
 // ours with an option other than our namespace is refused, since it might take
 // trust away in a way that is not understood here.
 func VerifySignature(message, armoredSig, allowedSigners []byte) (fingerprint string, err error) {
+	return purpose{backup.SignerIdentity, backup.SignatureNamespace, fault.BackupForged}.verify(message, armoredSig, allowedSigners)
+}
+
+// VerifyDrill is VerifySignature for the certificate of a drill. CERTIFICATE_FORGED where that
+// has BACKUP_FORGED.
+func VerifyDrill(message, armoredSig, allowedSigners []byte) (fingerprint string, err error) {
+	return purpose{backup.DrillNamespace, backup.DrillNamespace, fault.CertificateForged}.verify(message, armoredSig, allowedSigners)
+}
+
+// purpose is who may vouch for something, and the code for what nobody vouches for.
+type purpose struct {
+	principal, namespace string
+	forged               fault.Code
+}
+
+func (v purpose) verify(message, armoredSig, allowedSigners []byte) (fingerprint string, err error) {
 	sig, err := parseSignature(armoredSig)
 	if err != nil {
-		return "", fault.New(fault.BackupForged, "the signature cannot be read", err)
+		return "", fault.New(v.forged, "the signature cannot be read", err)
 	}
 	fingerprint = ssh.FingerprintSHA256(sig.PublicKey)
-	keys, err := trustedKeys(allowedSigners)
+	keys, err := v.trustedKeys(allowedSigners)
 	if err != nil {
 		return "", err
 	}
@@ -160,17 +194,17 @@ func VerifySignature(message, armoredSig, allowedSigners []byte) (fingerprint st
 		if !bytes.Equal(key.Marshal(), wire) {
 			continue
 		}
-		if err := sshsig.Verify(bytes.NewReader(message), sig, key, sshsig.HashSHA512, backup.SignatureNamespace); err != nil {
-			return "", fault.New(fault.BackupForged, "the signature by "+fingerprint+" does not fit", err)
+		if err := sshsig.Verify(bytes.NewReader(message), sig, key, sshsig.HashSHA512, v.namespace); err != nil {
+			return "", fault.New(v.forged, "the signature by "+fingerprint+" does not fit", err)
 		}
 		// The same signature can be written in other ways. Only the one way in which
 		// Sign writes it is taken, so that every changed byte of the file is noticed.
 		if !bytes.Equal(sshsig.Armor(sig), armoredSig) {
-			return "", fault.Newf(fault.BackupForged, "the signature by %s is written in another form", fingerprint)
+			return "", fault.Newf(v.forged, "the signature by %s is written in another form", fingerprint)
 		}
 		return fingerprint, nil
 	}
-	return "", fault.Newf(fault.BackupForged, "the signature is by %s, which is not an allowed signer", fingerprint)
+	return "", fault.Newf(v.forged, "the signature is by %s, which is not an allowed signer", fingerprint)
 }
 
 func parseSignature(armored []byte) (*sshsig.Signature, error) {
@@ -199,15 +233,15 @@ func parseSignature(armored []byte) (*sshsig.Signature, error) {
 	return sig, nil
 }
 
-func trustedKeys(allowedSigners []byte) ([]ssh.PublicKey, error) {
-	keys, err := parseAllowedSigners(allowedSigners)
+func (v purpose) trustedKeys(allowedSigners []byte) ([]ssh.PublicKey, error) {
+	keys, err := v.parse(allowedSigners)
 	if err != nil {
-		return nil, fault.New(fault.BackupForged, "the list of allowed signers cannot be read", err)
+		return nil, fault.New(v.forged, "the list of allowed signers cannot be read", err)
 	}
 	return keys, nil
 }
 
-func parseAllowedSigners(data []byte) ([]ssh.PublicKey, error) {
+func (v purpose) parse(data []byte) ([]ssh.PublicKey, error) {
 	if len(data) > maxAllowedSigners {
 		return nil, errors.New("it is too large")
 	}
@@ -217,10 +251,10 @@ func parseAllowedSigners(data []byte) ([]ssh.PublicKey, error) {
 		n++
 		line = strings.TrimSpace(line)
 		principal, rest, _ := strings.Cut(line, " ")
-		if principal != backup.SignerIdentity {
+		if principal != v.principal {
 			continue // empty, a comment, or somebody else's
 		}
-		rest = strings.TrimPrefix(rest, fmt.Sprintf("namespaces=%q ", backup.SignatureNamespace))
+		rest = strings.TrimPrefix(rest, fmt.Sprintf("namespaces=%q ", v.namespace))
 		if !strings.HasPrefix(rest, ssh.KeyAlgoED25519+" ") {
 			return nil, fmt.Errorf("line %d is not of the form that allowed_signers has here", n)
 		}

@@ -40,7 +40,7 @@ func usage(format string, args ...any) error { return fault.Newf(fault.Usage, fo
 
 // Commands returns the commands.
 func Commands(s Surroundings) *cobra.Command {
-	group := &cobra.Command{
+	return s.grouped(&cobra.Command{
 		Use:   "recover",
 		Short: "Restore into a live target: plan, apply, undo; needs no Temporal",
 		Long: `Bring items of a backup back into a live target, from this machine, with nothing but the
@@ -53,8 +53,12 @@ that undo can take it back.
 This version restores the CA and what the resource managers hold. What it cannot bring back is
 extracted: infrabackup restore extract`,
 		Args: args.None, RunE: args.NeedsCommand,
-	}
-	for _, cmd := range []*cobra.Command{s.planCommand(), s.applyCommand(), s.undoCommand(), s.showCommand(), s.listCommand()} {
+	}, s.planCommand(), s.applyCommand(), s.undoCommand(), s.showCommand(), s.listCommand())
+}
+
+// grouped puts commands into a group, and bounds each in time.
+func (s Surroundings) grouped(group *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	for _, cmd := range commands {
 		run := cmd.RunE
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := s.Bounded(cmd.Context())

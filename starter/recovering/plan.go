@@ -1,7 +1,6 @@
 package recovering
 
 import (
-	"bytes"
 	"context"
 	"strings"
 
@@ -12,7 +11,6 @@ import (
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/restore"
-	"infrabackup/internal/restore/statedir"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/starter/args"
@@ -130,13 +128,9 @@ func (s Surroundings) plan(ctx context.Context, name string, f planFlags, open O
 
 // write writes a plan for the owners of the keys.
 func write(file string, plan *restore.Plan, identities []seal.Identity) error {
-	var b bytes.Buffer
-	recipients := make([]seal.Recipient, 0, len(identities))
-	for _, identity := range identities {
-		recipients = append(recipients, identity.Recipient())
-	}
-	if err := statedir.WritePlan(&b, plan, recipients...); err != nil {
+	sealed, err := restoring.Seal(plan, identities)
+	if err != nil {
 		return err
 	}
-	return localfile.Create(file, secret.New(b.String()))
+	return localfile.Create(file, secret.New(string(sealed)))
 }

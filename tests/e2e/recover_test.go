@@ -14,9 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/diff/result"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/drilling"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/drill"
 	"infrabackup/tests/lab/stamp"
 	"infrabackup/tests/lab/stamp/inventory"
 )
@@ -165,15 +166,45 @@ emptyDisks: true
 	}
 	again := into[plan](t, run("plan", string(done.BackupID), "--plan", o.file("stamp-again.plan")))
 	require.Zero(t, again.Counts.Create+again.Counts.Update, "the target has everything")
-	diff := func(more ...string) result.Report {
-		return into[result.Report](t, o.run(append([]string{"backup", "diff", string(done.BackupID), "--live", "--target", o.file("stamp.yaml"), "--identity", o.file("operator.key"), "--from", o.env["LAB_SHARE_DIR"], "--json"}, more...)...))
-	}
-	for _, s := range diff().Services {
-		t.Logf("%s compared=%v %s: %d and %d items, %d equal, %d alike, %d changed, %d added, %d removed", s.Service, s.Compared, s.Reason, s.ItemsA, s.ItemsB, s.Equal, s.Alike, s.Changed, s.Added, s.Removed)
-		for _, c := range s.Changes {
-			t.Logf("  %+v", c)
-		}
-	}
 	undone := into[struct{ Totals restore.Totals }](t, run("undo", first.PlanID[:12], "--yes", "--yes-production", ownID))
 	require.True(t, undone.Totals.Whole(), "%+v", undone)
+	o.drill(done)
+}
+
+// drill restores the backup into the target once more, and has it proven.
+func (o *operator) drill(done backup.Overview) {
+	t := o.t
+	key := o.file("drill.key")
+	out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	o.write("drill_signers", "infrabackup-drill namespaces=\"infrabackup-drill\" "+readAll(t, key+".pub"))
+	certificates := o.file("drills")
+	run := func() answer {
+		return o.run("drill", "run", string(done.BackupID), "--identity", o.file("operator.key"), "--state", o.file("restores"), "--target", o.file("stamp.yaml"), "--from", o.env["LAB_SHARE_DIR"],
+			"--signing-key", key, "--certificates", certificates, "--yes", "-o", "json")
+	}
+	o.refused(run(), fault.TargetNoDrill)
+	require.NoDirExists(t, certificates)
+	o.write("stamp.yaml", readAll(t, o.file("stamp.yaml"))+"drill: 99999999-2222-4333-8444-555555555555\n")
+	first := into[drill.Certificate](t, run())
+	require.Equal(t, drill.Passed, first.Result, "%+v", first.Findings)
+	require.Len(t, first.Services, 6)
+	second := into[drill.Certificate](t, run())
+	require.Equal(t, first.Target.ItemsBefore, second.Target.ItemsBefore, "the first drill was taken back")
+
+	files, err := filepath.Glob(filepath.Join(certificates, "*.json"))
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	line := readAll(t, files[0])
+	require.Equal(t, restore.Digest([]byte(line)), second.Previous)
+	verify := exec.Command("ssh-keygen", "-Y", "verify", "-f", o.file("drill_signers"), "-I", "infrabackup-drill", "-n", "infrabackup-drill", "-s", files[0]+".sig")
+	verify.Stdin = strings.NewReader(line)
+	out, err = verify.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	signers := []string{"--allowed-signers", o.file("drill_signers"), "-o", "json"}
+	require.Equal(t, first, into[drill.Certificate](t, o.run(append([]string{"drill", "verify", files[0]}, signers...)...)))
+	require.Len(t, into[[]drilling.Listed](t, o.run(append([]string{"drill", "list", certificates}, signers...)...)), 2)
+	o.refused(o.run(append([]string{"drill", "verify", files[0], "--allowed-signers", filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, backup.AllowedSignersFile)}, "-o", "json")...), fault.CertificateForged)
+	require.NoError(t, os.WriteFile(files[0], []byte(strings.Replace(line, `"unexplained":0`, `"unexplained":1`, 1)), 0o600))
+	o.refused(o.run(append([]string{"drill", "verify", files[0]}, signers...)...), fault.CertificateForged)
 }

@@ -1,6 +1,7 @@
 package restoring
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -51,7 +52,13 @@ func (b Backup) origin() (restore.Origin, error) {
 	m := b.Backup.Manifest()
 	manifest, err := m.Encode()
 	return restore.Origin{BackupID: m.BackupID, Manifest: restore.Digest(manifest),
-		Cloud: restore.Fingerprint{FQDN: strings.ToLower(m.Instance.FQDN), DeploymentID: strings.ToLower(m.Instance.DeploymentID)}}, err
+		Cloud: b.Cloud()}, err
+}
+
+// Cloud is the cloud that was backed up, as far as the backup tells.
+func (b Backup) Cloud() restore.Fingerprint {
+	i := b.Backup.Manifest().Instance
+	return restore.Fingerprint{FQDN: strings.ToLower(i.FQDN), DeploymentID: strings.ToLower(i.DeploymentID)}
 }
 
 // Request is what an operator wants to be planned.
@@ -75,6 +82,17 @@ func Plan(ctx context.Context, b Backup, t *Target, r Request) (*restore.Plan, e
 	planner := restore.Planner{Source: b.source(), Restorers: t.Restorers, Map: mapping.Empty(), Origin: origin, Target: t.Fingerprint, Selection: r.Selection,
 		Policies: r.Policies, Product: "infrabackup " + build.Version(), Now: time.Now, Progress: r.Progress}
 	return planner.Plan(ctx)
+}
+
+// Seal encrypts a plan for the owners of the keys: the file that [Apply] takes.
+func Seal(plan *restore.Plan, identities []seal.Identity) ([]byte, error) {
+	var b bytes.Buffer
+	recipients := make([]seal.Recipient, 0, len(identities))
+	for _, identity := range identities {
+		recipients = append(recipients, identity.Recipient())
+	}
+	err := statedir.WritePlan(&b, plan, recipients...)
+	return b.Bytes(), err
 }
 
 func has(t *Target, service backup.Service) bool {

@@ -70,6 +70,9 @@ func (t *Target) Capture(ctx context.Context, services []backup.Service, begun f
 		Instance: backup.Instance{Name: t.Fingerprint.Name, FQDN: t.Fingerprint.FQDN, DeploymentID: t.Fingerprint.DeploymentID}})
 }
 
+// ForDrills reports whether the target's file says that it is there for drills.
+func (t *Target) ForDrills() bool { return t.config.Drill != "" }
+
 // Close gives up connections to the target.
 func (t *Target) Close() {
 	for _, c := range t.close {

@@ -1,7 +1,6 @@
 package restoring
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -61,15 +60,11 @@ func PrepareUndo(ctx context.Context, id string, identities []seal.Identity, t *
 	if err != nil {
 		return u, err
 	}
-	var file bytes.Buffer
-	recipients := make([]seal.Recipient, 0, len(identities))
-	for _, identity := range identities {
-		recipients = append(recipients, identity.Recipient())
-	}
-	if err := statedir.WritePlan(&file, undo, recipients...); err != nil {
+	file, err := Seal(undo, identities)
+	if err != nil {
 		return u, err
 	}
-	u.dir, u.Plan, err = statedir.Create(a.State, file.Bytes(), identities)
+	u.dir, u.Plan, err = statedir.Create(a.State, file, identities)
 	return u, err
 }
 
