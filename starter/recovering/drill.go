@@ -103,6 +103,9 @@ func (f drillFlags) asked(ctx context.Context, s Surroundings) (r drilling.Reque
 	}
 	r.Keep = f.keep
 	r.Begun = func(phase string) { s.Say("%s: %s", time.Now().UTC().Format("15:04:05"), phases[phase]) }
+	r.Left = func(planID string) {
+		s.Say("The drill did not end. What it restored is taken back by: infrabackup recover undo %s --identity F --target F", planID[:16])
+	}
 	r.Previous, err = drilling.Previous(ctx, f.certificates)
 	return r, key, err
 }

@@ -57,7 +57,10 @@ func (l *Lab) startStamp(ctx context.Context) error {
 		return err
 	}
 	l.say("the stand-in stamp has %d resources and %d vault objects", len(contents.Documents), len(contents.VaultObjects))
-	return l.describeStamp(contents)
+	if err := l.describeStamp(contents); err != nil {
+		return err
+	}
+	return l.startDrillTarget()
 }
 
 // describeStamp writes what tests compare with, and what the worker needs.

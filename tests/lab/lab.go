@@ -38,6 +38,7 @@ type Lab struct {
 	domain       *domain
 	files        *FileServer
 	stamp        *stamp.Stamp
+	spare        *stamp.Stamp // for drills
 	temporal     *daemon
 	temporalPort int
 	uiPort       int
@@ -199,6 +200,7 @@ func (l *Lab) Env() map[string]string {
 		"LAB_CA_DIR":              filepath.Join(l.dir, "ca"),
 	}
 	maps.Copy(env, l.stampEnv())
+	maps.Copy(env, l.drillEnv())
 	return env
 }
 
@@ -219,8 +221,10 @@ func (l *Lab) Stop(ctx context.Context) error {
 	if l.temporal != nil {
 		errs = append(errs, l.temporal.stop(ctx, syscall.SIGTERM))
 	}
-	if l.stamp != nil {
-		errs = append(errs, l.stamp.Close())
+	for _, s := range []*stamp.Stamp{l.stamp, l.spare} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
 	}
 	if l.files != nil {
 		errs = append(errs, l.files.Stop(ctx))

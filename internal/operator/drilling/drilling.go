@@ -35,6 +35,9 @@ type Request struct {
 	Previous string
 	// Begun, when not nil, is told of each phase.
 	Begun func(phase string)
+	// Left, when not nil, is told of the restore that is still in the target when a drill
+	// ends with an error: its plan's ID, which an undo takes.
+	Left func(planID string)
 }
 
 // Outcome is a drill that has ended.
@@ -68,6 +71,9 @@ func Run(ctx context.Context, b restoring.Backup, t *restoring.Target, r Request
 		}
 		began := time.Now()
 		if err := phase.do(ctx); err != nil {
+			if d.applying && r.Left != nil {
+				r.Left(d.planned.Header.PlanID)
+			}
 			return nil, err
 		}
 		d.certificate.Phases = append(d.certificate.Phases, drill.Phase{Name: phase.name, Milliseconds: time.Since(began).Milliseconds()})
@@ -83,6 +89,7 @@ type running struct {
 	began       time.Time
 	before      map[restore.Key]bool
 	planned     *restore.Plan
+	applying    bool // something may have been written
 	file        []byte
 	totals      restore.Totals
 	after       *live.Capture
@@ -137,6 +144,7 @@ func (d *running) reopened(context.Context, backup.ID) (restoring.Backup, error)
 }
 
 func (d *running) apply(ctx context.Context) (err error) {
+	d.applying = true
 	_, d.totals, err = restoring.Apply(ctx, d.file, d.request.Identities, d.target, d.reopened, d.application())
 	return err
 }

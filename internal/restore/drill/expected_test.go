@@ -17,7 +17,7 @@ func TestExpectedGrows(t *testing.T) {
 		require.NotEqual(t, "*", r.path, "a row is about a property")
 		require.Greater(t, len(r.reason), 10)
 	}
-	require.Equal(t, map[string]int{"acquired-plan": 1, "disk": 1, "offer-delegation": 1, "snapshot": 1, "update": 1, "user-subscription": 2, "virtual-machine": 2}, kinds)
+	require.Equal(t, map[string]int{"acquired-plan": 1, "disk": 1, "offer-delegation": 1, "public-ip-address": 1, "snapshot": 1, "update": 1, "user-subscription": 2, "virtual-machine": 2}, kinds)
 }
 
 func TestParseRows(t *testing.T) {

@@ -136,7 +136,7 @@ func Key(service backup.Service, kind, id string) restore.Key {
 
 // partly are codes of losses that are about a part of an item. They explain nothing by
 // themselves: the table has what they lead to.
-var partly = []string{"ATTACHED", "IDENTITY_NEW", "KEYS_NEW", "UNKNOWN_MEMBER"}
+var partly = []string{"ADDRESS_NEW", "ATTACHED", "IDENTITY_NEW", "KEYS_NEW", "UNKNOWN_MEMBER"}
 
 func (w *weighing) weigh(service backup.Service, change result.Change) (Finding, bool) {
 	key := Key(service, change.Kind, change.ID)

@@ -34,7 +34,7 @@
 // NAME_TAKEN, another owner has the name; NOT_OFFERED, the target has no such type or
 // api-version; SCOPE_LOCKED, a lock at it or above forbids writing; take the lock away first, and the restore puts back that of the backup.
 //
-// Losses: ATTACHED, a machine would be made from its disks; DERIVED, the target makes it by
+// Losses: ADDRESS_NEW, a static public address is another one when it is made; ATTACHED, a machine would be made from its disks; DERIVED, the target makes it by
 // itself; DUPLICATE, another item says the same; HISTORY, a record of what was done; IDENTITY_NEW, a managed
 // identity is another one when the resource is made; KEYS_NEW, keys are new when the account is made; NO_CONTENTS, only its
 // description is in the backup; NOT_YET, this version cannot bring it back; NO_WRITE, its definition has no way to write it; UNKNOWN_MEMBER, a member

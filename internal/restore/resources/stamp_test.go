@@ -76,7 +76,7 @@ func requireAsBefore(t *testing.T, want, have *captured, p *restore.Plan) {
 	lost, got := map[string]bool{}, map[string]backup.CatalogEntry{}
 	for _, l := range p.Losses {
 		switch l.Code {
-		case "ATTACHED", "KEYS_NEW", "IDENTITY_NEW":
+		case "ATTACHED", "KEYS_NEW", "IDENTITY_NEW", "ADDRESS_NEW":
 		default:
 			lost[string(l.Key.Service)+l.Key.Kind+l.Key.ID] = true
 		}

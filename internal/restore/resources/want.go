@@ -166,6 +166,10 @@ func partly(i read) []never {
 	switch i.Kind {
 	case "storage-account":
 		all = append(all, never{"KEYS_NEW", "if it has to be made, its keys are new; give them to those that use the account"})
+	case "public-ip-address":
+		if text(i.document, "properties.ipAddress") != "" && strings.EqualFold(text(i.document, "properties.publicIPAllocationMethod"), "Static") {
+			all = append(all, never{"ADDRESS_NEW", "if it has to be made, the service gives it another address than " + text(i.document, "properties.ipAddress") + "; tell name servers and firewalls"})
+		}
 	case "virtual-machine":
 		all = append(all, never{"ATTACHED", "if it has to be made, its disks are attached: image, profile of the operating system, and the names and types that it gave its disks are not sent"})
 	}
