@@ -96,9 +96,9 @@ func (a *app) completeTwoIDs(cmd *cobra.Command, args []string, text string) ([]
 func (f diffFlags) check() ([]backup.Service, error) {
 	switch {
 	case len(f.keyFiles) == 0:
-		return nil, usage("--identity is needed: the file with the operator's private key")
+		return nil, fault.Usagef("--identity is needed: the file with the operator's private key")
 	case f.unverified && f.allowedSigners != "":
-		return nil, usage("--unverified and --allowed-signers exclude each other")
+		return nil, fault.Usagef("--unverified and --allowed-signers exclude each other")
 	}
 	var services []backup.Service
 	for _, name := range f.services {

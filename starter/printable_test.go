@@ -20,6 +20,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/printable"
+	"infrabackup/internal/retention"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 )
@@ -98,7 +99,7 @@ func (o *outside) Acknowledge(context.Context, flow.AlertAcknowledgement) (flow.
 
 func (o *outside) Prune(context.Context, bool, bool, string) (control.PruneResult, error) {
 	return control.PruneResult{
-		Decisions: []control.PruneDecision{{BackupID: odd, Path: odd, Code: odd, Reason: odd}}, Hold: odd, Removed: []backup.ID{odd},
+		Decisions: []flow.PruneDecision{{BackupID: odd, Path: odd, Code: retention.Code(odd), Reason: odd}}, Hold: odd, Removed: []backup.ID{odd},
 		Failed: []flow.FailedStep{{Step: odd, Code: odd, Message: odd}},
 	}, o.err
 }

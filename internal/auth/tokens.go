@@ -110,11 +110,11 @@ type NewToken struct {
 func (t *Tokens) Create(ctx context.Context, wanted NewToken) (Token, secret.String, error) {
 	switch {
 	case !wanted.Role.Valid():
-		return Token{}, secret.String{}, fault.Newf(fault.Usage, "role %s is unknown; the roles are reader, operator and owner", printable.Quote(string(wanted.Role)))
+		return Token{}, secret.String{}, fault.Usagef("role %s is unknown; the roles are reader, operator and owner", printable.Quote(string(wanted.Role)))
 	case wanted.Lifetime < time.Minute || wanted.Lifetime > MaxTokenLifetime:
-		return Token{}, secret.String{}, fault.Newf(fault.Usage, "a token is good for a minute at least and %d days at most", MaxTokenLifetime/(24*time.Hour))
+		return Token{}, secret.String{}, fault.Usagef("a token is good for a minute at least and %d days at most", MaxTokenLifetime/(24*time.Hour))
 	case wanted.Owner == "":
-		return Token{}, secret.String{}, fault.Newf(fault.Usage, "a token needs an owner")
+		return Token{}, secret.String{}, fault.Usagef("a token needs an owner")
 	}
 	now := t.now().UTC().Truncate(time.Second)
 	created := Token{Name: bounded(wanted.Name, maxName), Role: wanted.Role, Owner: bounded(wanted.Owner, maxSubject), Created: now, Expires: now.Add(wanted.Lifetime), Once: wanted.Once}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 
@@ -208,13 +207,9 @@ func (c *Controller) prune(ctx context.Context, in flow.PruneInput) (PruneResult
 }
 
 func pruneResult(out flow.PruneOutput) PruneResult {
-	r := PruneResult{Decisions: []PruneDecision{}, Hold: out.Plan.Hold, Removed: append([]backup.ID{}, out.Removed...), Failed: out.Failed}
-	for _, d := range out.Plan.Decisions {
-		r.Decisions = append(r.Decisions, PruneDecision{
-			BackupID: d.BackupID, Path: d.Path, FinishedAt: d.FinishedAt, Remove: d.Remove, Code: string(d.Code), Reason: d.Reason,
-		})
+	return PruneResult{
+		Decisions: append([]flow.PruneDecision{}, out.Plan.Decisions...), Hold: out.Plan.Hold, Removed: append([]backup.ID{}, out.Removed...), Failed: out.Failed,
 	}
-	return r
 }
 
 // verifyOperation begins the ID of a verification's operation; the backup's ID follows.
@@ -234,6 +229,3 @@ func (c *Controller) BeginVerify(ctx context.Context, id backup.ID) (Begun, erro
 	_, err := flow.Verify.Start(ctx, c.client, options, flow.VerifyInput{Instance: c.instance, BackupID: id})
 	return Begun{ID: verifyOperation + string(id)}, c.fault(err)
 }
-
-// resultTime bounds how long the result of a run that has ended may take.
-const resultTime = 5 * time.Second

@@ -124,18 +124,8 @@ type Operation struct {
 
 // PruneResult is what the retention removed, or would remove.
 type PruneResult struct {
-	Decisions []PruneDecision   `json:"decisions"` // newest first
-	Hold      string            `json:"hold,omitempty"`
-	Removed   []backup.ID       `json:"removed"`
-	Failed    []flow.FailedStep `json:"failed,omitempty"` // removals that failed
-}
-
-// PruneDecision is what becomes of one backup.
-type PruneDecision struct {
-	BackupID   backup.ID `json:"backupId"`
-	Path       string    `json:"path"` // of its folder, relative to the share's path
-	FinishedAt time.Time `json:"finishedAt,omitzero"`
-	Remove     bool      `json:"remove"`
-	Code       string    `json:"code"`
-	Reason     string    `json:"reason"`
+	Decisions []flow.PruneDecision `json:"decisions"` // newest first
+	Hold      string               `json:"hold,omitempty"`
+	Removed   []backup.ID          `json:"removed"`
+	Failed    []flow.FailedStep    `json:"failed,omitempty"` // removals that failed
 }

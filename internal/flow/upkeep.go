@@ -271,9 +271,9 @@ func (in StartScheduledInput) Check(instance string) error {
 func (in AlertAcknowledgement) Check() error {
 	switch {
 	case in.Code == "":
-		return fault.Newf(fault.Usage, "the acknowledgement names no alert")
+		return fault.Usagef("the acknowledgement names no alert")
 	case len(in.Note) > MaxNote:
-		return fault.Newf(fault.Usage, "the note has %d bytes, and may have %d", len(in.Note), MaxNote)
+		return fault.Usagef("the note has %d bytes, and may have %d", len(in.Note), MaxNote)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ type operationData struct {
 	Title   string
 	Problem *problem
 	Removed int
-	Going   []control.PruneDecision // what would go, or went
+	Going   []flow.PruneDecision // what would go, or went
 	Preview bool
 	Runs    string
 	Back    string // where to try again, below the instance

@@ -89,7 +89,7 @@ type Options struct {
 	TemporalUI string
 	// Plan says what the retention of a setting would remove now; the page tells all that
 	// would be old enough when it is nil.
-	Plan func(s *board.Snapshot, setting schedule.Setting, now time.Time) []control.PruneDecision
+	Plan func(s *board.Snapshot, setting schedule.Setting, now time.Time) []flow.PruneDecision
 	Now  func() time.Time // time.Now when nil
 	// Log gets what could not be drawn; slog.Default when nil.
 	Log *slog.Logger

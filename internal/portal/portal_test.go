@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/portal"
 	"infrabackup/internal/portal/portaltest"
 )
@@ -73,7 +74,7 @@ func operations() map[string]control.Operation {
 		"op-bad": {ID: "op-bad", Kind: control.OperationVerify, StartedAt: begun, Verdict: &backup.Verdict{Files: 9, Findings: []backup.Finding{
 			{Code: "BACKUP_DAMAGED", File: portaltest.Hostile, Message: portaltest.Hostile}}}},
 		"op-backup": {ID: "op-backup", Kind: control.OperationBackup, StartedAt: begun, Backup: &backup.Overview{BackupID: portaltest.ID(0), Status: backup.Succeeded}},
-		"op-prune": {ID: "op-prune", Kind: control.OperationPrune, StartedAt: begun, Prune: &control.PruneResult{Hold: "a gap of 9 days", Decisions: []control.PruneDecision{
+		"op-prune": {ID: "op-prune", Kind: control.OperationPrune, StartedAt: begun, Prune: &control.PruneResult{Hold: "a gap of 9 days", Decisions: []flow.PruneDecision{
 			{BackupID: portaltest.ID(1), Path: "north/backups/a", FinishedAt: begun, Remove: true, Reason: "older than 7 days"},
 			{BackupID: portaltest.ID(0), Path: "north/backups/b", FinishedAt: begun, Reason: "newest good backup"}}}},
 	}

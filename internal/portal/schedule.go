@@ -8,15 +8,15 @@ import (
 	"time"
 
 	"infrabackup/internal/board"
-	"infrabackup/internal/control"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 )
 
 type scheduleData struct {
 	Advice    []string
 	Hours     []int
-	Plan      []control.PruneDecision // what would go
-	Estimated bool                    // by age alone
+	Plan      []flow.PruneDecision // what would go
+	Estimated bool                 // by age alone
 	Wanted    schedule.Setting
 	Shorter   bool // less is kept than now
 	On        bool // the schedule is switched on
@@ -165,15 +165,15 @@ func (q *request) showShorten(status int, wanted schedule.Setting) {
 }
 
 // oldEnough lists what a retention could remove by age: what it protects is not known here.
-func oldEnough(s *board.Snapshot, setting schedule.Setting, now time.Time) []control.PruneDecision {
-	var all []control.PruneDecision
+func oldEnough(s *board.Snapshot, setting schedule.Setting, now time.Time) []flow.PruneDecision {
+	var all []flow.PruneDecision
 	good, _ := s.NewestGood()
 	for _, b := range s.Backups {
 		if b.Path == "" || b.FinishedAt.IsZero() || b.BackupID == good.BackupID {
 			continue
 		}
 		old := now.Sub(b.FinishedAt) > time.Duration(setting.RetentionDays)*24*time.Hour
-		all = append(all, control.PruneDecision{BackupID: b.BackupID, Path: b.Path, FinishedAt: b.FinishedAt, Remove: old, Reason: "older than " + plural(int64(setting.RetentionDays), "day")})
+		all = append(all, flow.PruneDecision{BackupID: b.BackupID, Path: b.Path, FinishedAt: b.FinishedAt, Remove: old, Reason: "older than " + plural(int64(setting.RetentionDays), "day")})
 	}
 	return all
 }

@@ -42,6 +42,3 @@ func (s Surroundings) warn(warnings []string) {
 		s.Say("Warning: %s.", warning)
 	}
 }
-
-// usage is a fault about flags and arguments.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

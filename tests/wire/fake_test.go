@@ -164,7 +164,7 @@ func (c *fakeControl) BeginChange(_ context.Context, wanted control.Wanted) (con
 func (c *fakeControl) BeginPrune(_ context.Context, dryRun, _ bool, _ string) (control.Begun, error) {
 	c.dryRun = append(c.dryRun, dryRun)
 	return c.begin(control.OperationPrune, func(string) fakeOperation {
-		result := &control.PruneResult{Decisions: []control.PruneDecision{
+		result := &control.PruneResult{Decisions: []flow.PruneDecision{
 			{BackupID: "64e8625a-8dc0-49df-a195-932901b4be81", Path: `backups\Kept`, Reason: "it is the newest"},
 			{BackupID: "64e8625a-8dc0-49df-a195-932901b4be82", Path: `backups\Old`, Remove: true, Reason: "it is older than 7 days"},
 		}, Removed: []backup.ID{}}
