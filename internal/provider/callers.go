@@ -17,6 +17,7 @@ import (
 	"infrabackup/internal/roots"
 	"infrabackup/internal/rp"
 	"infrabackup/internal/secret/secretfile"
+	"infrabackup/internal/web"
 )
 
 // Tokens opens the API tokens that a provider's configuration names, in a folder that is
@@ -132,7 +133,7 @@ func pool(file string) (*x509.CertPool, error) {
 func caller(r *http.Request) (rp.Caller, error) {
 	p := auth.PrincipalOf(r.Context())
 	if p.IsZero() {
-		return nil, refusal(&auth.Refusal{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationFailed, Message: "The request names no caller."})
+		return nil, web.Refused(&auth.Refusal{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationFailed, Message: "The request names no caller."})
 	}
 	return apiCaller{r.Context(), p}, nil
 }
@@ -146,19 +147,10 @@ type apiCaller struct {
 func (c apiCaller) Subject() string { return c.principal.Subject }
 
 func (c apiCaller) May(action string) error {
-	return refusal(auth.Authorize(c.ctx, auth.Action(action), ""))
-}
-
-// refusal is a refusal of package auth in the words of the API.
-func refusal(err error) error {
-	if err == nil {
-		return nil
+	if err := auth.Authorize(c.ctx, auth.Action(action), ""); err != nil {
+		return web.Refused(err)
 	}
-	r, ok := auth.RefusalOf(err)
-	if !ok {
-		return err
-	}
-	return &rp.Refusal{Status: r.Status, Code: r.Code, Message: r.Message, Remedy: r.Remedy, Challenge: r.Challenge, RetryAfter: r.RetryAfter}
+	return nil
 }
 
 // pageSession is a browser's session as the page asks for one.

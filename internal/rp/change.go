@@ -9,10 +9,10 @@ import (
 	"net/url"
 	"strings"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"

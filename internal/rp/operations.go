@@ -6,11 +6,11 @@ import (
 	"net/url"
 	"strings"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/wire"
 	"infrabackup/internal/schedule"
 )
@@ -41,9 +41,6 @@ func (x *exchange) pointers(id string, both bool, seconds int) {
 
 // accepted answers that an operation was begun.
 func (x *exchange) accepted(id string, seconds int) error {
-	if id != nothingDone {
-		x.record.Operation = id
-	}
 	x.pointers(id, x.version.bothHeaders || x.op.name == "BackupLocations_PruneExternalStore", seconds)
 	return x.empty(http.StatusAccepted)
 }

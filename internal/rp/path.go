@@ -1,8 +1,6 @@
 package rp
 
 import (
-	"encoding/hex"
-	"io"
 	"regexp"
 	"strings"
 )
@@ -92,14 +90,3 @@ var (
 
 func isGUID(text string) bool         { return guidPattern.MatchString(text) }
 func isLocationName(text string) bool { return locationPattern.MatchString(text) }
-
-// newGUID draws a random one (RFC 9562, version 4).
-func newGUID(random io.Reader) string {
-	var b [16]byte
-	if _, err := io.ReadFull(random, b[:]); err != nil {
-		return nothingDone // an id for the log is no reason to fail
-	}
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	text := hex.EncodeToString(b[:])
-	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
-}

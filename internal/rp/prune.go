@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/control"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
 )

@@ -2,10 +2,8 @@ package rp
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -57,30 +55,11 @@ type Instance struct {
 
 // Caller is whoever sent a request, once recognized.
 type Caller interface {
-	// May returns nil when the caller may perform the action, and else a [Refusal].
+	// May returns nil when the caller may perform the action, and else why not, as an
+	// [apierror.Error].
 	May(action string) error
-	// Subject names the caller in workflows and audit lines.
+	// Subject names the caller in workflows.
 	Subject() string
-}
-
-// Refusal is why a caller was not recognized, or may not do something.
-type Refusal struct {
-	Status                int // 401, 403 or 429
-	Code, Message, Remedy string
-	Challenge             string // WWW-Authenticate, empty for none
-	RetryAfter            time.Duration
-}
-
-// Error implements error.
-func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
-
-// Record is what the audit is told of a write, or of a refusal.
-type Record struct {
-	RequestID, Subject, Action, Scope string
-	Method                            string
-	Status                            int
-	Code                              string // of the error, empty when there was none
-	Operation                         string // that was begun, empty when none was
 }
 
 // Metadata are the endpoints that clients ask for before their first request.
@@ -97,12 +76,11 @@ type Options struct {
 	BaseURL        string
 	SubscriptionID string
 	Instances      map[string]Instance // by name of the location
-	Caller         func(*http.Request) (Caller, error)
-	Metadata       Metadata
-	Now            func() time.Time // time.Now when nil
-	Random         io.Reader        // crypto/rand when nil
-	Logger         *slog.Logger     // slog.Default when nil
-	Audit          func(Record)     // nil for none
+	// Caller says who sent a request; its error is an [apierror.Error].
+	Caller   func(*http.Request) (Caller, error)
+	Metadata Metadata
+	Now      func() time.Time // time.Now when nil
+	Logger   *slog.Logger     // slog.Default when nil
 }
 
 // Handler is the API.
@@ -135,14 +113,8 @@ func New(options Options) (*Handler, error) {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	if options.Random == nil {
-		options.Random = rand.Reader
-	}
 	if options.Logger == nil {
 		options.Logger = slog.Default()
-	}
-	if options.Audit == nil {
-		options.Audit = func(Record) {}
 	}
 	h := &Handler{options: options, base: base, locations: map[string]*location{}, routes: routes(), results: newResults(options.Now)}
 	for name, instance := range options.Instances {

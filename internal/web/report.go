@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"infrabackup/internal/auth"
@@ -18,8 +17,6 @@ const (
 	maxLoggedPath  = 512
 	maxLoggedStack = 16 << 10
 )
-
-func decimal(n int) string { return strconv.Itoa(n) }
 
 // recovered answers for a handler that has panicked, when nothing was answered yet. The value
 // is logged when it is the runtime's own: another may hold what a request brought.
@@ -36,7 +33,7 @@ func (s *Server) recovered(w *recorder, r *http.Request, id ids, failure any) (a
 	if w.status != 0 {
 		return false
 	}
-	s.refuse(w, r, http.StatusInternalServerError, codeInternal, messageInternal, remedyInternal)
+	refuse(w, r, failed())
 	return true
 }
 

@@ -89,7 +89,7 @@ var rules = []rule{
 	{except: []string{"internal/azure", "tests/"}, to: []string{"github.com/Azure/azure-sdk-for-go"}, why: "requests to a stamp are bounded and checked in azure"},
 	{from: []string{"internal/rp"}, to: []string{temporal, module + "internal/temporal", module + "internal/repository", module + "internal/share/smb", module + "internal/config"},
 		why: "the API reads the board and asks control"},
-	{from: []string{"internal/rp/apierror", "internal/rp/jsonbody", "internal/rp/wire"}, to: []string{module + "internal/control", module + "internal/board"},
+	{from: []string{"internal/apierror", "internal/rp/jsonbody", "internal/rp/wire"}, to: []string{module + "internal/control", module + "internal/board"},
 		why: "the form of requests and answers knows nothing of what is behind them"},
 	{from: []string{"internal/control", "internal/board"}, to: []string{"net/http", module + "internal/rp"}, why: "what an instance can do is not bound to HTTP"},
 	{except: []string{"starter"}, to: []string{"github.com/spf13/cobra"}, why: "commands are in starter"},
