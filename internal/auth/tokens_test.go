@@ -52,10 +52,10 @@ func TestTokenLetsIn(t *testing.T) {
 	c := newClock()
 	tokens := openTokens(t, c)
 	token, text := create(t, tokens, Operator)
-	a := authenticator(t, AuthenticatorConfig{Tokens: tokens, AuthorizationURI: "https://login.test/\"x", Now: c.now})
+	a := authenticator(t, AuthenticatorConfig{Tokens: tokens, Now: c.now})
 	p, err := a.Authenticate(request(text))
 	require.NoError(t, err)
-	require.Equal(t, Principal{Subject: "token:" + token.ID, Name: "monitor", Role: Operator, Method: MethodToken, At: c.now()}, p)
+	require.Equal(t, Principal{Subject: "token:" + token.ID, Name: "monitor", Role: Operator, Method: MethodToken}, p)
 
 	data, err := os.ReadFile(tokens.path)
 	require.NoError(t, err)
@@ -94,10 +94,17 @@ func TestTokenLetsIn(t *testing.T) {
 			refusal, ok := RefusalOf(err)
 			require.True(t, ok)
 			require.Equal(t, http.StatusUnauthorized, refusal.Status)
-			require.Regexp(t, `^Bearer authorization_uri="https://login.test/'x", error="invalid_token", error_description="[^"\\]+"$`, refusal.Challenge)
+			require.Regexp(t, `^Bearer realm="infrabackup", error="invalid_token", error_description="[^"\\]+"$`, refusal.Challenge)
 			require.NotContains(t, err.Error(), text)
 		})
 	}
+}
+
+// TestChallengesAreQuoted: clients of Azure read where to log in from a challenge, and nothing
+// in it ends a text early.
+func TestChallengesAreQuoted(t *testing.T) {
+	require.Equal(t, `Bearer authorization_uri="https://login.test/'x", error="invalid_token", error_description="It '?' said"`,
+		challenge("https://login.test/\"x", &Refusal{Message: "It \"\n\\ said"}))
 }
 
 func TestTokenEnds(t *testing.T) {

@@ -147,7 +147,7 @@ type apiCaller struct {
 func (c apiCaller) Subject() string { return c.principal.Subject }
 
 func (c apiCaller) May(action string) error {
-	if err := auth.Authorize(c.ctx, auth.Action(action), ""); err != nil {
+	if err := auth.Authorize(c.ctx, auth.Action(action)); err != nil {
 		return web.Refused(err)
 	}
 	return nil
@@ -177,7 +177,7 @@ func (s pageSession) Fresh() bool          { return s.session.Fresh(s.now()) }
 func (s pageSession) ExpiresAt() time.Time { return s.session.IdleUntil() }
 
 func (s pageSession) May(action string) error {
-	return auth.Authorize(s.request.Context(), auth.Action(action), "")
+	return auth.Authorize(s.request.Context(), auth.Action(action))
 }
 
 // login takes the form with an API token, and leads to where its sender wanted to go.

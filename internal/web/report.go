@@ -68,11 +68,7 @@ func (s *Server) report(w *recorder, r *http.Request, id ids, noted auth.Noted, 
 	if !audited {
 		return
 	}
-	scope := noted.Scope
-	if scope == "" {
-		scope = r.URL.Path
-	}
-	attributes := append(common, "name", noted.Principal.Name, "how", noted.Principal.Method, "action", string(noted.Action), "scope", printable.Clip(printable.Text(scope), maxLoggedPath), "result", result)
+	attributes := append(common, "name", noted.Principal.Name, "how", noted.Principal.Method, "action", string(noted.Action), "scope", path, "result", result)
 	if noted.Failure != nil {
 		attributes = append(attributes, "reason", printable.Line(printable.Text(noted.Failure.Error()), 512))
 	}

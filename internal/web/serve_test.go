@@ -101,7 +101,7 @@ func TestAnonymousPagesAreLimited(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	api := func(w http.ResponseWriter, r *http.Request) {
-		if err := auth.Authorize(r.Context(), auth.CreateBackup, "/subscriptions/s/x"); err != nil {
+		if err := auth.Authorize(r.Context(), auth.CreateBackup); err != nil {
 			Refused(err).Write(w)
 			return
 		}
@@ -120,7 +120,7 @@ func TestAudit(t *testing.T) {
 	require.Len(t, requests, 4)
 	require.Len(t, audits, 3, "reads that are served are not audited")
 	require.Equal(t, string(auth.CreateBackup), audits[0]["action"])
-	require.Equal(t, "/subscriptions/s/x", audits[0]["scope"])
+	require.Equal(t, "/subscriptions/s", audits[0]["scope"])
 	require.Equal(t, "succeeded", audits[0]["result"])
 	require.Regexp(t, `^token:\w{8}$`, audits[0]["who"])
 	require.Equal(t, answer.Header.Get("x-ms-request-id"), audits[0]["requestId"])
