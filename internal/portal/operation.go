@@ -9,7 +9,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/portal/quota"
+	"infrabackup/internal/operations"
 	"infrabackup/internal/settings"
 )
 
@@ -36,7 +36,7 @@ func faultOf(err error) *fault.Fault { return fault.As(err) }
 func (q *request) operation() {
 	id := q.r.PathValue("id")
 	data, err := q.operationData(id, q.r.URL.Query().Get("preview") != "")
-	if errors.Is(err, quota.ErrBusy) {
+	if errors.Is(err, operations.ErrBusy) {
 		q.later("Ask again in a moment", "There are too many questions about operations now.")
 		return
 	}

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/operations"
 	"infrabackup/internal/portal/pace"
 	"infrabackup/internal/portal/quota"
 	"infrabackup/internal/schedule"
@@ -95,8 +97,8 @@ type Options struct {
 	Log *slog.Logger
 	// Heartbeat is how often a stream shows that it lives, 15 s when zero.
 	Heartbeat time.Duration
-	// Questions is how many about operations the pages of one person ask in a second, those of
-	// all five times as many; [quota.PerSubject] and [quota.All] when zero.
+	// Questions is how many about operations the pages of one person ask in a second, 2 when
+	// zero, and those of all five times as many.
 	Questions int
 }
 
@@ -115,7 +117,7 @@ type handler struct {
 	drafts    *drafts
 	paces     map[string]*pace.Pace
 	streams   *quota.Streams
-	asked     *quota.Operations
+	asked     *operations.Cache
 	enabling  sync.Mutex // while the guided form of one person is handed over
 }
 
@@ -135,7 +137,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	h := &handler{
 		Options: o, instances: map[string]*Instance{}, mux: http.NewServeMux(), kept: newKeptForms(o.Now), drafts: newDrafts(o.Now),
-		paces: map[string]*pace.Pace{}, streams: quota.NewStreams(), asked: quota.NewOperations(o.Now, o.Questions),
+		paces: map[string]*pace.Pace{}, streams: quota.NewStreams(), asked: operations.New(o.Now, o.questions(5), o.questions(1)),
 	}
 	for i := range o.Instances {
 		instance := &o.Instances[i]
@@ -150,6 +152,12 @@ func New(o Options) (http.Handler, error) {
 		h.message(w, r, http.StatusForbidden, "This request came from another site", "A page of another site has sent a form to this one. Nothing was changed. Go to the page yourself, and try again there.")
 	}))
 	return secured(protection.Handler(h.mux)), nil
+}
+
+// questions is how many about operations so many people may ask.
+func (o *Options) questions(people int) operations.Limit {
+	n := people * cmp.Or(max(o.Questions, 0), 2)
+	return operations.Limit{PerSecond: float64(n), Burst: float64(n), AtOnce: n}
 }
 
 // secured gives every answer the headers that keep a browser to this page.

@@ -214,7 +214,7 @@ func (x *exchange) createBackup() error {
 		return x.refused(err)
 	}
 	at, id, by := x.h.options.Now(), backup.ID(begun.ID), x.by()
-	x.h.results.begin(x.loc, begun.ID, began{})
+	x.h.results.begin(x.loc, begun.ID, nil)
 	x.loc.Board.Apply(func(s *board.Snapshot) {
 		if _, known := lookUp(s, id); known {
 			return

@@ -37,7 +37,7 @@ type Control interface {
 	BeginPrune(ctx context.Context, dryRun, acrossHole bool, by string) (control.Begun, error)
 	BeginVerify(ctx context.Context, id backup.ID, by string) (control.Begun, error)
 	// Operation tells how far an operation is. A fault of itself is in it; the error says
-	// that it could not be found out, or, with a code whose status is 404, that there is none.
+	// that it could not be found out, or that there is none, see [operations.Unknown].
 	Operation(ctx context.Context, id string) (control.Operation, error)
 	Cancel(ctx context.Context) error
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/operations"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
 	"infrabackup/internal/schedule"
@@ -87,7 +88,7 @@ func (x *exchange) v1Verify() error {
 	if err != nil {
 		return x.refused(err)
 	}
-	x.h.results.begin(x.loc, begun.ID, began{}) // a backup can be verified again under the same id
+	x.h.results.begin(x.loc, begun.ID, nil) // a backup can be verified again under the same id
 	return x.v1Accepted(begun.ID)
 }
 
@@ -262,7 +263,7 @@ func (x *exchange) v1Operation() error {
 	o, err := x.look(id)
 	body := v1OperationBody{ID: id, Kind: string(o.Kind), Status: "Running", StartTime: wire.Date(o.StartedAt), EndTime: wire.Date(o.EndedAt)}
 	switch {
-	case isGone(err):
+	case operations.Unknown(err):
 		return x.noOperation()
 	case err != nil:
 		f := apierror.AtRequest(err)

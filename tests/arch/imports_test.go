@@ -91,6 +91,7 @@ var rules = []rule{
 		why: "the API reads the board and asks control"},
 	{from: []string{"internal/apierror", "internal/rp/jsonbody", "internal/rp/wire"}, to: []string{module + "internal/control", module + "internal/board"},
 		why: "the form of requests and answers knows nothing of what is behind them"},
+	{from: []string{"internal/operations"}, to: []string{temporal, "net/http", module + "internal/board", module + "internal/rp", module + "internal/portal"}, why: "what is known of operations is not bound to who asks"},
 	{from: []string{"internal/control", "internal/board"}, to: []string{"net/http", module + "internal/rp"}, why: "what an instance can do is not bound to HTTP"},
 	{except: []string{"starter"}, to: []string{"github.com/spf13/cobra"}, why: "commands are in starter"},
 	{from: []string{"tests/lab/stamp/provider", "tests/lab/stamp/definition"}, to: []string{"net/http/httptest", module + "tests/lab/stamp/inventory", module + "tests/lab/stamp/conformance", module + "internal"},
