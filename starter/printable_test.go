@@ -79,6 +79,14 @@ func (o *outside) Schedule(context.Context) (control.ScheduleStatus, error) {
 	return control.ScheduleStatus{State: state, Problem: odd, Warnings: []string{odd}}, o.err
 }
 
+func (o *outside) UpkeepStatus(ctx context.Context) (control.UpkeepStatus, error) {
+	state, err := o.Upkeep(ctx)
+	status, _ := o.Schedule(ctx)
+	status.Enabled = true
+	did := &flow.UpkeepOutput{Hold: odd, Failed: []flow.FailedStep{{Step: "delete", Code: odd, Message: odd}}}
+	return control.UpkeepStatus{State: state, Schedule: status, Last: did}, err
+}
+
 func (o *outside) ListExpected(ctx context.Context, limit int) (flow.ListOutput, error) {
 	return o.List(ctx, limit)
 }

@@ -145,7 +145,14 @@ func (e *settingsEntity) validateAcknowledgement(in flow.AlertAcknowledgement) e
 	return flow.EncodeFault(in.Check())
 }
 
+// acknowledge answers with who took note of the alert first, since it opened, unless the note is to
+// be another one.
 func (e *settingsEntity) acknowledge(ctx workflow.Context, in flow.AlertAcknowledgement) (flow.Acknowledgement, error) {
+	for _, a := range e.state.Upkeep.Acknowledged {
+		if a.Code == in.Code && a.Object == in.Object && !in.Replace && !in.Since.IsZero() && !a.At.Before(in.Since) {
+			return a, nil
+		}
+	}
 	all := slices.DeleteFunc(slices.Clone(e.state.Upkeep.Acknowledged), func(a flow.Acknowledgement) bool { return a.Code == in.Code && a.Object == in.Object })
 	one := flow.Acknowledgement{Code: in.Code, Object: in.Object, At: workflow.Now(ctx).UTC(), By: in.By, Note: in.Note}
 	e.state.Upkeep.Acknowledged = newest(append(all, one), flow.MaxAcknowledgements)

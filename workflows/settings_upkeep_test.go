@@ -93,6 +93,31 @@ func TestASlotIsClaimedOnce(t *testing.T) {
 	require.Equal(t, fault.SettingsChanged, flow.DecodeFault(theirs.err).Code)
 }
 
+// TestTheFirstAcknowledgementOfAnOpeningStays: who does so again, or at the same moment, does not
+// take its place, unless it is with another note; after another opening it does.
+func TestTheFirstAcknowledgementOfAnOpeningStays(t *testing.T) {
+	opened := time.Now().Add(-time.Hour)
+	acknowledge := func(by string, since time.Time) (*outcome, step) {
+		return update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{Code: "SHARE_FULL", By: by, Since: since})
+	}
+	first, anna := acknowledge("anna", opened)
+	second, bert := acknowledge("bert", opened)
+	again, later := acknowledge("bert", time.Now().Add(time.Hour))
+	noted, bygone := update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{Code: "SHARE_FULL", By: "dora", Note: "ordered", Since: opened, Replace: true})
+	older, plain := acknowledge("carl", time.Time{})
+	by := func(want string) step {
+		return func(env *testsuite.TestWorkflowEnvironment) {
+			all := ask[flow.UpkeepState](t, env, flow.GetUpkeep.Name, struct{}{}).Acknowledged
+			require.Len(t, all, 1)
+			require.Equal(t, want, all[0].By)
+		}
+	}
+	entity(t, enabled(), anna, by("anna"), bert, by("anna"), later, by("bert"), bygone, by("dora"), plain, by("carl"))
+	for _, out := range []*outcome{first, second, again, noted, older} {
+		require.NoError(t, out.err)
+	}
+}
+
 func TestVerdictsAndAcknowledgementsAreBounded(t *testing.T) {
 	state := enabled()
 	id := func(i int) backup.ID { return backup.ID(fmt.Sprintf("%08d-0000-4000-8000-000000000000", i)) }

@@ -1,43 +1,14 @@
 package control
 
 import (
-	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
-	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
-
-// runs is a client that knows runs that go on, by the ID of their workflow.
-type runs struct {
-	client.Client
-	known map[string]*workflowpb.WorkflowExecutionInfo
-}
-
-func (r runs) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	info := r.known[id]
-	if info == nil {
-		return nil, serviceerror.NewNotFound("no such workflow")
-	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
-}
-
-func goingOn(id, kind, queue string) *workflowpb.WorkflowExecutionInfo {
-	return &workflowpb.WorkflowExecutionInfo{
-		Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: someRun}, Type: &commonpb.WorkflowType{Name: kind},
-		Status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, TaskQueue: queue,
-	}
-}
-
-const someRun = "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"
 
 // TestAnOperationIsOfTheKindOfItsWorkflow: any workflow can be started under any ID by a
 // stranger, and is no operation of the kind that the ID is for.
@@ -61,7 +32,9 @@ func TestAnOperationIsOfTheKindOfItsWorkflow(t *testing.T) {
 		"of no workers at all": {verify, flow.VerifyWorkflowID(instance, someRun), flow.Verify.Name, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := New(runs{known: map[string]*workflowpb.WorkflowExecutionInfo{tc.workflow: goingOn(tc.workflow, tc.kind, tc.queue)}}, nil, "default", instance)
+			f := newFake()
+			f.known[tc.workflow] = goingOn(tc.workflow, tc.kind, tc.queue)
+			c := New(f, nil, "default", instance)
 			op, err := c.Operation(t.Context(), tc.id)
 			if tc.want == "" {
 				require.ErrorIs(t, err, fault.AnswerRefused)
@@ -77,8 +50,9 @@ func TestAnOperationIsOfTheKindOfItsWorkflow(t *testing.T) {
 // TestWhatRuns: what has ended, or never was, does not run.
 func TestWhatRuns(t *testing.T) {
 	change, backup := flow.ChangeSettingsWorkflowID("north"), flow.BackupWorkflowID("north")
-	known := map[string]*workflowpb.WorkflowExecutionInfo{}
-	c := New(runs{known: known}, nil, "default", "north")
+	f := newFake()
+	known := f.known
+	c := New(f, nil, "default", "north")
 	nothing := func() {
 		t.Helper()
 		run, since, err := c.Changing(t.Context())

@@ -125,6 +125,11 @@ type AlertAcknowledgement struct {
 	Object string `json:"object,omitempty"`
 	By     string `json:"by"`
 	Note   string `json:"note,omitempty"` // why it may stay, at most [MaxNote] bytes
+	// Since is when the alert opened: an acknowledgement that was made after it stays. Zero
+	// replaces any.
+	Since time.Time `json:"since,omitzero"`
+	// Replace takes the place of one that stays otherwise.
+	Replace bool `json:"replace,omitempty"`
 }
 
 // PlanUpkeepInput asks what is due.

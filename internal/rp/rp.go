@@ -42,6 +42,8 @@ type Control interface {
 	Cancel(ctx context.Context) error
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
+	// Acknowledge notes who knows of an alert, and has the board show who counts as the one: who was
+	// first stays, unless another is to be replaced.
 	Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error
 }
 

@@ -195,7 +195,7 @@ func (x *exchange) v1BackupOf(b board.Backup) v1BackupBody {
 
 func (x *exchange) v1Backups() error {
 	body := plainList{[]any{}}
-	for _, b := range all(x.snap) {
+	for _, b := range x.snap.Backups {
 		body.Value = append(body.Value, x.v1BackupOf(b))
 	}
 	return x.answer(http.StatusOK, apierror.MediaType, body)

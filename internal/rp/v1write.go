@@ -8,7 +8,6 @@ import (
 	"infrabackup/internal/alert"
 	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
@@ -169,20 +168,11 @@ func (x *exchange) v1Acknowledge() error {
 	}
 	ctx, cancel := x.beginning()
 	defer cancel()
-	if err := x.loc.Control.Acknowledge(ctx, flow.AlertAcknowledgement{Code: code, Object: about, By: x.by(), Note: note}); err != nil {
+	if err := x.loc.Control.Acknowledge(ctx, flow.AlertAcknowledgement{Code: code, Object: about, By: x.by(), Note: note, Replace: o["note"].Value != nil}); err != nil {
 		return x.refused(err)
 	}
-	at, by := x.h.options.Now(), x.by()
-	x.loc.Board.Apply(func(s *board.Snapshot) {
-		alerts := append([]alert.Alert{}, s.Alerts...)
-		for i := range alerts {
-			if a := &alerts[i]; string(a.Code) == code && a.Object == about {
-				a.AcknowledgedBy, a.AcknowledgedAt, a.Note = by, at, note
-			}
-		}
-		s.Alerts = alerts
-	})
-	return x.answer(http.StatusOK, apierror.MediaType, v1AlertsBody{x.loc.Board.Snapshot().Alerts})
+	x.snap = x.loc.Board.Snapshot()
+	return x.v1Alerts()
 }
 
 type v1ChallengeBody struct {

@@ -154,11 +154,14 @@ alert has it. Acknowledging again replaces the note.`,
 			return fault.Usagef("%d alerts have the code %s: %s", len(found), key.Code, names(found))
 		}
 		a := found[0]
-		if !a.AcknowledgedAt.IsZero() && !cmd.Flags().Changed("note") {
+		noted := cmd.Flags().Changed("note")
+		if !a.AcknowledgedAt.IsZero() && !noted {
 			s.Say("It was acknowledged before, at %s by %s; nothing was changed.", ui.Time(a.AcknowledgedAt), a.AcknowledgedBy)
 			return s.print(a)
 		}
-		kept, err := c.Acknowledge(ctx, flow.AlertAcknowledgement{Code: string(a.Code), Object: a.Object, By: operator.Requester(), Note: note})
+		kept, err := c.Acknowledge(ctx, flow.AlertAcknowledgement{
+			Code: string(a.Code), Object: a.Object, By: operator.Requester(), Note: note, Since: a.Since, Replace: noted,
+		})
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
@@ -240,4 +241,14 @@ func (c *fakeControl) Prove(_ context.Context, answer secret.String, by string) 
 	return flow.KeyState{Fingerprint: "SHA256:x", ProvenAt: c.now(), ProvenBy: by}, nil
 }
 
-func (c *fakeControl) Acknowledge(context.Context, flow.AlertAcknowledgement) error { return nil }
+func (c *fakeControl) Acknowledge(_ context.Context, one flow.AlertAcknowledgement) error {
+	c.board.Apply(func(s *board.Snapshot) {
+		s.Alerts = append([]alert.Alert{}, s.Alerts...)
+		for i := range s.Alerts {
+			if a := &s.Alerts[i]; string(a.Code) == one.Code && a.Object == one.Object && (one.Replace || a.AcknowledgedAt.IsZero()) {
+				a.AcknowledgedBy, a.AcknowledgedAt, a.Note = one.By, c.now(), one.Note
+			}
+		}
+	})
+	return nil
+}
