@@ -46,7 +46,7 @@ func newCallers(ctx context.Context, c *config.Serve) (callers, error) {
 	settings := auth.AuthenticatorConfig{Tokens: out.tokens}
 	sessions := auth.SessionsConfig{Tokens: out.tokens}
 	if c.Issuer != nil {
-		issuer, err := newIssuer(c)
+		issuer, err := newIssuer(ctx, c)
 		if err != nil {
 			return out, err
 		}
@@ -56,7 +56,7 @@ func newCallers(ctx context.Context, c *config.Serve) (callers, error) {
 		}
 	}
 	if c.ClientCertificates != nil {
-		if out.certificates, err = newCertificates(c.ClientCertificates); err != nil {
+		if out.certificates, err = newCertificates(ctx, c.ClientCertificates); err != nil {
 			return out, err
 		}
 		settings.Certificates = out.certificates
@@ -68,7 +68,7 @@ func newCallers(ctx context.Context, c *config.Serve) (callers, error) {
 	return out, err
 }
 
-func newIssuer(c *config.Serve) (*auth.Issuer, error) {
+func newIssuer(ctx context.Context, c *config.Serve) (*auth.Issuer, error) {
 	i := c.Issuer
 	out := auth.IssuerConfig{
 		URL: i.URL, Audiences: i.Audiences, Tenant: i.Tenant, ClientID: i.ClientID, RedirectURL: strings.TrimSuffix(c.BaseURL, "/") + callbackPath,
@@ -77,7 +77,7 @@ func newIssuer(c *config.Serve) (*auth.Issuer, error) {
 		out.Roles = append(out.Roles, auth.RoleRule{Claim: i.RoleClaim, Value: value, Role: auth.Role(role)})
 	}
 	var err error
-	if out.Roots, err = pool(i.CAFile); err != nil {
+	if out.Roots, err = pool(ctx, i.CAFile); err != nil {
 		return nil, err
 	}
 	if i.ClientSecretFile != "" {
@@ -91,8 +91,8 @@ func newIssuer(c *config.Serve) (*auth.Issuer, error) {
 // callbackPath is where an issuer sends the browser back to.
 const callbackPath = "/login/callback"
 
-func newCertificates(c *config.ClientCertificates) (*auth.Certificates, error) {
-	roots, err := pool(c.CAFile)
+func newCertificates(ctx context.Context, c *config.ClientCertificates) (*auth.Certificates, error) {
+	roots, err := pool(ctx, c.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -114,15 +114,11 @@ func newCertificates(c *config.ClientCertificates) (*auth.Certificates, error) {
 }
 
 // pool reads a file of CA certificates; the system's for no file.
-func pool(file string) (*x509.CertPool, error) {
+func pool(ctx context.Context, file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "the CA certificates cannot be read", err)
-	}
-	all, err := roots.Pool(data)
+	all, err := roots.File(ctx, file)
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "the CA certificates in "+file+" cannot be used", err)
 	}
