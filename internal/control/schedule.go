@@ -61,9 +61,11 @@ func statusOf(state schedule.State, now ring.Status) ScheduleStatus {
 }
 
 // SetSchedule sets when backups start by themselves and how long they are kept, and makes
-// sure that Temporal rings. It needs no share. NOT_ENABLED before enable, SETTINGS_INVALID
-// for what lies outside the bounds. Setting again what is set repairs Temporal's schedule.
-func (c *Controller) SetSchedule(ctx context.Context, next schedule.Setting, by string) (ScheduleStatus, error) {
+// sure that Temporal rings. It needs no share. Over is the setting that the caller has seen:
+// SETTINGS_CHANGED when another one is set by now; nil replaces any. NOT_ENABLED before enable,
+// SETTINGS_INVALID for what lies outside the bounds. Setting again what is set repairs
+// Temporal's schedule.
+func (c *Controller) SetSchedule(ctx context.Context, next schedule.Setting, over *schedule.Setting, by string) (ScheduleStatus, error) {
 	if err := next.Validate(); err != nil {
 		return ScheduleStatus{}, err
 	}
@@ -71,7 +73,7 @@ func (c *Controller) SetSchedule(ctx context.Context, next schedule.Setting, by 
 		return ScheduleStatus{}, err
 	}
 	state, err := answered(ctx, c, func(ctx context.Context) (schedule.State, error) {
-		return flow.SetSchedule.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.ScheduleChange{Setting: next, By: by})
+		return flow.SetSchedule.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.ScheduleChange{Setting: next, By: by, Over: over})
 	})
 	if err != nil {
 		return ScheduleStatus{}, c.entityFault(ctx, err)

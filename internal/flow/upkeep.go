@@ -94,6 +94,9 @@ func (s UpkeepState) Verdict(id backup.ID) (Verdict, bool) {
 type ScheduleChange struct {
 	Setting schedule.Setting `json:"setting"`
 	By      string           `json:"by"`
+	// Over is the setting that the sender has seen, and SETTINGS_CHANGED the answer when it is
+	// another one by now. Nil replaces any.
+	Over *schedule.Setting `json:"over,omitempty"`
 }
 
 // SlotClaim takes a slot of the schedule, for the one backup that is started for it or for

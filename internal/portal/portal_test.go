@@ -215,7 +215,7 @@ func TestReadersSeeNoFormsThatWouldBeRefused(t *testing.T) {
 				doc, err := html.Parse(strings.NewReader(w.Body.String()))
 				require.NoError(t, err)
 				for n := range doc.Descendants() {
-					action := strings.TrimPrefix(attr(n, "action"), "/i/north/")
+					action, _, _ := strings.Cut(strings.TrimPrefix(attr(n, "action"), "/i/north/"), "?")
 					if n.Data != "form" || action == "/logout" {
 						continue
 					}
@@ -256,16 +256,6 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-func TestNoStateIsReachedByOtherSites(t *testing.T) {
-	s := newSite(t, "healthy", "owner")
-	r := httptest.NewRequest(http.MethodPost, "/i/north/backups", nil)
-	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	w := s.do(r)
-	require.Equal(t, http.StatusForbidden, w.Code)
-	checkPage(t, "cross-site", w.Body.String())
-	require.Empty(t, s.control.Calls())
-}
-
 func TestNothingEndsTheRestore(t *testing.T) {
 	s := newSite(t, "healthy", "owner")
 	next := portaltest.Snapshot("healthy")
@@ -278,12 +268,4 @@ func TestNothingEndsTheRestore(t *testing.T) {
 		require.Contains(t, body, "as long as it stays on the share", path)
 		require.NotContains(t, body, "9999", path)
 	}
-}
-
-func TestHeaders(t *testing.T) {
-	w := newSite(t, "healthy", "reader").get("/i/north/")
-	require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
-	require.NotContains(t, w.Header().Get("Content-Security-Policy"), "unsafe")
-	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-	require.Equal(t, "no-referrer", w.Header().Get("Referrer-Policy"))
 }

@@ -73,9 +73,13 @@ func (a pageActor) BeginVerify(ctx context.Context, id, by string) (control.Begu
 	return a.actor.BeginVerify(ctx, backup.ID(id), by)
 }
 
-// SetSchedule sets when backups are due.
-func (a pageActor) SetSchedule(ctx context.Context, setting schedule.Setting, by string) error {
+// SetSchedule sets when backups are due, over a setting that was seen, and puts that onto the board.
+func (a pageActor) SetSchedule(ctx context.Context, setting, over schedule.Setting, by string) error {
 	defer a.board.Refresh()
-	_, err := a.Controller.SetSchedule(ctx, setting, by)
-	return err
+	status, err := a.Controller.SetSchedule(ctx, setting, &over, by)
+	if err != nil {
+		return err
+	}
+	a.board.Apply(func(s *board.Snapshot) { s.Schedule, s.Upkeep.Schedule = status.State, status.State })
+	return nil
 }

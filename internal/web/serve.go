@@ -60,7 +60,7 @@ func (s *Server) route(w *recorder, r *http.Request) {
 	if api {
 		ofAPI(w.Header())
 	} else {
-		ofPages(w.Header())
+		PageHeaders(w.Header())
 	}
 	switch {
 	case !strings.HasPrefix(r.URL.Path, "/"):

@@ -120,7 +120,7 @@ scripts give --yes.`,
 		if err := s.consentToLess(ctx, c, now.Setting, next, f.yes); err != nil {
 			return err
 		}
-		status, err := c.SetSchedule(ctx, next, operator.Requester())
+		status, err := c.SetSchedule(ctx, next, &now.Setting, operator.Requester())
 		if err != nil {
 			return err
 		}
@@ -181,7 +181,7 @@ verification goes on in any case. The share need not be there for it.`,
 			}
 			next := now.Setting
 			next.Enabled = on
-			status, err := c.SetSchedule(ctx, next, operator.Requester())
+			status, err := c.SetSchedule(ctx, next, &now.Setting, operator.Requester())
 			if err != nil {
 				return err
 			}

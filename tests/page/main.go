@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/portal"
 	"infrabackup/internal/portal/portaltest"
+	"infrabackup/internal/web"
 )
 
 func main() {
@@ -76,8 +77,11 @@ func newSite(ctx context.Context) (*site, error) {
 			}
 		}
 	}
-	handler, err := portal.New(options)
-	s.handler = handler
+	page, err := portal.New(options)
+	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		web.PageHeaders(w.Header()) // as the listener does
+		page.ServeHTTP(w, r)
+	})
 	return s, err
 }
 

@@ -99,7 +99,6 @@ func TestPutKeepsOrReplaces(t *testing.T) {
 		require.Empty(t, w.Recipients)
 		require.Equal(t, "test|operator", w.RequestedBy)
 		ten := 10
-		require.Nil(t, w.Schedule)
 		require.Equal(t, control.SchedulePatch{FrequencyHours: &ten}, w.SchedulePatch, "what is absent is merged where the schedule is known")
 
 		// What was read, and sent back as it is, changes nothing, succeeds, and is done at once;
