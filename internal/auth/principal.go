@@ -112,8 +112,16 @@ func Authorize(ctx context.Context, a Action) error {
 type Noted struct {
 	Principal Principal
 	Action    Action // empty when no action was asked about
+	Object    string // the id of what was made, or changed, where the address does not say it
 	Failure   error  // why the caller was not recognized, or a login was refused
 	Login     bool   // a session has begun
+}
+
+// NoteObject tells the audit what was made, or changed, by its id.
+func NoteObject(ctx context.Context, id string) {
+	if r := recordOf(ctx); r != nil {
+		r.note(func(n *Noted) { n.Object = id })
+	}
 }
 
 // NoteFailure tells the audit why a caller was not recognized.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -103,10 +104,15 @@ type NewToken struct {
 	Lifetime time.Duration // at most [MaxTokenLifetime]
 	// Once: it begins one session of the page, and does nothing else.
 	Once bool
+	// OneOfItsName refuses a name that a good token has: [ErrNameTaken].
+	OneOfItsName bool
 }
 
+// ErrNameTaken says that a token that is good has the name that another one was to get.
+var ErrNameTaken = errors.New("a token that is good has this name already")
+
 // Create makes a token and returns its text, which cannot be had again. USAGE when what is
-// wanted is malformed, LIMIT_EXCEEDED when too many are good, else errors of the file.
+// wanted is malformed, [ErrNameTaken], LIMIT_EXCEEDED when too many are good, else errors of the file.
 func (t *Tokens) Create(ctx context.Context, wanted NewToken) (Token, secret.String, error) {
 	switch {
 	case !wanted.Role.Valid():
@@ -123,6 +129,11 @@ func (t *Tokens) Create(ctx context.Context, wanted NewToken) (Token, secret.Str
 		maps.DeleteFunc(byID, func(_ string, token storedToken) bool {
 			return now.Sub(token.Expires) > keepEnded || !token.Revoked.IsZero() && now.Sub(token.Revoked) > keepEnded
 		})
+		for _, token := range byID {
+			if wanted.OneOfItsName && token.Name == created.Name && !token.Ended(now) {
+				return ErrNameTaken
+			}
+		}
 		dropEnded(byID, now)
 		if len(byID) >= maxTokens {
 			return fault.Newf(fault.LimitExceeded, "there are %d tokens already that are good; revoke one that is not needed", maxTokens)

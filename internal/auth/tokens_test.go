@@ -100,6 +100,17 @@ func TestTokenLetsIn(t *testing.T) {
 	}
 }
 
+// TestTokensAreHidden wherever they stand, also when a part is missing, and nothing else is.
+func TestTokensAreHidden(t *testing.T) {
+	_, text := create(t, openTokens(t, newClock()), Reader)
+	for before, after := range map[string]string{
+		"/api/v1/tokens/" + text: "/api/v1/tokens/ibk_…", text + text: "ibk_…", "/x/" + text[:40] + "/y": "/x/ibk_…/y", strings.ToUpper(text): "ibk_…",
+		"/api/v1/tokens/abcdefgh": "/api/v1/tokens/abcdefgh", "/ibk_/_": "/ibk_/_",
+	} {
+		require.Equal(t, after, HideTokens(before))
+	}
+}
+
 // TestChallengesAreQuoted: clients of Azure read where to log in from a challenge, and nothing
 // in it ends a text early.
 func TestChallengesAreQuoted(t *testing.T) {

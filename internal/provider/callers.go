@@ -125,8 +125,8 @@ func pool(ctx context.Context, file string) (*x509.CertPool, error) {
 	return all, nil
 }
 
-// caller recognizes who called the API: the listener has done so already.
-func caller(r *http.Request) (rp.Caller, error) {
+// Caller recognizes who called the API: the listener has done so already.
+func Caller(r *http.Request) (rp.Caller, error) {
 	p := auth.PrincipalOf(r.Context())
 	if p.IsZero() {
 		return nil, web.Refused(&auth.Refusal{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationFailed, Message: "The request names no caller."})
@@ -141,6 +141,12 @@ type apiCaller struct {
 }
 
 func (c apiCaller) Subject() string { return c.principal.Subject }
+
+func (c apiCaller) Covers(role string) (known, covered bool) {
+	return auth.Role(role).Valid(), c.principal.Role.Covers(auth.Role(role))
+}
+
+func (c apiCaller) NoteObject(id string) { auth.NoteObject(c.ctx, id) }
 
 func (c apiCaller) May(action string) error {
 	if err := auth.Authorize(c.ctx, auth.Action(action)); err != nil {

@@ -69,7 +69,7 @@ func New(ctx context.Context, c *config.Serve, namespace string, controllers map
 		instances = append(instances, portal.Instance{Name: i.Name, Board: shown, Control: pageActor{acts}})
 	}
 	api, err := rp.New(rp.Options{
-		BaseURL: c.BaseURL, SubscriptionID: strings.ToLower(c.SubscriptionID), Instances: locations, Caller: caller, Logger: logger, Metadata: metadata(c),
+		BaseURL: c.BaseURL, SubscriptionID: strings.ToLower(c.SubscriptionID), Instances: locations, Caller: Caller, Tokens: APITokens(p.callers.tokens), Logger: logger, Metadata: metadata(c),
 	})
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "the API cannot be served", err)

@@ -18,11 +18,12 @@ const (
 	paramLocation     = "{location}"
 	paramBackup       = "{backup}" // a GUID, or LOCATION/GUID as the names of backups are
 	paramOperation    = "{operation}"
+	paramToken        = "{token}"
 )
 
 // params are the parts of a path that callers choose, in their spelling.
 type params struct {
-	subscription, group, location, backup, operation string
+	subscription, group, location, backup, operation, token string
 }
 
 func (p *params) set(name, value string) {
@@ -37,6 +38,8 @@ func (p *params) set(name, value string) {
 		p.backup = value
 	case paramOperation:
 		p.operation = value
+	case paramToken:
+		p.token = value
 	}
 }
 

@@ -56,7 +56,7 @@ func TestWhatBeginsIsFound(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	good := Options{BaseURL: "https://backup.example.com:8443/", SubscriptionID: "11111111-2222-3333-4444-555555555555", Caller: func(*http.Request) (Caller, error) { return nil, nil }}
+	good := Options{BaseURL: "https://backup.example.com:8443/", SubscriptionID: "11111111-2222-3333-4444-555555555555", Caller: func(*http.Request) (Caller, error) { return nil, nil }, Tokens: struct{ Tokens }{}}
 	h, err := New(good)
 	require.NoError(t, err)
 	require.Equal(t, "https://backup.example.com:8443", h.base)
@@ -81,6 +81,10 @@ func TestOptionsAreChecked(t *testing.T) {
 	require.Error(t, err)
 	bad = good
 	bad.Caller = nil
+	_, err = New(bad)
+	require.Error(t, err)
+	bad = good
+	bad.Tokens = nil
 	_, err = New(bad)
 	require.Error(t, err)
 }

@@ -62,6 +62,11 @@ type Caller interface {
 	May(action string) error
 	// Subject names the caller in workflows.
 	Subject() string
+	// Covers reports whether there is a role of this name, and whether the caller may do
+	// everything that it may.
+	Covers(role string) (known, covered bool)
+	// NoteObject tells the audit what a request has made, or changed, by its id.
+	NoteObject(id string)
 }
 
 // Metadata are the endpoints that clients ask for before their first request.
@@ -80,6 +85,7 @@ type Options struct {
 	Instances      map[string]Instance // by name of the location
 	// Caller says who sent a request; its error is an [apierror.Error].
 	Caller   func(*http.Request) (Caller, error)
+	Tokens   Tokens
 	Metadata Metadata
 	Now      func() time.Time // time.Now when nil
 	Logger   *slog.Logger     // slog.Default when nil
@@ -109,8 +115,8 @@ func New(options Options) (*Handler, error) {
 	if !isGUID(options.SubscriptionID) {
 		return nil, fmt.Errorf("the subscription id %q is no GUID", options.SubscriptionID)
 	}
-	if options.Caller == nil {
-		return nil, errors.New("nothing says who callers are")
+	if options.Caller == nil || options.Tokens == nil {
+		return nil, errors.New("nothing says who callers are, or holds their tokens")
 	}
 	if options.Now == nil {
 		options.Now = time.Now

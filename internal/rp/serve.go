@@ -12,7 +12,6 @@ import (
 	"infrabackup/internal/apierror"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/printable"
 	"infrabackup/internal/rp/wire"
 )
 
@@ -49,10 +48,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f = apierror.AtRequest(err)
 	}
 	if f.Status >= http.StatusInternalServerError {
-		h.options.Logger.WarnContext(r.Context(), "a request failed", "requestId", w.Header().Get(requestID),
-			"path", printable.Clip(printable.Text(r.URL.Path), 512), "err", err, "cause", f.Cause)
+		h.options.Logger.WarnContext(r.Context(), "a request failed", "requestId", w.Header().Get(requestID), "operation", x.name(), "err", err, "cause", f.Cause)
 	}
 	f.Write(w)
+}
+
+// name is that of the operation, empty before it is known. The listener logs the address, without
+// what may be secret in it.
+func (x *exchange) name() string {
+	if x.op == nil {
+		return ""
+	}
+	return x.op.name
 }
 
 // requestID is the header in which the listener names the request.

@@ -23,8 +23,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/apierror"
+	"infrabackup/internal/auth"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
+	"infrabackup/internal/provider"
 	"infrabackup/internal/rp"
 	"infrabackup/tests/lab/stamp/conformance"
 )
@@ -43,7 +45,14 @@ var versions = []string{"2016-05-01", "2018-09-01", "2021-09-01"}
 type caller struct {
 	refuse map[string]bool
 	asked  *[]string
+	role   auth.Role
 }
+
+func (c caller) Covers(role string) (known, covered bool) {
+	return auth.Role(role).Valid(), c.role.Covers(auth.Role(role))
+}
+
+func (c caller) NoteObject(string) {}
 
 func (c caller) Subject() string { return "test|operator" }
 
@@ -81,7 +90,7 @@ func start(t *testing.T) *harness {
 	h := &harness{t: t, now: time.Date(2026, 11, 28, 10, 30, 0, 0, time.UTC), seen: map[string]int{}}
 	h.board = &fakeBoard{snapshot: &board.Snapshot{AsOf: h.now, Instance: backup.Instance{Name: "prod", FQDN: "local.azurestack.external", Region: "local", DeploymentID: "d3236bc0-6a46-4877-a9da-6fe69e9661df"}}}
 	h.control = newFakeControl(h.board, h.clock)
-	h.caller.asked = &h.asked
+	h.caller.asked, h.caller.role = &h.asked, auth.Owner
 	logger := slog.New(slog.NewJSONHandler(&h.log, nil))
 	h.server = listen(t, logger)
 	api, err := rp.New(rp.Options{
@@ -92,6 +101,7 @@ func start(t *testing.T) *harness {
 			}
 			return h.caller, nil
 		},
+		Tokens:   provider.APITokens(h.server.tokens),
 		Metadata: rp.Metadata{Gallery: "https://gallery.example/", Graph: "https://graph.example/", Portal: "https://portal.example/", Login: "https://login.example/adfs", Audiences: []string{"https://management.example/1"}},
 		Logger:   logger,
 	})
@@ -208,7 +218,11 @@ func (h *harness) check(r *http.Request, a *written) {
 	for _, name := range []string{"X-Ms-Request-Id", "X-Ms-Correlation-Request-Id", "X-Ms-Routing-Request-Id"} {
 		assert.NotEmpty(t, header.Get(name), name)
 	}
-	assert.Equal(t, "no-cache", header.Get("Cache-Control"))
+	caching := "no-cache"
+	if a.status == http.StatusCreated {
+		caching = "no-store" // it has a secret
+	}
+	assert.Equal(t, caching, header.Get("Cache-Control"))
 	assert.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
 	assert.Empty(t, header.Get("Server"))
 	for _, name := range []string{"Location", "Azure-Asyncoperation"} {

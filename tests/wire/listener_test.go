@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,10 @@ type listening struct {
 	URL    string
 	server *web.Server
 	client *http.Client
+	plain  *http.Client // sends what its user sends, without that token
+	tokens *auth.Tokens
+	file   string       // where they are kept
+	ahead  atomic.Int64 // of the clock that tokens end by, in nanoseconds
 }
 
 // Client sends requests with an API token that the listener knows.
@@ -60,9 +65,10 @@ func (l *lines) String() string {
 // listen begins to listen, for the API that is handed over with [listening.serve].
 func listen(t *testing.T, logger *slog.Logger) *listening {
 	t.Helper()
-	tokens, err := auth.OpenTokens(t.Context(), auth.TokensConfig{Path: filepath.Join(t.TempDir(), "tokens.json")})
+	l := &listening{file: filepath.Join(t.TempDir(), "tokens.json")}
+	tokens, err := auth.OpenTokens(t.Context(), auth.TokensConfig{Path: l.file, Now: func() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) }})
 	require.NoError(t, err)
-	_, token, err := tokens.Create(t.Context(), auth.NewToken{Role: auth.Owner, Owner: "test", Lifetime: time.Hour})
+	_, token, err := tokens.Create(t.Context(), auth.NewToken{Role: auth.Owner, Owner: "test", Lifetime: auth.MaxTokenLifetime})
 	require.NoError(t, err)
 	authenticator, err := auth.NewAuthenticator(auth.AuthenticatorConfig{Tokens: tokens})
 	require.NoError(t, err)
@@ -86,7 +92,9 @@ func listen(t *testing.T, logger *slog.Logger) *listening {
 	roots := x509.NewCertPool()
 	require.True(t, roots.AppendCertsFromPEM(own.cert))
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
-	return &listening{"https://" + server.Addr().String(), server, &http.Client{Transport: withToken{transport, token.Reveal()}}}
+	l.URL, l.server, l.tokens = "https://"+server.Addr().String(), server, tokens
+	l.client, l.plain = &http.Client{Transport: withToken{transport, token.Reveal()}}, &http.Client{Transport: transport}
+	return l
 }
 
 // serve serves the API until the test ends.
