@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -65,4 +66,26 @@ func TestUpkeepIsAskedForOnce(t *testing.T) {
 			require.Equal(t, tc.want, got.Last)
 		})
 	}
+}
+
+// TestAnAcknowledgementSaysWhenItsAlertOpened, so that who was first stays: of one whose opening
+// nobody saw, any that there is counts.
+func TestAnAcknowledgementSaysWhenItsAlertOpened(t *testing.T) {
+	f := newFake()
+	f.known[flow.SettingsWorkflowID("north")] = goingOn(flow.SettingsWorkflowID("north"), flow.Settings.Name, flow.Queue("north"))
+	var got flow.AlertAcknowledgement
+	f.updates[flow.AcknowledgeAlert.Name] = func(args json.RawMessage) (any, error) {
+		got = flow.AlertAcknowledgement{}
+		return flow.Acknowledgement{Code: "SHARE_FULL", By: "anna"}, json.Unmarshal(args, &got)
+	}
+	c, opened := New(f, nil, "default", "north"), time.Unix(1_800_000_000, 0).UTC()
+	for since, want := range map[time.Time]time.Time{opened: opened, {}: time.Unix(0, 0).UTC()} {
+		known, err := c.Acknowledge(t.Context(), flow.AlertAcknowledgement{Code: "SHARE_FULL", By: "bert", Since: since})
+		require.NoError(t, err)
+		require.Equal(t, "anna", known.By, "who counts is returned")
+		require.Equal(t, want, got.Since)
+		require.False(t, got.Replace)
+	}
+	_, err := c.Acknowledge(t.Context(), flow.AlertAcknowledgement{By: "bert"})
+	require.ErrorIs(t, err, fault.Usage)
 }

@@ -172,7 +172,7 @@ func (h *handler) routes() {
 		"enable": (*request).enablePage, "enable/{step}": (*request).enableStep,
 		"settings": (*request).settings, "settings/{what}": (*request).settingsForm, "settings/key/{step}": (*request).keyStep,
 		"operations/{id}": (*request).operation, "schedule": (*request).schedulePage, "schedule/shorten": (*request).shortenPage,
-		"prune": (*request).prunePage, "alerts": (*request).alerts, "history": (*request).history,
+		"prune": (*request).prunePage, "alerts": (*request).alerts, "alerts/acknowledge": (*request).acknowledgePage, "history": (*request).history,
 	} {
 		if path == "" {
 			path = "{$}"
@@ -194,6 +194,7 @@ func (h *handler) routes() {
 		{path: "prune/preview", form: "prune", action: ActionPruneDryRun, do: (*request).previewPrune},
 		{path: "prune", form: "prune", action: ActionPrune, fresh: true, do: (*request).beginPrune},
 		{path: "alerts", form: "alerts", action: ActionAcknowledge, do: (*request).acknowledge},
+		{path: "alerts/acknowledge", form: "alerts/acknowledge", action: ActionAcknowledge, do: (*request).acknowledge},
 	} {
 		h.mux.HandleFunc("POST /i/{instance}/"+p.path, h.changing(p))
 	}

@@ -203,7 +203,7 @@ func TestTheFirstLineAnswers(t *testing.T) {
 // refused when it is sent all the same.
 func TestReadersSeeNoFormsThatWouldBeRefused(t *testing.T) {
 	changes := map[string]string{ // least role by address
-		"backups": "operator", "backups/" + string(portaltest.ID(0)) + "/verify": "operator", "cancel": "operator", "alerts": "operator", "settings/challenge": "operator", "settings/proof": "operator", "prune/preview": "operator",
+		"backups": "operator", "backups/" + string(portaltest.ID(0)) + "/verify": "operator", "cancel": "operator", "alerts": "operator", "alerts/acknowledge": "operator", "settings/challenge": "operator", "settings/proof": "operator", "prune/preview": "operator",
 		"prune": "owner", "schedule": "owner", "settings/share": "owner", "settings/account": "owner", "settings/key": "owner", "settings/key/proof": "owner", "enable/share": "owner",
 	}
 	rank := map[string]int{"reader": 0, "operator": 1, "owner": 2}

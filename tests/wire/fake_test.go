@@ -45,8 +45,9 @@ func (b *fakeBoard) Looked() {}
 
 // fakeControl is an instance whose operations take a number of questions to end.
 type fakeControl struct {
-	board *fakeBoard
-	now   func() time.Time
+	acknowledged flow.AlertAcknowledgement // the last one
+	board        *fakeBoard
+	now          func() time.Time
 
 	mu       sync.Mutex
 	polls    int   // how often an operation is found running
@@ -242,6 +243,7 @@ func (c *fakeControl) Prove(_ context.Context, answer secret.String, by string) 
 }
 
 func (c *fakeControl) Acknowledge(_ context.Context, one flow.AlertAcknowledgement) error {
+	c.acknowledged = one
 	c.board.Apply(func(s *board.Snapshot) {
 		s.Alerts = append([]alert.Alert{}, s.Alerts...)
 		for i := range s.Alerts {

@@ -60,10 +60,11 @@ func (b *Board) Looked() {}
 
 // Control records what it was asked for.
 type Control struct {
-	mu     sync.Mutex
-	calls  []string
-	wanted control.Wanted
-	over   schedule.Setting
+	mu           sync.Mutex
+	calls        []string
+	wanted       control.Wanted
+	over         schedule.Setting
+	acknowledged flow.AlertAcknowledgement
 	// Fail, when set, is what everything fails with.
 	Fail error
 	// Operations are what [Control.Operation] knows.
@@ -170,6 +171,13 @@ func (c *Control) SetSchedule(ctx context.Context, s, over schedule.Setting, by 
 	return c.note(ctx, "schedule %t %d %d %d %s", s.Enabled, s.FrequencyHours, s.RetentionDays, s.KeepVerified, by)
 }
 
+// Acknowledged returns the last acknowledgement.
+func (c *Control) Acknowledged() flow.AlertAcknowledgement {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.acknowledged
+}
+
 // Over returns the setting that the last schedule was set over.
 func (c *Control) Over() schedule.Setting {
 	c.mu.Lock()
@@ -191,6 +199,9 @@ func (c *Control) PruneBy(ctx context.Context, _ schedule.Setting, _ string) (co
 
 // Acknowledge implements [portal.Control].
 func (c *Control) Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error {
+	c.mu.Lock()
+	c.acknowledged = one
+	c.mu.Unlock()
 	return c.note(ctx, "acknowledge %s %s %s", one.Code, one.Object, one.By)
 }
 
