@@ -36,7 +36,7 @@ func (a *Activities) SealBackup(ctx context.Context, in flow.SealBackupInput) (f
 	}
 	var m *backup.Manifest
 	var sealed []backup.File
-	catalog, _, err := a.sealCatalog(ctx, repo, in, hb, func(ctx context.Context, catalog backup.File, found backup.Consistency) (err error) {
+	catalog, err := a.sealCatalog(ctx, repo, in, hb, func(ctx context.Context, catalog backup.File, found backup.Consistency) (err error) {
 		if m, err = a.manifest(ctx, repo, s, in, append(in.Parts[:len(in.Parts):len(in.Parts)], catalog)); err != nil {
 			return err
 		}
@@ -64,17 +64,17 @@ func (a *Activities) SealBackup(ctx context.Context, in flow.SealBackupInput) (f
 //
 // While the catalog is uploaded, meanwhile does what needs to know nothing else of it.
 func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repository, in flow.SealBackupInput, hb *heartbeater,
-	meanwhile func(context.Context, backup.File, backup.Consistency) error) (file backup.File, found backup.Consistency, err error) {
+	meanwhile func(context.Context, backup.File, backup.Consistency) error) (file backup.File, err error) {
 	identity, _, err := a.workKey(in.WorkKeyID, in.BackupID)
 	if err != nil {
-		return file, found, err
+		return file, err
 	}
 	if err := a.Spool.Begin(in.BackupID); err != nil {
-		return file, found, err
+		return file, err
 	}
 	sealed, err := capture.Create(ctx, a.Spool, a.Encrypter, in.BackupID, backup.CatalogFile, in.Recipient)
 	if err != nil {
-		return file, found, err
+		return file, err
 	}
 	defer func() { err = errors.Join(err, sealed.Abandon()) }()
 	indexes := &indexes{repo: repo, id: in.BackupID, identity: identity, all: map[backup.Service]flow.ServiceIndex{}}
@@ -90,23 +90,23 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 			return catalog.Add(entry)
 		})
 		if err != nil {
-			return file, found, err
+			return file, err
 		}
 	}
 	if err := catalog.Close(); err != nil {
-		return file, found, err
+		return file, err
 	}
 	if file, err = sealed.Finish(); err != nil {
-		return file, found, err
+		return file, err
 	}
-	found, err = checker.Check(func(service backup.Service, fn func(backup.CatalogEntry)) error {
+	found, err := checker.Check(func(service backup.Service, fn func(backup.CatalogEntry)) error {
 		return indexes.read(ctx, service, func(entry backup.CatalogEntry) error {
 			fn(entry)
 			return nil
 		})
 	})
 	if err != nil {
-		return file, found, err
+		return file, err
 	}
 	found.Skew = backup.MeasureSkew(in.Services)
 	up := &capture.Upload{Repository: repo, Spool: a.Spool, BackupID: in.BackupID, Progress: hb}
@@ -118,7 +118,7 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 		return err
 	})
 	group.Go(func() error { return meanwhile(ctx, file, found) })
-	return file, found, group.Wait()
+	return file, group.Wait()
 }
 
 // indexes are the parts' lists of items.

@@ -94,7 +94,7 @@ func (a *Activities) SettleChange(ctx context.Context, in flow.SettleChangeInput
 	if err := a.asCopied(ctx, in); err != nil {
 		return settings.Summary{}, err
 	}
-	application := flow.SettingsApplication{Revision: in.Revision, Probe: in.Probe, Schedule: in.Schedule}
+	application := flow.SettingsApplication{Revision: in.Revision, Probe: in.Probe, Schedule: in.Schedule, ScheduleOver: in.ScheduleOver}
 	if application.Signers, err = seal.ParseAllowedSigners(w.Trusted()); err != nil {
 		return settings.Summary{}, fault.New(fault.Internal, "the list of signing keys cannot be read", err)
 	}

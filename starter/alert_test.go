@@ -29,8 +29,10 @@ type ailing struct {
 	missing                       []backup.Service
 	summaryErr, listErr, standErr error
 	upkeepErr                     error
+	last                          *flow.UpkeepOutput
 	ackErr                        error
-	forgetful                     bool // a worker that keeps no notes
+	asked                         flow.AlertAcknowledgement // the last one
+	forgetful                     bool                      // a worker that keeps no notes
 	lists                         int
 }
 
@@ -61,8 +63,8 @@ func (a *ailing) Changing(context.Context) (string, time.Time, error) { return "
 
 func (a *ailing) Upkeep(context.Context) (flow.UpkeepState, error) { return a.upkeep, a.upkeepErr }
 
-func (a *ailing) Schedule(context.Context) (control.ScheduleStatus, error) {
-	return control.ScheduleStatus{State: a.upkeep.Schedule}, a.upkeepErr
+func (a *ailing) UpkeepStatus(context.Context) (control.UpkeepStatus, error) {
+	return control.UpkeepStatus{State: a.upkeep, Schedule: control.ScheduleStatus{State: a.upkeep.Schedule}, Last: a.last}, a.upkeepErr
 }
 
 func (a *ailing) Missing(context.Context) ([]backup.Service, error) { return a.missing, nil }
@@ -73,6 +75,7 @@ func (a *ailing) Acknowledge(_ context.Context, in flow.AlertAcknowledgement) (f
 	if a.ackErr != nil {
 		return flow.Acknowledgement{}, a.ackErr
 	}
+	a.asked = in
 	one := flow.Acknowledgement{Code: in.Code, Object: in.Object, By: in.By, At: time.Now().UTC(), Note: in.Note}
 	if a.forgetful {
 		one.Note = ""
@@ -222,6 +225,7 @@ func TestAlertAcknowledge(t *testing.T) {
 	out = a.call("alert", "acknowledge", "SCHEDULE_OFF", "--note", "another")
 	require.Zero(t, out.code)
 	require.Equal(t, "another", a.upkeep.Acknowledged[1].Note)
+	require.True(t, a.asked.Replace, "who gives another note takes the place of who was first")
 
 	out = a.call("alert", "acknowledge", "SERVICE_WITHOUT_WORKER")
 	require.Equal(t, fault.ExitUsage, out.code, "two have that code")
@@ -230,6 +234,7 @@ func TestAlertAcknowledge(t *testing.T) {
 	out = a.call("alert", "acknowledge", "SERVICE_WITHOUT_WORKER")
 	require.Zero(t, out.code, "one has")
 	require.Equal(t, "CA", a.upkeep.Acknowledged[2].Object)
+	require.False(t, a.asked.Replace)
 
 	for text, code := range map[string]int{
 		"SERVICE_WITHOUT_WORKER/AD": fault.ExitNotFound, "SHARE_FULL": fault.ExitNotFound, "NONE": fault.ExitNotFound, "": fault.ExitUsage,
@@ -238,6 +243,12 @@ func TestAlertAcknowledge(t *testing.T) {
 	}
 	require.Equal(t, fault.ExitUsage, a.call("alert", "acknowledge", "SCHEDULE_OFF", "--note", strings.Repeat("x", flow.MaxNote+1)).code)
 	require.Len(t, a.upkeep.Acknowledged, 3, "what is not open is not acknowledged ahead")
+
+	a.upkeep.Schedule.Setting.Enabled = true
+	a.last = &flow.UpkeepOutput{Failed: []flow.FailedStep{{Step: "delete", BackupID: a.backups[0].BackupID, Code: "SHARE_BUSY", Message: "busy"}}}
+	out = a.call("alert", "list")
+	require.Contains(t, out.stdout, "DELETION_FAILED", "what upkeep could not do is told")
+	a.upkeep.Schedule.Setting.Enabled, a.last = false, nil
 
 	a.ackErr = fault.Newf(fault.NoWorker, "none")
 	require.Equal(t, fault.ExitTemporal, a.call("alert", "acknowledge", "SCHEDULE_OFF", "--note", "x").code)

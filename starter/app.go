@@ -100,13 +100,13 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 			if a.output != "table" && a.output != "json" {
 				bad := a.output
 				a.output = "table"
-				return usage("-o %s is neither table nor json", printable.Quote(bad))
+				return fault.Usagef("-o %s is neither table nor json", printable.Quote(bad))
 			}
 			if err := args.CheckFlags(cmd); err != nil {
 				return err
 			}
 			if a.timeout < 0 {
-				return usage("--timeout %s is below zero", a.timeout)
+				return fault.Usagef("--timeout %s is below zero", a.timeout)
 			}
 			a.began = true
 			return nil
@@ -161,6 +161,3 @@ func (a *app) keyFile(file string) (string, error) {
 	}
 	return file, nil
 }
-
-// usage is a fault about flags and arguments.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

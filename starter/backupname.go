@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/ui"
@@ -22,7 +23,7 @@ func (a *app) whole(ctx context.Context, c controller, id string) (string, error
 		return "", err
 	}
 	if listed.More {
-		return "", usage("there are more backups than one list takes; give the whole ID of the one that begins with %s", id)
+		return "", fault.Usagef("there are more backups than one list takes; give the whole ID of the one that begins with %s", id)
 	}
 	found, err := operator.OnlyOne(id, listed.Backups)
 	return string(found), err

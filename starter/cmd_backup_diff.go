@@ -112,9 +112,9 @@ func (f *diffFlags) sides(cmd *cobra.Command, names []string) error {
 func (f diffFlags) check() ([]backup.Service, error) {
 	switch {
 	case len(f.keyFiles) == 0:
-		return nil, usage("--identity is needed: the file with the operator's private key")
+		return nil, fault.Usagef("--identity is needed: the file with the operator's private key")
 	case f.unverified && f.allowedSigners != "":
-		return nil, usage("--unverified and --allowed-signers exclude each other")
+		return nil, fault.Usagef("--unverified and --allowed-signers exclude each other")
 	}
 	if f.html != "" {
 		if err := localfile.OffShare("--html", f.html, f.from); err != nil {

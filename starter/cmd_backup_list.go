@@ -28,7 +28,7 @@ it; "infrabackup backup show" says what ends that.`,
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
 			if limit < 1 || limit > flow.MaxListed {
-				return usage("--limit %d is not between 1 and %d", limit, flow.MaxListed)
+				return fault.Usagef("--limit %d is not between 1 and %d", limit, flow.MaxListed)
 			}
 			c, err := a.controller(ctx)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/ui/table"
@@ -32,7 +33,7 @@ The backup goes on when this command ends, also when it is interrupted (Ctrl-C) 
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
 			if spoolWait < time.Second {
-				return usage("--spool-wait %s is shorter than a second", spoolWait)
+				return fault.Usagef("--spool-wait %s is shorter than a second", spoolWait)
 			}
 			c, err := a.controller(ctx)
 			if err != nil {

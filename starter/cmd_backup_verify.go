@@ -92,7 +92,7 @@ func (a *app) verify(ctx context.Context, id string, from storeFlags, f allFlags
 		return v, err
 	}
 	if from.allowedSigners != "" && len(keys) == 0 && !from.given() {
-		return v, usage("--allowed-signers needs --identity, --from or --share: a worker compares with the key in the settings")
+		return v, fault.Usagef("--allowed-signers needs --identity, --from or --share: a worker compares with the key in the settings")
 	}
 	if len(keys) == 0 && !from.given() {
 		c, err := a.controller(ctx)

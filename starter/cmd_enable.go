@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
+	"infrabackup/internal/ui/table"
 	"infrabackup/starter/args"
 )
 
@@ -42,7 +45,7 @@ What a backup has to contain is what the workers that answer have sources for, u
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
 			if in.Share.Path == "" || in.Username == "" {
-				return usage("--share and --username are needed")
+				return fault.Usagef("--share and --username are needed")
 			}
 			if _, err := args.UNC(in.Share.Path); err != nil {
 				return err
@@ -99,4 +102,22 @@ What a backup has to contain is what the workers that answer have sources for, u
 	keys.register(cmd)
 	adoptFlags.register(cmd, &in.Adopt)
 	return cmd
+}
+
+// adoptFlags say whom to trust on a share that another controller wrote to.
+type adoptFlags struct{ file string }
+
+func (f *adoptFlags) register(cmd *cobra.Command, adopt *bool) {
+	cmd.Flags().BoolVar(adopt, "adopt", false, "take over the backups that another controller of this instance left on the share")
+	cmd.Flags().StringVar(&f.file, "allowed-signers", "", "with --adopt: trusted copy of the instance's allowed_signers")
+}
+
+func (f *adoptFlags) load(ctx context.Context, adopt bool) ([]byte, error) {
+	switch {
+	case f.file == "":
+		return nil, nil
+	case !adopt:
+		return nil, fault.Usagef("--allowed-signers belongs to --adopt, which is missing")
+	}
+	return operator.ReadSigners(ctx, f.file, table.SettingsLabels...)
 }

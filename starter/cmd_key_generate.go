@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/ui/table"
@@ -28,7 +29,7 @@ version 1.3 cannot read.`,
 		Args:    args.None,
 		RunE: func(*cobra.Command, []string) error {
 			if out == "" {
-				return usage("--out is needed: the file for the private key")
+				return fault.Usagef("--out is needed: the file for the private key")
 			}
 			text, recipient, err := seal.GenerateIdentity(postQuantum, time.Now())
 			if err != nil {

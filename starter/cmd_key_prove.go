@@ -71,7 +71,7 @@ func (a *app) prove(ctx context.Context, f proveFlags) error {
 		}
 	}
 	if given != 1 {
-		return usage("give one of --out, --answer and --identity")
+		return fault.Usagef("give one of --out, --answer and --identity")
 	}
 	keys, err := localfile.Identities(ctx, f.keyFiles)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator/rekeying"
 	"infrabackup/starter/args"
 
@@ -33,7 +34,7 @@ readable to the thief: change the secrets in them.`,
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
 			if compromised == "" || len(keyFiles) == 0 {
-				return usage("--compromised and --identity are needed")
+				return fault.Usagef("--compromised and --identity are needed")
 			}
 			r, err := a.rekey(ctx, keyFiles)
 			if err != nil {
@@ -51,7 +52,7 @@ readable to the thief: change the secrets in them.`,
 
 func (r *rekeyRun) revoke(ctx context.Context, compromised, temp string) error {
 	if !rekeying.IsFingerprint(compromised) {
-		return usage("--compromised is not the fingerprint of a key, such as `infrabackup backup show` prints: SHA256: and 43 characters")
+		return fault.Usagef("--compromised is not the fingerprint of a key, such as `infrabackup backup show` prints: SHA256: and 43 characters")
 	}
 	out, err := r.Revoke(ctx, compromised, temp, func(path string) { r.app.say("Re-encrypting %s ...", path) })
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/fault"
 	"infrabackup/starter/args"
 )
 
@@ -30,7 +31,7 @@ key.age can still open that copy. For that see "infrabackup key revoke".`,
 			ctx, cancel := a.bounded(cmd.Context())
 			defer cancel()
 			if len(keyFiles) == 0 {
-				return usage("--identity is needed: the file with a private key that opens the older backups")
+				return fault.Usagef("--identity is needed: the file with a private key that opens the older backups")
 			}
 			r, err := a.rekey(ctx, keyFiles)
 			if err != nil {

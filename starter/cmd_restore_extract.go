@@ -93,21 +93,21 @@ signature is checked. On the worst day, --unverified opens what is left all the 
 func (f extractFlags) check() (backup.Service, error) {
 	switch {
 	case len(f.keyFiles) == 0:
-		return "", usage("--identity is needed: the file with the operator's private key")
+		return "", fault.Usagef("--identity is needed: the file with the operator's private key")
 	case f.to == "" && !f.list:
-		return "", usage("--to is needed: the folder to extract into")
+		return "", fault.Usagef("--to is needed: the folder to extract into")
 	case f.unverified && f.allowedSigners != "":
-		return "", usage("--unverified and --allowed-signers exclude each other")
+		return "", fault.Usagef("--unverified and --allowed-signers exclude each other")
 	case f.format != "files" && f.format != "ldif":
-		return "", usage("--format %s is neither files nor ldif", printable.Quote(f.format))
+		return "", fault.Usagef("--format %s is neither files nor ldif", printable.Quote(f.format))
 	case f.subtree && (f.item == "" || f.format != "ldif"):
-		return "", usage("--subtree needs --item and --format ldif")
+		return "", fault.Usagef("--subtree needs --item and --format ldif")
 	case f.item != "" && f.service == "":
-		return "", usage("--item needs --service")
+		return "", fault.Usagef("--item needs --service")
 	}
 	if f.service == "" {
 		if f.format == "ldif" {
-			return "", usage("--format ldif needs --service AD")
+			return "", fault.Usagef("--format ldif needs --service AD")
 		}
 		return "", nil
 	}
@@ -116,7 +116,7 @@ func (f extractFlags) check() (backup.Service, error) {
 		return "", fault.New(fault.Usage, "--service was not understood", err)
 	}
 	if f.format == "ldif" && service != backup.AD {
-		return "", usage("--format ldif needs --service AD")
+		return "", fault.Usagef("--format ldif needs --service AD")
 	}
 	return service, nil
 }

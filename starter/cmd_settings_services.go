@@ -41,7 +41,7 @@ that is added to a worker's configuration is captured when the service is named 
 			case err != nil:
 				return err
 			case fromWorkers == (len(services) > 0):
-				return usage("name the services, or give --from-workers")
+				return fault.Usagef("name the services, or give --from-workers")
 			}
 			if fromWorkers {
 				if services, err = c.Sources(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
@@ -50,7 +51,7 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 				return err
 			}
 			if in.NewLedger && !in.Adopt {
-				return usage("--new-ledger belongs to --adopt, which is missing")
+				return fault.Usagef("--new-ledger belongs to --adopt, which is missing")
 			}
 			switch {
 			case in.Username != "":
@@ -58,7 +59,7 @@ such as a share that was restored from a snapshot, --new-ledger begins another o
 					return err
 				}
 			case passwordFile != "":
-				return usage("--password-file belongs to --username, which is missing")
+				return fault.Usagef("--password-file belongs to --username, which is missing")
 			}
 			c, err := a.controller(ctx)
 			if err != nil {

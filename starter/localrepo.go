@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/share"
@@ -43,11 +44,11 @@ func (f storeFlags) given() bool { return f.from != "" || f.share != "" }
 func (f storeFlags) check() error {
 	switch {
 	case f.from != "" && f.share != "":
-		return usage("--from and --share exclude each other")
+		return fault.Usagef("--from and --share exclude each other")
 	case f.share == "" && (f.username != "" || f.passwordFile != "" || f.transport != ""):
-		return usage("--username, --password-file and --transport belong to --share, which is missing")
+		return fault.Usagef("--username, --password-file and --transport belong to --share, which is missing")
 	case f.transport != "" && f.transport != string(share.Encrypted) && f.transport != string(share.Signed):
-		return usage("--transport %s is neither %s nor %s", printable.Quote(f.transport), share.Encrypted, share.Signed)
+		return fault.Usagef("--transport %s is neither %s nor %s", printable.Quote(f.transport), share.Encrypted, share.Signed)
 	}
 	return nil
 }
@@ -98,7 +99,7 @@ func (a *app) openShare(ctx context.Context, f storeFlags) (*operator.LocalRepo,
 		return nil, err
 	}
 	if f.username == "" {
-		return nil, usage("--share needs --username")
+		return nil, fault.Usagef("--share needs --username")
 	}
 	password, err := a.password(ctx, f.passwordFile, "Password of "+f.username)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/printable"
+	"infrabackup/internal/retention"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 )
@@ -78,6 +79,14 @@ func (o *outside) Schedule(context.Context) (control.ScheduleStatus, error) {
 	return control.ScheduleStatus{State: state, Problem: odd, Warnings: []string{odd}}, o.err
 }
 
+func (o *outside) UpkeepStatus(ctx context.Context) (control.UpkeepStatus, error) {
+	state, err := o.Upkeep(ctx)
+	status, _ := o.Schedule(ctx)
+	status.Enabled = true
+	did := &flow.UpkeepOutput{Hold: odd, Failed: []flow.FailedStep{{Step: "delete", Code: odd, Message: odd}}}
+	return control.UpkeepStatus{State: state, Schedule: status, Last: did}, err
+}
+
 func (o *outside) ListExpected(ctx context.Context, limit int) (flow.ListOutput, error) {
 	return o.List(ctx, limit)
 }
@@ -98,7 +107,7 @@ func (o *outside) Acknowledge(context.Context, flow.AlertAcknowledgement) (flow.
 
 func (o *outside) Prune(context.Context, bool, bool, string) (control.PruneResult, error) {
 	return control.PruneResult{
-		Decisions: []control.PruneDecision{{BackupID: odd, Path: odd, Code: odd, Reason: odd}}, Hold: odd, Removed: []backup.ID{odd},
+		Decisions: []flow.PruneDecision{{BackupID: odd, Path: odd, Code: retention.Code(odd), Reason: odd}}, Hold: odd, Removed: []backup.ID{odd},
 		Failed: []flow.FailedStep{{Step: odd, Code: odd, Message: odd}},
 	}, o.err
 }

@@ -16,7 +16,7 @@ import (
 func (a *app) password(ctx context.Context, file, what string) (secret.String, error) {
 	password, err := a.readPassword(ctx, file, what)
 	if err == nil && len(password.Reveal()) > settings.MaxPassword {
-		err = usage("the password is longer than %d bytes", settings.MaxPassword)
+		err = fault.Usagef("the password is longer than %d bytes", settings.MaxPassword)
 	}
 	if err != nil {
 		return secret.String{}, err
@@ -40,7 +40,7 @@ func (a *app) readPassword(ctx context.Context, file, what string) (secret.Strin
 		return localfile.SecretLine(ctx, file)
 	}
 	if !prompt.IsTerminal(a.stdin) {
-		return secret.String{}, usage("no password is given: use --password-file F, or - for standard input")
+		return secret.String{}, fault.Usagef("no password is given: use --password-file F, or - for standard input")
 	}
 	return a.prompt().Password(ctx, what)
 }
@@ -54,7 +54,7 @@ func (a *app) consent(ctx context.Context, yes bool, id string) error {
 		return nil
 	}
 	if !a.terminal(a.stdin) {
-		return usage("deleting cannot be undone: add --yes to delete %s", id)
+		return fault.Usagef("deleting cannot be undone: add --yes to delete %s", id)
 	}
 	return a.prompt().Ask(ctx, "Deleting "+id+" cannot be undone.", "yes")
 }

@@ -47,7 +47,7 @@ func (a *app) agreed(ctx context.Context, yes bool, what string) error {
 		return nil
 	}
 	if !a.terminal(a.stdin) {
-		return usage("%s Add --yes if that is wanted.", what)
+		return fault.Usagef("%s Add --yes if that is wanted.", what)
 	}
 	return a.prompt().Ask(ctx, what, "yes")
 }

@@ -33,11 +33,11 @@ func (f allFlags) given(from storeFlags) (*backup.LedgerHead, error) {
 		return nil, nil
 	}
 	if !from.given() {
-		return nil, usage("--ledger-head needs --from or --share: without them the ledger is compared with what the settings hold")
+		return nil, fault.Usagef("--ledger-head needs --from or --share: without them the ledger is compared with what the settings hold")
 	}
 	head, err := backup.ParseLedgerHead(f.head)
 	if err != nil {
-		return nil, usage("--ledger-head %s is not the head of a ledger: want its sequence, a colon and a SHA-256", printable.Quote(f.head))
+		return nil, fault.Usagef("--ledger-head %s is not the head of a ledger: want its sequence, a colon and a SHA-256", printable.Quote(f.head))
 	}
 	return &head, nil
 }
@@ -45,11 +45,11 @@ func (f allFlags) given(from storeFlags) (*backup.LedgerHead, error) {
 func (a *app) verifyAll(ctx context.Context, args []string, from storeFlags, f allFlags, keyFiles []string) error {
 	switch {
 	case len(args) > 0:
-		return usage("--all and one backup exclude each other")
+		return fault.Usagef("--all and one backup exclude each other")
 	case len(keyFiles) > 0:
-		return usage("--all needs no key; give --identity with one backup")
+		return fault.Usagef("--all needs no key; give --identity with one backup")
 	case from.allowedSigners != "" && !from.given():
-		return usage("--allowed-signers needs --from or --share: a worker compares with the keys in the settings")
+		return fault.Usagef("--allowed-signers needs --from or --share: a worker compares with the keys in the settings")
 	}
 	found, unknownSigner, err := a.audit(ctx, from, f)
 	if err != nil {

@@ -102,7 +102,7 @@ func run(p process) int {
 	case err != nil:
 		return exitUsage
 	case flags.NArg() > 0:
-		return p.fail(fault.Newf(fault.Usage, "unexpected argument %q", flags.Arg(0)))
+		return p.fail(fault.Usagef("unexpected argument %q", flags.Arg(0)))
 	case *version:
 		_, err := fmt.Fprintln(p.stdout, product, build.Version())
 		return p.fail(err)

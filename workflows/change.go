@@ -92,7 +92,7 @@ func (c *settingsChange) apply(ctx workflow.Context) (settings.Summary, error) {
 	}
 	return flow.SettleChange.Run(preparing(ctx, "activate the "+c.what), flow.SettleChangeInput{
 		Instance: c.in.Instance, Revision: c.in.Revision, Adopt: c.in.Adopt, Signers: c.in.Signers, NewLedger: c.in.NewLedger, Probe: c.probe.Probe,
-		Copied: c.copied.Head, Schedule: c.in.Schedule,
+		Copied: c.copied.Head, Schedule: c.in.Schedule, ScheduleOver: c.in.ScheduleOver,
 	})
 }
 

@@ -243,7 +243,7 @@ func (e *settingsEntity) apply(ctx workflow.Context, in flow.SettingsApplication
 			}
 			e.remember(workflow.Now(ctx).UTC(), s.Recipients)
 			if in.Schedule != nil && !again {
-				e.schedule(workflow.Now(ctx).UTC(), *in.Schedule, s.ChangedBy, s.Revision)
+				e.schedule(workflow.Now(ctx).UTC(), merged(in.ScheduleOver, *in.Schedule, e.state.Upkeep.Schedule.Setting), s.ChangedBy, s.Revision)
 			}
 		}
 	}

@@ -48,7 +48,13 @@ func (e *settingsEntity) validateSchedule(in flow.ScheduleChange) error {
 	return flow.EncodeFault(in.Setting.Validate())
 }
 
+// setSchedule refuses what was made over another setting than the one that is set now: the first
+// of two changes at the same moment would be undone, and nobody told.
 func (e *settingsEntity) setSchedule(ctx workflow.Context, in flow.ScheduleChange) (schedule.State, error) {
+	now := e.state.Upkeep.Schedule
+	if in.Over != nil && in.Setting != now.Setting && usual(*in.Over) != usual(now.Setting) {
+		return schedule.State{}, flow.EncodeFault(fault.Newf(fault.SettingsChanged, "the schedule was changed meanwhile, by %s", now.ChangedBy))
+	}
 	e.schedule(workflow.Now(ctx).UTC(), in.Setting, in.By, 0)
 	return e.state.Upkeep.Schedule, nil
 }
@@ -64,6 +70,39 @@ func (e *settingsEntity) schedule(now time.Time, next schedule.Setting, by strin
 	e.record(settings.Record{
 		At: now, Kind: settings.KindSchedule, By: by, What: describeSchedule(before.Setting, next), Revision: revision, Outcome: settings.Applied, SettleAt: now,
 	})
+}
+
+// usual is a setting, and the usual one where none was ever set.
+func usual(s schedule.Setting) schedule.Setting {
+	if s == (schedule.Setting{}) {
+		return schedule.Default()
+	}
+	return s
+}
+
+// merged is what a setting becomes by a change that was made over another one, which may not be
+// the one that is set any more: members that the change leaves as it saw them stay as they are.
+func merged(over *schedule.Setting, next, now schedule.Setting) schedule.Setting {
+	if over == nil {
+		return next
+	}
+	seen, out := usual(*over), usual(now)
+	if next.Enabled != seen.Enabled {
+		out.Enabled = next.Enabled
+	}
+	for _, m := range []struct {
+		seen, next int
+		out        *int
+	}{
+		{seen.FrequencyHours, next.FrequencyHours, &out.FrequencyHours},
+		{seen.RetentionDays, next.RetentionDays, &out.RetentionDays},
+		{seen.KeepVerified, next.KeepVerified, &out.KeepVerified},
+	} {
+		if m.next != m.seen {
+			*m.out = m.next
+		}
+	}
+	return out
 }
 
 // describeSchedule says what is different.
@@ -145,7 +184,14 @@ func (e *settingsEntity) validateAcknowledgement(in flow.AlertAcknowledgement) e
 	return flow.EncodeFault(in.Check())
 }
 
+// acknowledge answers with who took note of the alert first, since it opened, unless the note is to
+// be another one.
 func (e *settingsEntity) acknowledge(ctx workflow.Context, in flow.AlertAcknowledgement) (flow.Acknowledgement, error) {
+	for _, a := range e.state.Upkeep.Acknowledged {
+		if a.Code == in.Code && a.Object == in.Object && !in.Replace && !in.Since.IsZero() && !a.At.Before(in.Since) {
+			return a, nil
+		}
+	}
 	all := slices.DeleteFunc(slices.Clone(e.state.Upkeep.Acknowledged), func(a flow.Acknowledgement) bool { return a.Code == in.Code && a.Object == in.Object })
 	one := flow.Acknowledgement{Code: in.Code, Object: in.Object, At: workflow.Now(ctx).UTC(), By: in.By, Note: in.Note}
 	e.state.Upkeep.Acknowledged = newest(append(all, one), flow.MaxAcknowledgements)

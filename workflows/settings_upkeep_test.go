@@ -49,6 +49,55 @@ func TestScheduleIsSetAndRecorded(t *testing.T) {
 	require.NoError(t, paused.err)
 }
 
+// TestTwoChangesOfTheScheduleAtTheSameMoment: the second is refused when it was made over what the
+// first has changed, and not when it wants the same.
+func TestTwoChangesOfTheScheduleAtTheSameMoment(t *testing.T) {
+	never, seen := schedule.Setting{}, schedule.Default()
+	longer, shorter := seen, seen
+	longer.RetentionDays, shorter.RetentionDays = 14, 5
+	first, anna := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: longer, By: "anna", Over: &seen})
+	lost, bert := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: shorter, By: "bert", Over: &never})
+	same, carl := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: longer, By: "carl", Over: &seen})
+	again, merged := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: shorter, By: "bert", Over: &longer})
+	older, blind := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: on(), By: "dora"})
+	is := func(want schedule.Setting, records int) step {
+		return func(env *testsuite.TestWorkflowEnvironment) {
+			require.Equal(t, want, ask[flow.UpkeepState](t, env, flow.GetUpkeep.Name, struct{}{}).Schedule.Setting)
+			require.Len(t, ask[settings.History](t, env, flow.SettingsHistory.Name, struct{}{}).Records, records)
+		}
+	}
+	entity(t, enabled(), anna, is(longer, 1), bert, is(longer, 1), carl, is(longer, 1), merged, is(shorter, 2), blind, is(on(), 3))
+	require.NoError(t, first.err, "what was never set is the usual one")
+	require.Equal(t, fault.SettingsChanged, flow.DecodeFault(lost.err).Code)
+	require.ErrorContains(t, lost.err, "by anna")
+	require.NoError(t, same.err)
+	require.NoError(t, again.err)
+	require.NoError(t, older.err, "of a version that tells nothing of it")
+}
+
+// TestMergedSchedules: what a change leaves as it saw it stays as it is by now.
+func TestMergedSchedules(t *testing.T) {
+	setting := func(enabled bool, hours, days, keep int) schedule.Setting {
+		return schedule.Setting{Enabled: enabled, FrequencyHours: hours, RetentionDays: days, KeepVerified: keep}
+	}
+	never := schedule.Setting{}
+	seen := setting(false, 12, 7, 2)
+	for name, tc := range map[string]struct {
+		over            *schedule.Setting
+		next, now, want schedule.Setting
+	}{
+		"nothing else changed":   {&seen, setting(true, 12, 5, 2), seen, setting(true, 12, 5, 2)},
+		"another member changed": {&seen, setting(false, 6, 7, 2), setting(true, 12, 7, 9), setting(true, 6, 7, 9)},
+		"the same member":        {&seen, setting(false, 12, 5, 2), setting(false, 12, 14, 2), setting(false, 12, 5, 2)},
+		"switched off meanwhile": {&seen, setting(false, 12, 5, 2), setting(true, 4, 7, 2), setting(true, 4, 5, 2)},
+		"never set":              {&never, setting(true, 12, 7, 2), never, setting(true, 12, 7, 2)},
+		"never set, and now":     {&never, setting(true, 12, 7, 2), setting(false, 4, 14, 3), setting(true, 4, 14, 3)},
+		"nothing is said of it":  {nil, setting(true, 8, 5, 2), setting(false, 4, 14, 3), setting(true, 8, 5, 2)},
+	} {
+		require.Equal(t, tc.want, merged(tc.over, tc.next, tc.now), name)
+	}
+}
+
 func TestNothingIsScheduledWithoutSettings(t *testing.T) {
 	none, set := update(flow.SetSchedule.Name, flow.ScheduleChange{Setting: on()})
 	entity(t, flow.SettingsState{Instance: "local"}, set)
@@ -91,6 +140,31 @@ func TestASlotIsClaimedOnce(t *testing.T) {
 	require.NoError(t, mine.err)
 	require.NoError(t, again.err)
 	require.Equal(t, fault.SettingsChanged, flow.DecodeFault(theirs.err).Code)
+}
+
+// TestTheFirstAcknowledgementOfAnOpeningStays: who does so again, or at the same moment, does not
+// take its place, unless it is with another note; after another opening it does.
+func TestTheFirstAcknowledgementOfAnOpeningStays(t *testing.T) {
+	opened := time.Now().Add(-time.Hour)
+	acknowledge := func(by string, since time.Time) (*outcome, step) {
+		return update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{Code: "SHARE_FULL", By: by, Since: since})
+	}
+	first, anna := acknowledge("anna", opened)
+	second, bert := acknowledge("bert", opened)
+	again, later := acknowledge("bert", time.Now().Add(time.Hour))
+	noted, bygone := update(flow.AcknowledgeAlert.Name, flow.AlertAcknowledgement{Code: "SHARE_FULL", By: "dora", Note: "ordered", Since: opened, Replace: true})
+	older, plain := acknowledge("carl", time.Time{})
+	by := func(want string) step {
+		return func(env *testsuite.TestWorkflowEnvironment) {
+			all := ask[flow.UpkeepState](t, env, flow.GetUpkeep.Name, struct{}{}).Acknowledged
+			require.Len(t, all, 1)
+			require.Equal(t, want, all[0].By)
+		}
+	}
+	entity(t, enabled(), anna, by("anna"), bert, by("anna"), later, by("bert"), bygone, by("dora"), plain, by("carl"))
+	for _, out := range []*outcome{first, second, again, noted, older} {
+		require.NoError(t, out.err)
+	}
 }
 
 func TestVerdictsAndAcknowledgementsAreBounded(t *testing.T) {

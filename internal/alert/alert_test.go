@@ -75,7 +75,7 @@ var causes = []cause{
 	}},
 	{ReplacementOpen, "", "", failure(fault.RewrapUnfinished)},
 	{ShareAlmostFull, "", "", func(f *Facts) { f.Space = Space{Free: 199, Total: 1 << 40, Needed: 100} }},
-	{RetentionHolds, "", "", func(f *Facts) { f.Hold = "the clocks differ" }},
+	{RetentionHolds, "", "", func(f *Facts) { f.Hold = Hold{"the clocks differ", ago(HoldWithin + 1)} }},
 	{DeletionFailed, "", "", func(f *Facts) { f.Undeleted = []string{"backups/x"} }},
 	{ClockMoved, "", "", func(f *Facts) { f.ClockMoved = "ten years back" }},
 	{ServiceWithoutWorker, "CA", "", func(f *Facts) { f.Unserved = append(f.Unserved, backup.CA) }},
@@ -184,7 +184,7 @@ func healthy() Facts {
 		},
 		Schedule:  Schedule{Known: true, Enabled: true, FrequencyHours: 12, RetentionDays: 7},
 		Keys:      []PublicKey{{Fingerprint: "k", Since: ago(90 * day), Expires: now.Add(ExpiryNotice)}, {Fingerprint: "l", Since: ago(900 * day), ProvenAt: ago(90 * day)}},
-		ProofDays: 90, Refused: Refusal{At: ago(RefusalShown + 1)},
+		ProofDays: 90, Refused: Refusal{At: ago(RefusalShown + 1)}, Hold: Hold{"the clocks differ", ago(HoldWithin)},
 	}
 }
 
@@ -261,17 +261,17 @@ func TestAcknowledgements(t *testing.T) {
 // TestOpeningIsRemembered: what has no time of its own is dated by its opening, and one that was
 // open when the first look was taken stays acknowledged.
 func TestOpeningIsRemembered(t *testing.T) {
-	f := Facts{Now: now, Hold: "why", Acknowledged: []Acknowledgement{{RetentionHolds, "", "op", ago(time.Hour), ""}}}
+	f := Facts{Now: now, Undeleted: []string{"x"}, Acknowledged: []Acknowledgement{{DeletionFailed, "", "op", ago(time.Hour), ""}}}
 	first := Evaluate(f)
 	require.Zero(t, first[0].Since)
 	require.Equal(t, "op", first[0].AcknowledgedBy)
 	f.Open = first
 	require.Equal(t, first, Evaluate(f))
 
-	f.Hold, f.Now = "", now.Add(time.Minute)
+	f.Undeleted, f.Now = nil, now.Add(time.Minute)
 	f.Open = Evaluate(f)
 	require.Empty(t, f.Open)
-	f.Hold, f.Now = "why", now.Add(time.Hour)
+	f.Undeleted, f.Now = []string{"x"}, now.Add(time.Hour)
 	f.Open = Evaluate(f)
 	require.Equal(t, now.Add(time.Hour), f.Open[0].Since)
 	require.Empty(t, f.Open[0].AcknowledgedBy)

@@ -155,7 +155,7 @@ var rows = []row{
 		"The share has less free space than two more backups need.",
 		"Free space on the share, raise its quota or shorten the retention."}, shareAlmostFull},
 	{Cause{RetentionHolds, Warning, "The retention removes nothing",
-		"What is known about the backups contradicts itself, so no backup is removed for its age. The share fills up.",
+		"For more than a day no backup was removed for its age, because what is known about the backups contradicts itself. The share fills up.",
 		"Look at the reason in the message and mend it; then the retention goes on by itself."}, retentionHolds},
 	{Cause{DeletionFailed, Warning, "Backups could not be deleted",
 		"Backups that the retention was to remove, or their remains, are still on the share and take space.",

@@ -22,6 +22,9 @@ const (
 	ExpiryNotice = 30 * day
 	// RefusalShown is how long a refused change of the settings is worth an alert.
 	RefusalShown = 7 * day
+	// HoldWithin is how long the retention may be held back: what keeps it for an hour, such as
+	// a clock that is being set, passes by itself.
+	HoldWithin = day
 	// RecommendedHours and RecommendedDays bound frequency and retention as recommended.
 	RecommendedHours = 12
 	RecommendedDays  = 7
@@ -50,8 +53,8 @@ type Facts struct {
 	Gone    []Gone  // backups that the ledger records and the share lacks
 
 	Schedule   Schedule
-	ClockMoved string   // by how much which clock differs, in words
-	Hold       string   // why the retention removes nothing, in words
+	ClockMoved string // by how much which clock differs, in words
+	Hold       Hold
 	Undeleted  []string // what could not be deleted
 
 	Keys      []PublicKey
@@ -136,9 +139,14 @@ type Schedule struct {
 	ChangedAt      time.Time
 	Lost           bool  // Temporal has no schedule that starts backups, although it is enabled
 	Late           int64 // backups that were due and not started
-	LateSince      time.Time
-	Skipped        Skip // the newest that was due
-	Unclear        Skip // the newest that was due began, without knowing whether the stamp is being updated
+	Skipped        Skip  // the newest that was due
+	Unclear        Skip  // the newest that was due began, without knowing whether the stamp is being updated
+}
+
+// Hold is what keeps the retention from removing anything.
+type Hold struct {
+	Reason string // in words, empty when nothing does
+	Since  time.Time
 }
 
 // Skip is a scheduled backup that was not started on purpose, or was in spite of something.

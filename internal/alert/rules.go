@@ -176,7 +176,7 @@ func scheduleMissed(f *Facts) []instance {
 	if f.Schedule.Late == 1 {
 		text = "a scheduled backup was not started"
 	}
-	return one(f.Schedule.LateSince, "%s", text)
+	return one(time.Time{}, "%s", text)
 }
 
 func scheduleSkipped(f *Facts) []instance {
@@ -234,10 +234,10 @@ func size(n int64) string {
 }
 
 func retentionHolds(f *Facts) []instance {
-	if f.Hold == "" {
+	if f.Hold.Reason == "" || !f.past(f.Hold.Since, HoldWithin) {
 		return nil
 	}
-	return one(time.Time{}, "%s", f.Hold)
+	return one(f.Hold.Since, "since %s: %s", instant(f.Hold.Since), f.Hold.Reason)
 }
 
 func deletionFailed(f *Facts) []instance {

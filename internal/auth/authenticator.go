@@ -14,9 +14,7 @@ type AuthenticatorConfig struct {
 	Tokens       *Tokens
 	Issuers      []*Issuer
 	Certificates *Certificates
-	// AuthorizationURI tells clients where to log in; the first issuer when it is empty.
-	AuthorizationURI string
-	Now              func() time.Time // time.Now when nil
+	Now          func() time.Time // time.Now when nil
 }
 
 // Authenticator recognizes the callers of the API.
@@ -32,9 +30,6 @@ func NewAuthenticator(c AuthenticatorConfig) (*Authenticator, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.AuthorizationURI == "" && len(c.Issuers) > 0 {
-		c.AuthorizationURI = c.Issuers[0].config.URL
 	}
 	return &Authenticator{config: c}, nil
 }
@@ -59,9 +54,17 @@ func (a *Authenticator) AuthenticateKnown(r *http.Request) (Principal, error) {
 
 func (a *Authenticator) withChallenge(p Principal, err error) (Principal, error) {
 	if refused, ok := RefusalOf(err); ok && refused.Status == http.StatusUnauthorized {
-		refused.Challenge = challenge(a.config.AuthorizationURI, refused)
+		refused.Challenge = challenge(a.loginAt(), refused)
 	}
 	return p, err
+}
+
+// loginAt is where clients log in, empty without an issuer.
+func (a *Authenticator) loginAt() string {
+	if len(a.config.Issuers) == 0 {
+		return ""
+	}
+	return a.config.Issuers[0].config.URL
 }
 
 func (a *Authenticator) authenticate(r *http.Request, access func(context.Context, string) (verified, error)) (Principal, error) {
@@ -89,7 +92,7 @@ func (a *Authenticator) authenticate(r *http.Request, access func(context.Contex
 		if token.Once {
 			return Principal{}, unauthorized(CodeInvalidToken, "The API token is for one login at the page only.", nil)
 		}
-		return token.principal(now), nil
+		return token.principal(), nil
 	}
 	known, err := access(r.Context(), raw)
 	if err != nil {
@@ -98,14 +101,12 @@ func (a *Authenticator) authenticate(r *http.Request, access func(context.Contex
 	if known.boundTo != "" && (cert == nil || thumbprint(cert) != known.boundTo) {
 		return Principal{}, unauthorized(CodeInvalidToken, "The bearer token is bound to another client certificate.", nil)
 	}
-	p := known.principal
-	p.At = now
-	return p, nil
+	return known.principal, nil
 }
 
 // principal is who uses the token.
-func (t Token) principal(now time.Time) Principal {
-	return newPrincipal("token:"+t.ID, t.Name, t.Role, MethodToken, now)
+func (t Token) principal() Principal {
+	return newPrincipal("token:"+t.ID, t.Name, t.Role, MethodToken)
 }
 
 // access verifies a bearer token, or finds that it was verified before.

@@ -123,7 +123,7 @@ func (c *Certificates) recognize(r *http.Request, cert *x509.Certificate, now ti
 		return Principal{}, unauthorized(CodeAuthenticationFailed, "The client certificate has no role here.", nil)
 	}
 	if !rule.ResourceManager {
-		return newPrincipal("certificate:"+name, "", rule.Role, MethodCertificate, now), nil
+		return newPrincipal("certificate:"+name, "", rule.Role, MethodCertificate), nil
 	}
 	object := r.Header.Get("x-ms-client-object-id")
 	if object == "" {
@@ -136,9 +136,7 @@ func (c *Certificates) recognize(r *http.Request, cert *x509.Certificate, now ti
 		return Principal{}, unauthorized(CodeAuthenticationFailed, "Azure Resource Manager names no caller in x-ms-client-object-id.", nil)
 	}
 	subject := subjectForwarded + r.Header.Get("x-ms-client-tenant-id") + "|" + object
-	p := newPrincipal(subject, r.Header.Get("x-ms-client-principal-name"), rule.Role, MethodCertificate, now)
-	p.PublicURL = printable.Prefix(r.Header.Get("Referer"), 4096)
-	return p, nil
+	return newPrincipal(subject, r.Header.Get("x-ms-client-principal-name"), rule.Role, MethodCertificate), nil
 }
 
 // thumbprint is what RFC 8705 calls x5t#S256.

@@ -2,11 +2,9 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -58,11 +56,9 @@ type IssuerConfig struct {
 	// in there by this issuer.
 	ClientID     string
 	ClientSecret secret.String
-	RedirectURL  string   // https://HOST/login/callback
-	Scopes       []string // beside openid
+	RedirectURL  string // https://HOST/login/callback
 
-	Now    func() time.Time // time.Now when nil
-	Random io.Reader        // crypto/rand when nil
+	Now func() time.Time // time.Now when nil
 }
 
 // Issuer verifies the tokens of one issuer. It is asked for its keys when the first token
@@ -84,19 +80,15 @@ type tried struct {
 
 // discovered is what the issuer says of itself.
 type discovered struct {
-	provider   *oidc.Provider
-	keys       *keySet
-	names      []string // of the issuer, as tokens may have them
-	endSession string
+	provider *oidc.Provider
+	keys     *keySet
+	names    []string // of the issuer, as tokens may have them
 }
 
 // NewIssuer examines the configuration; the issuer itself need not be reachable yet.
 func NewIssuer(c IssuerConfig) (*Issuer, error) {
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.Random == nil {
-		c.Random = rand.Reader
 	}
 	if err := c.check(); err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "issuer "+printable.Quote(c.URL)+" cannot be used", err)
@@ -191,7 +183,6 @@ func (i *Issuer) ask(ctx context.Context) (*discovered, error) {
 	var more struct {
 		AccessTokenIssuer string `json:"access_token_issuer"` // AD FS names access tokens' issuer otherwise
 		Keys              string `json:"jwks_uri"`
-		EndSession        string `json:"end_session_endpoint"`
 	}
 	if err := provider.Claims(&more); err != nil {
 		return nil, err
@@ -205,9 +196,6 @@ func (i *Issuer) ask(ctx context.Context) (*discovered, error) {
 	d := &discovered{provider: provider, names: []string{i.config.URL}}
 	if more.AccessTokenIssuer != "" {
 		d.names = append(d.names, more.AccessTokenIssuer)
-	}
-	if u, err := url.Parse(more.EndSession); err == nil && u.Scheme == "https" {
-		d.endSession = more.EndSession
 	}
 	d.keys = &keySet{url: more.Keys, client: i.client, now: i.config.Now}
 	return d, nil
@@ -248,7 +236,7 @@ func (i *Issuer) principal(token *oidc.IDToken, claims map[string]any) (Principa
 		return Principal{}, unauthorized(CodeInvalidToken, "The bearer token names no subject.", nil)
 	}
 	name := firstText(claims, "preferred_username", "upn", "unique_name", "email", "name", "appid", "azp")
-	return newPrincipal(token.Issuer+"|"+subject, name, i.role(claims), MethodOIDC, i.config.Now()), nil
+	return newPrincipal(token.Issuer+"|"+subject, name, i.role(claims), MethodOIDC), nil
 }
 
 // firstText returns the first of some claims that is a text and not empty.

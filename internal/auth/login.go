@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	// loginPath is the page that asks for a login, where refused callbacks lead.
+	loginPath       = "/login"
 	loginCookie     = "__Host-ibk-login"
 	loginTimeout    = 10 * time.Minute
 	maxReturnTarget = 1024
@@ -85,7 +87,7 @@ func (s *Sessions) OIDCLogin(w http.ResponseWriter, r *http.Request) {
 
 func (i *Issuer) oauth2(d *discovered) *oauth2.Config {
 	return &oauth2.Config{ClientID: i.config.ClientID, ClientSecret: i.config.ClientSecret.Reveal(), Endpoint: d.provider.Endpoint(),
-		RedirectURL: i.config.RedirectURL, Scopes: append([]string{oidc.ScopeOpenID}, i.config.Scopes...)}
+		RedirectURL: i.config.RedirectURL, Scopes: []string{oidc.ScopeOpenID}}
 }
 
 // pending returns the login of a request's cookie, if state is that login's. Two cookies of
@@ -192,17 +194,5 @@ func (s *Sessions) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		code = refused.Code
 	}
 	NoteFailure(r.Context(), err)
-	http.Redirect(w, r, s.config.LoginPath+"?error="+url.QueryEscape(code), http.StatusSeeOther)
-}
-
-// EndSessionURL is where the person logs out at the issuer too; empty when the issuer has
-// no such page or is not known yet. It is for a link, since a form may not lead there.
-func (s *Sessions) EndSessionURL() string {
-	if s.config.Issuer == nil {
-		return ""
-	}
-	if d := s.config.Issuer.current.Load(); d != nil {
-		return d.endSession
-	}
-	return ""
+	http.Redirect(w, r, loginPath+"?error="+url.QueryEscape(code), http.StatusSeeOther)
 }

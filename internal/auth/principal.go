@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"infrabackup/internal/printable"
 )
@@ -38,21 +37,16 @@ type Principal struct {
 	Role Role
 	// Method is how the caller was recognized, one of the Method constants.
 	Method string
-	// At is when that was; for a session, when it began.
-	At time.Time
-	// PublicURL is the address that the caller asked Azure Resource Manager for; empty for
-	// every caller that did not come through it.
-	PublicURL string
 }
 
 // newPrincipal bounds the names of a principal.
-func newPrincipal(subject, name string, role Role, method string, at time.Time) Principal {
+func newPrincipal(subject, name string, role Role, method string) Principal {
 	subject = printable.Clip(printable.Text(subject), maxSubject)
 	name = printable.Clip(printable.Text(name), maxName)
 	if name == "" {
 		name = subject
 	}
-	return Principal{Subject: subject, Name: name, Role: role, Method: method, At: at}
+	return Principal{Subject: subject, Name: name, Role: role, Method: method}
 }
 
 // IsZero reports whether the principal is nobody.
@@ -106,25 +100,28 @@ func PrincipalOf(ctx context.Context) Principal {
 }
 
 // Authorize is [Principal.May] for the principal of a request's context. It also tells the
-// audit which action on which scope the request is about.
-func Authorize(ctx context.Context, a Action, scope string) error {
+// audit which action the request is about.
+func Authorize(ctx context.Context, a Action) error {
 	if r := recordOf(ctx); r != nil {
-		r.note(func(n *Noted) { n.Action, n.Scope = a, scope })
+		r.note(func(n *Noted) { n.Action = a })
 	}
-	err := PrincipalOf(ctx).May(a)
-	if refused, ok := RefusalOf(err); ok && scope != "" {
-		refused.Message += " Scope: " + printable.Clip(printable.Text(scope), maxSubject)
-	}
-	return err
+	return PrincipalOf(ctx).May(a)
 }
 
 // Noted is what was learnt about a request while it was served, for the audit.
 type Noted struct {
 	Principal Principal
 	Action    Action // empty when no action was asked about
-	Scope     string
-	Failure   error // why the caller was not recognized, or a login was refused
-	Login     bool  // a session has begun
+	Object    string // the id of what was made, or changed, where the address does not say it
+	Failure   error  // why the caller was not recognized, or a login was refused
+	Login     bool   // a session has begun
+}
+
+// NoteObject tells the audit what was made, or changed, by its id.
+func NoteObject(ctx context.Context, id string) {
+	if r := recordOf(ctx); r != nil {
+		r.note(func(n *Noted) { n.Object = id })
+	}
 }
 
 // NoteFailure tells the audit why a caller was not recognized.

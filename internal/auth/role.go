@@ -1,9 +1,6 @@
 package auth
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // Role is what a caller is to an instance. Each role may do what the one before it may.
 type Role string
@@ -37,7 +34,6 @@ const (
 
 	WriteLocation Action = "Microsoft.Backup.Admin/backupLocations/write"
 	Prune         Action = "Microsoft.Backup.Admin/backupLocations/pruneExternalStore/action"
-	DeleteBackup  Action = "Microsoft.Backup.Admin/backupLocations/backups/delete"
 	Restore       Action = "Microsoft.Backup.Admin/backupLocations/backups/restore/action"
 	ManageTokens  Action = "Microsoft.Backup.Admin/tokens/write"
 )
@@ -64,7 +60,6 @@ var policy = map[Action]Role{
 
 	WriteLocation: Owner,
 	Prune:         Owner,
-	DeleteBackup:  Owner,
 	Restore:       Owner,
 	ManageTokens:  Owner,
 }
@@ -85,9 +80,3 @@ func (r Role) Allows(a Action) bool {
 	lowest, known := policy[a]
 	return known && r.Valid() && r.Covers(lowest)
 }
-
-// Actions returns every action of the policy table, sorted.
-func Actions() []Action { return slices.Sorted(maps.Keys(policy)) }
-
-// Roles returns the named roles, lowest first.
-func Roles() []Role { return slices.Clone(roles[1:]) }

@@ -15,7 +15,7 @@ func TestPolicy(t *testing.T) {
 	want := map[Role][]Action{
 		Reader:   {ReadOperations, ReadLocations, ReadBackups, ReadOperationResults, ReadProgress, ReadHistory, ReadAlerts},
 		Operator: {CreateBackup, PruneDryRun, Verify, Cancel, ProveKey, AcknowledgeAlert},
-		Owner:    {WriteLocation, Prune, DeleteBackup, Restore, ManageTokens},
+		Owner:    {WriteLocation, Prune, Restore, ManageTokens},
 	}
 	total := 0
 	for lowest, actions := range want {
@@ -33,8 +33,7 @@ func TestPolicy(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, Actions(), total)
-	require.Equal(t, []Role{Reader, Operator, Owner}, Roles())
+	require.Len(t, policy, total)
 }
 
 func TestWhatIsNotListedIsRefused(t *testing.T) {
@@ -49,15 +48,14 @@ func TestWhatIsNotListedIsRefused(t *testing.T) {
 func TestAuthorizeTellsTheAudit(t *testing.T) {
 	ctx, record := WithRecord(t.Context())
 	ctx = WithPrincipal(ctx, Principal{Subject: "token:a", Role: Reader})
-	require.NoError(t, Authorize(ctx, ReadBackups, "/subscriptions/s"))
-	require.Equal(t, Noted{Principal: Principal{Subject: "token:a", Role: Reader}, Action: ReadBackups, Scope: "/subscriptions/s"}, record.Noted())
-	err := Authorize(ctx, Restore, "/subscriptions/\x1b")
-	require.Contains(t, refused(t, err, http.StatusForbidden, CodeAuthorizationFailed).Message, `/subscriptions/\x1b`)
+	require.NoError(t, Authorize(ctx, ReadBackups))
+	require.Equal(t, Noted{Principal: Principal{Subject: "token:a", Role: Reader}, Action: ReadBackups}, record.Noted())
+	refused(t, Authorize(ctx, Restore), http.StatusForbidden, CodeAuthorizationFailed)
 	require.Equal(t, Restore, record.Noted().Action)
 }
 
 func TestNamesOfPrincipalsAreBounded(t *testing.T) {
-	p := newPrincipal("https://issuer|"+strings.Repeat("s", 1000), "Mallory\u202e\x00\n"+strings.Repeat("n", 1000), Reader, MethodOIDC, newClock().now())
+	p := newPrincipal("https://issuer|"+strings.Repeat("s", 1000), "Mallory\u202e\x00\n"+strings.Repeat("n", 1000), Reader, MethodOIDC)
 	require.LessOrEqual(t, len(p.Subject), maxSubject+len("…"))
 	require.LessOrEqual(t, len(p.Name), maxName+len("…"))
 	require.Contains(t, p.Name, `Mallory\u202e\x00\n`)

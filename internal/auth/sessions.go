@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -34,7 +33,6 @@ const (
 // Session is one browser that is logged in.
 type Session struct {
 	Principal Principal
-	Began     time.Time
 	// LoggedIn is when the person proved who they are; zero when the issuer does not say.
 	LoggedIn time.Time
 	// Ends is the latest end.
@@ -64,13 +62,10 @@ func (s *Session) IdleUntil() time.Time {
 
 // SessionsConfig says how the page's sessions begin.
 type SessionsConfig struct {
-	Tokens *Tokens // to log in with an API token; nil for not
-	Issuer *Issuer // to log in at, with a ClientID; nil for none
-	// LoginPath is the page that asks for a login, where refused callbacks lead; /login
-	// when empty.
-	LoginPath string
-	Now       func() time.Time // time.Now when nil
-	Random    io.Reader        // crypto/rand when nil
+	Tokens *Tokens          // to log in with an API token; nil for not
+	Issuer *Issuer          // to log in at, with a ClientID; nil for none
+	Now    func() time.Time // time.Now when nil
+	Random io.Reader        // crypto/rand when nil
 }
 
 // Sessions holds the sessions of the page in memory: they end with the process. Ids are
@@ -99,7 +94,6 @@ func NewSessions(c SessionsConfig) (*Sessions, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	c.LoginPath = cmp.Or(c.LoginPath, "/login")
 	s := &Sessions{config: c, byHash: map[[sha256.Size]byte]*Session{}}
 	if c.Issuer != nil {
 		var err error
@@ -214,7 +208,7 @@ func (s *Sessions) loginWithToken(w http.ResponseWriter, r *http.Request, text s
 		return Principal{}, err
 	}
 	now := s.config.Now()
-	session := Session{Principal: token.principal(now), LoggedIn: now, Ends: token.Expires, token: token.ID}
+	session := Session{Principal: token.principal(), LoggedIn: now, Ends: token.Expires, token: token.ID}
 	if token.Once {
 		if err := s.config.Tokens.spend(r.Context(), token.ID); err != nil {
 			if _, ok := RefusalOf(err); !ok {
@@ -235,8 +229,8 @@ func (s *Sessions) begin(w http.ResponseWriter, r *http.Request, session Session
 		return Principal{}, unavailable("A session cannot begin.", "Try again.", err)
 	}
 	now := s.config.Now()
-	session.key, session.Began, session.seen = sha256.Sum256([]byte(id)), now, now
-	session.Principal.Method, session.Principal.At = MethodSession, now
+	session.key, session.seen = sha256.Sum256([]byte(id)), now
+	session.Principal.Method = MethodSession
 	if latest := now.Add(SessionLifetime); session.Ends.IsZero() || latest.Before(session.Ends) {
 		session.Ends = latest
 	}
@@ -287,7 +281,7 @@ func (s *Sessions) randomText() (string, error) {
 }
 
 // Logout ends the session of a POST, removes its cookie and leads to the login page. At the
-// issuer the person stays logged in; see [Sessions.EndSessionURL].
+// issuer the person stays logged in.
 func (s *Sessions) Logout(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -302,19 +296,5 @@ func (s *Sessions) Logout(w http.ResponseWriter, r *http.Request) {
 	gone := s.cookie("")
 	gone.MaxAge = -1
 	http.SetCookie(w, gone)
-	http.Redirect(w, r, s.config.LoginPath, http.StatusSeeOther)
-}
-
-// Revoke ends every session of a subject, and returns how many there were.
-func (s *Sessions) Revoke(subject string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ended := 0
-	for key, session := range s.byHash {
-		if session.Principal.Subject == subject {
-			s.forget(key)
-			ended++
-		}
-	}
-	return ended
+	http.Redirect(w, r, loginPath, http.StatusSeeOther)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -103,18 +104,23 @@ type NewToken struct {
 	Lifetime time.Duration // at most [MaxTokenLifetime]
 	// Once: it begins one session of the page, and does nothing else.
 	Once bool
+	// OneOfItsName refuses a name that a good token has: [ErrNameTaken].
+	OneOfItsName bool
 }
 
+// ErrNameTaken says that a token that is good has the name that another one was to get.
+var ErrNameTaken = errors.New("a token that is good has this name already")
+
 // Create makes a token and returns its text, which cannot be had again. USAGE when what is
-// wanted is malformed, LIMIT_EXCEEDED when too many are good, else errors of the file.
+// wanted is malformed, [ErrNameTaken], LIMIT_EXCEEDED when too many are good, else errors of the file.
 func (t *Tokens) Create(ctx context.Context, wanted NewToken) (Token, secret.String, error) {
 	switch {
 	case !wanted.Role.Valid():
-		return Token{}, secret.String{}, fault.Newf(fault.Usage, "role %s is unknown; the roles are reader, operator and owner", printable.Quote(string(wanted.Role)))
+		return Token{}, secret.String{}, fault.Usagef("role %s is unknown; the roles are reader, operator and owner", printable.Quote(string(wanted.Role)))
 	case wanted.Lifetime < time.Minute || wanted.Lifetime > MaxTokenLifetime:
-		return Token{}, secret.String{}, fault.Newf(fault.Usage, "a token is good for a minute at least and %d days at most", MaxTokenLifetime/(24*time.Hour))
+		return Token{}, secret.String{}, fault.Usagef("a token is good for a minute at least and %d days at most", MaxTokenLifetime/(24*time.Hour))
 	case wanted.Owner == "":
-		return Token{}, secret.String{}, fault.Newf(fault.Usage, "a token needs an owner")
+		return Token{}, secret.String{}, fault.Usagef("a token needs an owner")
 	}
 	now := t.now().UTC().Truncate(time.Second)
 	created := Token{Name: bounded(wanted.Name, maxName), Role: wanted.Role, Owner: bounded(wanted.Owner, maxSubject), Created: now, Expires: now.Add(wanted.Lifetime), Once: wanted.Once}
@@ -123,6 +129,11 @@ func (t *Tokens) Create(ctx context.Context, wanted NewToken) (Token, secret.Str
 		maps.DeleteFunc(byID, func(_ string, token storedToken) bool {
 			return now.Sub(token.Expires) > keepEnded || !token.Revoked.IsZero() && now.Sub(token.Revoked) > keepEnded
 		})
+		for _, token := range byID {
+			if wanted.OneOfItsName && token.Name == created.Name && !token.Ended(now) {
+				return ErrNameTaken
+			}
+		}
 		dropEnded(byID, now)
 		if len(byID) >= maxTokens {
 			return fault.Newf(fault.LimitExceeded, "there are %d tokens already that are good; revoke one that is not needed", maxTokens)

@@ -52,10 +52,10 @@ func TestTokenLetsIn(t *testing.T) {
 	c := newClock()
 	tokens := openTokens(t, c)
 	token, text := create(t, tokens, Operator)
-	a := authenticator(t, AuthenticatorConfig{Tokens: tokens, AuthorizationURI: "https://login.test/\"x", Now: c.now})
+	a := authenticator(t, AuthenticatorConfig{Tokens: tokens, Now: c.now})
 	p, err := a.Authenticate(request(text))
 	require.NoError(t, err)
-	require.Equal(t, Principal{Subject: "token:" + token.ID, Name: "monitor", Role: Operator, Method: MethodToken, At: c.now()}, p)
+	require.Equal(t, Principal{Subject: "token:" + token.ID, Name: "monitor", Role: Operator, Method: MethodToken}, p)
 
 	data, err := os.ReadFile(tokens.path)
 	require.NoError(t, err)
@@ -94,10 +94,28 @@ func TestTokenLetsIn(t *testing.T) {
 			refusal, ok := RefusalOf(err)
 			require.True(t, ok)
 			require.Equal(t, http.StatusUnauthorized, refusal.Status)
-			require.Regexp(t, `^Bearer authorization_uri="https://login.test/'x", error="invalid_token", error_description="[^"\\]+"$`, refusal.Challenge)
+			require.Regexp(t, `^Bearer realm="infrabackup", error="invalid_token", error_description="[^"\\]+"$`, refusal.Challenge)
 			require.NotContains(t, err.Error(), text)
 		})
 	}
+}
+
+// TestTokensAreHidden wherever they stand, also when a part is missing, and nothing else is.
+func TestTokensAreHidden(t *testing.T) {
+	_, text := create(t, openTokens(t, newClock()), Reader)
+	for before, after := range map[string]string{
+		"/api/v1/tokens/" + text: "/api/v1/tokens/ibk_…", text + text: "ibk_…", "/x/" + text[:40] + "/y": "/x/ibk_…/y", strings.ToUpper(text): "ibk_…",
+		"/api/v1/tokens/abcdefgh": "/api/v1/tokens/abcdefgh", "/ibk_/_": "/ibk_/_",
+	} {
+		require.Equal(t, after, HideTokens(before))
+	}
+}
+
+// TestChallengesAreQuoted: clients of Azure read where to log in from a challenge, and nothing
+// in it ends a text early.
+func TestChallengesAreQuoted(t *testing.T) {
+	require.Equal(t, `Bearer authorization_uri="https://login.test/'x", error="invalid_token", error_description="It '?' said"`,
+		challenge("https://login.test/\"x", &Refusal{Message: "It \"\n\\ said"}))
 }
 
 func TestTokenEnds(t *testing.T) {

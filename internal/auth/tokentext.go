@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math/big"
+	"regexp"
 	"strings"
 )
 
@@ -71,6 +72,15 @@ func tokenID(text string) (string, bool) {
 		return "", false
 	}
 	return id, true
+}
+
+// tokenLike is an API token, or most of one, wherever it stands.
+var tokenLike = regexp.MustCompile(`(?i)ibk_[0-9a-z]+_[0-9a-z_]+`)
+
+// HideTokens takes API tokens out of a text that is to be logged, such as an address that a caller
+// has put one into.
+func HideTokens(text string) string {
+	return tokenLike.ReplaceAllLiteralString(text, tokenPrefix+"…")
 }
 
 // validID reports whether a text is an id as tokens have it.

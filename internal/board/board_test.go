@@ -402,7 +402,7 @@ func TestAppliedSnapshotsAreCopies(t *testing.T) {
 		s.History.Records = []settings.Record{{What: "old"}}
 		s.Settings.Recipients, s.Settings.Services = []settings.RecipientSummary{{ProvenBy: "old"}}, []backup.Service{"old"}
 		s.Running, s.Change = &flow.Progress{BackupID: "old", Services: []flow.ServiceProgress{{Code: "old"}}}, &Change{ID: "old"}
-		s.Upkeep = UpkeepFacts{Verdicts: map[backup.ID]flow.Verdict{"x": {Code: "old"}}, Warnings: []string{"old"}, Undeleted: []string{"old"}, Acknowledged: []alert.Acknowledgement{{By: "old"}}}
+		s.Upkeep = UpkeepFacts{Verdicts: map[backup.ID]flow.Verdict{"x": {Code: "old"}}, Undeleted: []string{"old"}, Acknowledged: []alert.Acknowledgement{{By: "old"}}}
 	}
 	b.Apply(fill)
 	before, text := b.Snapshot(), ""
@@ -412,7 +412,7 @@ func TestAppliedSnapshotsAreCopies(t *testing.T) {
 		s.Settings.Recipients[0].ProvenBy, s.Settings.Services[0] = "new", "new"
 		s.Running.Services[0].Code, s.Change.ID = "new", "new"
 		s.Upkeep.Verdicts["x"] = flow.Verdict{Code: "new"}
-		s.Upkeep.Warnings[0], s.Upkeep.Undeleted[0], s.Upkeep.Acknowledged[0].By = "new", "new", "new"
+		s.Upkeep.Undeleted[0], s.Upkeep.Acknowledged[0].By = "new", "new"
 	})
 	require.Equal(t, text, fmt.Sprintf("%+v %+v %+v", before, before.Running, before.Change))
 }
@@ -467,6 +467,66 @@ func TestOneWatchFeedsAll(t *testing.T) {
 		require.Empty(t, b.Snapshot().RunID)
 		require.True(t, b.Snapshot().Backups[0].Good())
 		require.Equal(t, 1, s.count("Watch"))
+	})
+}
+
+// TestWhatWasPutInEnds: a backup that a caller has put in, and that ended before its run was ever
+// seen, does not run for ever.
+func TestWhatWasPutInEnds(t *testing.T) {
+	run(t, func(t *testing.T, b *Board, s *source) {
+		hold := make(chan struct{})
+		s.set(func(s *source) { s.hold["List"] = hold })
+		after(readApart)
+		b.Refresh()
+		synctest.Wait()
+		p := progress(0, "")
+		p.Status = ""
+		b.Apply(func(s *Snapshot) { s.Running = &p })
+		require.Equal(t, backup.ID("r"), b.Snapshot().Backups[0].BackupID)
+		require.Equal(t, backup.Running, b.Snapshot().Backups[0].Status, "whatever is known of it")
+		close(hold)
+		synctest.Wait()
+		require.Equal(t, &p, b.Snapshot().Running, "the reading began before it")
+		s.set(func(s *source) {
+			s.list.Backups = append([]backup.Overview{overview("r", backup.Failed, 0)}, s.list.Backups...)
+		})
+		after(readApart)
+		require.Nil(t, b.Snapshot().Running)
+		require.Equal(t, backup.Failed, b.Snapshot().Backups[0].Status)
+		require.Zero(t, s.count("Watch"))
+	})
+}
+
+// TestUpkeepIsAskedForOnce in each reading, and nothing else is asked for twice.
+func TestUpkeepIsAskedForOnce(t *testing.T) {
+	run(t, func(t *testing.T, b *Board, s *source) {
+		for _, name := range []string{"Summary", "History", "List", "Running", "Changing", "Upkeep", "Missing", "Standing"} {
+			require.Equal(t, 1, s.count(name), name)
+		}
+	})
+}
+
+// TestHeldForADay: what keeps the retention for some readings in a row is told after a day, and
+// counts from the first again once it has passed.
+func TestHeldForADay(t *testing.T) {
+	run(t, func(t *testing.T, b *Board, s *source) {
+		s.set(func(s *source) {
+			s.upkeep.Hold = "the clocks differ"
+			s.list.Backups[0].StartedAt = time.Now().AddDate(1, 0, 0) // nothing else is wrong
+		})
+		after(alert.HoldWithin)
+		require.Empty(t, codes(b.Snapshot()))
+		s.set(func(s *source) { s.fails["Upkeep"] = fault.Newf(fault.TemporalUnreachable, "away") })
+		after(2 * ReadUnseen)
+		require.Contains(t, codes(b.Snapshot()), alert.RetentionHolds, "that it could not be read ends nothing")
+		s.set(func(s *source) { delete(s.fails, "Upkeep"); s.upkeep.Hold = "" })
+		after(ReadUnseen)
+		require.Empty(t, codes(b.Snapshot()))
+		s.set(func(s *source) { s.upkeep.Hold = "the ledger is not whole" })
+		after(alert.HoldWithin)
+		require.Empty(t, codes(b.Snapshot()))
+		after(2 * ReadUnseen)
+		require.Equal(t, []alert.Code{alert.RetentionHolds}, codes(b.Snapshot()))
 	})
 }
 
@@ -577,12 +637,12 @@ func TestAlertsAreToldOnce(t *testing.T) {
 	}
 	runWith(t, o, func(t *testing.T, b *Board, s *source) {
 		require.Empty(t, toldSoFar())
-		s.set(func(s *source) { s.upkeep.Hold = "the clocks differ" })
+		s.set(func(s *source) { s.upkeep.Undeleted = []string{"x"} })
 		after(time.Hour)
-		require.Equal(t, []string{"+RETENTION_HOLDS"}, toldSoFar())
-		s.set(func(s *source) { s.upkeep.Hold = "" })
+		require.Equal(t, []string{"+DELETION_FAILED"}, toldSoFar())
+		s.set(func(s *source) { s.upkeep.Undeleted = nil })
 		after(time.Hour)
-		require.Equal(t, []string{"+RETENTION_HOLDS", "-RETENTION_HOLDS"}, toldSoFar())
+		require.Equal(t, []string{"+DELETION_FAILED", "-DELETION_FAILED"}, toldSoFar())
 		// The newest good backup grows old while nothing can be read.
 		s.set(func(s *source) { s.hold["Summary"] = make(chan struct{}) })
 		at := s.list.Backups[0].StartedAt.Add(24 * time.Hour)
@@ -611,7 +671,7 @@ func TestAcknowledgementIsReadBack(t *testing.T) {
 	told := make(chan int, 100)
 	o := Options{OnAlerts: func(opened, closed []alert.Alert) { told <- len(opened) + len(closed) }}
 	runWith(t, o, func(t *testing.T, b *Board, s *source) {
-		s.set(func(s *source) { s.upkeep.Late = 1 })
+		s.set(func(s *source) { s.upkeep.Schedule.Missed = 1 })
 		after(ReadUnseen)
 		require.Equal(t, 1, <-told)
 		ack := alert.Acknowledgement{Code: alert.ScheduleMissed, By: "op", At: time.Now()}
@@ -689,10 +749,7 @@ func TestManyAtOnce(t *testing.T) {
 func TestNextMovesOn(t *testing.T) {
 	run(t, func(t *testing.T, b *Board, s *source) {
 		begin := time.Now()
-		s.set(func(s *source) {
-			s.upkeep.Schedule.Anchor = begin.Add(-10 * time.Hour)
-			s.upkeep.Next = begin.Add(2 * time.Hour)
-		})
+		s.set(func(s *source) { s.upkeep.Schedule.Anchor = begin.Add(-10 * time.Hour) })
 		after(ReadUnseen)
 		require.True(t, begin.Add(2*time.Hour).Equal(b.Snapshot().Next))
 		s.set(func(s *source) { s.hold["Upkeep"] = make(chan struct{}) })

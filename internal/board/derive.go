@@ -20,9 +20,7 @@ func (b *Board) derive(s *Snapshot) {
 	if s.Schedule.Setting == (schedule.Setting{}) { // it was never set, or nothing is enabled
 		s.Schedule.Setting = schedule.Default()
 	}
-	if next := s.Schedule.Next(now); !next.IsZero() {
-		s.Next = next
-	}
+	s.Next = s.Schedule.Next(now)
 	judge(s, now, b.options.Complete)
 	if !b.known.read {
 		return // nothing is known, so nothing is wrong
@@ -88,7 +86,7 @@ func showRunning(s *Snapshot) {
 	row := Backup{Overview: backup.Overview{
 		BackupID: p.BackupID, Status: p.Status, StartedAt: p.StartedAt, Services: services(p.Services), Message: p.Step,
 	}}
-	if row.Status.Final() {
+	if row.Status.Final() || row.Status == "" {
 		row.Status = backup.Running // until a listing has what came of it
 	}
 	i := slices.IndexFunc(s.Backups, func(b Backup) bool { return b.BackupID == p.BackupID })

@@ -21,6 +21,7 @@ const compared = 3
 type known struct {
 	listedAt   time.Time        // when the share was last listed
 	upkeptAt   time.Time        // when the upkeep was last read
+	heldSince  time.Time        // since when all readings found that the retention is held back, zero when it is not
 	notEnabled bool             // there are no settings
 	unreadable []backup.Finding // of the newest listing
 	expected   backup.ID        // that the newest listing should have had as its newest, empty when that is not known
@@ -64,8 +65,8 @@ func facts(s *Snapshot, k known, now time.Time) alert.Facts {
 	verifications(&f, s, k)
 	if !k.upkeptAt.IsZero() {
 		f.Schedule = scheduled(s, k, now)
-		f.Hold, f.Undeleted, f.ClockMoved = s.Upkeep.Hold, s.Upkeep.Undeleted, s.Upkeep.ClockMoved
-		if f.ClockMoved == "" && s.Schedule.ClockMoved(now) {
+		f.Hold, f.Undeleted = alert.Hold{Reason: s.Upkeep.Hold, Since: k.heldSince}, s.Upkeep.Undeleted
+		if s.Schedule.ClockMoved(now) {
 			f.ClockMoved = "by the host's clock, what was recorded of the schedule lies in the future"
 		}
 	}
@@ -82,7 +83,7 @@ func scheduled(s *Snapshot, k known, now time.Time) alert.Schedule {
 	}
 	out := alert.Schedule{
 		Known: true, Enabled: plan.Enabled, FrequencyHours: plan.FrequencyHours, RetentionDays: plan.RetentionDays,
-		ChangedAt: plan.ChangedAt, Lost: plan.Enabled && !s.Upkeep.Ringing, Late: max(s.Upkeep.Late, plan.Late(until)),
+		ChangedAt: plan.ChangedAt, Lost: plan.Enabled && !s.Upkeep.Ringing, Late: plan.Late(until),
 	}
 	if plan.Enabled && plan.Outcome == schedule.Skipped {
 		out.Skipped = alert.Skip{Slot: plan.Slot, Code: plan.Code, Message: plan.Message}

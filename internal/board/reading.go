@@ -166,6 +166,12 @@ func (b *Board) learn(r reading, faults []*fault.Fault) {
 	}
 	if r.upkeep.ok() {
 		k.upkeptAt = r.began
+		switch held := r.upkeep.value.Hold != ""; {
+		case !held:
+			k.heldSince = time.Time{}
+		case k.heldSince.IsZero():
+			k.heldSince = r.began
+		}
 	}
 	if r.standing.asked && (r.standing.err == nil || setBack(r.standing.err)) {
 		k.stoodAt, k.standing = r.began, nil
@@ -185,7 +191,7 @@ func (r *reading) take(s *Snapshot) {
 	}
 	if r.notEnabled {
 		s.Settings, s.Backups, s.More, s.Capacity, s.Unserved = settings.Summary{}, nil, false, Capacity{}, nil
-		s.Upkeep, s.Schedule, s.Next = UpkeepFacts{}, schedule.State{}, time.Time{}
+		s.Upkeep, s.Schedule = UpkeepFacts{}, schedule.State{}
 	}
 	if r.history.ok() {
 		s.History = r.history.value
@@ -198,14 +204,15 @@ func (r *reading) take(s *Snapshot) {
 			s.Backups = append(s.Backups, Backup{Overview: overview})
 		}
 	}
-	if r.running.ok() && s.RunID != r.running.value {
-		s.RunID, s.Running = r.running.value, nil
+	// Progress that was put in has no run yet: when none runs, that has come to its end.
+	if run := r.running.value; r.running.ok() && (s.RunID != run || run == "") {
+		s.RunID, s.Running = run, nil
 	}
 	if r.changing.ok() {
 		s.Change = r.changing.value
 	}
 	if r.upkeep.ok() {
-		s.Upkeep, s.Schedule, s.Next = r.upkeep.value, r.upkeep.value.Schedule, r.upkeep.value.Next
+		s.Upkeep, s.Schedule = r.upkeep.value, r.upkeep.value.Schedule
 	}
 	if r.missing.ok() {
 		s.Unserved = r.missing.value

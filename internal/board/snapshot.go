@@ -27,7 +27,7 @@ type Snapshot struct {
 	Settings settings.Summary // without secrets, zero unless Enabled
 	History  settings.History // of changes
 	Schedule schedule.State
-	Next     time.Time        // of the schedule, also while it is off; zero when it was never set
+	Next     time.Time        // slot of the schedule, also while it is off; zero when it was never switched on
 	Backups  []Backup         // newest first, with the runs that failed and the one that runs
 	More     bool             // older ones were left out
 	Running  *flow.Progress   // of the backup that runs, nil when none does

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
@@ -47,20 +46,16 @@ type Listing struct {
 // UpkeepFacts is what the upkeep of an instance remembers: schedule, verification, retention.
 type UpkeepFacts struct {
 	Schedule schedule.State
-	Next     time.Time // when a backup is due, also while the schedule is off
-	Late     int64     // backups that were due and not started
-	Ringing  bool      // Temporal has a schedule that starts backups
+	Ringing  bool // Temporal has a schedule that starts backups
 	// Verdicts are what the newest verifications found; nil when that is not known.
 	Verdicts     map[backup.ID]flow.Verdict
 	Acknowledged []alert.Acknowledgement
-	Warnings     []string // where the setting is not what is recommended
-	Hold         string   // why the retention removes nothing
-	Undeleted    []string // what could not be deleted
-	ClockMoved   string   // by how much which clock differs
+	Hold         string   // why the retention removed nothing when it was last its turn
+	Undeleted    []string // what could not be deleted then
 }
 
 func (u UpkeepFacts) clone() UpkeepFacts {
 	u.Verdicts = maps.Clone(u.Verdicts)
-	u.Acknowledged, u.Warnings, u.Undeleted = slices.Clone(u.Acknowledged), slices.Clone(u.Warnings), slices.Clone(u.Undeleted)
+	u.Acknowledged, u.Undeleted = slices.Clone(u.Acknowledged), slices.Clone(u.Undeleted)
 	return u
 }

@@ -35,7 +35,7 @@ func AddKey(path, id string, random io.Reader) error {
 func ActivateKey(path, id string) error {
 	return edit(path, func(ring *Keyring, lines []string) ([]string, error) {
 		if _, has := ring.keys[id]; !has {
-			return nil, fault.Newf(fault.Usage, "codec key file %s has no key %q", path, id)
+			return nil, fault.Usagef("codec key file %s has no key %q", path, id)
 		}
 		first, own := place(lines, ring.active), place(lines, id)
 		line := lines[own]
@@ -49,10 +49,10 @@ func ActivateKey(path, id string) error {
 func RemoveKey(path, id string) error {
 	return edit(path, func(ring *Keyring, lines []string) ([]string, error) {
 		if _, has := ring.keys[id]; !has {
-			return nil, fault.Newf(fault.Usage, "codec key file %s has no key %q", path, id)
+			return nil, fault.Usagef("codec key file %s has no key %q", path, id)
 		}
 		if id == ring.active {
-			return nil, fault.Newf(fault.Usage, "codec key %q encrypts: activate another one first", id)
+			return nil, fault.Usagef("codec key %q encrypts: activate another one first", id)
 		}
 		own := place(lines, id)
 		return slices.Delete(lines, own, own+1), nil

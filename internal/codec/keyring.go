@@ -126,7 +126,7 @@ func ParseKeyring(data []byte) (*Keyring, error) {
 // GenerateKeyLine makes a new line for a key file from random.
 func GenerateKeyLine(id string, random io.Reader) (string, error) {
 	if !keyIDPattern.MatchString(id) {
-		return "", fault.Newf(fault.Usage, "codec key id %q: use 1 to 32 of a-z, 0-9 and '-'", id)
+		return "", fault.Usagef("codec key id %q: use 1 to 32 of a-z, 0-9 and '-'", id)
 	}
 	var key [keyBytes]byte
 	if _, err := io.ReadFull(random, key[:]); err != nil {

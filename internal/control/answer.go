@@ -22,10 +22,15 @@ func (c *Controller) own(ctx context.Context, of watchedRun) error {
 }
 
 func (c *Controller) ours(kind, name, queue, id, runID string) error {
-	switch {
-	case name != kind:
+	if name != kind {
 		return fault.Newf(fault.AnswerRefused, "run %s of %s is a %.100s, not a %s", runID, id, name, kind)
-	case queue != flow.Queue(c.instance):
+	}
+	return c.served(queue, id, runID)
+}
+
+// served makes sure that a run is for the workers of the instance.
+func (c *Controller) served(queue, id, runID string) error {
+	if queue != flow.Queue(c.instance) {
 		return fault.Newf(fault.AnswerRefused, "run %s of %s is for the workers of queue %.100s, not of %s", runID, id, queue, flow.Queue(c.instance))
 	}
 	return nil

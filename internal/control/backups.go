@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -25,9 +24,9 @@ type Started struct {
 // is in the way, while another one runs. SpoolWait is [flow.DefaultSpoolWait] when zero.
 func (c *Controller) Start(ctx context.Context, requestedBy string, spoolWait time.Duration, options ...StartOption) (Started, error) {
 	id := flow.BackupWorkflowID(c.instance)
-	if run, err := c.client.DescribeWorkflowExecution(ctx, id, ""); err == nil && isRunning(run.GetWorkflowExecutionInfo()) {
+	if info, err := c.current(ctx, id); err == nil && info != nil {
 		// Nothing could be started, whatever else is wrong.
-		started := serviceerror.NewWorkflowExecutionAlreadyStarted("", "", run.GetWorkflowExecutionInfo().GetExecution().GetRunId())
+		started := serviceerror.NewWorkflowExecutionAlreadyStarted("", "", info.GetExecution().GetRunId())
 		return Started{}, c.running(ctx, started, fault.BackupRunning, "a backup", id)
 	}
 	if _, err := c.Summary(ctx); err != nil {
@@ -95,15 +94,14 @@ func stoppedWatching() error {
 
 // Running returns the run ID of the backup that runs, BACKUP_NOT_FOUND when none does.
 func (c *Controller) Running(ctx context.Context) (string, error) {
-	d, err := c.client.DescribeWorkflowExecution(ctx, flow.BackupWorkflowID(c.instance), "")
-	var missing *serviceerror.NotFound
-	if errors.As(err, &missing) || err == nil && !isRunning(d.GetWorkflowExecutionInfo()) {
+	info, err := c.current(ctx, flow.BackupWorkflowID(c.instance))
+	switch {
+	case err != nil:
+		return "", err
+	case info == nil:
 		return "", fault.Newf(fault.BackupNotFound, "no backup of instance %s runs", c.instance)
 	}
-	if err != nil {
-		return "", c.runFault(err)
-	}
-	return d.GetWorkflowExecutionInfo().GetExecution().GetRunId(), nil
+	return info.GetExecution().GetRunId(), nil
 }
 
 // Cancel asks the running backup to stop and to clean up, and waits until it has.

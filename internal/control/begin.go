@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 
@@ -29,11 +28,6 @@ func (c *Controller) BeginBackup(ctx context.Context, by string) (Begun, error) 
 // alone is set at once, and the operation has no ID then. CHANGE_RUNNING while another
 // change runs; ALREADY_ENABLED when the first settings are wanted and there are some.
 func (c *Controller) BeginChange(ctx context.Context, in Wanted) (Begun, error) {
-	if in.Schedule != nil {
-		if err := in.Schedule.Validate(); err != nil {
-			return Begun{}, err
-		}
-	}
 	if err := in.checkProofs(c.instance); err != nil {
 		return Begun{}, err
 	}
@@ -65,18 +59,44 @@ func (c *Controller) BeginChange(ctx context.Context, in Wanted) (Begun, error) 
 	switch {
 	case err != nil:
 		return Begun{}, err
-	case revision == 0 && next == nil:
-		begun := Begun{Unchanged: true}
-		if state.Schedule.Setting != (schedule.Setting{}) {
-			begun.Schedule = &state.Schedule.Setting
-		}
-		return begun, nil
 	case revision == 0:
-		_, err := c.SetSchedule(ctx, *next, in.RequestedBy)
-		return Begun{Schedule: next}, err
+		return c.patchSchedule(ctx, in, state.Schedule.Setting)
 	}
-	id, err := w(ctx, flow.ChangeSettingsInput{Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy, Schedule: next})
+	change := flow.ChangeSettingsInput{Instance: c.instance, Revision: revision, RequestedBy: in.RequestedBy}
+	if next != nil {
+		change.Schedule, change.ScheduleOver = next, &state.Schedule.Setting
+	}
+	id, err := w(ctx, change)
 	return Begun{ID: id, Schedule: next}, err
+}
+
+// maxMerges bounds how often a patch is merged again because the schedule was changed meanwhile.
+const maxMerges = 5
+
+// patchSchedule merges a patch with the schedule, as it was read before, and sets that. When it was
+// changed meanwhile, it is merged with what it is then. SETTINGS_CHANGED when that happens again
+// and again.
+func (c *Controller) patchSchedule(ctx context.Context, in Wanted, now schedule.Setting) (Begun, error) {
+	for merges := 1; ; merges++ {
+		next, err := in.scheduleOver(now)
+		switch {
+		case err != nil:
+			return Begun{}, err
+		case next == nil && now == (schedule.Setting{}):
+			return Begun{Unchanged: true}, nil
+		case next == nil:
+			return Begun{Unchanged: true, Schedule: &now}, nil
+		}
+		_, err = c.SetSchedule(ctx, *next, &now, in.RequestedBy)
+		if fault.CodeOf(err) != fault.SettingsChanged || merges == maxMerges {
+			return Begun{Schedule: next}, err
+		}
+		state, err := c.Upkeep(ctx)
+		if err != nil {
+			return Begun{}, err
+		}
+		now = state.Schedule.Setting
+	}
 }
 
 func (c *Controller) beginEnable(ctx context.Context, in Wanted) (Begun, error) {
@@ -208,13 +228,9 @@ func (c *Controller) prune(ctx context.Context, in flow.PruneInput) (PruneResult
 }
 
 func pruneResult(out flow.PruneOutput) PruneResult {
-	r := PruneResult{Decisions: []PruneDecision{}, Hold: out.Plan.Hold, Removed: append([]backup.ID{}, out.Removed...), Failed: out.Failed}
-	for _, d := range out.Plan.Decisions {
-		r.Decisions = append(r.Decisions, PruneDecision{
-			BackupID: d.BackupID, Path: d.Path, FinishedAt: d.FinishedAt, Remove: d.Remove, Code: string(d.Code), Reason: d.Reason,
-		})
+	return PruneResult{
+		Decisions: append([]flow.PruneDecision{}, out.Plan.Decisions...), Hold: out.Plan.Hold, Removed: append([]backup.ID{}, out.Removed...), Failed: out.Failed,
 	}
-	return r
 }
 
 // verifyOperation begins the ID of a verification's operation; the backup's ID follows.
@@ -234,6 +250,3 @@ func (c *Controller) BeginVerify(ctx context.Context, id backup.ID) (Begun, erro
 	_, err := flow.Verify.Start(ctx, c.client, options, flow.VerifyInput{Instance: c.instance, BackupID: id})
 	return Begun{ID: verifyOperation + string(id)}, c.fault(err)
 }
-
-// resultTime bounds how long the result of a run that has ended may take.
-const resultTime = 5 * time.Second

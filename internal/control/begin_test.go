@@ -44,9 +44,6 @@ func TestMembersOfASchedule(t *testing.T) {
 	hours = 1
 	_, err = s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{FrequencyHours: &hours}, RequestedBy: "op"})
 	require.ErrorIs(t, err, fault.SettingsInvalid)
-	begun, err = s.BeginChange(ctx, Wanted{Schedule: &schedule.Setting{FrequencyHours: 6, RetentionDays: 2, KeepVerified: 1}, RequestedBy: "op"})
-	require.NoError(t, err)
-	require.Equal(t, schedule.Setting{FrequencyHours: 6, RetentionDays: 2, KeepVerified: 1}, *begun.Schedule, "a whole one")
 }
 
 // TestPathWithoutATransport: the transport stays, and a path that is only spelt otherwise is

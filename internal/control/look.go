@@ -21,15 +21,20 @@ import (
 func (c *Controller) Operation(ctx context.Context, id string) (Operation, error) {
 	if of, ok := strings.CutPrefix(id, verifyOperation); ok {
 		if backupID, err := backup.ParseID(of); err == nil {
-			return c.operationOf(ctx, id, flow.VerifyWorkflowID(c.instance, backupID), "")
+			return c.operationOf(ctx, OperationVerify, id, flow.VerifyWorkflowID(c.instance, backupID), "")
 		}
 	}
 	parsed, err := backup.ParseID(id)
 	if err != nil {
 		return Operation{}, fault.Newf(fault.BackupNotFound, "no operation of instance %s has the ID %s", c.instance, backup.Printable(id, maxStrangerText))
 	}
-	for _, workflowID := range []string{flow.ChangeSettingsWorkflowID(c.instance), flow.PruneWorkflowID(c.instance), flow.BackupWorkflowID(c.instance)} {
-		op, err := c.operationOf(ctx, id, workflowID, id)
+	for _, of := range []struct {
+		kind       OperationKind
+		workflowID string
+	}{
+		{OperationChange, flow.ChangeSettingsWorkflowID(c.instance)}, {OperationPrune, flow.PruneWorkflowID(c.instance)}, {OperationBackup, flow.BackupWorkflowID(c.instance)},
+	} {
+		op, err := c.operationOf(ctx, of.kind, id, of.workflowID, id)
 		if fault.CodeOf(err) != fault.BackupNotFound {
 			return op, err
 		}
@@ -37,8 +42,8 @@ func (c *Controller) Operation(ctx context.Context, id string) (Operation, error
 	return c.backupOperation(ctx, parsed)
 }
 
-// operationOf reads a run; an empty run ID is the newest one.
-func (c *Controller) operationOf(ctx context.Context, id, workflowID, runID string) (Operation, error) {
+// operationOf reads a run that has to be of a kind; an empty run ID is the newest one.
+func (c *Controller) operationOf(ctx context.Context, kind OperationKind, id, workflowID, runID string) (Operation, error) {
 	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
 	defer cancel()
 	d, err := c.client.DescribeWorkflowExecution(bounded, workflowID, runID)
@@ -51,11 +56,11 @@ func (c *Controller) operationOf(ctx context.Context, id, workflowID, runID stri
 	}
 	info := d.GetWorkflowExecutionInfo()
 	runID = info.GetExecution().GetRunId()
-	read, ok := readers[info.GetType().GetName()]
-	if !ok {
-		return Operation{}, fault.Newf(fault.AnswerRefused, "run %s of %s is a %.100s, which is no operation", runID, workflowID, info.GetType().GetName())
+	read := readers[info.GetType().GetName()]
+	if read.kind != kind {
+		return Operation{}, fault.Newf(fault.AnswerRefused, "run %s of %s is a %.100s, which is no %s", runID, workflowID, info.GetType().GetName(), kind)
 	}
-	if err := c.ours(info.GetType().GetName(), info.GetType().GetName(), info.GetTaskQueue(), workflowID, runID); err != nil {
+	if err := c.served(info.GetTaskQueue(), workflowID, runID); err != nil {
 		return Operation{}, err
 	}
 	op := Operation{ID: id, Kind: read.kind, Running: isRunning(info), StartedAt: info.GetStartTime().AsTime()}
@@ -66,9 +71,12 @@ func (c *Controller) operationOf(ctx context.Context, id, workflowID, runID stri
 	return op, c.outcome(ctx, &op, read, info)
 }
 
+// resultTimeout bounds how long the result of a run that has ended may take.
+const resultTimeout = 5 * time.Second
+
 // outcome adds what came of a run that has ended.
 func (c *Controller) outcome(ctx context.Context, op *Operation, read reader, info *workflowpb.WorkflowExecutionInfo) error {
-	bounded, cancel := context.WithTimeout(ctx, resultTime)
+	bounded, cancel := context.WithTimeout(ctx, resultTimeout)
 	defer cancel()
 	err := read.get(bounded, c, info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId(), op)
 	switch {
@@ -127,8 +135,7 @@ var readers = func() map[string]reader {
 func (c *Controller) backupOperation(ctx context.Context, id backup.ID) (Operation, error) {
 	if runID, err := c.Running(ctx); err == nil {
 		if p, err := c.progressOf(ctx, runID); err == nil && p.BackupID == id {
-			op, err := c.operationOf(ctx, string(id), flow.BackupWorkflowID(c.instance), runID)
-			return op, err
+			return c.operationOf(ctx, OperationBackup, string(id), flow.BackupWorkflowID(c.instance), runID)
 		}
 	}
 	b, err := c.Show(ctx, string(id))
@@ -145,19 +152,26 @@ func (c *Controller) backupOperation(ctx context.Context, id backup.ID) (Operati
 // Changing returns the run ID of the change of settings that runs and when it began; an
 // empty one when none does.
 func (c *Controller) Changing(ctx context.Context) (runID string, since time.Time, err error) {
-	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
-	defer cancel()
-	d, err := c.client.DescribeWorkflowExecution(bounded, flow.ChangeSettingsWorkflowID(c.instance), "")
-	var missing *serviceerror.NotFound
-	switch {
-	case errors.As(err, &missing):
-		return "", time.Time{}, nil
-	case err != nil:
-		return "", time.Time{}, c.fault(err)
-	}
-	info := d.GetWorkflowExecutionInfo()
-	if !isRunning(info) {
-		return "", time.Time{}, nil
+	info, err := c.current(ctx, flow.ChangeSettingsWorkflowID(c.instance))
+	if err != nil || info == nil {
+		return "", time.Time{}, err
 	}
 	return info.GetExecution().GetRunId(), info.GetStartTime().AsTime(), nil
+}
+
+// current describes the run of a workflow that goes on, nil when none does.
+func (c *Controller) current(ctx context.Context, workflowID string) (*workflowpb.WorkflowExecutionInfo, error) {
+	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
+	defer cancel()
+	d, err := c.client.DescribeWorkflowExecution(bounded, workflowID, "")
+	var missing *serviceerror.NotFound
+	switch info := d.GetWorkflowExecutionInfo(); {
+	case errors.As(err, &missing):
+		return nil, nil
+	case err != nil:
+		return nil, c.fault(err)
+	case isRunning(info):
+		return info, nil
+	}
+	return nil, nil
 }

@@ -22,9 +22,8 @@ type Wanted struct {
 	Recipients []seal.Recipient
 	// Proofs show that holders of some of the Recipients have answered challenges already, so
 	// that these keys are proven from the moment they are in use.
-	Proofs   []seal.Proof
-	Schedule *schedule.Setting // as a whole
-	// SchedulePatch is merged with the schedule that is set then, where Schedule is not given.
+	Proofs []seal.Proof
+	// SchedulePatch is merged with the schedule that is set when it is done.
 	SchedulePatch SchedulePatch
 	RequestedBy   string
 	// First wants these to be the first settings: ALREADY_ENABLED when others are active.
@@ -73,18 +72,17 @@ func (w Wanted) scheduleAlone() bool {
 // scheduleOver is what the schedule is to become, nil when it stays as it is. A schedule that
 // was never set is the usual one.
 func (w Wanted) scheduleOver(now schedule.Setting) (*schedule.Setting, error) {
-	next := w.Schedule
-	if next == nil && w.SchedulePatch != (SchedulePatch{}) {
-		if now == (schedule.Setting{}) {
-			now = schedule.Default()
-		}
-		merged := w.SchedulePatch.Over(now)
-		next = &merged
-	}
-	if next == nil || *next == now {
+	if w.SchedulePatch == (SchedulePatch{}) {
 		return nil, nil
 	}
-	return next, next.Validate()
+	if now == (schedule.Setting{}) {
+		now = schedule.Default()
+	}
+	next := w.SchedulePatch.Over(now)
+	if next == now {
+		return nil, nil
+	}
+	return &next, next.Validate()
 }
 
 // Begun is an operation that was begun.
@@ -124,18 +122,8 @@ type Operation struct {
 
 // PruneResult is what the retention removed, or would remove.
 type PruneResult struct {
-	Decisions []PruneDecision   `json:"decisions"` // newest first
-	Hold      string            `json:"hold,omitempty"`
-	Removed   []backup.ID       `json:"removed"`
-	Failed    []flow.FailedStep `json:"failed,omitempty"` // removals that failed
-}
-
-// PruneDecision is what becomes of one backup.
-type PruneDecision struct {
-	BackupID   backup.ID `json:"backupId"`
-	Path       string    `json:"path"` // of its folder, relative to the share's path
-	FinishedAt time.Time `json:"finishedAt,omitzero"`
-	Remove     bool      `json:"remove"`
-	Code       string    `json:"code"`
-	Reason     string    `json:"reason"`
+	Decisions []flow.PruneDecision `json:"decisions"` // newest first
+	Hold      string               `json:"hold,omitempty"`
+	Removed   []backup.ID          `json:"removed"`
+	Failed    []flow.FailedStep    `json:"failed,omitempty"` // removals that failed
 }

@@ -60,7 +60,7 @@ func TestPulse(t *testing.T) {
 
 	off := schedule.Default()
 	off.RetentionDays = 5
-	_, err = s.SetSchedule(ctx, off, "anna")
+	_, err = s.SetSchedule(ctx, off, nil, "anna")
 	require.NoError(t, err)
 	set := s.moved(still)
 	started, err := s.Start(ctx, "anna", 0)
@@ -79,6 +79,6 @@ func TestPulse(t *testing.T) {
 
 // refusedSchedule sets a schedule that is none.
 func (s *site) refusedSchedule(ctx context.Context) error {
-	_, err := s.SetSchedule(ctx, schedule.Setting{}, "anna")
+	_, err := s.SetSchedule(ctx, schedule.Setting{}, nil, "anna")
 	return err
 }

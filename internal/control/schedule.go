@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/upkeep/ring"
@@ -34,30 +33,39 @@ func (c *Controller) Schedule(ctx context.Context) (ScheduleStatus, error) {
 }
 
 func (c *Controller) scheduleStatus(ctx context.Context, state schedule.State) (ScheduleStatus, error) {
+	now, err := c.rings(ctx)
+	return statusOf(state, now), err
+}
+
+// rings tells whether Temporal starts upkeep.
+func (c *Controller) rings(ctx context.Context) (ring.Status, error) {
+	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
+	defer cancel()
+	now, err := ring.Look(bounded, c.client, c.instance)
+	return now, c.fault(err)
+}
+
+// statusOf puts together what is remembered of a schedule and what Temporal does of it.
+func statusOf(state schedule.State, now ring.Status) ScheduleStatus {
 	at := time.Now()
-	out := ScheduleStatus{State: state, Next: state.Next(at), Late: state.Late(at), Warnings: []string{}}
+	out := ScheduleStatus{State: state, Next: state.Next(at), Late: state.Late(at), Warnings: []string{}, LastRing: now.Last, NextRing: now.Next}
 	out.Unstarted = 0 // it is for the settings workflow alone
 	if state.Setting == (schedule.Setting{}) {
 		out.Setting = schedule.Default()
 	}
 	out.Warnings = append(out.Warnings, out.Setting.Warnings()...)
-	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
-	defer cancel()
-	now, err := ring.Look(bounded, c.client, c.instance)
-	if err != nil {
-		return out, c.fault(err)
-	}
-	out.LastRing, out.NextRing = now.Last, now.Next
 	if !now.Missing || state.Setting != (schedule.Setting{}) {
 		out.Problem = now.Problem
 	}
-	return out, nil
+	return out
 }
 
 // SetSchedule sets when backups start by themselves and how long they are kept, and makes
-// sure that Temporal rings. It needs no share. NOT_ENABLED before enable, SETTINGS_INVALID
-// for what lies outside the bounds. Setting again what is set repairs Temporal's schedule.
-func (c *Controller) SetSchedule(ctx context.Context, next schedule.Setting, by string) (ScheduleStatus, error) {
+// sure that Temporal rings. It needs no share. Over is the setting that the caller has seen:
+// SETTINGS_CHANGED when another one is set by now; nil replaces any. NOT_ENABLED before enable,
+// SETTINGS_INVALID for what lies outside the bounds. Setting again what is set repairs
+// Temporal's schedule.
+func (c *Controller) SetSchedule(ctx context.Context, next schedule.Setting, over *schedule.Setting, by string) (ScheduleStatus, error) {
 	if err := next.Validate(); err != nil {
 		return ScheduleStatus{}, err
 	}
@@ -65,7 +73,7 @@ func (c *Controller) SetSchedule(ctx context.Context, next schedule.Setting, by 
 		return ScheduleStatus{}, err
 	}
 	state, err := answered(ctx, c, func(ctx context.Context) (schedule.State, error) {
-		return flow.SetSchedule.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.ScheduleChange{Setting: next, By: by})
+		return flow.SetSchedule.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), flow.ScheduleChange{Setting: next, By: by, Over: over})
 	})
 	if err != nil {
 		return ScheduleStatus{}, c.entityFault(ctx, err)
@@ -81,31 +89,4 @@ func (c *Controller) ring(ctx context.Context, state schedule.State) error {
 	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
 	defer cancel()
 	return c.fault(ring.Set(bounded, c.client, c.instance, state, time.Now()))
-}
-
-// Upkeep tells what is remembered of what goes on by itself: the schedule, verdicts and
-// acknowledgements. NOT_ENABLED before enable.
-func (c *Controller) Upkeep(ctx context.Context) (flow.UpkeepState, error) {
-	if err := c.ready(ctx); err != nil {
-		return flow.UpkeepState{}, err
-	}
-	state, err := answered(ctx, c, func(ctx context.Context) (flow.UpkeepState, error) {
-		return flow.GetUpkeep.Ask(ctx, c.client, flow.SettingsWorkflowID(c.instance), struct{}{})
-	})
-	return state, c.entityFault(ctx, err)
-}
-
-// Acknowledge notes that somebody knows of an alert. It stays until its cause is gone.
-func (c *Controller) Acknowledge(ctx context.Context, in flow.AlertAcknowledgement) (flow.Acknowledgement, error) {
-	if err := in.Check(); err != nil {
-		return flow.Acknowledgement{}, err
-	}
-	in.Note = backup.Printable(in.Note, flow.MaxNote) // escapes may make it longer than that
-	if err := c.ready(ctx); err != nil {
-		return flow.Acknowledgement{}, err
-	}
-	one, err := answered(ctx, c, func(ctx context.Context) (flow.Acknowledgement, error) {
-		return flow.AcknowledgeAlert.Send(ctx, c.client, flow.SettingsWorkflowID(c.instance), in)
-	})
-	return one, c.entityFault(ctx, err)
 }

@@ -34,6 +34,9 @@ func Newf(code Code, format string, args ...any) *Fault {
 	return &Fault{Code: code, What: fmt.Sprintf(format, args...)}
 }
 
+// Usagef is [Newf] for what an operator typed: flags and arguments.
+func Usagef(format string, args ...any) *Fault { return Newf(Usage, format, args...) }
+
 // Error gives code, object and cause, without the remedy.
 func (f *Fault) Error() string {
 	if f.Err == nil {

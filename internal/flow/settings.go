@@ -84,8 +84,10 @@ type SettingsApplication struct {
 	Signers []string `json:"signers,omitempty"`
 	// Probe states that this very revision was tried, and found these signers.
 	Probe *settings.Probe `json:"probe,omitempty"`
-	// Schedule is set together with the revision, when it was given.
-	Schedule *schedule.Setting `json:"schedule,omitempty"`
+	// Schedule is set together with the revision, when it was given: those members of it that
+	// ScheduleOver has otherwise, all of them without one.
+	Schedule     *schedule.Setting `json:"schedule,omitempty"`
+	ScheduleOver *schedule.Setting `json:"scheduleOver,omitempty"`
 }
 
 // SettingsRestoration activates the settings again, as a revision behind all that
@@ -195,8 +197,10 @@ type ChangeSettingsInput struct {
 	NewLedger bool `json:"newLedger,omitempty"`
 	// Copy copies the backups of the current share to the new one first.
 	Copy bool `json:"copy,omitempty"`
-	// Schedule is set together with the revision, when it is given.
-	Schedule *schedule.Setting `json:"schedule,omitempty"`
+	// Schedule is set together with the revision, when it is given. ScheduleOver is the setting
+	// that it was made over: what has changed of it meanwhile stays.
+	Schedule     *schedule.Setting `json:"schedule,omitempty"`
+	ScheduleOver *schedule.Setting `json:"scheduleOver,omitempty"`
 }
 
 // ChangeShareOutput tells what became of the backups on the share that was left.
@@ -281,6 +285,8 @@ type SettleChangeInput struct {
 	// Copied is where the ledger of the current share has to end still, because its backups
 	// were copied at that entry.
 	Copied *backup.LedgerHead `json:"copied,omitempty"`
-	// Schedule is set together with the revision, when it is given.
-	Schedule *schedule.Setting `json:"schedule,omitempty"`
+	// Schedule is set together with the revision, when it is given. ScheduleOver is the setting
+	// that it was made over: what has changed of it meanwhile stays.
+	Schedule     *schedule.Setting `json:"schedule,omitempty"`
+	ScheduleOver *schedule.Setting `json:"scheduleOver,omitempty"`
 }

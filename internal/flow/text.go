@@ -31,7 +31,7 @@ func untidy[In any](in In) error {
 	if t, ok := any(&in).(texted); ok {
 		for _, text := range t.Texts() {
 			if *text != backup.Printable(*text, MaxText) {
-				return fault.Newf(fault.Usage, "a text is not one printable line of at most %d bytes: %q", MaxText, backup.Printable(*text, 60))
+				return fault.Usagef("a text is not one printable line of at most %d bytes: %q", MaxText, backup.Printable(*text, 60))
 			}
 		}
 	}

@@ -94,6 +94,9 @@ func (s UpkeepState) Verdict(id backup.ID) (Verdict, bool) {
 type ScheduleChange struct {
 	Setting schedule.Setting `json:"setting"`
 	By      string           `json:"by"`
+	// Over is the setting that the sender has seen, and SETTINGS_CHANGED the answer when it is
+	// another one by now. Nil replaces any.
+	Over *schedule.Setting `json:"over,omitempty"`
 }
 
 // SlotClaim takes a slot of the schedule, for the one backup that is started for it or for
@@ -125,6 +128,11 @@ type AlertAcknowledgement struct {
 	Object string `json:"object,omitempty"`
 	By     string `json:"by"`
 	Note   string `json:"note,omitempty"` // why it may stay, at most [MaxNote] bytes
+	// Since is when the alert opened: an acknowledgement that was made after it stays. Zero
+	// replaces any.
+	Since time.Time `json:"since,omitzero"`
+	// Replace takes the place of one that stays otherwise.
+	Replace bool `json:"replace,omitempty"`
 }
 
 // PlanUpkeepInput asks what is due.
@@ -271,9 +279,9 @@ func (in StartScheduledInput) Check(instance string) error {
 func (in AlertAcknowledgement) Check() error {
 	switch {
 	case in.Code == "":
-		return fault.Newf(fault.Usage, "the acknowledgement names no alert")
+		return fault.Usagef("the acknowledgement names no alert")
 	case len(in.Note) > MaxNote:
-		return fault.Newf(fault.Usage, "the note has %d bytes, and may have %d", len(in.Note), MaxNote)
+		return fault.Usagef("the note has %d bytes, and may have %d", len(in.Note), MaxNote)
 	}
 	return nil
 }

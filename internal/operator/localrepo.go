@@ -79,7 +79,7 @@ func (o *LocalRepo) Backup(ctx context.Context, ref backup.Ref, unverified bool)
 func (o *LocalRepo) Resolve(ctx context.Context, name string, latest func(context.Context) (backup.ID, error)) (backup.Ref, error) {
 	switch {
 	case name != backup.Latest && o.named.ID != "" && !strings.HasPrefix(string(o.named.ID), name):
-		return backup.Ref{}, usage("--from names the folder of backup %s, not that of %s", o.named.ID, name)
+		return backup.Ref{}, fault.Usagef("--from names the folder of backup %s, not that of %s", o.named.ID, name)
 	case o.named.ID != "":
 		return o.named, nil
 	case !IsWhole(name):
@@ -124,7 +124,7 @@ func (o *LocalRepo) ResolveNth(ctx context.Context, text string) (backup.Ref, er
 		return backup.Ref{}, err
 	}
 	if before > 0 && o.named.ID != "" {
-		return backup.Ref{}, usage("--from names the folder of one backup: there is none that is %d before the newest", before)
+		return backup.Ref{}, fault.Usagef("--from names the folder of one backup: there is none that is %d before the newest", before)
 	}
 	return o.Resolve(ctx, name, func(ctx context.Context) (backup.ID, error) {
 		listed, err := o.Repo.List(ctx, before+1)
@@ -143,6 +143,3 @@ func (o *LocalRepo) ResolveNth(ctx context.Context, text string) (backup.Ref, er
 func (o *LocalRepo) LatestKnown(ctx context.Context) (backup.ID, error) {
 	return o.Repo.LatestKnown(ctx, o.Signers)
 }
-
-// usage is a fault about what an operator asked for.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

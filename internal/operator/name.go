@@ -30,7 +30,7 @@ func ParseName(text string) (string, error) {
 	if idPrefix.MatchString(lower) {
 		return lower, nil
 	}
-	return "", usage("%s is not the ID of a backup or its beginning, not a backup's folder, nor %s; see `infrabackup backup list`", printable.Quote(text), backup.Latest)
+	return "", fault.Usagef("%s is not the ID of a backup or its beginning, not a backup's folder, nor %s; see `infrabackup backup list`", printable.Quote(text), backup.Latest)
 }
 
 // nth is how an operator names the backup that many before the newest.
@@ -70,5 +70,5 @@ func OnlyOne(prefix string, all []backup.Overview) (backup.ID, error) {
 	case 1:
 		return backup.ID(found[0]), nil
 	}
-	return "", usage("%d backups have an ID that begins with %s: %s", len(found), prefix, strings.Join(found[:min(len(found), 5)], ", "))
+	return "", fault.Usagef("%d backups have an ID that begins with %s: %s", len(found), prefix, strings.Join(found[:min(len(found), 5)], ", "))
 }

@@ -55,7 +55,7 @@ func ReadSigners(ctx context.Context, file string, labels ...string) ([]byte, er
 		return nil, err
 	}
 	if data, err = ParseSigners(data, labels...); err != nil {
-		return nil, usage("--allowed-signers: %s cannot be used (%s)", file, err)
+		return nil, fault.Usagef("--allowed-signers: %s cannot be used (%s)", file, err)
 	}
 	keys, err := seal.ParseAllowedSigners(data)
 	if err != nil {
@@ -63,7 +63,7 @@ func ReadSigners(ctx context.Context, file string, labels ...string) ([]byte, er
 		return nil, fault.New(fault.Usage, "--allowed-signers: "+file+" cannot be used", fault.As(err).Unwrap())
 	}
 	if len(keys) == 0 {
-		return nil, usage("--allowed-signers: %s has no key of %s; give a copy of the allowed_signers on the share, or lines as `infrabackup settings show` prints them: ssh-ed25519 AAAA...", file, backup.SignerIdentity)
+		return nil, fault.Usagef("--allowed-signers: %s has no key of %s; give a copy of the allowed_signers on the share, or lines as `infrabackup settings show` prints them: ssh-ed25519 AAAA...", file, backup.SignerIdentity)
 	}
 	return data, nil
 }

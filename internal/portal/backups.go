@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,6 +19,7 @@ import (
 var notices = map[string]string{
 	"schedule":     "The schedule was saved.",
 	"acknowledged": "The alert was acknowledged.",
+	"known":        "The alert was acknowledged before. Nothing was changed.",
 	"cancelled":    "The backup is being cancelled. It takes a moment until it has removed what it wrote.",
 	"proven":       "The key was proven.",
 	"unchanged":    "What you gave is in use already. Nothing was changed.",
@@ -153,20 +155,58 @@ func (q *request) alerts() {
 	q.show(http.StatusOK, "alerts", "alerts", "Alerts", nil)
 }
 
-// acknowledge takes alerts that are open: an entry for another would silence one to come.
-func (q *request) acknowledge() {
-	code, object := q.r.PostForm.Get("code"), q.r.PostForm.Get("object")
-	a, open := q.snap.Alert(alert.Key{Code: alert.Code(code), Object: object})
+// openAlert is the alert that the page's form names. It answers itself where that is not open.
+func (q *request) openAlert() (alert.Alert, bool) {
+	f := q.page.Form
+	a, open := q.snap.Alert(alert.Key{Code: alert.Code(f.Value("code")), Object: f.Value("object")})
 	if !open {
 		q.h.message(q.w, q.r, http.StatusNotFound, "This alert is not open", "It may have closed by itself. Nothing was changed.")
+	}
+	return a, open
+}
+
+// acknowledgePage asks for a note.
+func (q *request) acknowledgePage() {
+	if err := q.session.May(ActionAcknowledge); err != nil {
+		q.refused(err)
 		return
 	}
-	if !a.AcknowledgedAt.IsZero() {
-		q.h.message(q.w, q.r, http.StatusConflict, "This alert was acknowledged already", "Nothing was changed.")
+	query := q.r.URL.Query()
+	q.fill(map[string]string{"code": query.Get("code"), "object": query.Get("object")})
+	if a, open := q.openAlert(); open {
+		if !q.page.Form.Back {
+			q.page.Form.Values["note"] = a.Note
+		}
+		q.showAcknowledge(http.StatusOK, a)
+	}
+}
+
+func (q *request) showAcknowledge(status int, a alert.Alert) {
+	q.show(status, "acknowledge", "alerts", "Acknowledge an alert", a)
+}
+
+// acknowledge takes alerts that are open: an entry for another would silence one to come. Control
+// decides what counts of one that was acknowledged before: who was first stays, unless there is
+// another note.
+func (q *request) acknowledge() {
+	q.typed("code", "object", "note")
+	a, open := q.openAlert()
+	if !open {
 		return
 	}
-	if err := q.Control.Acknowledge(q.lasting, flow.AlertAcknowledgement{Code: code, Object: object, By: q.by()}); err != nil {
+	note := q.page.Form.Value("note")
+	one := flow.AlertAcknowledgement{Code: string(a.Code), Object: a.Object, By: q.by(), Note: note, Replace: note != "" && note != a.Note}
+	if len(note) > flow.MaxNote {
+		q.page.Form.wrong("note", fmt.Sprintf("The note has %d bytes, and may have %d.", len(note), flow.MaxNote))
+		q.showAcknowledge(http.StatusUnprocessableEntity, a)
+		return
+	}
+	if err := q.Control.Acknowledge(q.lasting, one); err != nil {
 		q.failed(err)
+		return
+	}
+	if !a.AcknowledgedAt.IsZero() && !one.Replace {
+		q.to("alerts?done=known")
 		return
 	}
 	q.to("alerts?done=acknowledged")

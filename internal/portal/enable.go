@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/portal/draft"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -26,28 +27,13 @@ var enableTitles = []struct{ name, title string }{
 type enableData struct {
 	Steps []step
 	At    int
-	Draft draft
+	Draft draft.Draft
 }
 
-// complete reports whether a step of the draft was done.
-func (d draft) complete(name string) bool {
-	switch name {
-	case "share":
-		return d.Path != ""
-	case "account":
-		return d.Username != "" && d.HasPassword()
-	case "key":
-		return len(d.Recipients) > 0
-	case "proof":
-		return len(d.Recipients) > 0 && (d.Proven() || d.Later)
-	}
-	return false
-}
-
-// open is the first step that was not done.
-func (d draft) open() string {
+// open is the first step of a draft that was not done.
+func open(d draft.Draft) string {
 	for _, s := range enableTitles {
-		if !d.complete(s.name) {
+		if !d.Complete(s.name) {
 			return s.name
 		}
 	}
@@ -57,7 +43,8 @@ func (d draft) open() string {
 // enablePage leads to where the person was.
 func (q *request) enablePage() {
 	if q.enableReady() {
-		q.to("enable/" + q.h.drafts.get(q.draftKey("enable")).open())
+		d := q.draft(draftEnable)
+		q.to("enable/" + open(d) + draftQuery(d))
 	}
 }
 
@@ -81,13 +68,13 @@ func (q *request) enableStep() {
 	if !q.enableReady() || (begins(name) && !q.ensureFresh()) {
 		return
 	}
-	d := q.h.drafts.get(q.draftKey("enable"))
+	d := q.draft(draftEnable)
 	if !knownStep(name) {
 		q.h.message(q.w, q.r, http.StatusNotFound, "There is no such step", "Begin again with the share.")
 		return
 	}
-	if name == "check" && d.open() != "check" || name == "proof" && len(d.Recipients) == 0 {
-		q.to("enable/" + d.open())
+	if name == "check" && open(d) != "check" || name == "proof" && len(d.Recipients) == 0 {
+		q.to("enable/" + open(d) + draftQuery(d))
 		return
 	}
 	transport := d.Transport
@@ -99,7 +86,7 @@ func (q *request) enableStep() {
 	q.showStep(http.StatusOK, name, d)
 }
 
-func recipientLines(d draft) string {
+func recipientLines(d draft.Draft) string {
 	lines := ""
 	for _, r := range d.Recipients {
 		lines += r.Text + "\n"
@@ -116,7 +103,7 @@ func knownStep(name string) bool {
 	return false
 }
 
-func (q *request) showStep(status int, name string, d draft) {
+func (q *request) showStep(status int, name string, d draft.Draft) {
 	data := enableData{Draft: d}
 	title := ""
 	for i, s := range enableTitles {
@@ -124,7 +111,7 @@ func (q *request) showStep(status int, name string, d draft) {
 		if now {
 			data.At, title = i+1, s.title
 		}
-		data.Steps = append(data.Steps, step{Name: s.name, Title: s.title, Done: d.complete(s.name), Now: now})
+		data.Steps = append(data.Steps, step{Name: s.name, Title: s.title, Done: d.Complete(s.name), Now: now})
 	}
 	q.page.Key = name == "key"
 	q.show(status, "enable-"+name, "overview", "Enable backups: "+title, data)
@@ -132,21 +119,15 @@ func (q *request) showStep(status int, name string, d draft) {
 
 // enableSubmit takes one step. Nothing is begun before the last one.
 func (q *request) enableSubmit() {
-	key, name := q.draftKey("enable"), q.r.PathValue("step")
-	if name == "check" {
-		// A second click waits for the first, and leads to what that has begun.
-		q.h.enabling.Lock()
-		defer q.h.enabling.Unlock()
-		if begun := q.h.drafts.get(key).begun; begun != "" && q.session.May(ActionWrite) == nil {
-			q.to("operations/" + url.PathEscape(begun))
-			return
-		}
+	name, d := q.r.PathValue("step"), q.draft(draftEnable)
+	if name == "check" && d.Begun != "" && q.session.May(ActionWrite) == nil { // a second click leads to what the first has begun
+		q.to("operations/" + url.PathEscape(d.Begun))
+		return
 	}
 	if !q.enableReady() {
 		return
 	}
-	d := q.h.drafts.get(key)
-	d.begun = ""
+	d.Begun = ""
 	next := ""
 	switch name {
 	case "share":
@@ -160,7 +141,7 @@ func (q *request) enableSubmit() {
 		q.checkAccount(password, d.HasPassword())
 		d.Username = q.page.Form.Value("username")
 		if !password.IsZero() {
-			d.password, d.passwordAt = password, q.h.Now()
+			d.GivePassword(password, q.h.Now())
 		}
 		next = "key"
 	case "key":
@@ -170,21 +151,20 @@ func (q *request) enableSubmit() {
 	case "proof":
 		next = q.takeProof(&d, "check")
 	case "check":
-		q.enable(key, d)
+		q.enable(d)
 		return
 	default:
 		q.h.message(q.w, q.r, http.StatusNotFound, "There is no such step", "Begin again with the share.")
 		return
 	}
-	if len(q.page.Form.Errors) > 0 {
-		q.showStep(http.StatusUnprocessableEntity, name, q.h.drafts.get(key))
-		return
-	}
-	q.h.drafts.put(key, d)
-	if d.complete("proof") && d.open() == "check" {
+	if d.Complete("proof") && open(d) == "check" {
 		next = "check" // one step was corrected
 	}
-	q.to("enable/" + next)
+	q.changedMeanwhile(draftEnable)
+	if len(q.page.Form.Errors) == 0 && q.keep(draftEnable, d, "enable/"+next) {
+		return
+	}
+	q.showStep(http.StatusUnprocessableEntity, name, q.draft(draftEnable))
 }
 
 // checkShare looks at what can be seen of a path without asking a server.
@@ -217,7 +197,7 @@ func (q *request) checkAccount(password secret.String, had bool) {
 }
 
 // takeKey puts keys into a draft, with challenges to them.
-func (q *request) takeKey(d *draft) {
+func (q *request) takeKey(d *draft.Draft) {
 	all := q.recipients()
 	if len(q.page.Form.Errors) > 0 {
 		return
@@ -227,14 +207,14 @@ func (q *request) takeKey(d *draft) {
 		return // what was proven stays so
 	}
 	d.Recipients, d.Browser, d.Later = all, made, false
-	if err := d.challengeAll(q.Name); err != nil {
+	if err := d.ChallengeAll(q.Name); err != nil {
 		q.page.Form.refuse(err)
 	}
 }
 
 // takeProof takes an answer to a challenge, and returns the next step: proof again while
 // there are keys that were not proven.
-func (q *request) takeProof(d *draft, next string) string {
+func (q *request) takeProof(d *draft.Draft, next string) string {
 	q.typed()
 	if q.r.PostForm.Get("later") != "" {
 		if d.Browser {
@@ -243,7 +223,7 @@ func (q *request) takeProof(d *draft, next string) string {
 		d.Later = true
 		return next
 	}
-	if err := d.answer(q.r.PostForm.Get("answer")); err != nil {
+	if err := d.Answer(q.r.PostForm.Get("answer")); err != nil {
 		q.page.Form.wrong("answer", plainly(err)+". Decrypt the challenge again, and paste its last line.")
 		return "proof"
 	}
@@ -254,25 +234,31 @@ func (q *request) takeProof(d *draft, next string) string {
 }
 
 // enable begins the check of everything, which saves it when all of it works.
-func (q *request) enable(key string, d draft) {
-	if open := d.open(); open != "check" {
-		q.to("enable/" + open)
+func (q *request) enable(d draft.Draft) {
+	if step := open(d); step != "check" {
+		q.to("enable/" + step + draftQuery(d))
 		return
 	}
-	begun, err := q.Control.BeginChange(q.lasting, control.Wanted{
-		First:    true,
-		Share:    &settings.Share{Path: d.Path, Transport: share.Transport(d.Transport)},
-		Username: d.Username, Password: d.password, Recipients: d.Recipients, Proofs: d.proofs(), RequestedBy: q.by(), Instance: q.snap.Instance,
-	})
-	if err != nil {
-		q.typed()
-		q.page.Form.refuse(err)
+	q.typed()
+	q.changedMeanwhile(draftEnable)
+	if len(q.page.Form.Errors) > 0 {
 		q.showStep(http.StatusUnprocessableEntity, "check", d)
 		return
 	}
-	d.begun, d.password = begun.ID, secret.String{} // it was handed over; after a failure it is typed again
-	q.h.drafts.put(key, d)
-	q.to("operations/" + url.PathEscape(begun.ID))
+	operation, err := q.h.drafts.HandOver(q.owner(draftEnable), d, func(d draft.Draft) (string, error) {
+		begun, err := q.Control.BeginChange(q.lasting, control.Wanted{
+			First:    true,
+			Share:    &settings.Share{Path: d.Path, Transport: share.Transport(d.Transport)},
+			Username: d.Username, Password: d.Password(), Recipients: d.Recipients, Proofs: d.Proofs(), RequestedBy: q.by(), Instance: q.snap.Instance,
+		})
+		return begun.ID, err
+	})
+	if err != nil {
+		q.page.Form.refuse(err)
+		q.showStep(http.StatusUnprocessableEntity, "check", q.draft(draftEnable))
+		return
+	}
+	q.to("operations/" + url.PathEscape(operation))
 }
 
 // ensureFresh sends a person whose login is too old for a dangerous form to log in again,

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -43,7 +42,7 @@ func (f *form) wrong(field, message string) {
 }
 
 // kept are the fields that a form may hold over a login. No secret is among them.
-var keptFields = []string{"path", "transport", "username", "recipients", "source", "enabled", "frequency", "retention", "keep", "code", "object"}
+var keptFields = []string{"path", "transport", "username", "recipients", "source", "enabled", "frequency", "retention", "keep", "seen", "code", "object", "note"}
 
 const (
 	keptCookie   = "__Host-ibk-form"
@@ -76,6 +75,7 @@ func (k *keptForms) keep(w http.ResponseWriter, r *http.Request, path string) {
 	if q.parse() != nil {
 		return // too large, or no form
 	}
+	path, _, _ = strings.Cut(path, "?") // whatever draft it is of
 	kept, size := keptForm{path: path, values: map[string]string{}, at: k.now()}, 0
 	for _, name := range keptFields {
 		value := r.PostForm.Get(name)
@@ -147,15 +147,4 @@ func drawName() string {
 	var drawn [24]byte
 	_, _ = rand.Read(drawn[:]) // never fails
 	return base64.RawURLEncoding.EncodeToString(drawn[:])
-}
-
-// localPath returns target when it is a path on this host, so that a login leads nowhere
-// else, and "/" otherwise.
-func localPath(target string) string {
-	u, err := url.Parse(target)
-	if err != nil || len(target) > 1024 || u.IsAbs() || u.Host != "" || u.User != nil ||
-		!strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") || strings.ContainsAny(target, "\\\r\n\t") {
-		return "/"
-	}
-	return target
 }

@@ -3,6 +3,7 @@ package portal_test
 import (
 	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/board"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/portal/portaltest"
 	"infrabackup/internal/schedule"
 )
@@ -195,7 +197,8 @@ func TestStreamsOfOnePersonAreBounded(t *testing.T) {
 	}
 }
 
-// TestOnlyOpenAlertsAreAcknowledged: one that is not open, or was acknowledged, stays as it is.
+// TestOnlyOpenAlertsAreAcknowledged: one that is not open is not, ahead. What a second
+// acknowledgement does, control decides.
 func TestOnlyOpenAlertsAreAcknowledged(t *testing.T) {
 	for name, tc := range map[string]struct {
 		state, code, object string
@@ -204,7 +207,7 @@ func TestOnlyOpenAlertsAreAcknowledged(t *testing.T) {
 		"open":           {"failed", "BACKUP_FAILED", "", http.StatusSeeOther},
 		"not open":       {"healthy", "BACKUP_FAILED", "", http.StatusNotFound},
 		"another object": {"failed", "BACKUP_FAILED", "x", http.StatusNotFound},
-		"acknowledged":   {"damaged", "NEWEST_DAMAGED", string(portaltest.ID(0)), http.StatusConflict},
+		"acknowledged":   {"damaged", "NEWEST_DAMAGED", string(portaltest.ID(0)), http.StatusSeeOther},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, tc.state, "operator")
@@ -212,6 +215,45 @@ func TestOnlyOpenAlertsAreAcknowledged(t *testing.T) {
 			require.Equal(t, tc.status == http.StatusSeeOther, len(s.control.Calls()) == 1)
 		})
 	}
+}
+
+// TestNotesAreGiven on the page, for an alert that is new and for one that is known.
+func TestNotesAreGiven(t *testing.T) {
+	s := newSite(t, "failed", "operator")
+	one := s.window(t, "/i/north/alerts/acknowledge?code=BACKUP_FAILED")
+	checkPage(t, "alerts/acknowledge", one.page)
+	require.Equal(t, http.StatusUnprocessableEntity, one.send("/i/north/alerts/acknowledge", url.Values{"note": {strings.Repeat("x", 301)}}))
+	require.Contains(t, one.page, "f-note-error")
+	require.Empty(t, s.control.Calls())
+	require.Equal(t, http.StatusSeeOther, one.send("/i/north/alerts/acknowledge", url.Values{"note": {" ordered "}}))
+	require.Contains(t, one.page, "The alert was acknowledged.")
+	require.Equal(t, flow.AlertAcknowledgement{Code: "BACKUP_FAILED", By: "https://login.example.com|noor", Note: "ordered", Replace: true}, s.control.Acknowledged())
+
+	s = newSite(t, "damaged", "operator")
+	snap := portaltest.Snapshot("damaged")
+	snap.Alerts[0].Note = "the disk"
+	s.board.Set(snap)
+	link := "/i/north/alerts/acknowledge?code=NEWEST_DAMAGED&object=" + string(portaltest.ID(0))
+	require.Contains(t, html.UnescapeString(s.get("/i/north/alerts").Body.String()), `href="`+link+`"`)
+	for note, want := range map[string]struct {
+		replace bool
+		notice  string
+	}{"the disk": {false, "acknowledged before"}, "": {false, "acknowledged before"}, "the cable": {true, "was acknowledged."}} {
+		one = s.window(t, link)
+		require.Contains(t, one.page, `value="the disk"`)
+		require.Equal(t, http.StatusSeeOther, one.send("/i/north/alerts/acknowledge", url.Values{"note": {note}}))
+		require.Equal(t, want.replace, s.control.Acknowledged().Replace, note)
+		require.Contains(t, one.page, want.notice)
+	}
+	require.Equal(t, http.StatusNotFound, s.get("/i/north/alerts/acknowledge?code=SHARE_FULL").Code)
+	require.Equal(t, http.StatusForbidden, newSite(t, "damaged", "reader").get(link).Code)
+
+	session := s.session
+	s.session = nil
+	back := s.post("/i/north/alerts/acknowledge", url.Values{"code": {"NEWEST_DAMAGED"}, "object": {string(portaltest.ID(0))}, "note": {"typed before the login"}})
+	s.session = session
+	require.Equal(t, http.StatusSeeOther, back.Code)
+	require.Contains(t, s.get("/i/north/alerts/acknowledge").Body.String(), "typed before the login")
 }
 
 // TestNotesAreShown: as text, whatever they are.
@@ -265,15 +307,21 @@ func TestDraftsEndAtLogout(t *testing.T) {
 	typed := func() string {
 		s.post("/i/north/enable/share", url.Values{"path": {`\\fs.example.com\AzSBackups`}, "transport": {"encrypted"}})
 		s.post("/i/north/enable/account", url.Values{"username": {"a"}, "password": {canary}})
-		return s.get("/i/north/enable").Header().Get("Location")
+		return leads(s.get("/i/north/enable"))
 	}
 	require.Equal(t, "/i/north/enable/key", typed())
 	s.session.Person = "mika"
 	require.Equal(t, "/i/north/enable/key", typed())
 	s.post("/logout", nil)
-	require.Equal(t, "/i/north/enable/share", s.get("/i/north/enable").Header().Get("Location"))
+	require.Equal(t, "/i/north/enable/share", leads(s.get("/i/north/enable")))
 	s.session.Person = "noor"
-	require.Equal(t, "/i/north/enable/key", s.get("/i/north/enable").Header().Get("Location"), "of another person")
+	require.Equal(t, "/i/north/enable/key", leads(s.get("/i/north/enable")), "of another person")
+}
+
+// leads is where an answer leads, whatever draft that is of.
+func leads(w *httptest.ResponseRecorder) string {
+	path, _, _ := strings.Cut(w.Header().Get("Location"), "?")
+	return path
 }
 
 // TestTwoClicksEnableOnce: also when the second comes before the first is answered.

@@ -9,7 +9,8 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/portal/quota"
+	"infrabackup/internal/operations"
+	"infrabackup/internal/portal/draft"
 	"infrabackup/internal/settings"
 )
 
@@ -18,7 +19,7 @@ type operationData struct {
 	Title   string
 	Problem *problem
 	Removed int
-	Going   []control.PruneDecision // what would go, or went
+	Going   []flow.PruneDecision // what would go, or went
 	Preview bool
 	Runs    string
 	Back    string // where to try again, below the instance
@@ -36,7 +37,7 @@ func faultOf(err error) *fault.Fault { return fault.As(err) }
 func (q *request) operation() {
 	id := q.r.PathValue("id")
 	data, err := q.operationData(id, q.r.URL.Query().Get("preview") != "")
-	if errors.Is(err, quota.ErrBusy) {
+	if errors.Is(err, operations.ErrBusy) {
 		q.later("Ask again in a moment", "There are too many questions about operations now.")
 		return
 	}
@@ -112,27 +113,35 @@ func (q *request) operationData(id string, preview bool) (operationData, error) 
 // ended leads from a change that was refused back to what was given for it, and forgets that
 // after one that was not.
 func (q *request) ended(o control.Operation, d *operationData) {
-	sent, key, enable := q.h.drafts.get(q.draftKey("sent")), q.h.drafts.get(q.draftKey("key")), q.h.drafts.get(q.draftKey("enable"))
-	switch {
-	case o.ID == "":
-	case o.Fault == nil && key.begun == o.ID:
-		q.h.drafts.drop(q.draftKey("key"))
-	case o.Fault == nil && sent.begun == o.ID:
-		q.h.drafts.drop(q.draftKey("sent"))
-	case o.Fault == nil:
-	case sent.begun == o.ID:
-		d.Back = "settings/" + sent.sentFrom
-	case key.begun == o.ID:
-		d.Back = "settings/key/confirm"
-	case enable.begun == o.ID:
-		d.Back = "enable/" + stepOf(fieldOf(o.Fault.Code))
-	default:
+	for _, what := range []string{draftSent, draftKey, draftEnable} {
+		of, known := q.h.drafts.OfOperation(q.owner(what), o.ID)
+		switch {
+		case !known:
+			continue
+		case o.Fault == nil && what != draftEnable:
+			q.h.drafts.Drop(q.owner(what), of)
+			return
+		case o.Fault == nil:
+			return
+		}
+		back := url.Values{afterParameter: {o.ID}}
+		switch what {
+		case draftSent:
+			d.Back = "settings/" + of.Form
+		case draftKey:
+			d.Back = "settings/key/confirm"
+			back.Set(draftParameter, of.Name())
+		case draftEnable:
+			d.Back = "enable/" + stepOf(fieldOf(o.Fault.Code))
+			back.Set(draftParameter, of.Name())
+		}
+		d.Back += "?" + back.Encode()
 		return
 	}
-	if o.Fault != nil {
-		d.Back += "?after=" + url.QueryEscape(o.ID)
-	}
 }
+
+// afterParameter is the operation that a person comes from, in the address of a form.
+const afterParameter = "after"
 
 // stepOf is the step of the guided form that a field is on. The account's is the one that has
 // to be given again in any case, for its password.
@@ -148,9 +157,9 @@ func stepOf(field string) string {
 
 // refusedAfter tells on a form why the operation was refused that it was sent for, when that is
 // what the person comes from.
-func (q *request) refusedAfter(d draft) bool {
-	id := q.r.URL.Query().Get("after")
-	if id == "" || id != d.begun {
+func (q *request) refusedAfter(d draft.Draft) bool {
+	id := q.r.URL.Query().Get(afterParameter)
+	if id == "" || id != d.Begun {
 		return false
 	}
 	o, err := q.h.asked.Get(q.r.Context(), q.Name, id, q.by(), q.Control.Operation)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"infrabackup/internal/auth"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/portal/pace"
@@ -139,7 +140,7 @@ type loginData struct {
 // loginPage asks for a login.
 func (h *handler) loginPage(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	data := loginData{Return: localPath(query.Get("return")), Token: h.TokenLogin, Fresh: query.Get("fresh") == "1", Kept: query.Get("kept") == "1"}
+	data := loginData{Return: auth.LocalPath(query.Get("return")), Token: h.TokenLogin, Fresh: query.Get("fresh") == "1", Kept: query.Get("kept") == "1"}
 	if h.IssuerLogin != "" {
 		target := url.Values{"return": {data.Return}}
 		if data.Fresh {

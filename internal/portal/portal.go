@@ -1,17 +1,19 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/operations"
+	"infrabackup/internal/portal/draft"
 	"infrabackup/internal/portal/pace"
 	"infrabackup/internal/portal/quota"
 	"infrabackup/internal/schedule"
@@ -36,7 +38,11 @@ type Control interface {
 	Cancel(ctx context.Context) error
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
-	SetSchedule(ctx context.Context, setting schedule.Setting, by string) error
+	// SetSchedule sets the schedule over the one that was seen: SETTINGS_CHANGED when another is
+	// set by now.
+	SetSchedule(ctx context.Context, setting, over schedule.Setting, by string) error
+	// PruneBy tells what the retention of a setting would remove now; nothing is removed.
+	PruneBy(ctx context.Context, setting schedule.Setting, by string) (control.PruneResult, error)
 	Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error
 }
 
@@ -87,24 +93,18 @@ type Options struct {
 	// TemporalUI is the address of the namespace in the Temporal Web UI, such as
 	// https://temporal.example.com/namespaces/default; empty for no links.
 	TemporalUI string
-	// Plan says what the retention of a setting would remove now; the page tells all that
-	// would be old enough when it is nil.
-	Plan func(s *board.Snapshot, setting schedule.Setting, now time.Time) []control.PruneDecision
-	Now  func() time.Time // time.Now when nil
-	// Log gets what could not be drawn; slog.Default when nil.
-	Log *slog.Logger
+	Now        func() time.Time // time.Now when nil
+	// Logger gets what could not be drawn; slog.Default when nil.
+	Logger *slog.Logger
 	// Heartbeat is how often a stream shows that it lives, 15 s when zero.
 	Heartbeat time.Duration
-	// Questions is how many about operations the pages of one person ask in a second, those of
-	// all five times as many; [quota.PerSubject] and [quota.All] when zero.
+	// Questions is how many about operations the pages of one person ask in a second, 2 when
+	// zero, and those of all five times as many.
 	Questions int
 }
 
-const (
-	maxForm = 64 << 10
-	// securityPolicy lets a page load and send nothing but its own.
-	securityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+// maxForm bounds what a form may have, with the file in it.
+const maxForm = 64 << 10
 
 // handler is the page of all instances.
 type handler struct {
@@ -112,14 +112,15 @@ type handler struct {
 	instances map[string]*Instance
 	mux       *http.ServeMux
 	kept      *keptForms
-	drafts    *drafts
+	drafts    *draft.Store
+	plans     *plans
 	paces     map[string]*pace.Pace
 	streams   *quota.Streams
-	asked     *quota.Operations
-	enabling  sync.Mutex // while the guided form of one person is handed over
+	asked     *operations.Cache
 }
 
-// New returns the page. It answers for /, /login, /logout, /assets/ and /i/.
+// New returns the page. It answers for /, /login, /logout, /assets/ and /i/. The listener before
+// it gives answers the headers of pages, and refuses what other sites send.
 func New(o Options) (http.Handler, error) {
 	if o.Session == nil || o.Login == nil || o.Logout == nil {
 		return nil, fmt.Errorf("the page needs sessions, a login and a logout")
@@ -127,15 +128,15 @@ func New(o Options) (http.Handler, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Log == nil {
-		o.Log = slog.Default()
+	if o.Logger == nil {
+		o.Logger = slog.Default()
 	}
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second
 	}
 	h := &handler{
-		Options: o, instances: map[string]*Instance{}, mux: http.NewServeMux(), kept: newKeptForms(o.Now), drafts: newDrafts(o.Now),
-		paces: map[string]*pace.Pace{}, streams: quota.NewStreams(), asked: quota.NewOperations(o.Now, o.Questions),
+		Options: o, instances: map[string]*Instance{}, mux: http.NewServeMux(), kept: newKeptForms(o.Now), drafts: draft.NewStore(o.Now), plans: newPlans(o.Now),
+		paces: map[string]*pace.Pace{}, streams: quota.NewStreams(), asked: operations.New(o.Now, o.questions(5), o.questions(1)),
 	}
 	for i := range o.Instances {
 		instance := &o.Instances[i]
@@ -145,26 +146,16 @@ func New(o Options) (http.Handler, error) {
 		h.instances[instance.Name], h.paces[instance.Name] = instance, &pace.Pace{}
 	}
 	h.routes()
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.message(w, r, http.StatusForbidden, "This request came from another site", "A page of another site has sent a form to this one. Nothing was changed. Go to the page yourself, and try again there.")
-	}))
-	return secured(protection.Handler(h.mux)), nil
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		h.mux.ServeHTTP(w, r)
+	}), nil
 }
 
-// secured gives every answer the headers that keep a browser to this page.
-func secured(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header.Set("Content-Security-Policy", securityPolicy)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("Cross-Origin-Opener-Policy", "same-origin")
-		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		header.Set("Cache-Control", "no-store")
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		next.ServeHTTP(w, r)
-	})
+// questions is how many about operations so many people may ask.
+func (o *Options) questions(people int) operations.Limit {
+	n := people * cmp.Or(max(o.Questions, 0), 2)
+	return operations.Limit{PerSecond: float64(n), Burst: float64(n), AtOnce: n}
 }
 
 // routes is the table of all addresses with what a caller must be allowed to.
@@ -181,7 +172,7 @@ func (h *handler) routes() {
 		"enable": (*request).enablePage, "enable/{step}": (*request).enableStep,
 		"settings": (*request).settings, "settings/{what}": (*request).settingsForm, "settings/key/{step}": (*request).keyStep,
 		"operations/{id}": (*request).operation, "schedule": (*request).schedulePage, "schedule/shorten": (*request).shortenPage,
-		"prune": (*request).prunePage, "alerts": (*request).alerts, "history": (*request).history,
+		"prune": (*request).prunePage, "alerts": (*request).alerts, "alerts/acknowledge": (*request).acknowledgePage, "history": (*request).history,
 	} {
 		if path == "" {
 			path = "{$}"
@@ -203,6 +194,7 @@ func (h *handler) routes() {
 		{path: "prune/preview", form: "prune", action: ActionPruneDryRun, do: (*request).previewPrune},
 		{path: "prune", form: "prune", action: ActionPrune, fresh: true, do: (*request).beginPrune},
 		{path: "alerts", form: "alerts", action: ActionAcknowledge, do: (*request).acknowledge},
+		{path: "alerts/acknowledge", form: "alerts/acknowledge", action: ActionAcknowledge, do: (*request).acknowledge},
 	} {
 		h.mux.HandleFunc("POST /i/{instance}/"+p.path, h.changing(p))
 	}
@@ -211,7 +203,7 @@ func (h *handler) routes() {
 // logout ends the session, and what its person has typed and not sent.
 func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
 	if session, ok := h.Session(r); ok {
-		h.drafts.dropAll(session.Subject())
+		h.drafts.DropAll(session.Subject())
 	}
 	h.Logout.ServeHTTP(w, r)
 }

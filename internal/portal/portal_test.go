@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/portal"
 	"infrabackup/internal/portal/portaltest"
 )
@@ -73,7 +74,7 @@ func operations() map[string]control.Operation {
 		"op-bad": {ID: "op-bad", Kind: control.OperationVerify, StartedAt: begun, Verdict: &backup.Verdict{Files: 9, Findings: []backup.Finding{
 			{Code: "BACKUP_DAMAGED", File: portaltest.Hostile, Message: portaltest.Hostile}}}},
 		"op-backup": {ID: "op-backup", Kind: control.OperationBackup, StartedAt: begun, Backup: &backup.Overview{BackupID: portaltest.ID(0), Status: backup.Succeeded}},
-		"op-prune": {ID: "op-prune", Kind: control.OperationPrune, StartedAt: begun, Prune: &control.PruneResult{Hold: "a gap of 9 days", Decisions: []control.PruneDecision{
+		"op-prune": {ID: "op-prune", Kind: control.OperationPrune, StartedAt: begun, Prune: &control.PruneResult{Hold: "a gap of 9 days", Decisions: []flow.PruneDecision{
 			{BackupID: portaltest.ID(1), Path: "north/backups/a", FinishedAt: begun, Remove: true, Reason: "older than 7 days"},
 			{BackupID: portaltest.ID(0), Path: "north/backups/b", FinishedAt: begun, Reason: "newest good backup"}}}},
 	}
@@ -202,7 +203,7 @@ func TestTheFirstLineAnswers(t *testing.T) {
 // refused when it is sent all the same.
 func TestReadersSeeNoFormsThatWouldBeRefused(t *testing.T) {
 	changes := map[string]string{ // least role by address
-		"backups": "operator", "backups/" + string(portaltest.ID(0)) + "/verify": "operator", "cancel": "operator", "alerts": "operator", "settings/challenge": "operator", "settings/proof": "operator", "prune/preview": "operator",
+		"backups": "operator", "backups/" + string(portaltest.ID(0)) + "/verify": "operator", "cancel": "operator", "alerts": "operator", "alerts/acknowledge": "operator", "settings/challenge": "operator", "settings/proof": "operator", "prune/preview": "operator",
 		"prune": "owner", "schedule": "owner", "settings/share": "owner", "settings/account": "owner", "settings/key": "owner", "settings/key/proof": "owner", "enable/share": "owner",
 	}
 	rank := map[string]int{"reader": 0, "operator": 1, "owner": 2}
@@ -214,7 +215,7 @@ func TestReadersSeeNoFormsThatWouldBeRefused(t *testing.T) {
 				doc, err := html.Parse(strings.NewReader(w.Body.String()))
 				require.NoError(t, err)
 				for n := range doc.Descendants() {
-					action := strings.TrimPrefix(attr(n, "action"), "/i/north/")
+					action, _, _ := strings.Cut(strings.TrimPrefix(attr(n, "action"), "/i/north/"), "?")
 					if n.Data != "form" || action == "/logout" {
 						continue
 					}
@@ -255,16 +256,6 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-func TestNoStateIsReachedByOtherSites(t *testing.T) {
-	s := newSite(t, "healthy", "owner")
-	r := httptest.NewRequest(http.MethodPost, "/i/north/backups", nil)
-	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	w := s.do(r)
-	require.Equal(t, http.StatusForbidden, w.Code)
-	checkPage(t, "cross-site", w.Body.String())
-	require.Empty(t, s.control.Calls())
-}
-
 func TestNothingEndsTheRestore(t *testing.T) {
 	s := newSite(t, "healthy", "owner")
 	next := portaltest.Snapshot("healthy")
@@ -277,12 +268,4 @@ func TestNothingEndsTheRestore(t *testing.T) {
 		require.Contains(t, body, "as long as it stays on the share", path)
 		require.NotContains(t, body, "9999", path)
 	}
-}
-
-func TestHeaders(t *testing.T) {
-	w := newSite(t, "healthy", "reader").get("/i/north/")
-	require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
-	require.NotContains(t, w.Header().Get("Content-Security-Policy"), "unsafe")
-	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-	require.Equal(t, "no-referrer", w.Header().Get("Referrer-Policy"))
 }

@@ -2,6 +2,7 @@ package portal_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -36,7 +37,7 @@ func (s *site) refused(t *testing.T, code fault.Code, form string, values url.Va
 	t.Helper()
 	back := backLink.FindStringSubmatch(s.begun(t, code, form, values))
 	require.Len(t, back, 2)
-	w := s.get(back[1])
+	w := s.get(html.UnescapeString(back[1]))
 	require.Equal(t, http.StatusOK, w.Code, back[1])
 	checkPage(t, back[1], w.Body.String())
 	require.NotContains(t, w.Body.String(), canary)

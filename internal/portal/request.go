@@ -90,6 +90,9 @@ func (h *handler) changing(c change) http.HandlerFunc {
 		if step := r.PathValue("step"); step != "" {
 			back += "/" + step
 		}
+		if query := r.URL.Query(); query.Has(draftParameter) {
+			back += "?" + url.Values{draftParameter: {query.Get(draftParameter)}}.Encode()
+		}
 		q := h.begin(w, r, back, c.fresh && begins(r.PathValue("step")))
 		if q == nil {
 			return
@@ -204,7 +207,7 @@ func (h *handler) render(w http.ResponseWriter, status int, name string, p *page
 	var out bytes.Buffer
 	p.content = name
 	if err := templates.ExecuteTemplate(&out, "layout", p); err != nil {
-		h.Log.Error("a page could not be drawn", "page", name, "error", err)
+		h.Logger.Error("a page could not be drawn", "page", name, "error", err)
 		http.Error(w, "the page could not be drawn", http.StatusInternalServerError)
 		return
 	}

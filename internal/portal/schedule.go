@@ -1,6 +1,8 @@
 package portal
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,19 +10,24 @@ import (
 	"time"
 
 	"infrabackup/internal/board"
-	"infrabackup/internal/control"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 )
 
 type scheduleData struct {
 	Advice    []string
 	Hours     []int
-	Plan      []control.PruneDecision // what would go
-	Estimated bool                    // by age alone
+	Plan      []flow.PruneDecision // what would go
+	Hold      string               // why nothing goes now, all the same
+	Estimated bool                 // by age alone
 	Wanted    schedule.Setting
-	Shorter   bool // less is kept than now
-	On        bool // the schedule is switched on
+	Seen      string // the setting that the page shows
+	Shorter   bool   // less is kept than now
+	On        bool   // the schedule is switched on
 }
+
+// planTimeout bounds how long a worker is waited for that looks what would go.
+const planTimeout = 20 * time.Second
 
 // scheduled answers where the schedule is not known: after an incomplete first reading, one
 // that was not read looks like one that was never set.
@@ -50,7 +57,7 @@ func (q *request) schedulePage() {
 }
 
 func (q *request) showSchedule(status int) {
-	d := scheduleData{Advice: q.snap.Schedule.Warnings()}
+	d := scheduleData{Advice: q.snap.Schedule.Warnings(), Seen: q.seen()}
 	for hours := schedule.MinFrequencyHours; hours <= schedule.MaxFrequencyHours; hours++ {
 		d.Hours = append(d.Hours, hours)
 	}
@@ -61,7 +68,7 @@ func (q *request) showSchedule(status int) {
 func (q *request) wantedSchedule(values url.Values) schedule.Setting {
 	f := &q.page.Form
 	*f = form{Values: map[string]string{}}
-	for _, name := range []string{"enabled", "frequency", "retention", "keep"} {
+	for _, name := range []string{"enabled", "frequency", "retention", "keep", "seen"} {
 		f.Values[name] = values.Get(name)
 	}
 	number := func(name, what string, low, high int) int {
@@ -76,6 +83,24 @@ func (q *request) wantedSchedule(values url.Values) schedule.Setting {
 		RetentionDays: number("retention", "The retention, in days,", schedule.MinRetentionDays, schedule.MaxRetentionDays),
 		KeepVerified:  number("keep", "The number of verified backups", schedule.MinKeepVerified, schedule.MaxKeepVerified),
 	}
+}
+
+// seenFormat is how forms carry the setting that they were drawn over.
+const seenFormat = "%t-%d-%d-%d"
+
+// seen is the setting that a form was drawn over, or what is set now.
+func (q *request) seen() string {
+	s := q.snap.Schedule.Setting
+	return cmp.Or(q.page.Form.Value("seen"), fmt.Sprintf(seenFormat, s.Enabled, s.FrequencyHours, s.RetentionDays, s.KeepVerified))
+}
+
+// seenSetting is the same as a setting.
+func (q *request) seenSetting() schedule.Setting {
+	var s schedule.Setting
+	if _, err := fmt.Sscanf(q.seen(), seenFormat, &s.Enabled, &s.FrequencyHours, &s.RetentionDays, &s.KeepVerified); err != nil {
+		return q.snap.Schedule.Setting // no form of ours
+	}
+	return s
 }
 
 // shortens reports whether less would be kept than now; what was never set keeps everything.
@@ -104,6 +129,7 @@ func (q *request) setSchedule() {
 			for name, value := range q.page.Form.Values {
 				query.Set(name, value)
 			}
+			q.plan(wanted)
 			q.to("schedule/shorten?" + query.Encode())
 			return
 		}
@@ -118,8 +144,9 @@ func (q *request) setSchedule() {
 			return
 		}
 	}
-	if err := q.Control.SetSchedule(q.lasting, wanted, q.by()); err != nil {
+	if err := q.Control.SetSchedule(q.lasting, wanted, q.seenSetting(), q.by()); err != nil {
 		q.page.Form.refuse(err)
+		q.page.Form.Values["seen"] = "" // what is shown now is sent again over that
 		q.showSchedule(http.StatusUnprocessableEntity)
 		return
 	}
@@ -147,16 +174,18 @@ func (q *request) shortenPage() {
 }
 
 func (q *request) showShorten(status int, wanted schedule.Setting) {
-	d := scheduleData{Wanted: wanted, Shorter: shortens(q.snap.Schedule.Setting, wanted), On: wanted.Enabled && !q.snap.Schedule.Enabled}
+	d := scheduleData{Wanted: wanted, Seen: q.seen(), Shorter: shortens(q.snap.Schedule.Setting, wanted), On: wanted.Enabled && !q.snap.Schedule.Enabled}
 	title := "Keep backups for a shorter time"
 	if !d.Shorter {
 		title = "Switch the schedule on"
 	}
-	plan, now := q.h.Plan, q.h.Now()
-	if plan == nil {
-		plan, d.Estimated = oldEnough, true
+	decisions := oldEnough(q.snap, wanted, q.h.Now())
+	if plan, known := q.h.plans.get(q.owner(draftSchedule), wanted); known {
+		decisions, d.Hold = plan.Decisions, plan.Hold
+	} else {
+		d.Estimated = true
 	}
-	for _, decision := range plan(q.snap, wanted, now) {
+	for _, decision := range decisions {
 		if decision.Remove {
 			d.Plan = append(d.Plan, decision)
 		}
@@ -164,16 +193,26 @@ func (q *request) showShorten(status int, wanted schedule.Setting) {
 	q.show(status, "shorten", "schedule", title, d)
 }
 
+// plan has a worker look what a setting would remove, for the page that asks for consent. Where
+// none can, the page tells what is old enough.
+func (q *request) plan(wanted schedule.Setting) {
+	ctx, cancel := context.WithTimeout(q.lasting, planTimeout)
+	defer cancel()
+	if plan, err := q.Control.PruneBy(ctx, wanted, q.by()); err == nil {
+		q.h.plans.put(q.owner(draftSchedule), wanted, plan)
+	}
+}
+
 // oldEnough lists what a retention could remove by age: what it protects is not known here.
-func oldEnough(s *board.Snapshot, setting schedule.Setting, now time.Time) []control.PruneDecision {
-	var all []control.PruneDecision
+func oldEnough(s *board.Snapshot, setting schedule.Setting, now time.Time) []flow.PruneDecision {
+	var all []flow.PruneDecision
 	good, _ := s.NewestGood()
 	for _, b := range s.Backups {
 		if b.Path == "" || b.FinishedAt.IsZero() || b.BackupID == good.BackupID {
 			continue
 		}
 		old := now.Sub(b.FinishedAt) > time.Duration(setting.RetentionDays)*24*time.Hour
-		all = append(all, control.PruneDecision{BackupID: b.BackupID, Path: b.Path, FinishedAt: b.FinishedAt, Remove: old, Reason: "older than " + plural(int64(setting.RetentionDays), "day")})
+		all = append(all, flow.PruneDecision{BackupID: b.BackupID, Path: b.Path, FinishedAt: b.FinishedAt, Remove: old, Reason: "older than " + plural(int64(setting.RetentionDays), "day")})
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/portal/draft"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -34,7 +35,7 @@ func (q *request) lastSet(kinds ...settings.Kind) setBy {
 type settingsData struct {
 	Share, Account, Key setBy
 	Left                int // backups that a change of the share leaves behind
-	Draft               draft
+	Draft               draft.Draft
 	OldestEnds          time.Time // until when the newest backup of the current keys may be needed
 }
 
@@ -92,7 +93,7 @@ func (q *request) settingsForm() {
 	if what == "proof" {
 		q.notice()
 		q.fill(map[string]string{})
-		data.Draft = q.h.drafts.get(q.draftKey("proof"))
+		data.Draft = q.draft(draftProof)
 		q.show(http.StatusOK, "settings-proof", "settings", "Prove the key", data)
 		return
 	}
@@ -100,10 +101,12 @@ func (q *request) settingsForm() {
 		return
 	}
 	s := q.snap.Settings
-	q.fill(map[string]string{"path": s.Share.Path, "transport": string(s.Share.Transport), "username": s.Username,
-		"recipients": recipientLines(q.h.drafts.get(q.draftKey("key")))})
-	if sent := q.h.drafts.get(q.draftKey("sent")); sent.sentFrom == what && q.refusedAfter(sent) {
-		q.page.Form.Values = sent.sent.Values
+	if what == "key" {
+		data.Draft = q.draft(draftKey)
+	}
+	q.fill(map[string]string{"path": s.Share.Path, "transport": string(s.Share.Transport), "username": s.Username, "recipients": recipientLines(data.Draft)})
+	if sent, known := q.h.drafts.OfOperation(q.owner(draftSent), q.r.URL.Query().Get(afterParameter)); known && sent.Form == what && q.refusedAfter(sent) {
+		q.page.Form.Values = sent.Values
 	}
 	q.page.Key = what == "key"
 	q.show(http.StatusOK, "settings-"+what, "settings", settingsTitles[what], data)
@@ -113,8 +116,11 @@ var settingsTitles = map[string]string{"share": "Change the share", "account": "
 
 // again shows a form with what is wrong with it.
 func (q *request) again(what string) {
-	q.page.Key = what == "key"
-	q.show(http.StatusUnprocessableEntity, "settings-"+what, "settings", settingsTitles[what], q.settingsData())
+	data := q.settingsData()
+	if q.page.Key = what == "key"; q.page.Key {
+		data.Draft = q.draft(draftKey)
+	}
+	q.show(http.StatusUnprocessableEntity, "settings-"+what, "settings", settingsTitles[what], data)
 }
 
 func (q *request) changeShare() {
@@ -159,7 +165,9 @@ func (q *request) begin(wanted control.Wanted, what string) {
 	case begun.Unchanged:
 		q.to("settings?done=unchanged")
 	default:
-		q.h.drafts.put(q.draftKey("sent"), draft{begun: begun.ID, sent: q.page.Form, sentFrom: what})
+		sent := q.h.drafts.Newest(q.owner(draftSent))
+		sent.Begun, sent.Form, sent.Values = begun.ID, what, q.page.Form.Values
+		_, _ = q.h.drafts.Keep(q.owner(draftSent), sent) // else that of another window is kept, and this form is filled in again
 		q.to("operations/" + url.PathEscape(begun.ID))
 	}
 }
@@ -170,14 +178,16 @@ func (q *request) chooseKey() {
 		return
 	}
 	q.typed("recipients", "source")
-	var d draft
-	q.takeKey(&d)
-	if len(q.page.Form.Errors) > 0 {
-		q.again("key")
-		return
+	var d draft.Draft
+	if q.r.URL.Query().Has(draftParameter) {
+		d = q.draft(draftKey)
 	}
-	q.h.drafts.put(q.draftKey("key"), d)
-	q.to("settings/key/proof")
+	d.Begun = ""
+	q.takeKey(&d)
+	q.changedMeanwhile(draftKey)
+	if len(q.page.Form.Errors) > 0 || !q.keep(draftKey, d, "settings/key/proof") {
+		q.again("key")
+	}
 }
 
 // keyStep shows the proof of new keys, and what will happen with them.
@@ -189,11 +199,11 @@ func (q *request) keyStep() {
 		q.refused(err)
 		return
 	}
-	d, name := q.h.drafts.get(q.draftKey("key")), q.r.PathValue("step")
+	d, name := q.draft(draftKey), q.r.PathValue("step")
 	if !q.knownKeyStep() || (begins(name) && !q.ensureFresh()) {
 		return
 	}
-	if !d.complete("key") || (name != "proof" && !d.complete("proof")) {
+	if !d.Complete("key") || (name != "proof" && !d.Complete("proof")) {
 		q.to("settings/key")
 		return
 	}
@@ -211,7 +221,7 @@ func (q *request) knownKeyStep() bool {
 	return false
 }
 
-func (q *request) showKeyStep(status int, name string, d draft) {
+func (q *request) showKeyStep(status int, name string, d draft.Draft) {
 	data := q.settingsData()
 	data.Draft = d
 	if name == "proof" {
@@ -225,39 +235,41 @@ func (q *request) keySubmit() {
 	if !q.knownKeyStep() || !q.enabled() {
 		return
 	}
-	key := q.draftKey("key")
-	d := q.h.drafts.get(key)
+	d := q.draft(draftKey)
 	switch {
-	case !d.complete("key"):
+	case !d.Complete("key"):
 		q.to("settings/key")
 		return
 	case q.r.PathValue("step") == "proof":
 		next := q.takeProof(&d, "confirm")
-		if len(q.page.Form.Errors) > 0 {
-			q.showKeyStep(http.StatusUnprocessableEntity, "proof", q.h.drafts.get(key))
-			return
+		q.changedMeanwhile(draftKey)
+		if len(q.page.Form.Errors) > 0 || !q.keep(draftKey, d, "settings/key/"+next) {
+			q.showKeyStep(http.StatusUnprocessableEntity, "proof", q.draft(draftKey))
 		}
-		q.h.drafts.put(key, d)
-		q.to("settings/key/" + next)
 		return
-	case !d.complete("proof"):
-		q.to("settings/key/proof")
+	case !d.Complete("proof"):
+		q.to("settings/key/proof" + draftQuery(d))
 		return
 	}
 	q.typed()
+	q.changedMeanwhile(draftKey)
+	if len(q.page.Form.Errors) > 0 && d.Begun != "" { // a second click leads to what the first has begun
+		q.to("operations/" + url.PathEscape(d.Begun))
+		return
+	}
 	q.confirmed()
 	if len(q.page.Form.Errors) == 0 {
-		begun, err := q.Control.BeginChange(q.lasting, control.Wanted{Recipients: d.Recipients, Proofs: d.proofs(), RequestedBy: q.by()})
+		begun, err := q.Control.BeginChange(q.lasting, control.Wanted{Recipients: d.Recipients, Proofs: d.Proofs(), RequestedBy: q.by()})
 		switch {
 		case err != nil:
 			q.page.Form.refuse(err)
 		case begun.Unchanged:
-			q.h.drafts.drop(key)
+			q.h.drafts.Drop(q.owner(draftKey), d)
 			q.to("settings?done=unchanged")
 			return
 		default:
-			d.begun = begun.ID // what is refused can be sent again, without another proof
-			q.h.drafts.put(key, d)
+			d.Begun = begun.ID                           // what is refused can be sent again, without another proof
+			_, _ = q.h.drafts.Keep(q.owner(draftKey), d) // else it was changed meanwhile, and is not what was sent
 			q.to("operations/" + url.PathEscape(begun.ID))
 			return
 		}
@@ -273,12 +285,13 @@ func (q *request) challenge() {
 		q.failed(err)
 		return
 	}
-	d := draft{}
+	var d draft.Draft
 	for _, c := range all {
-		d.Challenges = append(d.Challenges, draftChallenge{Asked: seal.Asked{Challenge: c}})
+		d.Challenges = append(d.Challenges, draft.Challenge{Asked: seal.Asked{Challenge: c}})
 	}
-	q.h.drafts.put(q.draftKey("proof"), d)
-	q.to("settings/proof")
+	if !q.keep(draftProof, d, "settings/proof") {
+		q.failed(draft.ErrChanged)
+	}
 }
 
 // prove takes the answer to a challenge.
@@ -294,6 +307,6 @@ func (q *request) prove() {
 	q.typed()
 	q.page.Form.wrong("answer", plainly(err)+". "+problemOf(faultOf(err)).Remedy)
 	data := q.settingsData()
-	data.Draft = q.h.drafts.get(q.draftKey("proof"))
+	data.Draft = q.draft(draftProof)
 	q.show(http.StatusUnprocessableEntity, "settings-proof", "settings", "Prove the key", data)
 }

@@ -50,11 +50,11 @@ func answerRecipients(p Process) (keyAnswer, error) {
 		return keyAnswer{}, fault.New(fault.Internal, "the recipients cannot be read from standard input", err)
 	}
 	if len(data) > maxKeyRequest {
-		return keyAnswer{}, fault.Newf(fault.Usage, "the recipients on standard input are longer than %d bytes", maxKeyRequest)
+		return keyAnswer{}, fault.Usagef("the recipients on standard input are longer than %d bytes", maxKeyRequest)
 	}
 	var recipients []string
 	if json.Unmarshal(data, &recipients) != nil { // the cause might repeat what should not have come
-		return keyAnswer{}, fault.Newf(fault.Usage, "standard input is not a list of recipients in JSON")
+		return keyAnswer{}, fault.Usagef("standard input is not a list of recipients in JSON")
 	}
 	var answer keyAnswer
 	answer.Recipient, answer.KeyAge, err = seal.MakeWrappedKey(recipients)

@@ -17,6 +17,7 @@ import (
 	"infrabackup/internal/roots"
 	"infrabackup/internal/rp"
 	"infrabackup/internal/secret/secretfile"
+	"infrabackup/internal/web"
 )
 
 // Tokens opens the API tokens that a provider's configuration names, in a folder that is
@@ -45,7 +46,7 @@ func newCallers(ctx context.Context, c *config.Serve) (callers, error) {
 	settings := auth.AuthenticatorConfig{Tokens: out.tokens}
 	sessions := auth.SessionsConfig{Tokens: out.tokens}
 	if c.Issuer != nil {
-		issuer, err := newIssuer(c)
+		issuer, err := newIssuer(ctx, c)
 		if err != nil {
 			return out, err
 		}
@@ -55,7 +56,7 @@ func newCallers(ctx context.Context, c *config.Serve) (callers, error) {
 		}
 	}
 	if c.ClientCertificates != nil {
-		if out.certificates, err = newCertificates(c.ClientCertificates); err != nil {
+		if out.certificates, err = newCertificates(ctx, c.ClientCertificates); err != nil {
 			return out, err
 		}
 		settings.Certificates = out.certificates
@@ -67,7 +68,7 @@ func newCallers(ctx context.Context, c *config.Serve) (callers, error) {
 	return out, err
 }
 
-func newIssuer(c *config.Serve) (*auth.Issuer, error) {
+func newIssuer(ctx context.Context, c *config.Serve) (*auth.Issuer, error) {
 	i := c.Issuer
 	out := auth.IssuerConfig{
 		URL: i.URL, Audiences: i.Audiences, Tenant: i.Tenant, ClientID: i.ClientID, RedirectURL: strings.TrimSuffix(c.BaseURL, "/") + callbackPath,
@@ -76,7 +77,7 @@ func newIssuer(c *config.Serve) (*auth.Issuer, error) {
 		out.Roles = append(out.Roles, auth.RoleRule{Claim: i.RoleClaim, Value: value, Role: auth.Role(role)})
 	}
 	var err error
-	if out.Roots, err = pool(i.CAFile); err != nil {
+	if out.Roots, err = pool(ctx, i.CAFile); err != nil {
 		return nil, err
 	}
 	if i.ClientSecretFile != "" {
@@ -90,8 +91,8 @@ func newIssuer(c *config.Serve) (*auth.Issuer, error) {
 // callbackPath is where an issuer sends the browser back to.
 const callbackPath = "/login/callback"
 
-func newCertificates(c *config.ClientCertificates) (*auth.Certificates, error) {
-	roots, err := pool(c.CAFile)
+func newCertificates(ctx context.Context, c *config.ClientCertificates) (*auth.Certificates, error) {
+	roots, err := pool(ctx, c.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -113,26 +114,22 @@ func newCertificates(c *config.ClientCertificates) (*auth.Certificates, error) {
 }
 
 // pool reads a file of CA certificates; the system's for no file.
-func pool(file string) (*x509.CertPool, error) {
+func pool(ctx context.Context, file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "the CA certificates cannot be read", err)
-	}
-	all, err := roots.Pool(data)
+	all, err := roots.File(ctx, file)
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "the CA certificates in "+file+" cannot be used", err)
 	}
 	return all, nil
 }
 
-// caller recognizes who called the API: the listener has done so already.
-func caller(r *http.Request) (rp.Caller, error) {
+// Caller recognizes who called the API: the listener has done so already.
+func Caller(r *http.Request) (rp.Caller, error) {
 	p := auth.PrincipalOf(r.Context())
 	if p.IsZero() {
-		return nil, refusal(&auth.Refusal{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationFailed, Message: "The request names no caller."})
+		return nil, web.Refused(&auth.Refusal{Status: http.StatusUnauthorized, Code: auth.CodeAuthenticationFailed, Message: "The request names no caller."})
 	}
 	return apiCaller{r.Context(), p}, nil
 }
@@ -145,20 +142,17 @@ type apiCaller struct {
 
 func (c apiCaller) Subject() string { return c.principal.Subject }
 
-func (c apiCaller) May(action string) error {
-	return refusal(auth.Authorize(c.ctx, auth.Action(action), ""))
+func (c apiCaller) Covers(role string) (known, covered bool) {
+	return auth.Role(role).Valid(), c.principal.Role.Covers(auth.Role(role))
 }
 
-// refusal is a refusal of package auth in the words of the API.
-func refusal(err error) error {
-	if err == nil {
-		return nil
+func (c apiCaller) NoteObject(id string) { auth.NoteObject(c.ctx, id) }
+
+func (c apiCaller) May(action string) error {
+	if err := auth.Authorize(c.ctx, auth.Action(action)); err != nil {
+		return web.Refused(err)
 	}
-	r, ok := auth.RefusalOf(err)
-	if !ok {
-		return err
-	}
-	return &rp.Refusal{Status: r.Status, Code: r.Code, Message: r.Message, Remedy: r.Remedy, Challenge: r.Challenge, RetryAfter: r.RetryAfter}
+	return nil
 }
 
 // pageSession is a browser's session as the page asks for one.
@@ -185,7 +179,7 @@ func (s pageSession) Fresh() bool          { return s.session.Fresh(s.now()) }
 func (s pageSession) ExpiresAt() time.Time { return s.session.IdleUntil() }
 
 func (s pageSession) May(action string) error {
-	return auth.Authorize(s.request.Context(), auth.Action(action), "")
+	return auth.Authorize(s.request.Context(), auth.Action(action))
 }
 
 // login takes the form with an API token, and leads to where its sender wanted to go.

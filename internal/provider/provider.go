@@ -43,9 +43,13 @@ const firstToken = 10 * time.Minute
 // New reads the files that the configuration names and listens. Namespace is the one of Temporal
 // that is in use, which the configuration need not name; controllers has one for each instance, by
 // name. Errors are CONFIG_INVALID faults, or say why nobody can listen.
-func New(ctx context.Context, c *config.Serve, namespace string, controllers map[string]*control.Controller, logger *slog.Logger) (*Provider, error) {
+func New(ctx context.Context, c *config.Serve, namespace string, controllers map[string]*control.Controller, logger *slog.Logger) (_ *Provider, err error) {
 	p := &Provider{logger: logger}
-	var err error
+	defer func() {
+		if err != nil { // what was made sends nothing yet, and is not left behind
+			err = errors.Join(err, p.close(context.WithoutCancel(ctx)))
+		}
+	}()
 	if p.callers, err = newCallers(ctx, c); err != nil {
 		return nil, err
 	}
@@ -65,7 +69,7 @@ func New(ctx context.Context, c *config.Serve, namespace string, controllers map
 		instances = append(instances, portal.Instance{Name: i.Name, Board: shown, Control: pageActor{acts}})
 	}
 	api, err := rp.New(rp.Options{
-		BaseURL: c.BaseURL, SubscriptionID: strings.ToLower(c.SubscriptionID), Instances: locations, Caller: caller, Logger: logger, Metadata: metadata(c),
+		BaseURL: c.BaseURL, SubscriptionID: strings.ToLower(c.SubscriptionID), Instances: locations, Caller: Caller, Tokens: APITokens(p.callers.tokens), Logger: logger, Metadata: metadata(c),
 	})
 	if err != nil {
 		return nil, fault.New(fault.ConfigInvalid, "the API cannot be served", err)
@@ -131,7 +135,7 @@ func thumbprint(b *board.Backup, s *board.Snapshot) {
 func (p *Provider) page(c *config.Serve, namespace string, instances []portal.Instance) (http.Handler, error) {
 	options := portal.Options{
 		Instances: instances, Session: session(time.Now), Login: http.HandlerFunc(p.callers.login), Logout: http.HandlerFunc(p.callers.sessions.Logout),
-		TokenLogin: p.callers.sessions.HasTokens(), Alive: p.callers.sessions.Alive, TemporalUI: namespaceIn(c.TemporalUI, namespace),
+		TokenLogin: p.callers.sessions.HasTokens(), Alive: p.callers.sessions.Alive, TemporalUI: namespaceIn(c.TemporalUI, namespace), Logger: p.logger,
 	}
 	if p.callers.sessions.HasIssuer() {
 		options.IssuerLogin = issuerPath

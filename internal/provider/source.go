@@ -2,8 +2,8 @@ package provider
 
 import (
 	"context"
-	"slices"
 
+	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
@@ -49,14 +49,18 @@ func (a actor) Operation(ctx context.Context, id string) (control.Operation, err
 	return o, err
 }
 
-// Acknowledge says that somebody knows of an alert.
+// Acknowledge says that somebody knows of an alert that is open, and puts who counts as the one who
+// does onto the board.
 func (a actor) Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error {
+	if open, ok := a.board.Snapshot().Alert(alert.Key{Code: alert.Code(one.Code), Object: one.Object}); ok {
+		one.Since = open.Since
+	}
 	known, err := a.Controller.Acknowledge(ctx, one)
 	if err != nil {
 		return err
 	}
 	a.board.Apply(func(s *board.Snapshot) {
-		s.Upkeep.Acknowledged = append(slices.Clone(s.Upkeep.Acknowledged), facts.Acknowledgement(known))
+		s.Upkeep.Acknowledged = append(s.Upkeep.Acknowledged, facts.Acknowledgement(known))
 	})
 	return nil
 }
@@ -69,9 +73,13 @@ func (a pageActor) BeginVerify(ctx context.Context, id, by string) (control.Begu
 	return a.actor.BeginVerify(ctx, backup.ID(id), by)
 }
 
-// SetSchedule sets when backups are due.
-func (a pageActor) SetSchedule(ctx context.Context, setting schedule.Setting, by string) error {
+// SetSchedule sets when backups are due, over a setting that was seen, and puts that onto the board.
+func (a pageActor) SetSchedule(ctx context.Context, setting, over schedule.Setting, by string) error {
 	defer a.board.Refresh()
-	_, err := a.Controller.SetSchedule(ctx, setting, by)
-	return err
+	status, err := a.Controller.SetSchedule(ctx, setting, &over, by)
+	if err != nil {
+		return err
+	}
+	a.board.Apply(func(s *board.Snapshot) { s.Schedule, s.Upkeep.Schedule = status.State, status.State })
+	return nil
 }

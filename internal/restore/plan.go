@@ -41,7 +41,7 @@ func ParsePolicy(text string) (Policy, error) {
 	case PolicyUpdate, PolicySkip, PolicyFail:
 		return p, nil
 	}
-	return "", fault.Newf(fault.Usage, "%q is no policy: update, skip and fail are", text)
+	return "", fault.Usagef("%q is no policy: update, skip and fail are", text)
 }
 
 // Fingerprint tells targets apart. Fields are empty where a target has nothing of the kind.

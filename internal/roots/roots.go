@@ -2,6 +2,7 @@ package roots
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -58,6 +59,19 @@ func Parse(data []byte) ([]*x509.Certificate, error) {
 		return nil, errors.New("it begins like a certificate in PEM, but is cut off or damaged")
 	}
 	return nil, errors.New("it holds no certificate in PEM")
+}
+
+// maxFile bounds a file of certificates, in bytes: the bundle of a Linux distribution has about a
+// quarter of a mebibyte.
+const maxFile = 4 << 20
+
+// File is [Pool] for a file. A regular file does not let it wait; what is none is refused.
+func File(ctx context.Context, path string) (*x509.CertPool, error) {
+	data, err := secret.File{MaxBytes: maxFile}.Read(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return Pool(data)
 }
 
 // Pool is Parse for a pool.

@@ -7,6 +7,8 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -70,4 +72,21 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("no certificate and no error")
 		}
 	})
+}
+
+// TestFilesAreBounded: what is no file of certificates is not read to its end.
+func TestFilesAreBounded(t *testing.T) {
+	good := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate(t)})
+	path := filepath.Join(t.TempDir(), "roots.pem")
+	require.NoError(t, os.WriteFile(path, good, 0o600))
+	pool, err := File(t.Context(), path)
+	require.NoError(t, err)
+	require.NotNil(t, pool)
+	require.NoError(t, os.Truncate(path, maxFile+1))
+	_, err = File(t.Context(), path)
+	require.ErrorContains(t, err, path)
+	_, err = File(t.Context(), os.DevNull)
+	require.Error(t, err, "it is no regular file, and may have no end")
+	_, err = File(t.Context(), path+".gone")
+	require.ErrorIs(t, err, os.ErrNotExist)
 }

@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"infrabackup/internal/rp/apierror"
+	"infrabackup/internal/apierror"
 )
 
 // What a client reads before it finds a provider: where to log in, and which subscriptions and

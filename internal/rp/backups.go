@@ -4,10 +4,10 @@ import (
 	"net/http"
 	"strings"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
 )
@@ -16,36 +16,16 @@ import (
 type backupView struct {
 	board.Backup
 	snapshot *board.Snapshot
-	running  bool
 	elapsed  string // duration of the run so far, or of all of it
 }
 
-// roles are the states of the services: those of the run while it runs, else those of the
-// result.
+// roles are the states of the services.
 func (b backupView) roles() []wire.RoleStatus {
 	all := []wire.RoleStatus{}
-	if b.running {
-		for _, s := range b.snapshot.Running.Services {
-			all = append(all, wire.RoleStatus{RoleName: string(s.Service), Status: phaseStatus(s.Phase)})
-		}
-		return all
-	}
 	for _, s := range b.Services {
 		all = append(all, wire.RoleStatus{RoleName: string(s.Service), Status: statusWord(s.Status)})
 	}
 	return all
-}
-
-func phaseStatus(p flow.Phase) string {
-	switch p {
-	case flow.PhaseQueued:
-		return string(backup.Queued)
-	case flow.PhaseDone:
-		return string(backup.Succeeded)
-	case flow.PhaseFailed:
-		return string(backup.Failed)
-	}
-	return string(backup.Running)
 }
 
 // statusWord is one of the seven words that clients know; any other would break them.
@@ -55,13 +35,6 @@ func statusWord(s backup.Status) string {
 		return string(s)
 	}
 	return string(backup.Failed)
-}
-
-func (b backupView) status() string {
-	if b.running && !b.snapshot.Running.Status.Final() && b.snapshot.Running.Status != "" {
-		return statusWord(b.snapshot.Running.Status)
-	}
-	return statusWord(b.Status)
 }
 
 // created is the end of the run, as Azure Stack has it, and its start while it runs.
@@ -110,17 +83,11 @@ func (b backupView) recoveryReady() bool {
 
 // view sees a backup in a snapshot.
 func (x *exchange) view(s *board.Snapshot, b board.Backup) backupView {
-	v := backupView{Backup: b, snapshot: s, running: isRunning(s, b.BackupID) && !b.Status.Final()}
 	end := b.FinishedAt
 	if end.IsZero() {
 		end = x.h.options.Now()
 	}
-	v.elapsed = wire.Duration(end.Sub(b.StartedAt))
-	return v
-}
-
-func isRunning(s *board.Snapshot, id backup.ID) bool {
-	return s.Running != nil && s.Running.BackupID == id
+	return backupView{Backup: b, snapshot: s, elapsed: wire.Duration(end.Sub(b.StartedAt))}
 }
 
 // backupBody is a backup as the version shows it.
@@ -132,28 +99,14 @@ func (x *exchange) backupBody(s *board.Snapshot, b board.Backup) any {
 	}
 	v := x.view(s, b)
 	return x.version.backup(r, wire.Backup{
-		ID: string(b.BackupID), Status: v.status(), Elapsed: v.elapsed, DeploymentID: s.Instance.DeploymentID, Created: v.created(), Thumbprint: wire.Text(b.Thumbprint),
+		ID: string(b.BackupID), Status: statusWord(b.Status), Elapsed: v.elapsed, DeploymentID: s.Instance.DeploymentID, Created: v.created(), Thumbprint: wire.Text(b.Thumbprint),
 		Roles: v.roles(), RecoveryReady: v.recoveryReady(), Uploaded: v.uploaded(), Automatic: b.Scheduled,
 	})
 }
 
-// all are the backups of a snapshot, newest first, with the one that runs.
-func all(s *board.Snapshot) []board.Backup {
-	if s.Running == nil {
-		return s.Backups
-	}
-	for _, b := range s.Backups {
-		if b.BackupID == s.Running.BackupID {
-			return s.Backups
-		}
-	}
-	running := board.Backup{Overview: backup.Overview{BackupID: s.Running.BackupID, Status: s.Running.Status, StartedAt: s.Running.StartedAt, Services: []backup.ServiceResult{}}}
-	return append([]board.Backup{running}, s.Backups...)
-}
-
 // lookUp finds a backup by its GUID.
 func lookUp(s *board.Snapshot, id backup.ID) (board.Backup, bool) {
-	for _, b := range all(s) {
+	for _, b := range s.Backups {
 		if b.BackupID == id {
 			return b, true
 		}
@@ -183,8 +136,7 @@ func (x *exchange) listBackups() error {
 		return err
 	}
 	body := wire.List{Value: []any{}}
-	backups := all(x.snap)
-	backups = backups[min(skip, len(backups)):]
+	backups := x.snap.Backups[min(skip, len(x.snap.Backups)):]
 	for _, b := range backups[:min(top, len(backups))] {
 		body.Value = append(body.Value, x.backupBody(x.snap, b))
 	}
@@ -214,7 +166,7 @@ func (x *exchange) createBackup() error {
 		return x.refused(err)
 	}
 	at, id, by := x.h.options.Now(), backup.ID(begun.ID), x.by()
-	x.h.results.begin(x.loc, begun.ID, began{})
+	x.h.results.begin(x.loc, begun.ID, nil)
 	x.loc.Board.Apply(func(s *board.Snapshot) {
 		if _, known := lookUp(s, id); known {
 			return

@@ -9,10 +9,10 @@ import (
 	"net/url"
 	"strings"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"
@@ -71,7 +71,7 @@ func (x *exchange) beginChange(wanted control.Wanted) (string, error) {
 		return nothingDone, nil
 	}
 	at := x.h.options.Now()
-	x.h.results.begin(x.loc, begun.ID, began{schedule: begun.Schedule})
+	x.h.results.begin(x.loc, begun.ID, begun.Schedule)
 	x.loc.Board.Apply(func(s *board.Snapshot) {
 		if s.Change == nil {
 			s.Change = &board.Change{ID: begun.ID, StartedAt: at}

@@ -28,6 +28,9 @@ type anyone struct{}
 func (anyone) May(string) error { return nil }
 func (anyone) Subject() string  { return "anyone" }
 
+func (anyone) Covers(string) (known, covered bool) { return true, true }
+func (anyone) NoteObject(string)                   {}
+
 func serving(t testing.TB, backups int) *Handler {
 	t.Helper()
 	s := &board.Snapshot{AsOf: time.Now(), Enabled: true}
@@ -39,7 +42,7 @@ func serving(t testing.TB, backups int) *Handler {
 		s.Backups = append(s.Backups, b)
 	}
 	h, err := New(Options{
-		BaseURL: "https://backup.example", SubscriptionID: "11111111-2222-3333-4444-555555555555", Caller: func(*http.Request) (Caller, error) { return anyone{}, nil },
+		BaseURL: "https://backup.example", SubscriptionID: "11111111-2222-3333-4444-555555555555", Caller: func(*http.Request) (Caller, error) { return anyone{}, nil }, Tokens: struct{ Tokens }{},
 		Instances: map[string]Instance{"local": {Board: oneBoard{s}, Control: &locked{}}},
 	})
 	require.NoError(t, err)

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/wire"
 )
 

@@ -6,11 +6,12 @@ import (
 	"net/url"
 	"strings"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/rp/apierror"
+	"infrabackup/internal/operations"
 	"infrabackup/internal/rp/wire"
 	"infrabackup/internal/schedule"
 )
@@ -41,9 +42,6 @@ func (x *exchange) pointers(id string, both bool, seconds int) {
 
 // accepted answers that an operation was begun.
 func (x *exchange) accepted(id string, seconds int) error {
-	if id != nothingDone {
-		x.record.Operation = id
-	}
 	x.pointers(id, x.version.bothHeaders || x.op.name == "BackupLocations_PruneExternalStore", seconds)
 	return x.empty(http.StatusAccepted)
 }
@@ -58,7 +56,7 @@ func (x *exchange) operationResult() error {
 	mark, _ := queryValue(x.r.URL.Query(), asyncMark)
 	async := mark == "1" || strings.EqualFold(mark, "true")
 	switch {
-	case isGone(err):
+	case operations.Unknown(err):
 		return x.noOperation()
 	case apierror.Away(err), err == nil && o.Running:
 		// What cannot be found out at the moment is not at its end either, as far as is known:
@@ -190,7 +188,7 @@ func (x *exchange) backupOf(o control.Operation) (board.Backup, bool) {
 func (x *exchange) changed(id string, o control.Operation) *board.Snapshot {
 	var next *schedule.Setting
 	if id != nothingDone && !x.snap.AsOf.After(o.EndedAt) {
-		next = x.h.results.beginning(x.loc, id).schedule
+		next = x.h.results.scheduleOf(x.loc, id)
 	}
 	change := func(s *board.Snapshot) {
 		if o.Settings != nil && o.Settings.Revision > s.Settings.Revision {

@@ -1,8 +1,6 @@
 package rp
 
 import (
-	"encoding/hex"
-	"io"
 	"regexp"
 	"strings"
 )
@@ -20,11 +18,12 @@ const (
 	paramLocation     = "{location}"
 	paramBackup       = "{backup}" // a GUID, or LOCATION/GUID as the names of backups are
 	paramOperation    = "{operation}"
+	paramToken        = "{token}"
 )
 
 // params are the parts of a path that callers choose, in their spelling.
 type params struct {
-	subscription, group, location, backup, operation string
+	subscription, group, location, backup, operation, token string
 }
 
 func (p *params) set(name, value string) {
@@ -39,6 +38,8 @@ func (p *params) set(name, value string) {
 		p.backup = value
 	case paramOperation:
 		p.operation = value
+	case paramToken:
+		p.token = value
 	}
 }
 
@@ -92,14 +93,3 @@ var (
 
 func isGUID(text string) bool         { return guidPattern.MatchString(text) }
 func isLocationName(text string) bool { return locationPattern.MatchString(text) }
-
-// newGUID draws a random one (RFC 9562, version 4).
-func newGUID(random io.Reader) string {
-	var b [16]byte
-	if _, err := io.ReadFull(random, b[:]); err != nil {
-		return nothingDone // an id for the log is no reason to fail
-	}
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	text := hex.EncodeToString(b[:])
-	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
-}

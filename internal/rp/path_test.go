@@ -56,9 +56,9 @@ func FuzzPath(f *testing.F) {
 			require.Equal(t, params{}, p)
 			return
 		}
-		again := strings.NewReplacer(paramSubscription, p.subscription, paramGroup, p.group, paramLocation, p.location, paramBackup, p.backup, paramOperation, p.operation).Replace(r.pattern)
+		again := strings.NewReplacer(paramSubscription, p.subscription, paramGroup, p.group, paramLocation, p.location, paramBackup, p.backup, paramOperation, p.operation, paramToken, p.token).Replace(r.pattern)
 		require.True(t, strings.EqualFold(again, strings.TrimSuffix(strings.TrimLeft(path, "/"), "/")), path)
-		for _, part := range []string{p.subscription, p.group, p.location, p.operation} {
+		for _, part := range []string{p.subscription, p.group, p.location, p.operation, p.token} {
 			require.NotContains(t, part, "/")
 			require.NotEqual(t, "..", part)
 		}

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/control"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
 )
@@ -39,7 +39,7 @@ func (x *exchange) beginPrune(dryRun, acrossHole bool) (string, error) {
 	if err != nil {
 		return "", x.refused(err)
 	}
-	x.h.results.begin(x.loc, begun.ID, began{})
+	x.h.results.begin(x.loc, begun.ID, nil)
 	return begun.ID, nil
 }
 

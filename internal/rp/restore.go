@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
 )
 

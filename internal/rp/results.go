@@ -2,50 +2,29 @@ package rp
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"sync"
 	"time"
 
 	"infrabackup/internal/control"
-	"infrabackup/internal/fault"
-	"infrabackup/internal/rp/budget"
+	"infrabackup/internal/operations"
 	"infrabackup/internal/schedule"
 )
 
-// Bounds of what is remembered of operations, and of how often control is asked for them.
-const (
-	maxRemembered  = 1024
-	askTimeout     = 5 * time.Second
-	finalFor       = 10 * time.Minute
-	runningFor     = time.Second
-	goneFor        = 5 * time.Second
-	unreachableFor = 2 * time.Second
-)
+// maxBegun bounds of how many operations it is remembered what they were to do.
+const maxBegun = 1024
 
 // What callers may ask control for, all of them and each.
 var (
-	ofAll  = budget.Limit{PerSecond: 20, Burst: 40, AtOnce: 8}
-	ofEach = budget.Limit{PerSecond: 5, Burst: 10, AtOnce: 2}
+	ofAll  = operations.Limit{PerSecond: 20, Burst: 40, AtOnce: 8}
+	ofEach = operations.Limit{PerSecond: 5, Burst: 10, AtOnce: 2}
 )
 
-// errNotAsked says that control is asked too often already.
-var errNotAsked = fault.Newf(fault.NoWorker, "too many operations are asked for at the moment")
-
-// began is what is remembered of an operation that this process has begun.
-type began struct {
-	schedule *schedule.Setting // that it is to set
-}
-
-// results remembers answers about operations, so that clients that poll, and those that ask
-// for what does not exist, cost control little.
+// results are what came of operations, and what those of this process were to do.
 type results struct {
-	now    func() time.Time
-	asking *budget.Budget
+	asked *operations.Cache
 
 	mu    sync.Mutex
-	known map[resultKey]known
-	begun map[resultKey]began
+	begun map[resultKey]schedule.Setting
 }
 
 type resultKey struct {
@@ -53,92 +32,40 @@ type resultKey struct {
 	id       string
 }
 
-type known struct {
-	operation control.Operation
-	err       error
-	until     time.Time
-}
-
 func newResults(now func() time.Time) *results {
-	return &results{now: now, asking: budget.New(now, ofAll, ofEach), known: map[resultKey]known{}, begun: map[resultKey]began{}}
+	return &results{asked: operations.New(now, ofAll, ofEach), begun: map[resultKey]schedule.Setting{}}
 }
 
-// begin remembers an operation, and forgets what was found out about its id before.
-func (r *results) begin(l *location, id string, b began) {
+// begin notes that an operation was begun, with the schedule that it is to set, nil for none.
+// What was found out about its id before counts no more.
+func (r *results) begin(l *location, id string, next *schedule.Setting) {
+	r.asked.Forget(l.name, id)
+	if next == nil {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := resultKey{l, id}
-	delete(r.known, key)
-	if len(r.begun) >= maxRemembered {
-		for other := range r.begun { // any: what is forgotten is found out again
+	if len(r.begun) >= maxBegun {
+		for other := range r.begun { // any: what is forgotten, the board reads
 			delete(r.begun, other)
 			break
 		}
 	}
-	r.begun[key] = b
+	r.begun[resultKey{l, id}] = *next
 }
 
-func (r *results) beginning(l *location, id string) began {
+// scheduleOf is the schedule that an operation of this process was to set, nil for none.
+func (r *results) scheduleOf(l *location, id string) *schedule.Setting {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.begun[resultKey{l, id}]
+	next, ok := r.begun[resultKey{l, id}]
+	if !ok {
+		return nil
+	}
+	return &next
 }
 
 // of tells a caller how far an operation is.
 func (r *results) of(ctx context.Context, subject string, l *location, id string) (control.Operation, error) {
-	key := resultKey{l, id}
-	r.mu.Lock()
-	k, ok := r.known[key]
-	if ok && r.now().Before(k.until) {
-		r.mu.Unlock()
-		return k.operation, k.err
-	}
-	r.mu.Unlock()
-	leave, allowed := r.asking.Enter(subject)
-	if !allowed {
-		return control.Operation{}, errNotAsked
-	}
-	defer leave()
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	operation, err := l.Control.Operation(ctx, id)
-	if !errors.Is(ctx.Err(), context.Canceled) { // else it is the client that went
-		r.remember(key, operation, err)
-	}
-	return operation, err
-}
-
-func (r *results) remember(key resultKey, operation control.Operation, err error) {
-	keep := runningFor
-	switch {
-	case isGone(err):
-		keep = goneFor
-	case err != nil:
-		keep = unreachableFor
-	case !operation.Running:
-		keep = finalFor
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.now()
-	if len(r.known) >= maxRemembered {
-		for other, k := range r.known {
-			if !now.Before(k.until) {
-				delete(r.known, other)
-			}
-		}
-		for other := range r.known {
-			if len(r.known) < maxRemembered {
-				break
-			}
-			delete(r.known, other)
-		}
-	}
-	r.known[key] = known{operation, err, now.Add(keep)}
-}
-
-// isGone reports whether control says that there is no such operation.
-func isGone(err error) bool {
-	f, ok := fault.Of(err)
-	return ok && f.Code.HTTPStatus() == http.StatusNotFound
+	return r.asked.Get(ctx, l.name, id, subject, l.Control.Operation)
 }

@@ -11,7 +11,8 @@ import (
 
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/rp/apierror"
+	"infrabackup/internal/operations"
+	"infrabackup/internal/schedule"
 )
 
 // asked counts questions about operations.
@@ -27,61 +28,35 @@ func (a *asked) Operation(context.Context, string) (control.Operation, error) {
 	return a.o, a.err
 }
 
-func TestControlIsAskedSeldom(t *testing.T) {
+// TestWhatBeginsIsFound, also under an id that was asked for before.
+func TestWhatBeginsIsFound(t *testing.T) {
 	now := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
 	c := &asked{err: fault.Newf(fault.BackupNotFound, "gone")}
-	l := &location{Instance: Instance{Control: c}}
+	l := &location{Instance: Instance{Control: c}, name: "local"}
 	r := newResults(func() time.Time { return now })
-	ask := func(id string) error {
-		_, err := r.of(t.Context(), "anna", l, id)
-		return err
-	}
 	for range 100 {
-		require.True(t, isGone(ask("a")))
+		_, err := r.of(t.Context(), "anna", l, "a")
+		require.True(t, operations.Unknown(err))
 	}
-	require.Equal(t, 1, c.n, "what is gone is remembered")
-	now = now.Add(goneFor)
-	require.True(t, isGone(ask("a")))
-	require.Equal(t, 2, c.n, "for five seconds")
-
-	// An operation that begins under an id that was asked for before is found.
+	require.Equal(t, 1, c.n, "what is not known is remembered")
 	c.err = nil
-	r.begin(l, "a", began{})
-	require.NoError(t, ask("a"))
-	for range 100 {
-		require.NoError(t, ask("a"))
-	}
-	require.Equal(t, 3, c.n, "an end is remembered")
-	c.o.Running = true
-	require.NoError(t, ask("b"))
-	require.NoError(t, ask("b"))
-	require.Equal(t, 4, c.n)
-	now = now.Add(runningFor)
-	require.NoError(t, ask("b"))
-	require.Equal(t, 5, c.n)
+	r.begin(l, "a", nil)
+	_, err := r.of(t.Context(), "anna", l, "a")
+	require.NoError(t, err)
+	require.Nil(t, r.scheduleOf(l, "a"))
 
-	refused := 0
-	for i := range 3 * maxRemembered {
-		if err := ask(fmt.Sprint(i)); err != nil {
-			require.True(t, apierror.Away(err))
-			refused++
-		}
+	want := schedule.Default()
+	for i := range 2 * maxBegun {
+		id := fmt.Sprint("b", i)
+		r.begin(l, id, &want)
+		require.Equal(t, &want, r.scheduleOf(l, id))
+		require.Nil(t, r.scheduleOf(&location{name: "local"}, id))
 	}
-	require.LessOrEqual(t, c.n, int(ofEach.Burst)+5, "there is a limit to questions")
-	require.Positive(t, refused)
-	_, err := r.of(t.Context(), "bert", l, "bert's")
-	require.NoError(t, err, "one caller starves no other")
-	for i := range 2 * maxRemembered {
-		now = now.Add(time.Second)
-		require.NoError(t, ask(fmt.Sprint("c", i)))
-		r.begin(l, fmt.Sprint("d", i), began{})
-	}
-	require.LessOrEqual(t, len(r.known), maxRemembered)
-	require.LessOrEqual(t, len(r.begun), maxRemembered)
+	require.LessOrEqual(t, len(r.begun), maxBegun)
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	good := Options{BaseURL: "https://backup.example.com:8443/", SubscriptionID: "11111111-2222-3333-4444-555555555555", Caller: func(*http.Request) (Caller, error) { return nil, nil }}
+	good := Options{BaseURL: "https://backup.example.com:8443/", SubscriptionID: "11111111-2222-3333-4444-555555555555", Caller: func(*http.Request) (Caller, error) { return nil, nil }, Tokens: struct{ Tokens }{}}
 	h, err := New(good)
 	require.NoError(t, err)
 	require.Equal(t, "https://backup.example.com:8443", h.base)
@@ -106,6 +81,10 @@ func TestOptionsAreChecked(t *testing.T) {
 	require.Error(t, err)
 	bad = good
 	bad.Caller = nil
+	_, err = New(bad)
+	require.Error(t, err)
+	bad = good
+	bad.Tokens = nil
 	_, err = New(bad)
 	require.Error(t, err)
 }

@@ -26,6 +26,7 @@ const (
 	actionAlerts      = "Microsoft.Backup.Admin/backupLocations/alerts/read"
 	actionAcknowledge = "Microsoft.Backup.Admin/backupLocations/alerts/acknowledge/action"
 	actionProveKey    = "Microsoft.Backup.Admin/backupLocations/proveKey/action"
+	actionTokens      = "Microsoft.Backup.Admin/tokens/write" // also to see them: a list says who is let in
 )
 
 // needs are the parts of an address that have to exist.
@@ -63,7 +64,7 @@ const (
 
 // routes returns the table.
 func routes() []*route {
-	get, put, patch, post := http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodPost
+	get, put, patch, post, remove := http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodPost, http.MethodDelete
 	all := []*route{
 		{pattern: "metadata/endpoints", anonymous: true, operations: []operation{{"Metadata_Endpoints", get, 0, "", false, (*exchange).metadata}}},
 		{pattern: "subscriptions", operations: []operation{{"Subscriptions_List", get, 0, "", false, (*exchange).listSubscriptions}}},
@@ -86,6 +87,11 @@ func routes() []*route {
 
 		{pattern: "api/v1/openapi.json", operations: []operation{{"openapi", get, 0, "", false, (*exchange).openAPI}}},
 		{pattern: "api/v1/locations", operations: []operation{{"listLocations", get, 0, actionLocations, false, (*exchange).v1Locations}}},
+		{pattern: "api/v1/tokens", operations: []operation{
+			{"listTokens", get, 0, actionTokens, false, (*exchange).v1Tokens},
+			{"createToken", post, 0, actionTokens, true, (*exchange).v1CreateToken},
+		}},
+		{pattern: "api/v1/tokens/{token}", operations: []operation{{"revokeToken", remove, 0, actionTokens, true, (*exchange).v1RevokeToken}}},
 		{pattern: own + "/status", operations: []operation{{"getStatus", get, 0, actionLocations, false, (*exchange).v1Status}}},
 		{pattern: own + "/progress", operations: []operation{{"getProgress", get, 0, actionProgress, false, (*exchange).v1Progress}}},
 		{pattern: own + "/history", operations: []operation{{"getHistory", get, 0, actionHistory, false, (*exchange).v1History}}},

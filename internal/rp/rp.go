@@ -2,10 +2,8 @@ package rp
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -39,11 +37,13 @@ type Control interface {
 	BeginPrune(ctx context.Context, dryRun, acrossHole bool, by string) (control.Begun, error)
 	BeginVerify(ctx context.Context, id backup.ID, by string) (control.Begun, error)
 	// Operation tells how far an operation is. A fault of itself is in it; the error says
-	// that it could not be found out, or, with a code whose status is 404, that there is none.
+	// that it could not be found out, or that there is none, see [operations.Unknown].
 	Operation(ctx context.Context, id string) (control.Operation, error)
 	Cancel(ctx context.Context) error
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
+	// Acknowledge notes who knows of an alert, and has the board show who counts as the one: who was
+	// first stays, unless another is to be replaced.
 	Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error
 }
 
@@ -57,30 +57,16 @@ type Instance struct {
 
 // Caller is whoever sent a request, once recognized.
 type Caller interface {
-	// May returns nil when the caller may perform the action, and else a [Refusal].
+	// May returns nil when the caller may perform the action, and else why not, as an
+	// [apierror.Error].
 	May(action string) error
-	// Subject names the caller in workflows and audit lines.
+	// Subject names the caller in workflows.
 	Subject() string
-}
-
-// Refusal is why a caller was not recognized, or may not do something.
-type Refusal struct {
-	Status                int // 401, 403 or 429
-	Code, Message, Remedy string
-	Challenge             string // WWW-Authenticate, empty for none
-	RetryAfter            time.Duration
-}
-
-// Error implements error.
-func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
-
-// Record is what the audit is told of a write, or of a refusal.
-type Record struct {
-	RequestID, Subject, Action, Scope string
-	Method                            string
-	Status                            int
-	Code                              string // of the error, empty when there was none
-	Operation                         string // that was begun, empty when none was
+	// Covers reports whether there is a role of this name, and whether the caller may do
+	// everything that it may.
+	Covers(role string) (known, covered bool)
+	// NoteObject tells the audit what a request has made, or changed, by its id.
+	NoteObject(id string)
 }
 
 // Metadata are the endpoints that clients ask for before their first request.
@@ -97,12 +83,12 @@ type Options struct {
 	BaseURL        string
 	SubscriptionID string
 	Instances      map[string]Instance // by name of the location
-	Caller         func(*http.Request) (Caller, error)
-	Metadata       Metadata
-	Now            func() time.Time // time.Now when nil
-	Random         io.Reader        // crypto/rand when nil
-	Logger         *slog.Logger     // slog.Default when nil
-	Audit          func(Record)     // nil for none
+	// Caller says who sent a request; its error is an [apierror.Error].
+	Caller   func(*http.Request) (Caller, error)
+	Tokens   Tokens
+	Metadata Metadata
+	Now      func() time.Time // time.Now when nil
+	Logger   *slog.Logger     // slog.Default when nil
 }
 
 // Handler is the API.
@@ -129,20 +115,14 @@ func New(options Options) (*Handler, error) {
 	if !isGUID(options.SubscriptionID) {
 		return nil, fmt.Errorf("the subscription id %q is no GUID", options.SubscriptionID)
 	}
-	if options.Caller == nil {
-		return nil, errors.New("nothing says who callers are")
+	if options.Caller == nil || options.Tokens == nil {
+		return nil, errors.New("nothing says who callers are, or holds their tokens")
 	}
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	if options.Random == nil {
-		options.Random = rand.Reader
-	}
 	if options.Logger == nil {
 		options.Logger = slog.Default()
-	}
-	if options.Audit == nil {
-		options.Audit = func(Record) {}
 	}
 	h := &Handler{options: options, base: base, locations: map[string]*location{}, routes: routes(), results: newResults(options.Now)}
 	for name, instance := range options.Instances {

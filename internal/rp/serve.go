@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/printable"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/wire"
 )
 
@@ -32,7 +31,6 @@ type exchange struct {
 	version *version
 	loc     *location
 	snap    *board.Snapshot
-	record  Record
 }
 
 // by names the caller in workflows.
@@ -41,25 +39,31 @@ func (x *exchange) by() string { return x.caller.Subject() }
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{h: h, w: w, r: r}
-	x.record = Record{Method: r.Method, Scope: printable.Clip(printable.Text(r.URL.Path), 512)}
-	x.headers()
 	err := x.serve()
-	if err != nil {
-		var f *apierror.Error
-		if !errors.As(err, &f) {
-			f = apierror.AtRequest(err)
-		}
-		x.record.Status, x.record.Code = f.Status, f.Code
-		if f.Status >= http.StatusInternalServerError {
-			h.options.Logger.WarnContext(r.Context(), "a request failed", "requestId", x.record.RequestID, "path", x.record.Scope, "err", err, "cause", f.Cause)
-		}
-		f.Write(w)
+	if err == nil {
+		return
 	}
-	refused := x.record.Status == http.StatusUnauthorized || x.record.Status == http.StatusForbidden || x.record.Status == http.StatusTooManyRequests
-	if refused || x.op != nil && x.op.write {
-		h.options.Audit(x.record)
+	var f *apierror.Error
+	if !errors.As(err, &f) {
+		f = apierror.AtRequest(err)
 	}
+	if f.Status >= http.StatusInternalServerError {
+		h.options.Logger.WarnContext(r.Context(), "a request failed", "requestId", w.Header().Get(requestID), "operation", x.name(), "err", err, "cause", f.Cause)
+	}
+	f.Write(w)
 }
+
+// name is that of the operation, empty before it is known. The listener logs the address, without
+// what may be secret in it.
+func (x *exchange) name() string {
+	if x.op == nil {
+		return ""
+	}
+	return x.op.name
+}
+
+// requestID is the header in which the listener names the request.
+const requestID = "x-ms-request-id"
 
 // serve finds out what is wanted and whether the caller may, in an order that tells nothing to
 // those who may not.
@@ -92,12 +96,11 @@ func (x *exchange) recognize() error {
 	if err != nil {
 		return refusal(err, http.StatusUnauthorized)
 	}
-	x.caller, x.record.Subject = caller, caller.Subject()
+	x.caller = caller
 	return nil
 }
 
 func (x *exchange) may(action string) error {
-	x.record.Action = action
 	if err := x.caller.May(action); err != nil {
 		return refusal(err, http.StatusForbidden)
 	}
@@ -106,15 +109,15 @@ func (x *exchange) may(action string) error {
 
 // refusal makes an error of what was refused; any other error refuses too.
 func refusal(err error, status int) *apierror.Error {
-	var r *Refusal
-	if !errors.As(err, &r) {
-		code := "AuthenticationFailed"
-		if status == http.StatusForbidden {
-			code = "AuthorizationFailed"
-		}
-		return &apierror.Error{Status: status, Code: code, Message: "The request was refused.", Remedy: "Ask an owner of the instance for access."}
+	var f *apierror.Error
+	if errors.As(err, &f) {
+		return f
 	}
-	return &apierror.Error{Status: r.Status, Code: r.Code, Message: r.Message, Remedy: r.Remedy, Challenge: r.Challenge, RetryAfter: r.RetryAfter}
+	code := "AuthenticationFailed"
+	if status == http.StatusForbidden {
+		code = "AuthorizationFailed"
+	}
+	return &apierror.Error{Status: status, Code: code, Message: "The request was refused.", Remedy: "Ask an owner of the instance for access.", Cause: err}
 }
 
 // choose finds the operation by method and version.
@@ -217,65 +220,12 @@ func (h *Handler) inGroup(group string) []*location {
 	return found
 }
 
-// headers sets those that every answer of a resource manager has. Ids that the listener has
-// given the request already stay.
-func (x *exchange) headers() {
-	header := x.w.Header()
-	if header.Get("x-ms-request-id") == "" {
-		id := newGUID(x.h.options.Random)
-		header.Set("x-ms-request-id", id)
-		header.Set("x-ms-correlation-request-id", id)
-		if given := x.r.Header.Get("x-ms-correlation-request-id"); isGUID(given) {
-			header.Set("x-ms-correlation-request-id", strings.ToLower(given))
-		}
-	}
-	x.record.RequestID = header.Get("x-ms-request-id")
-	if header.Get("x-ms-routing-request-id") == "" {
-		header.Set("x-ms-routing-request-id", x.h.region()+":"+x.h.options.Now().UTC().Format("20060102T150405Z")+":"+x.record.RequestID)
-	}
-	if given := x.r.Header.Get("x-ms-client-request-id"); isGUID(given) && strings.EqualFold(x.r.Header.Get("x-ms-return-client-request-id"), "true") {
-		header.Set("x-ms-client-request-id", given)
-	}
-	header.Set("Cache-Control", "no-cache")
-	header.Set("Pragma", "no-cache")
-	header.Set("Expires", "-1")
-	header.Set("Strict-Transport-Security", "max-age=31536000")
-	header.Set("X-Content-Type-Options", "nosniff")
-	remaining(header, x.r)
-}
-
-// What a resource manager says is left of its hourly limits. The real ones are the listener's,
-// per second, and show as 429; clients only want the header to be there.
-const (
-	remainingReads  = "11999"
-	remainingWrites = "1199"
-)
-
-func remaining(header http.Header, r *http.Request) {
-	switch {
-	case r.Method != http.MethodGet:
-		header.Set("x-ms-ratelimit-remaining-subscription-writes", remainingWrites)
-	case strings.HasSuffix(strings.ToLower(strings.TrimSuffix(r.URL.Path, "/")), "/operations"):
-		header.Set("x-ms-ratelimit-remaining-tenant-reads", remainingReads)
-	default:
-		header.Set("x-ms-ratelimit-remaining-subscription-reads", remainingReads)
-	}
-}
-
-func (h *Handler) region() string {
-	for _, key := range sortedKeys(h.locations) {
-		return strings.ToUpper(key)
-	}
-	return "LOCAL"
-}
-
 // answer sends a body.
 func (x *exchange) answer(status int, mediaType string, body any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	x.record.Status = status
 	header := x.w.Header()
 	header.Set("Content-Type", mediaType)
 	header.Set("Content-Length", strconv.Itoa(len(data)))
@@ -286,7 +236,6 @@ func (x *exchange) answer(status int, mediaType string, body any) error {
 
 // empty answers without a body.
 func (x *exchange) empty(status int) error {
-	x.record.Status = status
 	x.w.Header().Set("Content-Length", "0")
 	x.w.WriteHeader(status)
 	return nil

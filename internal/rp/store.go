@@ -8,9 +8,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"

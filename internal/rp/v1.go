@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"infrabackup/internal/alert"
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/rp/apierror"
 	"infrabackup/internal/rp/wire"
 	"infrabackup/internal/settings"
 )
@@ -23,7 +23,6 @@ import (
 var openAPIDocument []byte
 
 func (x *exchange) openAPI() error {
-	x.record.Status = http.StatusOK
 	x.w.Header().Set("Content-Type", jsonPlain)
 	_, _ = x.w.Write(openAPIDocument) // the client may be gone
 	return nil
@@ -196,7 +195,7 @@ func (x *exchange) v1BackupOf(b board.Backup) v1BackupBody {
 
 func (x *exchange) v1Backups() error {
 	body := plainList{[]any{}}
-	for _, b := range all(x.snap) {
+	for _, b := range x.snap.Backups {
 		body.Value = append(body.Value, x.v1BackupOf(b))
 	}
 	return x.answer(http.StatusOK, apierror.MediaType, body)
@@ -242,7 +241,6 @@ const retryOwn = 5 * time.Second
 
 // v1Accepted answers that an operation was begun.
 func (x *exchange) v1Accepted(id string) error {
-	x.record.Operation = id
 	x.w.Header().Set("Location", x.v1Path("/operations/"+url.PathEscape(strings.ToLower(id))))
 	x.w.Header().Set("Retry-After", apierror.Seconds(retryOwn))
 	return x.empty(http.StatusAccepted)

@@ -6,12 +6,12 @@ import (
 	"strings"
 
 	"infrabackup/internal/alert"
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/rp/apierror"
+	"infrabackup/internal/operations"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
 	"infrabackup/internal/schedule"
@@ -87,7 +87,7 @@ func (x *exchange) v1Verify() error {
 	if err != nil {
 		return x.refused(err)
 	}
-	x.h.results.begin(x.loc, begun.ID, began{}) // a backup can be verified again under the same id
+	x.h.results.begin(x.loc, begun.ID, nil) // a backup can be verified again under the same id
 	return x.v1Accepted(begun.ID)
 }
 
@@ -168,20 +168,11 @@ func (x *exchange) v1Acknowledge() error {
 	}
 	ctx, cancel := x.beginning()
 	defer cancel()
-	if err := x.loc.Control.Acknowledge(ctx, flow.AlertAcknowledgement{Code: code, Object: about, By: x.by(), Note: note}); err != nil {
+	if err := x.loc.Control.Acknowledge(ctx, flow.AlertAcknowledgement{Code: code, Object: about, By: x.by(), Note: note, Replace: o["note"].Value != nil}); err != nil {
 		return x.refused(err)
 	}
-	at, by := x.h.options.Now(), x.by()
-	x.loc.Board.Apply(func(s *board.Snapshot) {
-		alerts := append([]alert.Alert{}, s.Alerts...)
-		for i := range alerts {
-			if a := &alerts[i]; string(a.Code) == code && a.Object == about {
-				a.AcknowledgedBy, a.AcknowledgedAt, a.Note = by, at, note
-			}
-		}
-		s.Alerts = alerts
-	})
-	return x.answer(http.StatusOK, apierror.MediaType, v1AlertsBody{x.loc.Board.Snapshot().Alerts})
+	x.snap = x.loc.Board.Snapshot()
+	return x.v1Alerts()
 }
 
 type v1ChallengeBody struct {
@@ -262,7 +253,7 @@ func (x *exchange) v1Operation() error {
 	o, err := x.look(id)
 	body := v1OperationBody{ID: id, Kind: string(o.Kind), Status: "Running", StartTime: wire.Date(o.StartedAt), EndTime: wire.Date(o.EndedAt)}
 	switch {
-	case isGone(err):
+	case operations.Unknown(err):
 		return x.noOperation()
 	case err != nil:
 		f := apierror.AtRequest(err)

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strings"
 
-	"infrabackup/internal/rp/apierror"
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/rp/wire"
 )
 

@@ -267,7 +267,7 @@ var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.]{0,99}$`)
 
 func place(id backup.ID, name string) (string, error) {
 	if _, err := backup.ParseID(string(id)); err != nil || !namePattern.MatchString(name) {
-		return "", fault.Newf(fault.Usage, "the spool was asked for the strange name %q", name)
+		return "", fault.Usagef("the spool was asked for the strange name %q", name)
 	}
 	return path.Join(string(id), name), nil
 }

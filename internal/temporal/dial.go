@@ -118,11 +118,8 @@ func (t TLS) config() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	if t.CAFile != "" {
-		pem, err := secret.File{MaxBytes: maxPEMBytes}.Read(context.Background(), t.CAFile)
-		if err != nil {
-			return nil, fault.New(fault.ConfigInvalid, "the CA file for Temporal cannot be read", err)
-		}
-		if config.RootCAs, err = roots.Pool(pem); err != nil {
+		var err error
+		if config.RootCAs, err = roots.File(context.Background(), t.CAFile); err != nil {
 			return nil, fault.New(fault.ConfigInvalid, "the CA file "+t.CAFile+" for Temporal cannot be used", err)
 		}
 	}

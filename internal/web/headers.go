@@ -27,8 +27,8 @@ func ofAPI(h http.Header) {
 	h.Set("Expires", "-1")
 }
 
-// ofPages are the headers of pages; a handler may let assets be cached.
-func ofPages(h http.Header) {
+// PageHeaders sets the headers of pages; a handler may let assets be cached.
+func PageHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")

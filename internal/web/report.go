@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"infrabackup/internal/auth"
@@ -18,8 +17,6 @@ const (
 	maxLoggedPath  = 512
 	maxLoggedStack = 16 << 10
 )
-
-func decimal(n int) string { return strconv.Itoa(n) }
 
 // recovered answers for a handler that has panicked, when nothing was answered yet. The value
 // is logged when it is the runtime's own: another may hold what a request brought.
@@ -36,11 +33,12 @@ func (s *Server) recovered(w *recorder, r *http.Request, id ids, failure any) (a
 	if w.status != 0 {
 		return false
 	}
-	s.refuse(w, r, http.StatusInternalServerError, codeInternal, messageInternal, remedyInternal)
+	refuse(w, r, failed())
 	return true
 }
 
-// report writes the access log and, for every change and every refusal, the audit line.
+// report writes the access log and, for every change, every look at who is let in and every
+// refusal, the audit line.
 func (s *Server) report(w *recorder, r *http.Request, id ids, noted auth.Noted, took time.Duration) {
 	if w.status == 0 {
 		w.status = http.StatusOK // nothing was written, which is an empty answer
@@ -58,10 +56,10 @@ func (s *Server) report(w *recorder, r *http.Request, id ids, noted auth.Noted, 
 	if n := s.suppressed.Swap(0); n > 0 {
 		s.config.Logger.WarnContext(r.Context(), "requests without a credential were refused and not logged one by one", "count", n)
 	}
-	path := printable.Clip(printable.Text(r.URL.Path), maxLoggedPath)
+	path := printable.Clip(printable.Text(auth.HideTokens(r.URL.Path)), maxLoggedPath)
 	common := []any{"method", printable.Plain(r.Method, 16), "path", path, "status", w.status, "who", noted.Principal.Subject, "requestId", id.request, "correlationId", id.correlation, "remote", r.RemoteAddr}
 	s.config.Logger.InfoContext(r.Context(), "request", append(common, "clientRequestId", id.client, "bytes", w.bytes, "milliseconds", float64(took.Microseconds())/1000)...)
-	result, audited := resultOf(w.status), !reading(r) || noted.Login
+	result, audited := resultOf(w.status), !reading(r) || noted.Login || noted.Action == auth.ManageTokens
 	switch {
 	case noted.Failure != nil:
 		result, audited = "refused", true
@@ -71,11 +69,10 @@ func (s *Server) report(w *recorder, r *http.Request, id ids, noted auth.Noted, 
 	if !audited {
 		return
 	}
-	scope := noted.Scope
-	if scope == "" {
-		scope = r.URL.Path
+	attributes := append(common, "name", noted.Principal.Name, "how", noted.Principal.Method, "action", string(noted.Action), "scope", path, "result", result)
+	if noted.Object != "" {
+		attributes = append(attributes, "object", noted.Object)
 	}
-	attributes := append(common, "name", noted.Principal.Name, "how", noted.Principal.Method, "action", string(noted.Action), "scope", printable.Clip(printable.Text(scope), maxLoggedPath), "result", result)
 	if noted.Failure != nil {
 		attributes = append(attributes, "reason", printable.Line(printable.Text(noted.Failure.Error()), 512))
 	}

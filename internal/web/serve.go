@@ -5,9 +5,11 @@ import (
 	"html"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/auth"
 )
 
@@ -17,10 +19,16 @@ var apiPaths = []string{"/subscriptions", "/providers", "/metadata", "/api/v1"}
 // anonymousPath is what clients read before they know where to log in.
 const anonymousPath = "/metadata/endpoints"
 
-// ofTheAPI reports whether a path is the API's. Case does not count, as in all of Azure
-// Resource Manager.
+// plain is a path without what the API forgives: the case of letters, as in all of Azure
+// Resource Manager, and slashes too many at either end, since clients join base and path
+// carelessly.
+func plain(path string) string {
+	return "/" + strings.ToLower(strings.Trim(path, "/"))
+}
+
+// ofTheAPI reports whether a path is the API's.
 func ofTheAPI(path string) bool {
-	path = strings.ToLower(path)
+	path = plain(path)
 	return slices.ContainsFunc(apiPaths, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") })
 }
 
@@ -52,17 +60,17 @@ func (s *Server) route(w *recorder, r *http.Request) {
 	if api {
 		ofAPI(w.Header())
 	} else {
-		ofPages(w.Header())
+		PageHeaders(w.Header())
 	}
 	switch {
 	case !strings.HasPrefix(r.URL.Path, "/"):
-		s.refuse(w, r, http.StatusBadRequest, "InvalidRequestUri", "The address of the request is malformed.", "Send a path that begins with a slash.")
+		refuse(w, r, &apierror.Error{Status: http.StatusBadRequest, Code: "InvalidRequestUri", Message: "The address of the request is malformed.", Remedy: "Send a path that begins with a slash."})
 	case !slices.Contains(s.config.Hosts, hostName(r.Host)):
-		s.refuse(w, r, http.StatusMisdirectedRequest, "MisdirectedRequest", "This service is not known by the name that the request has.", "Use a name that the service is configured with, or add this one to its configuration.")
+		refuse(w, r, &apierror.Error{Status: http.StatusMisdirectedRequest, Code: "MisdirectedRequest", Message: "This service is not known by the name that the request has.", Remedy: "Use a name that the service is configured with, or add this one to its configuration."})
 	case r.Method == http.MethodTrace || r.Method == http.MethodConnect:
-		s.refuse(w, r, http.StatusMethodNotAllowed, "MethodNotAllowed", "This method is not served.", "Use another method.")
+		refuse(w, r, &apierror.Error{Status: http.StatusMethodNotAllowed, Code: "MethodNotAllowed", Message: "This method is not served.", Remedy: "Use another method."})
 	case s.api == nil || s.page == nil:
-		s.refuse(w, r, http.StatusServiceUnavailable, "ServiceStarting", "The service is starting.", "Try again.")
+		refuse(w, r, &apierror.Error{Status: http.StatusServiceUnavailable, Code: "ServiceStarting", Message: "The service is starting.", Remedy: "Try again."})
 	case !s.boundBody(w, r):
 	case api:
 		s.api.ServeHTTP(w, r)
@@ -74,16 +82,12 @@ func (s *Server) route(w *recorder, r *http.Request) {
 // boundBody limits the body, and refuses one that says to be longer.
 func (s *Server) boundBody(w *recorder, r *http.Request) bool {
 	limit := s.config.Limits.MaxBodyBytes
-	if path := strings.TrimSuffix(strings.ToLower(r.URL.Path), "/"); strings.HasSuffix(path, "/restore") {
+	if strings.HasSuffix(plain(r.URL.Path), "/restore") {
 		limit = s.config.Limits.MaxRestoreBytes
 	}
 	if r.ContentLength > limit {
 		w.Header().Set("Connection", "close")
-		if ofTheAPI(r.URL.Path) {
-			writeTooLong(w, limit)
-		} else {
-			writePage(w, http.StatusRequestEntityTooLarge, "The request is too long.", "Send less.")
-		}
+		refuse(w, r, apierror.TooLong(limit))
 		return false
 	}
 	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, limit) // closes the connection behind what is too long
@@ -94,7 +98,7 @@ func (s *Server) boundBody(w *recorder, r *http.Request) bool {
 func (s *Server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		address := client(r.RemoteAddr)
-		if strings.EqualFold(strings.TrimSuffix(r.URL.Path, "/"), anonymousPath) && reading(r) {
+		if plain(r.URL.Path) == anonymousPath && reading(r) {
 			if s.allow(w, r, s.anonymous, address) {
 				next.ServeHTTP(w, r)
 			}
@@ -108,11 +112,11 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 		principal, err := authenticate(r)
 		switch {
 		case err != nil && exhausted:
-			s.tooMany(w, r, s.refusals.retryAfter(address))
+			tooMany(w, r, s.refusals.retryAfter(address))
 			return
 		case err != nil:
 			auth.NoteFailure(r.Context(), err)
-			WriteRefusal(w, err)
+			refuse(w, r, Refused(err))
 			return
 		}
 		if !principal.ViaResourceManager() {
@@ -122,7 +126,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 		by, header := s.reads, "x-ms-ratelimit-remaining-subscription-reads"
 		if !reading(r) {
 			by, header = s.writes, "x-ms-ratelimit-remaining-subscription-writes"
-		} else if strings.HasPrefix(strings.ToLower(r.URL.Path), "/providers") {
+		} else if strings.HasPrefix(plain(r.URL.Path), "/providers") {
 			header = "x-ms-ratelimit-remaining-tenant-reads"
 		}
 		if s.allowHeader(w, r, by, principal.Subject, header) {
@@ -146,7 +150,7 @@ func (s *Server) forPages(next http.Handler) http.Handler {
 		address, principal := client(r.RemoteAddr), auth.PrincipalOf(r.Context())
 		switch {
 		case principal.IsZero() && !reading(r) && s.refusals.exhausted(address):
-			s.tooMany(w, r, s.refusals.retryAfter(address))
+			tooMany(w, r, s.refusals.retryAfter(address))
 			return
 		case principal.IsZero() && !s.allow(w, r, s.anonymous, address):
 			return
@@ -172,26 +176,31 @@ func (s *Server) allow(w http.ResponseWriter, r *http.Request, by *rates, caller
 func (s *Server) allowHeader(w http.ResponseWriter, r *http.Request, by *rates, caller, header string) bool {
 	left, ok := by.take(caller)
 	if header != "" {
-		w.Header().Set(header, decimal(left))
+		w.Header().Set(header, strconv.Itoa(left))
 	}
 	if !ok {
-		s.tooMany(w, r, by.retryAfter(caller))
+		tooMany(w, r, by.retryAfter(caller))
 	}
 	return ok
 }
 
-func (s *Server) tooMany(w http.ResponseWriter, r *http.Request, after time.Duration) {
-	setRetryAfter(w, after)
-	s.refuse(w, r, http.StatusTooManyRequests, "TooManyRequests", "There were too many requests.", "Wait as long as Retry-After says, then try again.")
+func tooMany(w http.ResponseWriter, r *http.Request, after time.Duration) {
+	refuse(w, r, &apierror.Error{
+		Status: http.StatusTooManyRequests, Code: "TooManyRequests", Message: "There were too many requests.",
+		Remedy: "Wait as long as Retry-After says, then try again.", RetryAfter: after,
+	})
 }
 
 // refuse answers in the form that the caller reads: JSON on the API, a page elsewhere.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code, message, remedy string) {
+func refuse(w http.ResponseWriter, r *http.Request, f *apierror.Error) {
 	if ofTheAPI(r.URL.Path) {
-		WriteError(w, status, code, message, "", remedy)
+		f.Write(w)
 		return
 	}
-	writePage(w, status, message, remedy)
+	if f.RetryAfter > 0 {
+		w.Header().Set("Retry-After", apierror.Seconds(f.RetryAfter))
+	}
+	writePage(w, f.Status, f.Message, f.Remedy)
 }
 
 // writePage answers with a page that says what is wrong.

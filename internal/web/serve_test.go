@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/auth"
 )
 
@@ -101,8 +101,8 @@ func TestAnonymousPagesAreLimited(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	api := func(w http.ResponseWriter, r *http.Request) {
-		if err := auth.Authorize(r.Context(), auth.CreateBackup, "/subscriptions/s/x"); err != nil {
-			WriteRefusal(w, err)
+		if err := auth.Authorize(r.Context(), auth.CreateBackup); err != nil {
+			Refused(err).Write(w)
 			return
 		}
 		_, _ = io.ReadAll(r.Body)
@@ -120,7 +120,7 @@ func TestAudit(t *testing.T) {
 	require.Len(t, requests, 4)
 	require.Len(t, audits, 3, "reads that are served are not audited")
 	require.Equal(t, string(auth.CreateBackup), audits[0]["action"])
-	require.Equal(t, "/subscriptions/s/x", audits[0]["scope"])
+	require.Equal(t, "/subscriptions/s", audits[0]["scope"])
 	require.Equal(t, "succeeded", audits[0]["result"])
 	require.Regexp(t, `^token:\w{8}$`, audits[0]["who"])
 	require.Equal(t, answer.Header.Get("x-ms-request-id"), audits[0]["requestId"])
@@ -150,8 +150,8 @@ func TestPanics(t *testing.T) {
 		panic("canary")
 	}
 	f := start(t, panicking, panicking)
-	refused(t, f.send(http.MethodGet, "/subscriptions/s", nil, "Authorization", f.as(auth.Reader)), http.StatusInternalServerError, codeInternal)
-	refused(t, f.send(http.MethodGet, "/subscriptions/s?how=nil", nil, "Authorization", f.as(auth.Reader)), http.StatusInternalServerError, codeInternal)
+	refused(t, f.send(http.MethodGet, "/subscriptions/s", nil, "Authorization", f.as(auth.Reader)), http.StatusInternalServerError, apierror.CodeInternal)
+	refused(t, f.send(http.MethodGet, "/subscriptions/s?how=nil", nil, "Authorization", f.as(auth.Reader)), http.StatusInternalServerError, apierror.CodeInternal)
 	answer := f.send(http.MethodGet, "/", nil)
 	require.Equal(t, http.StatusInternalServerError, answer.StatusCode)
 	require.NotContains(t, text(t, answer), "canary")
@@ -295,29 +295,23 @@ func TestShutdownHasALimit(t *testing.T) {
 	all.Wait()
 }
 
-func TestWriteError(t *testing.T) {
+// TestWhatWasRefusedIsToldInFull: with the header that says when to come back, and without a
+// word of an error that package auth has not made for callers.
+func TestWhatWasRefusedIsToldInFull(t *testing.T) {
 	w := httptest.NewRecorder()
-	WriteError(w, http.StatusConflict, "BackupConflict", "A backup runs.", "properties.path", "Wait.")
-	require.JSONEq(t, `{"error":{"code":"BackupConflict","message":"A backup runs.","target":"properties.path","details":[],"additionalInfo":[{"type":"Remedy","info":{"remedy":"Wait."}}]}}`, w.Body.String())
-	require.Equal(t, http.StatusConflict, w.Code)
-	require.Equal(t, fmt.Sprint(w.Body.Len()), w.Header().Get("Content-Length"))
-	w = httptest.NewRecorder()
-	WriteError(w, http.StatusNotFound, "ResourceNotFound", "<No \"such\" thing>", "", "")
-	var e errorBody
-	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e))
-	require.Equal(t, `<No "such" thing>`, e.Error.Message)
-	require.Contains(t, w.Body.String(), `"target":null,"details":[],"additionalInfo":[]`)
-	w = httptest.NewRecorder()
-	WriteRefusal(w, errors.New("canary"))
+	f := Refused(errors.New("canary"))
+	f.Write(w)
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.NotContains(t, w.Body.String(), "canary")
+	require.ErrorContains(t, f.Cause, "canary", "it is for the log")
 	w = httptest.NewRecorder()
-	WriteRefusal(w, &auth.Refusal{Status: http.StatusServiceUnavailable, Code: auth.CodeUnavailable, Message: "m", Remedy: "r", RetryAfter: 1500 * time.Millisecond})
+	Refused(&auth.Refusal{Status: http.StatusServiceUnavailable, Code: auth.CodeUnavailable, Message: "m", Remedy: "r", RetryAfter: 1500 * time.Millisecond, Challenge: "Bearer x"}).Write(w)
 	require.Equal(t, "2", w.Header().Get("Retry-After"))
+	require.Equal(t, "Bearer x", w.Header().Get("WWW-Authenticate"))
+	require.JSONEq(t, `{"error":{"code":"AuthenticationUnavailable","message":"m","target":null,"details":[],"additionalInfo":[{"type":"Remedy","info":{"remedy":"r"}}]}}`, w.Body.String())
 	w = httptest.NewRecorder()
-	WriteBodyError(w, io.ErrUnexpectedEOF)
-	require.Equal(t, http.StatusBadRequest, w.Code)
-	w = httptest.NewRecorder()
-	writePage(w, http.StatusForbidden, "<script>", "<b>")
+	refuse(w, httptest.NewRequest(http.MethodGet, "/page", nil), &apierror.Error{Status: http.StatusForbidden, Message: "<script>", Remedy: "<b>", RetryAfter: time.Second})
+	require.Equal(t, http.StatusForbidden, w.Code)
+	require.Equal(t, "1", w.Header().Get("Retry-After"))
 	require.NotContains(t, w.Body.String(), "<script>")
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/fault"
 )
 
@@ -75,7 +76,7 @@ func NewServer(c Config) (*Server, error) {
 func (s *Server) Handle(api, page http.Handler) {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, r, http.StatusForbidden, "CrossOriginRequest", "The request comes from another site.", "Open the page itself, and try again from there.")
+		refuse(w, r, &apierror.Error{Status: http.StatusForbidden, Code: "CrossOriginRequest", Message: "The request comes from another site.", Remedy: "Open the page itself, and try again from there."})
 	}))
 	// A browser sends a client certificate by itself, as it does a cookie.
 	s.api = protection.Handler(s.authenticated(api))

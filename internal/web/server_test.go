@@ -12,6 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,6 +29,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/auth"
 	"infrabackup/internal/fault"
 )
@@ -148,7 +150,7 @@ func start(t *testing.T, api, page http.HandlerFunc, change ...func(*Config)) *f
 	var err error
 	f.tokens, err = auth.OpenTokens(t.Context(), auth.TokensConfig{Path: filepath.Join(f.folder, "tokens"), Now: f.clock.now})
 	require.NoError(t, err)
-	for _, role := range auth.Roles() {
+	for _, role := range []auth.Role{auth.Reader, auth.Operator, auth.Owner} {
 		_, text, err := f.tokens.Create(t.Context(), auth.NewToken{Name: string(role), Role: role, Owner: "test", Lifetime: time.Hour})
 		require.NoError(t, err)
 		f.token[role] = text.Reveal()
@@ -228,7 +230,7 @@ func refused(t *testing.T, answer *http.Response, status int, code string) {
 	t.Helper()
 	body := text(t, answer)
 	require.Equal(t, status, answer.StatusCode, body)
-	var e errorBody
+	var e apierror.Body
 	require.NoError(t, json.Unmarshal([]byte(body), &e), body)
 	require.Equal(t, code, e.Error.Code)
 	require.NotEmpty(t, e.Error.Message)
@@ -269,10 +271,11 @@ func TestAPI(t *testing.T) {
 	require.Equal(t, answer.Header.Get("x-ms-request-id"), answer.Header.Get("x-ms-correlation-request-id"))
 	require.Empty(t, answer.Header.Get("x-ms-client-request-id"))
 	require.Contains(t, answer.Header.Get("WWW-Authenticate"), `error="invalid_token"`)
-	for _, path := range []string{"/providers/Microsoft.Backup.Admin/operations", "/api/v1/progress", "/Api/V1", "/metadata/endpoints/x", "/%73ubscriptions/s"} {
+	for _, path := range []string{"/providers/Microsoft.Backup.Admin/operations", "/api/v1/progress", "/Api/V1", "/metadata/endpoints/x", "/%73ubscriptions/s", "//subscriptions/s", "///API/v1/"} {
 		refused(t, f.send(http.MethodGet, path, nil), http.StatusUnauthorized, auth.CodeAuthenticationFailed)
 	}
 	require.Equal(t, http.StatusOK, f.send(http.MethodGet, "/metadata/endpoints?api-version=2015-01-01", nil).StatusCode)
+	require.Equal(t, http.StatusOK, f.send(http.MethodGet, "//Metadata/endpoints/?api-version=2015-01-01", nil).StatusCode)
 	refused(t, f.send(http.MethodPost, "/metadata/endpoints", nil), http.StatusUnauthorized, auth.CodeAuthenticationFailed)
 	require.NotEmpty(t, f.send(http.MethodGet, "/providers/x", nil, "Authorization", f.as(auth.Reader)).Header.Get("x-ms-ratelimit-remaining-tenant-reads"))
 }
@@ -346,11 +349,19 @@ func TestOtherSitesAreRefused(t *testing.T) {
 	require.Equal(t, 3, calls)
 }
 
+// tooLong answers for a body that was longer than it may be.
+func tooLong(w http.ResponseWriter, err error) {
+	var longer *http.MaxBytesError
+	if errors.As(err, &longer) {
+		apierror.TooLong(longer.Limit).Write(w)
+	}
+}
+
 func TestBodiesAreBounded(t *testing.T) {
 	read := func(w http.ResponseWriter, r *http.Request) {
 		data, err := io.ReadAll(r.Body)
 		if err != nil {
-			WriteBodyError(w, err)
+			tooLong(w, err)
 			return
 		}
 		_, _ = fmt.Fprint(w, len(data))
@@ -462,7 +473,7 @@ func TestSlowClients(t *testing.T) {
 		ShutdownTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10, MaxBodyBytes: 64 << 10, MaxRestoreBytes: 256 << 10}, Limits{}.withDefaults())
 	read := func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadAll(r.Body); err != nil {
-			WriteBodyError(w, err)
+			tooLong(w, err)
 		}
 	}
 	f := start(t, read, read, func(c *Config) {

@@ -47,9 +47,6 @@ func Commands(s Surroundings) []*cobra.Command {
 	return []*cobra.Command{group}
 }
 
-// usage is a fault about flags and arguments.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }
-
 func (s Surroundings) listCommand() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
@@ -139,7 +136,7 @@ alert has it. Acknowledging again replaces the note.`,
 	}
 	cmd.RunE = s.Connected(func(ctx context.Context, c Controller, args []string) error {
 		if len(note) > flow.MaxNote {
-			return usage("--note has %d bytes, and may have %d", len(note), flow.MaxNote)
+			return fault.Usagef("--note has %d bytes, and may have %d", len(note), flow.MaxNote)
 		}
 		key := alert.ParseKey(args[0])
 		if _, known := alert.Find(key.Code); !known {
@@ -154,14 +151,17 @@ alert has it. Acknowledging again replaces the note.`,
 		case len(found) == 0:
 			return notOpen(now, key)
 		case len(found) > 1:
-			return usage("%d alerts have the code %s: %s", len(found), key.Code, names(found))
+			return fault.Usagef("%d alerts have the code %s: %s", len(found), key.Code, names(found))
 		}
 		a := found[0]
-		if !a.AcknowledgedAt.IsZero() && !cmd.Flags().Changed("note") {
+		noted := cmd.Flags().Changed("note")
+		if !a.AcknowledgedAt.IsZero() && !noted {
 			s.Say("It was acknowledged before, at %s by %s; nothing was changed.", ui.Time(a.AcknowledgedAt), a.AcknowledgedBy)
 			return s.print(a)
 		}
-		kept, err := c.Acknowledge(ctx, flow.AlertAcknowledgement{Code: string(a.Code), Object: a.Object, By: operator.Requester(), Note: note})
+		kept, err := c.Acknowledge(ctx, flow.AlertAcknowledgement{
+			Code: string(a.Code), Object: a.Object, By: operator.Requester(), Note: note, Since: a.Since, Replace: noted,
+		})
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 func One(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return usage("%s needs an argument: %s", cmd.CommandPath(), name)
+			return fault.Usagef("%s needs an argument: %s", cmd.CommandPath(), name)
 		}
 		return AtMostOne(name)(cmd, args)
 	}
@@ -22,10 +22,10 @@ func One(name string) cobra.PositionalArgs {
 func AtMostOne(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > 1 {
-			return usage("%s takes one argument, %s, and %d are given", cmd.CommandPath(), name, len(args))
+			return fault.Usagef("%s takes one argument, %s, and %d are given", cmd.CommandPath(), name, len(args))
 		}
 		if slices.Contains(args, "") {
-			return usage("%s: the argument %s is empty", cmd.CommandPath(), name)
+			return fault.Usagef("%s: the argument %s is empty", cmd.CommandPath(), name)
 		}
 		return nil
 	}
@@ -36,15 +36,12 @@ func Two(first, second string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < 2:
-			return usage("%s needs two arguments: %s and %s", cmd.CommandPath(), first, second)
+			return fault.Usagef("%s needs two arguments: %s and %s", cmd.CommandPath(), first, second)
 		case len(args) > 2:
-			return usage("%s takes two arguments, %s and %s, and %d are given", cmd.CommandPath(), first, second, len(args))
+			return fault.Usagef("%s takes two arguments, %s and %s, and %d are given", cmd.CommandPath(), first, second, len(args))
 		case args[0] == "" || args[1] == "":
-			return usage("%s: an argument is empty", cmd.CommandPath())
+			return fault.Usagef("%s: an argument is empty", cmd.CommandPath())
 		}
 		return nil
 	}
 }
-
-// usage is a fault about flags and arguments.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

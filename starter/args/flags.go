@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/settings"
 )
@@ -34,11 +35,11 @@ func checkFlag(f *pflag.Flag) error {
 	for _, value := range values {
 		switch {
 		case value == "":
-			return usage("--%s is given without a value", f.Name)
+			return fault.Usagef("--%s is given without a value", f.Name)
 		case len(value) > maxFlag:
-			return usage("--%s is longer than %d bytes", f.Name, maxFlag)
+			return fault.Usagef("--%s is longer than %d bytes", f.Name, maxFlag)
 		case f.Name == "username" && len(value) > settings.MaxUsername:
-			return usage("--%s is longer than %d bytes", f.Name, settings.MaxUsername)
+			return fault.Usagef("--%s is longer than %d bytes", f.Name, settings.MaxUsername)
 		}
 	}
 	return nil
@@ -56,5 +57,5 @@ func Fault(cmd *cobra.Command, err error) error {
 	if want == "" {
 		want = "of the right form"
 	}
-	return usage("--%s %s is not %s", bad.GetFlag().Name, printable.Quote(bad.GetValue()), want)
+	return fault.Usagef("--%s %s is not %s", bad.GetFlag().Name, printable.Quote(bad.GetValue()), want)
 }

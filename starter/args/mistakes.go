@@ -14,7 +14,7 @@ import (
 
 // NeedsCommand answers a group that was called without a command.
 func NeedsCommand(cmd *cobra.Command, _ []string) error {
-	return usage("%s needs a command: %s", cmd.CommandPath(), strings.Join(commandNames(cmd), ", "))
+	return fault.Usagef("%s needs a command: %s", cmd.CommandPath(), strings.Join(commandNames(cmd), ", "))
 }
 
 func commandNames(cmd *cobra.Command) []string {
@@ -30,7 +30,7 @@ func commandNames(cmd *cobra.Command) []string {
 // None takes no argument.
 func None(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage("%s takes no argument, and %s is given", cmd.CommandPath(), printable.Quote(args[0]))
+		return fault.Usagef("%s takes no argument, and %s is given", cmd.CommandPath(), printable.Quote(args[0]))
 	}
 	return nil
 }
@@ -106,9 +106,9 @@ func unknownCommand(root, at *cobra.Command, word string) error {
 		for i, command := range near {
 			near[i] = "`" + root.Name() + " " + command + "`"
 		}
-		return usage("%s; did you mean %s?", text, strings.Join(near[:min(len(near), 3)], " or "))
+		return fault.Usagef("%s; did you mean %s?", text, strings.Join(near[:min(len(near), 3)], " or "))
 	}
-	return usage("%s; it has %s", text, strings.Join(commandNames(at), ", "))
+	return fault.Usagef("%s; it has %s", text, strings.Join(commandNames(at), ", "))
 }
 
 // otherWords are what other programs call the commands here.
@@ -122,16 +122,16 @@ var otherWords = map[string][]string{
 func flagMistake(cmd *cobra.Command, err error) error {
 	name, found := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !found || cmd == nil {
-		return fault.Newf(fault.Usage, "the command was not understood (%s)", printable.Short(err.Error()))
+		return fault.Usagef("the command was not understood (%s)", printable.Short(err.Error()))
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	text := fmt.Sprintf("unknown flag --%s of %s", printable.Short(printable.Text(name)), cmd.CommandPath())
 	if near := nearest(name, names); len(near) > 0 {
-		return usage("%s; did you mean --%s?", text, strings.Join(near[:min(len(near), 3)], " or --"))
+		return fault.Usagef("%s; did you mean --%s?", text, strings.Join(near[:min(len(near), 3)], " or --"))
 	}
-	return usage("%s", text)
+	return fault.Usagef("%s", text)
 }
 
 // nearest returns the names that a typing error could make word of, the nearest first.

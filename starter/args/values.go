@@ -16,7 +16,7 @@ func Services(names []string) ([]backup.Service, error) {
 	for _, name := range names {
 		service, err := backup.ParseService(name)
 		if err != nil {
-			return nil, usage("%s is no service; use AD, CA, ARM, CRP, SRP, NRP, KeyVault or RBAC", printable.Quote(name))
+			return nil, fault.Usagef("%s is no service; use AD, CA, ARM, CRP, SRP, NRP, KeyVault or RBAC", printable.Quote(name))
 		}
 		if !seen[service] {
 			seen[service] = true
@@ -43,7 +43,7 @@ func UNC(text string) (share.UNC, error) {
 // CheckInstance refuses what cannot be an instance's name.
 func CheckInstance(name string) error {
 	if backup.ValidateInstanceName(name) != nil {
-		return usage("--instance %s is not a name: use 1 to 63 of a-z, 0-9 and '-', not starting or ending with '-'", printable.Quote(name))
+		return fault.Usagef("--instance %s is not a name: use 1 to 63 of a-z, 0-9 and '-', not starting or ending with '-'", printable.Quote(name))
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ func CheckInstance(name string) error {
 // CheckProofDays refuses a time that a key cannot be asked to be proven in.
 func CheckProofDays(days int) error {
 	if days < 1 {
-		return usage("--prove-every %d is less than a day", days)
+		return fault.Usagef("--prove-every %d is less than a day", days)
 	}
 	return nil
 }

@@ -35,9 +35,6 @@ type Surroundings struct {
 	Failed func(code fault.Code) error
 }
 
-// usage is a fault about flags and arguments.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }
-
 // Commands returns the commands.
 func Commands(s Surroundings) *cobra.Command {
 	return s.grouped(&cobra.Command{
@@ -99,21 +96,21 @@ func (c *common) stateDir(s Surroundings) (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", usage("--state is needed: this user has no home folder")
+		return "", fault.Usagef("--state is needed: this user has no home folder")
 	}
 	return filepath.Join(home, ".local", "state", "infrabackup", "restores"), nil
 }
 
 func (c *common) keys(ctx context.Context) ([]seal.Identity, error) {
 	if len(c.identities) == 0 {
-		return nil, usage("--identity is needed: the file with the operator's private key")
+		return nil, fault.Usagef("--identity is needed: the file with the operator's private key")
 	}
 	return localfile.Identities(ctx, c.identities)
 }
 
 func (c *common) openTarget(ctx context.Context) (*restoring.Target, error) {
 	if c.target == "" {
-		return nil, usage("--target is needed: the configuration file of the target")
+		return nil, fault.Usagef("--target is needed: the configuration file of the target")
 	}
 	return restoring.OpenTarget(ctx, c.target)
 }

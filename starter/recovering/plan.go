@@ -93,7 +93,7 @@ func (s Surroundings) plan(ctx context.Context, name string, f planFlags, open O
 		return err
 	}
 	if f.out == "" {
-		return usage("--plan is needed: the file to write the plan to")
+		return fault.Usagef("--plan is needed: the file to write the plan to")
 	}
 	if localfile.Exists(f.out) {
 		return localfile.Occupied(f.out)

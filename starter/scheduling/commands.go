@@ -15,7 +15,7 @@ import (
 // the methods.
 type Controller interface {
 	Schedule(ctx context.Context) (control.ScheduleStatus, error)
-	SetSchedule(ctx context.Context, next schedule.Setting, by string) (control.ScheduleStatus, error)
+	SetSchedule(ctx context.Context, next schedule.Setting, over *schedule.Setting, by string) (control.ScheduleStatus, error)
 	Prune(ctx context.Context, dryRun, acrossHole bool, by string) (control.PruneResult, error)
 	PruneBy(ctx context.Context, setting schedule.Setting, by string) (control.PruneResult, error)
 }
@@ -42,6 +42,3 @@ func (s Surroundings) warn(warnings []string) {
 		s.Say("Warning: %s.", warning)
 	}
 }
-
-// usage is a fault about flags and arguments.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }

@@ -31,7 +31,7 @@ since then are old enough: a clock that jumped looks the same. When there really
 		Args:    args.None,
 		RunE: s.Connected(func(ctx context.Context, c Controller) error {
 			if dryRun && yes {
-				return usage("--dry-run and --yes contradict each other")
+				return fault.Usagef("--dry-run and --yes contradict each other")
 			}
 			if !dryRun {
 				if err := s.Consent(ctx, yes, "expired backups"); err != nil {

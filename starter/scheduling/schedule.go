@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/ui"
@@ -53,17 +54,17 @@ type scheduleFlags struct {
 func (f scheduleFlags) check(given func(flag string) bool) error {
 	switch {
 	case f.on && f.off:
-		return usage("--on and --off contradict each other")
+		return fault.Usagef("--on and --off contradict each other")
 	case !f.on && !f.off && !given("every") && !given("keep") && !given("keep-verified"):
-		return usage("nothing is to be set: give --every, --keep, --keep-verified, --on or --off")
+		return fault.Usagef("nothing is to be set: give --every, --keep, --keep-verified, --on or --off")
 	case given("every") && f.every%time.Hour != 0:
-		return usage("--every %s is not a whole number of hours", f.every)
+		return fault.Usagef("--every %s is not a whole number of hours", f.every)
 	case given("every") && !within(int(f.every/time.Hour), schedule.MinFrequencyHours, schedule.MaxFrequencyHours):
-		return usage("--every is %s, and has to be from %dh to %dh", hours(f.every), schedule.MinFrequencyHours, schedule.MaxFrequencyHours)
+		return fault.Usagef("--every is %s, and has to be from %dh to %dh", hours(f.every), schedule.MinFrequencyHours, schedule.MaxFrequencyHours)
 	case given("keep") && !within(f.keep, schedule.MinRetentionDays, schedule.MaxRetentionDays):
-		return usage("--keep is %d, and has to be from %d to %d days", f.keep, schedule.MinRetentionDays, schedule.MaxRetentionDays)
+		return fault.Usagef("--keep is %d, and has to be from %d to %d days", f.keep, schedule.MinRetentionDays, schedule.MaxRetentionDays)
 	case given("keep-verified") && !within(f.keepVerified, schedule.MinKeepVerified, schedule.MaxKeepVerified):
-		return usage("--keep-verified is %d, and has to be from %d to %d", f.keepVerified, schedule.MinKeepVerified, schedule.MaxKeepVerified)
+		return fault.Usagef("--keep-verified is %d, and has to be from %d to %d", f.keepVerified, schedule.MinKeepVerified, schedule.MaxKeepVerified)
 	}
 	return nil
 }
@@ -119,7 +120,7 @@ scripts give --yes.`,
 		if err := s.consentToLess(ctx, c, now.Setting, next, f.yes); err != nil {
 			return err
 		}
-		status, err := c.SetSchedule(ctx, next, operator.Requester())
+		status, err := c.SetSchedule(ctx, next, &now.Setting, operator.Requester())
 		if err != nil {
 			return err
 		}
@@ -180,7 +181,7 @@ verification goes on in any case. The share need not be there for it.`,
 			}
 			next := now.Setting
 			next.Enabled = on
-			status, err := c.SetSchedule(ctx, next, operator.Requester())
+			status, err := c.SetSchedule(ctx, next, &now.Setting, operator.Requester())
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/codec"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/ui/table"
@@ -66,9 +67,9 @@ func (s Surroundings) codecKeyGenerateCommand(file *string) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			switch {
 			case *file != "":
-				return usage("--codec-key-file names a file that is there; the first one is created where --out says")
+				return fault.Usagef("--codec-key-file names a file that is there; the first one is created where --out says")
 			case out == "":
-				return usage("--out is needed")
+				return fault.Usagef("--out is needed")
 			}
 			key, err := codec.GenerateKeyLine(id, rand.Reader)
 			if err != nil {

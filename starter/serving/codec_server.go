@@ -30,14 +30,14 @@ loopback interface, or behind a proxy that speaks TLS.`,
 		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if tokenFile == "" {
-				return usage("--token-file is needed: a file that callers have to know the text of; create one with (umask 077; openssl rand -hex 16 > token)")
+				return fault.Usagef("--token-file is needed: a file that callers have to know the text of; create one with (umask 077; openssl rand -hex 16 > token)")
 			}
 			token, err := localfile.SecretLine(cmd.Context(), tokenFile)
 			if err != nil {
 				return err
 			}
 			if parsed, err := url.Parse(origin); err != nil || parsed.Host == "" || parsed.Path != "" {
-				return usage("--origin %s is not an origin such as http://127.0.0.1:8233", printable.Quote(origin))
+				return fault.Usagef("--origin %s is not an origin such as http://127.0.0.1:8233", printable.Quote(origin))
 			}
 			ring, err := s.Keyring(keyFile)
 			if err != nil {

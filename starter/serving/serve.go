@@ -35,9 +35,6 @@ type Surroundings struct {
 	KeyFile func(file string) (string, error)
 }
 
-// usage is a fault about flags and arguments.
-func usage(format string, args ...any) error { return fault.Newf(fault.Usage, format, args...) }
-
 // identity is what the process is called in Temporal and in its telemetry.
 const identity = "infrabackup-serve"
 

@@ -59,7 +59,7 @@ func TestSchedule(t *testing.T) {
 	t.Parallel()
 	c := newController(t, &items{service: backup.AD, records: 3})
 	door := c.door()
-	_, err := door.SetSchedule(t.Context(), schedule.Default(), "anna")
+	_, err := door.SetSchedule(t.Context(), schedule.Default(), nil, "anna")
 	require.Equal(t, fault.NotEnabled, fault.CodeOf(err))
 	c.enableScheduled()
 	status, err := door.Schedule(t.Context())
@@ -68,7 +68,7 @@ func TestSchedule(t *testing.T) {
 
 	setting := status.Setting
 	setting.RetentionDays = 6
-	status, err = door.SetSchedule(t.Context(), setting, "anna")
+	status, err = door.SetSchedule(t.Context(), setting, nil, "anna")
 	require.NoError(t, err)
 	require.Empty(t, status.Problem)
 	require.False(t, status.NextRing.IsZero())
@@ -110,7 +110,7 @@ func TestSchedule(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, status.Problem, "paused in Temporal")
 	setting.Enabled = false
-	status, err = door.SetSchedule(t.Context(), setting, "anna")
+	status, err = door.SetSchedule(t.Context(), setting, nil, "anna")
 	require.NoError(t, err)
 	require.Empty(t, status.Problem, "it rings again")
 	require.False(t, status.Enabled)
@@ -133,7 +133,7 @@ func TestAScheduledBackupIsSkippedWhileAnotherRuns(t *testing.T) {
 	door := c.door()
 	status, err := door.Schedule(t.Context())
 	require.NoError(t, err)
-	_, err = door.SetSchedule(t.Context(), status.Setting, "anna")
+	_, err = door.SetSchedule(t.Context(), status.Setting, nil, "anna")
 	require.NoError(t, err)
 	begun, err := door.BeginBackup(t.Context(), "anna")
 	require.NoError(t, err)
@@ -162,7 +162,7 @@ func TestOperations(t *testing.T) {
 	setting.Enabled = true
 	first := control.Wanted{
 		Share: &proposal.Share, Username: proposal.Credential.Username, Password: proposal.Credential.Password.String, Recipients: []seal.Recipient{key},
-		Schedule: &setting, RequestedBy: "anna", Instance: c.instance,
+		SchedulePatch: control.SchedulePatch{Enabled: &setting.Enabled}, RequestedBy: "anna", Instance: c.instance,
 	}
 	begun, err := door.BeginChange(t.Context(), first)
 	require.NoError(t, err)
@@ -179,14 +179,14 @@ func TestOperations(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, again.Unchanged, "also the password")
 	setting.RetentionDays = 5
-	alone, err := door.BeginChange(t.Context(), control.Wanted{Schedule: &setting, RequestedBy: "anna"})
+	alone, err := door.BeginChange(t.Context(), control.Wanted{SchedulePatch: control.SchedulePatch{RetentionDays: &setting.RetentionDays}, RequestedBy: "anna"})
 	require.NoError(t, err)
 	require.Equal(t, control.Begun{Schedule: &setting}, alone)
 
 	_, other, err := seal.GenerateIdentity(false, time.Now())
 	require.NoError(t, err)
 	setting.FrequencyHours = 6
-	both, err := door.BeginChange(t.Context(), control.Wanted{Username: `CORP\other`, Recipients: []seal.Recipient{other}, Schedule: &setting, RequestedBy: "anna"})
+	both, err := door.BeginChange(t.Context(), control.Wanted{Username: `CORP\other`, Recipients: []seal.Recipient{other}, SchedulePatch: control.SchedulePatch{FrequencyHours: &setting.FrequencyHours}, RequestedBy: "anna"})
 	require.NoError(t, err)
 	op = c.ended(door, both.ID)
 	require.Nil(t, op.Fault)

@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/portal"
 	"infrabackup/internal/portal/portaltest"
+	"infrabackup/internal/web"
 )
 
 func main() {
@@ -76,8 +77,11 @@ func newSite(ctx context.Context) (*site, error) {
 			}
 		}
 	}
-	handler, err := portal.New(options)
-	s.handler = handler
+	page, err := portal.New(options)
+	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		web.PageHeaders(w.Header()) // as the listener does
+		page.ServeHTTP(w, r)
+	})
 	return s, err
 }
 
@@ -112,9 +116,9 @@ func (s *site) run(ctx context.Context, state string) {
 
 func operations() map[string]control.Operation {
 	begun := portaltest.Now.Add(-70 * time.Second)
-	decisions := []control.PruneDecision{}
+	decisions := []flow.PruneDecision{}
 	for n := range 4 {
-		decisions = append(decisions, control.PruneDecision{BackupID: portaltest.ID(n), Path: fmt.Sprintf("north/backups/%d", n), FinishedAt: begun.AddDate(0, 0, -3*n), Remove: n == 3,
+		decisions = append(decisions, flow.PruneDecision{BackupID: portaltest.ID(n), Path: fmt.Sprintf("north/backups/%d", n), FinishedAt: begun.AddDate(0, 0, -3*n), Remove: n == 3,
 			Reason: []string{"newest complete backup", "verified, and one of the 2 that are always kept", "younger than 7 days", "older than 7 days"}[n]})
 	}
 	return map[string]control.Operation{

@@ -99,7 +99,6 @@ func TestPutKeepsOrReplaces(t *testing.T) {
 		require.Empty(t, w.Recipients)
 		require.Equal(t, "test|operator", w.RequestedBy)
 		ten := 10
-		require.Nil(t, w.Schedule)
 		require.Equal(t, control.SchedulePatch{FrequencyHours: &ten}, w.SchedulePatch, "what is absent is merged where the schedule is known")
 
 		// What was read, and sent back as it is, changes nothing, succeeds, and is done at once;
@@ -285,7 +284,7 @@ func TestLocationsPointToUsAlone(t *testing.T) {
 	require.Equal(t, 202, a.status)
 	require.NotContains(t, a.header.Get("Location"), "evil")
 	require.Equal(t, "c0ffee00-0000-0000-0000-000000000000", a.header.Get("x-ms-client-request-id"))
-	require.Equal(t, "c0ffee00-0000-0000-0000-000000000001", a.header.Get("x-ms-correlation-request-id"))
+	require.Equal(t, "C0FFEE00-0000-0000-0000-000000000001", a.header.Get("x-ms-correlation-request-id"))
 	require.NotEmpty(t, a.header.Get("x-ms-ratelimit-remaining-subscription-writes"))
 	require.NotEmpty(t, h.do("GET", "/providers/Microsoft.Backup.Admin/operations", "2018-09-01", nil).header.Get("x-ms-ratelimit-remaining-tenant-reads"))
 	require.NotEmpty(t, h.do("GET", place, "2018-09-01", nil).header.Get("x-ms-ratelimit-remaining-subscription-reads"))

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
@@ -44,8 +45,9 @@ func (b *fakeBoard) Looked() {}
 
 // fakeControl is an instance whose operations take a number of questions to end.
 type fakeControl struct {
-	board *fakeBoard
-	now   func() time.Time
+	acknowledged flow.AlertAcknowledgement // the last one
+	board        *fakeBoard
+	now          func() time.Time
 
 	mu       sync.Mutex
 	polls    int   // how often an operation is found running
@@ -164,7 +166,7 @@ func (c *fakeControl) BeginChange(_ context.Context, wanted control.Wanted) (con
 func (c *fakeControl) BeginPrune(_ context.Context, dryRun, _ bool, _ string) (control.Begun, error) {
 	c.dryRun = append(c.dryRun, dryRun)
 	return c.begin(control.OperationPrune, func(string) fakeOperation {
-		result := &control.PruneResult{Decisions: []control.PruneDecision{
+		result := &control.PruneResult{Decisions: []flow.PruneDecision{
 			{BackupID: "64e8625a-8dc0-49df-a195-932901b4be81", Path: `backups\Kept`, Reason: "it is the newest"},
 			{BackupID: "64e8625a-8dc0-49df-a195-932901b4be82", Path: `backups\Old`, Remove: true, Reason: "it is older than 7 days"},
 		}, Removed: []backup.ID{}}
@@ -240,4 +242,15 @@ func (c *fakeControl) Prove(_ context.Context, answer secret.String, by string) 
 	return flow.KeyState{Fingerprint: "SHA256:x", ProvenAt: c.now(), ProvenBy: by}, nil
 }
 
-func (c *fakeControl) Acknowledge(context.Context, flow.AlertAcknowledgement) error { return nil }
+func (c *fakeControl) Acknowledge(_ context.Context, one flow.AlertAcknowledgement) error {
+	c.acknowledged = one
+	c.board.Apply(func(s *board.Snapshot) {
+		s.Alerts = append([]alert.Alert{}, s.Alerts...)
+		for i := range s.Alerts {
+			if a := &s.Alerts[i]; string(a.Code) == one.Code && a.Object == one.Object && (one.Replace || a.AcknowledgedAt.IsZero()) {
+				a.AcknowledgedBy, a.AcknowledgedAt, a.Note = one.By, c.now(), one.Note
+			}
+		}
+	})
+	return nil
+}

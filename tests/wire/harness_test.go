@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
@@ -23,8 +22,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/apierror"
+	"infrabackup/internal/auth"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
+	"infrabackup/internal/provider"
 	"infrabackup/internal/rp"
 	"infrabackup/tests/lab/stamp/conformance"
 )
@@ -39,14 +41,25 @@ const (
 
 var versions = []string{"2016-05-01", "2018-09-01", "2021-09-01"}
 
-// allowed says what a caller may; nil for everything.
-type caller struct{ refuse map[string]bool }
+// caller may do everything but what is refused, and notes what it was asked for.
+type caller struct {
+	refuse map[string]bool
+	asked  *[]string
+	role   auth.Role
+}
+
+func (c caller) Covers(role string) (known, covered bool) {
+	return auth.Role(role).Valid(), c.role.Covers(auth.Role(role))
+}
+
+func (c caller) NoteObject(string) {}
 
 func (c caller) Subject() string { return "test|operator" }
 
 func (c caller) May(action string) error {
+	*c.asked = append(*c.asked, action)
 	if c.refuse[action] {
-		return &rp.Refusal{Status: http.StatusForbidden, Code: "AuthorizationFailed", Message: "The client does not have authorization to perform action '" + action + "'.", Remedy: "Ask an owner."}
+		return &apierror.Error{Status: http.StatusForbidden, Code: "AuthorizationFailed", Message: "The client does not have authorization to perform action '" + action + "'.", Remedy: "Ask an owner."}
 	}
 	return nil
 }
@@ -55,12 +68,13 @@ func (c caller) May(action string) error {
 // checked.
 type harness struct {
 	t       *testing.T
-	server  *httptest.Server
+	server  *listening
 	board   *fakeBoard
 	control *fakeControl
 	caller  caller
-	unknown bool // callers are not recognized
-	records []rp.Record
+	unknown bool     // callers are not recognized
+	asked   []string // actions that the caller was asked about
+	log     lines    // of the listener and of the API
 
 	mu   sync.Mutex
 	now  time.Time
@@ -76,32 +90,23 @@ func start(t *testing.T) *harness {
 	h := &harness{t: t, now: time.Date(2026, 11, 28, 10, 30, 0, 0, time.UTC), seen: map[string]int{}}
 	h.board = &fakeBoard{snapshot: &board.Snapshot{AsOf: h.now, Instance: backup.Instance{Name: "prod", FQDN: "local.azurestack.external", Region: "local", DeploymentID: "d3236bc0-6a46-4877-a9da-6fe69e9661df"}}}
 	h.control = newFakeControl(h.board, h.clock)
-	var handler http.Handler
-	h.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, r)
-		h.check(r, recorder)
-		for key, values := range recorder.Header() {
-			w.Header()[key] = values
-		}
-		w.WriteHeader(recorder.Code)
-		_, _ = w.Write(recorder.Body.Bytes())
-	}))
-	t.Cleanup(h.server.Close)
+	h.caller.asked, h.caller.role = &h.asked, auth.Owner
+	logger := slog.New(slog.NewJSONHandler(&h.log, nil))
+	h.server = listen(t, logger)
 	api, err := rp.New(rp.Options{
 		BaseURL: h.server.URL, SubscriptionID: subscription, Instances: map[string]rp.Instance{"local": {Board: h.board, Control: h.control}}, Now: h.clock,
 		Caller: func(*http.Request) (rp.Caller, error) {
 			if h.unknown {
-				return nil, &rp.Refusal{Status: http.StatusUnauthorized, Code: "AuthenticationFailed", Message: "no", Challenge: `Bearer authorization_uri="https://login.example/", error="invalid_token"`}
+				return nil, &apierror.Error{Status: http.StatusUnauthorized, Code: "AuthenticationFailed", Message: "no", Challenge: `Bearer authorization_uri="https://login.example/", error="invalid_token"`}
 			}
 			return h.caller, nil
 		},
+		Tokens:   provider.APITokens(h.server.tokens),
 		Metadata: rp.Metadata{Gallery: "https://gallery.example/", Graph: "https://graph.example/", Portal: "https://portal.example/", Login: "https://login.example/adfs", Audiences: []string{"https://management.example/1"}},
-		Logger:   slog.New(slog.DiscardHandler),
-		Audit:    func(r rp.Record) { h.records = append(h.records, r) },
+		Logger:   logger,
 	})
 	require.NoError(t, err)
-	handler = api
+	h.server.serve(t, checked(h, api))
 	return h
 }
 
@@ -207,13 +212,17 @@ func (a answer) code() any { return a.property("error", "code") }
 var resultPath = regexp.MustCompile(`(?i)/operationResults/[^/]+$`)
 
 // check holds one exchange against the definitions and the rules of headers.
-func (h *harness) check(r *http.Request, a *httptest.ResponseRecorder) {
-	t, body, header := h.t, a.Body.Bytes(), a.Header()
+func (h *harness) check(r *http.Request, a *written) {
+	t, body, header := h.t, a.body.Bytes(), a.Header()
 	what := r.Method + " " + r.URL.String() + ": " + string(body)
 	for _, name := range []string{"X-Ms-Request-Id", "X-Ms-Correlation-Request-Id", "X-Ms-Routing-Request-Id"} {
 		assert.NotEmpty(t, header.Get(name), name)
 	}
-	assert.Equal(t, "no-cache", header.Get("Cache-Control"))
+	caching := "no-cache"
+	if a.status == http.StatusCreated {
+		caching = "no-store" // it has a secret
+	}
+	assert.Equal(t, caching, header.Get("Cache-Control"))
 	assert.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
 	assert.Empty(t, header.Get("Server"))
 	for _, name := range []string{"Location", "Azure-Asyncoperation"} {
@@ -232,21 +241,21 @@ func (h *harness) check(r *http.Request, a *httptest.ResponseRecorder) {
 	}
 	version := r.URL.Query().Get("api-version")
 	switch {
-	case a.Code == http.StatusAccepted:
+	case a.status == http.StatusAccepted:
 		assert.Empty(t, body, what)
 		assert.NotEmpty(t, header.Get("Location"), what)
 		assert.NotEmpty(t, header.Get("Retry-After"), what)
-	case a.Code >= 400:
+	case a.status >= 400:
 		h.checkError(body, what)
 	}
-	if a.Code < 400 && strings.Contains(r.URL.Path, "/providers/Microsoft.Backup.Admin/") && version != "2021-09-01" {
+	if a.status < 400 && strings.Contains(r.URL.Path, "/providers/Microsoft.Backup.Admin/") && version != "2021-09-01" {
 		assert.NotContains(t, string(body), "provisioningState", what)
 	}
 	if resultPath.MatchString(r.URL.Path) {
-		h.checkResult(r, version, a.Code, body, what)
+		h.checkResult(r, version, a.status, body, what)
 		return
 	}
-	h.checkDefinition(r.Method, r.URL.Path, version, a.Code, body, what)
+	h.checkDefinition(r.Method, r.URL.Path, version, a.status, body, what)
 }
 
 // checkError wants the one form of errors, whole.

@@ -176,6 +176,14 @@ func TestOwnAdditions(t *testing.T) {
 	holds(t, d.schema(t, pattern+"/alerts/acknowledge", "post", "200"), a.text)
 	require.Contains(t, a.text, "more disks")
 	require.NotContains(t, a.text, "\u202e", "one printable line")
+	require.True(t, h.control.acknowledged.Replace, "another note takes the place of who was first")
+	for _, none := range []map[string]any{{}, {"note": nil}} {
+		none["code"], none["object"] = "SHARE_ALMOST_FULL", "share"
+		a = h.do("POST", base+"/alerts/acknowledge", "", none)
+		require.Equal(t, 200, a.status, "a second time is no error")
+		require.False(t, h.control.acknowledged.Replace)
+		require.Contains(t, a.text, "more disks", "who was first stays")
+	}
 	for _, bad := range []any{strings.Repeat("x", 301), 7, []string{"x"}} {
 		a = noted(bad)
 		require.Equal(t, 400, a.status, a.text)

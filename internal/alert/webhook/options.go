@@ -23,7 +23,6 @@ const (
 	MaxAge = 24 * time.Hour
 
 	maxURL         = 2 << 10
-	maxRoots       = 1 << 20  // bytes of a file of certificates
 	maxAnswer      = 4 << 10  // bytes of an answer's body that are read
 	maxHeader      = 64 << 10 // bytes of an answer's header
 	attemptTimeout = 15 * time.Second
@@ -61,11 +60,7 @@ func (c Config) Options(ctx context.Context) (Options, error) {
 	if c.CAFile == "" {
 		return o, nil
 	}
-	data, err := secret.File{MaxBytes: maxRoots}.Read(ctx, c.CAFile)
-	if err == nil {
-		o.Roots, err = roots.Pool(data)
-	}
-	if err != nil {
+	if o.Roots, err = roots.File(ctx, c.CAFile); err != nil {
 		return Options{}, fault.New(fault.ConfigInvalid, "the webhook's file of certificates "+c.CAFile+" cannot be used", err)
 	}
 	return o, nil

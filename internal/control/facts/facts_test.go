@@ -22,6 +22,7 @@ type enabled struct {
 	Controller
 	state  flow.UpkeepState
 	status control.ScheduleStatus
+	last   *flow.UpkeepOutput
 	listed flow.ListOutput
 	hang   bool // until the caller gives up
 }
@@ -46,7 +47,9 @@ func (e enabled) Changing(context.Context) (string, time.Time, error) { return "
 
 func (e enabled) Upkeep(context.Context) (flow.UpkeepState, error) { return e.state, nil }
 
-func (e enabled) Schedule(context.Context) (control.ScheduleStatus, error) { return e.status, nil }
+func (e enabled) UpkeepStatus(context.Context) (control.UpkeepStatus, error) {
+	return control.UpkeepStatus{State: e.state, Schedule: e.status, Last: e.last}, nil
+}
 
 func (e enabled) Missing(context.Context) ([]backup.Service, error) { return nil, nil }
 
@@ -66,10 +69,8 @@ func TestSource(t *testing.T) {
 	}
 	got, err := Source{e}.Upkeep(t.Context())
 	require.NoError(t, err)
-	require.Contains(t, got.ClockMoved, "future")
-	got.ClockMoved = ""
 	require.Equal(t, board.UpkeepFacts{
-		Schedule: ahead, Next: at, Late: 3, Warnings: []string{"w"}, Verdicts: map[backup.ID]flow.Verdict{"a": {BackupID: "a", At: at, Code: "BACKUP_DAMAGED"}},
+		Schedule: ahead, Verdicts: map[backup.ID]flow.Verdict{"a": {BackupID: "a", At: at, Code: "BACKUP_DAMAGED"}},
 		Acknowledged: []alert.Acknowledgement{{Code: "SHARE_FULL", Object: "o", By: "anna", At: at, Note: "ordered"}},
 	}, got)
 	listed, err := Source{e}.List(t.Context(), 3)
@@ -78,6 +79,42 @@ func TestSource(t *testing.T) {
 	change, err := Source{e}.Changing(t.Context())
 	require.NoError(t, err)
 	require.Nil(t, change)
+}
+
+const someBackup backup.ID = "0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"
+
+// TestWhatUpkeepDidLastIsKnown: why nothing was removed, and what could not be, while anything is
+// removed by itself.
+func TestWhatUpkeepDidLastIsKnown(t *testing.T) {
+	did := flow.UpkeepOutput{Hold: "the clocks differ", Failed: []flow.FailedStep{
+		{Step: "verify", BackupID: someBackup, Code: string(fault.ShareBusy), Message: "busy"},
+		{Step: "delete", BackupID: someBackup, Code: string(fault.ShareAccessDenied), Message: "the account may not delete"},
+		{Step: "delete", BackupID: someBackup, Code: string(fault.SettingsChanged), Message: "kept longer now"},
+	}}
+	on := schedule.State{Setting: schedule.Setting{Enabled: true, FrequencyHours: 12, RetentionDays: 7, KeepVerified: 2}}
+	off := schedule.State{Setting: schedule.Default()}
+	undeleted := []string{string(someBackup) + " (SHARE_ACCESS_DENIED, the account may not delete)"}
+	for name, tc := range map[string]struct {
+		plan      schedule.State
+		last      *flow.UpkeepOutput
+		hold      string
+		undeleted []string
+	}{
+		"known":        {on, &did, "the clocks differ", undeleted},
+		"nothing held": {on, &flow.UpkeepOutput{}, "", nil},
+		"not known":    {on, nil, "", nil},
+		"switched off": {off, &did, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Source{enabled{status: control.ScheduleStatus{State: tc.plan}, last: tc.last}}.Upkeep(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, tc.hold, got.Hold)
+			require.Equal(t, tc.undeleted, got.Undeleted)
+			require.Equal(t, tc.plan, got.Schedule)
+			require.True(t, got.Ringing)
+			require.NotNil(t, got.Verdicts, "none is known of any backup, which is another thing than not to know")
+		})
+	}
 }
 
 // TestACallerThatGivesUp is told so, and not that nothing is wrong.

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"infrabackup/internal/alert"
@@ -22,7 +23,7 @@ type Controller interface {
 	Watch(ctx context.Context, runID string, see func(flow.Progress)) error
 	Changing(ctx context.Context) (runID string, since time.Time, err error)
 	Upkeep(ctx context.Context) (flow.UpkeepState, error)
-	Schedule(ctx context.Context) (control.ScheduleStatus, error)
+	UpkeepStatus(ctx context.Context) (control.UpkeepStatus, error)
 	Missing(ctx context.Context) ([]backup.Service, error)
 	Standing(ctx context.Context) error
 }
@@ -49,23 +50,29 @@ func (s Source) Changing(ctx context.Context) (*board.Change, error) {
 	return &board.Change{ID: run, StartedAt: since}, nil
 }
 
-// Upkeep implements [board.Source].
+// Upkeep implements [board.Source]. What upkeep did last counts while it removes anything by itself.
 func (s Source) Upkeep(ctx context.Context) (board.UpkeepFacts, error) {
-	state, err := s.Controller.Upkeep(ctx)
+	known, err := s.UpkeepStatus(ctx)
 	if err != nil {
 		return board.UpkeepFacts{}, err
 	}
-	status, err := s.Schedule(ctx)
-	if err != nil {
-		return board.UpkeepFacts{}, err
+	out := remembered(known.State)
+	out.Schedule, out.Ringing = known.Schedule.State, known.Schedule.Problem == ""
+	if known.Last == nil || !known.Schedule.Enabled {
+		return out, nil
 	}
-	out := remembered(state)
-	out.Schedule, out.Next, out.Late, out.Ringing, out.Warnings = status.State, status.Next, status.Late, status.Problem == "", status.Warnings
-	if status.ClockMoved(time.Now()) {
-		out.ClockMoved = "the schedule's newest time, " + status.Slot.UTC().Format(time.RFC3339) + ", lies in the future"
+	out.Hold = known.Last.Hold
+	for _, f := range known.Last.Failed {
+		// What was decided otherwise meanwhile is no failure.
+		if f.Step == stepDelete && f.Code != string(fault.SettingsChanged) {
+			out.Undeleted = append(out.Undeleted, fmt.Sprintf("%s (%s, %s)", f.BackupID, f.Code, f.Message))
+		}
 	}
 	return out, nil
 }
+
+// stepDelete is the step of upkeep that removes a backup, see [flow.FailedStep].
+const stepDelete = "delete"
 
 // remembered is what the settings entity alone tells.
 func remembered(state flow.UpkeepState) board.UpkeepFacts {

@@ -59,7 +59,7 @@ func Recipients(ctx context.Context, recipients, certificates, keyFiles []string
 		}
 	}
 	if len(all) == 0 {
-		return nil, fault.Newf(fault.Usage, "no key is given: use --recipient, --certificate or --key-file; create one with `infrabackup key generate`")
+		return nil, fault.Usagef("no key is given: use --recipient, --certificate or --key-file; create one with `infrabackup key generate`")
 	}
 	return all, nil
 }

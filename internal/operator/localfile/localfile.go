@@ -21,7 +21,7 @@ func Read(ctx context.Context, flag, file string, private bool) ([]byte, error) 
 	data, err := secret.File{MaxBytes: MaxBytes, Private: private, Descriptor: true}.Read(ctx, file)
 	switch {
 	case err != nil && IsFolder(file):
-		return nil, fault.Newf(fault.Usage, "%s: %s is a folder", flag, file)
+		return nil, fault.Usagef("%s: %s is a folder", flag, file)
 	case err != nil:
 		return nil, fault.OfInput(ctx, flag+" cannot be read", err)
 	}

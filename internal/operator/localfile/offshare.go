@@ -17,12 +17,12 @@ func OffShare(what, target, from string) error {
 	at := resolved(target)
 	if from != "" {
 		if root := resolved(from); at == root || strings.HasPrefix(at, strings.TrimSuffix(root, "/")+"/") {
-			return fault.Newf(fault.Usage, "%s: %s lies in the folder with the backups, where others could read it; name one of this machine", what, printable.Quote(target))
+			return fault.Usagef("%s: %s lies in the folder with the backups, where others could read it; name one of this machine", what, printable.Quote(target))
 		}
 	}
 	for folder := at; ; folder = filepath.Dir(folder) {
 		if IsFolder(filepath.Join(folder, backup.BackupsDir)) && exists(filepath.Join(folder, backup.AllowedSignersFile)) {
-			return fault.Newf(fault.Usage, "%s: %s lies in %s, which is an instance's folder on a share, where others could read it; name one of this machine", what, printable.Quote(target), printable.Quote(folder))
+			return fault.Usagef("%s: %s lies in %s, which is an instance's folder on a share, where others could read it; name one of this machine", what, printable.Quote(target), printable.Quote(folder))
 		}
 		if folder == filepath.Dir(folder) {
 			return nil

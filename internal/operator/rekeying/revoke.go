@@ -18,7 +18,7 @@ func (r *Rekeyer) Revoke(ctx context.Context, compromised, temp string, begin fu
 		return Outcome{}, err
 	}
 	if holds(r.Settings.PublicRecipients(), compromised) {
-		return Outcome{}, fault.Newf(fault.Usage, "key %s is still a current one; set other keys first with `infrabackup key set`", compromised)
+		return Outcome{}, fault.Usagef("key %s is still a current one; set other keys first with `infrabackup key set`", compromised)
 	}
 	listing, err := r.place.Repo.List(ctx, 0)
 	if err != nil {

@@ -60,9 +60,11 @@ func (b *Board) Looked() {}
 
 // Control records what it was asked for.
 type Control struct {
-	mu     sync.Mutex
-	calls  []string
-	wanted control.Wanted
+	mu           sync.Mutex
+	calls        []string
+	wanted       control.Wanted
+	over         schedule.Setting
+	acknowledged flow.AlertAcknowledgement
 	// Fail, when set, is what everything fails with.
 	Fail error
 	// Operations are what [Control.Operation] knows.
@@ -71,6 +73,10 @@ type Control struct {
 	Change string
 	// Asked counts questions about operations.
 	Asked atomic.Int64
+	// Would is what a setting would remove; nil when no worker can tell.
+	Would *control.PruneResult
+	// Looked counts looks at that.
+	Looked atomic.Int64
 	// Given are challenges to hand out.
 	Given []control.Challenge
 	// Done is called after each call, with the control not locked.
@@ -158,12 +164,44 @@ func (c *Control) Prove(ctx context.Context, answer secret.String, by string) (f
 }
 
 // SetSchedule implements [portal.Control].
-func (c *Control) SetSchedule(ctx context.Context, s schedule.Setting, by string) error {
+func (c *Control) SetSchedule(ctx context.Context, s, over schedule.Setting, by string) error {
+	c.mu.Lock()
+	c.over = over
+	c.mu.Unlock()
 	return c.note(ctx, "schedule %t %d %d %d %s", s.Enabled, s.FrequencyHours, s.RetentionDays, s.KeepVerified, by)
+}
+
+// Acknowledged returns the last acknowledgement.
+func (c *Control) Acknowledged() flow.AlertAcknowledgement {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.acknowledged
+}
+
+// Over returns the setting that the last schedule was set over.
+func (c *Control) Over() schedule.Setting {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
+// PruneBy implements [portal.Control]. It is no change, so it is not among the calls.
+func (c *Control) PruneBy(ctx context.Context, _ schedule.Setting, _ string) (control.PruneResult, error) {
+	c.Looked.Add(1)
+	if _, bounded := ctx.Deadline(); !bounded {
+		return control.PruneResult{}, errors.New("a look without an end")
+	}
+	if c.Would == nil {
+		return control.PruneResult{}, fault.Newf(fault.NoWorker, "no worker answers")
+	}
+	return *c.Would, nil
 }
 
 // Acknowledge implements [portal.Control].
 func (c *Control) Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error {
+	c.mu.Lock()
+	c.acknowledged = one
+	c.mu.Unlock()
 	return c.note(ctx, "acknowledge %s %s %s", one.Code, one.Object, one.By)
 }
 

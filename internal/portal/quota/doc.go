@@ -1,5 +1,4 @@
-// Package quota bounds what the page lets one person ask of what stands behind it: questions
-// about operations, which start workflows, and streams, which stay open.
+// Package quota bounds how many streams the page lets one person keep open, and all of them.
 //
-// Start reading at [Operations].
+// Start reading at [Streams].
 package quota

@@ -142,7 +142,7 @@ func resolve(state, id string) (string, error) {
 	case 0:
 		return "", fault.Newf(fault.ItemNotFound, "there is no restore %q in %s", id, state)
 	}
-	return "", fault.Newf(fault.Usage, "%q is the beginning of %d restores", id, len(found))
+	return "", fault.Usagef("%q is the beginning of %d restores", id, len(found))
 }
 
 // List names the restores of a folder by their plans' IDs, sorted.

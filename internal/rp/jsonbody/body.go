@@ -12,7 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"infrabackup/internal/rp/apierror"
+	"infrabackup/internal/apierror"
 )
 
 // Limits of bodies. A certificate has a few KiB, a PFX at most 64 KiB before base64.
@@ -38,8 +38,7 @@ func Read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
-		return nil, &apierror.Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestContentTooLarge",
-			Message: fmt.Sprintf("The body of the request has more than %d bytes.", limit), Remedy: "Send a shorter body."}
+		return nil, apierror.TooLong(tooLong.Limit)
 	case err != nil:
 		return nil, apierror.BadValue(apierror.CodeContent, "", "The body of the request could not be read.", "Send the request again.")
 	case len(bytes.TrimSpace(data)) == 0:

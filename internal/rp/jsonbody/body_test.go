@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"infrabackup/internal/rp/apierror"
+	"infrabackup/internal/apierror"
 )
 
 func TestParse(t *testing.T) {

@@ -3,8 +3,8 @@ package wire
 import (
 	"strconv"
 
+	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/rp/apierror"
 )
 
 // DataVersion is what clients see as the version of a backup's data.

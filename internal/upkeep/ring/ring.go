@@ -3,6 +3,7 @@ package ring
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -59,7 +60,11 @@ type Status struct {
 	Missing    bool   // there is none
 	Problem    string // why it does not start upkeep, empty when it does
 	Last, Next time.Time
+	Ended      []Run // of upkeep that it has started and that do not go on, the newest first
 }
+
+// Run is one of upkeep.
+type Run struct{ WorkflowID, RunID string }
 
 // Look asks Temporal for its schedule. Errors are those of the client.
 func Look(ctx context.Context, c client.Client, instance string) (Status, error) {
@@ -82,6 +87,11 @@ func Look(ctx context.Context, c client.Client, instance string) (Status, error)
 	}
 	if n := len(d.Info.RecentActions); n > 0 {
 		out.Last = d.Info.RecentActions[n-1].ActualTime.UTC()
+	}
+	for _, action := range slices.Backward(d.Info.RecentActions) {
+		if of := action.StartWorkflowResult; of != nil && !slices.Contains(d.Info.RunningWorkflows, *of) {
+			out.Ended = append(out.Ended, Run{of.WorkflowID, of.FirstExecutionRunID})
+		}
 	}
 	if len(d.Info.NextActionTimes) > 0 {
 		out.Next = d.Info.NextActionTimes[0].UTC()

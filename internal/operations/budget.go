@@ -1,11 +1,11 @@
-package budget
+package operations
 
 import (
 	"sync"
 	"time"
 )
 
-// Limit is what one caller may, or all of them.
+// Limit is how often something may be asked for, and how many at a time.
 type Limit struct {
 	PerSecond, Burst float64
 	AtOnce           int
@@ -14,8 +14,9 @@ type Limit struct {
 // maxSubjects bounds of how many callers something is remembered.
 const maxSubjects = 1024
 
-// Budget is what is left. Make one with [New].
-type Budget struct {
+// budget is what is left of what callers may ask for: all of them together, and each of them
+// with a share, so that none starves the others.
+type budget struct {
 	now        func() time.Time
 	all, share Limit
 
@@ -31,14 +32,13 @@ type account struct {
 	inside int
 }
 
-// New makes a budget for all callers, of which each has a share.
-func New(now func() time.Time, all, share Limit) *Budget {
-	return &Budget{now: now, all: all, share: share, total: account{tokens: all.Burst, filled: now()}, subjects: map[string]*account{}}
+func newBudget(now func() time.Time, all, share Limit) *budget {
+	return &budget{now: now, all: all, share: share, total: account{tokens: all.Burst, filled: now()}, subjects: map[string]*account{}}
 }
 
-// Enter takes one question of a caller from the budget, and returns what is to be called when
+// enter takes one question of a caller from the budget, and returns what is to be called when
 // it is answered; false when nothing is left.
-func (b *Budget) Enter(subject string) (leave func(), ok bool) {
+func (b *budget) enter(subject string) (leave func(), ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
@@ -71,7 +71,7 @@ func (b *Budget) Enter(subject string) (leave func(), ok bool) {
 }
 
 // forget drops the callers whose share is whole again.
-func (b *Budget) forget(now time.Time) {
+func (b *budget) forget(now time.Time) {
 	for subject, a := range b.subjects {
 		if a.fill(b.share, now); a.inside == 0 && a.tokens >= b.share.Burst {
 			delete(b.subjects, subject)

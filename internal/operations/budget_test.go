@@ -1,4 +1,4 @@
-package budget
+package operations
 
 import (
 	"fmt"
@@ -11,10 +11,10 @@ import (
 // TestOneCallerStarvesNoOther neither by asking often, nor by asking for what takes long.
 func TestOneCallerStarvesNoOther(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	b := New(func() time.Time { return now }, Limit{20, 40, 8}, Limit{5, 10, 2})
+	b := newBudget(func() time.Time { return now }, Limit{20, 40, 8}, Limit{5, 10, 2})
 	asks := func(subject string, often int) (done int) {
 		for range often {
-			if leave, ok := b.Enter(subject); ok {
+			if leave, ok := b.enter(subject); ok {
 				leave()
 				done++
 			}
@@ -30,7 +30,7 @@ func TestOneCallerStarvesNoOther(t *testing.T) {
 	now = now.Add(time.Minute)
 	var leave []func()
 	for _, subject := range []string{"a", "a", "a", "b", "b", "c", "c", "d", "d", "e"} {
-		if l, ok := b.Enter(subject); ok {
+		if l, ok := b.enter(subject); ok {
 			leave = append(leave, l)
 		}
 	}

@@ -2,10 +2,14 @@ package apierror
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,4 +64,23 @@ func TestStatuses(t *testing.T) {
 	require.Equal(t, 500, f.Status)
 	require.NotContains(t, f.Message, "caller")
 	require.ErrorIs(t, f, secret)
+}
+
+// TestTheFormOfErrors has every member in every error, as clients of Resource Manager want it.
+func TestTheFormOfErrors(t *testing.T) {
+	w := httptest.NewRecorder()
+	(&Error{Status: http.StatusConflict, Code: "BackupConflict", Message: "A backup runs.", Target: "properties.path", Remedy: "Wait.", RetryAfter: 1500 * time.Millisecond, Allow: "GET"}).Write(w)
+	require.JSONEq(t, `{"error":{"code":"BackupConflict","message":"A backup runs.","target":"properties.path","details":[],"additionalInfo":[{"type":"Remedy","info":{"remedy":"Wait."}}]}}`, w.Body.String())
+	require.Equal(t, http.StatusConflict, w.Code)
+	require.Equal(t, strconv.Itoa(w.Body.Len()), w.Header().Get("Content-Length"))
+	require.Equal(t, "2", w.Header().Get("Retry-After"), "whole seconds, and none too early")
+	require.Equal(t, "GET", w.Header().Get("Allow"))
+	w = httptest.NewRecorder()
+	NotFound(`<No "such" thing>`).Write(w)
+	var body Body
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
+	require.Equal(t, `<No "such" thing>`, body.Error.Message)
+	require.Contains(t, w.Body.String(), `"target":null,"details":[]`)
+	require.Equal(t, http.StatusRequestEntityTooLarge, TooLong(7).Status)
+	require.Contains(t, TooLong(7).Message, "7 bytes")
 }

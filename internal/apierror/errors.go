@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -125,6 +126,12 @@ func Content(target, what string) *Error {
 		subject = "The member " + Quoted(target)
 	}
 	return BadValue(CodeContent, clip(target), subject+" "+what+"; nothing was changed.", "Correct the request and send it again.")
+}
+
+// TooLong refuses a body of more bytes than limit.
+func TooLong(limit int64) *Error {
+	return &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestContentTooLarge",
+		Message: fmt.Sprintf("The body of the request has more than %d bytes.", limit), Remedy: "Send a shorter body."}
 }
 
 func clip(target string) string { return strings.Trim(Quoted(target), "'") }
