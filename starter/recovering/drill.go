@@ -81,9 +81,9 @@ What it signs cannot pass for a backup. The exit code is 3 when the drill did no
 func (f drillFlags) asked(ctx context.Context, s Surroundings) (r drilling.Request, key *seal.SigningKey, err error) {
 	switch {
 	case f.certificates == "":
-		return r, nil, usage("--certificates is needed: the folder for the certificate")
+		return r, nil, fault.Usagef("--certificates is needed: the folder for the certificate")
 	case f.signingKey == "":
-		return r, nil, usage("--signing-key is needed: the private key that signs the certificate")
+		return r, nil, fault.Usagef("--signing-key is needed: the private key that signs the certificate")
 	}
 	if r.Services, err = args.Services(f.services); err != nil {
 		return r, nil, err
@@ -191,7 +191,7 @@ func signersFlag(cmd *cobra.Command) *string {
 
 func readSigners(ctx context.Context, file string) ([]byte, error) {
 	if file == "" {
-		return nil, usage("--allowed-signers is needed: the list of keys that are believed")
+		return nil, fault.Usagef("--allowed-signers is needed: the list of keys that are believed")
 	}
 	return localfile.Read(ctx, "--allowed-signers", file, false)
 }
