@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"sync"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -71,17 +72,26 @@ func (a *Activities) list(ctx context.Context, repo *repository.Repository, s se
 // show returns one backup, with the keys that open it by the ledger: the manifest names
 // those that it was made for.
 func (a *Activities) show(ctx context.Context, repo *repository.Repository, s settings.Settings, id backup.ID) (backup.Overview, error) {
+	// Right after a backup was made, the newest entry is its own. It is read at the same time.
+	var line []byte
+	var headErr, lineErr error
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		var head backup.LedgerHead
+		if head, headErr = a.ledgerHead(ctx, s); headErr == nil {
+			line, lineErr = repo.Ledger().HeadEntry(ctx, head)
+		}
+	})
 	b, err := repo.Open(ctx, backup.Ref{ID: id})
+	reading.Wait()
 	if err != nil {
 		return backup.Overview{}, err
 	}
 	out := b.Overview()
-	head, err := a.ledgerHead(ctx, s)
-	if err != nil {
-		return out, err
+	if headErr != nil {
+		return out, headErr
 	}
-	// Right after a backup was made, the newest entry is its own.
-	if line, err := repo.Ledger().HeadEntry(ctx, head); err == nil && line != nil {
+	if lineErr == nil && line != nil {
 		if e, err := backup.DecodeLedgerEntry(line); err == nil && e.BackupID == id && len(e.Recipients) > 0 {
 			out.Recipients = e.Recipients
 			return out, nil

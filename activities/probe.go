@@ -15,8 +15,8 @@ import (
 	"infrabackup/internal/share"
 )
 
-// ProbeShare does the whole check with a proposed revision, on a connection of its own
-// that it ends: that the share lies beside other instances' folders and in none, everything
+// ProbeShare does the whole check with a proposed revision, on a connection of its own, which
+// it ends unless the next step can use it: that the share lies beside other instances' folders and in none, everything
 // that a backup needs from it, that no other controller writes there (or, with Adopt, that
 // what it left is sound), and that a backup key can be wrapped to the recipients.
 func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (out flow.ProbeShareOutput, err error) {
@@ -36,7 +36,11 @@ func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (o
 	if err != nil {
 		return out, err
 	}
-	defer func() { err = errors.Join(err, closed(store)) }()
+	defer func() {
+		if err != nil || !a.stores.keep(s, store) {
+			err = errors.Join(err, closed(store))
+		}
+	}()
 	if now.Revision == 0 || now.Share.Place() != s.Share.Place() {
 		if err := a.outside(ctx, store, s, now.Share); err != nil {
 			return out, err
@@ -91,7 +95,12 @@ func (a *Activities) found(ctx context.Context, repo *repository.Repository, in 
 
 func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Settings, in flow.ProbeShareInput, out *flow.ProbeShareOutput) (share.Space, error) {
 	repo := repository.New(store, a.Instance.Name)
-	if err := repo.Probe(ctx, "settings-"+strconv.FormatInt(in.Revision, 10)); err != nil {
+	claimant := s.Controller
+	if in.Adopt {
+		claimant = ""
+	}
+	entered, space, err := repo.Try(ctx, "settings-"+strconv.FormatInt(in.Revision, 10), claimant)
+	if err != nil {
 		return share.Space{}, err
 	}
 	if in.Adopt && !in.NewLedger {
@@ -117,8 +126,10 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 		out.Probe = &settings.Probe{Signers: signers, Ledger: head}
 	}
 	if !in.Adopt {
-		if err := repo.Claim(ctx, s.Controller); err != nil {
-			return share.Space{}, err
+		if !entered {
+			if err := repo.ClaimSeen(ctx, s.Controller); err != nil {
+				return share.Space{}, err
+			}
 		}
 		if s.Base > 0 {
 			st, err := a.anchors(repo, s).Compare(ctx)
@@ -130,7 +141,7 @@ func (a *Activities) probe(ctx context.Context, store share.Store, s settings.Se
 			}
 		}
 	}
-	return store.Space(ctx)
+	return space, nil
 }
 
 // compare looks at the current share, when the proposal names another one. One that

@@ -2,19 +2,15 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/settings"
-	"infrabackup/internal/share"
 )
 
 // CheckShare is the pre-flight of a run: it pins the settings, makes sure that they were
@@ -34,43 +30,22 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 	if err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	newest, size, err := probeAndLook(ctx, repo, string(in.BackupID), s.Controller)
+	p, err := repo.Preflight(ctx, in.BackupID, s.Controller, func(ctx context.Context) error {
+		if err := a.anchors(repo, s).Tell(ctx, &st.Share); err != nil {
+			return err
+		}
+		return repo.BeginSeen(ctx, in.BackupID, st.Share.Staging)
+	})
+	if err == nil && !in.IgnoreFreeSpace {
+		err = p.Fits()
+	}
 	if err != nil {
-		return flow.CheckShareOutput{}, err
-	}
-	if err := a.anchors(repo, s).Tell(ctx, &st.Share); err != nil {
-		return flow.CheckShareOutput{}, err
-	}
-	if err := repo.BeginSeen(ctx, in.BackupID, st.Share.Staging); err != nil {
-		return flow.CheckShareOutput{}, err
-	}
-	free, err := freeSpace(ctx, store, size, in.IgnoreFreeSpace)
-	if err != nil {
-		return flow.CheckShareOutput{}, errors.Join(err, repo.Discard(ctx, in.BackupID))
+		return flow.CheckShareOutput{}, p.Undo(ctx, err)
 	}
 	out := a.required(ctx, s)
-	out.Previous, out.PreviousKnown = newest, true
-	out.Revision, out.FreeBytes = s.Revision, free
+	out.Previous, out.PreviousKnown = p.Newest, true
+	out.Revision, out.FreeBytes = s.Revision, p.Space.Free
 	return out, nil
-}
-
-// probeAndLook proves that the share takes what a backup needs and that no other controller
-// writes there, and returns the newest backup, nil for none, and its size: at once, since each
-// waits for the share. What the probe finds is told first.
-func probeAndLook(ctx context.Context, repo *repository.Repository, token, controller string) (newest *backup.Previous, size int64, err error) {
-	var asking sync.WaitGroup
-	var probeErr error
-	asking.Go(func() { probeErr = repo.Probe(ctx, token) })
-	asking.Go(func() {
-		if err = repo.Claim(ctx, controller); err == nil {
-			newest, size, err = repo.Newest(ctx)
-		}
-	})
-	asking.Wait()
-	if probeErr != nil {
-		return nil, 0, probeErr
-	}
-	return newest, size, err
 }
 
 // required says what the backup has to contain and who captures it. Where the settings
@@ -109,21 +84,6 @@ func (a *Activities) pollers(ctx context.Context, service backup.Service) int {
 
 // describeTime bounds one question to Temporal about who polls.
 const describeTime = 5 * time.Second
-
-// freeSpace returns the free space, or SHARE_FULL when a backup as large as the newest
-// one, which has that size, and a tenth more, would not fit. A share that has just taken the probe and says
-// that nothing is free does not know: some servers always say so. When ignored, the
-// space is reported and nothing else.
-func freeSpace(ctx context.Context, store share.Store, size int64, ignored bool) (free int64, err error) {
-	space, err := store.Space(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if want := size / 10 * 11; !ignored && space.Free > 0 && space.Free < want {
-		return 0, fault.Newf(fault.ShareFull, "%s has %d bytes free, a backup is expected to need %d", store, space.Free, want)
-	}
-	return space.Free, nil
-}
 
 // services lists what this worker has sources for, in the usual order.
 func (a *Activities) services() []backup.Service {

@@ -67,6 +67,22 @@ func (s *stores) get(ctx context.Context, set settings.Settings) (share.Store, e
 	}
 }
 
+// keep takes a store that was just opened with these settings, and proved good, so that the
+// next step need not log in again. It reports false when there is one already, and the store
+// stays the caller's.
+func (s *stores) keep(set settings.Settings, store share.Store) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.current[set.Fingerprint()]; ok {
+		return false
+	}
+	o := &opening{ready: make(chan struct{}), store: store}
+	close(o.ready)
+	s.current[set.Fingerprint()] = o
+	delete(s.refused, set.Fingerprint()) // the login has just worked
+	return true
+}
+
 func (s *stores) dial(ctx context.Context, set settings.Settings, o *opening) {
 	o.store, o.err = s.open(ctx, set)
 	s.mu.Lock()

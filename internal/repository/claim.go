@@ -56,14 +56,8 @@ func decodeClaim(data []byte) (claim, error) {
 // own. It keeps from accidents: whoever can write to the share can change the entry.
 func (r *Repository) Claim(ctx context.Context, controller string) error {
 	for range maxClaimTries {
-		found, err := r.claimed(ctx)
-		if err != nil {
-			return err
-		}
-		if found != nil {
-			return r.ours(*found, controller)
-		}
-		if err := r.free(ctx, controller); err != nil {
+		entered, err := r.Claimable(ctx, controller)
+		if err != nil || entered {
 			return err
 		}
 		if done, err := r.writeClaim(ctx, controller); err != nil || done {
@@ -71,6 +65,28 @@ func (r *Repository) Claim(ctx context.Context, controller string) error {
 		}
 	}
 	return r.occupied("others enter and leave it")
+}
+
+// Claimable is [Repository.Claim] without writing anything: it reports whether the controller
+// is entered, and refuses what Claim refuses.
+func (r *Repository) Claimable(ctx context.Context, controller string) (entered bool, err error) {
+	found, err := r.claimed(ctx)
+	if err != nil {
+		return false, err
+	}
+	if found != nil {
+		return true, r.ours(*found, controller)
+	}
+	return false, r.free(ctx, controller)
+}
+
+// ClaimSeen is [Repository.Claim] right behind [Repository.Claimable], which found nobody: it
+// does not look again unless another controller was faster, whose entry it never replaces.
+func (r *Repository) ClaimSeen(ctx context.Context, controller string) error {
+	if done, err := r.writeClaim(ctx, controller); err != nil || done {
+		return err
+	}
+	return r.Claim(ctx, controller)
 }
 
 // TakeOver enters the controller, a GUID, whoever was entered before. It may be

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,6 +16,31 @@ type digested struct {
 	done chan struct{}
 	file backup.File
 	err  error
+}
+
+// readSigned reads sums, signature and manifest, two at once, which a Store has connections for
+// most of the time. What cannot be read is read again, and judged, by the step that needs it.
+func (v *verification) readSigned(ctx context.Context) error {
+	files := map[string]int64{v.sumsName: folder.MaxSums, v.signatureName: folder.MaxSmall, backup.ManifestFile: backup.MaxManifestBytes}
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(2)
+	for name, limit := range files {
+		if size, ok := v.sizes[name]; !ok || size > limit {
+			continue
+		}
+		group.Go(func() error {
+			data, err := v.files.Read(ctx, v.at(name), limit)
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				v.read[name] = data
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // see above
+	return ctx.Err()
 }
 
 // readAhead begins to read the small files that the sums name, several at once: they are

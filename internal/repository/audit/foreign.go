@@ -19,10 +19,13 @@ const maxWorkFolders = 200
 // checkForeign looks for what the store does not list. What lies in the folders of
 // the backups is for [Verify].
 func (snap *snapshot) checkForeign(ctx context.Context) error {
-	folders := map[string]foreign.Place{"": foreign.Instance, backup.BackupsDir: foreign.Backups, backup.LedgerDir: foreign.Ledger}
-	if snap.only != "" {
-		folders = map[string]foreign.Place{backup.LedgerDir: foreign.Ledger}
+	for _, name := range snap.ledger.Strangers() {
+		snap.addForeign(backup.LedgerDir, foreign.Ledger, name)
 	}
+	if snap.only != "" {
+		return nil
+	}
+	folders := map[string]foreign.Place{"": foreign.Instance, backup.BackupsDir: foreign.Backups}
 	for dir, place := range folders {
 		names, err := snap.files.ForeignEntries(ctx, dir)
 		if dir != "" && fault.CodeOf(err) == fault.ShareUnsupported {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -54,7 +55,7 @@ func takeAll(ctx context.Context, repo *repository.Repository, opts Options) (*s
 // when that is named.
 func take(ctx context.Context, repo *repository.Repository, only backup.Ref, opts Options) (*snapshot, error) {
 	snap := &snapshot{repo: repo, files: repo.Files(), only: only.ID, named: only.Folder, signers: opts.AllowedSigners, trusted: len(opts.AllowedSigners) > 0, ownKeys: opts.ownKeys, expected: opts.Head}
-	for _, step := range []func(context.Context) error{snap.readFolders, snap.readLedger, snap.readPending, snap.checkBeside, snap.checkInstance, snap.checkForeign, snap.checkAnchors, snap.nameWork} {
+	for _, step := range []func(context.Context) error{snap.readFolders, snap.readLedgerAndBeside, snap.readPending, snap.checkInstance, snap.checkForeign, snap.checkAnchors, snap.nameWork} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -207,22 +208,44 @@ func (snap *snapshot) checkSigners(read ledger.Reading) {
 	}
 }
 
-// checkBeside looks at the files that lie beside the backups. They come with the first
-// backup.
-func (snap *snapshot) checkBeside(ctx context.Context) error {
-	if snap.empty() {
-		return nil
-	}
-	recovery, err := snap.repo.CheckRecovery(ctx)
+// readLedgerAndBeside reads the ledger, and looks at what lies beside the backups at the same
+// time.
+func (snap *snapshot) readLedgerAndBeside(ctx context.Context) error {
+	var b beside
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		b.recovery, b.recoveryErr = snap.repo.CheckRecovery(ctx)
+		_, b.signersErr = snap.files.Stat(ctx, snap.files.At(backup.AllowedSignersFile))
+	})
+	err := snap.readLedger(ctx)
+	looking.Wait()
 	if err != nil {
 		return err
 	}
-	if recovery != nil {
-		snap.found.Take(*recovery)
+	return snap.checkBeside(b)
+}
+
+// beside is what a look at the files beside the backups has come to.
+type beside struct {
+	recovery    *backup.Finding
+	recoveryErr error
+	signersErr  error
+}
+
+// checkBeside judges the files that lie beside the backups. They come with the first
+// backup.
+func (snap *snapshot) checkBeside(b beside) error {
+	if snap.empty() {
+		return nil
+	}
+	if b.recoveryErr != nil {
+		return b.recoveryErr
+	}
+	if b.recovery != nil {
+		snap.found.Take(*b.recovery)
 	}
 	name := snap.files.At(backup.AllowedSignersFile)
-	_, err = snap.files.Stat(ctx, name)
-	switch {
+	switch err := b.signersErr; {
 	case folder.IsMissing(err) && snap.trusted:
 		snap.found.Add(fault.BackupDamaged, name, "the file is missing; the next backup writes it again")
 	case folder.IsMissing(err):

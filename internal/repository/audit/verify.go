@@ -92,7 +92,7 @@ func newVerification(repo *repository.Repository, id backup.ID, dir string, opts
 
 func (v *verification) run(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		v.listFolder, v.choosePair, v.readSums, v.chooseKey, v.expectSizes, v.readFiles, v.checkSignature, v.checkManifest, v.checkInstanceFiles, v.checkItems,
+		v.listFolder, v.choosePair, v.readSigned, v.readSums, v.chooseKey, v.expectSizes, v.readFiles, v.checkSignature, v.checkManifest, v.checkInstanceFiles, v.checkItems,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

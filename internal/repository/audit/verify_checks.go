@@ -18,14 +18,18 @@ func (v *verification) expectSizes(ctx context.Context) error {
 	if !ok || size > backup.MaxManifestBytes {
 		return nil
 	}
-	data, err := v.files.Read(ctx, v.at(backup.ManifestFile), backup.MaxManifestBytes)
-	if folder.IsMissing(err) || folder.IsUnusable(err) {
-		return nil
+	data, ok := v.read[backup.ManifestFile]
+	if !ok {
+		var err error
+		data, err = v.files.Read(ctx, v.at(backup.ManifestFile), backup.MaxManifestBytes)
+		if folder.IsMissing(err) || folder.IsUnusable(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		v.read[backup.ManifestFile] = data
 	}
-	if err != nil {
-		return err
-	}
-	v.read[backup.ManifestFile] = data
 	if !v.named(folder.Describe(backup.ManifestFile, data)) {
 		return nil
 	}

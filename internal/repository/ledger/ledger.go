@@ -18,6 +18,7 @@ type Ledger struct {
 	// Foreign is what else lies in ledger/ and could not be taken for an entry.
 	Foreign backup.Foreign
 
+	strangers  []string // in ledger/
 	head       backup.LedgerHead
 	states     map[backup.ID]*State
 	introduced []string          // of the keys that were offered, those that became trusted
@@ -47,6 +48,10 @@ func (s State) Gone() bool { return s.SumsSHA256 == "" }
 // WasEarlier reports whether the backup had a SHA256SUMS with that digest before the
 // present one.
 func (s State) WasEarlier(sums string) bool { return slices.Contains(s.earlier, sums) }
+
+// Strangers are the names in ledger/ that no store can open, links and devices, which are not
+// judged here: see [folder.Folder.ForeignEntries].
+func (l *Ledger) Strangers() []string { return l.strangers }
 
 // Head names the newest entry on the share, whole or not.
 func (l *Ledger) Head() backup.LedgerHead { return l.head }

@@ -75,13 +75,14 @@ type chain struct {
 
 // list returns the sequences of the entries that are there, in order.
 func (c *chain) list(ctx context.Context) ([]int64, error) {
-	entries, err := c.dir.files.List(ctx, c.dir.path())
+	entries, strangers, err := c.dir.files.Scan(ctx, c.dir.path())
 	if folder.IsMissing(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	c.ledger.strangers = strangers
 	var places []int64
 	for _, entry := range entries {
 		name := c.dir.files.At(backup.LedgerDir, entry.Name)

@@ -206,18 +206,23 @@ func (s *Store) MkdirAll(ctx context.Context, path string) error {
 
 func (s *Store) mkdirAll(ctx context.Context, path string) error {
 	what := "cannot create the folder " + s.name(path)
+	made := false // the level above, by this call, so that it was empty a moment ago
 	for i := range len(path) + 1 {
 		if i == 0 || i < len(path) && path[i] != '/' || s.known.has(path[:i]) {
 			continue
 		}
-		// Looking first: a server may deny making what is there already.
-		info, err := s.stat(ctx, what, path[:i])
+		var info share.Info
+		err := fs.ErrNotExist
+		if !made { // looking first: a server may deny making what is there already
+			info, err = s.stat(ctx, what, path[:i])
+		}
+		made = false
 		if errors.Is(err, fs.ErrNotExist) {
 			err = s.withControl(ctx, what, func(remote *smb2.Share) error { return remote.Mkdir(s.at(path[:i]), 0o755) })
 			if errors.Is(err, fs.ErrExist) { // somebody else was faster
 				info, err = s.stat(ctx, what, path[:i])
 			} else {
-				info.IsDir = true
+				info.IsDir, made = true, true
 			}
 		}
 		if err != nil {
