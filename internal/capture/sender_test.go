@@ -135,8 +135,9 @@ func (x *early) requireOnShare(out Captured) {
 }
 
 const (
-	aLot   = 150 << 20
-	almost = 140 << 20
+	// aLot is flushed once before its source has given almost all of it.
+	aLot   = 90 << 20
+	almost = 80 << 20
 	tooFew = 7 << 20
 )
 
@@ -179,26 +180,28 @@ func TestWhatIsStillSentIsAwaited(t *testing.T) {
 	require.Equal(t, 1, x.watched.grown)
 }
 
+// TestWhatASenderDidNotFlush is done by UploadPart, when the worker was ended after the capture.
+func TestWhatASenderDidNotFlush(t *testing.T) {
+	x := newEarly(t, aLot, almost)
+	stuck := make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(x.source.goOn) })
+	x.watched.flushed = func(int64) { goOn(); <-stuck } // nothing gets on behind the first flush
+	out, err := x.collect()
+	require.NoError(t, err)
+	journal, err := x.spool.LoadJournal(x.id, out.Part.Name)
+	require.NoError(t, err)
+	require.Positive(t, journal.Flushed)
+
+	x.watched.flushed = nil
+	require.Equal(t, journal.Flushed, x.upload(NewSenders(), out))
+	x.requireOnShare(out)
+	close(stuck)
+	x.senders.StopAll()
+}
+
 // TestWhatASenderDidNot is done by UploadPart, from where the last flush was.
 func TestWhatASenderDidNot(t *testing.T) {
 	broken := fault.Newf(fault.ShareUnreachable, "away")
-	t.Run("the worker was ended after the capture", func(t *testing.T) {
-		x := newEarly(t, aLot, almost)
-		stuck := make(chan struct{})
-		goOn := sync.OnceFunc(func() { close(x.source.goOn) })
-		x.watched.flushed = func(int64) { goOn(); <-stuck } // nothing gets on behind the first flush
-		out, err := x.collect()
-		require.NoError(t, err)
-		journal, err := x.spool.LoadJournal(x.id, out.Part.Name)
-		require.NoError(t, err)
-		require.Positive(t, journal.Flushed)
-
-		x.watched.flushed = nil
-		require.Equal(t, journal.Flushed, x.upload(NewSenders(), out))
-		x.requireOnShare(out)
-		close(stuck)
-		x.senders.StopAll()
-	})
 	t.Run("the share was away", func(t *testing.T) {
 		x := newEarly(t, 2*minEarly, 0)
 		x.watched.fail = func() error { return broken }
@@ -255,6 +258,20 @@ func TestWhatASenderDidNot(t *testing.T) {
 		_, err = x.spool.Open(x.id, out.Part)
 		require.ErrorIs(t, err, fault.SpoolLost)
 	})
+}
+
+// TestACaptureThatFailsSoonEndsItsSender, which has begun to send and flushed nothing yet.
+func TestACaptureThatFailsSoonEndsItsSender(t *testing.T) {
+	x := newEarly(t, 2*minEarly, 2*minEarly-(1<<20))
+	x.source.err = errors.New("lost")
+	goOn := sync.OnceFunc(func() { close(x.source.goOn) })
+	x.watched.fail = func() error { goOn(); return nil }
+	_, err := x.collect()
+	require.ErrorIs(t, err, x.source.err)
+	require.Empty(t, x.senders.running)
+	left, err := filepath.Glob(x.folder + "*/*.part")
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 // TestACaptureThatFailsEndsItsSender: when it has returned, nothing is written any more.

@@ -41,7 +41,7 @@ func withFileServer(t *testing.T, address, shareDir string, blobSize int, change
 // a real file server; the next attempt sends only what was not flushed.
 func TestUploadContinuesWhereItHadFlushed(t *testing.T) {
 	t.Parallel()
-	const size = 300 << 20
+	const size = 160 << 20 // the second flush is at 128 MiB
 	c, _, config := withFileServer(t, "127.0.0.51", "", size, func(w *workerConfig) { w.KillAtFlush, w.Captured = 2, true })
 	startWorkers(t, config)
 	c.enable()
@@ -57,7 +57,7 @@ func TestUploadContinuesWhereItHadFlushed(t *testing.T) {
 // TestFileServerAwayForAMinute stops the file server in the middle of an upload.
 func TestFileServerAwayForAMinute(t *testing.T) {
 	t.Parallel()
-	c, files, config := withFileServer(t, "127.0.0.52", "", 600<<20, func(*workerConfig) {})
+	c, files, config := withFileServer(t, "127.0.0.52", "", 200<<20, func(*workerConfig) {})
 	startWorkers(t, config)
 	c.enable()
 	id, run := c.begin()

@@ -16,9 +16,9 @@ import (
 // scratch is where the cases work. Its parent exists only while they run.
 const scratch = "conformance/scratch"
 
-// TestStore holds an adapter to the port's contract. Open gives an empty store of
-// its own to every call and leaves closing it to the test.
-func TestStore(t *testing.T, open func(t *testing.T) share.Store) {
+// TestCases holds an adapter to the port's contract, case by case. Open gives an empty store
+// of its own to every call and leaves closing it to the test.
+func TestCases(t *testing.T, open func(t *testing.T) share.Store) {
 	for _, c := range conformance.Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			ctx := limit(t)
@@ -28,6 +28,12 @@ func TestStore(t *testing.T, open func(t *testing.T) share.Store) {
 			require.NoError(t, store.Close())
 		})
 	}
+	t.Run("closed", func(t *testing.T) { testClosed(t, open(t)) })
+}
+
+// TestStore is [TestCases], and all cases again at once, as they are tried on an operator's share.
+func TestStore(t *testing.T, open func(t *testing.T) share.Store) {
+	TestCases(t, open)
 	t.Run("doctor", func(t *testing.T) {
 		ctx := limit(t)
 		store := open(t)
@@ -47,7 +53,6 @@ func TestStore(t *testing.T, open func(t *testing.T) share.Store) {
 		require.Empty(t, left, "the conformance run leaves nothing behind")
 		require.NoError(t, store.Close())
 	})
-	t.Run("closed", func(t *testing.T) { testClosed(t, open(t)) })
 }
 
 func testClosed(t *testing.T, store share.Store) {

@@ -17,15 +17,16 @@ import (
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/sharetest"
 	"infrabackup/internal/share/smb"
+	"infrabackup/tests/tier"
 )
 
 // conform holds a configuration to the port's contract. Each store gets a folder
 // of its own below the share.
-func conform(t *testing.T, config smb.Config, want smb.Session) {
+func conform(t *testing.T, hold func(*testing.T, func(*testing.T) share.Store), config smb.Config, want smb.Session) {
 	ctx := t.Context()
 	whole := openStore(t, config)
 	n := 0
-	sharetest.TestStore(t, func(t *testing.T) share.Store {
+	hold(t, func(t *testing.T) share.Store {
 		n++
 		folder := fmt.Sprintf("root-%d", n)
 		require.NoError(t, whole.MkdirAll(ctx, folder))
@@ -37,17 +38,27 @@ func conform(t *testing.T, config smb.Config, want smb.Session) {
 	})
 }
 
+// other holds a less usual configuration to the contract: every case; and in the soak all at
+// once as well, which the usual one does in every run.
+func other(t *testing.T, open func(*testing.T) share.Store) {
+	if tier.Soak() {
+		sharetest.TestStore(t, open)
+	} else {
+		sharetest.TestCases(t, open)
+	}
+}
+
 // The contract holds on a real server, encrypted with the newest dialect.
 func TestConformance(t *testing.T) {
 	server := startSamba(t, "")
-	conform(t, server.config(), smb.Session{Dialect: "SMB 3.1.1", Cipher: "AES-128-GCM", Encrypted: true, Address: address + ":445"})
+	conform(t, sharetest.TestStore, server.config(), smb.Session{Dialect: "SMB 3.1.1", Cipher: "AES-128-GCM", Encrypted: true, Address: address + ":445"})
 }
 
 // It also holds where only one share, not the server, asks for encryption, and
 // with an older dialect.
 func TestConformanceOlder(t *testing.T) {
 	server := startSamba(t, "", "smb encrypt = desired", "server max protocol = SMB3_02", "[share]", "smb encrypt = required")
-	conform(t, server.config(), smb.Session{Dialect: "SMB 3.0.2", Cipher: "AES-128-CCM", Encrypted: true, Address: address + ":445"})
+	conform(t, other, server.config(), smb.Session{Dialect: "SMB 3.0.2", Cipher: "AES-128-CCM", Encrypted: true, Address: address + ":445"})
 }
 
 // The oldest dialect that is accepted is the last one offered.
@@ -64,7 +75,7 @@ func TestConformanceSigned(t *testing.T) {
 	server := startSamba(t, "", "smb encrypt = off")
 	config := server.config()
 	config.Transport = smb.Signed
-	conform(t, config, smb.Session{Dialect: "SMB 3.1.1", Address: address + ":445"})
+	conform(t, other, config, smb.Session{Dialect: "SMB 3.1.1", Address: address + ":445"})
 }
 
 // What List leaves out because of its name can still be reported.
