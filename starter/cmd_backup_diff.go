@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/diff"
 	"infrabackup/internal/diff/result"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/operator/comparing"
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/operator/restoring"
@@ -99,9 +100,9 @@ func (a *app) completeTwoIDs(cmd *cobra.Command, args []string, text string) ([]
 func (f *diffFlags) sides(cmd *cobra.Command, names []string) error {
 	switch {
 	case f.live && f.target == "":
-		return usage("--live needs --target: the configuration file of the cloud")
+		return fault.Usagef("--live needs --target: the configuration file of the cloud")
 	case f.target != "" && !f.live:
-		return usage("--target belongs to --live, which is missing")
+		return fault.Usagef("--target belongs to --live, which is missing")
 	case f.live:
 		return args.One("A")(cmd, names)
 	}
