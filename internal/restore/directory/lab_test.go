@@ -109,7 +109,7 @@ func (d *realDC) build(t *testing.T, name string) string {
 	d.add(t, "OU=Inner,"+ou, "objectClass", "organizationalUnit")
 	for i := range 4 {
 		d.add(t, d.user(ou, i), "objectClass", "user", "sAMAccountName", fmt.Sprintf("%s%d", name, i), "userPrincipalName", fmt.Sprintf("%s%d@lab", name, i),
-			"userAccountControl", "512", "jpegPhoto", "\xff\x00\xd8", "displayName", "Ünï", "otherTelephone", "1", "otherTelephone", "2", "accountExpires", "0")
+			"userAccountControl", "512", "jpegPhoto", "\xff\x00\xd8", "displayName", "Ünï", "description", "one", "otherTelephone", "1", "otherTelephone", "2", "accountExpires", "0")
 	}
 	d.add(t, "CN=host,"+ou, "objectClass", "computer", "sAMAccountName", name+"$", "userAccountControl", "4096", "servicePrincipalName", "HOST/"+name)
 	d.add(t, "CN=Group ü,"+ou, "objectClass", "group", "sAMAccountName", name+" group", "member", d.user(ou, 0), "member", d.user(ou, 1), "member", d.user(ou, 2))
@@ -292,6 +292,7 @@ func TestLabMovedOn(t *testing.T) {
 	require.NoError(t, d.conn.Del(ldap.NewDelRequest(d.user(ou, 1), nil)))
 	d.modify(t, d.user(ou, 0), func(m *ldap.ModifyRequest) {
 		m.Replace("displayName", []string{"other"})
+		m.Replace("description", []string{"changed"})
 		m.Replace("otherTelephone", []string{"2", "3"})
 		m.Replace("title", []string{"came later"})
 		m.Replace("userAccountControl", []string{"514"})

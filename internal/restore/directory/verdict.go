@@ -124,7 +124,9 @@ func (b *body) diff(d *document, m *mapping.Map) (changes []change) {
 			continue
 		}
 		c := change{Name: a.Name, Link: a.Link, Add: missing}
-		if !slices.Contains(d.Multi, name) {
+		// A controller takes one description of an account or group, whatever the schema
+		// says, and nobody means two elsewhere.
+		if !slices.Contains(d.Multi, name) || name == "description" && len(wanted) == 1 && len(live) <= 1 {
 			c.Delete = without(live, wanted)
 		}
 		changes = append(changes, c)

@@ -149,6 +149,18 @@ func TestDigests(t *testing.T) {
 	require.Equal(t, restore.AbsentDigest, stateOf(t, &document{GUID: guidUser, Deleted: true}, phaseLinks).Digest)
 }
 
+// TestOneDescription: a controller refuses a second description of an account.
+func TestOneDescription(t *testing.T) {
+	wants, _ := wantsOf(t, offline(), user())
+	b, err := decodeBody(wants[phaseObject].Body)
+	require.NoError(t, err)
+	d := liveUser()
+	d.Attributes[0].Values = bytesOf("other")
+	require.Equal(t, []change{{Name: "description", Delete: bytesOf("other"), Add: bytesOf("b")}}, b.diff(d, mapping.Empty()))
+	d.Attributes[0].Values = bytesOf("other", "third")
+	require.Equal(t, []change{{Name: "description", Add: bytesOf("b")}}, b.diff(d, mapping.Empty()))
+}
+
 func TestNames(t *testing.T) {
 	for text, want := range map[string][2]string{
 		"<GUID=" + guidUser + ">;<SID=S-1-5>;CN=a;b,DC=c": {guidUser, "CN=a;b,DC=c"}, "CN=a": {"", "CN=a"}, "<GUID=x>;CN=a": {"", "<GUID=x>;CN=a"},
