@@ -42,6 +42,8 @@ type body struct {
 	// Changes and Place are an undo's; Attributes are then only names.
 	Changes []change `json:"changes,omitempty"`
 	Place   *place   `json:"place,omitempty"`
+	// GroupDN is the name of the group of a membership.
+	GroupDN string `json:"groupDn,omitempty"`
 	// Group is the GUID of the group of a membership that an undo takes back.
 	Group string `json:"group,omitempty"`
 }
@@ -51,6 +53,9 @@ type attribute struct {
 	Name   string   `json:"name"`
 	Link   bool     `json:"link,omitempty"`
 	Values [][]byte `json:"values,omitempty"`
+	// Names are the distinguished names of links' targets, in lower case: a target that was
+	// made again has another GUID, which is not learned before it was looked at.
+	Names []string `json:"names,omitempty"`
 }
 
 // change is what is taken from and given to an attribute, at once.
@@ -144,6 +149,28 @@ func sorted(values [][]byte) [][]byte {
 	return slices.CompactFunc(out, bytes.Equal)
 }
 
+// missing are the values of a wanted attribute that are not live. A link also counts as there
+// when its target is known by name only.
+func (b *body) missing(a attribute, d *document, m *mapping.Map) [][]byte {
+	live := d.attribute(a.Name)
+	if !a.Link || b.Undo || len(a.Names) != len(a.Values) {
+		return without(b.mapped(a, m), live.Values)
+	}
+	var out [][]byte
+	for i, value := range a.Values {
+		guid := linkTarget(value)
+		_, known := m.Find(guid)
+		if guid != "" {
+			value = link(inTarget(guid, m), "")
+		}
+		if slices.ContainsFunc(live.Values, func(v []byte) bool { return bytes.Equal(v, value) }) || !known && slices.Contains(live.Names, a.Names[i]) {
+			continue
+		}
+		out = append(out, value)
+	}
+	return sorted(out)
+}
+
 // without are the values of a that are not in b; both are sorted.
 func without(a, b [][]byte) (out [][]byte) {
 	for _, value := range a {
@@ -196,13 +223,15 @@ func decodeDocument(live restore.State) (*document, error) {
 }
 
 // values are the live ones of an attribute, sorted.
-func (d *document) values(name string) [][]byte {
+func (d *document) values(name string) [][]byte { return d.attribute(name).Values }
+
+func (d *document) attribute(name string) attribute {
 	for _, a := range d.Attributes {
 		if strings.EqualFold(a.Name, name) {
-			return a.Values
+			return a
 		}
 	}
-	return nil
+	return attribute{}
 }
 
 // state is the state of a phase. Only the object itself has a place and can be deleted: its
@@ -219,7 +248,10 @@ func (d *document) state(phase string) (restore.State, error) {
 	if !s.Exists && !s.Deleted {
 		return s, nil
 	}
-	about := document{GUID: d.GUID, Deleted: d.Deleted, Attributes: d.Attributes}
+	about := document{GUID: d.GUID, Deleted: d.Deleted}
+	for _, a := range d.Attributes {
+		about.Attributes = append(about.Attributes, attribute{Name: a.Name, Link: a.Link, Values: a.Values})
+	}
 	if phase == phaseObject && !d.Deleted {
 		about.DN, about.Parent = strings.ToLower(rdn(d.DN)), d.Parent
 	}

@@ -59,6 +59,9 @@ func (r *Restorer) missing(ctx context.Context, s restore.Checked, m *mapping.Ma
 			names = append(names, c.Name)
 		}
 		if strings.HasPrefix(s.Want.Phase, phaseMember) {
+			if d.Group == "" {
+				return "", nil // the plan makes it
+			}
 			at = linkBegin + d.Group + linkEnd
 		}
 		allowed, there, err := r.effective(ctx, at, "allowedAttributesEffective")

@@ -240,10 +240,8 @@ func (r *Restorer) placed(b *body, d *document, m *mapping.Map) bool {
 	if b.Undo {
 		return b.Place == nil || strings.EqualFold(b.Place.RDN, rdn(d.DN)) && b.Place.Parent == d.Parent
 	}
-	if superior := r.superior(b, m); superior != "" && d.Parent != "" {
-		return strings.EqualFold(rdn(b.DN), rdn(d.DN)) && superior == d.Parent
-	}
-	return strings.EqualFold(b.DN, d.DN)
+	// What it lies in may have another name, or have been made again.
+	return strings.EqualFold(b.DN, d.DN) || d.Parent != "" && d.Parent == r.superior(b, m) && strings.EqualFold(rdn(b.DN), rdn(d.DN))
 }
 
 // add enters the live values of a wanted attribute.
@@ -257,6 +255,7 @@ func (d *document) add(a attribute, values [][]byte, phase string) {
 				continue // while the recycle bin keeps it
 			}
 			value = link(guid, dn)
+			out.Names = append(out.Names, strings.ToLower(dn))
 		case phase == phaseState:
 			if n, err := strconv.ParseInt(string(value), 10, 32); err == nil {
 				value = []byte(strconv.FormatInt(n&^(lockout|passwordExpired), 10))
@@ -265,6 +264,7 @@ func (d *document) add(a attribute, values [][]byte, phase string) {
 		out.Values = append(out.Values, value)
 	}
 	out.Values = sorted(out.Values)
+	slices.Sort(out.Names)
 	d.Attributes = append(d.Attributes, out)
 }
 
@@ -296,14 +296,20 @@ func (r *Restorer) member(ctx context.Context, b *body, group string, d *documen
 		return err
 	}
 	d.Attributes = []attribute{{Name: "member", Link: true}}
-	if name == "" {
+	if name == "" && !b.Undo && b.GroupDN != "" { // it may have been made again, and not be looked at yet
+		if group, err = r.nameHolder(ctx, b.GroupDN); err != nil {
+			return err
+		}
+		name = b.GroupDN
+	}
+	if name == "" || group == "" {
 		return nil
 	}
 	d.Group = group
 	return r.conn.Run(ctx, directory.Search{
 		What: what, Base: name, Scope: ldap.ScopeBaseObject, Filter: "(member=" + ldap.EscapeFilter(d.DN) + ")", Attributes: []string{"objectGUID"}, PageSize: pageSize,
 		Entry: func(*directory.Entry) (bool, error) {
-			d.Attributes[0].Values = [][]byte{link(d.GUID, "")}
+			d.Attributes[0].Values, d.Attributes[0].Names = [][]byte{link(d.GUID, "")}, []string{strings.ToLower(d.DN)}
 			return true, nil
 		},
 	})

@@ -11,7 +11,7 @@ import (
 
 const (
 	whyCreated   = "its tombstone and the relative identifier that it used stay"
-	whyUndeleted = "it is deleted again, and its tombstone begins to age anew"
+	whyUndeleted = "it is deleted again, and its tombstone begins to age again"
 )
 
 // Verdict implements [restore.Restorer].
@@ -119,13 +119,13 @@ func (b *body) diff(d *document, m *mapping.Map) (changes []change) {
 			continue
 		}
 		wanted, live := b.mapped(a, m), d.values(a.Name)
-		missing := without(wanted, live)
+		missing := b.missing(a, d, m)
 		if len(missing) == 0 {
 			continue
 		}
 		c := change{Name: a.Name, Link: a.Link, Add: missing}
 		// A controller takes one description of an account or group, whatever the schema
-		// says, and nobody means two elsewhere.
+		// says, and two are not meant elsewhere either.
 		if !slices.Contains(d.Multi, name) || name == "description" && len(wanted) == 1 && len(live) <= 1 {
 			c.Delete = without(live, wanted)
 		}

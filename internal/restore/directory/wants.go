@@ -109,7 +109,7 @@ func (w *wanting) all() error {
 		case record.NamePrefix(a.Values[0]) != 0:
 			binary = append(binary, a.Name)
 		case w.guard != refusedOwn:
-			links.Attributes = append(links.Attributes, attribute{Name: a.Name, Link: true, Values: linksOf(a)})
+			links.Attributes = append(links.Attributes, linksOf(a))
 		}
 	}
 	control, isAccount := w.control()
@@ -207,7 +207,8 @@ func (w *wanting) memberships() error {
 			continue
 		}
 		b := w.body()
-		b.Attributes = []attribute{{Name: "member", Link: true, Values: [][]byte{link(w.record.GUID, "")}}}
+		b.Attributes = []attribute{{Name: "member", Link: true, Values: [][]byte{link(w.record.GUID, "")}, Names: []string{strings.ToLower(w.record.DN)}}}
+		b.GroupDN = string(a.Values[i])
 		data, err := b.encode()
 		if err != nil {
 			return err
@@ -223,14 +224,21 @@ func (w *wanting) memberships() error {
 const deletedMark = `\0ADEL:`
 
 // linksOf are the links of an attribute, but for those to deleted objects.
-func linksOf(a record.Attribute) [][]byte {
-	var out [][]byte
+func linksOf(a record.Attribute) attribute {
+	names := map[string]string{}
+	out := attribute{Name: a.Name, Link: true}
 	for i, value := range a.Values {
 		if !strings.Contains(string(value), deletedMark) {
-			out = append(out, link(a.Targets[i], string(value)))
+			one := link(a.Targets[i], string(value))
+			names[string(one)] = strings.ToLower(string(value))
+			out.Values = append(out.Values, one)
 		}
 	}
-	return sorted(out)
+	out.Values = sorted(out.Values)
+	for _, value := range out.Values {
+		out.Names = append(out.Names, names[string(value)])
+	}
+	return out
 }
 
 // loseOf lists what cannot come back of an object that is written.
@@ -240,7 +248,7 @@ func (w *wanting) loseOf(isAccount bool, binary, back []string) {
 	}
 	r := w.record
 	if r.Attribute("objectSid") != nil {
-		w.lose(lossIdentity, "objectGUID and objectSid come back only when it is undeleted, sIDHistory never; made again, it has new ones, and what names the old SID means nobody")
+		w.lose(lossIdentity, "objectGUID and objectSid come back only when it is undeleted, sIDHistory never; made again, it has new ones, and what names the old SID names no account")
 	}
 	if isAccount {
 		w.lose(lossPassword, "no controller gives its password: set unicodePwd, or join the computer again; it is made disabled until its state is written")

@@ -75,7 +75,7 @@ func (w *writing) create(ctx context.Context) error {
 			all = append(all, directory.Attribute{Name: a.Name, Values: a.Values})
 		}
 	}
-	return w.to.Add(ctx, "cannot make "+dn, dn, all)
+	return w.to.Add(ctx, "cannot create "+dn, dn, all)
 }
 
 // undelete brings a tombstone back with all attributes in one change (MS-ADTS 3.1.1.5.3.7),
@@ -101,6 +101,9 @@ func (w *writing) undelete(ctx context.Context) error {
 
 func (w *writing) update(ctx context.Context) error {
 	if strings.HasPrefix(w.phase, phaseMember) {
+		if w.live.Group == "" {
+			return fault.New(fault.TargetRefused, "the group "+w.body.GroupDN+" is not there", nil)
+		}
 		return w.change(ctx, w.group(), w.body.diff(w.live, w.mapping))
 	}
 	if err := w.change(ctx, w.live.self(), w.body.diff(w.live, w.mapping)); err != nil {

@@ -164,3 +164,35 @@ func TestBlindAccount(t *testing.T) {
 	_, err := f.restorer(t).DomainSID(t.Context())
 	require.ErrorIs(t, err, fault.TargetAccessDenied)
 }
+
+// TestKnownByName: what was made again and not looked at yet is found by its name, so that a
+// plan does not say that links to it are missing.
+func TestKnownByName(t *testing.T) {
+	f := newFakeDC()
+	boss := f.put("CN=Boss,"+corp, "objectClass", "user")
+	f.put("OU=People,"+corp, "objectClass", "organizationalUnit")
+	made := f.put(user().DN, "objectClass", "user", "manager", boss)
+	group := f.put("CN=G,"+corp, "objectClass", "group", "member", made)
+	r := f.restorer(t)
+	wants, _ := wantsOf(t, r, user())
+	for _, phase := range []string{phaseLinks, phaseMember + guidGroup} {
+		live, err := r.Live(t.Context(), wants[phase], mapping.Empty())
+		require.NoError(t, err)
+		require.True(t, r.Verdict(wants[phase], live, mapping.Empty()).Same, phase)
+	}
+	// A target that is known is compared by what it is.
+	m, err := mapping.New(mapping.Pair{Old: guidBoss, New: group, How: mapping.Created})
+	require.NoError(t, err)
+	live, err := r.Live(t.Context(), wants[phaseLinks], m)
+	require.NoError(t, err)
+	require.Equal(t, []string{"manager"}, r.Verdict(wants[phaseLinks], live, m).Fields)
+	// Rights in a group that is not there cannot be asked for.
+	delete(f.objects, group)
+	want := wants[phaseMember+guidGroup]
+	live, err = r.Live(t.Context(), want, mapping.Empty())
+	require.NoError(t, err)
+	refusals, err := r.Check(t.Context(), []restore.Checked{{Want: want, Live: live, Action: restore.Update}}, mapping.Empty())
+	require.NoError(t, err)
+	require.Empty(t, refusals)
+	require.Equal(t, fault.TargetRefused, fault.CodeOf(r.Write(t.Context(), want, restore.Verdict{Action: restore.Update}, live, mapping.Empty())))
+}
