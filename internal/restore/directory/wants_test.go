@@ -107,7 +107,7 @@ func TestWantsGolden(t *testing.T) {
 func TestNothingUnwritable(t *testing.T) {
 	r := user()
 	// What a controller was seen to refuse, or to store although it means nothing for an
-	// object that is made anew.
+	// object that is created again.
 	for _, name := range []string{"sIDHistory", "sAMAccountType", "isCriticalSystemObject", "tokenGroups", "supplementalCredentials", "ntPwdHistory", "dBCSPwd", "whenChanged", "uSNCreated", "uSNChanged",
 		"distinguishedName", "systemFlags", "lastLogon", "lastLogoff", "lastLogonTimestamp", "logonCount", "badPwdCount", "badPasswordTime", "lockoutTime", "operatorCount", "adminCount", "lastKnownParent",
 		"dSCorePropagationData", "isRecycled", "msDS-LastKnownRDN", "objectCategory", "instanceType", "unicodePwd", "msDS-User-Account-Control-Computed", "replPropertyMetaData"} {
