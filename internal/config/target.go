@@ -21,7 +21,7 @@ type Target struct {
 	CA    *CA    `yaml:"ca"`
 	Azure *Azure `yaml:"azure"`
 	// OwnAccounts are application or object IDs of accounts that a restore leaves alone with
-	// their roles and access policies, besides the one that it uses itself: those of this
+	// their roles and access policies, and objectGUIDs of such in the directory, besides the one that it uses itself: those of this
 	// service, which capture.
 	OwnAccounts []string `yaml:"ownAccounts"`
 	// EmptyDisks has disks that are gone made without contents, for drills. A backup has no
@@ -75,8 +75,11 @@ func (t *Target) Validate() error {
 	if t.CA != nil && t.CA.ADCS != nil {
 		return wrong("ca.adcs", "a restore of the CA does not write to the directory")
 	}
-	if t.Azure == nil && (t.OwnAccounts != nil || t.EmptyDisks) {
-		return wrong("", "ownAccounts and emptyDisks say how azure is written to, and there is no azure")
+	if t.Azure == nil && t.EmptyDisks {
+		return wrong("", "emptyDisks says how azure is written to, and there is no azure")
+	}
+	if t.Azure == nil && t.AD == nil && t.OwnAccounts != nil {
+		return wrong("", "ownAccounts says how ad and azure are written to, and there is neither")
 	}
 	if len(t.OwnAccounts) > maxOwnAccounts {
 		return wrong("ownAccounts", "more than %d", maxOwnAccounts)

@@ -23,7 +23,7 @@ func TestLoadTarget(t *testing.T) {
 		"directory of CA":     {head + "ca:\n  dir: ca\n  adcs: true\n", "ca.adcs"},
 		"no TLS":              {head + "ad:\n  url: ldap://dc\n", "ad.url: only ldaps"},
 		"missing file":        {head + "ad:\n  url: ldaps://dc\n  caFile: none.pem\n  username: u\n  passwordFile: none\n", "ad.caFile"},
-		"accounts, no stamp":  {head + "ca:\n  dir: ca\nownAccounts: [99999999-2222-4333-8444-555555555555]\n", "there is no azure"},
+		"accounts, no stamp":  {head + "ca:\n  dir: ca\nownAccounts: [99999999-2222-4333-8444-555555555555]\n", "there is neither"},
 		"no account":          {head + stamp + "ownAccounts: [backup]\n", "no ID of an application"},
 		"another cloud":       {head + strings.ReplaceAll(stamp, "https://management.b.", "https://management.a."), "azure.managementUrl: its host is not below b.example.com"},
 		"another, for admins": {head + strings.ReplaceAll(stamp, "https://adminmanagement.b.", "https://adminmanagement.xb."), "azure.adminManagementUrl"},

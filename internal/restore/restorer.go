@@ -71,6 +71,14 @@ type Prober interface {
 	Lacks(ctx context.Context, items []Item, m *mapping.Map) (bool, error)
 }
 
+// Namer is a [Restorer] whose items need each other by names that the catalog does not have
+// as aliases.
+type Namer interface {
+	// Names is told every entry of a catalog before anything else is asked about it, and
+	// returns the further names of the item. Those of different items may be the same.
+	Names(entry backup.CatalogEntry) []string
+}
+
 // Key names a want in a plan: what of which item of which service.
 type Key struct {
 	Service backup.Service `json:"service"`

@@ -71,6 +71,11 @@ func (s *Source) index(ctx context.Context, restorers map[backup.Service]Restore
 		for _, alias := range e.Aliases {
 			x.call(alias, g)
 		}
+		if namer, ok := restorers[e.Service].(Namer); ok {
+			for _, further := range namer.Names(e) {
+				x.call(further, g)
+			}
+		}
 	}
 	return x, nil
 }

@@ -90,12 +90,19 @@ func Stamp(a config.Azure) (*azure.Stamp, error) {
 	return azure.New(c)
 }
 
-func directoryOf(s config.AD) (*ad.Collector, error) {
-	authorities, err := readCAs(s.CAFile)
+// Directory reads what a client of a domain controller needs: the CAs, in PEM, and the
+// password. Errors are CONFIG_INVALID, and what reading a secret's file gives.
+func Directory(s config.AD) (authorities []byte, password secret.String, err error) {
+	authorities, err = readCAs(s.CAFile)
 	if err != nil {
-		return nil, fault.New(fault.ConfigInvalid, "the file with the CAs of the AD source cannot be read", err)
+		return nil, password, fault.New(fault.ConfigInvalid, "the file with the CAs of the AD source cannot be read", err)
 	}
-	password, err := secretfile.ReadLine(s.PasswordFile)
+	password, err = secretfile.ReadLine(s.PasswordFile)
+	return authorities, password, err
+}
+
+func directoryOf(s config.AD) (*ad.Collector, error) {
+	authorities, password, err := Directory(s)
 	if err != nil {
 		return nil, err
 	}

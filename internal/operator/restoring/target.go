@@ -50,6 +50,12 @@ func OpenTarget(ctx context.Context, file string) (t *Target, err error) {
 		t.close = append(t.close, stamp.Close)
 		t.Restorers = append(t.Restorers, resources.All(resources.Options{Stamp: stamp, Own: c.OwnAccounts, EmptyDisks: c.EmptyDisks})...)
 	}
+	if c.AD != nil {
+		if err := t.addDirectory(ctx, *c.AD); err != nil {
+			t.Close()
+			return nil, err
+		}
+	}
 	return t, nil
 }
 

@@ -242,6 +242,14 @@ func newRunner(_ *testing.T, w World) *runner {
 	return &runner{Restorer: w.Restorer, world: w, now: time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC), writes: map[string]int{}}
 }
 
+// Names implements [restore.Namer] for restorers that do.
+func (r *runner) Names(e backup.CatalogEntry) []string {
+	if namer, ok := r.Restorer.(restore.Namer); ok {
+		return namer.Names(e)
+	}
+	return nil
+}
+
 // endAt ends the run at its nth write from now, before it is sent or behind.
 func (r *runner) endAt(n int, sent bool) {
 	r.mu.Lock()

@@ -169,8 +169,8 @@ func (l *Conn) bindTo(ctx context.Context) (release func() bool) {
 	return context.AfterFunc(ctx, l.cut)
 }
 
-// cut ends the connection without a word. Nothing is lost by it, so its error says
-// nothing: the directory is only read. When it returns, the connection has ended, also
+// cut ends the connection without a word. Its error says nothing: what is read is read
+// again, and whether a change that was under way came about is looked for. When it returns, the connection has ended, also
 // when somebody else had begun to end it.
 func (l *Conn) cut() {
 	l.ending.Lock()

@@ -1,0 +1,32 @@
+package restoring
+
+import (
+	"context"
+	"strings"
+
+	"infrabackup/internal/config"
+	"infrabackup/internal/restore/directory"
+	"infrabackup/internal/sources"
+)
+
+// addDirectory makes the restorer of the domain that a configuration describes, and notes
+// which domain that is. Besides the account that writes, it leaves those alone whose objectGUID
+// the target's file has among its own accounts.
+func (t *Target) addDirectory(ctx context.Context, c config.AD) error {
+	authorities, password, err := sources.Directory(c)
+	if err != nil {
+		return err
+	}
+	r, err := directory.New(directory.Options{URL: c.URL, CACertificates: authorities, Username: c.Username, Password: password, Own: t.config.OwnAccounts})
+	if err != nil {
+		return err
+	}
+	t.close = append(t.close, r.Close)
+	sid, err := r.DomainSID(ctx)
+	if err != nil {
+		return err
+	}
+	t.Fingerprint.DomainSID = strings.ToUpper(sid)
+	t.Restorers = append(t.Restorers, r)
+	return nil
+}

@@ -1,0 +1,50 @@
+// Package directory brings objects of an Active Directory domain back, as package
+// collect/ad captured them.
+//
+// # Phases
+//
+// An object is wanted in phases, each a step of its own: the object with its attributes and
+// its place; its links; each group that it is a member of, which the links of the group bring
+// along where they are written; and userAccountControl of accounts. Which attributes are
+// written is in attributes.go, with the reason for each that is not.
+//
+// An object is looked for by its objectGUID first, deleted ones as well. A tombstone is
+// undeleted with all its attributes in one change, and keeps GUID and SID. What is not there at
+// all is made, disabled when it is an account, and [restore.State.Learned] has its new
+// identity, by which links are written. An object with the name and class of a missing one
+// counts as that one.
+//
+// Of attributes with several values, and of links, only what is missing is added: what came
+// after the backup stays. A single value is taken away in the change that sets the other one,
+// so that the controller refuses when it moved meanwhile. Where an object was both changed and
+// renamed, it takes two requests; when the restore is ended between them, the step is refused
+// as RESTORE_CONFLICT, and a new plan does the rest.
+//
+// Objects that every domain has are never made or changed, but their members come back.
+//
+// # Refusals
+//
+//	OWN             an account that is left alone is not there: make it by hand
+//	BUILT_IN        an object is not there that every domain has
+//	NAME_TAKEN      another object has its name, account name, principal or service name
+//	NO_PASSWORD     it would be enabled without a password, and none is needed to log in as it
+//	SCHEMA_MISSING  the target's schema lacks an attribute of it
+//	OTHER_DOMAIN    the target is another domain than the object's
+//	NOT_PERMITTED   the target's account lacks the right that is named
+//
+// # Losses
+//
+//	NOT_YET         this version does not write it; the detail says what
+//	IDENTITY        objectGUID and objectSid when it is made again; sIDHistory always
+//	PASSWORD        no controller gives it
+//	BACK_LINKS      links to it that are in other objects
+//	SCHEMA          an object of the schema
+//	SYSTEM_CLASS    only the directory makes objects of its class
+//
+// Objects that were deleted when the backup was made are not wanted, and no loss.
+//
+// Samba takes much that Windows refuses, so a test against Samba shows nothing of
+// Windows' refusals. The package has not been run against Windows.
+//
+// Start reading at [Restorer.Wants], then live.go, verdict.go and write.go.
+package directory

@@ -1,0 +1,115 @@
+package directory
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"infrabackup/internal/collect/ad/record"
+)
+
+// Codes of losses.
+const (
+	lossNotYet      = "NOT_YET"
+	lossIdentity    = "IDENTITY"
+	lossPassword    = "PASSWORD"
+	lossBackLinks   = "BACK_LINKS"
+	lossSchema      = "SCHEMA"
+	lossSystemClass = "SYSTEM_CLASS"
+)
+
+// Codes of refusals.
+const (
+	refusedOwn        = "OWN"
+	refusedBuiltIn    = "BUILT_IN"
+	refusedNameTaken  = "NAME_TAKEN"
+	refusedNoPassword = "NO_PASSWORD"
+	refusedSchema     = "SCHEMA_MISSING"
+	refusedContext    = "OTHER_DOMAIN"
+	refusedRights     = "NOT_PERMITTED"
+)
+
+// loss is why nothing of an object is written.
+type loss struct{ code, detail string }
+
+// systemClasses are made by the system alone: their definitions say systemOnly (MS-ADSC), or
+// a controller refuses them over LDAP (MS-ADTS 3.1.1.5.2.2).
+var systemClasses = func() map[string]bool {
+	all := map[string]bool{}
+	for _, class := range []string{
+		"trustedDomain", "secret", "rIDSet", "rIDManager", "samServer", "builtinDomain", "domainDNS", "infrastructureUpdate", "lostAndFound", "crossRef", "crossRefContainer",
+		"nTDSDSA", "nTDSDSARO", "nTDSConnection", "server", "serversContainer", "nTDSService", "configuration", "dMD", "foreignSecurityPrincipal", "msDS-QuotaContainer", "domainPolicy",
+		"linkTrackObjectMoveTable", "linkTrackVolumeTable", "fileLinkTracking", "nTFRSSubscriptions", "nTFRSSubscriber", "msDFSR-LocalSettings", "msDFSR-Subscriber", "msDFSR-Subscription",
+	} {
+		all[strings.ToLower(class)] = true
+	}
+	return all
+}()
+
+// never says why an object is left as the target has it, nil for one that is written.
+func never(r *record.Record) *loss {
+	dn := strings.ToLower(r.DN)
+	context := strings.ToLower(r.NamingContext)
+	class := ""
+	if a := r.Attribute("objectClass"); a != nil {
+		class = string(a.Values[len(a.Values)-1])
+	}
+	switch {
+	case class == "":
+		return &loss{lossSystemClass, "its record has no class"}
+	case strings.HasPrefix(context, "cn=schema,"):
+		return &loss{lossSchema, "the schema is not written: extend it with the tool of the product that needs it"}
+	case !strings.HasPrefix(context, "dc=") || strings.HasPrefix(context, "dc=domaindnszones,") || strings.HasPrefix(context, "dc=forestdnszones,"):
+		return &loss{lossNotYet, "this version writes the domain only, and not " + r.NamingContext}
+	case dn == context:
+		return &loss{lossNotYet, "this version does not write settings of the domain's head, such as the policy for passwords"}
+	case record.Below(dn, "cn=system,"+context) && dn != "cn=system,"+context:
+		return &loss{lossNotYet, "this version does not write what lies below CN=System, such as group policies, zones and settings for passwords"}
+	case systemClasses[strings.ToLower(class)]:
+		return &loss{lossSystemClass, "only the directory makes objects of the class " + class}
+	}
+	return nil
+}
+
+// guard is the code with which writes of an object are refused, "" for none.
+func (r *Restorer) guard(rec *record.Record) string {
+	switch {
+	case r.isOwn(rec):
+		return refusedOwn
+	case strings.EqualFold(rec.Value("isCriticalSystemObject"), "TRUE"), wellKnown([]byte(rec.Value("objectSid"))):
+		return refusedBuiltIn
+	}
+	return ""
+}
+
+// firstOwnRID is where a domain begins to give relative identifiers (MS-SAMR 3.1.1.9.2.1).
+const firstOwnRID = 1000
+
+// wellKnown reports whether a SID is the same in every domain but for the domain's part.
+func wellKnown(sid []byte) bool {
+	if len(sid) < 12 {
+		return false
+	}
+	return binary.LittleEndian.Uint32(sid[len(sid)-4:]) < firstOwnRID
+}
+
+// isOwn reports whether an object is an account that is left alone.
+func (r *Restorer) isOwn(rec *record.Record) bool {
+	sid, _ := record.FormatSID([]byte(rec.Value("objectSid")))
+	for _, own := range r.options.Own {
+		for _, name := range []string{rec.DN, rec.GUID, rec.Value("userPrincipalName"), sid} {
+			if name != "" && strings.EqualFold(own, name) {
+				return true
+			}
+		}
+		// user@realm also names an account without a principal name, and any domain is
+		// taken for this one: rather one too many is left alone.
+		_, short, down := strings.Cut(own, `\`)
+		if !down {
+			short, _, _ = strings.Cut(own, "@")
+		}
+		if strings.EqualFold(short, rec.Value("sAMAccountName")) {
+			return true
+		}
+	}
+	return false
+}
