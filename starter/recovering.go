@@ -37,7 +37,12 @@ func (a *app) backups(cmd *cobra.Command) recovering.Open {
 			a.closeRepo(place)
 			return b, nil, err
 		}
-		return b, func() { a.closeRepo(place) }, nil
+		return b, func() {
+			if err := b.Close(); err != nil {
+				a.say("Warning: the backup was not closed well: %v", err)
+			}
+			a.closeRepo(place)
+		}, nil
 	}
 }
 

@@ -81,17 +81,12 @@ func (b *Backup) service(service backup.Service) (backup.ServiceResult, error) {
 // entry is one of [Backup.Catalog], after that has ended well: so the item is vouched
 // for by whatever vouches for the catalog.
 func (b *Backup) Item(ctx context.Context, entry backup.CatalogEntry, id seal.Identity) (data []byte, err error) {
-	if entry.Length < 0 || entry.Length > maxItem {
-		return nil, fault.Newf(fault.LimitExceeded, "item %s has %d bytes, at most %d are read at once", entry.ID, entry.Length, maxItem)
-	}
 	items, err := b.Items(ctx, entry.Service, id)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, items.Close()) }()
-	var out bytes.Buffer
-	err = items.ReadItem(entry, &out)
-	return out.Bytes(), err
+	return items.Item(entry)
 }
 
 // Items opens a part for reading many items as [Backup.Item] reads one. The caller closes it.
@@ -124,6 +119,17 @@ func itemReader(file share.File, id seal.Identity) (*archive.Reader, error) {
 type Items struct {
 	*archive.Reader
 	file share.File
+}
+
+// Item reads one item, as [Backup.Item] does. Items that are read in the order of the catalog
+// share what is read and decoded.
+func (i *Items) Item(entry backup.CatalogEntry) ([]byte, error) {
+	if entry.Length < 0 || entry.Length > maxItem {
+		return nil, fault.Newf(fault.LimitExceeded, "item %s has %d bytes, at most %d are read at once", entry.ID, entry.Length, maxItem)
+	}
+	var out bytes.Buffer
+	err := i.ReadItem(entry, &out)
+	return out.Bytes(), err
 }
 
 // Close frees what the reader holds, and closes the file.

@@ -23,9 +23,14 @@ import (
 type Backup struct {
 	Backup *repository.Backup
 	Key    seal.Identity
+	parts  *parts
 }
 
-// Open opens the backup of a name, as [operator.ParseName] returns it, with its key.
+// Close closes what items were read from.
+func (b Backup) Close() error { return b.parts.close() }
+
+// Open opens the backup of a name, as [operator.ParseName] returns it, with its key. It is
+// read until the context ends; the caller closes it.
 func Open(ctx context.Context, place *operator.LocalRepo, name string, unverified bool, identities []seal.Identity) (b Backup, err error) {
 	ref, err := place.Resolve(ctx, name, place.Latest)
 	if err != nil {
@@ -34,8 +39,11 @@ func Open(ctx context.Context, place *operator.LocalRepo, name string, unverifie
 	if b.Backup, err = place.Backup(ctx, ref, unverified); err != nil {
 		return b, err
 	}
-	b.Key, err = extract.Unlock(ctx, b.Backup, identities)
-	return b, err
+	if b.Key, err = extract.Unlock(ctx, b.Backup, identities); err != nil {
+		return b, err
+	}
+	b.parts = newParts(ctx, b.Backup, b.Key)
+	return b, nil
 }
 
 // source is the backup as package restore reads it.
@@ -44,7 +52,7 @@ func (b Backup) source() *restore.Source {
 		Catalog: func(ctx context.Context, fn func(backup.CatalogEntry) error) error {
 			return b.Backup.Catalog(ctx, b.Key, fn)
 		},
-		Item: func(ctx context.Context, e backup.CatalogEntry) ([]byte, error) { return b.Backup.Item(ctx, e, b.Key) },
+		Item: b.parts.item,
 	}
 }
 
