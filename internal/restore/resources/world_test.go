@@ -112,11 +112,6 @@ func (c *captured) add(service backup.Service, item backup.Item, document []byte
 	c.entries = append(c.entries, backup.CatalogEntry{Service: service, Item: item, SHA256: restore.Digest(document), Path: path, Length: int64(len(document))})
 }
 
-// only leaves out all but some items.
-func (c *captured) only(keep func(backup.CatalogEntry) bool) *captured {
-	return &captured{bytes: c.bytes, entries: slices.DeleteFunc(slices.Clone(c.entries), func(e backup.CatalogEntry) bool { return !keep(e) })}
-}
-
 func (c *captured) source() *restore.Source {
 	return &restore.Source{
 		Catalog: func(_ context.Context, fn func(backup.CatalogEntry) error) error {
