@@ -53,7 +53,7 @@ func (s Surroundings) drillRunCommand() *cobra.Command {
 		Long: `Drill a backup. The target's file repeats its deploymentId as drill; a target that may be the
 cloud that was backed up is refused.
 
---signing-key is an Ed25519 key of whoever drills: ssh-keygen -t ed25519 -N '' -f drill.key.
+--signing-key is an Ed25519 key for drills only: ssh-keygen -t ed25519 -N '' -f drill.key.
 What it signs cannot pass for a backup. The exit code is 3 when the drill did not pass.`,
 		Example: `  infrabackup drill run latest --identity operator.key --target drill.yaml --signing-key drill.key --certificates drills --yes`,
 		Args:    args.AtMostOne("ID"),

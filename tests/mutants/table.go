@@ -27,7 +27,7 @@ var mutants = []mutant{
 	{"an upload has its final name before it is compared", "internal/repository/folder/deliver.go",
 		"	return f.At(cmp.Or(opts.Beside, into), name+\".\"+opts.Token+tempSuffix)", "	return f.At(into, cmp.Or(name, opts.Token+tempSuffix))", "internal/repository", ""},
 	{"a signature is not checked", "internal/seal/sign.go",
-		"		if err := sshsig.Verify(bytes.NewReader(message), sig, key, sshsig.HashSHA512, backup.SignatureNamespace); err != nil {\n", "		if err := error(nil); err != nil {\n",
+		"		if err := sshsig.Verify(bytes.NewReader(message), sig, key, sshsig.HashSHA512, v.namespace); err != nil {\n", "		if err := error(nil); err != nil {\n",
 		"internal/seal", ""},
 	{"any signer is trusted", "internal/seal/sign.go",
 		"		if !bytes.Equal(key.Marshal(), wire) {\n			continue\n		}\n		if err := sshsig.Verify(bytes.NewReader(message), sig, key,",
