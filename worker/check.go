@@ -75,11 +75,12 @@ func checkAll(ctx context.Context, p process, c *config.Worker, logger *slog.Log
 	if ring != nil {
 		report("Temporal", checkTemporal(ctx, p, c, ring, logger))
 	}
-	collectors, err := sources.Collectors(c.Sources)
+	collectors, done, err := sources.Collectors(c.Sources)
 	if err != nil {
 		report("sources", err)
 		return exit
 	}
+	defer done()
 	for _, s := range checkSources(ctx, collectors) {
 		report("source "+string(s.service), s.err)
 	}

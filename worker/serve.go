@@ -63,10 +63,11 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	if err != nil {
 		return err
 	}
-	collectors, err := sources.Collectors(c.Sources)
+	collectors, done, err := sources.Collectors(c.Sources)
 	if err != nil {
 		return err
 	}
+	defer done()
 	spooled, err := spool.Open(c.Spool.Dir)
 	if err != nil {
 		return err

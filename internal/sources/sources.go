@@ -29,17 +29,15 @@ const sysvolTimeout = 10 * time.Second
 // sysvolShare is the name that every domain controller gives it.
 const sysvolShare = "SYSVOL"
 
-// Collectors makes a collector for each configured source, in capture order.
-// The sources themselves are not touched. Errors are CONFIG_INVALID faults.
-func Collectors(s config.Sources) ([]collect.Collector, error) {
-	var (
-		all       []collect.Collector
-		directory *ad.Collector
-		err       error
-	)
+// Collectors makes a collector for each configured source, in capture order, and what gives
+// up their idle connections. The sources themselves are not touched. Errors are
+// CONFIG_INVALID faults.
+func Collectors(s config.Sources) (all []collect.Collector, done func(), err error) {
+	var directory *ad.Collector
+	done = func() {}
 	if s.AD != nil {
 		if directory, err = directoryOf(*s.AD); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all = append(all, directory)
 	}
@@ -50,20 +48,21 @@ func Collectors(s config.Sources) ([]collect.Collector, error) {
 		}
 		authority, err := ca.New(c, time.Now)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all = append(all, authority)
 	}
 	if s.Azure != nil {
 		stamp, err := Stamp(*s.Azure)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		done = stamp.Close
 		all = append(all, controlplane.Collectors(stamp, resource.Options{
 			Unreadable: resource.Unreadable(s.Azure.UnreadableSubscriptions), Now: time.Now,
 		})...)
 	}
-	return all, nil
+	return all, done, nil
 }
 
 // Stamp makes a client of the stamp that a configuration describes; the caller closes it. The

@@ -28,8 +28,9 @@ func TestCollectors(t *testing.T) {
 		URL: "ldaps://dc1.example.com", Username: "svc@example.com", PasswordFile: write("password", []byte("canary\n")),
 		CAFile: write("ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})),
 	}
-	both, err := sources.Collectors(config.Sources{AD: &good, CA: &config.CA{Dir: dir}})
+	both, done, err := sources.Collectors(config.Sources{AD: &good, CA: &config.CA{Dir: dir}})
 	require.NoError(t, err)
+	defer done()
 	require.Len(t, both, 2)
 	require.Equal(t, backup.AD, both[0].Service())
 	require.Equal(t, backup.CA, both[1].Service())
@@ -44,7 +45,7 @@ func TestCollectors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bad := good
 			change(&bad)
-			_, err := sources.Collectors(config.Sources{AD: &bad})
+			_, _, err := sources.Collectors(config.Sources{AD: &bad})
 			require.ErrorIs(t, err, fault.ConfigInvalid)
 			require.NotContains(t, err.Error(), "canary")
 		})

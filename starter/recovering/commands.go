@@ -47,8 +47,8 @@ A plan says what would be done and changes nothing. Applying it does what the pl
 nothing: when the target moved since, it is refused. What is changed is saved before, so
 that undo can take it back.
 
-This version restores the CA and what the resource managers hold. What it cannot bring back is
-extracted: infrabackup restore extract`,
+This version restores objects of the directory, the CA, and what the resource managers hold.
+What it cannot bring back is extracted: infrabackup restore extract`,
 		Args: args.None, RunE: args.NeedsCommand,
 	}, s.planCommand(), s.applyCommand(), s.undoCommand(), s.showCommand(), s.listCommand())
 }
@@ -66,6 +66,14 @@ func (s Surroundings) grouped(group *cobra.Command, commands ...*cobra.Command) 
 		group.AddCommand(cmd)
 	}
 	return group
+}
+
+// latestOr is the backup that is named, by default the newest.
+func latestOr(names []string) string {
+	if len(names) == 0 {
+		return backup.Latest
+	}
+	return names[0]
 }
 
 // common are flags of several commands.

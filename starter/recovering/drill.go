@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operator/drilling"
 	"infrabackup/internal/operator/localfile"
@@ -68,11 +67,7 @@ What it signs cannot pass for a backup. The exit code is 3 when the drill did no
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
 	open := s.Backups(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		name := backup.Latest
-		if len(names) > 0 {
-			name = names[0]
-		}
-		return s.drill(cmd.Context(), name, f, open)
+		return s.drill(cmd.Context(), latestOr(names), f, open)
 	}
 	return cmd
 }
@@ -93,7 +88,7 @@ func (f drillFlags) asked(ctx context.Context, s Surroundings) (r drilling.Reque
 		return r, nil, fault.New(fault.Usage, "--signing-key cannot be read", err)
 	}
 	if key, err = seal.ParseSigningKey(text); err != nil {
-		return r, nil, err
+		return r, nil, fault.Usagef("--signing-key is no unencrypted Ed25519 key; make one: ssh-keygen -t ed25519 -N '' -f drill.key")
 	}
 	if r.Identities, err = f.keys(ctx); err != nil {
 		return r, nil, err
@@ -101,13 +96,12 @@ func (f drillFlags) asked(ctx context.Context, s Surroundings) (r drilling.Reque
 	if r.State, err = f.stateDir(s); err != nil {
 		return r, nil, err
 	}
-	r.Keep = f.keep
+	r.Keep, r.Certificates = f.keep, f.certificates
 	r.Begun = func(phase string) { s.Say("%s: %s", time.Now().UTC().Format("15:04:05"), phases[phase]) }
 	r.Left = func(planID string) {
 		s.Say("The drill did not end. What it restored is taken back by: infrabackup recover undo %s --identity F --target F", planID[:16])
 	}
-	r.Previous, err = drilling.Previous(ctx, f.certificates)
-	return r, key, err
+	return r, key, nil
 }
 
 // phases are what is said of the parts of a drill.

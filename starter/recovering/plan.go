@@ -52,11 +52,7 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
 	flags.StringArrayVar(&f.policies, "policy", nil, "update, skip or fail, or SERVICE=…; may be repeated")
 	open := s.Backups(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		name := backup.Latest
-		if len(names) > 0 {
-			name = names[0]
-		}
-		return s.plan(cmd.Context(), name, f, open)
+		return s.plan(cmd.Context(), latestOr(names), f, open)
 	}
 	return cmd
 }

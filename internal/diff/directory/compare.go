@@ -62,8 +62,8 @@ func (c *Comparer) Compare(a, b *record.Record) *Pair {
 		return p
 	}
 	if a.DN != b.DN {
-		firstA, parentA := split(a.DN)
-		firstB, parentB := split(b.DN)
+		firstA, parentA := record.SplitDN(a.DN)
+		firstB, parentB := record.SplitDN(b.DN)
 		p.How = result.Renamed
 		if parentA != parentB {
 			p.How = result.Moved

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/diff/result"
 )
 
@@ -67,7 +68,7 @@ func settleMoves(pairs []*Pair) map[*Pair]bool {
 func follows(p *Pair, to map[string]string) bool {
 	front := ""
 	for name := p.NameA; name != ""; {
-		first, parent := split(name)
+		first, parent := record.SplitDN(name)
 		if front != "" {
 			front += ","
 		}
@@ -82,7 +83,7 @@ func follows(p *Pair, to map[string]string) bool {
 
 // below reports whether something above an object is in a set of names.
 func below(dn string, names map[string]bool) bool {
-	for _, parent := split(dn); parent != ""; _, parent = split(parent) {
+	for _, parent := record.SplitDN(dn); parent != ""; _, parent = record.SplitDN(parent) {
 		if names[strings.ToLower(parent)] {
 			return true
 		}

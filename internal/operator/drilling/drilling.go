@@ -1,7 +1,6 @@
 package drilling
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -31,8 +30,9 @@ type Request struct {
 	State string
 	// Keep leaves in the target what was restored.
 	Keep bool
-	// Previous is the digest of the certificate before, empty for none.
-	Previous string
+	// Certificates is the folder that the certificate goes to: it names the one before, and has
+	// to take a file before anything is restored.
+	Certificates string
 	// Begun, when not nil, is told of each phase.
 	Begun func(phase string)
 	// Left, when not nil, is told of the restore that is still in the target when a drill
@@ -59,6 +59,9 @@ func Run(ctx context.Context, b restoring.Backup, t *restoring.Target, r Request
 		return nil, err
 	}
 	var err error
+	if d.certificate.Previous, err = prepare(ctx, r.Certificates); err != nil {
+		return nil, err
+	}
 	if d.certificate.DrillID, err = backup.NewID(rand.Reader); err != nil {
 		return nil, fault.New(fault.Internal, "name the drill", err)
 	}
@@ -113,7 +116,7 @@ func (d *running) allowed() error {
 
 // look notes what the target has before anything is written.
 func (d *running) look(ctx context.Context) error {
-	all, err := d.target.Capture(ctx, d.request.Services, nil)
+	all, err := d.target.Capture(ctx, d.request.Services)
 	if err != nil {
 		return err
 	}
@@ -133,7 +136,8 @@ func (d *running) plan(ctx context.Context) (err error) {
 	return err
 }
 
-// consented is the consent of a drill: its target is there for that.
+// application is how a drill applies and undoes: it agrees to everything, since its target is
+// there for that.
 func (d *running) application() restoring.Application {
 	return restoring.Application{State: d.request.State, Consent: restore.Consent{Production: d.target.Fingerprint.ID(), Irreversible: []string{restore.AllIrreversible}}}
 }
@@ -150,7 +154,7 @@ func (d *running) apply(ctx context.Context) (err error) {
 }
 
 func (d *running) capture(ctx context.Context) (err error) {
-	d.after, err = d.target.Capture(ctx, d.request.Services, nil)
+	d.after, err = d.target.Capture(ctx, d.request.Services)
 	return err
 }
 
@@ -193,9 +197,9 @@ func (d *running) conclude() error {
 	c.Key = d.backup.Key.Public()
 	c.Report = restore.Digest(whole)
 	c.StartedAt, c.EndedAt = d.began.UTC().Truncate(time.Second), time.Now().UTC().Truncate(time.Second)
-	c.Kept, c.By, c.Previous, c.DoesNotProve = d.request.Keep, operator.Requester(), d.request.Previous, drill.Limits()
-	c.Judge(drill.Evidence{Plan: d.planned, Totals: d.totals, Before: d.before, Report: d.report, Drilled: d.request.Services})
 	c.Product = "infrabackup " + build.Version()
+	c.Kept, c.By, c.DoesNotProve = d.request.Keep, operator.Requester(), drill.Limits()
+	c.Judge(drill.Evidence{Plan: d.planned, Totals: d.totals, Before: d.before, Report: d.report, Drilled: d.request.Services})
 	return nil
 }
 
@@ -215,6 +219,6 @@ func Verify(line, signature, signers []byte) (*drill.Certificate, string, error)
 	if err != nil {
 		return nil, "", err
 	}
-	c, err := drill.Decode(bytes.Clone(line))
+	c, err := drill.Decode(line)
 	return c, signer, err
 }

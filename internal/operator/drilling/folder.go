@@ -28,12 +28,34 @@ const (
 
 var namePattern = regexp.MustCompile(`^\d{8}T\d{6}Z_[0-9a-f-]{36}\.json$`)
 
-// Write signs a certificate and puts it into a folder, which is made when it is missing. The
-// signature is there first, so that a certificate without one was never finished.
-func Write(folder string, c *drill.Certificate, key *seal.SigningKey) (file string, err error) {
+// prepare makes the folder when it is missing and sees that it takes a file, since what a drill
+// has proven would be lost otherwise. It returns the digest of the newest certificate in it,
+// empty when there is none.
+func prepare(ctx context.Context, folder string) (previous string, err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", fault.New(fault.Usage, "the folder of certificates cannot be created", err)
 	}
+	probe, err := os.CreateTemp(folder, ".probe-*")
+	if err != nil {
+		return "", fault.New(fault.Usage, "the folder of certificates takes no file", err)
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return "", fault.New(fault.Usage, "the folder of certificates cannot be used", err)
+	}
+	names, err := names(folder)
+	if err != nil || len(names) == 0 {
+		return "", err
+	}
+	line, err := content(ctx, filepath.Join(folder, names[len(names)-1]))
+	if err != nil {
+		return "", err
+	}
+	return restore.Digest(line), nil
+}
+
+// Write signs a certificate and puts it into a folder. The
+// signature is there first, so that a certificate without one was never finished.
+func Write(folder string, c *drill.Certificate, key *seal.SigningKey) (file string, err error) {
 	line, signature, err := Sign(c, key)
 	if err != nil {
 		return "", err
@@ -100,9 +122,6 @@ func List(ctx context.Context, folder string, signers []byte) ([]Listed, error) 
 // names are the certificates of a folder, the oldest first.
 func names(folder string) (all []string, err error) {
 	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, fault.New(fault.Usage, "the folder of certificates cannot be read", err)
 	}
@@ -115,17 +134,4 @@ func names(folder string) (all []string, err error) {
 		return nil, fault.Newf(fault.LimitExceeded, "%s holds more than %d certificates", folder, maxListed)
 	}
 	return all, nil
-}
-
-// Previous is the digest of the newest certificate of a folder, empty when there is none.
-func Previous(ctx context.Context, folder string) (string, error) {
-	names, err := names(folder)
-	if err != nil || len(names) == 0 {
-		return "", err
-	}
-	line, err := content(ctx, filepath.Join(folder, names[len(names)-1]))
-	if err != nil {
-		return "", err
-	}
-	return restore.Digest(line), nil
 }

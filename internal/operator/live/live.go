@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"infrabackup/internal/archive"
@@ -53,7 +54,7 @@ func Take(ctx context.Context, collectors []collect.Collector, o Options) (*Capt
 		left = DefaultLimit
 	}
 	for _, collector := range collectors {
-		if !wanted(o.Services, collector.Service()) {
+		if len(o.Services) > 0 && !slices.Contains(o.Services, collector.Service()) {
 			continue
 		}
 		if o.Begun != nil {
@@ -73,15 +74,6 @@ func Take(ctx context.Context, collectors []collect.Collector, o Options) (*Capt
 		c.all = append(c.all, p)
 	}
 	return c, nil
-}
-
-func wanted(services []backup.Service, s backup.Service) bool {
-	for _, one := range services {
-		if one == s {
-			return true
-		}
-	}
-	return len(services) == 0
 }
 
 // fill captures one service.

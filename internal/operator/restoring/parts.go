@@ -30,7 +30,8 @@ func newParts(ctx context.Context, b *repository.Backup, key seal.Identity) *par
 	return &parts{all: map[backup.Service]*part{}, open: func(s backup.Service) (*repository.Items, error) { return b.Items(ctx, s, key) }}
 }
 
-// item reads an item. A part that could not be opened is tried again by the next item.
+// item reads an item. After an error the next item opens its part again: the connection may be
+// the reason.
 func (p *parts) item(ctx context.Context, e backup.CatalogEntry) ([]byte, error) {
 	p.mu.Lock()
 	one := p.all[e.Service]
@@ -51,7 +52,12 @@ func (p *parts) item(ctx context.Context, e backup.CatalogEntry) ([]byte, error)
 		}
 		one.items = items
 	}
-	return one.items.Item(e)
+	data, err := one.items.Item(e)
+	if err != nil {
+		err = errors.Join(err, one.items.Close())
+		one.items = nil
+	}
+	return data, err
 }
 
 // close closes all of them.

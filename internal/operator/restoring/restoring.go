@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ type Request struct {
 // Plan makes a plan, and writes nothing. Errors are those of [restore.Planner.Plan].
 func Plan(ctx context.Context, b Backup, t *Target, r Request) (*restore.Plan, error) {
 	for _, wanted := range r.Selection.Services {
-		if !has(t, wanted) {
+		if !slices.Contains(t.Services(), wanted) {
 			return nil, fault.Newf(fault.TargetNotConfigured, "the target %s has nothing to restore %s to", t.Fingerprint.Name, wanted)
 		}
 	}
@@ -101,15 +102,6 @@ func Seal(plan *restore.Plan, identities []seal.Identity) ([]byte, error) {
 	}
 	err := statedir.WritePlan(&b, plan, recipients...)
 	return b.Bytes(), err
-}
-
-func has(t *Target, service backup.Service) bool {
-	for _, s := range t.Services() {
-		if s == service {
-			return true
-		}
-	}
-	return false
 }
 
 // Application is a plan that is applied.

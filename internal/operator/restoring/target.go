@@ -59,21 +59,35 @@ func OpenTarget(ctx context.Context, file string) (t *Target, err error) {
 	return t, nil
 }
 
-// Capture reads what the target holds now, as a backup would. Errors are those of
-// [live.Take], and CONFIG_INVALID for a service that was asked for and that the target has no
-// source of.
-func (t *Target) Capture(ctx context.Context, services []backup.Service, begun func(backup.Service)) (*live.Capture, error) {
-	collectors, err := sources.Collectors(t.config.Sources())
+// Capture reads what the target holds now, as [Capture] does.
+func (t *Target) Capture(ctx context.Context, services []backup.Service) (*live.Capture, error) {
+	return capture(ctx, t.config, services, nil)
+}
+
+// Capture reads what the cloud of a target's file holds now, as a backup would; the account in
+// the file need not be able to write. Errors are CONFIG_INVALID, TARGET_NOT_CONFIGURED for a
+// service that was asked for and that the file has no source of, and those of [live.Take].
+func Capture(ctx context.Context, file string, services []backup.Service, begun func(backup.Service)) (*live.Capture, error) {
+	c, err := config.LoadTarget(file)
 	if err != nil {
 		return nil, err
 	}
+	return capture(ctx, c, services, begun)
+}
+
+func capture(ctx context.Context, c *config.Target, services []backup.Service, begun func(backup.Service)) (*live.Capture, error) {
+	collectors, done, err := sources.Collectors(c.Sources())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	for _, wanted := range services {
 		if !slices.ContainsFunc(collectors, func(c collect.Collector) bool { return c.Service() == wanted }) {
-			return nil, fault.Newf(fault.TargetNotConfigured, "the target %s has no %s", t.Fingerprint.Name, wanted)
+			return nil, fault.Newf(fault.TargetNotConfigured, "the target %s has no %s", c.Name, wanted)
 		}
 	}
 	return live.Take(ctx, collectors, live.Options{Services: services, Now: time.Now, Begun: begun,
-		Instance: backup.Instance{Name: t.Fingerprint.Name, FQDN: t.Fingerprint.FQDN, DeploymentID: t.Fingerprint.DeploymentID}})
+		Instance: backup.Instance{Name: c.Name, FQDN: strings.ToLower(c.FQDN), DeploymentID: strings.ToLower(c.DeploymentID)}})
 }
 
 // ForDrills reports whether the target's file says that it is there for drills.
@@ -84,17 +98,6 @@ func (t *Target) Close() {
 	for _, c := range t.close {
 		c()
 	}
-}
-
-// Capture reads what the cloud of a target's file holds now. Errors are those of
-// [OpenTarget] and [Target.Capture].
-func Capture(ctx context.Context, file string, services []backup.Service, begun func(backup.Service)) (*live.Capture, error) {
-	t, err := OpenTarget(ctx, file)
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
-	return t.Capture(ctx, services, begun)
 }
 
 // Services are those that the target has a restorer for.

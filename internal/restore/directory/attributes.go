@@ -3,6 +3,8 @@ package directory
 import (
 	_ "embed"
 	"strings"
+
+	"infrabackup/internal/collect/ad/record"
 )
 
 // reason is why an attribute of a record is not written with its object.
@@ -68,18 +70,6 @@ func reasonOf(attribute, dn string) reason {
 }
 
 // rdn is the first element of a distinguished name, and parent the rest.
-func rdn(dn string) string { first, _ := split(dn); return first }
+func rdn(dn string) string { first, _ := record.SplitDN(dn); return first }
 
-func parent(dn string) string { _, rest := split(dn); return rest }
-
-func split(dn string) (first, rest string) {
-	for i := 0; i < len(dn); i++ {
-		switch dn[i] {
-		case '\\':
-			i++
-		case ',':
-			return dn[:i], dn[i+1:]
-		}
-	}
-	return dn, ""
-}
+func parent(dn string) string { _, rest := record.SplitDN(dn); return rest }

@@ -11,6 +11,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/secret"
 )
@@ -77,7 +78,7 @@ func FuzzNames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		guid, dn := splitName(text)
 		require.True(t, guid == "" && dn == text || strings.HasSuffix(text, dn))
-		first, rest := split(text)
+		first, rest := record.SplitDN(text)
 		require.True(t, first == text && rest == "" || first+","+rest == text)
 		if low, high, ok := rangeOf(text, "member"); ok {
 			require.True(t, low >= 0 && (high == -1 || high >= low))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/mapping"
 )
@@ -175,6 +176,6 @@ func TestNames(t *testing.T) {
 	}
 	require.Equal(t, `(objectGUID=\11\11\11\11\11\11\11\41\81\11\11\11\11\11\11\11)`, guidFilter(guidUser))
 	require.Empty(t, guidFilter("x"))
-	first, rest := split(`CN=a\,b,OU=c`)
+	first, rest := record.SplitDN(`CN=a\,b,OU=c`)
 	require.Equal(t, [2]string{`CN=a\,b`, "OU=c"}, [2]string{first, rest})
 }

@@ -27,8 +27,7 @@ type Evidence struct {
 
 // Judge fills in what follows from the evidence: services, differences and the result.
 func (c *Certificate) Judge(e Evidence) {
-	c.PlanID, c.Product = e.Plan.Header.PlanID, e.Plan.Header.Product
-	c.Totals = e.Totals
+	c.PlanID, c.Totals = e.Plan.Header.PlanID, e.Totals
 	w := &weighing{lost: map[restore.Key]string{}, explained: map[string]int64{}, before: e.Before}
 	lost := map[string]int64{}
 	for _, l := range e.Plan.Losses {
