@@ -19,11 +19,24 @@ import (
 // planFlags say what is planned.
 type planFlags struct {
 	common
-	out      string
+	selectFlags
+	out string
+}
+
+// selectFlags say what of a backup is restored.
+type selectFlags struct {
 	services []string
 	items    []string
 	patterns []string
 	policies []string
+}
+
+func (f *selectFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.services, "service", nil, "only this service; may be repeated")
+	flags.StringArrayVar(&f.items, "item", nil, "only the item with this ID; may be repeated")
+	flags.StringArrayVar(&f.patterns, "match", nil, "only items whose ID or name matches, such as */public-*; may be repeated")
+	flags.StringArrayVar(&f.policies, "policy", nil, "update, skip or fail, or SERVICE=…; may be repeated")
 }
 
 func (s Surroundings) planCommand() *cobra.Command {
@@ -42,14 +55,10 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
   infrabackup recover plan latest --identity operator.key --target site-b.yaml --service CA --policy skip --plan ca.plan`,
 		Args: args.AtMostOne("ID"),
 	}
-	f.register(cmd, s)
+	f.common.register(cmd, s)
 	f.registerTarget(cmd)
-	flags := cmd.Flags()
-	flags.StringVar(&f.out, "plan", "", "file to write the plan to, which must not exist")
-	flags.StringArrayVar(&f.services, "service", nil, "only this service; may be repeated")
-	flags.StringArrayVar(&f.items, "item", nil, "only the item with this ID; may be repeated")
-	flags.StringArrayVar(&f.patterns, "match", nil, "only items whose ID or name matches, such as */public-*; may be repeated")
-	flags.StringArrayVar(&f.policies, "policy", nil, "update, skip or fail, or SERVICE=…; may be repeated")
+	f.selectFlags.register(cmd)
+	cmd.Flags().StringVar(&f.out, "plan", "", "file to write the plan to, which must not exist")
 	open := s.Backups(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		return s.plan(cmd.Context(), latestOr(names), f, open)
@@ -57,7 +66,7 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
 	return cmd
 }
 
-func (f planFlags) request() (r restoring.Request, err error) {
+func (f selectFlags) request() (r restoring.Request, err error) {
 	if r.Selection.Services, err = args.Services(f.services); err != nil {
 		return r, err
 	}

@@ -28,6 +28,7 @@ var layers = map[string][]string{
 	below + "/audit":          {below + "/foreign", below + "/folder", below + "/ledger", below},
 	below + "/rekey":          {below + "/foreign", below + "/folder", below + "/ledger", below},
 	below + "/mirror":         {below + "/foreign", below + "/folder", below + "/ledger", below},
+	below + "/restores":       {below + "/folder"},
 	below + "/repositorytest": {below + "/folder", below + "/ledger", below, below + "/audit"},
 }
 

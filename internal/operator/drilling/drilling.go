@@ -18,6 +18,7 @@ import (
 	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/drill"
+	"infrabackup/internal/restore/statedir"
 	"infrabackup/internal/seal"
 )
 
@@ -27,7 +28,7 @@ type Request struct {
 	// Services are drilled; empty for all that the target has a restorer for.
 	Services []backup.Service
 	// State is where the journal of the restore lies, as for a recovery.
-	State string
+	State statedir.Store
 	// Keep leaves in the target what was restored.
 	Keep bool
 	// Certificates is the folder that the certificate goes to: it names the one before, and has
