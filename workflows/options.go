@@ -24,6 +24,9 @@ const heartbeatTimeout = 20 * time.Second
 // for one that is being restarted.
 const targetWait = 5 * time.Minute
 
+// planWait is the same for a plan, for which its caller waits.
+const planWait = 40 * time.Second
+
 // transientRetry is a retry policy for faults that pass by themselves, such as a file
 // server's restart or a worker's crash: about 45 minutes in all.
 func transientRetry() *temporal.RetryPolicy {

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -17,8 +18,9 @@ func PlanRestore(ctx workflow.Context, in flow.RestorePlanInput) (flow.RestorePl
 		what = fmt.Sprintf("plan the undo of restore %.16s in %s", in.Undoes, in.Target)
 	}
 	workflow.SetCurrentDetails(ctx, what+", requested by "+in.RequestedBy)
-	plan, err := flow.MakeRestorePlan.Run(onTarget(ctx, in.RestoreAccess, what), in)
-	return plan, noTarget(err, in.RestoreAccess)
+	on := workflow.WithScheduleToStartTimeout(onTarget(ctx, in.RestoreAccess, what), planWait)
+	plan, err := flow.MakeRestorePlan.Run(on, in)
+	return plan, noTarget(err, in.RestoreAccess, planWait)
 }
 
 // Restore does what a plan says, a batch of steps an activity: it compares everything with
@@ -35,7 +37,7 @@ func Restore(ctx workflow.Context, in flow.RestoreInput) (flow.RestoreResult, er
 	}
 	r.close(ctx)
 	if err != nil {
-		err = noTarget(err, in.RestoreAccess)
+		err = noTarget(err, in.RestoreAccess, targetWait)
 		r.enter(ctx, "ended: "+flow.DecodeFault(err).Message())
 		return flow.RestoreResult{}, err
 	}
@@ -114,9 +116,9 @@ func onTarget(ctx workflow.Context, in flow.RestoreAccess, summary string) workf
 }
 
 // noTarget says what it means that nobody took up work on a target.
-func noTarget(err error, in flow.RestoreAccess) error {
+func noTarget(err error, in flow.RestoreAccess, wait time.Duration) error {
 	if !notTakenUp(err) {
 		return err
 	}
-	return flow.EncodeFault(fault.Newf(fault.NoWorker, "no worker that may write to the target %s took up the work within %s", in.Target, targetWait))
+	return flow.EncodeFault(fault.Newf(fault.NoWorker, "no worker that may write to the target %s took up the work within %s", in.Target, wait))
 }

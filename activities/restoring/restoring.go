@@ -3,6 +3,7 @@ package restoring
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,7 +12,6 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/repository"
-	"infrabackup/internal/repository/restores"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/seal"
 )
@@ -114,7 +114,7 @@ func (p *place) close() error {
 
 // application is how plans of the share are applied.
 func (p *place) application() restoring.Application {
-	return restoring.Application{State: restores.In(p.repo.Files())}
+	return restoring.Application{State: p.repo.Restores()}
 }
 
 // Plan makes a plan and lays it on the share.
@@ -276,6 +276,12 @@ func (a *Activities) with(ctx context.Context, in flow.RestoreInput, work func(c
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
+	if s.restoration != nil && !sameAccess(s.in, in) {
+		// Another run, which has to show again that it may.
+		if err := s.forget(); err != nil {
+			return err
+		}
+	}
 	if s.restoration == nil {
 		if err := a.openRestoration(ctx, s, in); err != nil {
 			return err
@@ -283,6 +289,13 @@ func (a *Activities) with(ctx context.Context, in flow.RestoreInput, work func(c
 	}
 	s.restoration.Progress = func(restore.Outcome) { a.Step(ctx) }
 	return work(ctx, s.restoration.Run)
+}
+
+// sameAccess reports whether two requests bring the same key, for the same target, with the same
+// consent.
+func sameAccess(a, b flow.RestoreInput) bool {
+	return a.RestoreAccess == b.RestoreAccess && a.BackupID == b.BackupID && a.Consent.Production == b.Consent.Production &&
+		slices.Equal(a.Consent.Irreversible, b.Consent.Irreversible)
 }
 
 // expire forgets a restore whose next step does not come. One that came meanwhile has it in use,
@@ -298,6 +311,7 @@ func (a *Activities) expire(s *session) {
 
 // openRestoration opens everything that a restore needs. It stays open when ctx has ended.
 func (a *Activities) openRestoration(ctx context.Context, s *session, in flow.RestoreInput) (err error) {
+	s.in = in
 	kept, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, cancel)() // while it is being opened
 	if s.place, err = a.places(kept, in.RestoreAccess); err != nil {
@@ -308,6 +322,9 @@ func (a *Activities) openRestoration(ctx context.Context, s *session, in flow.Re
 	application := s.application()
 	application.Consent = in.Consent
 	s.restoration, err = restoring.OpenRestoration(kept, in.PlanID, []seal.Identity{s.key}, s.target, s.backup, application)
+	if err == nil && s.restoration.Plan.Header.Origin.BackupID != in.BackupID {
+		err = fault.Newf(fault.RequestRefused, "the plan is of backup %s, and the request names another one", s.restoration.Plan.Header.Origin.BackupID)
+	}
 	return err
 }
 

@@ -26,9 +26,6 @@ var (
 	CloseRestore    = Activity[RestoreInput, struct{}]{"CloseRestore"}
 )
 
-// MaxTarget is the longest name of a target, in bytes.
-const MaxTarget = 40
-
 // TargetName is what targets of workers are called: a part of the name of a queue.
 var TargetName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
@@ -81,10 +78,10 @@ type RestoreState struct {
 	Totals  restore.Totals `json:"totals"`
 }
 
-// OpenedRestore says what is left to do.
+// OpenedRestore says what is to be done. One that was begun is not compared again.
 type OpenedRestore struct {
 	Batches int  `json:"batches"`
-	Begun   bool `json:"begun"` // so that nothing is compared again
+	Begun   bool `json:"begun"`
 }
 
 // RestoreBatchInput asks for a batch of steps.
@@ -111,14 +108,10 @@ type RestoreAt struct {
 	RestoreState
 }
 
-// Bounds of what is asked for.
-const (
-	maxSelected   = 1000
-	maxRecipients = 100
-	maxKeyText    = 8 << 10
-)
+// Bounds of requests.
+const maxSelected, maxRecipients, maxKeyText = 1000, 100, 8 << 10
 
-// check makes sure of what every input has.
+// check makes sure of what every request has.
 func (in RestoreAccess) check(instance string) error {
 	err := first(checkInstance(in.Instance, instance), checkBy(in.RequestedBy))
 	switch {
@@ -165,6 +158,9 @@ func (in RestorePlanInput) Check(instance string) error {
 
 // Check implements [Input].
 func (in RestoreInput) Check(instance string) error {
+	if n := len(in.Consent.Irreversible); n > maxSelected {
+		return notSent("%d steps are consented to one by one, at most %d are taken", n, maxSelected)
+	}
 	return first(in.check(instance), checkBackup(in.BackupID), checkPlanID(in.PlanID))
 }
 

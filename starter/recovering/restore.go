@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"infrabackup/internal/backup"
+	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operator"
@@ -17,8 +19,6 @@ import (
 	"infrabackup/internal/secret"
 	"infrabackup/internal/ui/table"
 	"infrabackup/starter/args"
-
-	"infrabackup/internal/control"
 )
 
 // Controller is what the commands need of package control. [control.Controller] documents the
@@ -99,9 +99,11 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
 		if !flow.TargetName.MatchString(target) {
 			return fault.Usagef("--target is needed: the name of a target of the workers")
 		}
-		name, err := operator.ParseName(latestOr(names))
-		if err != nil {
-			return err
+		name := latestOr(names)
+		if name != backup.Latest {
+			if name, err = operator.ParseName(name); err != nil {
+				return err
+			}
 		}
 		ctx := cmd.Context()
 		return s.onShare(ctx, f, func(place *operator.LocalRepo, identities []seal.Identity) error {

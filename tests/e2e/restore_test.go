@@ -200,7 +200,10 @@ func TestRestoreByWorkers(t *testing.T) {
 	undone, err := r.apply(undo.PlanID)
 	require.NoError(t, err)
 	require.True(t, undone.Totals.Whole(), "%+v", undone)
-	_, err = r.plan(planned.PlanID)
+	twice, err := r.plan(planned.PlanID)
+	require.NoError(t, err)
+	require.Equal(t, flow.RestorePlan{PlanID: undo.PlanID, Counts: undo.Counts, Begun: true}, twice)
+	_, err = r.apply(undo.PlanID)
 	require.ErrorIs(t, err, fault.PlanApplied)
 	rows, err := restoring.List(t.Context(), restoring.OnShare(r.place), r.operator)
 	require.NoError(t, err)
@@ -293,6 +296,13 @@ func TestRestoreAndBackupExcludeEachOther(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// restoring reports whether the restore goes on.
+func (r *restored) restoring() bool {
+	d, err := r.client.DescribeWorkflowExecution(r.t.Context(), flow.RestoreWorkflowID(r.instance.Name), "")
+	require.NoError(r.t, err)
+	return d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+}
+
 // TestRestoreIsKilled kills the worker process, without warning, at calls that write a journal,
 // and at any moment in between: what the plan says comes about, once.
 func TestRestoreIsKilled(t *testing.T) {
@@ -302,7 +312,7 @@ func TestRestoreIsKilled(t *testing.T) {
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
 	for n := range tier.Size(1, 2, 25) {
 		call, after := 1+random.IntN(60), random.IntN(2) == 0
-		pauses := []time.Duration{time.Duration(random.IntN(1500)) * time.Millisecond, time.Duration(random.IntN(1500)) * time.Millisecond}
+		writes := []int{random.IntN(60), 60 + random.IntN(60)} // after which the worker is killed
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			r := newRestored(t, 60)
@@ -314,8 +324,8 @@ func TestRestoreIsKilled(t *testing.T) {
 				ShareDir: r.shareDir, Targets: r.targets, KillAtCall: call, KillAfter: after, Once: filepath.Join(t.TempDir(), "killed")})
 			run, err := flow.Restore.Start(t.Context(), r.client, r.started(flow.RestoreWorkflowID(r.instance.Name)), r.named(planned.PlanID))
 			require.NoError(t, err)
-			for _, pause := range pauses {
-				time.Sleep(pause)
+			for _, n := range writes {
+				require.Eventually(t, func() bool { return len(puts(r.into)) >= n || !r.restoring() }, 3*time.Minute, time.Millisecond)
 				workers.kill()
 			}
 			done, err := run.Get(t.Context())

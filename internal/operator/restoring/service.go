@@ -8,14 +8,13 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/operator/extract"
-	"infrabackup/internal/repository/restores"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/statedir"
 	"infrabackup/internal/seal"
 )
 
 // OnShare are the restores of workers, whose plans and journals lie beside the backups.
-func OnShare(place *operator.LocalRepo) statedir.Store { return restores.In(place.Repo.Files()) }
+func OnShare(place *operator.LocalRepo) statedir.Store { return place.Repo.Restores() }
 
 // BackupKey is the key of one backup, for a worker that restores it: the operator's own key
 // stays here. Name is what [operator.ParseName] returns. A backup that no trusted key signed is
