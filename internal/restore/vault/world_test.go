@@ -425,3 +425,16 @@ func (s *site) undone(t *testing.T, before, _ string) {
 		}
 	}
 }
+
+// group are the items of the group that the first item with a part in its ID belongs to.
+func (c *captured) group(t *testing.T, r restore.Restorer, part string) []restore.Item {
+	t.Helper()
+	var items []restore.Item
+	name := r.Group(c.only(part).entries[0])
+	for _, e := range c.entries {
+		if r.Group(e) == name {
+			items = append(items, restore.Item{CatalogEntry: e, Read: func(context.Context) ([]byte, error) { return c.bytes[e.Path], nil }})
+		}
+	}
+	return items
+}
