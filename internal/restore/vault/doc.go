@@ -47,7 +47,7 @@
 // blob, if there is one, is of no use for this stamp; CERTIFICATE_KEPT, the certificate is gone and its
 // private key was never given out; NAME_TAKEN, another key has the name, or a key or secret that
 // belongs to no certificate has that of one; NO_VALUE, the secret is gone and no version of it was readable; TIME_STAYS, a version has an
-// expiry or a beginning that no request takes away; TOO_LARGE, it has more versions than are read.
+// expiry or a beginning that no request takes away; TOO_LARGE, it has more versions than are read; UNREADABLE, the journal of what is taken back is not as it was written.
 //
 // Losses: CERTIFICATE_KEPT, the private key of a version was never given out; CERTIFICATE_PENDING, it
 // was not issued yet; HISTORY, it was deleted when the backup was taken; KEY_BLOB, the key comes back from its blob only, and who made it has to supply it elsewhere; MANAGED, it belongs to a

@@ -30,19 +30,54 @@ const (
 // managerVersions are api-versions of the resource manager for a vault, newest first.
 var managerVersions = []string{"2019-09-01", "2018-02-14", "2016-10-01"}
 
+// plane is the data plane of a vault.
+type plane struct {
+	client  *azure.Client
+	version string
+}
+
 // open is the data plane of the want's vault, nil where the vault is not there.
-func (r *Restorer) open(ctx context.Context, o object) (*azure.Client, error) {
+func (r *Restorer) open(ctx context.Context, o object) (*plane, error) {
 	key := strings.ToLower(o.Vault)
 	r.mu.Lock()
-	client := r.known[key]
+	known := r.known[key]
 	r.mu.Unlock()
-	if client != nil {
-		return client, nil
+	if known != nil {
+		return known, nil
 	}
+	uri, err := r.address(ctx, o)
+	if uri == "" || err != nil {
+		return nil, err
+	}
+	client, err := r.options.Stamp.Vault(uri)
+	if err != nil {
+		return nil, writer.Fault(err)
+	}
+	known = &plane{client: client, version: o.API}
+	for _, version := range append([]string{o.API}, dataVersions...) {
+		// Whatever is answered, but for a refusal of the version, will do.
+		pages := client.List("/secrets", version, url.Values{"maxresults": {"1"}})
+		_, err := pages.Next(ctx)
+		pages.Close()
+		if !errors.Is(err, azure.ErrRefused) && !errors.Is(err, azure.ErrVersionRefused) {
+			known.version = version
+			break
+		}
+	}
+	r.mu.Lock()
+	r.known[key] = known
+	r.mu.Unlock()
+	return known, nil
+}
+
+// address is what the vault's resource says that its address is, "" where there is none. A
+// vault of the operator is behind an endpoint of its own, and IDs do not always tell.
+func (r *Restorer) address(ctx context.Context, o object) (string, error) {
 	managers := []*azure.Client{r.options.Stamp.Tenant(), r.options.Stamp.Admin()}
 	if o.Admin {
 		managers = managers[1:]
 	}
+	var denied error
 	for _, manager := range managers {
 		for _, version := range managerVersions {
 			answer, err := manager.Get(ctx, o.Vault, version, nil)
@@ -50,26 +85,21 @@ func (r *Restorer) open(ctx context.Context, o object) (*azure.Client, error) {
 			case errors.Is(err, azure.ErrVersionRefused):
 				continue
 			case errors.Is(err, azure.ErrNotFound), errors.Is(err, azure.ErrNotRegistered):
-			case errors.Is(err, azure.ErrForbidden) && manager.Endpoint() == azure.Admin && !o.Admin:
+			case errors.Is(err, azure.ErrForbidden):
+				denied = cmp.Or(denied, writer.Fault(err))
 			case err != nil:
-				return nil, writer.Fault(err)
+				return "", writer.Fault(err)
 			default:
 				uri := jsondoc.Member(jsondoc.Member(gjson.ParseBytes(scan.Trim(answer.Body)), "properties"), "vaultUri").String()
 				if uri == "" {
-					return nil, fault.Newf(fault.TargetFailed, "the vault %s does not say its address", o.Vault)
+					return "", fault.Newf(fault.TargetFailed, "the vault %s does not say its address", o.Vault)
 				}
-				if client, err = r.options.Stamp.Vault(strings.Clone(uri)); err != nil {
-					return nil, writer.Fault(err)
-				}
-				r.mu.Lock()
-				r.known[key] = client
-				r.mu.Unlock()
-				return client, nil
+				return strings.Clone(uri), nil // not with the document that it is a part of
 			}
 			break
 		}
 	}
-	return nil, nil
+	return "", denied
 }
 
 // forget drops the address of a vault that may have gone.
@@ -89,11 +119,12 @@ func (r *Restorer) Live(ctx context.Context, want restore.Want, m *mapping.Map) 
 		return restore.State{}, fault.New(fault.Internal, "what is wanted", err)
 	}
 	absent := restore.State{Digest: restore.AbsentDigest}
-	client, err := r.open(ctx, o)
-	if err != nil || client == nil {
+	at, err := r.open(ctx, o)
+	if err != nil || at == nil {
 		return absent, err
 	}
-	l := &looking{client: client, o: o, values: v}
+	o.API = at.version
+	l := &looking{client: at.client, o: o, values: v}
 	if err := l.look(ctx); err != nil {
 		if errors.Is(err, azure.ErrNotFound) { // the vault went, and its name with it
 			r.forget(o)
@@ -133,9 +164,12 @@ func (l *looking) state() (restore.State, error) {
 	return s, nil
 }
 
-// lacks notes a permission that is missing. The object counts as there, in a state that
-// nobody knows, so that nothing is written over it.
-func (l *looking) lacks(permission string) error {
+// lacks notes a permission that is missing, or a network that is kept out. The object counts as
+// there, in a state that nobody knows, so that nothing is written over it.
+func (l *looking) lacks(permission string, err error) error {
+	if inner := azure.SaidBy(err).Inner; strings.HasPrefix(inner, "ForbiddenBy") && slices.Contains(words, inner) {
+		permission += " (" + inner + ")"
+	}
 	l.found, l.exists = found{Missing: permission}, true
 	return nil
 }
@@ -150,7 +184,7 @@ func (l *looking) look(ctx context.Context) error {
 	case "certificates/issuers", "certificates/contacts":
 		return l.settings(ctx)
 	}
-	if err := l.versions(ctx); err != nil || l.found.Missing != "" || l.found.Large {
+	if err := l.versions(ctx); err != nil || l.exists {
 		return err
 	}
 	if len(l.found.Versions) == 0 {
@@ -173,7 +207,7 @@ func (l *looking) look(ctx context.Context) error {
 	answer, err := l.client.Get(ctx, l.o.path()+"/policy", l.o.API, nil)
 	switch {
 	case forbidden(err):
-		return l.lacks("get of certificates")
+		return l.lacks("get of certificates", err)
 	case errors.Is(err, azure.ErrNotFound):
 		return nil
 	case err != nil:
@@ -199,7 +233,7 @@ func (l *looking) versions(ctx context.Context) error {
 		case errors.Is(err, io.EOF), errors.Is(err, azure.ErrNotFound):
 			return nil
 		case forbidden(err):
-			return l.lacks("list of " + l.o.Collection)
+			return l.lacks("list of "+l.o.Collection, err)
 		case err != nil:
 			return err
 		}
@@ -208,6 +242,10 @@ func (l *looking) versions(ctx context.Context) error {
 			v := versionOf(d, l.o.Collection)
 			if v.ID = l.idOf(d); v.ID == "" {
 				return fault.Newf(fault.TargetFailed, "the vault lists something else among the versions of %s", l.o.path())
+			}
+			if l.o.Collection == "secrets" && d.Get("managed").Bool() { // none that is wanted belongs to a certificate
+				l.found, l.exists = found{Taken: true}, true
+				return nil
 			}
 			if l.found.at(v.ID) >= 0 {
 				continue // pages may move
@@ -246,7 +284,7 @@ func (l *looking) each(ctx context.Context, use func(i int, d gjson.Result)) err
 		answer, err := l.client.Get(ctx, l.o.path()+"/"+v.ID, l.o.API, nil)
 		switch {
 		case forbidden(err):
-			return l.lacks("get of " + l.o.Collection)
+			return l.lacks("get of "+l.o.Collection, err)
 		case err != nil:
 			return err
 		}
@@ -287,7 +325,7 @@ func (l *looking) secret(ctx context.Context) error {
 		case forbidden(err) && closed(err):
 			continue
 		case forbidden(err):
-			return l.lacks("get of secrets")
+			return l.lacks("get of secrets", err)
 		case err != nil:
 			return err
 		}
@@ -334,7 +372,7 @@ func (l *looking) gone(ctx context.Context) error {
 			return nil
 		case err == nil, errors.Is(err, io.EOF), errors.Is(err, azure.ErrNotFound):
 		case forbidden(err):
-			return l.lacks("list of " + of)
+			return l.lacks("list of "+of, err)
 		default:
 			return err
 		}
@@ -353,7 +391,7 @@ func (l *looking) settings(ctx context.Context) error {
 	case errors.Is(err, azure.ErrNotFound):
 		return nil
 	case forbidden(err):
-		return l.lacks(permission)
+		return l.lacks(permission, err)
 	case err != nil:
 		return err
 	}

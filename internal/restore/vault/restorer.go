@@ -34,12 +34,12 @@ type Restorer struct {
 	sleep   func(context.Context, time.Duration) error
 
 	mu    sync.Mutex
-	known map[string]*azure.Client // data planes by the ID of the vault
+	known map[string]*plane // by the ID of the vault
 }
 
 // New makes one. Options.Rest is a restorer of [backup.KeyVault].
 func New(o Options) *Restorer {
-	r := &Restorer{options: o, sleep: o.Writing.Sleep, known: map[string]*azure.Client{}}
+	r := &Restorer{options: o, sleep: o.Writing.Sleep, known: map[string]*plane{}}
 	if r.sleep == nil {
 		r.sleep = sleep
 	}
@@ -119,14 +119,14 @@ func (r *Restorer) Lacks(ctx context.Context, items []restore.Item, m *mapping.M
 			}
 			return prober.Lacks(ctx, items, m)
 		}
-		client, err := r.open(ctx, object{Vault: p.vaultIn(m), Admin: p.admin})
+		at, err := r.open(ctx, object{Vault: p.vaultIn(m), Admin: p.admin, API: dataVersions[0]})
 		if err != nil {
 			return false, err
 		}
-		if client == nil {
+		if at == nil {
 			continue
 		}
-		_, err = client.Get(ctx, "/"+p.collection+"/"+p.name, dataVersions[0], nil)
+		_, err = at.client.Get(ctx, object{Collection: p.collection, Name: p.name}.path(), at.version, nil)
 		switch {
 		case err == nil, errors.Is(err, azure.ErrForbidden):
 			return false, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/azure/writer"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/restoretest"
@@ -362,4 +363,32 @@ func TestAVaultWithAnAddressElsewhere(t *testing.T) {
 	_, err = s.restorer(false).Live(t.Context(), want[0], nil)
 	require.ErrorIs(t, err, fault.TargetRefused)
 	require.ErrorContains(t, err, "evil.example")
+}
+
+// TestAVaultThatWasDeleted: a vault that is recovered comes with what it held, which is not
+// written again then.
+func TestAVaultThatWasDeleted(t *testing.T) {
+	source := theSource(t)
+	s := open(t, home, soft, source.objects...)
+	require.NoError(t, writer.New(s.client.Tenant(), quick).Delete(t.Context(), vaultID, "2019-09-01", writer.Match{}))
+	p := plan(t, source.backup, s.restorer(false), restore.Selection{})
+	require.Equal(t, restore.Undelete, p.Steps[0].Action)
+	totals, bad := apply(t, source.backup, s.restorer(false), p, &restoretest.Journal{}, nil)
+	require.Empty(t, bad)
+	require.Equal(t, restore.Totals{Confirmed: 1, Unneeded: 6}, totals)
+}
+
+// TestAVaultThatIsGone: a vault is made first, and then what it holds.
+func TestAVaultThatIsGone(t *testing.T) {
+	source := theSource(t)
+	s := open(t, elsewhere, "")
+	require.NoError(t, writer.New(s.client.Tenant(), quick).Delete(t.Context(), vaultID, "2019-09-01", writer.Match{}))
+	c := source.backup.without("/keys/signing/")
+	p, j := restored(t, c, s, true, restore.Selection{})
+	require.Equal(t, "vault", p.Steps[0].Kind)
+	require.Contains(t, s.state(), "canary-single")
+	undo(t, c, s, p, j)
+	require.Empty(t, s.state())
+	_, there := s.Get(inventory.Tenant, vaultID)
+	require.False(t, there)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"infrabackup/internal/azure"
@@ -31,14 +32,15 @@ func (r *Restorer) Write(ctx context.Context, want restore.Want, verdict restore
 	if err != nil {
 		return fault.New(fault.Internal, "what is wanted", err)
 	}
-	client, err := r.open(ctx, o)
+	at, err := r.open(ctx, o)
 	if err != nil {
 		return err
 	}
-	if client == nil {
+	if at == nil {
 		return fault.Newf(fault.TargetRefused, "the vault %s is not there", o.Vault)
 	}
-	w := &writing{restorer: r, resources: writer.New(client, r.options.Writing), o: o, values: v}
+	o.API = at.version
+	w := &writing{restorer: r, resources: writer.New(at.client, r.options.Writing), o: o, values: v}
 	if want.Absent {
 		return w.remove(ctx, want)
 	}
@@ -103,7 +105,7 @@ func (w *writing) send(ctx context.Context, method, path string, body any) error
 		return fault.New(fault.Internal, "a request", err)
 	}
 	_, err = w.resources.Set(ctx, method, path, w.o.API, data)
-	return err
+	return w.needed(err, method, path)
 }
 
 // secretly sends a body with values. Of a refusal it gives what is known to have none.
@@ -114,7 +116,32 @@ func (w *writing) secretly(ctx context.Context, method, path string, body map[st
 	}
 	defer clear(data)
 	_, err = w.resources.Set(ctx, method, path, w.o.API, data)
-	return quiet(err, method+" "+path)
+	return w.needed(quiet(err, strings.ToLower(method)+" "+path), method, path)
+}
+
+// needed adds to a refusal for want of a permission which one that is.
+func (w *writing) needed(err error, method, path string) error {
+	f, ok := fault.Of(err)
+	if !ok || f.Code != fault.TargetAccessDenied {
+		return err
+	}
+	of, permission := strings.TrimPrefix(strings.SplitN(w.o.Collection, "/", 2)[0], "/"), "update"
+	last := path[strings.LastIndexByte(path, '/')+1:]
+	switch {
+	case w.o.Collection == "certificates/contacts":
+		permission = "managecontacts"
+	case w.o.Collection == "certificates/issuers" && method == http.MethodDelete:
+		permission = "deleteissuers"
+	case w.o.Collection == "certificates/issuers":
+		permission = "setissuers"
+	case method == http.MethodDelete:
+		permission = "delete"
+	case method == http.MethodPost && (last == "restore" || last == "import" || last == "recover"):
+		permission = last
+	case of == "secrets":
+		permission = "set"
+	}
+	return fault.New(f.Code, "the restore's account lacks "+permission+" of "+of+" in "+w.o.Vault+", which an access policy of the vault has to allow", err)
 }
 
 // words are those of a vault that are repeated: its own text could quote what was sent.
@@ -193,7 +220,10 @@ func (w *writing) add(ctx context.Context, v version) error {
 	if !ok {
 		return fault.Newf(fault.Internal, "there is no value of %s/%s", w.o.path(), v.ID)
 	}
-	body := map[string]any{"value": value, "attributes": v.attributes(), "tags": v.tags()}
+	body := map[string]any{"value": value, "attributes": v.attributes()}
+	if len(v.Tags) > 0 {
+		body["tags"] = v.Tags
+	}
 	if w.o.Collection == "certificates" {
 		if w.o.Policy != nil {
 			body["policy"] = w.o.Policy
@@ -241,7 +271,7 @@ func (w *writing) settle(ctx context.Context, live found) error {
 // recover brings a deleted object back, and waits until it is there.
 func (w *writing) recover(ctx context.Context, want restore.Want) (restore.State, error) {
 	if _, err := w.resources.Post(ctx, "/deleted"+w.o.Collection+"/"+w.o.Name+"/recover", w.o.API, nil); err != nil {
-		return restore.State{}, err
+		return restore.State{}, w.needed(err, http.MethodPost, "/recover")
 	}
 	return w.until(ctx, want, func(s restore.State) bool { return s.Exists })
 }
@@ -250,7 +280,7 @@ func (w *writing) recover(ctx context.Context, want restore.Want) (restore.State
 func (w *writing) remove(ctx context.Context, want restore.Want) error {
 	_, err := w.resources.Set(ctx, http.MethodDelete, w.o.path(), w.o.API, nil)
 	if err != nil && !errors.Is(err, azure.ErrNotFound) {
-		return err
+		return w.needed(err, http.MethodDelete, w.o.path())
 	}
 	_, err = w.until(ctx, want, func(s restore.State) bool { return !s.Exists })
 	return err
