@@ -142,7 +142,7 @@ type found struct {
 // foundVersion is a version of a target.
 type foundVersion struct {
 	version
-	// Value is nil where it was not read, or is given to nobody.
+	// Value is nil where it was not read, or is given to no caller.
 	Value *string `json:"value,omitempty"`
 }
 

@@ -19,7 +19,7 @@ func TestConformance(t *testing.T) {
 				c = c.without("/keys/signing/")
 			}
 			world := func(t *testing.T, s *site) restoretest.World {
-				return restoretest.World{Source: c.source(), Restorer: s.restorer(foreign), State: s.state, Log: s.made,
+				return restoretest.World{Source: c.source(), Restorer: oneLane{s.restorer(foreign)}, State: s.state, Log: s.made,
 					Move: func() { s.send("PUT", "/secrets/single", `{"value":"moved"}`) }}
 			}
 			deployment := map[bool]string{false: home, true: elsewhere}[foreign]

@@ -348,6 +348,8 @@ func TestTheDigestOfAPlanDoesNotFollowTheValue(t *testing.T) {
 	require.Len(t, a.Steps, 1)
 	require.Equal(t, a.Steps[0].Desired, b.Steps[0].Desired)
 	require.NotEqual(t, a.Steps[0].Backup, b.Steps[0].Backup, "the plan is bound to the backup's value")
+	whole := plan(t, theSource(t).backup, s.restorer(true), c.items("/secrets/single/"))
+	require.NotEqual(t, a.Steps[0].Backup, whole.Steps[len(whole.Steps)-1].Backup, "who knows the item alone cannot tell the digest")
 }
 
 // TestAVaultWithAnAddressElsewhere: nothing is sent to an address that is not below the stamp's vault domain.
@@ -391,4 +393,22 @@ func TestAVaultThatIsGone(t *testing.T) {
 	require.Empty(t, s.state())
 	_, there := s.Get(inventory.Tenant, vaultID)
 	require.False(t, there)
+}
+
+// TestARequestThatWasOnItsWay: a blob that an earlier try has restored meanwhile is no
+// conflict, and one of another object in its place is.
+func TestARequestThatWasOnItsWay(t *testing.T) {
+	source := theSource(t)
+	s := open(t, home, soft)
+	r := s.restorer(false)
+	wants, _, err := r.Wants(source.backup.group(t, r, "/keys/signing/"), nil)
+	require.NoError(t, err)
+	absent := restore.State{Digest: restore.AbsentDigest}
+	for range 2 {
+		require.NoError(t, r.Write(t.Context(), wants[0], r.Verdict(wants[0], absent, nil), absent, nil))
+	}
+	s.send("DELETE", "/keys/signing", "")
+	s.send("DELETE", "/deletedkeys/signing", "")
+	s.send("POST", "/keys/signing/create", `{"kty":"EC"}`)
+	require.ErrorIs(t, r.Write(t.Context(), wants[0], r.Verdict(wants[0], absent, nil), absent, nil), fault.TargetRefused)
 }

@@ -151,7 +151,7 @@ func (o object) secret(live found, exists bool, v values) ([]task, *obstacle) {
 }
 
 // are reports whether a version of the target has the value of one of the want. Of one whose
-// value is given to nobody, as when it has expired, everything else decides.
+// value is given to no caller, as when it has expired, everything else decides.
 func (v values) are(w version, l foundVersion) bool {
 	if l.Value == nil {
 		return w.same(l.version)
@@ -231,7 +231,7 @@ func (o object) certificate(live found, exists bool, v values) ([]task, *obstacl
 			}
 		}
 		if !exists && len(adjusted) == 0 {
-			return nil, &obstacle{"CERTIFICATE_KEPT", "it is gone, and the vault gave its private key to nobody; issue it again, as its policy in the backup says"}
+			return nil, &obstacle{"CERTIFICATE_KEPT", "it is gone, and the vault gave its private key to no caller; issue it again, as its policy in the backup says"}
 		}
 	}
 	if exists && o.Policy != nil && !jsondoc.Covers(live.Policy, o.Policy) {

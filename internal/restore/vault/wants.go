@@ -227,7 +227,7 @@ func (g *group) certificate() error {
 			continue
 		case !hasKey(value, types[i.part], policy):
 			delete(v.Values, i.part)
-			g.loseVersion(i, "CERTIFICATE_KEPT", "where it is gone it has to be issued again: the vault gave its private key to nobody, by its policy or since it was disabled or expired")
+			g.loseVersion(i, "CERTIFICATE_KEPT", "where it is gone it has to be issued again: the vault gave its private key to no caller, by its policy or since it was disabled or expired")
 		}
 		kept = append(kept, i)
 	}

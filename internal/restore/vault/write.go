@@ -65,10 +65,23 @@ func (r *Restorer) Write(ctx context.Context, want restore.Want, verdict restore
 	}
 	for _, t := range tasks {
 		if err := w.do(ctx, t, is); err != nil {
-			return err
+			return w.done(ctx, want, err)
 		}
 	}
 	return nil
+}
+
+// done passes over a conflict with what an earlier try of the same write has made meanwhile:
+// its request can have been on its way still when the object was read.
+func (w *writing) done(ctx context.Context, want restore.Want, refused error) error {
+	var said *refusal
+	if !errors.As(refused, &said) || said.said.Status != http.StatusConflict {
+		return refused
+	}
+	if s, err := w.restorer.Live(ctx, want, nil); err == nil && w.restorer.Verdict(want, s, nil).Same {
+		return nil
+	}
+	return refused
 }
 
 // writing is the writing of one object.
