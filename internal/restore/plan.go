@@ -156,7 +156,7 @@ type Step struct {
 	Group  string `json:"group"`
 	Action Action `json:"action"`
 	Reason Reason `json:"reason"`
-	// Backup is the digest of the items that the step is made of.
+	// Backup is a keyed digest of the items that the step is made of.
 	Backup string `json:"backup,omitempty"`
 	// Live is the digest of the target's state when the plan was made.
 	Live string `json:"live"`

@@ -2,8 +2,6 @@ package restore
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"time"
 
@@ -179,7 +177,7 @@ func (w *weaving) lookAt(ctx context.Context, key groupKey) (looked, error) {
 	if err != nil {
 		return looked{}, err
 	}
-	l := looked{losses: losses, backup: digestOf(items)}
+	l := looked{losses: losses, backup: w.index.digest(items)}
 	for _, want := range wants {
 		live, err := r.Live(ctx, want, m)
 		if err != nil {
@@ -276,15 +274,6 @@ func (w *weaving) refuse(r Refusal) {
 		w.refused[r.Key] = true
 		w.refusals = append(w.refusals, r)
 	}
-}
-
-// digestOf names items by their digests.
-func digestOf(items []Item) string {
-	h := sha256.New()
-	for _, item := range items {
-		h.Write([]byte(item.Kind + "\x00" + item.ID + "\x00" + item.SHA256 + "\n"))
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // MappingDigest names the pairs that were given to a restore. What it learns is not among

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/restore/mapping"
@@ -71,6 +72,13 @@ type Prober interface {
 	Lacks(ctx context.Context, items []Item, m *mapping.Map) (bool, error)
 }
 
+// Resumer is a [Restorer] of which a write can take several requests.
+type Resumer interface {
+	// Begun reports whether live is what a write of the want leaves behind that found before
+	// and was ended between two requests, and nothing else. Such a write goes on. It is pure.
+	Begun(want Want, before, live State) bool
+}
+
 // Namer is a [Restorer] whose items need each other by names that the catalog does not have
 // as aliases.
 type Namer interface {
@@ -116,6 +124,10 @@ type Want struct {
 	// Body is what should be there, in a canonical form that is the restorer's own: equal
 	// wants have equal bytes. Principals that are created are in the source's names.
 	Body []byte
+	// Payload is what Body names and does not hold, such as the values of secrets: digests of
+	// a plan are shown, and a short value could be guessed from one that covers it. What Body
+	// says settles which payload it is, together with the items that the want is made of.
+	Payload Payload
 	// Absent says that nothing should be there. Only undo wants that.
 	Absent bool
 	// Within is the key of a want whose write brings this one along, such as a network's
@@ -131,7 +143,13 @@ type Want struct {
 	Fields []string
 }
 
-// Digest is the digest of what is wanted.
+// Payload is content that must not be shown. It prints as its size.
+type Payload []byte
+
+// Format implements [fmt.Formatter].
+func (p Payload) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "[%d bytes]", len(p)) }
+
+// Digest is the digest of what is wanted. The payload is not in it.
 func (w Want) Digest() string {
 	if w.Absent {
 		return AbsentDigest

@@ -2,6 +2,9 @@ package restore
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"infrabackup/internal/backup"
@@ -28,6 +31,9 @@ type index struct {
 	groups  map[groupKey][]int
 	order   []groupKey
 	names   map[name][]groupKey
+	// key is of all digests of the catalog. Digests of items that a plan shows are keyed with
+	// it, so that nobody finds out by them what a short item holds.
+	key []byte
 }
 
 // name is an ID or an alias, in lower case.
@@ -45,7 +51,9 @@ func (s *Source) index(ctx context.Context, restorers map[backup.Service]Restore
 	}
 	x := &index{groups: map[groupKey][]int{}, names: map[name][]groupKey{}}
 	at := map[identity]int{}
+	all := sha256.New()
 	err := s.Catalog(ctx, func(e backup.CatalogEntry) error {
+		all.Write([]byte(e.SHA256))
 		if restorers[e.Service] == nil {
 			return nil
 		}
@@ -61,6 +69,7 @@ func (s *Source) index(ctx context.Context, restorers map[backup.Service]Restore
 	if err != nil {
 		return nil, err
 	}
+	x.key = all.Sum(nil)
 	for i, e := range x.entries {
 		g := groupKey{e.Service, restorers[e.Service].Group(e)}
 		if x.groups[g] == nil {
@@ -114,4 +123,13 @@ func (x *index) items(g groupKey, s *Source) []Item {
 		items = append(items, Item{CatalogEntry: e, Read: func(ctx context.Context) ([]byte, error) { return s.Item(ctx, e) }})
 	}
 	return items
+}
+
+// digest names items by their digests. Only who has the whole catalog can tell what it is of.
+func (x *index) digest(items []Item) string {
+	h := hmac.New(sha256.New, x.key)
+	for _, item := range items {
+		h.Write([]byte(item.Kind + "\x00" + item.ID + "\x00" + item.SHA256 + "\n"))
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

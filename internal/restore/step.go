@@ -27,6 +27,7 @@ func (r *Run) step(ctx context.Context, s Step, want Want, before State, write b
 func (r *Run) judge(ctx context.Context, s Step, want Want, before, live State, write bool) (Outcome, error) {
 	restorer := r.restorer(s.Service)
 	verdict := restorer.Verdict(want, live, r.Map)
+	begun := !verdict.Same && live.Digest != before.Digest && r.begun(want, before, live)
 	switch {
 	case s.Action == Skip:
 		return Outcome{Status: Unneeded, After: live.Digest}, nil
@@ -36,21 +37,44 @@ func (r *Run) judge(ctx context.Context, s Step, want Want, before, live State, 
 		return Outcome{Status: Unneeded, After: live.Digest}, nil // it came about by itself, or with another step
 	case verdict.Same:
 		return r.confirmed(s, want, before, live), nil // an earlier try did it
-	case live.Digest != before.Digest:
+	case begun && !write:
+		return r.partly(s, want, before, live, string(fault.RestoreConflict), "a part of it was written, and the restore was ended"), nil
+	case live.Digest != before.Digest && !begun:
 		return Outcome{Status: Refused, Code: string(fault.RestoreConflict), Detail: errInDoubt.Error(), After: live.Digest}, nil
 	case !write:
 		return Outcome{Status: Undone, After: live.Digest}, nil
 	case verdict.Refused != nil:
 		return Outcome{Status: Refused, Code: verdict.Refused.Code, Detail: verdict.Refused.Detail, After: live.Digest}, nil
-	case !r.moves(s) && (before.Digest != s.Live || s.Action != Along && verdict.Action != s.Action):
+	case !begun && !r.moves(s) && (before.Digest != s.Live || s.Action != Along && verdict.Action != s.Action):
 		return Outcome{Status: Refused, Code: RefusedStale, Detail: "it is not as it was when the plan was made", After: live.Digest}, nil
 	case s.Action == Along:
 		return Outcome{Status: Failed, Code: RefusedMade, Detail: "it did not come along with " + r.Plan.Steps[s.Within].Key.String(), After: live.Digest}, nil
 	}
 	if err := restorer.Write(ctx, want, verdict, live, r.Map); err != nil {
-		return r.refusedBy(err)
+		o, err := r.refusedBy(err)
+		if err != nil {
+			return o, err
+		}
+		after, err := r.read(ctx, s, want)
+		if err == nil && after.Digest != before.Digest && r.begun(want, before, after) {
+			return r.partly(s, want, before, after, o.Code, o.Detail), nil
+		}
+		return o, err
 	}
 	return r.confirm(ctx, s, want, before)
+}
+
+// begun reports whether an earlier try of a write was ended in its middle.
+func (r *Run) begun(want Want, before, live State) bool {
+	resumer, ok := r.restorer(want.Service).(Resumer)
+	return ok && resumer.Begun(want, before, live)
+}
+
+// partly is the outcome of a write of which a part came about, with what takes that back.
+func (r *Run) partly(s Step, want Want, before, after State, code, detail string) Outcome {
+	o := r.confirmed(s, want, before, after)
+	o.Status, o.Code, o.Detail = Failed, code, detail
+	return o
 }
 
 // refusedBy is the outcome of a write that the target refused for good. What may pass is an

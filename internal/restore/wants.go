@@ -27,7 +27,7 @@ func (b *backupWants) wants(ctx context.Context, steps []Step) (map[int]Want, er
 				return nil, fault.Newf(fault.TargetNotConfigured, "the target has nothing to restore %s to", s.Service)
 			}
 			items := b.index.items(g, b.source)
-			if digestOf(items) != s.Backup {
+			if b.index.digest(items) != s.Backup {
 				return nil, fault.Newf(fault.PlanDiffers, "the backup has something else of %s than the plan was made of", s.Key)
 			}
 			all, _, err := restorer.Wants(items, b.mapping)

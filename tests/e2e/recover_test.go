@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -215,14 +216,55 @@ emptyDisks: true
 			made[string(w.Endpoint)+" "+strings.ToLower(w.Path)]++
 		}
 	}
+	secrets := 0
 	for id, times := range made {
+		if strings.HasPrefix(id, "vault /secrets/") { // each version is a PUT of its own
+			secrets++
+			continue
+		}
 		require.Equal(t, 1, times, id)
 	}
+	require.Positive(t, secrets)
+	o.requireVaults(s)
 	again := into[plan](t, run("plan", string(done.BackupID), "--plan", o.file("stamp-again.plan")))
 	require.Zero(t, again.Counts.Create+again.Counts.Update, "the target has everything")
 	undone := into[struct{ Totals restore.Totals }](t, run("undo", first.PlanID[:12], "--yes", "--yes-production", ownID))
 	require.True(t, undone.Totals.Whole(), "%+v", undone)
 	o.drill(done)
+}
+
+// requireVaults compares what vaults hold with the stamp that was backed up, of which all
+// secrets and certificates come back that it gave to the backup.
+func (o *operator) requireVaults(s *stamp.Stamp) {
+	t := o.t
+	held := map[string]bool{}
+	for object := range s.VaultObjects() {
+		for _, v := range object.Versions {
+			held[strings.ToLower(object.Vault+" "+object.Kind+" "+object.Name)+" "+vaultValue(t, v)] = true
+		}
+	}
+	compared := 0
+	now := time.Now().Unix()
+	for _, object := range linesOf[inventory.VaultObject](o, "vault-objects.jsonl") {
+		if object.Kind != "secrets" {
+			continue
+		}
+		for _, v := range object.Versions {
+			if !v.Enabled || v.Expires != 0 && v.Expires <= now || v.NotBefore > now || !v.Exportable {
+				continue // the vault gave it to nobody
+			}
+			require.True(t, held[strings.ToLower(object.Vault+" secrets "+object.Name)+" "+vaultValue(t, v)], "%s/%s version %s is not in the target", object.Vault, object.Name, v.Version)
+			compared++
+		}
+	}
+	require.Greater(t, compared, 5)
+}
+
+// vaultValue is the value of a version; "" for what has none.
+func vaultValue(t *testing.T, v inventory.VaultVersion) string {
+	var body struct{ Value string }
+	require.NoError(t, json.Unmarshal(v.Body, &body))
+	return body.Value
 }
 
 // drill restores the backup into the target once more, and has it proven.

@@ -92,7 +92,7 @@ func Plan(ctx context.Context, b Backup, t *Target, r Request) (*restore.Plan, e
 	if err != nil {
 		return nil, err
 	}
-	planner := restore.Planner{Source: b.source(), Restorers: t.Restorers, Map: mapping.Empty(), Origin: origin, Target: t.Fingerprint, Selection: r.Selection,
+	planner := restore.Planner{Source: b.source(), Restorers: t.restorersOf(b.Cloud()), Map: mapping.Empty(), Origin: origin, Target: t.Fingerprint, Selection: r.Selection,
 		Policies: r.Policies, Product: "infrabackup " + build.Version(), Now: time.Now, Progress: r.Progress}
 	return planner.Plan(ctx)
 }
@@ -159,7 +159,7 @@ func Apply(ctx context.Context, planFile []byte, identities []seal.Identity, t *
 type run struct{ *restore.Run }
 
 func newRun(plan *restore.Plan, t *Target, journal restore.Journal, a Application) run {
-	return run{&restore.Run{Plan: plan, Restorers: t.Restorers, Journal: journal, Map: mapping.Empty(), Target: t.Fingerprint, Consent: a.Consent, Now: time.Now, Progress: a.Progress}}
+	return run{&restore.Run{Plan: plan, Restorers: t.restorersOf(plan.Header.Origin.Cloud), Journal: journal, Map: mapping.Empty(), Target: t.Fingerprint, Consent: a.Consent, Now: time.Now, Progress: a.Progress}}
 }
 
 // from opens the backup of the plan, and makes sure that it is the one.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/config"
@@ -14,6 +15,7 @@ import (
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/ca"
 	"infrabackup/internal/restore/resources"
+	"infrabackup/internal/restore/vault"
 	"infrabackup/internal/sources"
 )
 
@@ -22,6 +24,7 @@ type Target struct {
 	Fingerprint restore.Fingerprint
 	Restorers   []restore.Restorer
 	config      *config.Target
+	stamp       *azure.Stamp // nil without one
 	close       []func()
 }
 
@@ -49,6 +52,7 @@ func OpenTarget(ctx context.Context, file string) (t *Target, err error) {
 		}
 		t.close = append(t.close, stamp.Close)
 		t.Restorers = append(t.Restorers, resources.All(resources.Options{Stamp: stamp, Own: c.OwnAccounts, EmptyDisks: c.EmptyDisks})...)
+		t.stamp = stamp
 	}
 	if c.AD != nil {
 		if err := t.addDirectory(ctx, *c.AD); err != nil {
@@ -57,6 +61,19 @@ func OpenTarget(ctx context.Context, file string) (t *Target, err error) {
 		}
 	}
 	return t, nil
+}
+
+// restorersOf are those for a backup of a cloud. Of a target that is another deployment the
+// backup's blobs of vaults are of no use.
+func (t *Target) restorersOf(cloud restore.Fingerprint) []restore.Restorer {
+	all := slices.Clone(t.Restorers)
+	for i, r := range all {
+		if t.stamp != nil && r.Service() == backup.KeyVault {
+			foreign := t.Fingerprint.DeploymentID != "" && cloud.DeploymentID != "" && t.Fingerprint.DeploymentID != cloud.DeploymentID
+			all[i] = vault.New(vault.Options{Stamp: t.stamp, Rest: r, Foreign: foreign})
+		}
+	}
+	return all
 }
 
 // Capture reads what the target holds now, as [Capture] does.

@@ -61,7 +61,7 @@ type Certificate struct {
 
 // Limits are what no drill of this version proves.
 func Limits() []string {
-	return []string{"contents of disks", "contents of vaults", "that Windows starts", "a stamp's hardware, where the target is a stand-in"}
+	return []string{"contents of disks", "backup blobs of vaults, which another stamp does not take", "that Windows starts", "a stamp's hardware, where the target is a stand-in"}
 }
 
 // Backup names what was restored.

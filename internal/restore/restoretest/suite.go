@@ -250,6 +250,12 @@ func (r *runner) Names(e backup.CatalogEntry) []string {
 	return nil
 }
 
+// Begun implements [restore.Resumer] for restorers that do.
+func (r *runner) Begun(want restore.Want, before, live restore.State) bool {
+	resumer, ok := r.Restorer.(restore.Resumer)
+	return ok && resumer.Begun(want, before, live)
+}
+
 // endAt ends the run at its nth write from now, before it is sent or behind.
 func (r *runner) endAt(n int, sent bool) {
 	r.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -231,7 +232,7 @@ func (v *vaults) restore(r *http.Request, vault, kind string) *answer {
 	if err != nil || !strings.EqualFold(o.Kind, kind) {
 		return fail(http.StatusBadRequest, "BadParameter", "Backup blob contains invalid or corrupt version.")
 	}
-	o.Vault = vault
+	o = v.moved(o, vault)
 	item := v.newItem(o)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -240,6 +241,18 @@ func (v *vaults) restore(r *http.Request, vault, kind string) *answer {
 	}
 	v.insert(item)
 	return document(http.StatusOK, item.Versions[len(item.Versions)-1].Body)
+}
+
+// moved gives an object of a blob the address that it has in a vault: the blob has that of
+// the vault, and of the server's port, where it was made.
+func (v *vaults) moved(o inventory.VaultObject, vault string) inventory.VaultObject {
+	was := regexp.MustCompile(`(?i)https://` + regexp.QuoteMeta(o.Vault+".vault."+v.stamp.domain) + `(:[0-9]+)?/` + o.Kind + `/`)
+	now := []byte(v.stamp.VaultURL(strings.ToLower(vault)) + "/" + o.Kind + "/")
+	o.Vault, o.Versions = vault, slices.Clone(o.Versions)
+	for i := range o.Versions {
+		o.Versions[i].Body = was.ReplaceAllLiteral(o.Versions[i].Body, now)
+	}
+	return o
 }
 
 // list answers objects by name, 25 at a time.

@@ -166,7 +166,8 @@ func TestBackupsGoBackWhereTheyCameFrom(t *testing.T) {
 	one.send(t, 409, "POST", "/secrets/restore", blob)
 	one.send(t, 409, "PUT", "/secrets/s", `{"value":"b"}`)
 	two.send(t, 200, "POST", "/secrets/restore", blob)
-	two.send(t, 200, "GET", "/secrets/s"+id[strings.LastIndexByte(id, '/'):], "")
+	moved := two.send(t, 200, "GET", "/secrets/s"+id[strings.LastIndexByte(id, '/'):], "")["id"]
+	require.Equal(t, strings.Replace(id, "https://one.", "https://two.", 1), moved, "the address is the vault's that it is in")
 	three.send(t, 400, "POST", "/secrets/restore", blob)
 	one.send(t, 204, "DELETE", "/deletedsecrets/s", "")
 	one.send(t, 200, "POST", "/secrets/restore", blob)
