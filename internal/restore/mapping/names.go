@@ -122,8 +122,11 @@ func (n *Names) ID(id string) string {
 
 // ofRegion reports whether the next segment of an ID is a region.
 func ofRegion(segment string) bool {
-	segment = lower(segment)
-	return strings.HasSuffix(segment, "locations") || segment == "regionhealths"
+	switch lower(segment) {
+	case "locations", "updatelocations", "fabriclocations", "regionhealths":
+		return true
+	}
+	return false
 }
 
 func cutPrefixFold(s, prefix string) (string, bool) {
@@ -217,10 +220,11 @@ func (n *Names) object(o map[string]any, place bool, depth int) map[string]any {
 // Region is a region as regions are compared: people write East US for eastus.
 func Region(text string) string { return lower(strings.Join(strings.Fields(text), "")) }
 
-// IsPlace reports whether a member holds regions, by its name.
+// IsPlace reports whether whole texts in a member can be regions, by its name: those of
+// parameters are called as their author liked.
 func IsPlace(member string) bool {
 	member = lower(member)
-	return strings.Contains(member, "location") || strings.Contains(member, "region")
+	return strings.Contains(member, "location") || strings.Contains(member, "region") || member == "parameters"
 }
 
 // ofRegionID reports whether the name of a resource can begin with its region.

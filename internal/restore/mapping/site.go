@@ -65,8 +65,11 @@ func mistake(key, format string, args ...any) error {
 	return &Mistake{Key: key, Text: fmt.Sprintf(format, args...)}
 }
 
-// MaxNames bounds each list of a site.
-const MaxNames = 4000
+// Bounds of a site.
+const (
+	MaxNames = 4000      // in each list
+	maxBytes = 512 << 10 // of all names, so that a plan's header has it in one line
+)
 
 var (
 	guidPattern    = regexp.MustCompile(`^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$`)
@@ -103,7 +106,22 @@ func (s *Site) Validate() error {
 			return err
 		}
 	}
+	if n := s.size(); n > maxBytes {
+		return mistake("", "its names have %d bytes, and at most %d are taken", n, maxBytes)
+	}
 	return s.disjoint()
+}
+
+func (s *Site) size() (n int) {
+	for _, l := range s.lists() {
+		for from, to := range l.names {
+			n += len(from) + len(to) + 6
+		}
+	}
+	for _, d := range s.Domains {
+		n += len(d.Source.SID+d.Source.DNS+d.Source.NetBIOS+d.Target.SID+d.Target.DNS+d.Target.NetBIOS) + 100
+	}
+	return n
 }
 
 // list is a list of names of one kind.

@@ -37,6 +37,9 @@ type Scanner struct {
 	names   []name
 	regions []string
 	sids    [][]byte // what every SID of a domain has in it, see sidTail
+
+	// What the target has by the site, in lower case.
+	tenants, subscriptions, places map[string]bool
 }
 
 // name is a name of the source, in lower case.
@@ -64,7 +67,7 @@ func New(s *mapping.Site) *Scanner {
 	if s == nil {
 		return nil
 	}
-	c := &Scanner{}
+	c := &Scanner{tenants: valuesOf(s.Tenants), subscriptions: valuesOf(s.Subscriptions), places: valuesOf(s.Regions)}
 	var targets []string
 	add := func(k kind, what, from, to string) {
 		from, to = strings.ToLower(from), strings.ToLower(to)
@@ -123,6 +126,14 @@ func New(s *mapping.Site) *Scanner {
 	slices.SortFunc(c.names, func(a, b name) int { return strings.Compare(a.text, b.text) })
 	slices.Sort(c.regions)
 	return c
+}
+
+func valuesOf(m map[string]string) map[string]bool {
+	all := map[string]bool{}
+	for _, to := range m {
+		all[strings.ToLower(to)] = true
+	}
+	return all
 }
 
 const (
@@ -191,7 +202,7 @@ func (l *look) value(at string, value any, place bool, depth int) {
 
 func holdsRegions(member string) bool {
 	member = strings.ToLower(member)
-	return strings.Contains(member, "location") || strings.Contains(member, "region")
+	return strings.Contains(member, "location") || strings.Contains(member, "region") || member == "parameters"
 }
 
 // text looks through a text of a document.
