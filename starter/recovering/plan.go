@@ -24,6 +24,8 @@ type planFlags struct {
 	items    []string
 	patterns []string
 	policies []string
+	site     string
+	template string
 }
 
 func (s Surroundings) planCommand() *cobra.Command {
@@ -36,10 +38,15 @@ that the target has a place for; what the chosen items need is added, unless the
 it. The plan holds names and digests and no values; it is encrypted for the owner of the
 private key, can be applied for 24 hours, and once.
 
+A target with other names than the cloud of the backup (domain, region, subscriptions …) needs
+a map of them. --write-map writes one to be completed, instead of a plan; --map plans with it.
+Nothing is written into the target in which a name of the source is left.
+
 --policy says what becomes of items that the target has and that differ: update, the
 default, skip or fail, for one service (CA=skip) or for all (skip).`,
 		Example: `  infrabackup recover plan latest --from /mnt/AzSBackups --identity operator.key --target site-b.yaml --plan site-b.plan
-  infrabackup recover plan latest --identity operator.key --target site-b.yaml --service CA --policy skip --plan ca.plan`,
+  infrabackup recover plan latest --identity operator.key --target site-b.yaml --service CA --policy skip --plan ca.plan
+  infrabackup recover plan latest --identity operator.key --target site-b.yaml --write-map site-b.map`,
 		Args: args.AtMostOne("ID"),
 	}
 	f.register(cmd, s)
@@ -50,6 +57,8 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
 	flags.StringArrayVar(&f.items, "item", nil, "only the item with this ID; may be repeated")
 	flags.StringArrayVar(&f.patterns, "match", nil, "only items whose ID or name matches, such as */public-*; may be repeated")
 	flags.StringArrayVar(&f.policies, "policy", nil, "update, skip or fail, or SERVICE=…; may be repeated")
+	flags.StringVar(&f.site, "map", "", "file with the target's names, where they are others than those of the backup")
+	flags.StringVar(&f.template, "write-map", "", "write such a file to be completed, which must not exist, and no plan")
 	open := s.Backups(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		return s.plan(cmd.Context(), latestOr(names), f, open)
@@ -88,11 +97,17 @@ func (s Surroundings) plan(ctx context.Context, name string, f planFlags, open O
 	if err != nil {
 		return err
 	}
-	if f.out == "" {
-		return fault.Usagef("--plan is needed: the file to write the plan to")
+	out, err := f.output()
+	if err != nil {
+		return err
 	}
-	if localfile.Exists(f.out) {
-		return localfile.Occupied(f.out)
+	if localfile.Exists(out) {
+		return localfile.Occupied(out)
+	}
+	if f.site != "" {
+		if request.Site, err = restoring.LoadMap(f.site); err != nil {
+			return err
+		}
 	}
 	identities, err := f.keys(ctx)
 	if err != nil {
@@ -108,6 +123,9 @@ func (s Surroundings) plan(ctx context.Context, name string, f planFlags, open O
 		return err
 	}
 	defer done()
+	if f.template != "" {
+		return s.template(ctx, b, target, request, out)
+	}
 	plan, err := restoring.Plan(ctx, b, target, request)
 	if err != nil {
 		return err
@@ -123,6 +141,32 @@ func (s Surroundings) plan(ctx context.Context, name string, f planFlags, open O
 }
 
 // write writes a plan for the owners of the keys.
+// output is the file that is written.
+func (f planFlags) output() (string, error) {
+	switch {
+	case f.template != "" && (f.out != "" || f.site != ""):
+		return "", fault.Usagef("--write-map writes a map to be completed, and goes with neither --plan nor --map")
+	case f.template != "":
+		return f.template, nil
+	case f.out == "":
+		return "", fault.Usagef("--plan is needed: the file to write the plan to")
+	}
+	return f.out, nil
+}
+
+// template writes a map to be completed.
+func (s Surroundings) template(ctx context.Context, b restoring.Backup, t *restoring.Target, r restoring.Request, out string) error {
+	text, err := restoring.Template(ctx, b, t, r.Selection)
+	if err != nil {
+		return err
+	}
+	if err := localfile.Create(out, secret.New(string(text))); err != nil {
+		return err
+	}
+	s.Say("Complete the names that are \"\" in %s, then plan with it: --map %s", out, out)
+	return nil
+}
+
 func write(file string, plan *restore.Plan, identities []seal.Identity) error {
 	sealed, err := restoring.Seal(plan, identities)
 	if err != nil {

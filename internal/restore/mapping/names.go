@@ -205,12 +205,8 @@ func (n *Names) object(o map[string]any, place bool, depth int) map[string]any {
 	id, _ := o["id"].(string)
 	out := make(map[string]any, len(o))
 	for name, inner := range o {
-		if text, ok := inner.(string); ok && name == "name" && ofRegionID(id) {
-			first, rest, more := strings.Cut(text, "/")
-			if first = n.region(first); more {
-				first += "/" + rest
-			}
-			inner = first
+		if text, ok := inner.(string); ok && (name == "name" || name == "displayName") {
+			inner = n.named(id, text)
 		}
 		out[n.ID(name)] = n.value(inner, place || about || IsPlace(name), depth+1)
 	}
@@ -219,6 +215,23 @@ func (n *Names) object(o map[string]any, place bool, depth int) map[string]any {
 
 // Region is a region as regions are compared: people write East US for eastus.
 func Region(text string) string { return lower(strings.Join(strings.Fields(text), "")) }
+
+// named is the name of a resource in the target, which goes with its ID: that of a region or of
+// its own group is in it, and what lies in a region can have it in front.
+func (n *Names) named(id, name string) string {
+	if last := id[strings.LastIndexByte(id, '/')+1:]; last == name {
+		renamed := n.ID(id)
+		return renamed[strings.LastIndexByte(renamed, '/')+1:]
+	}
+	if !ofRegionID(id) {
+		return name
+	}
+	first, rest, more := strings.Cut(name, "/")
+	if first = n.region(first); more {
+		return first + "/" + rest
+	}
+	return first
+}
 
 // IsPlace reports whether whole texts in a member can be regions, by its name: those of
 // parameters are called as their author liked.

@@ -90,6 +90,8 @@ func TestID(t *testing.T) {
 
 func TestDocument(t *testing.T) {
 	n := names(t)
+	group := n.Document(map[string]any{"id": "/subscriptions/" + subA + "/resourceGroups/system.local", "name": "system.local", "displayName": "local"})
+	require.Equal(t, map[string]any{"id": "/subscriptions/" + subB + "/resourceGroups/system.south", "name": "system.south", "displayName": "local"}, group)
 	before := `{"id":"/subscriptions/` + subA + `/providers/x/locations/local/quotas/q","name":"local/q","location":"Local","tags":{"local.azs.test":"local"},
 		"properties":{"locations":["local","other"],"replicaRegion":"local","parameters":{"listOfAllowedLocations":{"value":["local"]}},
 		"policyRule":{"if":{"not":{"field":"location","in":["local"]}}},"other":{"field":"name","in":["local"]},"n":1,"b":true,"z":null}}`

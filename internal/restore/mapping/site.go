@@ -262,6 +262,9 @@ func (s *Site) Inverse() *Site {
 	}
 	back := &Site{Format: s.Format, Source: s.Target, Target: s.Source, Regions: swap(s.Regions), Tenants: swap(s.Tenants), Subscriptions: swap(s.Subscriptions),
 		Hosts: swap(s.Hosts), Principals: swap(s.Principals)}
+	if s.Source.DeploymentID == "" { // nothing leads back
+		back.Source.DeploymentID = ""
+	}
 	for _, d := range s.Domains {
 		back.Domains = append(back.Domains, Domain{Source: d.Target, Target: d.Source})
 	}

@@ -39,7 +39,8 @@ type Scanner struct {
 	sids    [][]byte // what every SID of a domain has in it, see sidTail
 
 	// What the target has by the site, in lower case.
-	tenants, subscriptions, places map[string]bool
+	tenants, subscriptions, places, principals map[string]bool
+	domains                                    []string // SIDs of either side
 }
 
 // name is a name of the source, in lower case.
@@ -67,7 +68,7 @@ func New(s *mapping.Site) *Scanner {
 	if s == nil {
 		return nil
 	}
-	c := &Scanner{tenants: valuesOf(s.Tenants), subscriptions: valuesOf(s.Subscriptions), places: valuesOf(s.Regions)}
+	c := &Scanner{tenants: valuesOf(s.Tenants), subscriptions: valuesOf(s.Subscriptions), places: valuesOf(s.Regions), principals: valuesOf(s.Principals)}
 	var targets []string
 	add := func(k kind, what, from, to string) {
 		from, to = strings.ToLower(from), strings.ToLower(to)
@@ -105,6 +106,9 @@ func New(s *mapping.Site) *Scanner {
 		dn := func(dns string) string { return "dc=" + strings.Join(strings.Split(dns, "."), ",dc=") }
 		add(path, "domain", dn(d.Source.DNS), dn(d.Target.DNS))
 		add(sid, "domainSid", d.Source.SID, d.Target.SID)
+		if d.Source.SID != "" {
+			c.domains = append(c.domains, strings.ToLower(d.Source.SID), strings.ToLower(d.Target.SID))
+		}
 		add(netbios, "netbios", d.Source.NetBIOS, d.Target.NetBIOS)
 		if tail, ok := sidTail(d.Source.SID); ok && !strings.EqualFold(d.Source.SID, d.Target.SID) {
 			c.sids = append(c.sids, tail)

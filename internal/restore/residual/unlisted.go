@@ -44,6 +44,8 @@ func (s *Scanner) unlisted(member string, value any, found map[string]bool, dept
 		switch region := strings.Join(strings.Fields(low), ""); {
 		case member == "tenantid" && low != "" && !s.tenants[low]:
 			found["tenant "+low] = true
+		case (member == "principalid" || member == "objectid") && s.isStranger(low):
+			found["principal "+strings.ToUpper(low)] = true
 		case member == "location" && region != "" && region != "global" && !s.places[region]:
 			found["region "+region] = true
 		}
@@ -59,6 +61,15 @@ func (s *Scanner) unlisted(member string, value any, found map[string]bool, dept
 			rest = after
 		}
 	}
+}
+
+// isStranger reports whether a SID is of no domain that the site has, and not among its
+// principals.
+func (s *Scanner) isStranger(low string) bool {
+	if !strings.HasPrefix(low, "s-1-5-21-") || s.principals[low] {
+		return false
+	}
+	return !slices.ContainsFunc(s.domains, func(domain string) bool { return strings.HasPrefix(low, domain+"-") })
 }
 
 // isGUID reports whether a text in lower case is one.

@@ -44,9 +44,9 @@ func decodeTarget(data []byte) (target, error) {
 // Within one site they stay as they are.
 func inTarget(m *mapping.Map, id string) string { return m.Names().ID(id) }
 
-// renamed gives all of a body the names that it has in the target.
-func renamed(m *mapping.Map, body shape.Object) shape.Object {
-	out, _ := m.Names().Document(body).(shape.Object)
+// renamed gives all of a document the names that it has in the target.
+func renamed(m *mapping.Map, document shape.Object) shape.Object {
+	out, _ := m.Names().Document(document).(shape.Object)
 	return out
 }
 

@@ -1,6 +1,7 @@
 package resources_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -14,8 +15,14 @@ import (
 
 	"infrabackup/internal/azure"
 	"infrabackup/internal/backup"
+	"infrabackup/internal/collect/controlplane"
+	"infrabackup/internal/collect/resource"
+	"infrabackup/internal/diff"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator/comparing"
+	"infrabackup/internal/operator/live"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/drill"
 	"infrabackup/internal/restore/mapping"
 	"infrabackup/internal/restore/residual"
 	"infrabackup/internal/restore/resources"
@@ -138,7 +145,7 @@ func renamedCapture(c *captured, s *mapping.Site) *captured {
 	}
 	r := inventory.Region
 	pairs = append(pairs, `"location":"`+r+`"`, `"location":"`+farRegion+`"`, "/locations/"+r, "/locations/"+farRegion, "/Locations/"+r, "/Locations/"+farRegion, "/updateLocations/"+r, "/updateLocations/"+farRegion,
-		"/updatelocations/"+r, "/updatelocations/"+farRegion, "system."+r, "system."+farRegion, `"primaryLocation":"`+r+`"`, `"primaryLocation":"`+farRegion+`"`, `"value":["`+r+`"]`, `"value":["`+farRegion+`"]`, `"providerLocation":"`+r+`"`, `"providerLocation":"`+farRegion+`"`)
+		"/updatelocations/"+r, "/updatelocations/"+farRegion, "system."+r, "system."+farRegion, `"displayName":"`+r+`"`, `"displayName":"`+farRegion+`"`, `"primaryLocation":"`+r+`"`, `"primaryLocation":"`+farRegion+`"`, `"value":["`+r+`"]`, `"value":["`+farRegion+`"]`, `"providerLocation":"`+r+`"`, `"providerLocation":"`+farRegion+`"`)
 	replace := strings.NewReplacer(pairs...)
 	out := &captured{bytes: map[string][]byte{}}
 	for _, e := range c.entries {
@@ -152,10 +159,15 @@ func renamedCapture(c *captured, s *mapping.Site) *captured {
 // subscriptions and accounts, captures that, and finds the same in the other names, and none
 // of the source's. Then all is taken back.
 func TestIntoAnotherSite(t *testing.T) {
-	c := capture(t, full(t))
+	from := full(t)
+	c := capture(t, from)
 	to, contents := openFar(t)
 	s := farSite(t, contents)
 	o, before := options(to), dump(t, to)
+	had := map[restore.Key]bool{}
+	for _, e := range capture(t, to).entries {
+		had[drill.Key(e.Service, e.Kind, e.ID)] = true
+	}
 	p, err := planFar(t, c, o, s)
 	require.NoError(t, err)
 	require.Equal(t, before, dump(t, to), "a plan writes nothing")
@@ -188,6 +200,8 @@ func TestIntoAnotherSite(t *testing.T) {
 	there := capture(t, to)
 	requireAsBefore(t, renamedCapture(c, s), there, p)
 
+	proven(t, from, to, s, drill.Evidence{Plan: p, Totals: totals, Before: had, Drilled: resources.Services})
+
 	again, err := planFar(t, c, o, s)
 	require.NoError(t, err)
 	for _, step := range again.Steps {
@@ -199,6 +213,27 @@ func TestIntoAnotherSite(t *testing.T) {
 	require.Empty(t, bad)
 	require.True(t, totals.Whole(), "%+v", totals)
 	require.Equal(t, before, dump(t, to))
+}
+
+// proven compares both stamps through the map, and has it judged as a drill is.
+func proven(t *testing.T, from, to *site, s *mapping.Site, e drill.Evidence) {
+	t.Helper()
+	take := func(of *site) *live.Capture {
+		c, err := live.Take(t.Context(), controlplane.Collectors(of.client, resource.Options{Now: time.Now}), live.Options{Now: time.Now})
+		require.NoError(t, err)
+		return c
+	}
+	names, err := mapping.NewNames(s)
+	require.NoError(t, err)
+	e.Report, err = diff.Compare(t.Context(), comparing.Renamed(take(from), names), take(to), diff.Options{Services: resources.Services, Random: rand.Reader})
+	require.NoError(t, err)
+	var c drill.Certificate
+	c.Judge(e)
+	require.Zero(t, c.Unexplained, "%v", c.Findings)
+	require.Equal(t, drill.Passed, c.Result)
+	for _, one := range c.Services {
+		require.True(t, one.Compared, one.Reason)
+	}
 }
 
 // TestAMapThatWasCut is refused before anything is planned, with the names that are missing.

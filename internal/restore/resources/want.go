@@ -183,7 +183,7 @@ func (r *Restorer) want(i read, k kind, sharedKey string, m *mapping.Map) (resto
 		t.Body = shape.Object{"registrationState": "Registered"}
 	} else {
 		s := shape.Of(k.fullType)
-		t.Body = renamed(m, s.Project(i.document, false))
+		t.Body = s.Project(renamed(m, i.document), false)
 		if k.prepare != nil && !(i.Kind == "disk" && !r.options.EmptyDisks) {
 			k.prepare(r, t.Body)
 		}
