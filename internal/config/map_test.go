@@ -101,3 +101,41 @@ func FuzzDecodeMap(f *testing.F) {
 		require.NoError(t, err, "it can be mapped back")
 	})
 }
+
+// TestTemplate: what is written for an operator to complete is a map when nothing is open, and
+// names that others chose stay in their lines.
+func TestTemplate(t *testing.T) {
+	const operatorA, operatorB, tenant, other = "aaaaaaaa-2222-4333-8444-555555555555", "bbbbbbbb-2222-4333-8444-555555555555", "cccccccc-2222-4333-8444-555555555555", "dddddddd-2222-4333-8444-555555555555"
+	source := mapping.NewFound(mapping.Cloud{FQDN: "local.azs.test", DeploymentID: "11111111-2222-4333-8444-555555555555"})
+	target := mapping.NewFound(mapping.Cloud{FQDN: "south.cloud.example", DeploymentID: "99999999-2222-4333-8444-555555555555"})
+	source.Regions["local"], target.Regions["south"] = true, true
+	source.Tenants[operatorA], target.Tenants[operatorB] = true, true
+	source.Subscriptions[tenant] = mapping.Subscription{Name: "Default", Operator: true}
+	target.Subscriptions[other] = mapping.Subscription{Name: "Default", Operator: true}
+	source.Domains = []mapping.DomainNames{{DNS: "azs.test", SID: "S-1-5-21-1-2-3"}}
+	target.Domains = []mapping.DomainNames{{DNS: "corp.example", SID: "S-1-5-21-4-5-6"}}
+	s, err := DecodeMap("map.yaml", mapping.Template(source, target))
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"local": "south"}, s.Regions)
+	require.Equal(t, map[string]string{operatorA: operatorB}, s.Tenants)
+	require.Equal(t, map[string]string{tenant: other}, s.Subscriptions)
+	require.Equal(t, "S-1-5-21-4-5-6", s.Domains[0].Target.SID)
+
+	const guest, sub = "eeeeeeee-2222-4333-8444-555555555555", "ffffffff-2222-4333-8444-555555555555"
+	source.Guests[guest] = true
+	source.Subscriptions[sub] = mapping.Subscription{Name: "x\"\n  evil: \"y\" # \u2028\x00"}
+	target.Subscriptions[guest] = mapping.Subscription{Name: "a\nb: c"}
+	source.Principals["S-1-5-21-1-2-3-1104"] = true
+	text := string(mapping.Template(source, target))
+	_, err = DecodeMap("map.yaml", []byte(text))
+	require.ErrorIs(t, err, fault.MapInvalid)
+	require.ErrorContains(t, err, "it is open")
+	for name, to := range map[string]string{guest: guest, sub: operatorA[:35] + "0", "S-1-5-21-1-2-3-1104": "S-1-5-21-4-5-6-1104"} {
+		require.Equal(t, 1, strings.Count(text, `  "`+name+`": ""`), text)
+		text = strings.Replace(text, `  "`+name+`": ""`, `  "`+name+`": "`+to+`"`, 1)
+	}
+	s, err = DecodeMap("map.yaml", []byte(text))
+	require.NoError(t, err, text)
+	require.Len(t, s.Subscriptions, 2)
+	require.NotContains(t, s.Subscriptions, "evil")
+}
