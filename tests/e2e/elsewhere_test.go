@@ -77,6 +77,7 @@ emptyDisks: true
 		return fmt.Sprintf("  %q: %q", name, fmt.Sprintf("66666666-0000-4000-8000-%012d", next))
 	})
 	require.Positive(t, next)
+	complete = strings.NewReplacer(`dns: ""`, `dns: "corp.cloud.example"`, `sid: ""`, `sid: "S-1-5-21-7-8-9"`, `netbios: ""`, `netbios: "FAR"`).Replace(complete)
 	for changed, code := range map[string]fault.Code{
 		strings.Replace(complete, domain, "north.cloud.example", 1):              fault.MapForeign,
 		strings.Replace(complete, `"local": "south"`, `"elsewhere": "x"`, 1):     fault.MapIncomplete,

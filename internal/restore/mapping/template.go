@@ -144,6 +144,9 @@ func (t *template) domains(source, target *Found) {
 		if len(source.Domains) == 1 && len(target.Domains) == 1 {
 			to = target.Domains[0]
 		}
+		if to.DNS == "" && strings.EqualFold(d.DNS, source.Cloud.FQDN) { // one name cannot become two
+			to.DNS = target.Cloud.FQDN
+		}
 		mark := "-"
 		for _, side := range []struct {
 			key   string
