@@ -139,7 +139,7 @@ func (a *Activities) Plan(ctx context.Context, in flow.RestorePlanInput) (out fl
 	if err != nil {
 		return out, err
 	}
-	plan, err := restoring.Plan(ctx, b, p.target, restoring.Request{Selection: in.Selection, Policies: in.Policies})
+	plan, err := restoring.Plan(ctx, b, p.target, restoring.Request{Selection: in.Selection, Policies: in.Policies, Site: in.Site})
 	if err != nil {
 		return out, err
 	}

@@ -72,7 +72,9 @@ func Decode(name string, data []byte, base string, hostname func() (string, erro
 	return w, nil
 }
 
-func refused(name string, err error) error {
+func refused(name string, err error) error { return refusedAs(fault.ConfigInvalid, name, err) }
+
+func refusedAs(code fault.Code, name string, err error) error {
 	var m *mistake
 	if errors.As(err, &m) {
 		if m.line > 0 {
@@ -82,9 +84,9 @@ func refused(name string, err error) error {
 		if m.key != "" {
 			text = m.key + ": " + text
 		}
-		return fault.Newf(fault.ConfigInvalid, "%s: %s", name, text)
+		return fault.Newf(code, "%s: %s", name, text)
 	}
-	return fault.New(fault.ConfigInvalid, "configuration file "+name+" was refused", err)
+	return fault.New(code, "the file "+name+" was refused", err)
 }
 
 func decode(data []byte, d document, base string, hostname func() (string, error)) (map[string]int, error) {

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"infrabackup/internal/printable"
+	"infrabackup/internal/restore/mapping"
 )
 
 // maxDepth is far above what the configuration needs.
@@ -142,7 +143,7 @@ func decodeValue(node *yaml.Node, out reflect.Value, key string, lines map[strin
 		if node.Kind != yaml.MappingNode {
 			return wrong("a mapping of names to words")
 		}
-		return decodeNames(node, out, key)
+		return decodeNames(node, out, key, lines)
 	}
 	if node.Kind != yaml.ScalarNode {
 		return wrong("a single value")
@@ -159,6 +160,10 @@ func decodeValue(node *yaml.Node, out reflect.Value, key string, lines map[strin
 			return wrong("text; put it in quotes if it looks like a number, a date or a truth value")
 		}
 		*target = node.Value
+	case *int:
+		if node.Tag != "!!int" || node.Decode(target) != nil {
+			return wrong("a whole number")
+		}
 	case *bool:
 		if node.Tag != "!!bool" || node.Decode(target) != nil {
 			return wrong("true or false")
@@ -169,8 +174,11 @@ func decodeValue(node *yaml.Node, out reflect.Value, key string, lines map[strin
 	return nil
 }
 
-// maxElements bounds a list, and a mapping of names.
-const maxElements = 1000
+// maxElements bounds a list, and maxNames a mapping of names.
+const (
+	maxElements = 1000
+	maxNames    = mapping.MaxNames
+)
 
 // decodeList decodes a list; its elements are keys with their place, such as hosts[0].
 func decodeList(node *yaml.Node, out reflect.Value, key string, lines map[string]int, depth int) error {
@@ -189,20 +197,24 @@ func decodeList(node *yaml.Node, out reflect.Value, key string, lines map[string
 }
 
 // decodeNames decodes a mapping of free names to words.
-func decodeNames(node *yaml.Node, out reflect.Value, key string) error {
+func decodeNames(node *yaml.Node, out reflect.Value, key string, lines map[string]int) error {
 	names := map[string]string{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		name, value := node.Content[i], node.Content[i+1]
 		switch {
-		case i >= 2*maxElements:
+		case i >= 2*maxNames:
 			return &mistake{line: name.Line, key: key, text: "too long"}
 		case name.Kind != yaml.ScalarNode || name.Tag != "!!str" || value.Kind != yaml.ScalarNode || value.Tag != "!!str":
 			return &mistake{line: name.Line, key: key, text: "want names and words; put them in quotes if they look like a number, a date or a truth value"}
+		}
+		if name.Anchor != "" || value.Anchor != "" {
+			return &mistake{line: name.Line, key: key, text: "want values without anchors and aliases"}
 		}
 		if _, repeated := names[name.Value]; repeated {
 			return &mistake{line: name.Line, key: key, text: "a name appears twice"}
 		}
 		names[name.Value] = value.Value
+		lines[key+"."+name.Value] = name.Line
 	}
 	out.Set(reflect.ValueOf(names))
 	return nil

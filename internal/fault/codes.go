@@ -127,6 +127,9 @@ const (
 	PlanExpired         Code = "PLAN_EXPIRED"          // too old
 	PlanApplied         Code = "PLAN_APPLIED"          // a plan is applied once
 	PlanConsent         Code = "PLAN_CONSENT"          // a step that cannot be undone needs consent by name
+	MapInvalid          Code = "MAP_INVALID"           // no map, or one that contradicts itself
+	MapForeign          Code = "MAP_FOREIGN"           // made for another backup's cloud or another target
+	MapIncomplete       Code = "MAP_INCOMPLETE"        // what is restored has names that it does not list
 	TargetNoDrill       Code = "TARGET_NO_DRILL"       // not a target that drills may use
 	DrillFailed         Code = "DRILL_FAILED"          // a drill proved that not everything comes back
 	CertificateInvalid  Code = "CERTIFICATE_INVALID"   // not a certificate of a drill
@@ -254,6 +257,9 @@ var table = map[Code]row{
 	PlanExpired:         {final, ExitFailed, http.StatusConflict, "Make a new plan."},
 	PlanApplied:         {final, ExitFailed, http.StatusConflict, "Make a new plan; a plan is applied once."},
 	PlanConsent:         {final, ExitUsage, http.StatusForbidden, "Read the steps that cannot be undone, and name them with --irreversible."},
+	MapInvalid:          {final, ExitUsage, http.StatusBadRequest, "Correct the map at the place that is named, or write a new one with --write-map."},
+	MapForeign:          {final, ExitUsage, http.StatusConflict, "Write a map for this backup and this target with --write-map."},
+	MapIncomplete:       {final, ExitUsage, http.StatusConflict, "Add the names that are listed to the map: --write-map shows where they belong."},
 	TargetNoDrill:       {final, ExitUsage, http.StatusForbidden, "Use a target that is there for drills, and repeat its deploymentId as drill in its file."},
 	DrillFailed:         {final, ExitPartial, http.StatusOK, "See what nothing explains, and what was not done; then mend the cause and drill again."},
 	CertificateInvalid:  {final, ExitDamaged, http.StatusBadRequest, "Use the certificate as the drill wrote it."},

@@ -17,6 +17,14 @@
 // removes, and only what its journal says was made by the restore, while it still is as the
 // restore left it.
 //
+// # Into a cloud with other names
+//
+// A plan can have a [mapping.Site]. Wants are then in the names of the target, and needs in those
+// of the backup, by which its catalog is searched. What a restorer would send is looked
+// through for names of the source, when the plan is made and again before each write, and so is
+// the state behind it (package residual). Accounts that come with the same plan have their
+// identities only when they were made: what refers to them waits for that.
+//
 // The package knows neither services nor Temporal nor where backups lie: services are
 // restorers in packages below, which do not import each other and are held to the contract
 // by restoretest. Start reading at [Restorer], then planner.go and run.go.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"infrabackup/internal/restore/mapping"
+	"infrabackup/internal/restore/residual"
 )
 
 // Journal is where a restore keeps what it is about to change and what it did. One journal
@@ -59,6 +60,8 @@ type Outcome struct {
 	Reversible Reversibility `json:"reversible"`
 	// Learned are identities that the target gave, for a run that goes on elsewhere.
 	Learned []mapping.Pair `json:"learned,omitempty"`
+	// Residual are names of the source that the target's state has behind the step.
+	Residual []residual.Finding `json:"residual,omitempty"`
 }
 
 // Totals count outcomes.
@@ -69,11 +72,16 @@ type Totals struct {
 	Blocked   int `json:"blocked"`
 	Failed    int `json:"failed"`
 	Undone    int `json:"undone"`
+	// Residual counts steps behind which the target has names of the source.
+	Residual int `json:"residual,omitempty"`
 }
 
 // add counts outcomes.
 func (t *Totals) add(outcomes []Outcome) {
 	for _, o := range outcomes {
+		if len(o.Residual) > 0 {
+			t.Residual++
+		}
 		switch o.Status {
 		case Confirmed:
 			t.Confirmed++
@@ -91,8 +99,8 @@ func (t *Totals) add(outcomes []Outcome) {
 	}
 }
 
-// Whole reports whether everything of a plan came about.
-func (t Totals) Whole() bool { return t.Refused+t.Blocked+t.Failed+t.Undone == 0 }
+// Whole reports whether everything of a plan came about, and in the target's names.
+func (t Totals) Whole() bool { return t.Refused+t.Blocked+t.Failed+t.Undone+t.Residual == 0 }
 
 // Add adds the totals of another batch.
 func (t *Totals) Add(other Totals) {
@@ -102,4 +110,5 @@ func (t *Totals) Add(other Totals) {
 	t.Blocked += other.Blocked
 	t.Failed += other.Failed
 	t.Undone += other.Undone
+	t.Residual += other.Residual
 }

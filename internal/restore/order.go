@@ -15,6 +15,7 @@ const (
 	RefusedStale   = "STALE"              // moved while the plan was applied
 	RefusedMade    = "NOT_AS_WRITTEN"     // the target confirmed the write and holds something else
 	RefusedBlocked = "NEED_NOT_CONFIRMED" // what it needs did not come about
+	RefusedNames   = "SOURCE_NAMES"       // it has names of the source that the map has nothing for
 )
 
 // order sets stage and level of steps so that each comes behind what it needs. Steps of a

@@ -8,6 +8,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/restore/mapping"
 )
 
 // PlanFormat is the version of the plan's file that this code writes.
@@ -105,8 +106,10 @@ type Header struct {
 	Production bool                      `json:"production"` // the target may be the cloud that was backed up
 	Selection  Selection                 `json:"selection"`
 	Policies   map[backup.Service]Policy `json:"policies"`
-	Mapping    string                    `json:"mapping"` // SHA-256 of the pairs that were given
-	Counts     Counts                    `json:"counts"`
+	Mapping    string                    `json:"mapping"` // SHA-256 of the names and pairs that were given
+	// Site has the names of the target where they are others than the source's.
+	Site   *mapping.Site `json:"site,omitempty"`
+	Counts Counts        `json:"counts"`
 }
 
 // Counts sum a plan up.
@@ -187,6 +190,8 @@ type Plan struct {
 	Steps    []Step
 	Refusals []Refusal
 	Losses   []Loss
+	// Pairs are identities that were learned of what the target has and the plan leaves out.
+	Pairs []mapping.Pair
 }
 
 // count fills the header's counts.

@@ -11,6 +11,7 @@ import (
 	"io"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/restore/mapping"
 )
 
 // Limits of a plan that others may have written.
@@ -21,11 +22,12 @@ const (
 
 // line is one line of a plan's file: one of its members is set.
 type line struct {
-	Header  *Header  `json:"header,omitempty"`
-	Step    *Step    `json:"step,omitempty"`
-	Refusal *Refusal `json:"refused,omitempty"`
-	Loss    *Loss    `json:"lost,omitempty"`
-	Footer  *footer  `json:"footer,omitempty"`
+	Header  *Header       `json:"header,omitempty"`
+	Step    *Step         `json:"step,omitempty"`
+	Refusal *Refusal      `json:"refused,omitempty"`
+	Loss    *Loss         `json:"lost,omitempty"`
+	Pair    *mapping.Pair `json:"pair,omitempty"`
+	Footer  *footer       `json:"footer,omitempty"`
 }
 
 type footer struct {
@@ -54,6 +56,11 @@ func (p *Plan) lines(fn func(line) error) error {
 			return err
 		}
 	}
+	for i := range p.Pairs {
+		if err := fn(line{Pair: &p.Pairs[i]}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -78,7 +85,7 @@ func (p *Plan) sign() error {
 }
 
 // Encode writes the plan as JSON Lines: the header, the steps in their order, what is
-// refused, what is lost, and the number and digest of these lines. Equal plans give equal
+// refused, what is lost, what was learned, and the number and digest of these lines. Equal plans give equal
 // bytes. The plan holds names of items: who keeps it encrypts it.
 func (p *Plan) Encode(w io.Writer) error {
 	out := bufio.NewWriter(w)
@@ -136,7 +143,7 @@ func decodeLine(data []byte) (l line, err error) {
 		return l, err
 	}
 	set := 0
-	for _, is := range []bool{l.Header != nil, l.Step != nil, l.Refusal != nil, l.Loss != nil, l.Footer != nil} {
+	for _, is := range []bool{l.Header != nil, l.Step != nil, l.Refusal != nil, l.Loss != nil, l.Pair != nil, l.Footer != nil} {
 		if is {
 			set++
 		}
@@ -163,6 +170,8 @@ func (p *Plan) add(l line, n int) error {
 		p.Refusals = append(p.Refusals, *l.Refusal)
 	case l.Loss != nil && len(p.Losses) < maxRest:
 		p.Losses = append(p.Losses, *l.Loss)
+	case l.Pair != nil && len(p.Pairs) < maxRest:
+		p.Pairs = append(p.Pairs, *l.Pair)
 	default:
 		return fault.New(fault.PlanInvalid, "the plan is larger than any that is made", nil)
 	}
@@ -180,6 +189,11 @@ func (p *Plan) check() error {
 	}
 	if p.Header.Kind != OfBackup && p.Header.Kind != OfUndo {
 		return fault.Newf(fault.PlanInvalid, "a plan of kind %q is unknown", p.Header.Kind)
+	}
+	if p.Header.Site != nil {
+		if err := p.Header.Site.Validate(); err != nil {
+			return fault.New(fault.PlanInvalid, "the names of the plan cannot be", err)
+		}
 	}
 	for i, s := range p.Steps {
 		if s.N != i || s.Within >= i || s.Within < -1 {

@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -10,6 +9,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/restore/mapping"
+	"infrabackup/internal/restore/residual"
 )
 
 // DefaultLife is how long a plan may be applied.
@@ -48,18 +48,21 @@ func (p *Planner) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &weaving{planner: p, restorers: restorers, index: index, groups: map[groupKey]*woven{}, byKey: map[Key]int{}, needs: map[int][]Need{}, refused: map[Key]bool{}}
+	w := &weaving{planner: p, scanner: residual.New(p.Map.Names().Site()), unlisted: map[string]bool{}, restorers: restorers, index: index, groups: map[groupKey]*woven{}, byKey: map[Key]int{}, needs: map[int][]Need{}, refused: map[Key]bool{}}
 	for _, g := range index.order {
 		if index.selected(g, p.Selection) {
 			w.groups[g] = &woven{addedBy: Selected}
 			w.queue = append(w.queue, g)
 		}
 	}
+	if w.scanner != nil {
+		w.principalsFirst()
+	}
 	if len(w.queue) == 0 {
 		return nil, fault.Newf(fault.ItemNotFound, "backup %s has nothing of what was asked for that this version can bring back", p.Origin.BackupID)
 	}
 	for done := 0; done < len(w.queue); {
-		next := w.queue[done:min(done+chunk, len(w.queue))]
+		next := w.next(done)
 		if err := w.look(ctx, next); err != nil {
 			return nil, err
 		}
@@ -67,6 +70,9 @@ func (p *Planner) Plan(ctx context.Context) (*Plan, error) {
 		if p.Progress != nil {
 			p.Progress(done, len(w.queue))
 		}
+	}
+	if err := w.named(); err != nil {
+		return nil, err
 	}
 	if err := w.probe(ctx); err != nil {
 		return nil, err
@@ -108,6 +114,12 @@ type weaving struct {
 	refused  map[Key]bool
 	refusals []Refusal
 	losses   []Loss
+
+	// Into a target with other names than the source's:
+	scanner  *residual.Scanner
+	unlisted map[string]bool // names that the site has to have and has not
+	pending  []pending
+	pairs    []mapping.Pair
 
 	groupSteps map[groupKey][]int
 }
@@ -200,7 +212,7 @@ func (w *weaving) enter(key groupKey, l looked, checks map[backup.Service][]Chec
 			}
 		}
 		if there || g.barren {
-			return nil // the target has it, or nothing of it can be written
+			return w.known(l) // the target has it, or nothing of it can be written
 		}
 	}
 	w.losses = append(w.losses, l.losses...)
@@ -231,6 +243,9 @@ func (w *weaving) enter(key groupKey, l looked, checks map[backup.Service][]Chec
 				s.Fields = f.verdict.Fields
 			}
 			checks[key.service] = append(checks[key.service], Checked{Want: f.want, Live: f.live, Action: s.Action})
+			if err := w.looksThrough(key.service, f.want); err != nil {
+				return err
+			}
 		}
 		if s.Action == Skip {
 			s.Supplies, s.Reversible = nil, Reversibility{Grade: Reversible}
@@ -276,19 +291,6 @@ func (w *weaving) refuse(r Refusal) {
 	}
 }
 
-// MappingDigest names the pairs that were given to a restore. What it learns is not among
-// them.
-func MappingDigest(m *mapping.Map) (string, error) {
-	given := []mapping.Pair{}
-	for _, p := range m.Pairs() {
-		if p.How == mapping.Given {
-			given = append(given, p)
-		}
-	}
-	data, err := json.Marshal(given)
-	return Digest(data), err
-}
-
 // plan puts the steps into order.
 func (w *weaving) plan() (*Plan, error) {
 	p := w.planner
@@ -298,7 +300,7 @@ func (w *weaving) plan() (*Plan, error) {
 	}
 	now := p.Now().UTC().Truncate(time.Second)
 	plan := &Plan{Steps: w.steps, Losses: w.losses, Header: Header{Format: PlanFormat, Kind: OfBackup, CreatedAt: now, Expires: now.Add(DefaultLife), Product: p.Product,
-		Origin: p.Origin, Target: p.Target, Production: p.Target.MayBe(p.Origin.Cloud), Selection: p.Selection, Policies: p.Policies, Mapping: digest}}
+		Origin: p.Origin, Target: p.Target, Production: p.Target.MayBe(p.Origin.Cloud), Selection: p.Selection, Policies: p.Policies, Mapping: digest, Site: p.Map.Names().Site()}, Pairs: w.pairs}
 	w.link(plan)
 	w.refusals = append(w.refusals, order(plan.Steps, w.refused)...)
 	plan.drop(w.refused)

@@ -79,6 +79,15 @@ type Resumer interface {
 	Begun(want Want, before, live State) bool
 }
 
+// Renamer is a [Restorer] that gives what it writes the names of a target that has others than
+// the source ([mapping.Map.Names]). What others bring back keeps the names of the source.
+type Renamer interface {
+	// Sent is what Write would send of a want, in JSON and with the identities that m has
+	// learned. It is looked through for names of the source, as documents of states are. It
+	// is pure. Errors are faults.
+	Sent(want Want, m *mapping.Map) ([]byte, error)
+}
+
 // Namer is a [Restorer] whose items need each other by names that the catalog does not have
 // as aliases.
 type Namer interface {

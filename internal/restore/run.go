@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/restore/mapping"
+	"infrabackup/internal/restore/residual"
 )
 
 // Run applies a plan. Its fields are set before it is used and not changed after. Its
@@ -34,6 +35,7 @@ type Run struct {
 	Progress func(Outcome)
 
 	wants    wantSource
+	scanner  *residual.Scanner // of the source's names, nil when the target has them
 	statuses []Status
 }
 
@@ -71,6 +73,14 @@ func (r *Run) Open(ctx context.Context) error {
 	}
 	if digest != h.Mapping {
 		return fault.New(fault.PlanDiffers, "the plan was made with another mapping", nil)
+	}
+	if h.Kind == OfBackup {
+		r.scanner = residual.New(r.Map.Names().Site())
+	}
+	for _, pair := range r.Plan.Pairs {
+		if err := r.Map.Learn(pair); err != nil {
+			return err
+		}
 	}
 	if err := r.consented(); err != nil {
 		return err

@@ -50,6 +50,12 @@ func (r *Run) judge(ctx context.Context, s Step, want Want, before, live State, 
 	case s.Action == Along:
 		return Outcome{Status: Failed, Code: RefusedMade, Detail: "it did not come along with " + r.Plan.Steps[s.Within].Key.String(), After: live.Digest}, nil
 	}
+	if refusal, err := sourceNames(restorer, r.scanner, want, r.Map); err != nil || refusal != nil {
+		if err != nil {
+			return Outcome{}, err
+		}
+		return Outcome{Status: Refused, Code: refusal.Code, Detail: refusal.Detail, After: live.Digest}, nil
+	}
 	if err := restorer.Write(ctx, want, verdict, live, r.Map); err != nil {
 		o, err := r.refusedBy(err)
 		if err != nil {
@@ -106,6 +112,9 @@ func (r *Run) confirm(ctx context.Context, s Step, want Want, before State) (Out
 // confirmed is the outcome of a write, with what takes it back.
 func (r *Run) confirmed(s Step, want Want, before, after State) Outcome {
 	o := Outcome{Status: Confirmed, After: after.Digest, Learned: after.Learned}
+	if _, ok := r.restorer(s.Service).(Renamer); ok {
+		o.Residual = r.scanner.Find(after.Document)
+	}
 	if before.Digest == after.Digest || s.Action == Along {
 		o.Reversible = Reversibility{Grade: Reversible}
 		return o

@@ -15,7 +15,7 @@ func UndoPlan(ctx context.Context, done *Plan, journal Journal, product string, 
 		return nil, fault.New(fault.Usage, "an undo is not undone: make a plan of the backup again", nil)
 	}
 	undo := &Plan{Header: Header{Format: PlanFormat, Kind: OfUndo, CreatedAt: now.UTC().Truncate(time.Second), Expires: now.UTC().Truncate(time.Second).Add(DefaultLife), Product: product,
-		Origin: done.Header.Origin, Undoes: done.Header.PlanID, Target: done.Header.Target, Production: done.Header.Production, Mapping: done.Header.Mapping}}
+		Origin: done.Header.Origin, Undoes: done.Header.PlanID, Target: done.Header.Target, Production: done.Header.Production, Mapping: done.Header.Mapping, Site: done.Header.Site}}
 	taken := map[int]int{} // step of the undo by step of the restore
 	for _, b := range done.Batches() {
 		outcomes, ended, err := journal.Outcome(ctx, b.Number)

@@ -272,7 +272,12 @@ func (w *world) plan() *restore.Plan {
 	w.t.Helper()
 	p, err := w.planner().Plan(w.t.Context())
 	require.NoError(w.t, err)
-	// What is applied was read from a file.
+	return w.reread(p)
+}
+
+// reread is a plan as it is read from its file.
+func (w *world) reread(p *restore.Plan) *restore.Plan {
+	w.t.Helper()
 	var file bytes.Buffer
 	require.NoError(w.t, p.Encode(&file))
 	read, err := restore.DecodePlan(&file)

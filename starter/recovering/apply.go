@@ -67,11 +67,11 @@ func (s Surroundings) apply(ctx context.Context, file string, f common, agreed c
 	}
 	o := &opener{open: open, identities: identities}
 	defer o.close()
-	applied, totals, err := restoring.Apply(ctx, plan, identities, target, o.backup, restoring.Application{State: state, Consent: agreed.given(), Progress: s.told()})
+	done, err := restoring.Apply(ctx, plan, identities, target, o.backup, restoring.Application{State: state, Consent: agreed.given(), Progress: s.told()})
 	if err != nil {
 		return err
 	}
-	return s.ended(applied, totals)
+	return s.ended(done.Plan, done.Totals)
 }
 
 // told says what did not come about, as it happens.
@@ -79,6 +79,9 @@ func (s Surroundings) told() func(restore.Outcome) {
 	return func(o restore.Outcome) {
 		if !o.Status.Good() {
 			s.Say("Step %d is %s: %s %s", o.N, o.Status, o.Code, o.Detail)
+		}
+		for _, f := range o.Residual {
+			s.Say("Step %d left a name of the source: %s", o.N, f)
 		}
 	}
 }
@@ -104,7 +107,7 @@ func (s Surroundings) printTotals(r result) error {
 		for _, row := range []struct {
 			name string
 			n    int
-		}{{"Refused:", totals.Refused}, {"Blocked:", totals.Blocked}, {"Failed:", totals.Failed}, {"Not begun:", totals.Undone}} {
+		}{{"Refused:", totals.Refused}, {"Blocked:", totals.Blocked}, {"Failed:", totals.Failed}, {"Not begun:", totals.Undone}, {"With names of the source:", totals.Residual}} {
 			if row.n > 0 {
 				table.Line(w, row.name, row.n)
 			}

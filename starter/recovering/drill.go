@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operator/drilling"
 	"infrabackup/internal/operator/localfile"
+	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/restore/drill"
 	"infrabackup/internal/seal"
@@ -40,6 +41,7 @@ type drillFlags struct {
 	certificates string
 	signingKey   string
 	services     []string
+	site         string
 	keep         bool
 	yes          bool
 }
@@ -63,6 +65,7 @@ What it signs cannot pass for a backup. The exit code is 3 when the drill did no
 	flags.StringVar(&f.certificates, "certificates", "", "folder for the certificate")
 	flags.StringVar(&f.signingKey, "signing-key", "", "file with the private key that signs the certificate")
 	flags.StringArrayVar(&f.services, "service", nil, "only this service; may be repeated")
+	flags.StringVar(&f.site, "map", "", "file with the target's names, where it is no copy of the cloud; \"recover plan --write-map\" writes one")
 	flags.BoolVar(&f.keep, "keep", false, "leave in the target what was restored")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
 	open := s.Backups(cmd)
@@ -95,6 +98,11 @@ func (f drillFlags) asked(ctx context.Context, s Surroundings) (r drilling.Reque
 	}
 	if r.State, err = f.stateDir(s); err != nil {
 		return r, nil, err
+	}
+	if f.site != "" {
+		if r.Site, err = restoring.LoadMap(f.site); err != nil {
+			return r, nil, err
+		}
 	}
 	r.Keep, r.Certificates = f.keep, f.certificates
 	r.Begun = func(phase string) { s.Say("%s: %s", time.Now().UTC().Format("15:04:05"), phases[phase]) }

@@ -111,7 +111,7 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
 			if err != nil {
 				return err
 			}
-			in := flow.RestorePlanInput{RestoreAccess: access(target, key), BackupID: id, Selection: request.Selection, Policies: request.Policies, Recipients: texts(identities)}
+			in := flow.RestorePlanInput{RestoreAccess: access(target, key), BackupID: id, Selection: request.Selection, Policies: request.Policies, Site: request.Site, Recipients: texts(identities)}
 			return s.planned(ctx, place, identities, in)
 		})
 	}

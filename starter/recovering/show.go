@@ -85,6 +85,9 @@ func (s Surroundings) show(p *restore.Plan) error {
 		}
 		table.Line(w, "Backup:", h.Origin.BackupID)
 		table.Line(w, "Target:", printable.Text(h.Target.Name)+" ("+h.Target.ID()+")"+production(h.Production))
+		if h.Site != nil {
+			table.Line(w, "Names:", "those of "+printable.Text(h.Site.Source.FQDN)+" become those of "+printable.Text(h.Site.Target.FQDN))
+		}
 		table.Line(w, "Applies until:", h.Expires.Format("2006-01-02 15:04:05 UTC"))
 		table.Line(w, "Would be:", summary(h.Counts))
 		table.Line(w)

@@ -79,6 +79,8 @@ var rules = []rule{
 	{from: []string{"internal/restore/vault"}, to: []string{module + "internal/restore/resources", module + "internal/restore/directory", module + "internal/restore/ca", module + "internal/collect/keyvault", "crypto/rand", "math/rand", "os", "log"},
 		why: "restorers do not import each other, and no value is made up or shown"},
 	{from: []string{"internal/restore/mapping"}, to: []string{module + "internal/restore", module + "internal/backup"}, why: "names are mapped without knowing of what"},
+	{from: []string{"internal/restore/mapping", "internal/restore/residual"}, to: []string{"os", "net", "context", module + "internal/azure", module + "internal/collect"}, why: "names are replaced, and looked for, in what is handed in"},
+	{from: []string{"internal/restore/residual"}, to: []string{module + "internal/backup", module + "internal/fault"}, why: "names of the source are found by rules of their own"},
 	{from: []string{"internal/restore/ca"}, to: []string{module + "internal/restore/directory", "os/exec", "net", "math/rand"}, why: "a CA's folder is put back as it was: nothing is run, signed or fetched"},
 	{from: []string{"internal/capture"}, to: []string{temporal, module + "internal/flow"}, why: "a capture does not know which step calls it"},
 	{except: []string{"internal/collect/ad", "internal/restore/directory", "tests/"}, to: []string{ldapClient}, why: "what a directory answers is bounded and checked in collect/ad"},

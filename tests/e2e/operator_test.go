@@ -362,6 +362,7 @@ func (o *operator) withoutTemporal(done backup.Overview) {
 	require.Zero(t, direct.code, direct.stderr)
 	o.recover(done)
 	o.recoverStamp(done)
+	o.recoverElsewhere(done)
 }
 
 func readAll(t *testing.T, file string) string {

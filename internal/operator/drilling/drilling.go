@@ -18,6 +18,7 @@ import (
 	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/drill"
+	"infrabackup/internal/restore/mapping"
 	"infrabackup/internal/restore/statedir"
 	"infrabackup/internal/seal"
 )
@@ -29,6 +30,8 @@ type Request struct {
 	Services []backup.Service
 	// State is where the journal of the restore lies, as for a recovery.
 	State statedir.Store
+	// Site has the target's names where they are others than those of the backup's cloud.
+	Site *mapping.Site
 	// Keep leaves in the target what was restored.
 	Keep bool
 	// Certificates is the folder that the certificate goes to: it names the one before, and has
@@ -96,6 +99,7 @@ type running struct {
 	applying    bool // something may have been written
 	file        []byte
 	totals      restore.Totals
+	learned     []mapping.Pair
 	after       *live.Capture
 	report      *result.Report
 	certificate drill.Certificate
@@ -129,7 +133,7 @@ func (d *running) look(ctx context.Context) error {
 }
 
 func (d *running) plan(ctx context.Context) (err error) {
-	d.planned, err = restoring.Plan(ctx, d.backup, d.target, restoring.Request{Selection: restore.Selection{Services: d.request.Services}})
+	d.planned, err = restoring.Plan(ctx, d.backup, d.target, restoring.Request{Selection: restore.Selection{Services: d.request.Services}, Site: d.request.Site})
 	if err != nil {
 		return err
 	}
@@ -150,7 +154,8 @@ func (d *running) reopened(context.Context, backup.ID) (restoring.Backup, error)
 
 func (d *running) apply(ctx context.Context) (err error) {
 	d.applying = true
-	_, d.totals, err = restoring.Apply(ctx, d.file, d.request.Identities, d.target, d.reopened, d.application())
+	done, err := restoring.Apply(ctx, d.file, d.request.Identities, d.target, d.reopened, d.application())
+	d.totals, d.learned = done.Totals, done.Learned
 	return err
 }
 
@@ -160,7 +165,7 @@ func (d *running) capture(ctx context.Context) (err error) {
 }
 
 func (d *running) compare(ctx context.Context) (err error) {
-	d.report, err = comparing.With(ctx, d.backup.Backup, d.after, d.request.Identities, diff.Options{Services: d.request.Services, Random: rand.Reader})
+	d.report, err = comparing.Across(ctx, d.backup.Backup, d.after, d.request.Identities, d.request.Site, d.learned, diff.Options{Services: d.request.Services, Random: rand.Reader})
 	d.after = nil // it has secrets, and is large
 	return err
 }
@@ -195,6 +200,9 @@ func (d *running) conclude() error {
 	c.Format, c.Instance = drill.Format, d.report.A.Instance
 	c.Backup = drill.Backup{ID: origin.BackupID, Path: d.report.A.Path, Manifest: d.report.A.Digest, StartedAt: d.report.A.StartedAt, Verified: d.report.A.Verified}
 	c.Target = drill.Target{Name: d.target.Fingerprint.Name, FQDN: d.target.Fingerprint.FQDN, DeploymentID: d.target.Fingerprint.DeploymentID, ItemsBefore: int64(len(d.before))}
+	if d.request.Site != nil {
+		c.Mapping = d.planned.Header.Mapping
+	}
 	c.Key = d.backup.Key.Public()
 	c.Report = restore.Digest(whole)
 	c.StartedAt, c.EndedAt = d.began.UTC().Truncate(time.Second), time.Now().UTC().Truncate(time.Second)

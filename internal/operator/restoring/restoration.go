@@ -33,7 +33,10 @@ func OpenRestoration(ctx context.Context, id string, identities []seal.Identity,
 	if err != nil {
 		return r, err
 	}
-	run := newRun(plan, t, dir, a)
+	run, err := newRun(plan, t, dir, a)
+	if err != nil {
+		return r, err
+	}
 	r.Run = run.Run
 	if plan.Header.Kind == restore.OfUndo {
 		if run.Undone, _, err = r.open(ctx, plan.Header.Undoes, identities, a); err != nil {

@@ -79,9 +79,12 @@ type Request struct {
 	Selection restore.Selection
 	Policies  map[backup.Service]restore.Policy
 	Progress  func(done, known int)
+	// Site has the target's names where they are others than the source's; nil where not.
+	Site *mapping.Site
 }
 
-// Plan makes a plan, and writes nothing. Errors are those of [restore.Planner.Plan].
+// Plan makes a plan, and writes nothing. Errors are MAP_INVALID, MAP_FOREIGN for a map from
+// another cloud or to another target, and those of [restore.Planner.Plan].
 func Plan(ctx context.Context, b Backup, t *Target, r Request) (*restore.Plan, error) {
 	for _, wanted := range r.Selection.Services {
 		if !slices.Contains(t.Services(), wanted) {
@@ -92,7 +95,11 @@ func Plan(ctx context.Context, b Backup, t *Target, r Request) (*restore.Plan, e
 	if err != nil {
 		return nil, err
 	}
-	planner := restore.Planner{Source: b.source(), Restorers: t.restorersOf(b.Cloud()), Map: mapping.Empty(), Origin: origin, Target: t.Fingerprint, Selection: r.Selection,
+	m, err := mapOf(r.Site, origin.Cloud, t.Fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	planner := restore.Planner{Source: b.source(), Restorers: t.restorersOf(b.Cloud()), Map: m, Origin: origin, Target: t.Fingerprint, Selection: r.Selection,
 		Policies: r.Policies, Product: "infrabackup " + build.Version(), Now: time.Now, Progress: r.Progress}
 	return planner.Plan(ctx)
 }
@@ -135,31 +142,48 @@ type Application struct {
 // Opener opens the backup that a plan was made of.
 type Opener func(context.Context, backup.ID) (Backup, error)
 
+// Applied is what came of a plan. Plan is nil when it could not be read.
+type Applied struct {
+	Plan   *restore.Plan
+	Totals restore.Totals
+	// Learned are the identities that the target gave.
+	Learned []mapping.Pair
+}
+
 // Apply applies a plan, or goes on with one that was ended. PlanFile is the whole file.
 // Totals that are not whole are no error. Errors are those of [statedir.Create] and
 // [restore.Apply], and PLAN_DIFFERS for a backup that is not as it was.
-func Apply(ctx context.Context, planFile []byte, identities []seal.Identity, t *Target, open Opener, a Application) (plan *restore.Plan, totals restore.Totals, err error) {
+func Apply(ctx context.Context, planFile []byte, identities []seal.Identity, t *Target, open Opener, a Application) (done Applied, err error) {
 	dir, plan, err := statedir.Create(ctx, a.State, planFile, identities)
 	if err != nil {
-		return nil, totals, err
+		return done, err
 	}
+	done.Plan = plan
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	if plan.Header.Kind != restore.OfBackup {
-		return plan, totals, fault.New(fault.Usage, "this is the plan of an undo, which `recover undo` makes and applies", nil)
+		return done, fault.New(fault.Usage, "this is the plan of an undo, which `recover undo` makes and applies", nil)
 	}
-	run := newRun(plan, t, dir, a)
+	run, err := newRun(plan, t, dir, a)
+	if err != nil {
+		return done, err
+	}
 	if err := run.from(ctx, open); err != nil {
-		return plan, totals, err
+		return done, err
 	}
-	totals, err = restore.Apply(ctx, run.Run)
-	return plan, totals, err
+	done.Totals, err = restore.Apply(ctx, run.Run)
+	done.Learned = run.Map.Pairs()
+	return done, err
 }
 
 // run is a run whose backup is opened when it is needed.
 type run struct{ *restore.Run }
 
-func newRun(plan *restore.Plan, t *Target, journal restore.Journal, a Application) run {
-	return run{&restore.Run{Plan: plan, Restorers: t.restorersOf(plan.Header.Origin.Cloud), Journal: journal, Map: mapping.Empty(), Target: t.Fingerprint, Consent: a.Consent, Now: time.Now, Progress: a.Progress}}
+func newRun(plan *restore.Plan, t *Target, journal restore.Journal, a Application) (run, error) {
+	m, err := mapping.For(plan.Header.Site)
+	if err != nil {
+		return run{}, fault.New(fault.PlanInvalid, "the names of the plan cannot be", err)
+	}
+	return run{&restore.Run{Plan: plan, Restorers: t.restorersOf(plan.Header.Origin.Cloud), Journal: journal, Map: m, Target: t.Fingerprint, Consent: a.Consent, Now: time.Now, Progress: a.Progress}}, nil
 }
 
 // from opens the backup of the plan, and makes sure that it is the one.

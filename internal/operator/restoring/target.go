@@ -25,6 +25,7 @@ type Target struct {
 	Restorers   []restore.Restorer
 	config      *config.Target
 	stamp       *azure.Stamp // nil without one
+	domain      string // DNS name of the directory's domain, empty without one
 	close       []func()
 }
 
@@ -109,6 +110,9 @@ func capture(ctx context.Context, c *config.Target, services []backup.Service, b
 
 // ForDrills reports whether the target's file says that it is there for drills.
 func (t *Target) ForDrills() bool { return t.config.Drill != "" }
+
+// learns reports whether accounts get their identities from the target's directory.
+func (t *Target) learns() bool { return t.config.AD != nil }
 
 // Close gives up connections to the target.
 func (t *Target) Close() {

@@ -22,10 +22,11 @@ func (t *Target) addDirectory(ctx context.Context, c config.AD) error {
 		return err
 	}
 	t.close = append(t.close, r.Close)
-	sid, err := r.DomainSID(ctx)
+	name, sid, err := r.Domain(ctx)
 	if err != nil {
 		return err
 	}
+	t.domain = dnsOf(name)
 	t.Fingerprint.DomainSID = strings.ToUpper(sid)
 	t.Restorers = append(t.Restorers, r)
 	return nil

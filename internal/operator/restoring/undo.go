@@ -111,7 +111,10 @@ func (u *Undo) settle(ctx context.Context, plan *restore.Plan, t *Target, open O
 		if ended {
 			continue
 		}
-		run := newRun(plan, t, u.done, a)
+		run, err := newRun(plan, t, u.done, a)
+		if err != nil {
+			return err
+		}
 		if err := run.from(ctx, open); err != nil {
 			return err
 		}
@@ -129,7 +132,10 @@ func consentOf(plan *restore.Plan) restore.Consent {
 
 // Apply does it. Totals that are not whole are no error.
 func (u *Undo) Apply(ctx context.Context, t *Target, a Application) (restore.Totals, error) {
-	run := newRun(u.Plan, t, u.dir, a)
+	run, err := newRun(u.Plan, t, u.dir, a)
+	if err != nil {
+		return restore.Totals{}, err
+	}
 	run.Undone = u.done
 	return restore.Apply(ctx, run.Run)
 }

@@ -25,11 +25,15 @@ const (
 type body struct {
 	// Undo says that Changes and Place are put back, and that identities are the target's.
 	Undo bool `json:"undo,omitempty"`
-	// DN and GUID are the source's, SID too for security principals.
+	// DN is as it is wanted in the target. GUID is the source's, SID too for security
+	// principals.
 	DN      string `json:"dn"`
 	GUID    string `json:"guid"`
 	SID     string `json:"sid,omitempty"`
 	Context string `json:"context"`
+	// Above is what the backup calls what the object lies in, in lower case, where the target
+	// has other names.
+	Above string `json:"above,omitempty"`
 	// Classes are the object's, the most specific one last.
 	Classes []string `json:"classes,omitempty"`
 	// Guard is the code with which writes of the object itself are refused.

@@ -20,6 +20,10 @@
 // renamed, it takes two requests; when the restore is ended between them, the step is refused
 // as RESTORE_CONFLICT, and a new plan does the rest.
 //
+// In a domain with other names, which [mapping.Names] has, names and texts are the target's, and
+// objects are found by name and class: no two domains have the same GUIDs. Links are written by
+// the GUIDs that the target gave.
+//
 // Objects that every domain has are never made or changed, but their members come back.
 //
 // # Refusals

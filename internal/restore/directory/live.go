@@ -127,7 +127,11 @@ func (r *Restorer) read(ctx context.Context, dn string, b *body) (*directory.Ent
 // superior is the GUID, in the target, of what an object is wanted in; "" when the backup
 // does not have it.
 func (r *Restorer) superior(b *body, m *mapping.Map) string {
-	if guid, ok := r.places.Load(strings.ToLower(parent(b.DN))); ok {
+	above := b.Above
+	if above == "" {
+		above = strings.ToLower(parent(b.DN))
+	}
+	if guid, ok := r.places.Load(above); ok {
 		return inTarget(guid.(string), m)
 	}
 	return ""

@@ -105,10 +105,11 @@ func (r *Restorer) hangUp() {
 	}
 }
 
-// DomainSID is the SID of the target's domain. Errors are faults with TARGET_… codes.
-func (r *Restorer) DomainSID(ctx context.Context) (sid string, err error) {
-	err = r.talk(ctx, func() error { sid = r.domain.sid; return nil })
-	return sid, err
+// Domain is the distinguished name and the SID of the target's domain. Errors are faults with
+// TARGET_… codes.
+func (r *Restorer) Domain(ctx context.Context) (name, sid string, err error) {
+	err = r.talk(ctx, func() error { name, sid = r.domain.name, r.domain.sid; return nil })
+	return name, sid, err
 }
 
 // talk calls fn with a connection, and gives it up when fn fails for another reason than an

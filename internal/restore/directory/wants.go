@@ -40,7 +40,7 @@ func (r *Restorer) Names(e backup.CatalogEntry) []string {
 }
 
 // Wants implements [restore.Restorer].
-func (r *Restorer) Wants(items []restore.Item, _ *mapping.Map) (wants []restore.Want, losses []restore.Loss, err error) {
+func (r *Restorer) Wants(items []restore.Item, m *mapping.Map) (wants []restore.Want, losses []restore.Loss, err error) {
 	for _, item := range items {
 		if item.Kind != record.Kind {
 			losses = append(losses, restore.Loss{Key: restore.Key{Service: backup.AD, Kind: item.Kind, ID: item.ID}, Code: lossNotYet,
@@ -58,7 +58,11 @@ func (r *Restorer) Wants(items []restore.Item, _ *mapping.Map) (wants []restore.
 		if err != nil {
 			return nil, nil, fault.New(fault.BackupDamaged, "the record of "+item.Name, err)
 		}
-		w := &wanting{record: rec, guard: r.guard(rec)}
+		w := &wanting{above: parent(rec.DN), context: rec.NamingContext}
+		if m.Names() != nil {
+			rec, w.renamed = renamed(m.Names(), rec), true
+		}
+		w.record, w.guard = rec, r.guard(rec)
 		if err := w.all(); err != nil {
 			return nil, nil, err
 		}
@@ -69,10 +73,13 @@ func (r *Restorer) Wants(items []restore.Item, _ *mapping.Map) (wants []restore.
 
 // wanting makes the wants of one object.
 type wanting struct {
-	record *record.Record
-	guard  string
-	wants  []restore.Want
-	losses []restore.Loss
+	record  *record.Record // in the target's names
+	renamed bool
+	// above and context are what the object lies in, in the names of the backup.
+	above, context string
+	guard          string
+	wants          []restore.Want
+	losses         []restore.Loss
 }
 
 func (w *wanting) key(phase string) restore.Key {
@@ -144,6 +151,9 @@ const userAccountControl = "userAccountControl"
 func (w *wanting) body() *body {
 	r := w.record
 	b := &body{DN: r.DN, GUID: r.GUID, Context: r.NamingContext}
+	if w.renamed {
+		b.Above = strings.ToLower(w.above)
+	}
 	b.SID, _ = record.FormatSID([]byte(r.Value("objectSid")))
 	if a := r.Attribute("objectClass"); a != nil {
 		for _, class := range a.Values {
@@ -161,8 +171,8 @@ func (w *wanting) add(phase string, stage restore.Stage, b *body) error {
 	}
 	want := restore.Want{Key: w.key(phase), Name: w.record.DN, Stage: stage, Body: data, Fields: b.names()}
 	if phase == phaseObject {
-		if above := parent(w.record.DN); above != "" && !strings.EqualFold(above, w.record.NamingContext) {
-			want.Needs = append(want.Needs, restore.Need{Service: backup.AD, Target: record.NamedPrefix + strings.ToLower(above), Relation: "parent"})
+		if w.above != "" && !strings.EqualFold(w.above, w.context) {
+			want.Needs = append(want.Needs, restore.Need{Service: backup.AD, Target: record.NamedPrefix + strings.ToLower(w.above), Relation: "parent"})
 		}
 		if len(b.Create) > 0 {
 			want.Supplies = []string{"unicodePwd"}

@@ -161,7 +161,7 @@ func TestBlindAccount(t *testing.T) {
 	f := newFakeDC()
 	guid, _ := f.find("CN=Deleted Objects," + corp)
 	delete(f.objects, guid)
-	_, err := f.restorer(t).DomainSID(t.Context())
+	_, _, err := f.restorer(t).Domain(t.Context())
 	require.ErrorIs(t, err, fault.TargetAccessDenied)
 }
 

@@ -40,9 +40,12 @@ type Certificate struct {
 	Target   Target          `json:"target"`
 	Product  string          `json:"product"`
 	PlanID   string          `json:"planId"`
-	Key      string          `json:"key"` // public half of the key that opened the backup
-	Totals   restore.Totals  `json:"totals"`
-	Services []Service       `json:"services"`
+	// Mapping is the digest of the map by which the backup was restored and compared, empty for
+	// a target with the names of the cloud.
+	Mapping  string         `json:"mappingSha256,omitempty"`
+	Key      string         `json:"key"` // public half of the key that opened the backup
+	Totals   restore.Totals `json:"totals"`
+	Services []Service      `json:"services"`
 	// Unexplained counts differences that neither the plan nor the table of expected ones
 	// explains; Findings are the first of them.
 	Unexplained   int64     `json:"unexplained"`

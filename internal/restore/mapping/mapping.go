@@ -31,12 +31,41 @@ type Pair struct {
 
 // Map is the mapping of one restore. It may be used from several goroutines.
 type Map struct {
+	names *Names // chosen before, nil when the target has the source's names
 	mu    sync.RWMutex
 	pairs map[string]Pair
 }
 
 // Empty makes a map of nothing.
 func Empty() *Map { return &Map{pairs: map[string]Pair{}} }
+
+// For makes a map with the names that a site gives; nil stands for a target with the names of
+// the source. Errors are those of [Site.Validate].
+func For(s *Site) (*Map, error) {
+	m := Empty()
+	if s == nil {
+		return m, nil
+	}
+	names, err := NewNames(s)
+	if err != nil {
+		return nil, err
+	}
+	m.names = names
+	for from, to := range s.Principals {
+		if err := m.Learn(Pair{Old: from, New: to, How: Given}); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// Names are those that were chosen before, nil for none.
+func (m *Map) Names() *Names {
+	if m == nil {
+		return nil
+	}
+	return m.names
+}
 
 // New makes a map of what is known before.
 func New(pairs ...Pair) (*Map, error) {
@@ -64,6 +93,9 @@ func (m *Map) Learn(p Pair) error {
 
 // Find returns what an identity of the source is in the target.
 func (m *Map) Find(old string) (Pair, bool) {
+	if m == nil {
+		return Pair{}, false
+	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	p, ok := m.pairs[strings.ToLower(old)]

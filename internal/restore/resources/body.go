@@ -41,36 +41,35 @@ func decodeTarget(data []byte) (target, error) {
 }
 
 // inTarget is the one function that all IDs pass on their way from the backup to the target.
-// Within one site IDs stay as they are; an ID that the map has is the target's.
-func inTarget(m *mapping.Map, id string) string {
-	if m == nil {
-		return id
-	}
-	if pair, ok := m.Find(id); ok {
-		return pair.New
-	}
-	return id
+// Within one site they stay as they are.
+func inTarget(m *mapping.Map, id string) string { return m.Names().ID(id) }
+
+// renamed gives all of a document the names that it has in the target.
+func renamed(m *mapping.Map, document shape.Object) shape.Object {
+	out, _ := m.Names().Document(document).(shape.Object)
+	return out
 }
 
-// renamed gives all IDs of a value the names that they have in the target.
-func renamed(m *mapping.Map, value any) any {
+// assigned gives accounts in a value the identities that the target gave them. These are not
+// known when a want is made.
+func assigned(m *mapping.Map, member string, value any) any {
 	switch v := value.(type) {
 	case shape.Object:
-		out := make(shape.Object, len(v))
 		for name, inner := range v {
-			out[name] = renamed(m, inner)
+			v[name] = assigned(m, name, inner)
 		}
-		return out
 	case []any:
-		out := make([]any, len(v))
 		for i, inner := range v {
-			out[i] = renamed(m, inner)
+			v[i] = assigned(m, member, inner)
 		}
-		return out
 	case string:
-		if strings.HasPrefix(v, "/") {
-			return inTarget(m, v)
+		if pair, ok := m.Find(v); ok && (strings.EqualFold(member, "principalId") || strings.EqualFold(member, "objectId")) {
+			return pair.New
 		}
+		return mapping.SIDsIn(v, func(sid string) (string, bool) {
+			pair, ok := m.Find(sid)
+			return pair.New, ok
+		})
 	}
 	return value
 }

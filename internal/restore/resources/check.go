@@ -30,11 +30,11 @@ type lock struct {
 
 // Check implements [restore.Restorer]: it looks for locks that forbid a step, and for names
 // that others have.
-func (r *Restorer) Check(ctx context.Context, steps []restore.Checked, _ *mapping.Map) ([]restore.Refusal, error) {
+func (r *Restorer) Check(ctx context.Context, steps []restore.Checked, m *mapping.Map) ([]restore.Refusal, error) {
 	var refusals []restore.Refusal
 	locks := map[string][]lock{}
 	for _, s := range steps {
-		t, _, err := r.opened(s.Want)
+		t, _, err := r.opened(s.Want, m)
 		if err != nil {
 			return nil, err
 		}

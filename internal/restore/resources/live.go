@@ -25,8 +25,8 @@ import (
 const notOffered = "not offered"
 
 // Live implements [restore.Restorer].
-func (r *Restorer) Live(ctx context.Context, want restore.Want, _ *mapping.Map) (restore.State, error) {
-	t, k, err := r.opened(want)
+func (r *Restorer) Live(ctx context.Context, want restore.Want, m *mapping.Map) (restore.State, error) {
+	t, k, err := r.opened(want, m)
 	if err != nil {
 		return restore.State{}, err
 	}
@@ -48,14 +48,31 @@ func (r *Restorer) Live(ctx context.Context, want restore.Want, _ *mapping.Map) 
 	return stateOf(k, scan.Trim(answer.Body), answer.ETag)
 }
 
-// opened takes a want apart.
-func (r *Restorer) opened(want restore.Want) (target, kind, error) {
+// opened takes a want apart, with accounts as the target has them. An undo puts back what the
+// target had.
+func (r *Restorer) opened(want restore.Want, m *mapping.Map) (target, kind, error) {
 	k, ok := kindOf(r.service, want.Kind)
 	if !ok {
 		return target{}, k, fault.Newf(fault.Internal, "%s is wanted, and no kind that is written", want.Key)
 	}
 	t, err := decodeTarget(want.Body)
-	return t, k, err
+	if err != nil || m == nil || t.Exact {
+		return t, k, err
+	}
+	t.Body, _ = assigned(m, "", t.Body).(shape.Object)
+	if want.Kind == "vault" && k.prepare != nil {
+		k.prepare(r, t.Body) // an account may be the restore's own
+	}
+	return t, k, nil
+}
+
+// Sent implements [restore.Renamer].
+func (r *Restorer) Sent(want restore.Want, m *mapping.Map) ([]byte, error) {
+	t, _, err := r.opened(want, m)
+	if err != nil {
+		return nil, err
+	}
+	return t.encode()
 }
 
 // stateOf is the state that a document shows.

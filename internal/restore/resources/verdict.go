@@ -14,8 +14,8 @@ import (
 )
 
 // Verdict implements [restore.Restorer].
-func (r *Restorer) Verdict(want restore.Want, live restore.State, _ *mapping.Map) restore.Verdict {
-	t, k, err := r.opened(want)
+func (r *Restorer) Verdict(want restore.Want, live restore.State, m *mapping.Map) restore.Verdict {
+	t, k, err := r.opened(want, m)
 	if err != nil {
 		return restore.Verdict{Refused: &restore.Refusal{Key: want.Key, Code: "UNKNOWN_TYPE", Detail: err.Error()}}
 	}
@@ -145,7 +145,7 @@ func turnsOn(t target, before restore.State) bool {
 
 // Inverse implements [restore.Restorer].
 func (r *Restorer) Inverse(want restore.Want, before, _ restore.State) (restore.Want, restore.Reversibility) {
-	t, k, err := r.opened(want)
+	t, k, err := r.opened(want, nil)
 	if err != nil {
 		return restore.Want{}, restore.Reversibility{Grade: restore.Irreversible, Why: err.Error()}
 	}

@@ -183,7 +183,7 @@ func (r *Restorer) want(i read, k kind, sharedKey string, m *mapping.Map) (resto
 		t.Body = shape.Object{"registrationState": "Registered"}
 	} else {
 		s := shape.Of(k.fullType)
-		t.Body, _ = renamed(m, s.Project(i.document, false)).(shape.Object)
+		t.Body = s.Project(renamed(m, i.document), false)
 		if k.prepare != nil && !(i.Kind == "disk" && !r.options.EmptyDisks) {
 			k.prepare(r, t.Body)
 		}
@@ -200,7 +200,7 @@ func (r *Restorer) want(i read, k kind, sharedKey string, m *mapping.Map) (resto
 	if err != nil {
 		return restore.Want{}, false, err
 	}
-	w := restore.Want{Key: r.keyOf(i.Item, m), Name: i.Name, Stage: stageOf(i, k), Body: body, Fields: fieldsOf(t.Body), Needs: needs(i, k, m)}
+	w := restore.Want{Key: r.keyOf(i.Item, m), Name: i.Name, Stage: stageOf(i, k), Body: body, Fields: fieldsOf(t.Body), Needs: needs(i, k)}
 	if k.within != "" {
 		if parent, ok := edge.Parent(w.ID); ok {
 			w.Within = restore.Key{Service: r.service, Kind: k.within, ID: parent}
@@ -221,9 +221,9 @@ func stageOf(i read, k kind) restore.Stage {
 	return k.stage
 }
 
-// needs are what has to be there first: what the document refers to, what it lies in, and
-// the registration with its provider.
-func needs(i read, k kind, m *mapping.Map) []restore.Need {
+// needs are what has to be there first, in the names of the backup: what the document refers
+// to, what it lies in, and the registration with its provider.
+func needs(i read, k kind) []restore.Need {
 	var all []restore.Need
 	edges, _ := edge.Of(k.fullType, i.id, i.raw)
 	for _, e := range edges {
@@ -233,13 +233,13 @@ func needs(i read, k kind, m *mapping.Map) []restore.Need {
 		// What a document can be written without is written after it all the same, where
 		// that makes no circle: only networks have their peerings in them.
 		soft := e.Strength == edge.Soft && !k.ordered || e.Service == backup.AD || i.Kind == "virtual-network" && e.Relation == "virtual-network"
-		all = append(all, restore.Need{Service: e.Service, Target: strings.ToLower(inTarget(m, e.Target)), Relation: e.Relation, Soft: soft})
+		all = append(all, restore.Need{Service: e.Service, Target: strings.ToLower(e.Target), Relation: e.Relation, Soft: soft})
 	}
 	// What it lies in may be nothing that has to be restored, such as the services of a storage
 	// account: then the one above counts.
 	for above, ok := edge.Parent(i.id); ok; {
 		if above, ok = edge.Parent(above); ok && strings.Contains(above, "/resourcegroups/") {
-			all = append(all, restore.Need{Service: edge.ServiceOf(above), Target: strings.ToLower(inTarget(m, above)), Relation: edge.ParentRelation})
+			all = append(all, restore.Need{Service: edge.ServiceOf(above), Target: strings.ToLower(above), Relation: edge.ParentRelation})
 		}
 	}
 	if subscription := resourceid.Subscription(i.id); i.envelope.Endpoint == azure.Tenant && subscription != "" && !k.action {

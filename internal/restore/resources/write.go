@@ -18,8 +18,8 @@ import (
 )
 
 // Write implements [restore.Restorer].
-func (r *Restorer) Write(ctx context.Context, want restore.Want, verdict restore.Verdict, live restore.State, _ *mapping.Map) error {
-	t, k, err := r.opened(want)
+func (r *Restorer) Write(ctx context.Context, want restore.Want, verdict restore.Verdict, live restore.State, m *mapping.Map) error {
+	t, k, err := r.opened(want, m)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (r *Restorer) Write(ctx context.Context, want restore.Want, verdict restore
 		if err := r.put(ctx, w, t, recover, writer.Match{}); err != nil {
 			return err
 		}
-		if live, err = r.Live(ctx, want, nil); err != nil {
+		if live, err = r.Live(ctx, want, m); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package restoretest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -193,6 +194,11 @@ func pure(t *testing.T, w World) {
 			require.NoError(t, err)
 			require.Equal(t, !live.Exists && !live.Deleted, live.Digest == restore.AbsentDigest, "%s", want.Key)
 			require.Equal(t, w.Restorer.Verdict(want, live, m), w.Restorer.Verdict(want, live, m), "%s", want.Key)
+			if renamer, ok := w.Restorer.(restore.Renamer); ok {
+				sent, err := renamer.Sent(want, m)
+				require.NoError(t, err)
+				require.True(t, json.Valid(sent), "%s", want.Key)
+			}
 			second, err := w.Restorer.Live(t.Context(), want, m)
 			require.NoError(t, err)
 			require.Equal(t, live.Digest, second.Digest, "%s changes by itself", want.Key)
