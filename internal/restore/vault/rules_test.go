@@ -3,6 +3,7 @@ package vault_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -318,6 +319,10 @@ func TestNoValueIsShown(t *testing.T) {
 			guesses[restore.Digest([]byte(body.Value))] = true
 		}
 	}
+	wants, _, err := s.restorer(true).Wants(c.group(t, s.restorer(true), "/secrets/many/"), nil)
+	require.NoError(t, err)
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v %s", wants, wants, wants[0].Payload, wants[0].Payload), fmt.Sprint([]byte("canary")), "a want prints without its payload")
+	require.NotContains(t, fmt.Sprintf("%+v %s %q", wants, wants[0].Payload, wants[0].Payload), "canary")
 	for _, canary := range append(canaries, "canary-password", "PRIVATE KEY") {
 		require.NotContains(t, file.String(), canary)
 		require.NotContains(t, string(outcomes), canary)
