@@ -190,4 +190,12 @@ var mutants = []mutant{
 		"	hidden := seal.MayBeSecret(text)\n", "	hidden := seal.MayBeSecret(text) && text == \"\"\n", "internal/portal", "Material"},
 	{"an empty file is dropped", "internal/portal/keyform/keyform.go",
 		"	case files[0].Size == 0:\n", "	case files[0].Size == 0 && data == nil:\n		return nil, false, nil\n	case files[0].Size < 0:\n", "internal/portal", "TestNoFile"},
+	{"what a vault says when it refuses a value is repeated", "internal/restore/vault/write.go",
+		"w.needed(quiet(err, strings.ToLower(method)+\" \"+path), method, path)", "w.needed(err, method, path)", "internal/restore/vault", "TestNoValueIsShown"},
+	{"a write that was ended between two requests does not go on", "internal/restore/step.go",
+		"return ok && resumer.Begun(want, before, live)", "return false && ok && resumer.Begun(want, before, live)", "internal/restore/vault", "TestEndedBetweenTwoRequests"},
+	{"what a vault keeps as deleted is not recovered", "internal/restore/vault/tasks.go",
+		"return []task{{what: recover}}, nil", "break", "internal/restore/vault", "TestAtHome"},
+	{"the digest of an item in a plan can be guessed", "internal/restore/source.go",
+		"hmac.New(sha256.New, x.key)", "hmac.New(sha256.New, nil)", "internal/restore/vault", "TestTheDigestOfAPlanDoesNotFollowTheValue"},
 }

@@ -50,6 +50,15 @@ func (o object) path() string {
 	return "/" + o.Collection + "/" + o.Name
 }
 
+// id is the object's in the way of items of a backup.
+func (o object) id() string {
+	id := o.Vault + strings.ToLower(o.path())
+	if o.Admin {
+		return "/admin" + id
+	}
+	return id
+}
+
 // version is what is said of one version.
 type version struct {
 	ID          string            `json:"id"`

@@ -98,11 +98,8 @@ func (g *group) want(kind string, i read, o object, v values, fields []string, n
 	if err != nil {
 		return fault.New(fault.Internal, "what is wanted", err)
 	}
-	w := restore.Want{Key: restore.Key{Service: backup.KeyVault, Kind: kind, ID: o.Vault + strings.ToLower(o.path())}, Stage: restore.StageVaultContents, Body: body, Fields: fields,
+	w := restore.Want{Key: restore.Key{Service: backup.KeyVault, Kind: kind, ID: o.id()}, Stage: restore.StageVaultContents, Body: body, Fields: fields,
 		Name: o.Vault[strings.LastIndexByte(o.Vault, '/')+1:] + o.path(), Needs: append(needs, restore.Need{Service: backup.KeyVault, Target: i.vault, Relation: "vault"})}
-	if i.admin {
-		w.ID = "/admin" + w.ID
-	}
 	if v.Blob != "" || len(v.Values) > 0 {
 		if w.Payload, err = encode("the values of "+i.ID, v); err != nil {
 			return fault.New(fault.Internal, "what is wanted", err)
@@ -154,9 +151,8 @@ func (g *group) object(kind string) error {
 			return fault.Newf(fault.BackupDamaged, "%s %s is not what a collector wrote: it has no value", blob.Kind, blob.ID)
 		}
 	}
-	id := o.Vault + strings.ToLower(o.path())
 	if kind == keyKind {
-		g.keyLosses(items, blob, sealed, id)
+		g.keyLosses(items, blob, sealed, o.id())
 		return g.want(kind, first, o, v, []string{"key"})
 	}
 	v.Values = map[string]string{}
@@ -169,7 +165,7 @@ func (g *group) object(kind string) error {
 	}
 	switch {
 	case len(items) > 0:
-		g.lose(kind, id, "VERSIONS_NEW", "where it has to be made of its values, its versions get new IDs; tell those who name a version")
+		g.lose(kind, o.id(), "VERSIONS_NEW", "where it has to be made of its values, its versions get new IDs; tell those who name a version")
 	case o.Foreign:
 		g.lose(blob.Kind, blob.ID, "NO_VALUE", "no version of it could be read when the backup was taken, and its blob is of use for the stamp that was backed up only")
 	}
@@ -246,7 +242,7 @@ func (g *group) certificate() error {
 		}
 	}
 	o.Versions = gathered(kept)
-	g.lose(certificateKind, o.Vault+strings.ToLower(o.path()), "VERSIONS_NEW", "where it has to be imported, its versions get new IDs; tell those who name a version")
+	g.lose(certificateKind, o.id(), "VERSIONS_NEW", "where it has to be imported, its versions get new IDs; tell those who name a version")
 	var needs []restore.Need
 	if name := policy.Get("issuer.name").String(); namePattern.MatchString(name) && !strings.EqualFold(name, "Self") && !strings.EqualFold(name, "Unknown") {
 		needs = append(needs, restore.Need{Service: backup.KeyVault, Target: newest.vault + "/certificates/issuers/" + strings.ToLower(name), Relation: "issuer"})

@@ -24,9 +24,6 @@ import (
 	"infrabackup/internal/azure"
 	"infrabackup/internal/azure/writer"
 	"infrabackup/internal/backup"
-	"infrabackup/internal/collect/collecttest"
-	"infrabackup/internal/collect/controlplane"
-	"infrabackup/internal/collect/resource"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/mapping"
 	"infrabackup/internal/restore/resources"
@@ -188,58 +185,6 @@ func (s *site) dump() []inventory.VaultObject {
 	return all
 }
 
-// captured is what the collectors record of a stamp.
-type captured struct {
-	entries []backup.CatalogEntry
-	bytes   map[string][]byte
-}
-
-func capture(t *testing.T, s *site) *captured {
-	t.Helper()
-	c := &captured{bytes: map[string][]byte{}}
-	for _, collector := range controlplane.Collectors(s.client, resource.Options{Now: s.now}) {
-		if collector.Service() != backup.KeyVault {
-			continue
-		}
-		r := &collecttest.Recorder{}
-		_, err := collector.Collect(t.Context(), r)
-		require.NoError(t, err)
-		for _, call := range r.Calls() {
-			if call.Document != nil {
-				path := fmt.Sprint(len(c.entries))
-				c.bytes[path] = slices.Clone(call.Document)
-				c.entries = append(c.entries, backup.CatalogEntry{Service: backup.KeyVault, Item: call.Item, SHA256: restore.Digest(call.Document), Path: path, Length: int64(len(call.Document))})
-			}
-		}
-	}
-	return c
-}
-
-// only are the items whose ID has a part.
-func (c *captured) only(part string) *captured {
-	out := &captured{bytes: c.bytes}
-	for _, e := range c.entries {
-		if strings.Contains(e.ID, part) {
-			out.entries = append(out.entries, e)
-		}
-	}
-	return out
-}
-
-func (c *captured) source() *restore.Source {
-	return &restore.Source{
-		Catalog: func(_ context.Context, fn func(backup.CatalogEntry) error) error {
-			for _, e := range c.entries {
-				if err := fn(e); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		Item: func(_ context.Context, e backup.CatalogEntry) ([]byte, error) { return c.bytes[e.Path], nil },
-	}
-}
-
 // restorer is a new one, as a new process has it.
 func (s *site) restorer(foreign bool) *vault.Restorer {
 	return vault.New(vault.Options{Stamp: s.client, Writing: quick, Foreign: foreign, Rest: resources.New(backup.KeyVault, resources.Options{Stamp: s.client, Writing: quick})})
@@ -371,17 +316,6 @@ func (s *site) made() map[string]int {
 	return all
 }
 
-// without leaves out the items whose ID has a part.
-func (c *captured) without(part string) *captured {
-	out := &captured{bytes: c.bytes}
-	for _, e := range c.entries {
-		if !strings.Contains(e.ID, part) {
-			out.entries = append(out.entries, e)
-		}
-	}
-	return out
-}
-
 // drift changes, deletes and adds what a vault that was backed up may see.
 func (s *site) drift() {
 	s.send("PUT", "/secrets/single", `{"value":"rotated","tags":{"since":"then"}}`)
@@ -424,17 +358,4 @@ func (s *site) undone(t *testing.T, before, _ string) {
 			require.Equal(t, 1, enabled, "what was added is disabled, and the one of before is not")
 		}
 	}
-}
-
-// group are the items of the group that the first item with a part in its ID belongs to.
-func (c *captured) group(t *testing.T, r restore.Restorer, part string) []restore.Item {
-	t.Helper()
-	var items []restore.Item
-	name := r.Group(c.only(part).entries[0])
-	for _, e := range c.entries {
-		if r.Group(e) == name {
-			items = append(items, restore.Item{CatalogEntry: e, Read: func(context.Context) ([]byte, error) { return c.bytes[e.Path], nil }})
-		}
-	}
-	return items
 }

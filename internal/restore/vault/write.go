@@ -127,7 +127,6 @@ func (w *writing) secretly(ctx context.Context, method, path string, body map[st
 	if err != nil {
 		return fault.Newf(fault.Internal, "a request to %s cannot be encoded", path)
 	}
-	defer clear(data)
 	_, err = w.resources.Set(ctx, method, path, w.o.API, data)
 	return w.needed(quiet(err, strings.ToLower(method)+" "+path), method, path)
 }
