@@ -79,7 +79,7 @@ emptyDisks: true
 	require.Positive(t, next)
 	complete = strings.NewReplacer(`dns: ""`, `dns: "corp.cloud.example"`, `sid: ""`, `sid: "S-1-5-21-7-8-9"`, `netbios: ""`, `netbios: "FAR"`).Replace(complete)
 	for changed, code := range map[string]fault.Code{
-		strings.Replace(complete, domain, "north.cloud.example", 1):              fault.MapForeign,
+		strings.ReplaceAll(complete, domain, "north.cloud.example"):              fault.MapForeign,
 		strings.Replace(complete, `"local": "south"`, `"elsewhere": "x"`, 1):     fault.MapIncomplete,
 		strings.Replace(complete, `"local": "south"`, `"local": 7`, 1):           fault.MapInvalid,
 		strings.Replace(complete, "subscriptions:\n", "subscriptions: {}\n#", 1): fault.MapInvalid,
