@@ -56,7 +56,7 @@ var mutants = []mutant{
 	{"what is written into another cloud is not looked through for names of the source", "internal/restore/step.go",
 		"sourceNames(restorer, r.scanner, want, r.Map)", "sourceNames(restorer, nil, want, r.Map)", "internal/restore", "TestAnAccountThatDidNotCome"},
 	{"names of the source inside of base64 are not found", "internal/restore/residual/forms.go",
-		"	if nested == maxNested {", "	if nested >= 0 {", "internal/restore/residual", "TestFind"},
+		"	if nested == maxNested || !legible {", "	if nested >= 0 {", "internal/restore/residual", "TestFind"},
 	{"a map may make two names one", "internal/restore/mapping/site.go",
 		"			if known, ok := to[r.to]; ok {", "			if known, ok := to[r.to]; ok && false {", "internal/restore/mapping", ""},
 	{"a place where documents refer to others is forgotten", "internal/collect/edge/network.go",

@@ -20,7 +20,10 @@ func (l *look) bytes(at string, data []byte, form string, nested int) {
 	if len(l.found) >= maxFindings {
 		return
 	}
-	l.plain(at, strings.ToLower(string(data)), form+"text")
+	legible := nested == 0 || hasText(data, l.scanner.shortest)
+	if legible {
+		l.plain(at, strings.ToLower(string(data)), form+"text")
+	}
 	for _, tail := range l.scanner.sids {
 		if i := bytes.Index(data, tail); i >= 2 && data[i-2] == 1 {
 			l.add(Finding{Member: at, What: "domainSid", Form: form + "sid"})
@@ -29,7 +32,7 @@ func (l *look) bytes(at string, data []byte, form string, nested int) {
 	for _, text := range wide(data) {
 		l.plain(at, strings.ToLower(text), form+"utf16le")
 	}
-	if nested == maxNested {
+	if nested == maxNested || !legible {
 		return
 	}
 	for _, run := range runs(data) {
@@ -51,6 +54,20 @@ func (l *look) bytes(at string, data []byte, form string, nested int) {
 	}
 }
 
+// hasText reports whether bytes have a run of ASCII that is long enough for a name. Most of what
+// is taken for base64 is none, and what it gives has not.
+func hasText(data []byte, shortest int) bool {
+	n := 0
+	for _, c := range data {
+		if c < ' ' || c > '~' {
+			n = 0
+		} else if n++; n >= shortest {
+			return true
+		}
+	}
+	return false
+}
+
 // plain looks for names in a text in lower case.
 func (l *look) plain(at, low, form string) {
 	for i := range l.scanner.names {
@@ -67,14 +84,60 @@ func (l *look) plain(at, low, form string) {
 			}
 			f := Finding{Member: at, What: n.what, Form: form}
 			if n.kind == sid && form == "text" {
-				for end < len(low) && (low[end] == '-' || isDigit(low[end])) {
-					end++
-				}
-				f.SID = low[begin:end]
+				f.SID = wholeSID(low, begin)
 			}
 			l.add(f)
 		}
 	}
+	l.tokens(at, low, form)
+}
+
+// tokens looks for GUIDs and whole SIDs, of which a site can have thousands.
+func (l *look) tokens(at, low, form string) {
+	for from := 0; len(l.scanner.sidsOf) > 0; {
+		k := strings.Index(low[from:], "s-1-")
+		if k < 0 {
+			break
+		}
+		sid := wholeSID(low, from+k)
+		if what := l.scanner.sidsOf[sid]; what != "" {
+			l.add(Finding{Member: at, What: what, Form: form})
+		}
+		from += k + len("s-1-")
+	}
+	for begin := 0; begin < len(low); begin++ {
+		if !isHexDigit(low[begin]) || begin > 0 && isHexDigit(low[begin-1]) && !(begin >= 3 && low[begin-3] == '%') {
+			continue
+		}
+		if what := l.scanner.guids[guidAt(low, begin)]; what != "" {
+			l.add(Finding{Member: at, What: what, Form: form})
+		}
+	}
+}
+
+// wholeSID is the SID that begins at a place.
+func wholeSID(low string, begin int) string {
+	end := begin + len("s-1-")
+	for end < len(low) && (low[end] == '-' || isDigit(low[end])) {
+		end++
+	}
+	return strings.TrimRight(low[begin:end], "-")
+}
+
+// guidAt is the GUID that begins at a place, with hyphens or written without; "" for none.
+func guidAt(low string, begin int) string {
+	closed := func(n int) bool { return begin+n <= len(low) && (begin+n == len(low) || !isHexDigit(low[begin+n])) }
+	if closed(36) && isGUID(low[begin:begin+36]) {
+		return low[begin : begin+36]
+	}
+	if !closed(32) {
+		return ""
+	}
+	p := low[begin : begin+32]
+	if guid := p[:8] + "-" + p[8:12] + "-" + p[12:16] + "-" + p[16:20] + "-" + p[20:]; isGUID(guid) {
+		return guid
+	}
+	return ""
 }
 
 // stands reports whether a name stands by itself at a place of a text in lower case.
@@ -88,8 +151,6 @@ func (n *name) stands(low string, begin, end int) bool {
 	}
 	escaped := begin >= 3 && low[begin-3] == '%' && isHexDigit(low[begin-2]) && isHexDigit(left)
 	switch n.kind {
-	case guid:
-		return !(isHexDigit(left) && !escaped) && !isHexDigit(right)
 	case sid:
 		return !isDigit(right)
 	case netbios:

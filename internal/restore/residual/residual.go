@@ -35,8 +35,12 @@ func (f Finding) String() string {
 // goroutines.
 type Scanner struct {
 	names   []name
+	guids   map[string]string // what they are, by GUIDs with hyphens in lower case
+	sidsOf  map[string]string // the same of whole SIDs
 	regions []string
 	sids    [][]byte // what every SID of a domain has in it, see sidTail
+
+	shortest int // how many bytes a name has at least
 
 	// What the target has by the site, in lower case.
 	tenants, subscriptions, places, principals map[string]bool
@@ -57,8 +61,7 @@ type kind int
 const (
 	host    kind = iota // a domain name, whole labels
 	path                // a domain's distinguished name
-	guid                // anywhere
-	sid                 // followed by no digit
+	sid                 // of a domain, followed by no digit
 	netbios             // followed by a backslash
 )
 
@@ -68,7 +71,7 @@ func New(s *mapping.Site) *Scanner {
 	if s == nil {
 		return nil
 	}
-	c := &Scanner{tenants: valuesOf(s.Tenants), subscriptions: valuesOf(s.Subscriptions), places: valuesOf(s.Regions), principals: valuesOf(s.Principals)}
+	c := &Scanner{guids: map[string]string{}, sidsOf: map[string]string{}, tenants: valuesOf(s.Tenants), subscriptions: valuesOf(s.Subscriptions), places: valuesOf(s.Regions), principals: valuesOf(s.Principals)}
 	var targets []string
 	add := func(k kind, what, from, to string) {
 		from, to = strings.ToLower(from), strings.ToLower(to)
@@ -81,8 +84,9 @@ func New(s *mapping.Site) *Scanner {
 	}
 	add(host, "fqdn", s.Source.FQDN, s.Target.FQDN)
 	addGUID := func(what, from, to string) {
-		add(guid, what, from, to)
-		add(guid, what, strings.ReplaceAll(from, "-", ""), strings.ReplaceAll(to, "-", ""))
+		if !strings.EqualFold(from, to) {
+			c.guids[strings.ToLower(from)] = what
+		}
 	}
 	addGUID("deploymentId", s.Source.DeploymentID, s.Target.DeploymentID)
 	for from, to := range s.Tenants {
@@ -95,11 +99,13 @@ func New(s *mapping.Site) *Scanner {
 		add(host, "host", from, to)
 	}
 	for from, to := range s.Principals {
-		k := guid
 		if strings.HasPrefix(strings.ToLower(from), "s-1-") {
-			k = sid
+			if !strings.EqualFold(from, to) {
+				c.sidsOf[strings.ToLower(from)] = "principal"
+			}
+		} else {
+			addGUID("principal", from, to)
 		}
-		add(k, "principal", from, to)
 	}
 	for _, d := range s.Domains {
 		add(host, "domain", d.Source.DNS, d.Target.DNS)
@@ -127,6 +133,10 @@ func New(s *mapping.Site) *Scanner {
 			}
 		}
 	}
+	c.shortest = shortestName
+	for _, n := range c.names {
+		c.shortest = min(c.shortest, len(n.text))
+	}
 	slices.SortFunc(c.names, func(a, b name) int { return strings.Compare(a.text, b.text) })
 	slices.Sort(c.regions)
 	return c
@@ -144,6 +154,8 @@ const (
 	// maxFindings bounds what is listed of one document.
 	maxFindings = 100
 	maxDepth    = 10_000 // as encoding/json has it
+
+	shortestName = 8 // of SIDs and GUIDs, to be looked at closer
 )
 
 // Find lists what of the source stands in a document, in JSON or not, at most a hundred
