@@ -53,7 +53,7 @@ var partly = map[string][]string{
 	"internal/collect/keyvault":  {"TestContents", "TestContract", "TestEveryKind", "TestChanges", "TestVanishingObject", "TestRestlessVault", "TestVaultThatGoes", "TestMissingPermission", "TestCancelled"},
 	"internal/collect/resource":  {"TestRefusedLists", "TestWhatACheckMisses", "TestOperatorSubscriptions", "TestUserSubscription", "TestPageWithNothingNew"},
 	"internal/repository":        {"TestListReports", "TestListBounds", "TestClearingWaits"},
-	"internal/repository/audit":  {"TestWorkDuring", "TestAuditReports", "TestAdoptAShare", "TestVerifyAllLists", "TestHugeFiles", "TestManyForeignEntries"},
+	"internal/repository/audit":  {"TestWorkDuringAComparison", "TestAuditReports", "TestAdoptAShare", "TestVerifyAllLists", "TestHugeFiles", "TestManyForeignEntries"},
 	"internal/repository/folder": {"TestOneOfManyCreates"},
 	"internal/repository/rekey":  {"TestReplaceKeyInManyBackups"},
 	"internal/repository/ledger": {"TestTwoAppendAtOnce", "TestWriters"},
