@@ -114,14 +114,13 @@ func TestNothingIsBelievedThatStrangersAnswer(t *testing.T) {
 	work := &errgroup.Group{}
 	work.SetLimit(24)
 	for i, m := range flow.Contract() {
-		first := i * othersPerAnswer()
 		switch m.Kind {
 		case flow.KindActivity:
-			s.stepsOf(work, m, said, first)
+			s.stepsOf(work, m, said, i*othersPerAnswer())
 		case flow.KindWorkflow:
-			s.resultsOf(work, m, said, first)
+			s.resultsOf(work, m, said, i)
 		case flow.KindQuery, flow.KindUpdate:
-			s.repliesOf(work, m, said, first)
+			s.repliesOf(work, m, said, i)
 		}
 	}
 	require.NoError(t, work.Wait())
@@ -259,7 +258,8 @@ func (s *stranger) strangersWorker(said *answers) {
 }
 
 // resultsOf lets the stranger end a workflow in every wrong way.
-func (s *stranger) resultsOf(work *errgroup.Group, m flow.Member, said *answers, first int) {
+func (s *stranger) resultsOf(work *errgroup.Group, m flow.Member, said *answers, member int) {
+	first := member * othersPerAnswer()
 	template := func(workflowID, runID string) []forgery {
 		return s.forgeries(target{
 			kind: "workflow", name: m.Name, way: "result", place: []string{"workflow", namespace, workflowID},
@@ -267,7 +267,7 @@ func (s *stranger) resultsOf(work *errgroup.Group, m flow.Member, said *answers,
 		}, first, othersPerAnswer())
 	}
 	for i, f := range template("to be counted", "") {
-		if len(f.payloads) > 1 {
+		if len(f.payloads) > 1 || s.leavesOut(member, i) {
 			continue // a workflow has one result
 		}
 		workflowID := fmt.Sprintf("%s:x-%s-%d", s.c.instance.Name, m.Name, i)
@@ -287,7 +287,8 @@ func (s *stranger) resultsOf(work *errgroup.Group, m flow.Member, said *answers,
 }
 
 // repliesOf lets the stranger answer a query or an update in every wrong way.
-func (s *stranger) repliesOf(work *errgroup.Group, m flow.Member, said *answers, first int) {
+func (s *stranger) repliesOf(work *errgroup.Group, m flow.Member, said *answers, member int) {
+	first := member * othersPerAnswer()
 	template := func(workflowID string) []forgery {
 		return s.forgeries(target{
 			kind: string(m.Kind), name: m.Name, way: "result", place: []string{"workflow", namespace, workflowID},
@@ -295,7 +296,7 @@ func (s *stranger) repliesOf(work *errgroup.Group, m flow.Member, said *answers,
 		}, first, othersPerAnswer())
 	}
 	for i, f := range template("to be counted") {
-		if len(f.payloads) > 1 {
+		if len(f.payloads) > 1 || s.leavesOut(member, i) {
 			continue
 		}
 		workflowID := fmt.Sprintf("%s:e-%s-%d", s.c.instance.Name, m.Name, i)

@@ -46,14 +46,20 @@ func folderOf(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// othersPerStart is how many ciphertexts of elsewhere each workflow is started with, 0 for
-// all; updates and queries get all of them.
-func othersPerStart() int { return tier.Size(2, 2, 0) }
+// othersPerStart is how many ciphertexts of elsewhere each workflow is started with, and
+// othersPerMessage how many each update, query and signal has, others than its neighbour; 0 for
+// all.
+func othersPerStart() int   { return tier.Size(2, 2, 0) }
+func othersPerMessage() int { return tier.Size(20, 20, 0) }
 
 // startsOf starts a workflow in every wrong way, each under an ID of its own.
-func (s *stranger) startsOf(work *errgroup.Group, m flow.Member, first int, id backup.ID) {
+func (s *stranger) startsOf(work *errgroup.Group, m flow.Member, member int, id backup.ID) {
 	s.t.Helper()
+	first := member * othersPerStart()
 	for i := range s.forgeries(s.started(m, "to be counted:", id), first, othersPerStart()) {
+		if s.leavesOut(member, i) {
+			continue
+		}
 		workflowID := fmt.Sprintf("%s:x-%s-%d", s.c.instance.Name, m.Name, i)
 		f := s.forgeries(s.started(m, workflowID, id), first, othersPerStart())[i]
 		work.Go(func() error { return s.starts(m, workflowID, f) })
@@ -109,7 +115,7 @@ func (s *stranger) ends(m flow.Member, workflowID, runID, what string) error {
 }
 
 // messagesOf sends an update or a query in every wrong way to a run that would answer.
-func (s *stranger) messagesOf(m flow.Member, backupRun string) error {
+func (s *stranger) messagesOf(m flow.Member, member int, backupRun string) error {
 	workflowID, run := flow.SettingsWorkflowID(s.c.instance.Name), ""
 	if m.Of[0] == flow.Backup.Name {
 		workflowID, run = flow.BackupWorkflowID(s.c.instance.Name), backupRun
@@ -124,7 +130,7 @@ func (s *stranger) messagesOf(m flow.Member, backupRun string) error {
 		kind: string(m.Kind), name: m.Name, way: "input", place: []string{"workflow", namespace, workflowID},
 		right: marks{"run": run, "nonce": "the ID under which it was sent"}, body: harmful(m.In, s.c.instance.Name, ""),
 	}
-	for _, f := range s.forgeries(at, 0, 0) {
+	for _, f := range s.forgeries(at, member*othersPerMessage(), othersPerMessage()) {
 		var err error
 		if m.Kind == flow.KindUpdate {
 			err = s.updates(m, workflowID, f)
@@ -227,7 +233,7 @@ func (s *stranger) signalled(id backup.ID, run, sent int) (now, of int, err erro
 		kind: string(flow.KindSignal), name: flow.Begin.Name, way: "input", place: at.place,
 		right: marks{"run": runID, "answers": "another input"}, body: struct{}{},
 	}
-	forged := s.forgeries(signal, 0, 0)
+	forged := s.forgeries(signal, s.first*othersPerMessage(), othersPerMessage())
 	for _, f := range forged[sent:] {
 		_, err := s.own.WorkflowService().SignalWorkflowExecution(s.t.Context(), &workflowservice.SignalWorkflowExecutionRequest{
 			Namespace: namespace, WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: workflowID, RunId: runID},

@@ -57,7 +57,7 @@ func TestUploadContinuesWhereItHadFlushed(t *testing.T) {
 // TestFileServerAwayForAMinute stops the file server in the middle of an upload.
 func TestFileServerAwayForAMinute(t *testing.T) {
 	t.Parallel()
-	c, files, config := withFileServer(t, "127.0.0.52", "", 200<<20, func(*workerConfig) {})
+	c, files, config := withFileServer(t, "127.0.0.52", "", 140<<20, func(*workerConfig) {})
 	startWorkers(t, config)
 	c.enable()
 	id, run := c.begin()
@@ -85,7 +85,7 @@ func TestShareFull(t *testing.T) {
 	}
 	mount("-t", "tmpfs", "-o", "size=48m", "tmpfs", small)
 	t.Cleanup(func() { require.NoError(t, exec.Command("umount", "-l", small).Run()) })
-	c, _, config := withFileServer(t, "127.0.0.53", small, 100<<20, func(*workerConfig) {})
+	c, _, config := withFileServer(t, "127.0.0.53", small, 64<<20, func(*workerConfig) {})
 	startWorkers(t, config)
 	c.enable()
 	id, run := c.begin()

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,15 @@ import (
 	"infrabackup/tests/lab"
 	"infrabackup/workflows"
 )
+
+// firstOf draws which of n to begin with, where a test tries every n-th of many things and only
+// the soak all of them.
+func firstOf(t *testing.T, n int) int {
+	t.Helper()
+	first := mathrand.IntN(n)
+	t.Logf("every one of %d, from number %d on", n, first)
+	return first
+}
 
 // server is the address of the Temporal server that all tests share.
 func server(t *testing.T) string { return lab.Temporal(t) }

@@ -21,9 +21,10 @@ import (
 // hostile is a way in which a stamp attacks the memory of who reads it.
 type hostile struct {
 	fault stamp.Fault
-	each  string // a list of every subscription, each of which has other offers
-	soak  bool   // only the soak has it; others like it are in internal/azure
-	whole bool   // the answers are within all limits: everything is captured
+	body  func() []byte // of the fault, which takes a while to make
+	each  string        // a list of every subscription, each of which has other offers
+	soak  bool          // only the soak has it; others like it are in internal/azure
+	whole bool          // the answers are within all limits: everything is captured
 }
 
 // isContent reports whether a request is for what is captured: neither a token nor what
@@ -43,7 +44,7 @@ func ending(path string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return strings.HasSuffix(strings.ToLower(r.URL.Path), path) }
 }
 
-// numbered are n elements of a list, each made of its number.
+// numbered are n elements of a list, each made of its number where it has a place for that.
 func numbered(n int, element string) []byte {
 	var list bytes.Buffer
 	list.WriteString(`{"value":[`)
@@ -51,7 +52,11 @@ func numbered(n int, element string) []byte {
 		if i > 0 {
 			list.WriteByte(',')
 		}
-		fmt.Fprintf(&list, element, i)
+		if strings.Contains(element, "%") {
+			fmt.Fprintf(&list, element, i)
+		} else {
+			list.WriteString(element)
+		}
 	}
 	list.WriteString(`]}`)
 	return list.Bytes()
@@ -74,14 +79,20 @@ func TestHostileStampCostsTheWorkerNoMemory(t *testing.T) {
 	const below = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers/Microsoft.Compute/disks/"
 	for name, test := range map[string]hostile{
 		"documents of 15 MiB": {fault: stamp.Fault{Kind: stamp.HugeItem, Size: 15, Match: isResource, Times: tier.Size(0, 24, 200)}, whole: true},
-		"brackets":            {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: isContent, Body: bytes.Repeat([]byte("["), 32<<20)}},
-		"refusals":            {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusBadRequest, Match: isContent, Body: []byte(`{"error":{"message":"` + strings.Repeat("x", 32<<20) + `"}}`)}},
-		"empty objects":       {fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: isContent, Body: numbered(10_000_000, `{}`)}},
-		"IDs of 60 KB":        {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/resources"), Body: numbered(1_000, `{"id":"`+below+strings.Repeat("n", 60_000)+`%d","type":"Microsoft.Compute/disks"}`)}},
-		"IDs of 8 KB":         {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/resources"), Body: numbered(15_000, `{"id":"`+below+strings.Repeat("n", 8_000)+`%d","type":"Microsoft.Compute/disks"}`)}},
-		"a million groups":    {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/resourcegroups"), Body: numbered(1_000_000, `{"name":"group-with-a-name-of-some-length-%d"}`)}},
-		"subscriptions":       {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/subscriptions"), Body: numbered(20_000, `{"subscriptionId":"%08d-0000-0000-0000-000000000000","padding":"`+strings.Repeat("x", 720)+`"}`)}},
-		"offers":              {each: "/providers", fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK}},
+		"brackets":            {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: isContent}, body: func() []byte { return bytes.Repeat([]byte("["), 32<<20) }},
+		"refusals":            {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusBadRequest, Match: isContent}, body: func() []byte { return []byte(`{"error":{"message":"` + strings.Repeat("x", 32<<20) + `"}}`) }},
+		"empty objects":       {fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: isContent}, body: func() []byte { return numbered(10_000_000, `{}`) }},
+		"IDs of 60 KB": {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/resources")}, body: func() []byte {
+			return numbered(1_000, `{"id":"`+below+strings.Repeat("n", 60_000)+`%d","type":"Microsoft.Compute/disks"}`)
+		}},
+		"IDs of 8 KB": {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/resources")}, body: func() []byte {
+			return numbered(15_000, `{"id":"`+below+strings.Repeat("n", 8_000)+`%d","type":"Microsoft.Compute/disks"}`)
+		}},
+		"a million groups": {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/resourcegroups")}, body: func() []byte { return numbered(1_000_000, `{"name":"group-with-a-name-of-some-length-%d"}`) }},
+		"subscriptions": {soak: true, fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK, Match: ending("/subscriptions")}, body: func() []byte {
+			return numbered(20_000, `{"subscriptionId":"%08d-0000-0000-0000-000000000000","padding":"`+strings.Repeat("x", 720)+`"}`)
+		}},
+		"offers": {each: "/providers", fault: stamp.Fault{Kind: stamp.Instead, Status: http.StatusOK}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.soak && !tier.Soak() {
@@ -100,6 +111,9 @@ func TestHostileStampCostsTheWorkerNoMemory(t *testing.T) {
 					write("secret", []byte(cloud.source.ClientSecret)), write("ca.pem", []byte(cloud.source.CA)), cloud.source.Resolver)
 			})
 			into[map[string]any](t, o.enable(nil))
+			if test.body != nil {
+				test.fault.Body = test.body()
+			}
 			if test.each == "" {
 				cloud.Inject(test.fault)
 			}

@@ -23,7 +23,7 @@ import (
 // captured again; and there is one good backup in any case.
 func TestKilledInThePipeline(t *testing.T) {
 	t.Parallel()
-	const size = 200 << 20
+	const size = 130 << 20
 	c, _, config := withFileServer(t, "127.0.0.62", "", size, func(*workerConfig) {})
 	workers := startWorkers(t, config)
 	c.enable()
@@ -32,7 +32,7 @@ func TestKilledInThePipeline(t *testing.T) {
 	for i := range kills {
 		id, run := c.begin()
 		part := filepath.Join(c.spoolDir, string(id), "ca.tar.zst.age")
-		// The capture takes about two seconds here, and what is left after it less than one.
+		// The capture takes a second or two here, and what is left after it less than one.
 		c.untilUploading(part)
 		if i%2 == 0 {
 			c.untilCaptured(run) // half of the kills are for what goes on then

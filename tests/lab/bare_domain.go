@@ -61,7 +61,7 @@ func (d *Domain) prepare(ctx context.Context) error {
 	}
 	if err := d.edit(func(text string) string {
 		text = strings.ReplaceAll(strings.ReplaceAll(text, cached+".building", d.dir), cached, d.dir)
-		text = strings.Replace(text, "[global]", "[global]\n\tserver services = -nbt\n", 1)
+		text = strings.Replace(text, "[global]", "[global]\n\tserver services = "+leftOut+"\n", 1)
 		// The folder may lie where only root can go.
 		return strings.Replace(text, "[sysvol]", "[sysvol]\n\tforce user = root", 1)
 	}); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,14 +59,60 @@ func (d *realDC) members(t *testing.T, group string) []string {
 	return out
 }
 
-// TestLabLinksThatAreThereCostNoOthers takes some members out of a group and gives all
-// of them back.
-func TestLabLinksThatAreThereCostNoOthers(t *testing.T) {
+// TestLabImport makes again with the stock tool what was lost, from one capture of the
+// directory.
+func TestLabImport(t *testing.T) {
 	d := useDC(t)
 	conn := d.writer(t)
-	ou := d.makeOU(t, conn, "links", 5)
+	subtree, links, item := d.makeOU(t, conn, "import", 5), d.makeOU(t, conn, "links", 5), d.makeOU(t, conn, "item", 3)
+	boss := ldap.NewModifyRequest(`CN=User\, 1,OU=Inner,`+item, nil)
+	boss.Replace("manager", []string{`CN=User\, 0,OU=Inner,` + item})
+	require.NoError(t, conn.Modify(boss))
+	records, byName := d.everyRecord(t)
+	t.Run("a subtree is created again", func(t *testing.T) { d.subtreeComesBack(t, conn, subtree, records, byName) })
+	t.Run("links that are there cost no others", func(t *testing.T) { d.linksComeBack(t, conn, links, records) })
+	t.Run("one object comes back", func(t *testing.T) { d.objectsComeBack(t, conn, item, records, byName) })
+}
+
+// subtreeComesBack deletes what was captured and creates it again with ldapmodify.
+func (d *realDC) subtreeComesBack(t *testing.T, conn *ldap.Conn, ou string, records record.Records, was map[string]*record.Record) {
+	below := func(all map[string]*record.Record) map[string]*record.Record {
+		mine := map[string]*record.Record{}
+		for dn, r := range all {
+			if strings.HasSuffix(dn, ou) {
+				mine[dn] = r
+			}
+		}
+		return mine
+	}
+	before := below(was)
+	require.Len(t, before, 8)
+	var out bytes.Buffer
+	require.NoError(t, record.WriteImportLDIF(&out, records, record.ImportOptions{Select: func(r *record.Record) bool { return strings.HasSuffix(r.DN, ou) }}))
+	require.NoError(t, conn.Del(ldap.NewDelRequest(ou, []ldap.Control{ldap.NewControlSubtreeDelete()})))
+	command := exec.Command("ldapmodify", "-x", "-H", d.env["LAB_LDAP_URL"], "-D", d.env["LAB_LDAP_USER"], "-y", d.env["LAB_LDAP_PASSWORD_FILE"])
+	command.Stdin = &out
+	d.run(t, command)
+	_, is := d.everyRecord(t)
+	after := below(is)
+	require.Len(t, after, len(before))
+	own := []string{"dSCorePropagationData", "objectGUID", "objectSid", "uSNChanged", "uSNCreated", "whenChanged", "whenCreated", "nTSecurityDescriptor"}
+	for dn, was := range before {
+		is := after[dn]
+		require.NotNil(t, is, dn)
+		for _, a := range was.Attributes {
+			if slices.Contains(own, a.Name) {
+				continue
+			}
+			require.NotNil(t, is.Attribute(a.Name), "%s of %s", a.Name, dn)
+			require.ElementsMatch(t, a.Values, is.Attribute(a.Name).Values, "%s of %s", a.Name, dn)
+		}
+	}
+}
+
+// linksComeBack takes some members out of a group and gives all of them back.
+func (d *realDC) linksComeBack(t *testing.T, conn *ldap.Conn, ou string, records record.Records) {
 	group := "CN=Group ü," + ou
-	records, _ := d.everyRecord(t)
 	before := d.members(t, group)
 	require.Len(t, before, 5)
 	take := ldap.NewModifyRequest(group, nil)
@@ -79,18 +126,11 @@ func TestLabLinksThatAreThereCostNoOthers(t *testing.T) {
 	require.NotContains(t, said, "No such", said)
 }
 
-// TestLabOneObjectComesBack deletes an object, then a subtree, and creates them again
-// with the links of and to them.
-func TestLabOneObjectComesBack(t *testing.T) {
-	d := useDC(t)
-	conn := d.writer(t)
-	ou := d.makeOU(t, conn, "item", 3)
+// objectsComeBack deletes an object, then a subtree, and creates them again with the links of
+// and to them.
+func (d *realDC) objectsComeBack(t *testing.T, conn *ldap.Conn, ou string, records record.Records, byName map[string]*record.Record) {
 	group := "CN=Group ü," + ou
 	user := `CN=User\, 1,OU=Inner,` + ou
-	boss := ldap.NewModifyRequest(user, nil)
-	boss.Replace("manager", []string{`CN=User\, 0,OU=Inner,` + ou})
-	require.NoError(t, conn.Modify(boss))
-	records, byName := d.everyRecord(t)
 	members := d.members(t, group)
 	for _, row := range []struct {
 		base    string

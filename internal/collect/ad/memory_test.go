@@ -16,7 +16,7 @@ import (
 	"infrabackup/tests/tier"
 )
 
-// TestMemoryStaysFlat captures 160 MB of objects that the server makes up as it
+// TestMemoryStaysFlat captures 80 MB of objects that the server makes up as it
 // goes, and looks at the heap meanwhile.
 func TestMemoryStaysFlat(t *testing.T) {
 	tier.Weighs(t)
@@ -24,7 +24,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 		size  = 4096
 		bound = 40 << 20
 	)
-	objects := tier.Size(6_000, 40_000, 400_000)
+	objects := tier.Size(6_000, 20_000, 400_000)
 	d := newFakeDC(t)
 	noise := strings.Repeat("x", size)
 	d.onSearch = func(q *fakeQuery) (bool, error) {

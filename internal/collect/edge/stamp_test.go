@@ -210,7 +210,7 @@ func cycle(needs map[string][]string) []string {
 // TestHardNeedsHaveNoCycle: hard needs alone order all documents. Back references, turned
 // round, say nothing else than these.
 func TestHardNeedsHaveNoCycle(t *testing.T) {
-	for seed := range int64(tier.Size(2, 4, 40)) {
+	for seed := range int64(tier.Size(2, 2, 40)) {
 		s := stamp(t, seed, 3000)
 		require.Nil(t, cycle(graph(s, func(e edge.Edge) bool { return e.Strength == edge.Hard && e.Direction == edge.Need })))
 		require.Nil(t, cycle(graph(s, func(e edge.Edge) bool { return e.Strength == edge.Hard })))

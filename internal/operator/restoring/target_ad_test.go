@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,7 +19,9 @@ import (
 // anything is planned.
 func TestDirectoryThatDoesNotAnswer(t *testing.T) {
 	dir := t.TempDir()
-	server := httptest.NewTLSServer(nil)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.ReadHeaderTimeout = 100 * time.Millisecond // what it is asked is no line that ends
+	server.StartTLS()
 	defer server.Close()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "password"), []byte("canary\n"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "ca.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))

@@ -16,6 +16,7 @@ import (
 	"infrabackup/internal/repository/repositorytest"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/share/sharetest"
+	"infrabackup/tests/tier"
 )
 
 // changed are the files that a replacement of the key changes.
@@ -62,7 +63,7 @@ func TestReplaceKey(t *testing.T) {
 func TestReplaceKeyInManyBackups(t *testing.T) {
 	w := newRekeyFixture(t)
 	to := []keys{repositorytest.NewKeys(t, true), repositorytest.NewKeys(t, true)}
-	for i := range 50 {
+	for i := range tier.Size(20, 20, 50) {
 		id := backup.ID(fmt.Sprintf("0b1f4c2e-5a59-4b0e-9a43-%012d", i))
 		w.Make(id, repositorytest.Start.Add(time.Duration(i)*time.Hour))
 		keyAge := repositorytest.Rewrapped(t, w.KeyAge, w.Old, to[0].Recipient, to[1].Recipient)

@@ -240,6 +240,8 @@ func forged(request []byte, id, async uint64, credits uint16, change func([]byte
 // Interim answers that somebody else sends change nothing, as long as they answer what
 // was asked, and end the connection otherwise. Nothing that is not signed is believed.
 func TestForgedInterimAnswers(t *testing.T) {
+	server, config, _ := signedServer(t)
+	require.NoError(t, os.WriteFile(filepath.Join(server.Folder, "file"), []byte("content"), 0o644))
 	status := func(s uint32) func([]byte) {
 		return func(frame []byte) { binary.LittleEndian.PutUint32(frame[8:], s) }
 	}
@@ -269,8 +271,8 @@ func TestForgedInterimAnswers(t *testing.T) {
 		"with a tail":       {count: 1, change: nil, refused: true, credits: 7777},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server, config, m := signedServer(t)
-			require.NoError(t, os.WriteFile(filepath.Join(server.Folder, "file"), []byte("content"), 0o644))
+			m, config := &middle{}, config
+			config.Dial = m.dial
 			m.says = func(_ *line, frame []byte) [][]byte {
 				if frame[0] != 0xFE || binary.LittleEndian.Uint16(frame[12:]) < cmdCreate {
 					return nil
