@@ -67,7 +67,7 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
 	f.registerTarget(cmd)
 	f.selectFlags.register(cmd)
 	cmd.Flags().StringVar(&f.out, "plan", "", "file to write the plan to, which must not exist")
-	cmd.Flags().StringVar(&f.template, "write-map", "", "write such a file to be completed, which must not exist, and no plan")
+	cmd.Flags().StringVar(&f.template, "write-map", "", "write a map of names to be completed to a file, which must not exist, and no plan")
 	open := s.Backups(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		return s.plan(cmd.Context(), latestOr(names), f, open)

@@ -82,6 +82,9 @@ Without a selection everything is planned that the target has a place for; what 
 items need is added, unless the target has it. The plan holds names and digests and no
 values, can be applied for 24 hours, and once.
 
+A target with other names than the cloud of the backup needs a map of them, --map, which
+"recover plan --write-map" writes.
+
 --policy says what becomes of items that the target has and that differ: update, the
 default, skip or fail, for one service (CA=skip) or for all (skip).`,
 		Example: `  infrabackup restore plan latest --identity operator.key --target site-b

@@ -25,7 +25,7 @@ type Target struct {
 	Restorers   []restore.Restorer
 	config      *config.Target
 	stamp       *azure.Stamp // nil without one
-	domain      string // DNS name of the directory's domain, empty without one
+	domain      string       // DNS name of the directory's domain, empty without one
 	close       []func()
 }
 
