@@ -2,19 +2,25 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
+	"infrabackup/activities/restoring"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/capture"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/mount"
+	"infrabackup/internal/repository"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/spool"
@@ -39,7 +45,7 @@ type KeyMaker interface {
 }
 
 // Dependencies is what the activities work with. All fields are required, except
-// Namespace, Twin and Updating.
+// Namespace, Twin, Targets and Updating.
 type Dependencies struct {
 	Client     client.Client
 	Namespace  string // the client's
@@ -58,6 +64,9 @@ type Dependencies struct {
 	// Twin names another worker that serves the same spool queue, which none may; empty
 	// when there is none as far as Temporal knows.
 	Twin func(ctx context.Context) (string, error)
+	// Targets are the configuration files of the targets of restores, by name; none where this
+	// worker restores nothing.
+	Targets map[string]string
 	// Updating names the update that the stamp is at; empty when there is none.
 	Updating func(ctx context.Context) (string, error)
 }
@@ -66,9 +75,10 @@ type Dependencies struct {
 type Activities struct {
 	Dependencies
 	collectors map[backup.Service]collect.Collector
-	stores     *stores
+	stores     *mount.Pool
 	looked     *looked
 	senders    *capture.Senders
+	restores   *restoring.Activities
 	diagnosing chan struct{} // held while the share is checked for a diagnosis
 }
 
@@ -77,7 +87,7 @@ func New(d Dependencies) *Activities {
 	a := &Activities{
 		Dependencies: d,
 		collectors:   map[backup.Service]collect.Collector{},
-		stores:       newStores(d.OpenStore, d.Now),
+		stores:       mount.NewPool(d.OpenStore, d.Now),
 		looked:       &looked{},
 		senders:      capture.NewSenders(),
 		diagnosing:   make(chan struct{}, 1),
@@ -85,13 +95,16 @@ func New(d Dependencies) *Activities {
 	for _, c := range d.Collectors {
 		a.collectors[c.Service()] = c
 	}
+	a.restores = restoring.New(restoring.Dependencies{
+		Targets: d.Targets, Repository: a.trustedRepository, BackingUp: a.slots().BackingUp, Step: countItem,
+	})
 	return a
 }
 
 // Close ends what goes on in the background and the connections to the share.
 func (a *Activities) Close() error {
 	a.senders.StopAll()
-	return a.stores.close()
+	return errors.Join(a.restores.Close(), a.stores.Close())
 }
 
 // Register makes r, which polls the instance's queue, answer for everything that
@@ -133,6 +146,39 @@ func (a *Activities) RegisterSpool(r worker.ActivityRegistry) {
 // activity's name.
 func register[In flow.Input, Out any](r worker.ActivityRegistry, a *Activities, known flow.Activity[In, Out], fn func(context.Context, In) (Out, error)) {
 	known.Register(r, measured(a, known.Name, fn))
+}
+
+// maxTargetActivities bounds the restores into one target that a worker is at: one run writes,
+// another one may be planning, and what a run before has lost may be ending.
+const maxTargetActivities = 3
+
+// TargetWorkers makes a worker for each target that this one may write to, as
+// [Activities.SourceWorkers] does for sources.
+func (a *Activities) TargetWorkers(c client.Client, options worker.Options) []worker.Worker {
+	options.DisableWorkflowWorker = true
+	options.MaxConcurrentActivityExecutionSize = maxTargetActivities
+	options.MaxConcurrentActivityTaskPollers = 1
+	var all []worker.Worker
+	for _, name := range slices.Sorted(maps.Keys(a.Targets)) {
+		w := worker.New(c, flow.TargetQueue(a.Instance.Name, name), options)
+		register(w, a, flow.MakeRestorePlan, a.restores.Plan)
+		register(w, a, flow.OpenRestore, a.restores.Open)
+		register(w, a, flow.CompareRestore, a.restores.Compare)
+		register(w, a, flow.RestoreBatch, a.restores.Batch)
+		register(w, a, flow.CloseRestore, a.restores.CloseRestore)
+		all = append(all, w)
+	}
+	return all
+}
+
+// trustedRepository connects to the share, and lists the signing keys that are trusted.
+func (a *Activities) trustedRepository(ctx context.Context) (*repository.Repository, []byte, error) {
+	repo, s, err := a.repository(ctx, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	trusted, err := a.trusted(ctx, s)
+	return repo, trusted, err
 }
 
 // maxSourceActivities bounds the captures of one service that a worker is at: one run

@@ -68,7 +68,7 @@ func (a *Activities) diagnoseSettings(ctx context.Context, out *flow.DiagnoseOut
 	if err != nil {
 		return nil, s
 	}
-	store, err := a.stores.get(ctx, s)
+	store, err := a.stores.Get(ctx, s)
 	if err != nil {
 		out.Checks = append(out.Checks, checked("share", "", err))
 		return nil, s

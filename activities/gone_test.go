@@ -130,7 +130,7 @@ func TestADeletedBackupThatIsBackStaysDeleted(t *testing.T) {
 			replace = test.replace(x)
 			w := &writing{name: test.during, call: x.deleted}
 			x.wrap = func(s share.Store) share.Store { w.Store = s; return w }
-			require.NoError(t, x.a.stores.close()) // opened by the challenge
+			require.NoError(t, x.a.stores.Close()) // opened by the challenge
 			require.Equal(t, fault.BackupRolledBack, fault.CodeOf(replace()))
 			require.Nil(t, w.call)
 			require.Equal(t, backup.LedgerDeleted, x.state().Action)

@@ -95,6 +95,13 @@ func (h *heartbeater) SetBytes(done int64) { h.bytes.Store(done) }
 // AddItem implements [capture.Progress].
 func (h *heartbeater) AddItem() { h.items.Add(1) }
 
+// countItem adds an item to what an activity reports.
+func countItem(ctx context.Context) {
+	if h, ok := ctx.Value(heartbeaterKey{}).(*heartbeater); ok {
+		h.AddItem()
+	}
+}
+
 func (h *heartbeater) stop() {
 	h.end()
 	h.wg.Wait()

@@ -43,7 +43,7 @@ func (a *Activities) ListBackups(ctx context.Context, in flow.ListInput) (flow.L
 
 // space tells the space on the share; zero where its server cannot tell.
 func (a *Activities) space(ctx context.Context, s settings.Settings, out *flow.ListOutput) error {
-	store, err := a.stores.get(ctx, s)
+	store, err := a.stores.Get(ctx, s)
 	if err != nil {
 		return err
 	}

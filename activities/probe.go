@@ -37,7 +37,7 @@ func (a *Activities) ProbeShare(ctx context.Context, in flow.ProbeShareInput) (o
 		return out, err
 	}
 	defer func() {
-		if err != nil || !a.stores.keep(s, store) {
+		if err != nil || !a.stores.Keep(s, store) {
 			err = errors.Join(err, closed(store))
 		}
 	}()
@@ -172,7 +172,7 @@ func (a *Activities) compare(ctx context.Context, proposed share.Store, now, s s
 // held counts the backups on the current share that are not on the proposed one because
 // that is the same.
 func (a *Activities) held(ctx context.Context, proposed share.Store, now settings.Settings) (same bool, backups int, err error) {
-	store, err := a.stores.get(ctx, now)
+	store, err := a.stores.Get(ctx, now)
 	if err != nil {
 		return false, 0, err
 	}

@@ -52,7 +52,7 @@ func (a *Activities) repository(ctx context.Context, revision int64) (*repositor
 	if err != nil {
 		return nil, s, err
 	}
-	store, err := a.stores.get(ctx, s)
+	store, err := a.stores.Get(ctx, s)
 	if err != nil {
 		return nil, s, err
 	}
@@ -198,7 +198,7 @@ func (a *Activities) tellLeft(ctx context.Context, before, next settings.Setting
 	}
 	bounded, cancel := context.WithTimeout(ctx, leftTime)
 	defer cancel()
-	store, err := a.stores.get(bounded, before)
+	store, err := a.stores.Get(bounded, before)
 	if err == nil {
 		err = a.anchors(repository.New(store, a.Instance.Name), before).Tell(bounded, nil)
 	}

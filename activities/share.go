@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -21,7 +22,10 @@ func (a *Activities) CheckShare(ctx context.Context, in flow.CheckShareInput) (f
 	if err != nil {
 		return flow.CheckShareOutput{}, err
 	}
-	store, err := a.stores.get(ctx, s)
+	if f, err := a.slots().Restoring(ctx); f != nil || err != nil {
+		return flow.CheckShareOutput{}, cmp.Or[error](err, f)
+	}
+	store, err := a.stores.Get(ctx, s)
 	if err != nil {
 		return flow.CheckShareOutput{}, err
 	}

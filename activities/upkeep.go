@@ -72,15 +72,15 @@ func (a *Activities) PlanUpkeep(ctx context.Context, in flow.PlanUpkeepInput) (f
 	if err != nil {
 		return out, err
 	}
-	moving, err := a.slots().KeysMoving(ctx)
+	using, err := a.slots().InUse(ctx)
 	if err != nil {
 		return out, err
 	}
 	var held retention.Hold
 	if err := known.CheckIntact(head); err != nil {
 		held = retention.Hold{Code: upkeep.LedgerUnreliable, Reason: fault.As(err).Message()}
-	} else if moving != nil {
-		held = retention.Hold{Code: retention.InUse, Reason: moving.Message()}
+	} else if using != nil {
+		held = retention.Hold{Code: retention.InUse, Reason: using.Message()}
 	}
 	setting := state.Schedule.Setting
 	if in.Try != nil {

@@ -195,9 +195,10 @@ func TestStartScheduled(t *testing.T) {
 		require.Equal(t, fault.TemporalUnreachable, fault.CodeOf(err), "nothing is removed while it is unknown what is at work")
 	})
 	for code, make := range map[fault.Code]func(x *shelf, u *upkeeper){
-		fault.BackupRunning: func(_ *shelf, u *upkeeper) { u.running = []string{flow.BackupWorkflowID(shelfInstance)} },
-		fault.ChangeRunning: func(_ *shelf, u *upkeeper) { u.running = []string{flow.ChangeSettingsWorkflowID(shelfInstance)} },
-		fault.RewrapRunning: func(_ *shelf, u *upkeeper) { u.running = []string{flow.ReplaceKeysWorkflowID(shelfInstance)} },
+		fault.BackupRunning:  func(_ *shelf, u *upkeeper) { u.running = []string{flow.BackupWorkflowID(shelfInstance)} },
+		fault.ChangeRunning:  func(_ *shelf, u *upkeeper) { u.running = []string{flow.ChangeSettingsWorkflowID(shelfInstance)} },
+		fault.RestoreRunning: func(_ *shelf, u *upkeeper) { u.running = []string{flow.RestoreWorkflowID(shelfInstance)} },
+		fault.RewrapRunning:  func(_ *shelf, u *upkeeper) { u.running = []string{flow.ReplaceKeysWorkflowID(shelfInstance)} },
 		fault.StampUpdating: func(x *shelf, _ *upkeeper) {
 			x.a.Updating = func(context.Context) (string, error) { return "1.2311.0.47", nil }
 		},

@@ -18,6 +18,7 @@ import (
 	"infrabackup/internal/temporal"
 	"infrabackup/starter/alerting"
 	"infrabackup/starter/args"
+	"infrabackup/starter/recovering"
 	"infrabackup/starter/scheduling"
 )
 
@@ -57,6 +58,7 @@ type controller interface {
 	Upkeep(ctx context.Context) (flow.UpkeepState, error)
 	scheduling.Controller
 	alerting.Controller
+	recovering.Controller
 	Diagnose(ctx context.Context, trial flow.ShareTrial) (flow.DiagnoseOutput, error)
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -17,6 +16,7 @@ import (
 	"infrabackup/internal/printable"
 	"infrabackup/internal/ui/table"
 	"infrabackup/starter/args"
+	"infrabackup/starter/recovering"
 )
 
 // extractFlags say what is taken out of a backup.
@@ -86,7 +86,7 @@ signature is checked. On the worst day, --unverified opens what is left all the 
 	flags.BoolVar(&f.subtree, "subtree", false, "with --item and --format ldif: everything below the object, too")
 	flags.BoolVar(&f.unverified, "unverified", false, "extract what no trusted key signed, too; what comes out may be forged")
 	flags.BoolVar(&f.list, "list", false, "list the items instead of extracting them")
-	group.AddCommand(cmd)
+	group.AddCommand(append(recovering.RestoreCommands(a.recovery()), cmd)...)
 	return group
 }
 
@@ -185,23 +185,7 @@ func (a *app) listItems(ctx context.Context, x *extract.Extraction) error {
 		}
 		return a.print(entries, nil)
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-	listed := false
-	head := func() {
-		if !listed {
-			table.Line(w, "SERVICE", "KIND", "ID", "SIZE", "NAME")
-		}
-		listed = true
-	}
-	err := x.List(ctx, func(e backup.CatalogEntry) error {
-		head()
-		table.Line(w, e.Service, e.Kind, e.ID, e.Length, e.Name)
-		return nil
-	})
-	if err == nil {
-		head()
-	}
-	return errors.Join(err, w.Flush())
+	return table.Items(a.stdout, func(fn func(backup.CatalogEntry) error) error { return x.List(ctx, fn) })
 }
 
 func (a *app) runExtraction(ctx context.Context, x *extract.Extraction, id backup.ID, f extractFlags) error {

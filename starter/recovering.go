@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/seal"
 	"infrabackup/starter/recovering"
@@ -14,7 +15,12 @@ import (
 // recovery is what `recover` and `drill` get.
 func (a *app) recovery() recovering.Surroundings {
 	return recovering.Surroundings{Lookup: a.lookup, Print: a.print, Say: a.say, Backups: a.backups, Consent: a.agreed, Bounded: a.bounded,
-		Failed: func(code fault.Code) error { return exitCode(code.Exit()) }}
+		Failed:     func(code fault.Code) error { return exitCode(code.Exit()) },
+		Controller: func(ctx context.Context) (recovering.Controller, error) { return a.controller(ctx) },
+		Share: func(ctx context.Context) (*operator.LocalRepo, func(), error) {
+			place, err := a.openConfigured(ctx)
+			return place, func() { a.closeRepo(place) }, err
+		}}
 }
 
 // backups adds the flags that say where backups are, and opens one with its key.

@@ -84,6 +84,10 @@ func checkAll(ctx context.Context, p process, c *config.Worker, logger *slog.Log
 	for _, s := range checkSources(ctx, collectors) {
 		report("source "+string(s.service), s.err)
 	}
+	if len(c.Targets) > 0 {
+		_, err := c.LoadTargets()
+		report("targets", err)
+	}
 	for _, name := range missingSources(c.Sources) {
 		if _, err := fmt.Fprintln(p.stdout, "none  source "+name+": not configured here, so that this worker does not capture it"); err != nil && exit == fault.ExitOK {
 			exit = fault.ExitFailed

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,6 +115,9 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	if needed.Updating, err = updatingOf(c); err != nil {
 		return err
 	}
+	if needed.Targets, err = c.LoadTargets(); err != nil {
+		return err
+	}
 	acts := activities.New(needed)
 	defer closing(&err, "close the connections to the share", acts.Close)
 	return poll(ctx, p, c, temporalClient, acts, twin, logger)
@@ -124,7 +128,7 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 	// Not ctx: what runs when the worker is told to stop may go on for a while.
 	over, end := context.WithCancel(context.Background())
 	defer end()
-	fatal := make(chan error, 2+len(backup.Services())) // one for each worker
+	fatal := make(chan error, 2+len(backup.Services())+len(c.Targets)) // one for each worker
 	options := worker.Options{
 		MaxConcurrentActivityExecutionSize:     maxActivities,
 		MaxConcurrentWorkflowTaskExecutionSize: maxWorkflowTasks,
@@ -146,7 +150,7 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 
 	var started []worker.Worker
 	defer func() { drain(started, end, c.Limits.StopTimeout) }()
-	for _, w := range append(acts.SourceWorkers(temporalClient, options), own, shared) {
+	for _, w := range slices.Concat(acts.SourceWorkers(temporalClient, options), acts.TargetWorkers(temporalClient, options), []worker.Worker{own, shared}) {
 		if err := w.Start(); err != nil {
 			return fault.New(fault.TemporalUnreachable, "the worker cannot poll its task queues", err)
 		}

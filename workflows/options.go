@@ -20,6 +20,13 @@ const maxCaptures = 5
 // Temporal may take as long to answer.
 const heartbeatTimeout = 20 * time.Second
 
+// targetWait is how long a restore waits for a worker that may write to its target, such as
+// for one that is being restarted.
+const targetWait = 5 * time.Minute
+
+// planWait is the same for a plan, for which its caller waits.
+const planWait = 40 * time.Second
+
 // transientRetry is a retry policy for faults that pass by themselves, such as a file
 // server's restart or a worker's crash: about 45 minutes in all.
 func transientRetry() *temporal.RetryPolicy {

@@ -27,4 +27,6 @@ func Register(r worker.WorkflowRegistry) {
 	flow.Diagnose.Register(r, Diagnose)
 	flow.Upkeep.Register(r, Upkeep)
 	flow.Prune.Register(r, Prune)
+	flow.PlanRestore.Register(r, PlanRestore)
+	flow.Restore.Register(r, Restore)
 }

@@ -21,6 +21,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/restore"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
@@ -79,6 +80,8 @@ func TestRecord(t *testing.T) {
 	r := &recorder{t: t, client: lab.DevServer(t).Client()}
 	r.work()
 
+	r.one("v4-restore-plan", flow.PlanRestore.Name, flow.RestorePlanInput{RestoreAccess: restoreInput().RestoreAccess, BackupID: testID})
+	r.one("v4-restore", flow.Restore.Name, restoreInput())
 	r.upkeep("v4-upkeep")
 	r.one("v4-prune", flow.Prune.Name, flow.PruneInput{Instance: "record", RequestedBy: "test"})
 	r.backup("v1-backup-succeeded", "plain")
@@ -124,13 +127,24 @@ func (r *recorder) work() {
 		return map[byte]string{'1': "partial", '2': "full", '3': "lost", '4': "slow"}[id[0]]
 	}
 	for _, queue := range []string{
-		recordQueue, flow.SpoolQueue("record", "h1"), flow.SourceQueue("record", backup.AD), flow.SourceQueue("record", backup.CA),
+		recordQueue, flow.SpoolQueue("record", "h1"), flow.SourceQueue("record", backup.AD), flow.SourceQueue("record", backup.CA), flow.TargetQueue("local", "site-b"),
 	} {
 		w := worker.New(r.client, queue, worker.Options{})
 		Register(w)
 		flow.CheckShare.Register(w, func(context.Context, flow.CheckShareInput) (flow.CheckShareOutput, error) {
 			return flow.CheckShareOutput{Revision: 1, Services: []backup.Service{backup.AD, backup.CA}}, nil
 		})
+		flow.MakeRestorePlan.Register(w, func(context.Context, flow.RestorePlanInput) (flow.RestorePlan, error) {
+			return flow.RestorePlan{PlanID: restoreInput().PlanID}, nil
+		})
+		flow.OpenRestore.Register(w, func(context.Context, flow.RestoreInput) (flow.OpenedRestore, error) {
+			return flow.OpenedRestore{Batches: 2}, nil
+		})
+		flow.CompareRestore.Register(w, func(context.Context, flow.RestoreInput) (struct{}, error) { return struct{}{}, nil })
+		flow.RestoreBatch.Register(w, func(context.Context, flow.RestoreBatchInput) (restore.Totals, error) {
+			return restore.Totals{Confirmed: 5}, nil
+		})
+		flow.CloseRestore.Register(w, func(context.Context, flow.RestoreInput) (struct{}, error) { return struct{}{}, nil })
 		flow.PrepareKey.Register(w, func(context.Context, flow.PrepareKeyInput) (flow.PrepareKeyOutput, error) {
 			return flow.PrepareKeyOutput{Recipient: "age1x", WorkKeyID: "k"}, nil
 		})

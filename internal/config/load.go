@@ -168,6 +168,9 @@ func (w *Worker) paths() []named {
 	}
 	all = append(all, w.Temporal.paths()...)
 	all = append(all, w.Sources.paths()...)
+	for i := range w.Targets {
+		all = append(all, named{key: "targets", path: &w.Targets[i], file: true})
+	}
 	return all
 }
 

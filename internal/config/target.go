@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"infrabackup/internal/backup"
@@ -34,6 +35,33 @@ type Target struct {
 
 // maxOwnAccounts bounds Target.OwnAccounts.
 const maxOwnAccounts = 100
+
+// maxTargets bounds Worker.Targets.
+const maxTargets = 20
+
+// targetName is what targets of workers are called: their queues are called by it.
+var targetName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// LoadTargets reads the targets that the worker may restore into, and returns their files by
+// what they are called. CONFIG_INVALID when one cannot be read, has a name that no queue can have,
+// or that of another one.
+func (w *Worker) LoadTargets() (map[string]string, error) {
+	files := map[string]string{}
+	for _, path := range w.Targets {
+		t, err := LoadTarget(path)
+		if err != nil {
+			return nil, err
+		}
+		if !targetName.MatchString(t.Name) {
+			return nil, refused(path, wrong("name", "want at most 40 small letters, digits and '-' where a worker restores into it"))
+		}
+		if other, taken := files[t.Name]; taken {
+			return nil, refused(path, wrong("name", "%s is called so, too", other))
+		}
+		files[t.Name] = path
+	}
+	return files, nil
+}
 
 // LoadTarget reads, decodes and validates the file as [Load] does.
 func LoadTarget(path string) (*Target, error) {

@@ -44,3 +44,38 @@ func TestLoadTarget(t *testing.T) {
 		})
 	}
 }
+
+// TestLoadTargets: targets of a worker are called by names that queues can have, each by its own.
+func TestLoadTargets(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, called string) string {
+		path := filepath.Join(dir, name)
+		text := "name: " + called + "\nfqdn: b.example.com\ndeploymentId: 99999999-2222-4333-8444-555555555555\nca:\n  dir: ca\n"
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	a, b := file("a.yaml", "site-a"), file("b.yaml", "site-b")
+	for name, test := range map[string]struct {
+		files []string
+		want  string
+	}{
+		"none":          {nil, ""},
+		"two":           {[]string{a, b}, ""},
+		"the same name": {[]string{a, file("c.yaml", "site-a")}, "c.yaml: name: " + a + " is called so, too"},
+		"twice":         {[]string{a, a}, "is called so, too"},
+		"no queue":      {[]string{file("d.yaml", "site a")}, "d.yaml: name: want at most 40 small letters"},
+		"a path":        {[]string{file("e.yaml", `"../x"`)}, "e.yaml: name: want"},
+		"missing":       {[]string{filepath.Join(dir, "none.yaml")}, "none.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := (&Worker{Targets: test.files}).LoadTargets()
+			if test.want != "" {
+				require.ErrorIs(t, err, fault.ConfigInvalid)
+				require.ErrorContains(t, err, test.want)
+				return
+			}
+			require.NoError(t, err)
+			require.Len(t, got, len(test.files))
+		})
+	}
+}

@@ -24,7 +24,7 @@ const maxText = 256
 // Validate checks the values' form. [Load] and [Decode] have called it.
 func (w *Worker) Validate() error {
 	for _, check := range []func() error{
-		w.Instance.validate, w.Temporal.validate, w.validateProcess, w.Sources.validate,
+		w.Instance.validate, w.Temporal.validate, w.validateProcess, w.Sources.validate, w.validateTargets,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -77,6 +77,16 @@ func (w *Worker) validateProcess() error {
 		return wrong("limits.stopTimeout", "want 1s to %s", MaxStopTimeout)
 	}
 	return w.Log.validate()
+}
+
+func (w *Worker) validateTargets() error {
+	if len(w.Targets) > maxTargets {
+		return wrong("targets", "more than %d", maxTargets)
+	}
+	if slices.Contains(w.Targets, "") {
+		return wrong("targets", "the name of a file is empty")
+	}
+	return nil
 }
 
 func (l Log) validate() error {

@@ -34,6 +34,10 @@ type Worker struct {
 	Log Log `yaml:"log"`
 	// Sources are the services that this worker can capture. At least one.
 	Sources Sources `yaml:"sources"`
+	// Targets are the configuration files of targets that this worker may restore into, see
+	// [Target]: with accounts of their own, never those that capture. None where it restores
+	// nothing.
+	Targets []string `yaml:"targets"`
 }
 
 // Instance is the cloud that is backed up.

@@ -21,13 +21,16 @@ type Started struct {
 }
 
 // Start starts a backup. NOT_ENABLED before enable; BACKUP_RUNNING, with the run that
-// is in the way, while another one runs. SpoolWait is [flow.DefaultSpoolWait] when zero.
+// is in the way, while another one runs, RESTORE_RUNNING while a backup is restored. SpoolWait is [flow.DefaultSpoolWait] when zero.
 func (c *Controller) Start(ctx context.Context, requestedBy string, spoolWait time.Duration, options ...StartOption) (Started, error) {
 	id := flow.BackupWorkflowID(c.instance)
 	if info, err := c.current(ctx, id); err == nil && info != nil {
 		// Nothing could be started, whatever else is wrong.
 		started := serviceerror.NewWorkflowExecutionAlreadyStarted("", "", info.GetExecution().GetRunId())
 		return Started{}, c.running(ctx, started, fault.BackupRunning, "a backup", id)
+	}
+	if err := c.notRestoring(ctx); err != nil {
+		return Started{}, err
 	}
 	if _, err := c.Summary(ctx); err != nil {
 		return Started{}, err

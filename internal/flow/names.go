@@ -32,6 +32,10 @@ func SourceQueue(instance string, service backup.Service) string {
 	return Queue(instance) + "-source-" + strings.ToLower(string(service))
 }
 
+// TargetQueue is the task queue that the workers poll which may write to a target of
+// restores.
+func TargetQueue(instance, target string) string { return Queue(instance) + "-target-" + target }
+
 // workerIdentity begins what a worker calls itself towards Temporal; its host follows.
 const workerIdentity = "infrabackup-worker@"
 
@@ -54,6 +58,12 @@ func SettingsWorkflowID(instance string) string { return instance + ":settings" 
 // ChangeSettingsWorkflowID is the fixed ID that lets one settings change run at a
 // time.
 func ChangeSettingsWorkflowID(instance string) string { return instance + ":change-settings" }
+
+// RestoreWorkflowID is the fixed ID that lets one restore, or undo of one, run at a time.
+func RestoreWorkflowID(instance string) string { return instance + ":restore" }
+
+// RestorePlanWorkflowID is the fixed ID that lets one plan be made at a time.
+func RestorePlanWorkflowID(instance string) string { return instance + ":restore-plan" }
 
 // VerifyWorkflowID lets one verification of a backup run at a time.
 func VerifyWorkflowID(instance string, id backup.ID) string {

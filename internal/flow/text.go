@@ -76,3 +76,9 @@ func (in *SettingsRestoration) Texts() []*string { return []*string{&in.By, &in.
 
 // Texts returns the free text.
 func (in *LedgerAdvance) Texts() []*string { return []*string{&in.By} }
+
+// Texts returns the free text.
+func (in *RestorePlanInput) Texts() []*string { return []*string{&in.RequestedBy} }
+
+// Texts returns the free text.
+func (in *RestoreInput) Texts() []*string { return []*string{&in.RequestedBy} }

@@ -5,6 +5,7 @@ import (
 
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/ledger"
+	"infrabackup/internal/repository/restores"
 	"infrabackup/internal/share"
 )
 
@@ -37,6 +38,9 @@ func (r *Repository) Files() *folder.Folder { return r.files }
 
 // Ledger is the ledger of the instance.
 func (r *Repository) Ledger() *ledger.Dir { return ledger.In(r.files) }
+
+// Restores are the plans and journals of restores by workers.
+func (r *Repository) Restores() *restores.Dir { return restores.In(r.files) }
 
 // String names the folder for people.
 func (r *Repository) String() string { return r.files.String() }

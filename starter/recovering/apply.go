@@ -3,6 +3,7 @@ package recovering
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"text/tabwriter"
@@ -11,6 +12,7 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operator/restoring"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/statedir"
 	"infrabackup/internal/ui/table"
@@ -93,9 +95,13 @@ type result struct {
 }
 
 func (s Surroundings) ended(plan *restore.Plan, totals restore.Totals) error {
-	r := result{PlanID: plan.Header.PlanID, Totals: totals, Refused: len(plan.Refusals), Lost: len(plan.Losses)}
+	return s.printTotals(result{PlanID: plan.Header.PlanID, Totals: totals, Refused: len(plan.Refusals), Lost: len(plan.Losses)})
+}
+
+func (s Surroundings) printTotals(r result) error {
+	totals := r.Totals
 	err := s.Print(r, func(w *tabwriter.Writer) {
-		table.Line(w, "Restore:", plan.Header.PlanID[:16])
+		table.Line(w, "Restore:", printable.Text(fmt.Sprintf("%.16s", r.PlanID)))
 		table.Line(w, "Confirmed:", totals.Confirmed)
 		table.Line(w, "Unneeded:", totals.Unneeded)
 		for _, row := range []struct {

@@ -10,9 +10,11 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/operator"
 	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/statedir"
 	"infrabackup/internal/seal"
 	"infrabackup/starter/args"
 )
@@ -27,6 +29,11 @@ type Surroundings struct {
 	Say    func(format string, args ...any)
 	// Backups adds the flags that say where backups are read from, and returns what opens one.
 	Backups func(cmd *cobra.Command) Open
+	// Share opens the share that the settings name, of which only what trusted keys signed is
+	// read.
+	Share func(ctx context.Context) (place *operator.LocalRepo, done func(), err error)
+	// Controller connects to the service.
+	Controller func(ctx context.Context) (Controller, error)
 	// Consent says what is going to happen and asks whether it is wanted, unless yes says so.
 	Consent func(ctx context.Context, yes bool, what string) error
 	// Bounded applies --timeout.
@@ -95,18 +102,18 @@ func (c *common) registerTarget(cmd *cobra.Command) {
 const defaultState = "$XDG_STATE_HOME/infrabackup/restores"
 
 // stateDir is where journals lie.
-func (c *common) stateDir(s Surroundings) (string, error) {
+func (c *common) stateDir(s Surroundings) (statedir.Local, error) {
 	if c.state != "" {
-		return c.state, nil
+		return statedir.Local(c.state), nil
 	}
 	if dir, ok := s.Lookup("XDG_STATE_HOME"); ok && filepath.IsAbs(dir) {
-		return filepath.Join(dir, "infrabackup", "restores"), nil
+		return statedir.Local(filepath.Join(dir, "infrabackup", "restores")), nil
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return "", fault.Usagef("--state is needed: this user has no home folder")
 	}
-	return filepath.Join(home, ".local", "state", "infrabackup", "restores"), nil
+	return statedir.Local(filepath.Join(home, ".local", "state", "infrabackup", "restores")), nil
 }
 
 func (c *common) keys(ctx context.Context) ([]seal.Identity, error) {

@@ -19,13 +19,27 @@ import (
 // planFlags say what is planned.
 type planFlags struct {
 	common
+	selectFlags
 	out      string
+	template string
+}
+
+// selectFlags say what of a backup is restored.
+type selectFlags struct {
 	services []string
 	items    []string
 	patterns []string
 	policies []string
 	site     string
-	template string
+}
+
+func (f *selectFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.services, "service", nil, "only this service; may be repeated")
+	flags.StringArrayVar(&f.items, "item", nil, "only the item with this ID; may be repeated")
+	flags.StringArrayVar(&f.patterns, "match", nil, "only items whose ID or name matches, such as */public-*; may be repeated")
+	flags.StringArrayVar(&f.policies, "policy", nil, "update, skip or fail, or SERVICE=…; may be repeated")
+	flags.StringVar(&f.site, "map", "", "file with the target's names, where they are others than those of the backup")
 }
 
 func (s Surroundings) planCommand() *cobra.Command {
@@ -49,16 +63,11 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
   infrabackup recover plan latest --identity operator.key --target site-b.yaml --write-map site-b.map`,
 		Args: args.AtMostOne("ID"),
 	}
-	f.register(cmd, s)
+	f.common.register(cmd, s)
 	f.registerTarget(cmd)
-	flags := cmd.Flags()
-	flags.StringVar(&f.out, "plan", "", "file to write the plan to, which must not exist")
-	flags.StringArrayVar(&f.services, "service", nil, "only this service; may be repeated")
-	flags.StringArrayVar(&f.items, "item", nil, "only the item with this ID; may be repeated")
-	flags.StringArrayVar(&f.patterns, "match", nil, "only items whose ID or name matches, such as */public-*; may be repeated")
-	flags.StringArrayVar(&f.policies, "policy", nil, "update, skip or fail, or SERVICE=…; may be repeated")
-	flags.StringVar(&f.site, "map", "", "file with the target's names, where they are others than those of the backup")
-	flags.StringVar(&f.template, "write-map", "", "write such a file to be completed, which must not exist, and no plan")
+	f.selectFlags.register(cmd)
+	cmd.Flags().StringVar(&f.out, "plan", "", "file to write the plan to, which must not exist")
+	cmd.Flags().StringVar(&f.template, "write-map", "", "write a map of names to be completed to a file, which must not exist, and no plan")
 	open := s.Backups(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		return s.plan(cmd.Context(), latestOr(names), f, open)
@@ -66,9 +75,14 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
 	return cmd
 }
 
-func (f planFlags) request() (r restoring.Request, err error) {
+func (f selectFlags) request() (r restoring.Request, err error) {
 	if r.Selection.Services, err = args.Services(f.services); err != nil {
 		return r, err
+	}
+	if f.site != "" {
+		if r.Site, err = restoring.LoadMap(f.site); err != nil {
+			return r, err
+		}
 	}
 	r.Selection.Items, r.Selection.Patterns = f.items, f.patterns
 	r.Policies = map[backup.Service]restore.Policy{}
@@ -103,11 +117,6 @@ func (s Surroundings) plan(ctx context.Context, name string, f planFlags, open O
 	}
 	if localfile.Exists(out) {
 		return localfile.Occupied(out)
-	}
-	if f.site != "" {
-		if request.Site, err = restoring.LoadMap(f.site); err != nil {
-			return err
-		}
 	}
 	identities, err := f.keys(ctx)
 	if err != nil {

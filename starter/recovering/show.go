@@ -3,16 +3,14 @@ package recovering
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/backup"
-	"infrabackup/internal/fault"
 	"infrabackup/internal/operator/localfile"
+	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/statedir"
@@ -57,7 +55,7 @@ func (s Surroundings) find(ctx context.Context, name string, f common) (*restore
 	if err != nil {
 		return nil, err
 	}
-	dir, plan, err := statedir.Open(state, name, identities)
+	dir, plan, err := statedir.Open(ctx, state, name, identities)
 	if err != nil {
 		return nil, err
 	}
@@ -151,15 +149,6 @@ func (s Surroundings) listCommand() *cobra.Command {
 	return cmd
 }
 
-// listed is one restore as JSON.
-type listed struct {
-	PlanID   string       `json:"planId"`
-	Kind     restore.Kind `json:"kind"`
-	BackupID backup.ID    `json:"backupId"`
-	Target   string       `json:"target"`
-	State    string       `json:"state"` // planned, unfinished, ended, open elsewhere, or for another key
-}
-
 func (s Surroundings) list(ctx context.Context, f common) error {
 	identities, err := f.keys(ctx)
 	if err != nil {
@@ -169,50 +158,18 @@ func (s Surroundings) list(ctx context.Context, f common) error {
 	if err != nil {
 		return err
 	}
-	ids, err := statedir.List(state)
+	all, err := restoring.List(ctx, state, identities)
 	if err != nil {
 		return err
 	}
-	all := []listed{}
-	for _, id := range ids {
-		dir, plan, err := statedir.Open(state, id, identities)
-		switch fault.CodeOf(err) {
-		case "":
-		case fault.RestoreRunning:
-			all = append(all, listed{PlanID: id, State: "open elsewhere"})
-			continue
-		case fault.KeyDoesNotFit:
-			all = append(all, listed{PlanID: id, State: "for another key"})
-			continue
-		default:
-			return err
-		}
-		row := listed{PlanID: id, Kind: plan.Header.Kind, BackupID: plan.Header.Origin.BackupID, Target: plan.Header.Target.Name}
-		row.State, err = stateOf(ctx, plan, dir)
-		if err = errors.Join(err, dir.Close()); err != nil {
-			return err
-		}
-		all = append(all, row)
-	}
+	return s.printList(all)
+}
+
+func (s Surroundings) printList(all []restoring.Listed) error {
 	return s.Print(all, func(w *tabwriter.Writer) {
 		table.Line(w, "RESTORE", "KIND", "BACKUP", "TARGET", "STATE")
 		for _, row := range all {
 			table.Line(w, row.PlanID[:16], row.Kind, row.BackupID, printable.Text(row.Target), row.State)
 		}
 	})
-}
-
-// stateOf says how far a restore is.
-func stateOf(ctx context.Context, plan *restore.Plan, journal restore.Journal) (string, error) {
-	begun, err := (&restore.Run{Plan: plan, Journal: journal}).Begun(ctx)
-	if err != nil || !begun {
-		return "planned", err
-	}
-	for _, b := range plan.Batches() {
-		_, ended, err := journal.Outcome(ctx, b.Number)
-		if err != nil || !ended {
-			return "unfinished", err
-		}
-	}
-	return "ended", nil
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -56,7 +57,8 @@ type workerConfig struct {
 	Blob     string       // file that the CA's source gives
 	Records  int          // records that the directory's source gives
 	Stamp    *cloudSource // a stamp, instead of these two sources
-	Program  string       `json:"-"` // this test's binary when empty
+	Targets  map[string]string
+	Program  string `json:"-"` // this test's binary when empty
 
 	KillAtCall  int    // kill the process at this call of the store, 0 for never
 	KillAfter   bool   // after the call had its effect
@@ -106,14 +108,15 @@ func (c workerConfig) serve() error {
 	acts := activities.New(activities.Dependencies{
 		Client: dialled, Instance: c.Instance, Host: c.Host, Product: "infrabackup test",
 		Collectors: sources, Spool: spooled, Keyring: ring,
-		OpenStore: k.open, Keys: keyMaker{}, Encrypter: seal.FileEncrypter{}, Recorder: telemetry.Discard(), Now: time.Now,
+		OpenStore: k.open, Keys: keyMaker{}, Encrypter: seal.FileEncrypter{}, Recorder: telemetry.Discard(), Now: time.Now, Targets: c.Targets,
 	})
 	main := worker.New(dialled, flow.Queue(c.Instance.Name), worker.Options{MaxHeartbeatThrottleInterval: 5 * time.Second})
 	workflows.Register(main)
 	acts.Register(main)
 	host := worker.New(dialled, flow.SpoolQueue(c.Instance.Name, c.Host), worker.Options{DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: 5 * time.Second})
 	acts.RegisterSpool(host)
-	for _, w := range append(acts.SourceWorkers(dialled, worker.Options{MaxHeartbeatThrottleInterval: time.Second}), main) {
+	often := worker.Options{MaxHeartbeatThrottleInterval: time.Second}
+	for _, w := range slices.Concat(acts.SourceWorkers(dialled, often), acts.TargetWorkers(dialled, often), []worker.Worker{main}) {
 		if err := w.Start(); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -70,7 +71,13 @@ type controller struct {
 	sources   []collect.Collector
 	wrap      func(share.Store) share.Store
 	edit      func(*settings.Settings) // of the proposal, when not nil
+	targets   map[string]string        // files of targets by name
 	stop      func()
+}
+
+// started are the options of a workflow that runs once at a time.
+func (c *controller) started(id string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{ID: id, TaskQueue: flow.Queue(c.instance.Name), WorkflowExecutionErrorWhenAlreadyStarted: true}
 }
 
 // newController makes an instance that is not enabled yet. Sources are what its
@@ -125,7 +132,7 @@ func (c *controller) work(host, spoolDir string, sources ...collect.Collector) (
 			}
 			return c.wrap(s), nil
 		},
-		Keys: keyMaker{}, Encrypter: seal.FileEncrypter{}, Recorder: telemetry.Discard(), Now: time.Now,
+		Keys: keyMaker{}, Encrypter: seal.FileEncrypter{}, Recorder: telemetry.Discard(), Now: time.Now, Targets: c.targets,
 	})
 	options := worker.Options{Identity: flow.WorkerIdentity(host), MaxHeartbeatThrottleInterval: 5 * time.Second}
 	main := worker.New(c.client, flow.Queue(c.instance.Name), options)
@@ -134,7 +141,7 @@ func (c *controller) work(host, spoolDir string, sources ...collect.Collector) (
 	options.DisableWorkflowWorker = true
 	own := worker.New(c.client, flow.SpoolQueue(c.instance.Name, host), options)
 	acts.RegisterSpool(own)
-	all := append(acts.SourceWorkers(c.client, options), own, main)
+	all := slices.Concat(acts.SourceWorkers(c.client, options), acts.TargetWorkers(c.client, options), []worker.Worker{own, main})
 	for _, w := range all {
 		require.NoError(c.t, w.Start())
 	}

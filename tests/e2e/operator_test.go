@@ -18,6 +18,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/restore"
 	"infrabackup/internal/seal"
 	"infrabackup/tests/lab"
 )
@@ -96,11 +97,14 @@ func newOperatorWith(t *testing.T, sources func(lab.Environment) string) *operat
 	require.NoError(t, err)
 	o.recipient = recipient.Text
 	o.write("operator.key", text.Reveal())
+	require.NoError(t, os.Mkdir(o.file("restored"), 0o700))
+	o.write("site-c.yaml", "name: site-c\nfqdn: c.example.com\ndeploymentId: "+siteC+"\nca:\n  dir: restored\n")
 	o.write("worker.yaml", fmt.Sprintf(`instance: {name: %s, fqdn: local.azurestack.test, region: local, deploymentId: %s}
 temporal: {address: %s, namespace: default}
 codec: {keyFile: codec.keys}
 spool: {dir: spool}
 host: e2e
+targets: [site-c.yaml]
 sources:
 %s`, o.instance, id, o.env["TEMPORAL_ADDRESS"], sources(o.env)))
 	o.startWorker()
@@ -297,6 +301,7 @@ func TestOperatorsDay(t *testing.T) {
 
 	o.everyItem(done)
 	o.restore(done)
+	left := o.restoreByWorker(done)
 	o.withoutTemporal(done)
 	o.canaries()
 
@@ -304,6 +309,9 @@ func TestOperatorsDay(t *testing.T) {
 	o.refused(o.run("backup", "delete", string(done.BackupID), "-o", "json"), fault.Usage)
 	into[backup.Overview](t, o.run("backup", "delete", string(done.BackupID), "--yes", "-o", "json"))
 	require.Empty(t, into[[]backup.Overview](t, o.run("backup", "list", "-o", "json")))
+	undone := into[struct{ Totals restore.Totals }](t, o.run("restore", "undo", left, "--identity", o.file("operator.key"), "--yes", "-o", "json"))
+	require.True(t, undone.Totals.Whole(), "its backup is gone, and it is taken back: %+v", undone)
+	require.Empty(t, held(t, o.file("restored")))
 }
 
 // restore opens the backup in every form.

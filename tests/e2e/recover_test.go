@@ -100,6 +100,60 @@ func (o *operator) recover(done backup.Overview) {
 	}
 }
 
+// siteC is what the worker of an operator may restore into.
+const siteC = "77777777-2222-4333-8444-555555555555"
+
+// restoreByWorker lets the worker bring the CA back into a folder of its target, take it back,
+// and bring it back once more, which is left so: it returns that restore.
+func (o *operator) restoreByWorker(done backup.Overview) (left string) {
+	t := o.t
+	ca, identity := o.file("restored"), o.file("operator.key")
+	run := func(verb string, args ...string) answer {
+		return o.run(append([]string{"restore", verb, "-o", "json"}, args...)...)
+	}
+	type plan struct {
+		PlanID string
+		Kind   restore.Kind
+		Counts struct{ Create, Remove int }
+	}
+	o.refused(run("plan", "latest", "--identity", identity, "--target", "nowhere land"), fault.Usage)
+	o.refused(run("plan", "latest", "--target", "site-c"), fault.Usage)
+	o.refused(run("cancel"), fault.ItemNotFound)
+	o.refused(run("watch"), fault.ItemNotFound)
+	require.Empty(t, into[[]struct{}](t, run("list", "--identity", identity)))
+	first := into[plan](t, run("plan", string(done.BackupID), "--identity", identity, "--target", "site-c", "--service", "CA"))
+	require.Positive(t, first.Counts.Create)
+	require.Empty(t, held(t, ca), "a plan changes nothing")
+	o.refused(run("apply", first.PlanID, "--identity", identity), fault.Usage) // nobody is at a terminal to agree
+	o.refused(run("apply", "ffffffff", "--identity", identity, "--yes"), fault.ItemNotFound)
+	require.NoError(t, os.WriteFile(filepath.Join(ca, "serial"), []byte("1000\n"), 0o600))
+	o.refused(run("apply", first.PlanID, "--identity", identity, "--yes"), fault.PlanStale)
+	require.Len(t, held(t, ca), 1, "what was refused changed nothing")
+	require.NoError(t, os.Remove(filepath.Join(ca, "serial")))
+	applied := into[struct {
+		PlanID string
+		Totals restore.Totals
+	}](t, run("apply", first.PlanID[:12], "--identity", identity, "--yes"))
+	require.Equal(t, first.PlanID, applied.PlanID)
+	require.True(t, applied.Totals.Whole(), "%+v", applied)
+	for _, name := range []string{"cacert.pem", "newcerts/1000.pem", "private/cakey.pem"} {
+		require.Equal(t, readAll(t, filepath.Join(o.env["LAB_CA_DIR"], name)), readAll(t, filepath.Join(ca, name)))
+	}
+	watched := into[struct{ PlanID string }](t, run("watch"))
+	require.Equal(t, first.PlanID, watched.PlanID)
+	o.refused(run("apply", first.PlanID, "--identity", identity, "--yes"), fault.PlanApplied)
+	require.Equal(t, restore.OfBackup, into[plan](t, run("show", first.PlanID[:8], "--identity", identity)).Kind)
+	undone := into[struct{ Totals restore.Totals }](t, run("undo", first.PlanID[:8], "--identity", identity, "--yes"))
+	require.True(t, undone.Totals.Whole(), "%+v", undone)
+	require.Empty(t, held(t, ca))
+	o.refused(run("undo", first.PlanID, "--identity", identity, "--yes"), fault.PlanApplied)
+	rows := into[[]struct{ State string }](t, run("list", "--identity", identity))
+	require.Len(t, rows, 2)
+	again := into[plan](t, run("plan", "latest", "--identity", identity, "--target", "site-c", "--service", "CA"))
+	into[struct{}](t, run("apply", again.PlanID, "--identity", identity, "--yes"))
+	return again.PlanID
+}
+
 // held are the files below a folder.
 func held(t *testing.T, folder string) (names []string) {
 	t.Helper()

@@ -153,11 +153,12 @@ temporal: {address: %s, namespace: default}
 codec: {keyFile: %s}
 spool: {dir: %s}
 host: lab-1
+targets: [%s]
 sources:
   ad: {url: %s, caFile: %s, username: %s, passwordFile: %s, sysvol: true}
   ca: {dir: %s}
   azure: {managementUrl: %s, adminManagementUrl: %s, authorityUrl: %s, clientId: %s, clientSecretFile: %s, caFile: %s, resolver: %s}
-`, InstanceName, s.deployment, env["TEMPORAL_ADDRESS"], s.codecKeys(), s.spoolDir(),
+`, InstanceName, s.deployment, env["TEMPORAL_ADDRESS"], s.codecKeys(), s.spoolDir(), env["LAB_DRILL_TARGET"],
 		env["LAB_LDAP_URL"], env["LAB_LDAP_CA"], env["LAB_LDAP_USER"], env["LAB_LDAP_PASSWORD_FILE"], env["LAB_CA_DIR"],
 		env["LAB_ARM_URL"], env["LAB_ADMIN_ARM_URL"], env["LAB_ARM_AUTHORITY"], env["LAB_ARM_CLIENT_ID"], env["LAB_ARM_SECRET_FILE"], env["LAB_ARM_CA"], env["LAB_ARM_RESOLVER"])
 	return os.WriteFile(s.workerConfig(), []byte(text), 0o600)

@@ -19,6 +19,7 @@ import (
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/drill"
 	"infrabackup/internal/restore/mapping"
+	"infrabackup/internal/restore/statedir"
 	"infrabackup/internal/seal"
 )
 
@@ -28,7 +29,7 @@ type Request struct {
 	// Services are drilled; empty for all that the target has a restorer for.
 	Services []backup.Service
 	// State is where the journal of the restore lies, as for a recovery.
-	State string
+	State statedir.Store
 	// Site has the target's names where they are others than those of the backup's cloud.
 	Site *mapping.Site
 	// Keep leaves in the target what was restored.

@@ -43,8 +43,12 @@ func Open(ctx context.Context, place *operator.LocalRepo, name string, unverifie
 	if b.Key, err = extract.Unlock(ctx, b.Backup, identities); err != nil {
 		return b, err
 	}
-	b.parts = newParts(ctx, b.Backup, b.Key)
-	return b, nil
+	return OpenWith(ctx, b.Backup, b.Key), nil
+}
+
+// OpenWith is [Open] of a backup that was found already, with its own key.
+func OpenWith(ctx context.Context, b *repository.Backup, key seal.Identity) Backup {
+	return Backup{Backup: b, Key: key, parts: newParts(ctx, b, key)}
 }
 
 // source is the backup as package restore reads it.
@@ -100,10 +104,11 @@ func Plan(ctx context.Context, b Backup, t *Target, r Request) (*restore.Plan, e
 	return planner.Plan(ctx)
 }
 
-// Seal encrypts a plan for the owners of the keys: the file that [Apply] takes.
-func Seal(plan *restore.Plan, identities []seal.Identity) ([]byte, error) {
+// Seal encrypts a plan for the owners of the keys, and for others: the file that [Apply]
+// takes.
+func Seal(plan *restore.Plan, identities []seal.Identity, others ...seal.Recipient) ([]byte, error) {
 	var b bytes.Buffer
-	recipients := make([]seal.Recipient, 0, len(identities))
+	recipients := slices.Clone(others)
 	for _, identity := range identities {
 		recipients = append(recipients, identity.Recipient())
 	}
@@ -111,11 +116,27 @@ func Seal(plan *restore.Plan, identities []seal.Identity) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// Keep lays a plan into a store of restores, from where [OpenRestoration] applies it.
+func Keep(ctx context.Context, plan *restore.Plan, identities []seal.Identity, store statedir.Store, others ...seal.Recipient) error {
+	file, err := Seal(plan, identities, others...)
+	if err != nil {
+		return err
+	}
+	dir, _, err := statedir.Create(ctx, store, file, identities)
+	if err != nil {
+		return err
+	}
+	return dir.Close()
+}
+
 // Application is a plan that is applied.
 type Application struct {
-	State    string // folder of restores
+	State    statedir.Store // with the folders of restores
 	Consent  restore.Consent
 	Progress func(restore.Outcome)
+	// Recipients can read the plan of an undo besides the owners of the keys that it is made
+	// with.
+	Recipients []seal.Recipient
 }
 
 // Opener opens the backup that a plan was made of.
@@ -133,7 +154,7 @@ type Applied struct {
 // Totals that are not whole are no error. Errors are those of [statedir.Create] and
 // [restore.Apply], and PLAN_DIFFERS for a backup that is not as it was.
 func Apply(ctx context.Context, planFile []byte, identities []seal.Identity, t *Target, open Opener, a Application) (done Applied, err error) {
-	dir, plan, err := statedir.Create(a.State, planFile, identities)
+	dir, plan, err := statedir.Create(ctx, a.State, planFile, identities)
 	if err != nil {
 		return done, err
 	}

@@ -47,7 +47,7 @@ func PrepareUndo(ctx context.Context, id string, identities []seal.Identity, t *
 		}
 	}()
 	var plan *restore.Plan
-	if u.done, plan, err = statedir.Open(a.State, id, identities); err != nil {
+	if u.done, plan, err = statedir.Open(ctx, a.State, id, identities); err != nil {
 		return u, err
 	}
 	if err := u.find(ctx, plan.Header.PlanID, identities, a); err != nil || u.dir != nil {
@@ -60,18 +60,18 @@ func PrepareUndo(ctx context.Context, id string, identities []seal.Identity, t *
 	if err != nil {
 		return u, err
 	}
-	file, err := Seal(undo, identities)
+	file, err := Seal(undo, identities, a.Recipients...)
 	if err != nil {
 		return u, err
 	}
-	u.dir, u.Plan, err = statedir.Create(a.State, file, identities)
+	u.dir, u.Plan, err = statedir.Create(ctx, a.State, file, identities)
 	return u, err
 }
 
 // find looks for an undo of the restore that was begun. One that was planned and not begun
 // is out of date, and is passed over.
 func (u *Undo) find(ctx context.Context, id string, identities []seal.Identity, a Application) error {
-	all, err := statedir.List(a.State)
+	all, err := statedir.List(ctx, a.State)
 	if err != nil {
 		return err
 	}
@@ -79,9 +79,10 @@ func (u *Undo) find(ctx context.Context, id string, identities []seal.Identity, 
 		if name == id {
 			continue
 		}
-		dir, plan, err := statedir.Open(a.State, name, identities)
-		if fault.CodeOf(err) == fault.KeyDoesNotFit {
-			continue // somebody else's, and so not of this restore
+		dir, plan, err := statedir.Open(ctx, a.State, name, identities)
+		switch fault.CodeOf(err) {
+		case fault.KeyDoesNotFit, fault.ItemNotFound:
+			continue // somebody else's, and so not of this restore; or never planned to the end
 		}
 		if err != nil {
 			return err

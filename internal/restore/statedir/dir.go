@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path"
 	"regexp"
 	"slices"
-	"syscall"
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/restore"
@@ -24,109 +21,83 @@ const (
 	planFile   = "plan"
 	beforeDir  = "before"
 	outcomeDir = "outcome"
-	lockFile   = "lock"
-	partSuffix = ".part"
 )
 
-// maxBatchBytes bounds the file of a batch.
-const maxBatchBytes = 2 << 30
+// maxBatchBytes bounds the file of a batch, encrypted and not.
+const maxBatchBytes = 1 << 30
 
 var idPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // Dir is the folder of one restore. It implements [restore.Journal]. Its methods may be
 // called from several goroutines, for different batches.
 type Dir struct {
-	root *os.Root
-	key  seal.Identity
-	lock *os.File
+	folder Folder
+	key    seal.Identity
 }
 
-// Create makes the folder of a plan below state, or opens the one that is there, and locks
-// it. PlanBytes are the whole of the plan's file. RESTORE_RUNNING when somebody else has it,
-// and what [ReadPlan] returns.
-func Create(state string, planBytes []byte, identities []seal.Identity) (*Dir, *restore.Plan, error) {
+// Create makes the folder of a plan in the store, or opens the one that is there, as [Open]
+// does. PlanBytes are the whole of the plan's file. Errors are those of the store and of
+// [ReadPlan].
+func Create(ctx context.Context, store Store, planBytes []byte, identities []seal.Identity) (*Dir, *restore.Plan, error) {
 	plan, _, err := readPlan(bytes.NewReader(planBytes), identities)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		return nil, nil, classify("the folder "+state+" cannot be created", err)
-	}
-	above, err := os.OpenRoot(state)
-	if err != nil {
-		return nil, nil, classify("the folder "+state+" cannot be opened", err)
-	}
 	id := plan.Header.PlanID
-	err = func() error {
-		if err := mkdir(above, id); err != nil {
-			return err
-		}
-		root, err := above.OpenRoot(id)
-		if err != nil {
-			return classify("the folder of the restore cannot be opened", err)
-		}
-		defer func() { _ = root.Close() }() // nothing is written through it after write
-		if _, err := root.Stat(planFile); err == nil {
-			return nil
-		}
-		for _, name := range []string{beforeDir, outcomeDir} {
-			if err := mkdir(root, name); err != nil {
-				return err
-			}
-		}
-		return write(root, planFile, func(w io.Writer) error {
-			_, err := w.Write(planBytes)
-			return err
-		})
-	}()
-	if err = errors.Join(err, above.Close()); err != nil {
+	if err := store.Make(ctx, id); err != nil {
 		return nil, nil, err
 	}
-	return Open(state, id, identities)
+	folder, err := store.Open(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := folder.Create(ctx, planFile, planBytes); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, nil, errors.Join(err, folder.Close())
+	}
+	return opened(ctx, folder, id, identities)
 }
 
 // Open opens the folder of a restore by the plan's ID, or the beginning of it that only one
-// has, and locks it. ITEM_NOT_FOUND when there is none, RESTORE_RUNNING when somebody else
-// has it, JOURNAL_INVALID when its plan is not the one of its name.
-func Open(state, id string, identities []seal.Identity) (d *Dir, plan *restore.Plan, err error) {
-	name, err := resolve(state, id)
+// has. ITEM_NOT_FOUND when there is none, RESTORE_RUNNING when somebody else has it,
+// JOURNAL_INVALID when its plan is not the one of its name, and the errors of the store and
+// of [ReadPlan]. A plan can be opened with its own key, too: see [Dir.Key].
+func Open(ctx context.Context, store Store, id string, identities []seal.Identity) (*Dir, *restore.Plan, error) {
+	name, err := resolve(ctx, store, id)
 	if err != nil {
 		return nil, nil, err
 	}
-	root, err := os.OpenRoot(path.Join(state, name))
+	folder, err := store.Open(ctx, name)
 	if err != nil {
-		return nil, nil, classify("the folder of restore "+name+" cannot be opened", err)
+		return nil, nil, err
 	}
-	d = &Dir{root: root}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.Close())
-			d = nil
-		}
-	}()
-	if d.lock, err = root.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
-		return d, nil, classify("the lock of restore "+name+" cannot be opened", err)
+	return opened(ctx, folder, name, identities)
+}
+
+// opened reads the plan of a folder, which is closed when that fails.
+func opened(ctx context.Context, folder Folder, id string, identities []seal.Identity) (*Dir, *restore.Plan, error) {
+	data, err := folder.Read(ctx, planFile, MaxPlanBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fault.Newf(fault.ItemNotFound, "restore %.16s has no plan: making it was ended", id)
 	}
-	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return d, nil, fault.New(fault.RestoreRunning, "the restore "+name+" is open in another process", err)
+	d, plan := &Dir{folder: folder}, (*restore.Plan)(nil)
+	if err == nil {
+		plan, d.key, err = readPlan(bytes.NewReader(data), identities)
 	}
-	f, err := root.Open(planFile)
+	if err == nil && plan.Header.PlanID != id {
+		err = fault.New(fault.JournalInvalid, "the folder "+id+" holds another plan", nil)
+	}
 	if err != nil {
-		return d, nil, classify("the plan of restore "+name+" cannot be read", err)
-	}
-	plan, d.key, err = readPlan(f, identities)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return d, nil, err
-	}
-	if plan.Header.PlanID != name {
-		return d, nil, fault.New(fault.JournalInvalid, "the folder "+name+" holds another plan", nil)
+		return nil, nil, errors.Join(err, folder.Close())
 	}
 	return d, plan, nil
 }
 
+// Key is the plan's own key: who has it can read the plan and its journal, and nothing else.
+func (d *Dir) Key() seal.Identity { return d.key }
+
 // resolve makes a plan's ID of its beginning.
-func resolve(state, id string) (string, error) {
-	all, err := List(state)
+func resolve(ctx context.Context, store Store, id string) (string, error) {
+	all, err := List(ctx, store)
 	if err != nil {
 		return "", err
 	}
@@ -140,38 +111,24 @@ func resolve(state, id string) (string, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return "", fault.Newf(fault.ItemNotFound, "there is no restore %q in %s", id, state)
+		return "", fault.Newf(fault.ItemNotFound, "there is no restore %q in %s", id, store)
 	}
 	return "", fault.Usagef("%q is the beginning of %d restores", id, len(found))
 }
 
-// List names the restores of a folder by their plans' IDs, sorted.
-func List(state string) ([]string, error) {
-	entries, err := os.ReadDir(state)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+// List names the restores of a store by their plans' IDs, sorted.
+func List(ctx context.Context, store Store) ([]string, error) {
+	names, err := store.List(ctx)
 	if err != nil {
-		return nil, classify("the folder "+state+" cannot be read", err)
+		return nil, err
 	}
-	var ids []string
-	for _, e := range entries {
-		if e.IsDir() && idPattern.MatchString(e.Name()) {
-			ids = append(ids, e.Name())
-		}
-	}
+	ids := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !idPattern.MatchString(name) })
 	slices.Sort(ids)
 	return ids, nil
 }
 
-// Close releases the folder and its lock.
-func (d *Dir) Close() error {
-	var err error
-	if d.lock != nil {
-		err = d.lock.Close()
-	}
-	return errors.Join(err, d.root.Close())
-}
+// Close gives the folder up.
+func (d *Dir) Close() error { return d.folder.Close() }
 
 func batchFile(dir string, batch int) string { return fmt.Sprintf("%s/%06d.age", dir, batch) }
 
@@ -204,44 +161,38 @@ type content struct {
 }
 
 func (d *Dir) put(ctx context.Context, name string, list any) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	if _, err := d.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-		return fault.New(fault.JournalInvalid, name+" is there already", err)
-	}
 	data, err := json.Marshal(list)
 	if err != nil {
 		return err
 	}
-	recipient := d.key.Public()
-	return write(d.root, name, func(w io.Writer) error {
-		sealed, err := seal.Encrypt(w, recipient)
-		if err != nil {
-			return err
-		}
-		return errors.Join(json.NewEncoder(sealed).Encode(content{Name: name, List: data}), sealed.Close())
-	})
+	var file bytes.Buffer
+	sealed, err := seal.Encrypt(&file, d.key.Public())
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(json.NewEncoder(sealed).Encode(content{Name: name, List: data}), sealed.Close()); err != nil {
+		return err
+	}
+	err = d.folder.Create(ctx, name, file.Bytes())
+	if errors.Is(err, fs.ErrExist) {
+		return fault.New(fault.JournalInvalid, name+" is there already", err)
+	}
+	return err
 }
 
 func (d *Dir) get(ctx context.Context, name string, list any) (bool, error) {
-	if err := context.Cause(ctx); err != nil {
-		return false, err
-	}
-	f, err := d.root.Open(name)
+	data, err := d.folder.Read(ctx, name, maxBatchBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
-		return false, classify(name+" cannot be read", err)
+		return false, err
 	}
-	defer func() { _ = f.Close() }() // it was only read
-	plain, err := seal.Decrypt(io.LimitReader(f, maxBatchBytes), d.key)
+	plain, err := seal.Decrypt(bytes.NewReader(data), d.key)
 	if err != nil {
 		return false, invalid(name, err)
 	}
-	data, err := io.ReadAll(plain)
-	if err != nil {
+	if data, err = io.ReadAll(plain); err != nil {
 		return false, invalid(name, err)
 	}
 	var c content
@@ -259,41 +210,4 @@ func (d *Dir) get(ctx context.Context, name string, list any) (bool, error) {
 
 func invalid(name string, err error) error {
 	return fault.New(fault.JournalInvalid, name+" is not as it was written", err)
-}
-
-func classify(what string, err error) error { return fault.New(fault.JournalIO, what, err) }
-
-// mkdir makes a folder for its owner alone, which may be there.
-func mkdir(root *os.Root, name string) error {
-	if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return classify(name+" cannot be created", err)
-	}
-	return syncDir(root, ".")
-}
-
-// write makes a file beside its place, syncs it and renames it.
-func write(root *os.Root, name string, fill func(io.Writer) error) error {
-	f, err := root.OpenFile(name+partSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return classify(name+" cannot be written", err)
-	}
-	err = errors.Join(fill(f), f.Sync())
-	if err = errors.Join(err, f.Close()); err != nil {
-		return classify(name+" cannot be written", err)
-	}
-	if err := root.Rename(name+partSuffix, name); err != nil {
-		return classify(name+" cannot be put in its place", err)
-	}
-	return syncDir(root, path.Dir(name))
-}
-
-func syncDir(root *os.Root, name string) error {
-	dir, err := root.Open(name)
-	if err != nil {
-		return classify(name+" cannot be opened", err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return classify(name+" cannot be synced", err)
-	}
-	return nil
 }

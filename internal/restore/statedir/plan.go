@@ -13,7 +13,7 @@ import (
 )
 
 // MaxPlanBytes bounds a plan's file that others may have written.
-const MaxPlanBytes = 4 << 30
+const MaxPlanBytes = 1 << 30
 
 // maxHeader bounds its first line, which holds the wrapped key.
 const maxHeader = 2 << 20
@@ -68,7 +68,7 @@ func readPlan(r io.Reader, identities []seal.Identity) (*restore.Plan, seal.Iden
 	if err != nil || d.Decode(&h) != nil || h.Plan != planMark {
 		return nil, seal.Identity{}, fault.New(fault.PlanInvalid, "the file is no plan of a restore, or one of another version", nil)
 	}
-	key, err := seal.OpenBackupKey(h.Key, identities)
+	key, err := planKey(h.Key, identities)
 	if err != nil {
 		return nil, seal.Identity{}, changed(err)
 	}
@@ -78,6 +78,16 @@ func readPlan(r io.Reader, identities []seal.Identity) (*restore.Plan, seal.Iden
 	}
 	plan, err := restore.DecodePlan(plain)
 	return plan, key, changed(err)
+}
+
+// planKey is the key of a plan: wrapped to one of the identities, or the only one that there is.
+// Who was given a plan's own key and nothing else is to read that plan, and no other.
+func planKey(wrapped []byte, identities []seal.Identity) (seal.Identity, error) {
+	key, err := seal.OpenBackupKey(wrapped, identities)
+	if len(identities) == 1 && fault.CodeOf(err) == fault.KeyDoesNotFit {
+		return identities[0], nil
+	}
+	return key, err
 }
 
 // changed is the fault of a plan whose encryption says that it was changed.

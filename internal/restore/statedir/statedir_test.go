@@ -90,9 +90,9 @@ func TestAPlanIsForItsOwner(t *testing.T) {
 func TestJournal(t *testing.T) {
 	ids, state := identity(t), filepath.Join(t.TempDir(), "restores")
 	file, id := plan(t, ids, "a")
-	d, _, err := statedir.Create(state, file, ids)
+	d, _, err := statedir.Create(t.Context(), statedir.Local(state), file, ids)
 	require.NoError(t, err)
-	_, _, err = statedir.Create(state, file, ids)
+	_, _, err = statedir.Create(t.Context(), statedir.Local(state), file, ids)
 	requireCode(t, fault.RestoreRunning, err)
 
 	_, begun, err := d.Before(t.Context(), 0)
@@ -106,7 +106,7 @@ func TestJournal(t *testing.T) {
 	require.NoError(t, d.PutOutcome(t.Context(), 1, nil))
 	require.NoError(t, d.Close())
 
-	d, p, err := statedir.Open(state, id[:8], ids)
+	d, p, err := statedir.Open(t.Context(), statedir.Local(state), id[:8], ids)
 	require.NoError(t, err)
 	require.Equal(t, id, p.Header.PlanID)
 	gotBefore, begun, err := d.Before(t.Context(), 0)
@@ -133,10 +133,10 @@ func TestJournal(t *testing.T) {
 		return nil
 	}))
 
-	all, err := statedir.List(state)
+	all, err := statedir.List(t.Context(), statedir.Local(state))
 	require.NoError(t, err)
 	require.Equal(t, []string{id}, all)
-	_, _, err = statedir.Open(state, "ffff", ids)
+	_, _, err = statedir.Open(t.Context(), statedir.Local(state), "ffff", ids)
 	requireCode(t, fault.ItemNotFound, err)
 }
 
@@ -158,7 +158,7 @@ func TestJournalsThatWereChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			state := t.TempDir()
-			d, _, err := statedir.Create(state, file, ids)
+			d, _, err := statedir.Create(t.Context(), statedir.Local(state), file, ids)
 			require.NoError(t, err)
 			require.NoError(t, d.PutOutcome(t.Context(), 0, nil))
 			require.NoError(t, d.PutOutcome(t.Context(), 1, nil))
@@ -171,12 +171,12 @@ func TestJournalsThatWereChanged(t *testing.T) {
 	t.Run("another plan", func(t *testing.T) {
 		state := t.TempDir()
 		for _, f := range [][]byte{file, other} {
-			d, _, err := statedir.Create(state, f, ids)
+			d, _, err := statedir.Create(t.Context(), statedir.Local(state), f, ids)
 			require.NoError(t, err)
 			require.NoError(t, d.Close())
 		}
 		require.NoError(t, os.Rename(filepath.Join(state, otherID, "plan"), filepath.Join(state, id, "plan")))
-		_, _, err := statedir.Open(state, id, ids)
+		_, _, err := statedir.Open(t.Context(), statedir.Local(state), id, ids)
 		requireCode(t, fault.JournalInvalid, err)
 	})
 }

@@ -211,14 +211,10 @@ func neverBegan(status enumspb.WorkflowExecutionStatus) bool {
 // inTheWay says why no scheduled backup is to begin now, nil when nothing speaks against
 // it. What the stamp does not say speaks against nothing, and is noted.
 func (s Starter) inTheWay(ctx context.Context, now schedule.State) (skip, noted *fault.Fault, err error) {
-	running, err := s.goesOn(ctx, flow.BackupWorkflowID(s.Instance))
-	if err != nil {
-		return nil, nil, err
+	if f, err := s.BackingUp(ctx); f != nil || err != nil {
+		return f, nil, err
 	}
-	if running {
-		return fault.Newf(fault.BackupRunning, "a backup of instance %s runs already", s.Instance), nil, nil
-	}
-	if f, err := s.KeysMoving(ctx); f != nil || err != nil {
+	if f, err := s.InUse(ctx); f != nil || err != nil {
 		return f, nil, err
 	}
 	if s.Updating == nil {
@@ -255,9 +251,12 @@ func patient(now schedule.State) bool {
 	return now.FrequencyHours > 0 && now.Missed < (updateHours+int64(now.FrequencyHours)-1)/int64(now.FrequencyHours)
 }
 
-// KeysMoving says that settings are being changed, or keys of backups replaced; nil when
-// neither is so.
-func (s Starter) KeysMoving(ctx context.Context) (*fault.Fault, error) {
+// InUse says that settings are being changed, keys of backups replaced, or a backup restored;
+// nil when none of it is so.
+func (s Starter) InUse(ctx context.Context) (*fault.Fault, error) {
+	if f, err := s.Restoring(ctx); f != nil || err != nil {
+		return f, err
+	}
 	changing, err := s.goesOn(ctx, flow.ChangeSettingsWorkflowID(s.Instance))
 	if err != nil {
 		return nil, err
@@ -268,6 +267,24 @@ func (s Starter) KeysMoving(ctx context.Context) (*fault.Fault, error) {
 	replacing, err := s.goesOn(ctx, flow.ReplaceKeysWorkflowID(s.Instance))
 	if err == nil && replacing {
 		return fault.Newf(fault.RewrapRunning, "keys of backups of instance %s are being replaced", s.Instance), nil
+	}
+	return nil, err
+}
+
+// Restoring says that a backup is being restored, or that undone; nil when not.
+func (s Starter) Restoring(ctx context.Context) (*fault.Fault, error) {
+	running, err := s.goesOn(ctx, flow.RestoreWorkflowID(s.Instance))
+	if err == nil && running {
+		return fault.Newf(fault.RestoreRunning, "a restore of instance %s runs", s.Instance), nil
+	}
+	return nil, err
+}
+
+// BackingUp says that a backup is being made; nil when not.
+func (s Starter) BackingUp(ctx context.Context) (*fault.Fault, error) {
+	running, err := s.goesOn(ctx, flow.BackupWorkflowID(s.Instance))
+	if err == nil && running {
+		return fault.Newf(fault.BackupRunning, "a backup of instance %s runs", s.Instance), nil
 	}
 	return nil, err
 }

@@ -1,4 +1,4 @@
-package activities
+package mount
 
 import (
 	"context"
@@ -18,26 +18,26 @@ import (
 func TestTriedStoreIsKept(t *testing.T) {
 	set := settings.Settings{Revision: 1}
 	logins := 0
-	s := newStores(func(context.Context, settings.Settings) (share.Store, error) {
+	s := NewPool(func(context.Context, settings.Settings) (share.Store, error) {
 		logins++
 		return nil, fault.Newf(fault.ShareAuthFailed, "refused")
 	}, time.Now)
-	_, err := s.get(t.Context(), set)
+	_, err := s.Get(t.Context(), set)
 	require.ErrorIs(t, err, fault.ShareAuthFailed)
 
 	tried, err := dir.Open(t.TempDir())
 	require.NoError(t, err)
-	require.True(t, s.keep(set, tried))
-	got, err := s.get(t.Context(), set)
+	require.True(t, s.Keep(set, tried))
+	got, err := s.Get(t.Context(), set)
 	require.NoError(t, err)
 	require.Same(t, tried, got)
 	require.Equal(t, 1, logins)
 
 	second, err := dir.Open(t.TempDir())
 	require.NoError(t, err)
-	require.False(t, s.keep(set, second))
+	require.False(t, s.Keep(set, second))
 	require.NoError(t, second.Close())
-	require.NoError(t, s.close())
+	require.NoError(t, s.Close())
 	_, err = tried.Stat(t.Context(), "")
 	require.Error(t, err)
 }

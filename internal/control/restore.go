@@ -1,0 +1,148 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
+)
+
+// PlanRestore makes the plan of a restore, or of its undo, and waits for it. Nothing is written
+// to the target. RESTORE_RUNNING while another plan is made, or, of an undo, while a restore
+// runs; NO_WORKER when no worker may write to the target.
+func (c *Controller) PlanRestore(ctx context.Context, in flow.RestorePlanInput) (flow.RestorePlan, error) {
+	in.Instance = c.instance
+	id, what := flow.RestorePlanWorkflowID(c.instance), "the making of a plan"
+	if in.Undoes != "" { // it looks through the journal of the restore, which must rest
+		id = flow.RestoreWorkflowID(c.instance)
+	}
+	if err := c.ready(ctx); err != nil {
+		return flow.RestorePlan{}, err
+	}
+	run, err := flow.PlanRestore.Start(ctx, c.client, c.options(id), in)
+	if err != nil {
+		return flow.RestorePlan{}, c.running(ctx, err, fault.RestoreRunning, "a restore, or the making of a plan,", id)
+	}
+	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), kind: flow.PlanRestore.Name, what: what, idle: true})
+}
+
+// BeginRestore begins to do what a plan says. The operation has the run's ID. BACKUP_RUNNING
+// while a backup is made, RESTORE_RUNNING while another restore runs.
+func (c *Controller) BeginRestore(ctx context.Context, in flow.RestoreInput) (Begun, error) {
+	in.Instance = c.instance
+	backupRun := flow.BackupWorkflowID(c.instance)
+	info, err := c.current(ctx, backupRun)
+	if err != nil {
+		return Begun{}, err
+	}
+	if info != nil {
+		return Begun{}, fault.Newf(fault.BackupRunning, "a backup of instance %s runs: %s", c.instance, c.runningBackup(ctx, info.GetExecution().GetRunId()))
+	}
+	if err := c.ready(ctx); err != nil {
+		return Begun{}, err
+	}
+	id := flow.RestoreWorkflowID(c.instance)
+	run, err := flow.Restore.Start(ctx, c.client, c.options(id), in)
+	if err != nil {
+		return Begun{}, c.running(ctx, err, fault.RestoreRunning, "a restore", id)
+	}
+	return Begun{ID: run.GetRunID()}, nil
+}
+
+// notRestoring is RESTORE_RUNNING while a restore runs.
+func (c *Controller) notRestoring(ctx context.Context) error {
+	id := flow.RestoreWorkflowID(c.instance)
+	info, err := c.current(ctx, id)
+	if err != nil || info == nil {
+		return err
+	}
+	return c.running(ctx, serviceerror.NewWorkflowExecutionAlreadyStarted("", "", info.GetExecution().GetRunId()), fault.RestoreRunning, "a restore", id)
+}
+
+// WatchRestore calls see about once a second with how far the restore is, and returns what came
+// of it. An empty run ID is the newest run. ITEM_NOT_FOUND when there is none.
+func (c *Controller) WatchRestore(ctx context.Context, runID string, see func(flow.RestoreAt)) (flow.RestoreResult, error) {
+	of, err := c.restoreRun(ctx, runID)
+	if err != nil {
+		return flow.RestoreResult{}, err
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go c.observeRestore(watching, of, see)
+	return result(ctx, c, flow.Restore.Attach(ctx, c.client, of.id, of.runID), of)
+}
+
+// restoreRun is the run of a restore, the newest one where none is named.
+func (c *Controller) restoreRun(ctx context.Context, runID string) (watchedRun, error) {
+	of := watchedRun{id: flow.RestoreWorkflowID(c.instance), runID: runID, kind: flow.Restore.Name, what: "the restore", see: "infrabackup restore watch"}
+	d, err := c.client.DescribeWorkflowExecution(ctx, of.id, runID)
+	if err != nil {
+		return of, noRestore(c.fault(err))
+	}
+	of.runID = d.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+	return of, nil
+}
+
+// noRestore says that nothing is known of a restore, where Temporal knows nothing.
+func noRestore(err error) error {
+	if fault.CodeOf(err) == fault.NotEnabled {
+		return fault.New(fault.ItemNotFound, "no restore was run that Temporal remembers", nil)
+	}
+	return err
+}
+
+// observeRestore asks a run how far it is until ctx ends. What cannot be asked is not shown.
+func (c *Controller) observeRestore(ctx context.Context, of watchedRun, see func(flow.RestoreAt)) {
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if at, err := c.restoreAt(ctx, of); err == nil {
+			see(at)
+		}
+	}
+}
+
+func (c *Controller) restoreAt(ctx context.Context, of watchedRun) (flow.RestoreAt, error) {
+	return answered(ctx, c, func(ctx context.Context) (flow.RestoreAt, error) {
+		return flow.RestoreProgress.AskRun(ctx, c.client, of.id, of.runID, struct{}{})
+	})
+}
+
+// CancelRestore asks the running restore to stop after the steps that it is at, and waits until
+// it has. It returns what was being restored. ITEM_NOT_FOUND when none runs.
+func (c *Controller) CancelRestore(ctx context.Context) (flow.RestoreAt, error) {
+	info, err := c.current(ctx, flow.RestoreWorkflowID(c.instance))
+	if err != nil {
+		return flow.RestoreAt{}, err
+	}
+	if info == nil {
+		return flow.RestoreAt{}, fault.Newf(fault.ItemNotFound, "no restore of instance %s runs", c.instance)
+	}
+	of, err := c.restoreRun(ctx, info.GetExecution().GetRunId())
+	if err != nil {
+		return flow.RestoreAt{}, err
+	}
+	at, err := c.restoreAt(ctx, of)
+	if err != nil {
+		return at, c.fault(err)
+	}
+	if err := c.client.CancelWorkflow(ctx, of.id, of.runID); err != nil {
+		return at, noRestore(c.fault(err))
+	}
+	_, err = result(ctx, c, flow.Restore.Attach(ctx, c.client, of.id, of.runID), of)
+	if err == nil {
+		return at, fault.Newf(fault.ItemNotFound, "restore %.16s ended before it could be stopped", at.PlanID)
+	}
+	if fault.CodeOf(err) != fault.Cancelled || ctx.Err() != nil {
+		return at, err
+	}
+	return at, nil
+}
