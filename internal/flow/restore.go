@@ -11,7 +11,8 @@ import (
 
 // What brings a backup back into a target that workers have an account of.
 var (
-	// PlanRestore makes the plan of a restore, or of its undo, and changes nothing.
+	// PlanRestore makes the plan of a restore, or that of its undo, and writes nothing to the
+	// target.
 	PlanRestore = Workflow[RestorePlanInput, RestorePlan]{"RestorePlanWorkflow"}
 	// Restore does what such a plan says.
 	Restore = Workflow[RestoreInput, RestoreResult]{"RestoreWorkflow"}
@@ -29,14 +30,14 @@ var (
 // TargetName is what targets of workers are called: a part of the name of a queue.
 var TargetName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
-// RestoreAccess is what a restore needs of its operator.
+// RestoreAccess is what a restore needs of the operator who wants it.
 type RestoreAccess struct {
 	Instance string `json:"instance"`
 	Target   string `json:"target"` // what the workers' configuration calls it
-	// Key is that of the backup; of an undo whose backup is gone, that of the restore's plan.
-	Key secret.Transfer `json:"key"`
-	// RequestedBy is who wants it, as that one says.
-	RequestedBy string `json:"requestedBy"`
+	// Key is the key of the one backup that is restored; of an undo whose backup is gone, that of
+	// the restore's plan. The operator's own key never leaves the operator.
+	Key         secret.Transfer `json:"key"`
+	RequestedBy string          `json:"requestedBy"` // who wants it, as that one says
 }
 
 // RestorePlanInput asks for a plan.
@@ -46,11 +47,10 @@ type RestorePlanInput struct {
 	Selection restore.Selection `json:"selection"`
 	// Policies are by service; what has none is updated.
 	Policies map[backup.Service]restore.Policy `json:"policies,omitempty"`
-	Site     *mapping.Site                     `json:"site,omitempty"` // nil where names stay as they are
+	Site     *mapping.Site                     `json:"site,omitempty"` // the target's names, where they are others
 	// Undoes is the restore that is to be taken back; empty for a restore. A selection is none then.
-	Undoes string `json:"undoes,omitempty"`
-	// Recipients are the public keys of those who are to read the plan.
-	Recipients []string `json:"recipients"`
+	Undoes     string   `json:"undoes,omitempty"`
+	Recipients []string `json:"recipients"` // public keys of those who are to read the plan
 }
 
 // RestorePlan says what was planned. The plan itself lies on the share, encrypted.
