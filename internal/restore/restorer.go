@@ -156,7 +156,7 @@ type Want struct {
 type Payload []byte
 
 // Format implements [fmt.Formatter].
-func (p Payload) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "[%d bytes]", len(p)) }
+func (p Payload) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "[%d bytes]", len(p)) }
 
 // Digest is the digest of what is wanted. The payload is not in it.
 func (w Want) Digest() string {
