@@ -245,7 +245,8 @@ type items struct {
 	files   map[string][]byte
 	fail    error
 	each    func(i int)   // called before each record, when not nil
-	reached chan struct{} // closed when the first item was given
+	reached chan struct{} // closed when the first item was given, in whichever attempt
+	once    sync.Once     // for that
 	gate    chan struct{} // waits for it after the first item, when not nil
 }
 
@@ -267,7 +268,7 @@ func (s *items) Collect(ctx context.Context, sink collect.Sink) (collect.Capture
 			return collect.Capture{}, err
 		}
 		if i == 0 && s.gate != nil {
-			close(s.reached)
+			s.once.Do(func() { close(s.reached) })
 			select {
 			case <-s.gate:
 			case <-ctx.Done():
