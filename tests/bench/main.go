@@ -169,10 +169,11 @@ const servedResources = 1000
 
 // bench is one run of the program.
 type bench struct {
-	lab  *lab.Lab
-	dir  string
-	bin  string
-	runs int
+	products int // so many instances were made: none is used twice
+	lab      *lab.Lab
+	dir      string
+	bin      string
+	runs     int
 
 	profiles string // folder for processor profiles, empty for none
 

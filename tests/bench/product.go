@@ -76,7 +76,9 @@ func (b *bench) wholeBackup(ctx context.Context, program, data string, n int) (f
 // newProduct writes the configuration of an instance. The data lies in the CA's folder,
 // whose collector takes unknown files as they are.
 func (b *bench) newProduct(ctx context.Context, name, data string) (*product, error) {
-	p := &product{bench: b, dir: filepath.Join(b.dir, "product"), program: filepath.Join(b.bin, workerName), instance: "bench-" + strconv.Itoa(os.Getpid()) + "-" + name}
+	b.products++
+	p := &product{bench: b, dir: filepath.Join(b.dir, "product"), program: filepath.Join(b.bin, workerName),
+		instance: fmt.Sprintf("bench-%d-%d-%s", os.Getpid(), b.products, name)}
 	if err := p.remove(); err != nil {
 		return nil, err
 	}

@@ -117,6 +117,9 @@ func (s *stranger) ends(m flow.Member, workflowID, runID, what string) error {
 // messagesOf sends an update or a query in every wrong way to a run that would answer.
 func (s *stranger) messagesOf(m flow.Member, member int, backupRun string) error {
 	workflowID, run := flow.SettingsWorkflowID(s.c.instance.Name), ""
+	if m.Of[0] == flow.Restore.Name {
+		return nil // none runs here, and its one question is answered like that of a backup
+	}
 	if m.Of[0] == flow.Backup.Name {
 		workflowID, run = flow.BackupWorkflowID(s.c.instance.Name), backupRun
 	} else {

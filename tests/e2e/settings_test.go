@@ -296,7 +296,7 @@ func (o *operator) twin(namespace string) *operator {
 		Namespace: namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * 3600 * 1e9),
 	}))
 	other := &operator{t: o.t, dir: o.t.TempDir(), env: o.env, instance: o.instance, recipient: o.recipient, traces: o.traces, namespace: namespace}
-	for _, name := range []string{"codec.keys", "operator.key"} {
+	for _, name := range []string{"codec.keys", "operator.key", "site-c.yaml"} {
 		other.write(name, readAll(o.t, o.file(name)))
 	}
 	other.write("worker.yaml", strings.ReplaceAll(readAll(o.t, o.file("worker.yaml")), "namespace: default", "namespace: "+namespace))

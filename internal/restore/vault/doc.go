@@ -41,6 +41,10 @@
 // the permission that is missing. Access policies for a group of accounts that restore, in the
 // vaults that are captured, come back with the vaults.
 //
+// # Other names
+//
+// Into a cloud with other names ([mapping.Site]) vaults come back without their contents.
+//
 // # Codes
 //
 // Refusals: ACCESS_MISSING, a permission in the vault; BLOB_REFUSED, the key is gone, and its

@@ -112,7 +112,7 @@ func (r *Restorer) Check(ctx context.Context, steps []restore.Checked, m *mappin
 func (r *Restorer) Lacks(ctx context.Context, items []restore.Item, m *mapping.Map) (bool, error) {
 	for _, item := range items {
 		p, ok := placeOf(item.Kind, item.ID)
-		if !ok {
+		if !ok || renamed(m) {
 			prober, is := r.options.Rest.(restore.Prober)
 			if !is {
 				return false, nil
@@ -135,6 +135,20 @@ func (r *Restorer) Lacks(ctx context.Context, items []restore.Item, m *mapping.M
 		}
 	}
 	return true, nil
+}
+
+// renamed reports whether the target has other names than the backup's cloud. Contents are not
+// brought back then: what they say of other resources and hosts is not renamed in this version.
+// The restorer behind this one lists them as lost.
+func renamed(m *mapping.Map) bool { return m != nil && m.Names().Site() != nil }
+
+// Sent implements [restore.Renamer]. Wants of this package go into clouds with the same names
+// only.
+func (r *Restorer) Sent(want restore.Want, m *mapping.Map) ([]byte, error) {
+	if renamer, ok := r.options.Rest.(restore.Renamer); ok && !wanted(want.Kind) {
+		return renamer.Sent(want, m)
+	}
+	return want.Body, nil
 }
 
 // place is where an item lies.

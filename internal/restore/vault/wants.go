@@ -18,7 +18,7 @@ func (r *Restorer) Wants(items []restore.Item, m *mapping.Map) ([]restore.Want, 
 	if len(items) == 0 {
 		return nil, nil, nil
 	}
-	if _, ok := placeOf(items[0].Kind, items[0].ID); !ok {
+	if _, ok := placeOf(items[0].Kind, items[0].ID); !ok || renamed(m) {
 		return r.options.Rest.Wants(items, m)
 	}
 	items = slices.Clone(items)
