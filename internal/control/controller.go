@@ -62,13 +62,17 @@ func (c *Controller) options(id string) client.StartWorkflowOptions {
 // moment. Temporal remembers a worker for some minutes after it has died; what waits for
 // an answer is bounded besides.
 func (c *Controller) ready(ctx context.Context) error {
+	return c.polled(ctx, flow.Queue(c.instance), enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+}
+
+// polled is [Controller.ready] for any queue.
+func (c *Controller) polled(ctx context.Context, queue string, kind enumspb.TaskQueueType) error {
 	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout)
 	defer cancel()
 	ticker := time.NewTicker(c.grace / looks)
 	defer ticker.Stop()
-	queue := flow.Queue(c.instance)
 	for look := 0; ; look++ {
-		answer, err := c.client.DescribeTaskQueue(bounded, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+		answer, err := c.client.DescribeTaskQueue(bounded, queue, kind)
 		switch {
 		case err != nil && bounded.Err() != nil && ctx.Err() == nil:
 			return c.silent()

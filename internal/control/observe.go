@@ -20,6 +20,22 @@ func WithObserver(ctx context.Context, see func(flow.ServiceProgress)) context.C
 // reports of itself, until ctx ends. What cannot be asked is not shown: the result is
 // waited for elsewhere.
 func (c *Controller) observe(ctx context.Context, of watchedRun, see func(flow.ServiceProgress)) {
+	everySecond(ctx, func() {
+		d, err := c.client.DescribeWorkflowExecution(ctx, of.id, of.runID)
+		if err != nil {
+			return
+		}
+		for _, activity := range d.GetPendingActivities() {
+			p := flow.Progress{Services: make([]flow.ServiceProgress, 1)}
+			if merge(&p, c.pending(d.GetWorkflowExecutionInfo()), activity); p.Services[0].Phase != "" {
+				see(p.Services[0])
+			}
+		}
+	})
+}
+
+// everySecond calls look about once a second, until ctx ends.
+func everySecond(ctx context.Context, look func()) {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	for {
@@ -27,16 +43,7 @@ func (c *Controller) observe(ctx context.Context, of watchedRun, see func(flow.S
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-		}
-		d, err := c.client.DescribeWorkflowExecution(ctx, of.id, of.runID)
-		if err != nil {
-			continue
-		}
-		for _, activity := range d.GetPendingActivities() {
-			p := flow.Progress{Services: make([]flow.ServiceProgress, 1)}
-			if merge(&p, c.pending(d.GetWorkflowExecutionInfo()), activity); p.Services[0].Phase != "" {
-				see(p.Services[0])
-			}
+			look()
 		}
 	}
 }

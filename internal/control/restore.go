@@ -2,8 +2,8 @@ package control
 
 import (
 	"context"
-	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 
 	"infrabackup/internal/fault"
@@ -19,7 +19,7 @@ func (c *Controller) PlanRestore(ctx context.Context, in flow.RestorePlanInput) 
 	if in.Undoes != "" { // it looks through the journal of the restore, which must rest
 		id = flow.RestoreWorkflowID(c.instance)
 	}
-	if err := c.ready(ctx); err != nil {
+	if err := c.targeted(ctx, in.Target); err != nil {
 		return flow.RestorePlan{}, err
 	}
 	run, err := flow.PlanRestore.Start(ctx, c.client, c.options(id), in)
@@ -41,7 +41,7 @@ func (c *Controller) BeginRestore(ctx context.Context, in flow.RestoreInput) (Be
 	if info != nil {
 		return Begun{}, fault.Newf(fault.BackupRunning, "a backup of instance %s runs: %s", c.instance, c.runningBackup(ctx, info.GetExecution().GetRunId()))
 	}
-	if err := c.ready(ctx); err != nil {
+	if err := c.targeted(ctx, in.Target); err != nil {
 		return Begun{}, err
 	}
 	id := flow.RestoreWorkflowID(c.instance)
@@ -62,6 +62,19 @@ func (c *Controller) notRestoring(ctx context.Context) error {
 	return c.running(ctx, serviceerror.NewWorkflowExecutionAlreadyStarted("", "", info.GetExecution().GetRunId()), fault.RestoreRunning, "a restore", id)
 }
 
+// targeted reports NO_WORKER when no worker of the instance is there, and TARGET_NOT_CONFIGURED
+// when none of them may write to a target.
+func (c *Controller) targeted(ctx context.Context, target string) error {
+	if err := c.ready(ctx); err != nil {
+		return err
+	}
+	err := c.polled(ctx, flow.TargetQueue(c.instance, target), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	if fault.CodeOf(err) == fault.NoWorker {
+		return fault.Newf(fault.TargetNotConfigured, "no worker of instance %s has the target %s", c.instance, target)
+	}
+	return err
+}
+
 // WatchRestore calls see about once a second with how far the restore is, and returns what came
 // of it. An empty run ID is the newest run. ITEM_NOT_FOUND when there is none.
 func (c *Controller) WatchRestore(ctx context.Context, runID string, see func(flow.RestoreAt)) (flow.RestoreResult, error) {
@@ -71,7 +84,11 @@ func (c *Controller) WatchRestore(ctx context.Context, runID string, see func(fl
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	go c.observeRestore(watching, of, see)
+	go everySecond(watching, func() {
+		if at, err := c.restoreAt(watching, of); err == nil { // what cannot be asked is not shown
+			see(at)
+		}
+	})
 	return result(ctx, c, flow.Restore.Attach(ctx, c.client, of.id, of.runID), of)
 }
 
@@ -86,33 +103,24 @@ func (c *Controller) restoreRun(ctx context.Context, runID string) (watchedRun, 
 	return of, nil
 }
 
+// noneRuns gives the advice of a restore that is not there.
+func noneRuns(f *fault.Fault) error {
+	f.Advice = "See `infrabackup restore list` for those that there were."
+	return f
+}
+
 // noRestore says that nothing is known of a restore, where Temporal knows nothing.
 func noRestore(err error) error {
 	if fault.CodeOf(err) == fault.NotEnabled {
-		return fault.New(fault.ItemNotFound, "no restore was run that Temporal remembers", nil)
+		return noneRuns(fault.New(fault.ItemNotFound, "no restore was run that Temporal remembers", nil))
 	}
 	return err
 }
 
-// observeRestore asks a run how far it is until ctx ends. What cannot be asked is not shown.
-func (c *Controller) observeRestore(ctx context.Context, of watchedRun, see func(flow.RestoreAt)) {
-	ticker := time.NewTicker(watchInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if at, err := c.restoreAt(ctx, of); err == nil {
-			see(at)
-		}
-	}
-}
-
+// restoreAt asks the newest run, which is the one that went on as new where one did.
 func (c *Controller) restoreAt(ctx context.Context, of watchedRun) (flow.RestoreAt, error) {
 	return answered(ctx, c, func(ctx context.Context) (flow.RestoreAt, error) {
-		return flow.RestoreProgress.AskRun(ctx, c.client, of.id, of.runID, struct{}{})
+		return flow.RestoreProgress.Ask(ctx, c.client, of.id, struct{}{})
 	})
 }
 
@@ -124,7 +132,7 @@ func (c *Controller) CancelRestore(ctx context.Context) (flow.RestoreAt, error) 
 		return flow.RestoreAt{}, err
 	}
 	if info == nil {
-		return flow.RestoreAt{}, fault.Newf(fault.ItemNotFound, "no restore of instance %s runs", c.instance)
+		return flow.RestoreAt{}, noneRuns(fault.Newf(fault.ItemNotFound, "no restore of instance %s runs", c.instance))
 	}
 	of, err := c.restoreRun(ctx, info.GetExecution().GetRunId())
 	if err != nil {
@@ -139,7 +147,7 @@ func (c *Controller) CancelRestore(ctx context.Context) (flow.RestoreAt, error) 
 	}
 	_, err = result(ctx, c, flow.Restore.Attach(ctx, c.client, of.id, of.runID), of)
 	if err == nil {
-		return at, fault.Newf(fault.ItemNotFound, "restore %.16s ended before it could be stopped", at.PlanID)
+		return at, noneRuns(fault.Newf(fault.ItemNotFound, "restore %.16s ended before it could be stopped", at.PlanID))
 	}
 	if fault.CodeOf(err) != fault.Cancelled || ctx.Err() != nil {
 		return at, err

@@ -242,7 +242,7 @@ var table = map[Code]row{
 	SpoolUnavailable: {final, ExitFailed, http.StatusServiceUnavailable, "Bring the worker host back; the service is captured again elsewhere."},
 	SpoolIO:          {retry, ExitFailed, http.StatusInternalServerError, "Check the worker's disk and the rights on its spool folder."},
 
-	TargetNotConfigured: {final, ExitUsage, http.StatusBadRequest, "Add the target to the file that --targets names."},
+	TargetNotConfigured: {final, ExitUsage, http.StatusBadRequest, "Give the target's file a part for the service, or name the file below `targets` in a worker's configuration."},
 	TargetUnreachable:   {retry, ExitFailed, http.StatusBadGateway, "Check that the target runs and that this host can reach it."},
 	TargetAuthFailed:    {final, ExitFailed, http.StatusBadGateway, "Correct the target's credential; it is not tried again, so that the account is not locked."},
 	TargetAccessDenied:  {final, ExitFailed, http.StatusBadGateway, "Grant the target's account the right named here."},

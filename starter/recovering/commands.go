@@ -83,15 +83,29 @@ func latestOr(names []string) string {
 	return names[0]
 }
 
+// identityFlag is the flag for the operator's keys.
+type identityFlag struct{ identities []string }
+
+func (f *identityFlag) register(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.identities, "identity", nil, "file with the operator's private key, which stays on this machine; may be repeated")
+}
+
+func (f *identityFlag) keys(ctx context.Context) ([]seal.Identity, error) {
+	if len(f.identities) == 0 {
+		return nil, fault.Usagef("--identity is needed: the file with the operator's private key")
+	}
+	return localfile.Identities(ctx, f.identities)
+}
+
 // common are flags of several commands.
 type common struct {
-	identities []string
-	target     string
-	state      string
+	identityFlag
+	target string
+	state  string
 }
 
 func (c *common) register(cmd *cobra.Command, s Surroundings) {
-	cmd.Flags().StringArrayVar(&c.identities, "identity", nil, "file with the operator's private key; may be repeated")
+	c.identityFlag.register(cmd)
 	cmd.Flags().StringVar(&c.state, "state", "", "folder with the journals of restores (default: "+defaultState+")")
 }
 
@@ -114,13 +128,6 @@ func (c *common) stateDir(s Surroundings) (statedir.Local, error) {
 		return "", fault.Usagef("--state is needed: this user has no home folder")
 	}
 	return statedir.Local(filepath.Join(home, ".local", "state", "infrabackup", "restores")), nil
-}
-
-func (c *common) keys(ctx context.Context) ([]seal.Identity, error) {
-	if len(c.identities) == 0 {
-		return nil, fault.Usagef("--identity is needed: the file with the operator's private key")
-	}
-	return localfile.Identities(ctx, c.identities)
 }
 
 func (c *common) openTarget(ctx context.Context) (*restoring.Target, error) {

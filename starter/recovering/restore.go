@@ -12,7 +12,6 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operator"
-	"infrabackup/internal/operator/localfile"
 	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/seal"
@@ -37,20 +36,6 @@ func RestoreCommands(s Surroundings) []*cobra.Command {
 	all := group.Commands()
 	group.RemoveCommand(all...)
 	return all
-}
-
-// identityFlag is the flag for the operator's keys.
-type identityFlag struct{ identities []string }
-
-func (f *identityFlag) register(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&f.identities, "identity", nil, "file with the operator's private key, which stays on this machine; may be repeated")
-}
-
-func (f *identityFlag) keys(ctx context.Context) ([]seal.Identity, error) {
-	if len(f.identities) == 0 {
-		return nil, fault.Usagef("--identity is needed: the file with the operator's private key")
-	}
-	return localfile.Identities(ctx, f.identities)
 }
 
 // onShare opens the share of the settings for a command, with the operator's keys.

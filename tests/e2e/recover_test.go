@@ -119,6 +119,7 @@ func (o *operator) restoreByWorker(done backup.Overview) (left string) {
 	}
 	o.refused(run("plan", "latest", "--identity", identity, "--target", "nowhere land"), fault.Usage)
 	o.refused(run("plan", "latest", "--target", "site-c"), fault.Usage)
+	o.refused(run("plan", "latest", "--identity", identity, "--target", "nowhere"), fault.TargetNotConfigured)
 	o.refused(run("cancel"), fault.ItemNotFound)
 	o.refused(run("watch"), fault.ItemNotFound)
 	require.Empty(t, into[[]struct{}](t, run("list", "--identity", identity)))

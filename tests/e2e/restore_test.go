@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	local "infrabackup/internal/operator"
 	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/statedir"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/share/dir"
@@ -204,6 +206,11 @@ func TestRestoreByWorkers(t *testing.T) {
 	undone, err := r.apply(undo.PlanID)
 	require.NoError(t, err)
 	require.True(t, undone.Totals.Whole(), "%+v", undone)
+	restoredBy, _, err := statedir.Open(t.Context(), restoring.OnShare(r.place), planned.PlanID, r.operator)
+	require.NoError(t, err)
+	own, _, err := statedir.Open(t.Context(), restoring.OnShare(r.place), undo.PlanID, []seal.Identity{restoredBy.Key()})
+	require.NoError(t, err, "an undo goes on with the key of the restore's plan, where the backup is gone")
+	require.NoError(t, errors.Join(restoredBy.Close(), own.Close()))
 	twice, err := r.plan(planned.PlanID)
 	require.NoError(t, err)
 	require.Equal(t, flow.RestorePlan{PlanID: undo.PlanID, Counts: undo.Counts, Begun: true}, twice)

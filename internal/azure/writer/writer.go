@@ -50,12 +50,13 @@ func New(c *azure.Client, o Options) *Resources {
 		o.Poll = defaultPoll
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = Sleep
 	}
 	return &Resources{client: c, writer: azure.NewWriter(c), options: o}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, or ends with the cause of ctx.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -3,6 +3,7 @@ package restoring
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"infrabackup/internal/build"
@@ -60,7 +61,12 @@ func PrepareUndo(ctx context.Context, id string, identities []seal.Identity, t *
 	if err != nil {
 		return u, err
 	}
-	file, err := Seal(undo, identities, a.Recipients...)
+	others := a.Recipients
+	if own := u.done.Key(); !slices.ContainsFunc(identities, func(i seal.Identity) bool { return i.Public() == own.Public() }) {
+		// Who can read the plan of the restore can go on with its undo, also when the backup is gone.
+		others = append(slices.Clone(others), own.Recipient())
+	}
+	file, err := Seal(undo, identities, others...)
 	if err != nil {
 		return u, err
 	}

@@ -9,14 +9,16 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+
+	"infrabackup/internal/share"
 )
 
 // tempInfix is in the temporary names of small files that never replace others. What a
 // crash leaves under such a name is read by nobody.
 const tempInfix = ".part-"
 
-// CreateExclusive writes a new small file: under a temporary name first, which the store
-// reads back, and then with a rename that never replaces. It reports false when another file has
+// CreateExclusive writes a new file of bytes that are at hand: under a temporary name first, which
+// is read back, and then with a rename that never replaces. It reports false when another file has
 // the name. The folder is made when it is not there.
 func (f *Folder) CreateExclusive(ctx context.Context, final string, data []byte) (bool, error) {
 	token := make([]byte, 8)
@@ -42,6 +44,15 @@ func (f *Folder) CreateExclusive(ctx context.Context, final string, data []byte)
 func (f *Folder) create(ctx context.Context, temp, final string, data []byte) (bool, error) {
 	if err := f.Write(ctx, temp, data); err != nil {
 		return false, err
+	}
+	if len(data) > share.SmallFile { // smaller ones the store reads back by itself
+		same, err := f.Holds(ctx, temp, Describe(path.Base(temp), data), nil)
+		if err != nil {
+			return false, err
+		}
+		if !same {
+			return false, f.otherBytes(ctx, temp, path.Base(final))
+		}
 	}
 	renameErr := f.Rename(ctx, temp, final)
 	if renameErr == nil {

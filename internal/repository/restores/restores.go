@@ -1,10 +1,7 @@
 package restores
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"path"
@@ -13,14 +10,10 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/restore/statedir"
-	"infrabackup/internal/share"
 )
 
 // maxRestores bounds the folders that are looked at.
 const maxRestores = 10_000
-
-// tempSuffix ends the names of files that are not whole yet.
-const tempSuffix = ".part-"
 
 // Dir is the folder with the restores of an instance.
 type Dir struct{ files *folder.Folder }
@@ -72,55 +65,15 @@ type restoreDir struct {
 // Close implements [statedir.Folder].
 func (*restoreDir) Close() error { return nil }
 
-// Create implements [statedir.Folder]: the file is written under a temporary name, read back,
-// and gets its own with a rename that never replaces. What a crash leaves under a temporary
-// name is read by nobody.
+// Create implements [statedir.Folder]. What a crash leaves under a temporary name is read by
+// none.
 func (r *restoreDir) Create(ctx context.Context, name string, data []byte) error {
 	final := path.Join(r.at, name)
-	if _, err := r.files.Stat(ctx, final); err == nil {
-		return fmt.Errorf("%s: %w", final, fs.ErrExist)
-	} else if !folder.IsMissing(err) {
-		return err
-	}
-	created, err := r.create(ctx, final, data)
+	created, err := r.files.CreateExclusive(ctx, final, data)
 	if err == nil && !created {
 		return fmt.Errorf("%s: %w", final, fs.ErrExist)
 	}
 	return err
-}
-
-func (r *restoreDir) create(ctx context.Context, final string, data []byte) (bool, error) {
-	if len(data) <= share.SmallFile {
-		return r.files.CreateExclusive(ctx, final, data)
-	}
-	if err := r.files.MkdirAll(ctx, path.Dir(final)); err != nil {
-		return false, err
-	}
-	token := make([]byte, 8)
-	if _, err := rand.Read(token); err != nil {
-		return false, fmt.Errorf("draw a temporary name: %w", err)
-	}
-	temp := final + tempSuffix + hex.EncodeToString(token)
-	want := folder.Describe(path.Base(final), data)
-	err := r.files.Upload(ctx, temp, bytes.NewReader(data), 0, want.Size, nil)
-	if err == nil {
-		var same bool
-		if same, err = r.files.Holds(ctx, temp, want, nil); err == nil && !same {
-			err = fault.Newf(fault.ShareCorrupted, "%s gave back other bytes than were written", temp)
-		}
-	}
-	if err == nil {
-		err = r.files.Rename(ctx, temp, final)
-	}
-	if err == nil {
-		return true, nil
-	}
-	// The reply to a rename that was done may have been lost.
-	if same, lookErr := r.files.Holds(ctx, final, want, nil); lookErr == nil && same {
-		return true, nil
-	}
-	_ = r.files.Remove(ctx, temp) // what cannot be removed is only a leftover
-	return false, err
 }
 
 // Read implements [statedir.Folder].

@@ -61,7 +61,7 @@ func New(service backup.Service, o Options) *Restorer {
 		r.options.Own = append(slices.Clone(o.Own), o.Stamp.ClientID())
 	}
 	if r.sleep == nil {
-		r.sleep = sleep
+		r.sleep = writer.Sleep
 	}
 	if r.patience == 0 {
 		r.patience = defaultPrincipalPatience
@@ -76,17 +76,6 @@ func All(o Options) []restore.Restorer {
 		all = append(all, New(service, o))
 	}
 	return all
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // Service implements [restore.Restorer].

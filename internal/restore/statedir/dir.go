@@ -111,7 +111,9 @@ func resolve(ctx context.Context, store Store, id string) (string, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return "", fault.Newf(fault.ItemNotFound, "there is no restore %q in %s", id, store)
+		f := fault.Newf(fault.ItemNotFound, "there is no restore %q in %s", id, store)
+		f.Advice = "Choose one of those that `infrabackup restore list`, or for restores of this machine `infrabackup recover list`, shows."
+		return "", f
 	}
 	return "", fault.Usagef("%q is the beginning of %d restores", id, len(found))
 }

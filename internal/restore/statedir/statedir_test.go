@@ -180,3 +180,31 @@ func TestJournalsThatWereChanged(t *testing.T) {
 		requireCode(t, fault.JournalInvalid, err)
 	})
 }
+
+// TestAPlanOpensWithItsOwnKey, which reads that plan and no other.
+func TestAPlanOpensWithItsOwnKey(t *testing.T) {
+	ids, store := identity(t), statedir.Local(t.TempDir())
+	var dirs []*statedir.Dir
+	for _, name := range []string{"a", "b"} {
+		file, _ := plan(t, ids, name)
+		d, _, err := statedir.Create(t.Context(), store, file, ids)
+		require.NoError(t, err)
+		require.NoError(t, d.Close())
+		dirs = append(dirs, d)
+	}
+	own := []seal.Identity{dirs[0].Key()}
+	opened := 0
+	names, err := statedir.List(t.Context(), store)
+	require.NoError(t, err)
+	for _, name := range names {
+		d, _, err := statedir.Open(t.Context(), store, name, own)
+		if err == nil {
+			opened++
+			require.Equal(t, own[0].Public(), d.Key().Public())
+			require.NoError(t, d.Close())
+			continue
+		}
+		requireCode(t, fault.KeyDoesNotFit, err)
+	}
+	require.Equal(t, 1, opened)
+}

@@ -41,20 +41,9 @@ type Restorer struct {
 func New(o Options) *Restorer {
 	r := &Restorer{options: o, sleep: o.Writing.Sleep, known: map[string]*plane{}}
 	if r.sleep == nil {
-		r.sleep = sleep
+		r.sleep = writer.Sleep
 	}
 	return r
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // The kinds of wants. What they are made of has kinds of its own.

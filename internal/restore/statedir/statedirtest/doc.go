@@ -1,0 +1,3 @@
+// Package statedirtest holds implementations of [statedir.Store] to its contract. Start reading
+// at [Run].
+package statedirtest
