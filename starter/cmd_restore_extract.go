@@ -35,7 +35,7 @@ type extractFlags struct {
 const unverifiedWarning = "Warning: with --unverified nothing vouches for what is extracted: anyone who can write to the share could have created it."
 
 func (a *app) restoreCommand() *cobra.Command {
-	group := &cobra.Command{Use: "restore", Short: "Take things out of a backup", Args: args.None, RunE: args.NeedsCommand}
+	group := &cobra.Command{Use: "restore", Short: "Take things out of a backup, or let a worker restore it", Args: args.None, RunE: args.NeedsCommand}
 	var f extractFlags
 	cmd := &cobra.Command{
 		Use:   "extract [ID|latest] --identity F --to DIR [--service S] [--item ID] [--format files|ldif]",

@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/operator/restoring"
+	"infrabackup/internal/printable"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
@@ -84,8 +85,11 @@ default, skip or fail, for one service (CA=skip) or for all (skip).`,
 		if err != nil {
 			return err
 		}
-		if !flow.TargetName.MatchString(target) {
+		switch {
+		case target == "":
 			return fault.Usagef("--target is needed: the name of a target of the workers")
+		case !flow.TargetName.MatchString(target):
+			return fault.Usagef("--target %s is no name of a target: those of workers have at most 40 small letters, digits and '-'", printable.Quote(target))
 		}
 		name := latestOr(names)
 		if name != backup.Latest {
