@@ -92,7 +92,7 @@ var rules = []rule{
 	{from: []string{"internal/collect/"}, to: []string{module + "internal/share"}, why: "collectors do not know where backups go"},
 	{from: []string{"internal/collect/edge"}, to: []string{module + "internal/collect", "context", "net", "os"}, why: "what a document refers to is in the document"},
 	{except: []string{"internal/share/smb"}, to: []string{"github.com/hirochachacha/go-smb2"}, why: "the guard around go-smb2 must not be passed by"},
-	{except: []string{"internal/seal"}, to: []string{"filippo.io/age"}, why: "cryptography is in seal"},
+	{except: []string{"internal/seal"}, to: []string{"filippo.io/age", "software.sslmate.com/src/go-pkcs12"}, why: "cryptography is in seal"},
 	{except: []string{"internal/azure", "tests/"}, to: []string{"github.com/Azure/azure-sdk-for-go"}, why: "requests to a stamp are bounded and checked in azure"},
 	{from: []string{"internal/rp"}, to: []string{temporal, module + "internal/temporal", module + "internal/repository", module + "internal/share/smb", module + "internal/config"},
 		why: "the API reads the board and asks control"},
