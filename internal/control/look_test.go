@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -17,12 +18,12 @@ func TestAnOperationIsOfTheKindOfItsWorkflow(t *testing.T) {
 	verify := verifyOperation + someRun
 	for name, tc := range map[string]struct {
 		id, workflow, kind, queue string
-		want                      OperationKind // empty when it is refused
+		want                      operation.Kind // empty when it is refused
 	}{
-		"change":               {someRun, flow.ChangeSettingsWorkflowID(instance), flow.ChangeKey.Name, flow.Queue(instance), OperationChange},
-		"prune":                {someRun, flow.PruneWorkflowID(instance), flow.Prune.Name, flow.Queue(instance), OperationPrune},
-		"backup":               {someRun, flow.BackupWorkflowID(instance), flow.Backup.Name, flow.Queue(instance), OperationBackup},
-		"verification":         {verify, flow.VerifyWorkflowID(instance, someRun), flow.Verify.Name, flow.Queue(instance), OperationVerify},
+		"change":               {someRun, flow.ChangeSettingsWorkflowID(instance), flow.ChangeKey.Name, flow.Queue(instance), operation.Change},
+		"prune":                {someRun, flow.PruneWorkflowID(instance), flow.Prune.Name, flow.Queue(instance), operation.Prune},
+		"backup":               {someRun, flow.BackupWorkflowID(instance), flow.Backup.Name, flow.Queue(instance), operation.Backup},
+		"verification":         {verify, flow.VerifyWorkflowID(instance, someRun), flow.Verify.Name, flow.Queue(instance), operation.Verify},
 		"backup for a prune":   {someRun, flow.PruneWorkflowID(instance), flow.Backup.Name, flow.Queue(instance), ""},
 		"prune for a change":   {someRun, flow.ChangeSettingsWorkflowID(instance), flow.Prune.Name, flow.Queue(instance), ""},
 		"change to verify":     {verify, flow.VerifyWorkflowID(instance, someRun), flow.Enable.Name, flow.Queue(instance), ""},

@@ -6,8 +6,10 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/seal"
 )
 
 // PlanRestore makes the plan of a restore, or of its undo, and waits for it. Nothing is written
@@ -27,6 +29,23 @@ func (c *Controller) PlanRestore(ctx context.Context, in flow.RestorePlanInput) 
 		return flow.RestorePlan{}, c.running(ctx, err, fault.RestoreRunning, "a restore, or the making of a plan,", id)
 	}
 	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), kind: flow.PlanRestore.Name, what: what, idle: true})
+}
+
+// KeyFile lets a worker read the key.age of a backup that a trusted key has signed, and the
+// public half of the backup's key. BACKUP_NOT_FOUND, BACKUP_FORGED and BACKUP_DAMAGED as
+// workers find them.
+func (c *Controller) KeyFile(ctx context.Context, id backup.ID) (flow.KeyFileOutput, error) {
+	if err := c.ready(ctx); err != nil {
+		return flow.KeyFileOutput{}, err
+	}
+	out, err := follow(ctx, c, flow.KeyFile, flow.KeyFileWorkflowID(c.instance, id), "reading the backup's key file", flow.KeyFileInput{Instance: c.instance, BackupID: id})
+	if err != nil {
+		return flow.KeyFileOutput{}, err
+	}
+	if len(out.KeyAge) == 0 || len(out.KeyAge) > seal.MaxKeyFile {
+		return flow.KeyFileOutput{}, fault.Newf(fault.AnswerRefused, "the key file of backup %s came with %d bytes", id, len(out.KeyAge))
+	}
+	return out, about(id, out.BackupID)
 }
 
 // BeginRestore begins to do what a plan says. The operation has the run's ID. BACKUP_RUNNING

@@ -16,6 +16,9 @@ var (
 	PlanRestore = Workflow[RestorePlanInput, RestorePlan]{"RestorePlanWorkflow"}
 	// Restore does what such a plan says.
 	Restore = Workflow[RestoreInput, RestoreResult]{"RestoreWorkflow"}
+	// KeyFile reads a backup's key.age for an operator who cannot reach the share. It is
+	// ciphertext, which only holders of a recipient's private key open.
+	KeyFile = Workflow[KeyFileInput, KeyFileOutput]{"KeyFileWorkflow"}
 )
 
 // Their activities, in the order in which they run.
@@ -25,6 +28,7 @@ var (
 	CompareRestore  = Activity[RestoreInput, struct{}]{"CompareRestore"}
 	RestoreBatch    = Activity[RestoreBatchInput, restore.Totals]{"RestoreBatch"}
 	CloseRestore    = Activity[RestoreInput, struct{}]{"CloseRestore"}
+	ReadKeyFile     = Activity[KeyFileInput, KeyFileOutput]{"ReadKeyFile"} // of KeyFile
 )
 
 // TargetName is what targets of workers are called: a part of the name of a queue.
@@ -108,6 +112,19 @@ type RestoreAt struct {
 	RestoreState
 }
 
+// KeyFileInput asks for the key.age of a backup.
+type KeyFileInput struct {
+	Instance string    `json:"instance"`
+	BackupID backup.ID `json:"backupId"`
+}
+
+// KeyFileOutput is the key.age of a backup that a trusted key has signed.
+type KeyFileOutput struct {
+	BackupID backup.ID `json:"backupId"`
+	Public   string    `json:"public"` // half of the backup's key
+	KeyAge   []byte    `json:"keyAge"`
+}
+
 // Bounds of requests.
 const maxSelected, maxRecipients, maxKeyText = 1000, 100, 8 << 10
 
@@ -130,6 +147,11 @@ func checkPlanID(id string) error {
 		return notSent("%.100q is no ID of a plan", id)
 	}
 	return nil
+}
+
+// Check implements [Input].
+func (in KeyFileInput) Check(instance string) error {
+	return first(checkInstance(in.Instance, instance), checkBackup(in.BackupID))
 }
 
 // Check implements [Input].

@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/secret"
 )
@@ -38,7 +39,7 @@ type Control interface {
 	BeginVerify(ctx context.Context, id backup.ID, by string) (control.Begun, error)
 	// Operation tells how far an operation is. A fault of itself is in it; the error says
 	// that it could not be found out, or that there is none, see [operations.Unknown].
-	Operation(ctx context.Context, id string) (control.Operation, error)
+	Operation(ctx context.Context, id string) (operation.Operation, error)
 	Cancel(ctx context.Context) error
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)

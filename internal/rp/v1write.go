@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operations"
@@ -237,9 +238,9 @@ type v1OperationBody struct {
 }
 
 type v1OperationValue struct {
-	Backup  *v1BackupBody        `json:"backup,omitempty"`
-	Prune   *control.PruneResult `json:"prune,omitempty"`
-	Verdict any                  `json:"verdict,omitempty"`
+	Backup  *v1BackupBody          `json:"backup,omitempty"`
+	Prune   *operation.PruneResult `json:"prune,omitempty"`
+	Verdict any                    `json:"verdict,omitempty"`
 }
 
 // verifying begins the ids of verifications.
@@ -275,18 +276,18 @@ func (x *exchange) v1Operation() error {
 	return x.answer(http.StatusOK, apierror.MediaType, body)
 }
 
-func (x *exchange) v1Result(id string, o control.Operation) *v1OperationValue {
+func (x *exchange) v1Result(id string, o operation.Operation) *v1OperationValue {
 	value := &v1OperationValue{Prune: o.Prune}
 	if o.Verdict != nil {
 		value.Verdict = o.Verdict
 	}
 	switch o.Kind {
-	case control.OperationBackup:
+	case operation.Backup:
 		if b, ok := x.backupOf(o); ok {
 			shown := x.v1BackupOf(b)
 			value.Backup = &shown
 		}
-	case control.OperationChange:
+	case operation.Change:
 		x.changed(id, o)
 	}
 	return value

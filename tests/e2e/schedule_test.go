@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
@@ -44,7 +45,7 @@ func (c *controller) triggered() {
 }
 
 // ended waits for the end of an operation.
-func (c *controller) ended(door *control.Controller, id string) (op control.Operation) {
+func (c *controller) ended(door *control.Controller, id string) (op operation.Operation) {
 	c.t.Helper()
 	require.Eventually(c.t, func() bool {
 		var err error
@@ -79,7 +80,7 @@ func TestSchedule(t *testing.T) {
 	require.Equal(t, schedule.Started, state.Schedule.Outcome)
 	id := state.Schedule.BackupID
 	op := c.ended(door, string(id))
-	require.Equal(t, control.OperationBackup, op.Kind)
+	require.Equal(t, operation.Backup, op.Kind)
 	require.Nil(t, op.Fault)
 	require.Equal(t, flow.BySchedule, op.Backup.RequestedBy)
 
@@ -168,7 +169,7 @@ func TestOperations(t *testing.T) {
 	require.NoError(t, err)
 	op := c.ended(door, begun.ID)
 	require.Nil(t, op.Fault)
-	require.Equal(t, control.OperationChange, op.Kind)
+	require.Equal(t, operation.Change, op.Kind)
 	require.Equal(t, int64(1), op.Settings.Revision)
 	status, err := door.Schedule(t.Context())
 	require.NoError(t, err)

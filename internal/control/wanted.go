@@ -2,11 +2,9 @@ package control
 
 import (
 	"slices"
-	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
@@ -93,37 +91,4 @@ type Begun struct {
 	// Schedule is what the schedule becomes, nil when it stays as it is; of what was set
 	// already, what it is.
 	Schedule *schedule.Setting `json:"-"`
-}
-
-// OperationKind is what an operation does.
-type OperationKind string
-
-// The kinds.
-const (
-	OperationBackup OperationKind = "backup"
-	OperationChange OperationKind = "change"
-	OperationPrune  OperationKind = "prune"
-	OperationVerify OperationKind = "verify"
-)
-
-// Operation is how far something is that was begun, and what came of it.
-type Operation struct {
-	ID        string            `json:"id"`
-	Kind      OperationKind     `json:"kind"`
-	Running   bool              `json:"running"`
-	StartedAt time.Time         `json:"startedAt"`
-	EndedAt   time.Time         `json:"endedAt,omitzero"`
-	Fault     *fault.Fault      `json:"-"`                  // why it failed
-	Backup    *backup.Overview  `json:"backup,omitempty"`   // of a backup
-	Settings  *settings.Summary `json:"settings,omitempty"` // of a change
-	Prune     *PruneResult      `json:"prune,omitempty"`
-	Verdict   *backup.Verdict   `json:"verdict,omitempty"`
-}
-
-// PruneResult is what the retention removed, or would remove.
-type PruneResult struct {
-	Decisions []flow.PruneDecision `json:"decisions"` // newest first
-	Hold      string               `json:"hold,omitempty"`
-	Removed   []backup.ID          `json:"removed"`
-	Failed    []flow.FailedStep    `json:"failed,omitempty"` // removals that failed
 }
