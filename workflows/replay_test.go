@@ -83,6 +83,9 @@ func TestRecord(t *testing.T) {
 
 	r.one("v4-key-file", flow.KeyFile.Name, flow.KeyFileInput{Instance: "record", BackupID: testID})
 	r.one("v4-restore-plan", flow.PlanRestore.Name, flow.RestorePlanInput{RestoreAccess: restoreInput().RestoreAccess, BackupID: testID})
+	planned := restoreInput()
+	planned.PlanID, planned.First = "", &flow.RestoreFirst{Recipients: []string{"age1x"}, Production: true}
+	r.one("v4-restore-plans-first", flow.Restore.Name, planned)
 	r.one("v4-restore", flow.Restore.Name, restoreInput())
 	r.upkeep("v4-upkeep")
 	r.one("v4-prune", flow.Prune.Name, flow.PruneInput{Instance: "record", RequestedBy: "test"})

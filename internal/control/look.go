@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 
@@ -34,6 +35,7 @@ func (c *Controller) Operation(ctx context.Context, id string) (operation.Operat
 		workflowID string
 	}{
 		{operation.Change, flow.ChangeSettingsWorkflowID(c.instance)}, {operation.Prune, flow.PruneWorkflowID(c.instance)}, {operation.Backup, flow.BackupWorkflowID(c.instance)},
+		{operation.Restore, flow.RestoreWorkflowID(c.instance)},
 	} {
 		op, err := c.operationOf(ctx, of.kind, id, of.workflowID, id)
 		if fault.CodeOf(err) != fault.BackupNotFound {
@@ -55,13 +57,12 @@ func (c *Controller) operationOf(ctx context.Context, kind operation.Kind, id, w
 	case err != nil:
 		return operation.Operation{}, c.fault(err)
 	}
-	info := d.GetWorkflowExecutionInfo()
-	runID = info.GetExecution().GetRunId()
+	info := c.handedOver(bounded, d.GetWorkflowExecutionInfo())
 	read := readers[info.GetType().GetName()]
 	if read.kind != kind {
-		return operation.Operation{}, fault.Newf(fault.AnswerRefused, "run %s of %s is a %.100s, which is no %s", runID, workflowID, info.GetType().GetName(), kind)
+		return operation.Operation{}, fault.Newf(fault.AnswerRefused, "run %s of %s is a %.100s, which is no %s", info.GetExecution().GetRunId(), workflowID, info.GetType().GetName(), kind)
 	}
-	if err := c.served(info.GetTaskQueue(), workflowID, runID); err != nil {
+	if err := c.served(info.GetTaskQueue(), workflowID, info.GetExecution().GetRunId()); err != nil {
 		return operation.Operation{}, err
 	}
 	op := operation.Operation{ID: id, Kind: read.kind, Running: isRunning(info), StartedAt: info.GetStartTime().AsTime()}
@@ -70,6 +71,19 @@ func (c *Controller) operationOf(ctx context.Context, kind operation.Kind, id, w
 	}
 	op.EndedAt = info.GetCloseTime().AsTime()
 	return op, c.outcome(ctx, &op, read, info)
+}
+
+// handedOver is the newest run of those that a run has handed over to, itself when it has to none.
+// When that cannot be asked, the result is followed all the same.
+func (c *Controller) handedOver(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) *workflowpb.WorkflowExecutionInfo {
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW {
+		return info
+	}
+	d, err := c.client.DescribeWorkflowExecution(ctx, info.GetExecution().GetWorkflowId(), "")
+	if newest := d.GetWorkflowExecutionInfo(); err == nil && newest.GetFirstRunId() != "" && newest.GetFirstRunId() == info.GetFirstRunId() {
+		return newest
+	}
+	return info
 }
 
 // resultTimeout bounds how long the result of a run that has ended may take.
@@ -118,6 +132,7 @@ var readers = func() map[string]reader {
 			r := pruneResult(out)
 			op.Prune = &r
 		}),
+		flow.Restore.Name:     read(operation.Restore, flow.Restore, (*operation.Operation).Restored),
 		flow.Verify.Name:      read(operation.Verify, flow.Verify, func(op *operation.Operation, out backup.Verdict) { op.Verdict = &out }),
 		flow.ChangeShare.Name: read(operation.Change, flow.ChangeShare, func(op *operation.Operation, out flow.ChangeShareOutput) { op.Settings = &out.Settings }),
 		flow.AdoptSettings.Name: read(operation.Change, flow.AdoptSettings, func(op *operation.Operation, out flow.AdoptSettingsOutput) {

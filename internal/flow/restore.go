@@ -63,6 +63,9 @@ type RestorePlan struct {
 	Counts restore.Counts `json:"counts"`
 	// Begun says of an undo that an earlier try of it was ended, and that this one goes on.
 	Begun bool `json:"begun,omitempty"`
+	// Production is the ID of a target that may be the cloud that was backed up, which has to be
+	// consented to; empty of any other.
+	Production string `json:"production,omitempty"`
 }
 
 // RestoreInput asks for what a plan says.
@@ -73,6 +76,18 @@ type RestoreInput struct {
 	Consent  restore.Consent `json:"consent"`
 	// Done is how far a run before this one came.
 	Done *RestoreState `json:"done,omitempty"`
+	// First is the plan that the run makes before it does what that says, for a caller who will
+	// not read it; there is no PlanID then.
+	First *RestoreFirst `json:"first,omitempty"`
+}
+
+// RestoreFirst asks for a plan that is applied by the run that makes it. Members are those of
+// [RestorePlanInput].
+type RestoreFirst struct {
+	Selection  restore.Selection `json:"selection"`
+	Recipients []string          `json:"recipients"`
+	// Production consents to a target that may be the cloud that was backed up, whatever its ID.
+	Production bool `json:"production,omitempty"`
 }
 
 // RestoreState is how far a restore is.
@@ -80,6 +95,7 @@ type RestoreState struct {
 	Batches int            `json:"batches"` // of the plan
 	Ended   int            `json:"ended"`   // of these
 	Totals  restore.Totals `json:"totals"`
+	Refused int            `json:"refused,omitempty"` // see [RestoreResult]
 }
 
 // OpenedRestore says what is to be done. One that was begun is not compared again.
@@ -98,6 +114,8 @@ type RestoreBatchInput struct {
 type RestoreResult struct {
 	PlanID string         `json:"planId"`
 	Totals restore.Totals `json:"totals"`
+	// Refused is what a plan that the run made has refused, which no step was made of.
+	Refused int `json:"refused,omitempty"`
 }
 
 // RestoreProgress tells how far the running restore is.
@@ -183,7 +201,7 @@ func (in RestoreInput) Check(instance string) error {
 	if n := len(in.Consent.Irreversible); n > maxSelected {
 		return notSent("%d steps are consented to one by one, at most %d are taken", n, maxSelected)
 	}
-	return first(in.check(instance), checkBackup(in.BackupID), checkPlanID(in.PlanID))
+	return first(in.check(instance), checkBackup(in.BackupID), checkPlanID(in.PlanID)) // a step has a plan
 }
 
 // Check implements [Input].

@@ -6,6 +6,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/restore"
 	"infrabackup/internal/settings"
 )
 
@@ -14,10 +15,11 @@ type Kind string
 
 // The kinds.
 const (
-	Backup Kind = "backup"
-	Change Kind = "change"
-	Prune  Kind = "prune"
-	Verify Kind = "verify"
+	Backup  Kind = "backup"
+	Change  Kind = "change"
+	Prune   Kind = "prune"
+	Verify  Kind = "verify"
+	Restore Kind = "restore"
 )
 
 // Operation is how far something is that was begun, and what came of it.
@@ -32,6 +34,7 @@ type Operation struct {
 	Settings  *settings.Summary `json:"settings,omitempty"` // of a change
 	Prune     *PruneResult      `json:"prune,omitempty"`
 	Verdict   *backup.Verdict   `json:"verdict,omitempty"`
+	Restore   *restore.Totals   `json:"restore,omitempty"` // of a restore, also of one that is not whole
 }
 
 // PruneResult is what the retention removed, or would remove.
@@ -40,4 +43,13 @@ type PruneResult struct {
 	Hold      string               `json:"hold,omitempty"`
 	Removed   []backup.ID          `json:"removed"`
 	Failed    []flow.FailedStep    `json:"failed,omitempty"` // removals that failed
+}
+
+// Restored takes what came of a restore. One that did not bring back everything is no success.
+func (o *Operation) Restored(out flow.RestoreResult) {
+	o.Restore = &out.Totals
+	if left := out.Totals; !left.Whole() || out.Refused > 0 {
+		o.Fault = fault.Newf(fault.RestoreIncomplete, "restore %.16s ended with %d steps that were not done, %d that left names of the source, and %d items that its plan refuses",
+			out.PlanID, left.Refused+left.Blocked+left.Failed+left.Undone, left.Residual, out.Refused)
+	}
 }
