@@ -28,7 +28,7 @@ type operationData struct {
 }
 
 var operationTitles = map[operation.Kind]string{
-	operation.Backup: "Backup", operation.Change: "Change of settings", operation.Prune: "Removal of old backups", operation.Verify: "Verification",
+	operation.Backup: "Backup", operation.Change: "Change of settings", operation.Prune: "Removal of old backups", operation.Restore: "Restore", operation.Verify: "Verification",
 }
 
 // faultOf is an error as a fault.

@@ -24,7 +24,7 @@ const (
 
 	maxOperatorKey = 256 << 10 // key files with comments
 	maxPassword    = 4 << 10
-	maxOpenAnswer  = 16 << 10
+	maxOpenAnswer  = 256 << 10 // as many public halves as a key file can have, the largest of them hybrid
 )
 
 // KeyOpener takes the key of one backup out of its key.age with an operator's private key, in
@@ -66,44 +66,55 @@ func (k OperatorKey) MarshalJSON() ([]byte, error) {
 	return nil, errors.New("privsep: an operator's key is not marshalled")
 }
 
+// OpenedKey is the key of one backup, and whom it was opened for.
+type OpenedKey struct {
+	Key seal.Identity
+	// Recipients are the public halves of the keys in the operator's file.
+	Recipients []string
+}
+
 // OpenKey opens a key.age, which must hold the key of which public is the public half, and
 // returns that key. It does not change operator, and keeps nothing of it. Errors are faults:
 // KEY_PASSWORD for a wrong password, KEY_INVALID for a file that is no private key, or asks for
 // too much work, KEY_DOES_NOT_FIT for the key of another recipient, BACKUP_DAMAGED for a key.age
 // that is none or another backup's, and INTERNAL for what may succeed the next time. When ctx
 // ends, the attempt is given up.
-func (o *KeyOpener) OpenKey(ctx context.Context, operator OperatorKey, keyAge []byte, public string) (seal.Identity, error) {
+func (o *KeyOpener) OpenKey(ctx context.Context, operator OperatorKey, keyAge []byte, public string) (OpenedKey, error) {
 	switch {
 	case len(operator.File) > maxOperatorKey:
-		return seal.Identity{}, fault.Newf(fault.KeyInvalid, "the key file has more than %d bytes", maxOperatorKey)
+		return OpenedKey{}, fault.Newf(fault.KeyInvalid, "the key file has more than %d bytes", maxOperatorKey)
 	case len(operator.Password) > maxPassword:
-		return seal.Identity{}, fault.Newf(fault.KeyPassword, "the password is longer than %d bytes", maxPassword)
+		return OpenedKey{}, fault.Newf(fault.KeyPassword, "the password is longer than %d bytes", maxPassword)
 	case len(keyAge) > seal.MaxKeyFile:
-		return seal.Identity{}, fault.Newf(fault.BackupDamaged, "key.age has %d bytes, at most %d are possible", len(keyAge), seal.MaxKeyFile)
+		return OpenedKey{}, fault.Newf(fault.BackupDamaged, "key.age has %d bytes, at most %d are possible", len(keyAge), seal.MaxKeyFile)
 	}
 	select {
 	case o.turns <- struct{}{}:
 		defer func() { <-o.turns }()
 	case <-ctx.Done():
-		return seal.Identity{}, fmt.Errorf("open the key of a backup: %w", ctx.Err())
+		return OpenedKey{}, fmt.Errorf("open the key of a backup: %w", ctx.Err())
 	}
-	text, err := o.ask(ctx, [openKeyFields][]byte{fieldKeyFile: operator.File, fieldPassword: operator.Password, fieldKeyAge: keyAge})
-	defer clear(text)
+	answer, err := o.ask(ctx, [openKeyFields][]byte{fieldKeyFile: operator.File, fieldPassword: operator.Password, fieldKeyAge: keyAge})
 	if err != nil {
-		return seal.Identity{}, err
+		return OpenedKey{}, err
 	}
-	keys, err := seal.ParseIdentities(text)
+	keys, err := seal.ParseIdentities([]byte(answer.Key))
 	if err != nil || len(keys) != 1 || keys[0].Text().IsZero() {
-		return seal.Identity{}, fault.Newf(fault.Internal, "the process that opens a backup's key gave none")
+		return OpenedKey{}, fault.Newf(fault.Internal, "the process that opens a backup's key gave none")
 	}
 	if keys[0].Public() != public {
-		return seal.Identity{}, fault.Newf(fault.BackupDamaged, "key.age holds another key than that of the backup")
+		return OpenedKey{}, fault.Newf(fault.BackupDamaged, "key.age holds another key than that of the backup")
 	}
-	return keys[0], nil
+	for _, recipient := range answer.Recipients {
+		if _, err := seal.ParseRecipient(recipient); err != nil {
+			return OpenedKey{}, fault.Newf(fault.Internal, "the process that opens a backup's key gave a public half that is none")
+		}
+	}
+	return OpenedKey{keys[0], answer.Recipients}, nil
 }
 
-// ask runs a child, and returns the text of the key that it found.
-func (o *KeyOpener) ask(ctx context.Context, fields [openKeyFields][]byte) ([]byte, error) {
+// ask runs a child, and returns what it found.
+func (o *KeyOpener) ask(ctx context.Context, fields [openKeyFields][]byte) (openedKey, error) {
 	bounded, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	stdout := boundedBuffer{limit: maxOpenAnswer}
@@ -112,7 +123,7 @@ func (o *KeyOpener) ask(ctx context.Context, fields [openKeyFields][]byte) ([]by
 	cmd.Stdout, cmd.WaitDelay = &stdout, keyWait
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, fault.New(fault.Internal, "the process that opens a backup's key cannot be given its input", err)
+		return openedKey{}, fault.New(fault.Internal, "the process that opens a backup's key cannot be given its input", err)
 	}
 	err = cmd.Start() // closes the pipe when it fails
 	if err == nil {
@@ -122,9 +133,9 @@ func (o *KeyOpener) ask(ctx context.Context, fields [openKeyFields][]byte) ([]by
 	}
 	switch {
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("open the key of a backup: %w", ctx.Err())
+		return openedKey{}, fmt.Errorf("open the key of a backup: %w", ctx.Err())
 	case bounded.Err() != nil:
-		return nil, fault.Newf(fault.KeyInvalid, "the key was not opened within %s, which no key that programs make takes", o.timeout)
+		return openedKey{}, fault.Newf(fault.KeyInvalid, "the key was not opened within %s, which no key that programs make takes", o.timeout)
 	}
 	return readOpenedKey(stdout.data.Bytes(), stderr.data.Bytes(), err)
 }
@@ -146,16 +157,16 @@ func writeFields(w io.Writer, fields [openKeyFields][]byte) error {
 var openFaults = []fault.Code{fault.KeyInvalid, fault.KeyPassword, fault.KeyDoesNotFit, fault.BackupDamaged, fault.Usage, fault.Internal}
 
 // readOpenedKey takes what a child has written, and how it ended.
-func readOpenedKey(stdout, stderr []byte, ended error) ([]byte, error) {
+func readOpenedKey(stdout, stderr []byte, ended error) (openedKey, error) {
 	var answer openedKey
 	malformed := json.Unmarshal(stdout, &answer)
 	switch {
 	case malformed == nil && answer.Fault != nil && slices.Contains(openFaults, answer.Fault.Code):
-		return nil, fault.New(answer.Fault.Code, answer.Fault.What, nil)
+		return openedKey{}, fault.New(answer.Fault.Code, answer.Fault.What, nil)
 	case ended != nil:
-		return nil, fault.New(fault.Internal, fmt.Sprintf("the process that opens a backup's key failed and reported %q", stderr), ended)
-	case malformed != nil || answer.Key == "": // the cause might repeat the key
-		return nil, fault.Newf(fault.Internal, "the process that opens a backup's key gave none")
+		return openedKey{}, fault.New(fault.Internal, fmt.Sprintf("the process that opens a backup's key failed and reported %q", stderr), ended)
+	case malformed != nil || answer.Key == "" || len(answer.Recipients) == 0: // the cause might repeat the key
+		return openedKey{}, fault.Newf(fault.Internal, "the process that opens a backup's key gave none")
 	}
-	return []byte(answer.Key), nil
+	return answer, nil
 }

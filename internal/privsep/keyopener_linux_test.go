@@ -83,13 +83,15 @@ func TestChildOpensKeys(t *testing.T) {
 			requireNoChild(t)
 			if test.code == "" {
 				require.NoError(t, err)
-				require.Equal(t, public, key.Public())
-				require.False(t, key.Text().IsZero(), "it can be handed on")
+				require.Equal(t, public, key.Key.Public())
+				require.False(t, key.Key.Text().IsZero(), "it can be handed on")
+				require.Len(t, key.Recipients, 1)
+				require.Contains(t, []string{rsaRecipient, r.Text}, key.Recipients[0], "who handed over the key")
 				return
 			}
 			require.ErrorIs(t, err, test.code)
 			require.NotContains(t, err.Error(), "canary")
-			require.Empty(t, key.Public())
+			require.Zero(t, key)
 		})
 	}
 }
@@ -121,8 +123,9 @@ func TestOpeningChildThatBreaksDown(t *testing.T) {
 		"fault that is none of it": {`echo '{"fault":{"code":"SHARE_FULL","what":"x"}}'; exit 1`, "exit status 1"},
 		"says nothing":             {`exit 0`, "gave none"},
 		"says something else":      {`echo AGE-SECRET-KEY-1CANARY`, "gave none"},
-		"gives no key":             {`echo '{"key":"AGE-SECRET-KEY-1CANARY"}'`, "gave none"},
-		"gives an RSA key":         {`echo '{"key":"-----BEGIN RSA"}'`, "gave none"},
+		"gives no key":             {`echo '{"key":"AGE-SECRET-KEY-1CANARY","recipients":["age1x"]}'`, "gave none"},
+		"gives an RSA key":         {`echo '{"key":"-----BEGIN RSA","recipients":["age1x"]}'`, "gave none"},
+		"names no operator":        {`echo '{"key":"AGE-SECRET-KEY-1CANARY"}'`, "gave none"},
 		"does not stop talking":    {`exec cat /dev/zero`, "broken pipe"},
 		"gets no environment":      {`echo "${CANARY-nothing}" >&2; exit 1`, `reported "nothing\n"`},
 		"does not read":            {`exec <&-; exit 0`, "gave none"},
@@ -247,19 +250,19 @@ func FuzzOpenKey(f *testing.F) {
 }
 
 func FuzzReadOpenedKey(f *testing.F) {
-	f.Add([]byte(`{"key":"AGE-SECRET-KEY-1"}`), true)
+	f.Add([]byte(`{"key":"AGE-SECRET-KEY-1","recipients":["age1x"]}`), true)
 	f.Add([]byte(`{"fault":{"code":"KEY_PASSWORD","what":"x"}}`), false)
 	f.Fuzz(func(t *testing.T, stdout []byte, ok bool) {
 		var ended error
 		if !ok {
 			ended = errors.New("exit status 1")
 		}
-		text, err := readOpenedKey(stdout, nil, ended)
+		answer, err := readOpenedKey(stdout, nil, ended)
 		if err != nil {
 			require.Contains(t, openFaults, fault.CodeOf(err))
 			return
 		}
 		require.True(t, ok)
-		require.NotEmpty(t, text)
+		require.NotEmpty(t, answer.Key)
 	})
 }

@@ -25,8 +25,9 @@ var fieldSizes = [openKeyFields]uint32{fieldKeyFile: maxOperatorKey, fieldPasswo
 
 // openedKey is what the child writes: the backup's key, or why there is none.
 type openedKey struct {
-	Key   string    `json:"key,omitempty"`
-	Fault *keyFault `json:"fault,omitempty"`
+	Key        string    `json:"key,omitempty"`
+	Recipients []string  `json:"recipients,omitempty"` // public halves of the operator's keys
+	Fault      *keyFault `json:"fault,omitempty"`
 }
 
 // openKey is the child: it reads an operator's key file with its password, and a key.age, opens
@@ -62,7 +63,11 @@ func answerKeyFile(p Process) (openedKey, error) {
 	if err != nil {
 		return openedKey{}, err
 	}
-	return openedKey{Key: key.Text().Reveal()}, nil
+	answer := openedKey{Key: key.Text().Reveal()}
+	for _, id := range operator {
+		answer.Recipients = append(answer.Recipients, id.Public())
+	}
+	return answer, nil
 }
 
 // readFields reads a request to its end.

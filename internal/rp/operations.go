@@ -149,6 +149,10 @@ func (x *exchange) result(id string, o operation.Operation, async bool) error {
 		body = wire.PruneResult{Resource: wire.Resource{ID: x.locationID(name), Name: name, Type: wire.LocationType, Location: x.loc.name, Tags: map[string]string{}}, Properties: prunePathsOf(o.Prune)}
 	case operation.Change:
 		body = x.locationBody(x.changed(id, o))
+	case operation.Restore:
+		if !async {
+			return x.empty(http.StatusOK)
+		}
 	default: // of /api/v1, whose results this API has no form for
 		return x.noOperation()
 	}

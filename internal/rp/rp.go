@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/privsep"
 	"infrabackup/internal/secret"
 )
 
@@ -48,10 +49,18 @@ type Control interface {
 	Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error
 }
 
+// Restorer writes backups back.
+type Restorer interface {
+	// BeginRestore begins to restore a service of a backup, or all when it is empty, with an
+	// operator's private key, which it does not keep.
+	BeginRestore(ctx context.Context, id backup.ID, service backup.Service, key privsep.OperatorKey, by string) (control.Begun, error)
+}
+
 // Instance is one location of the API.
 type Instance struct {
 	Board   Board
 	Control Control
+	Restore Restorer // nil where nothing says what to restore into
 	// Group is its resource group; empty for System.LOCATION, as on Azure Stack.
 	Group string
 }

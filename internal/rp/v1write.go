@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operations"
+	"infrabackup/internal/restore"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
 	"infrabackup/internal/schedule"
@@ -241,6 +242,7 @@ type v1OperationValue struct {
 	Backup  *v1BackupBody          `json:"backup,omitempty"`
 	Prune   *operation.PruneResult `json:"prune,omitempty"`
 	Verdict any                    `json:"verdict,omitempty"`
+	Restore *restore.Totals        `json:"restore,omitempty"`
 }
 
 // verifying begins the ids of verifications.
@@ -277,7 +279,7 @@ func (x *exchange) v1Operation() error {
 }
 
 func (x *exchange) v1Result(id string, o operation.Operation) *v1OperationValue {
-	value := &v1OperationValue{Prune: o.Prune}
+	value := &v1OperationValue{Prune: o.Prune, Restore: o.Restore}
 	if o.Verdict != nil {
 		value.Verdict = o.Verdict
 	}

@@ -147,6 +147,8 @@ var rules = []rule{
 	{except: []string{"internal/auth", "tests/"}, to: []string{"github.com/coreos/go-oidc", "golang.org/x/oauth2"}, why: "tokens of issuers are verified, and issuers asked, in auth"},
 	{from: []string{"internal/portal"}, to: []string{temporal, module + "internal/repository", module + "internal/share/smb", module + "internal/config", module + "internal/temporal", module + "internal/rp"},
 		why: "the page shows what a board knows and hands changes to a control; it talks to no server"},
+	{from: []string{"internal/recovery"}, to: []string{temporal, "net/http", "os", module + "internal/temporal", module + "internal/repository", module + "internal/share", module + "internal/config", module + "internal/rp", module + "internal/portal"},
+		why: "who wants a restore, and where backups lie, is not known where the key is opened"},
 	{from: []string{"internal/control", "internal/board"}, to: []string{"net/http", module + "internal/portal"}, why: "what is known and done of an instance is not bound to a page"},
 	{from: []string{"internal/upstream", "internal/printable"}, to: []string{module}, why: "they import nothing of the product"},
 	{from: []string{"internal/backup", "internal/fault", "internal/secret"}, to: []string{module + "internal/share", module + "internal/flow", module + "internal/settings"},

@@ -63,6 +63,10 @@ type fakeControl struct {
 	dryRun   []bool
 	plan     schedule.Setting // that is set
 	verified []backup.ID
+
+	backupKey string // the public half of every backup's key
+	keyAge    []byte
+	restored  []flow.RestoreInput
 }
 
 type fakeOperation struct {
@@ -206,7 +210,7 @@ func (c *fakeControl) Operation(_ context.Context, id string) (operation.Operati
 	if o.left > 0 {
 		o.left--
 		running := o.done
-		running.Running, running.Fault, running.Settings, running.Prune, running.Backup, running.Verdict, running.EndedAt = true, nil, nil, nil, nil, nil, time.Time{}
+		running.Running, running.Fault, running.Settings, running.Prune, running.Backup, running.Verdict, running.Restore, running.EndedAt = true, nil, nil, nil, nil, nil, nil, time.Time{}
 		return running, nil
 	}
 	return o.done, nil
