@@ -143,26 +143,47 @@ func (c *Controller) restoreAt(ctx context.Context, of watchedRun) (flow.Restore
 	})
 }
 
-// CancelRestore asks the running restore to stop after the steps that it is at, and waits until
-// it has. It returns what was being restored. ITEM_NOT_FOUND when none runs.
-func (c *Controller) CancelRestore(ctx context.Context) (flow.RestoreAt, error) {
+// Restoring tells how far the restore is that runs. ITEM_NOT_FOUND when none does.
+func (c *Controller) Restoring(ctx context.Context) (flow.RestoreAt, error) {
+	_, at, err := c.restoring(ctx)
+	return at, err
+}
+
+func (c *Controller) restoring(ctx context.Context) (of watchedRun, at flow.RestoreAt, err error) {
 	info, err := c.current(ctx, flow.RestoreWorkflowID(c.instance))
 	if err != nil {
-		return flow.RestoreAt{}, err
+		return of, at, err
 	}
 	if info == nil {
-		return flow.RestoreAt{}, noneRuns(fault.Newf(fault.ItemNotFound, "no restore of instance %s runs", c.instance))
+		return of, at, noneRuns(fault.Newf(fault.ItemNotFound, "no restore of instance %s runs", c.instance))
 	}
-	of, err := c.restoreRun(ctx, info.GetExecution().GetRunId())
+	if of, err = c.restoreRun(ctx, info.GetExecution().GetRunId()); err != nil {
+		return of, at, err
+	}
+	at, err = c.restoreAt(ctx, of)
+	return of, at, c.fault(err)
+}
+
+// StopRestore asks the running restore to stop after the steps that it is at, and does not wait
+// for that. It returns what is being restored. ITEM_NOT_FOUND when none runs.
+func (c *Controller) StopRestore(ctx context.Context) (flow.RestoreAt, error) {
+	_, at, err := c.stopRestore(ctx)
+	return at, err
+}
+
+func (c *Controller) stopRestore(ctx context.Context) (watchedRun, flow.RestoreAt, error) {
+	of, at, err := c.restoring(ctx)
+	if err == nil {
+		err = noRestore(c.fault(c.client.CancelWorkflow(ctx, of.id, of.runID)))
+	}
+	return of, at, err
+}
+
+// CancelRestore is [Controller.StopRestore], and waits until the restore has stopped.
+func (c *Controller) CancelRestore(ctx context.Context) (flow.RestoreAt, error) {
+	of, at, err := c.stopRestore(ctx)
 	if err != nil {
-		return flow.RestoreAt{}, err
-	}
-	at, err := c.restoreAt(ctx, of)
-	if err != nil {
-		return at, c.fault(err)
-	}
-	if err := c.client.CancelWorkflow(ctx, of.id, of.runID); err != nil {
-		return at, noRestore(c.fault(err))
+		return at, err
 	}
 	_, err = result(ctx, c, flow.Restore.Attach(ctx, c.client, of.id, of.runID), of)
 	if err == nil {

@@ -22,34 +22,13 @@ type Wanted struct {
 	// that these keys are proven from the moment they are in use.
 	Proofs []seal.Proof
 	// SchedulePatch is merged with the schedule that is set when it is done.
-	SchedulePatch SchedulePatch
+	SchedulePatch schedule.Patch
 	RequestedBy   string
 	// First wants these to be the first settings: ALREADY_ENABLED when others are active.
 	First bool
 	// Instance and Services are for the first settings only.
 	Instance backup.Instance
 	Services []backup.Service
-}
-
-// SchedulePatch is a change of single members of a schedule. What is nil stays as it is.
-type SchedulePatch struct {
-	Enabled                                     *bool
-	FrequencyHours, RetentionDays, KeepVerified *int
-}
-
-// Over is a schedule with the members that are given.
-func (p SchedulePatch) Over(s schedule.Setting) schedule.Setting {
-	if p.Enabled != nil {
-		s.Enabled = *p.Enabled
-	}
-	for _, m := range []struct{ from, to *int }{
-		{p.FrequencyHours, &s.FrequencyHours}, {p.RetentionDays, &s.RetentionDays}, {p.KeepVerified, &s.KeepVerified},
-	} {
-		if m.from != nil {
-			*m.to = *m.from
-		}
-	}
-	return s
 }
 
 // checkProofs wants proofs of keys that are wanted, for this instance. PROOF_REFUSED otherwise.
@@ -70,7 +49,7 @@ func (w Wanted) scheduleAlone() bool {
 // scheduleOver is what the schedule is to become, nil when it stays as it is. A schedule that
 // was never set is the usual one.
 func (w Wanted) scheduleOver(now schedule.Setting) (*schedule.Setting, error) {
-	if w.SchedulePatch == (SchedulePatch{}) {
+	if w.SchedulePatch == (schedule.Patch{}) {
 		return nil, nil
 	}
 	if now == (schedule.Setting{}) {

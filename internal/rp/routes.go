@@ -20,6 +20,7 @@ const (
 	actionRestore     = "Microsoft.Backup.Admin/backupLocations/backups/restore/action"
 	actionVerify      = "Microsoft.Backup.Admin/backupLocations/backups/verify/action"
 	actionCancel      = "Microsoft.Backup.Admin/backupLocations/backups/cancel/action"
+	actionStopRestore = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
 	actionResults     = "Microsoft.Backup.Admin/backupLocations/operationResults/read"
 	actionProgress    = "Microsoft.Backup.Admin/backupLocations/progress/read"
 	actionHistory     = "Microsoft.Backup.Admin/backupLocations/history/read"
@@ -101,6 +102,8 @@ func routes() []*route {
 		{pattern: own + "/backups/{backup}", operations: []method{{"getBackup", get, 0, actionBackups, false, (*exchange).v1Backup}}},
 		{pattern: own + "/backups/{backup}/verify", operations: []method{{"verifyBackup", post, 0, actionVerify, true, (*exchange).v1Verify}}},
 		{pattern: own + "/cancel", operations: []method{{"cancelBackup", post, 0, actionCancel, true, (*exchange).v1Cancel}}},
+		{pattern: own + "/restores/current", operations: []method{{"getCurrentRestore", get, 0, actionProgress, false, (*exchange).v1Restoring}}},
+		{pattern: own + "/restores/current/cancel", operations: []method{{"cancelRestore", post, 0, actionStopRestore, true, (*exchange).v1StopRestore}}},
 		{pattern: own + "/prune", operations: []method{{"prune", post, 0, actionPruneDryRun, true, (*exchange).v1Prune}}},
 		{pattern: own + "/challenges", operations: []method{{"makeChallenges", post, 0, actionProveKey, true, (*exchange).v1Challenges}}},
 		{pattern: own + "/challenges/answer", operations: []method{{"answerChallenge", post, 0, actionProveKey, true, (*exchange).v1Answer}}},

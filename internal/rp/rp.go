@@ -42,6 +42,10 @@ type Control interface {
 	// that it could not be found out, or that there is none, see [operations.Unknown].
 	Operation(ctx context.Context, id string) (operation.Operation, error)
 	Cancel(ctx context.Context) error
+	// Restoring tells how far the restore is that runs, and StopRestore asks it to stop after the
+	// steps that it is at; an error that [operations.Unknown] knows says that none runs.
+	Restoring(ctx context.Context) (flow.RestoreAt, error)
+	StopRestore(ctx context.Context) (flow.RestoreAt, error)
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
 	// Acknowledge notes who knows of an alert, and has the board show who counts as the one: who was

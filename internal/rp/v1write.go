@@ -43,7 +43,7 @@ func (x *exchange) v1SetSchedule() error {
 	if err != nil {
 		return err
 	}
-	var next control.SchedulePatch
+	var next schedule.Patch
 	if next.Enabled, err = jsonbody.Bool(o, "enabled"); err != nil {
 		return err
 	}

@@ -163,7 +163,7 @@ func TestOperations(t *testing.T) {
 	setting.Enabled = true
 	first := control.Wanted{
 		Share: &proposal.Share, Username: proposal.Credential.Username, Password: proposal.Credential.Password.String, Recipients: []seal.Recipient{key},
-		SchedulePatch: control.SchedulePatch{Enabled: &setting.Enabled}, RequestedBy: "anna", Instance: c.instance,
+		SchedulePatch: schedule.Patch{Enabled: &setting.Enabled}, RequestedBy: "anna", Instance: c.instance,
 	}
 	begun, err := door.BeginChange(t.Context(), first)
 	require.NoError(t, err)
@@ -180,14 +180,14 @@ func TestOperations(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, again.Unchanged, "also the password")
 	setting.RetentionDays = 5
-	alone, err := door.BeginChange(t.Context(), control.Wanted{SchedulePatch: control.SchedulePatch{RetentionDays: &setting.RetentionDays}, RequestedBy: "anna"})
+	alone, err := door.BeginChange(t.Context(), control.Wanted{SchedulePatch: schedule.Patch{RetentionDays: &setting.RetentionDays}, RequestedBy: "anna"})
 	require.NoError(t, err)
 	require.Equal(t, control.Begun{Schedule: &setting}, alone)
 
 	_, other, err := seal.GenerateIdentity(false, time.Now())
 	require.NoError(t, err)
 	setting.FrequencyHours = 6
-	both, err := door.BeginChange(t.Context(), control.Wanted{Username: `CORP\other`, Recipients: []seal.Recipient{other}, SchedulePatch: control.SchedulePatch{FrequencyHours: &setting.FrequencyHours}, RequestedBy: "anna"})
+	both, err := door.BeginChange(t.Context(), control.Wanted{Username: `CORP\other`, Recipients: []seal.Recipient{other}, SchedulePatch: schedule.Patch{FrequencyHours: &setting.FrequencyHours}, RequestedBy: "anna"})
 	require.NoError(t, err)
 	op = c.ended(door, both.ID)
 	require.Nil(t, op.Fault)

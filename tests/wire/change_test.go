@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/board"
-	"infrabackup/internal/control"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/share"
 )
@@ -99,7 +98,7 @@ func TestPutKeepsOrReplaces(t *testing.T) {
 		require.Empty(t, w.Recipients)
 		require.Equal(t, "test|operator", w.RequestedBy)
 		ten := 10
-		require.Equal(t, control.SchedulePatch{FrequencyHours: &ten}, w.SchedulePatch, "what is absent is merged where the schedule is known")
+		require.Equal(t, schedule.Patch{FrequencyHours: &ten}, w.SchedulePatch, "what is absent is merged where the schedule is known")
 
 		// What was read, and sent back as it is, changes nothing, succeeds, and is done at once;
 		// read-only members that differ are ignored.

@@ -67,6 +67,7 @@ type fakeControl struct {
 	backupKey string // the public half of every backup's key
 	keyAge    []byte
 	restored  []flow.RestoreInput
+	restoring *flow.RestoreAt // nil when none runs
 }
 
 type fakeOperation struct {
@@ -137,7 +138,7 @@ func (c *fakeControl) BeginBackup(_ context.Context, by string) (control.Begun, 
 func (c *fakeControl) BeginChange(_ context.Context, wanted control.Wanted) (control.Begun, error) {
 	c.wanted = append(c.wanted, wanted)
 	var next *schedule.Setting
-	if wanted.SchedulePatch != (control.SchedulePatch{}) {
+	if wanted.SchedulePatch != (schedule.Patch{}) {
 		merged := wanted.SchedulePatch.Over(c.plan)
 		next, c.plan = &merged, merged
 	}

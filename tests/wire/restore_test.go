@@ -84,6 +84,27 @@ func (c *fakeControl) BeginRestore(_ context.Context, in flow.RestoreInput) (con
 	})
 }
 
+// current is the restore that runs, ITEM_NOT_FOUND when there is none.
+func (c *fakeControl) current() (flow.RestoreAt, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.away != nil {
+		return flow.RestoreAt{}, c.away
+	}
+	if c.restoring == nil {
+		return flow.RestoreAt{}, fault.Newf(fault.ItemNotFound, "no restore of instance local runs")
+	}
+	return *c.restoring, nil
+}
+
+func (c *fakeControl) Restoring(context.Context) (flow.RestoreAt, error) { return c.current() }
+
+func (c *fakeControl) StopRestore(context.Context) (flow.RestoreAt, error) {
+	at, err := c.current()
+	c.restoring = nil
+	return at, err
+}
+
 // options are the body of a restore with the right key.
 func options(role string) map[string]any {
 	return map[string]any{"roleName": role, "decryptionCertBase64": pfx, "decryptionCertPassword": sealtest.PFXPassword}
@@ -176,4 +197,41 @@ func TestRestoreIntoNothing(t *testing.T) {
 		require.Equal(t, []any{409, "RestoreNotAvailable"}, []any{a.status, a.code()}, version)
 		require.Contains(t, a.text, "configuration")
 	}
+}
+
+// TestTheRestoreThatRuns is watched and stopped below /api/v1.
+func TestTheRestoreThatRuns(t *testing.T) {
+	h := start(t).enable()
+	d := served(t, h)
+	const current = "/api/v1/locations/local/restores/current"
+	pattern := "/api/v1/locations/{location}/restores/current"
+	for _, request := range [][2]string{{"GET", current}, {"POST", current + "/cancel"}} {
+		a := h.do(request[0], request[1], "", nil)
+		require.Equal(t, []any{404, "ResourceNotFound"}, []any{a.status, a.code()})
+	}
+	h.control.restoring = &flow.RestoreAt{BackupID: h.full(), Target: "site-b", Step: "making the plan"}
+	a := h.do("GET", current, "", nil)
+	require.Equal(t, 200, a.status, a.text)
+	holds(t, d.schema(t, pattern, "get", "200"), a.text)
+	require.Equal(t, []any{"making the plan", ""}, []any{a.property("step"), a.property("planId")})
+	h.control.restoring.PlanID, h.control.restoring.Step = strings.Repeat("ab", 32), "writing"
+	h.control.restoring.RestoreState = flow.RestoreState{Batches: 9, Ended: 4, Totals: restore.Totals{Confirmed: 70}}
+	a = h.do("GET", current, "", nil)
+	holds(t, d.schema(t, pattern, "get", "200"), a.text)
+	require.Equal(t, []any{float64(4), float64(70)}, []any{a.property("ended"), a.property("totals", "confirmed")})
+
+	h.caller.refuse = map[string]bool{"Microsoft.Backup.Admin/backupLocations/restores/cancel/action": true}
+	require.Equal(t, 403, h.do("POST", current+"/cancel", "", nil).status)
+	h.caller.refuse = nil
+	require.Equal(t, 400, h.do("POST", current+"/cancel", "", map[string]any{"force": true}).status)
+	require.NotNil(t, h.control.restoring)
+	a = h.do("POST", current+"/cancel", "", nil)
+	require.Equal(t, 200, a.status, a.text)
+	holds(t, d.schema(t, pattern+"/cancel", "post", "200"), a.text)
+	require.Equal(t, 404, h.do("GET", current, "", nil).status)
+
+	h.control.away = fault.Newf(fault.NoWorker, "no worker answers")
+	a = h.do("GET", current, "", nil)
+	require.Equal(t, 503, a.status, a.text)
+	require.NotEmpty(t, a.header.Get("Retry-After"))
 }

@@ -35,6 +35,7 @@ type Operation struct {
 	Prune     *PruneResult      `json:"prune,omitempty"`
 	Verdict   *backup.Verdict   `json:"verdict,omitempty"`
 	Restore   *restore.Totals   `json:"restore,omitempty"` // of a restore, also of one that is not whole
+	RestoreAt *flow.RestoreAt   `json:"-"`                 // of the restore that runs, where that was asked for
 }
 
 // PruneResult is what the retention removed, or would remove.
