@@ -143,7 +143,7 @@ func TestOpeningChildThatBreaksDown(t *testing.T) {
 
 // TestHostilePFXEnds: what a PFX asks for is bounded by time where it cannot be seen before.
 func TestHostilePFXEnds(t *testing.T) {
-	_, err := opening(`exec sleep 600`, 50*time.Millisecond).OpenKey(t.Context(), OperatorKey{}, nil, "")
+	_, err := opening(`exec sleep 2`, 50*time.Millisecond).OpenKey(t.Context(), OperatorKey{}, nil, "")
 	require.ErrorIs(t, err, fault.KeyInvalid)
 	require.ErrorContains(t, err, "was not opened within 50ms")
 	requireNoChild(t)
