@@ -28,7 +28,7 @@ type built struct {
 func (b *built) program(arch, name string) string { return filepath.Join(b.dir, arch, name) }
 
 // build exports what is committed and builds it there, with a cache of its own, so that
-// nothing of an earlier build is in it.
+// nothing of an earlier build is in it, unless it is built once only.
 func (r *release) build(ctx context.Context, dir string) (*built, error) {
 	b := &built{source: filepath.Join(dir, "source"), dir: filepath.Join(dir, "programs")}
 	commit, err := output(ctx, r.tree, "git", "log", "-1", "--format=%H %ct")
@@ -58,7 +58,10 @@ func (r *release) build(ctx context.Context, dir string) (*built, error) {
 			cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly",
 				"-ldflags", "-s -w -X infrabackup/internal/build.version="+r.version, "-o", b.program(arch, name), pkg)
 			cmd.Dir = b.source
-			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOFLAGS=", "GOCACHE="+filepath.Join(dir, "cache"))
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOFLAGS=")
+			if !r.once {
+				cmd.Env = append(cmd.Env, "GOCACHE="+filepath.Join(dir, "cache"))
+			}
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return nil, fmt.Errorf("build %s for %s: %w\n%s", name, arch, err, out)
 			}

@@ -22,7 +22,7 @@ func main() {
 	flag.StringVar(&r.version, "version", "", "version, such as v1.2.3")
 	flag.StringVar(&r.out, "out", "dist", "folder for the result; must not exist")
 	flag.StringVar(&r.sign, "sign", "", "SSH private key that signs the sums; unsigned when left out")
-	flag.BoolVar(&r.once, "once", false, "build once only, without the comparison")
+	flag.BoolVar(&r.once, "once", false, "build once only, with what is in the cache and without the comparison: not for what is published")
 	flag.Parse()
 	r.arch = strings.Split(*arch, ",")
 	if err := r.run(ctx); err != nil {
