@@ -106,7 +106,7 @@ as infrabackup backup watch $ID
 find /etc/infrabackup /var/lib/infrabackup -maxdepth 1 -type f -exec sha256sum {} + | sort | diff /before -
 as infrabackup backup verify --all
 as infrabackup doctor
-test "$(as infrabackup backup list -o json | grep -c '"status": "Succeeded"')" = 2
+test "$(as infrabackup backup list | grep -c Succeeded)" = 2
 test -z "$(journalctl -u infrabackup-worker -u infrabackup-serve --no-pager | grep -iE 'bad system call|SIGSYS|core-dump')"
 
 dpkg -r infrabackup
