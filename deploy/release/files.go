@@ -36,19 +36,20 @@ const docs = "usr/share/doc/infrabackup/"
 
 // documents are files of the repository, by where they come to lie.
 var documents = map[string]string{
-	docs + "README.md":                                  "README.md",
-	docs + "OPERATIONS.md":                              "deploy/OPERATIONS.md",
-	docs + "TEMPORAL.md":                                "deploy/TEMPORAL.md",
-	docs + "THREATS.md":                                 "deploy/THREATS.md",
-	docs + "CHANGELOG.md":                               "deploy/CHANGELOG.md",
-	docs + "FORMAT.md":                                  "internal/backup/FORMAT.md",
-	docs + "copyright":                                  "LICENSE",
-	docs + "examples/worker.yaml":                       "deploy/worker.example.yaml",
-	docs + "examples/serve.yaml":                        "deploy/serve.example.yaml",
-	"usr/lib/systemd/system/infrabackup-worker.service": "deploy/systemd/infrabackup-worker.service",
-	"usr/lib/systemd/system/infrabackup-serve.service":  "deploy/systemd/infrabackup-serve.service",
-	"usr/lib/sysusers.d/infrabackup.conf":               "deploy/debian/sysusers.conf",
-	"usr/share/man/man8/infrabackup-worker.8":           "deploy/debian/infrabackup-worker.8",
+	docs + "README.md":                                        "README.md",
+	docs + "OPERATIONS.md":                                    "deploy/OPERATIONS.md",
+	docs + "TEMPORAL.md":                                      "deploy/TEMPORAL.md",
+	docs + "THREATS.md":                                       "deploy/THREATS.md",
+	docs + "CHANGELOG.md":                                     "deploy/CHANGELOG.md",
+	docs + "FORMAT.md":                                        "internal/backup/FORMAT.md",
+	docs + "copyright":                                        "LICENSE",
+	docs + "examples/worker.yaml":                             "deploy/worker.example.yaml",
+	docs + "examples/serve.yaml":                              "deploy/serve.example.yaml",
+	"usr/lib/systemd/system/infrabackup-worker.service":       "deploy/systemd/infrabackup-worker.service",
+	"usr/lib/systemd/system/infrabackup-serve.service":        "deploy/systemd/infrabackup-serve.service",
+	"usr/lib/systemd/system/infrabackup-codec-server.service": "deploy/systemd/infrabackup-codec-server.service",
+	"usr/lib/sysusers.d/infrabackup.conf":                     "deploy/debian/sysusers.conf",
+	"usr/share/man/man8/infrabackup-worker.8":                 "deploy/debian/infrabackup-worker.8",
 }
 
 // completions are what the program itself writes for shells.

@@ -140,6 +140,25 @@ func sha(t *testing.T, path string) string {
 	return sum
 }
 
+// TestUnitsAreConfined: systemd's own judgement, from 0 (nothing is exposed) to 10. That they
+// work like this is shown where they are started, on a Debian system with its own systemd.
+func TestUnitsAreConfined(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	units, err := filepath.Glob("../systemd/*.service")
+	require.NoError(t, err)
+	require.Len(t, units, 3)
+	for _, unit := range units {
+		out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=16", unit).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	open := filepath.Join(t.TempDir(), "open.service")
+	require.NoError(t, os.WriteFile(open, []byte("[Service]\nExecStart=/bin/true\n"), 0o600))
+	require.Error(t, exec.Command(analyze, "security", "--offline=true", "--threshold=16", open).Run(), "it takes anything")
+}
+
 // checkPublished looks at a release for this machine as those do who get it.
 func checkPublished(t *testing.T, dir, key string) {
 	t.Helper()
@@ -197,7 +216,7 @@ func checkInstalled(t *testing.T, root, meta string) {
 	require.Len(t, accounts, 2)
 	units, err := filepath.Glob(filepath.Join(root, "usr/lib/systemd/system/*.service"))
 	require.NoError(t, err)
-	require.Len(t, units, 2)
+	require.Len(t, units, 3)
 	for _, unit := range units {
 		text := read(unit)
 		of := func(key string) string {
@@ -208,8 +227,10 @@ func checkInstalled(t *testing.T, root, meta string) {
 		require.FileExists(t, filepath.Join(root, of("ExecStart")))
 		require.FileExists(t, filepath.Join(root, strings.TrimPrefix(of("Documentation"), "file:")))
 		require.Contains(t, []string{accounts[0][1], accounts[1][1]}, of("User"))
-		require.Contains(t, []string{accounts[0][2], accounts[1][2]}, "/var/lib/"+of("StateDirectory"))
-		require.Contains(t, read(filepath.Join(meta, "postinst")), "/var/lib/"+of("StateDirectory"))
+		if strings.Contains(text, "\nStateDirectory=") {
+			require.Contains(t, []string{accounts[0][2], accounts[1][2]}, "/var/lib/"+of("StateDirectory"))
+			require.Contains(t, read(filepath.Join(meta, "postinst")), "/var/lib/"+of("StateDirectory"))
+		}
 	}
 	for _, page := range []string{"man1/infrabackup.1.gz", "man1/infrabackup-backup-start.1.gz", "man8/infrabackup-worker.8.gz"} {
 		require.NoError(t, exec.Command("gzip", "-t", filepath.Join(root, "usr/share/man", page)).Run(), page)

@@ -94,6 +94,18 @@ systemctl enable --now infrabackup-serve
 runuser -u infrabackup-serve -- infrabackup token create site --config /etc/infrabackup/serve.yaml --role reader | tail -1
 timeout 60 bash -c 'until (exec 3<> "/dev/tcp/${1%:*}/${1#*:}") 2> /dev/null; do read -rt 0.2 < <(sleep 1) || true; done' . "$API"
 
+: the codec server, confined as well, for as long as one looks
+(umask 077; echo 0123456789abcdef0123456789abcdef > /etc/infrabackup/codec-server.token)
+chown infrabackup: /etc/infrabackup/codec-server.token
+refused systemctl is-enabled infrabackup-codec-server
+systemctl start infrabackup-codec-server
+timeout 60 bash -c 'until (exec 3<> /dev/tcp/127.0.0.1/8081) 2> /dev/null; do read -rt 0.2 < <(sleep 1) || true; done'
+exec 3<> /dev/tcp/127.0.0.1/8081
+printf 'POST /0123456789abcdef0123456789abcdef/decode HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 15\r\nOrigin: http://127.0.0.1:8233\r\n\r\n{"payloads":[]}' >&3
+head -1 <&3 | grep ' 200 '
+exec 3<&-
+systemctl stop infrabackup-codec-server
+
 : an upgrade right after a backup began keeps what there is, and the backup goes on
 find /etc/infrabackup /var/lib/infrabackup -maxdepth 1 -type f -exec sha256sum {} + | sort > /before
 worker=$(systemctl show -p MainPID --value infrabackup-worker)
