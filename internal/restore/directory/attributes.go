@@ -23,7 +23,7 @@ const (
 	volatile   reason = "volatile"    // counts or dates what accounts did; an old value would be wrong
 	inState    reason = "state"       // written by the phase for the state of accounts
 	secretly   reason = "secret"      // never given by a controller (MS-ADTS 3.1.1.4.4)
-	rights     reason = "rights"      // names SIDs, which are not mapped yet
+	rights     reason = "rights"      // names SIDs: nTSecurityDescriptor has a phase of its own, the others are not mapped yet
 )
 
 // beyond is what the schema does not say, and what goes before it. Samba stores some of

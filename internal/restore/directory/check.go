@@ -54,6 +54,13 @@ func (r *Restorer) missing(ctx context.Context, s restore.Checked, m *mapping.Ma
 		}
 		return "grant the target's account the right to make objects of the class " + b.class() + " in " + parent(dn), nil
 	case s.Action == restore.Update:
+		if s.Want.Phase == phaseRights {
+			may, err := r.mayChangeRights(ctx, b, d)
+			if err != nil || may {
+				return "", err
+			}
+			return "grant the target's account the right to change owner and permissions of " + d.DN, nil
+		}
 		at, names := d.self(), []string{}
 		for _, c := range b.diff(d, m) {
 			names = append(names, c.Name)

@@ -5,7 +5,8 @@
 //
 // An object is wanted in phases, each a step of its own: the object with its attributes and
 // its place; its links; each group that it is a member of, which the links of the group bring
-// along where they are written; and userAccountControl of accounts. Which attributes are
+// along where they are written; the group that an account is in first (primary.go); the
+// security descriptor (rights.go); and userAccountControl of accounts. Which attributes are
 // written is in attributes.go, with the reason for each that is not.
 //
 // An object is looked for by its objectGUID first, deleted ones as well. A tombstone is
@@ -19,6 +20,19 @@
 // so that the controller refuses when it moved meanwhile. Where an object was both changed and
 // renamed, it takes two requests; when the restore is ended between them, the step is refused
 // as RESTORE_CONFLICT, and a new plan does the rest.
+//
+// What names SIDs has them mapped (identities.go): those below 1000 by their number, others by what
+// became of the account in the target, which is looked for by objectGUID and then by name. SIDs
+// that mean the same everywhere, and those of trusted domains, are kept.
+//
+// An account becomes an ordinary member of the group that was its first before, and is taken out
+// of it where the backup does not have it in there. Where the restore is ended between these two
+// requests, it stays a member.
+//
+// Of a security descriptor owner, group and DACL are written, as far as they are the object's own:
+// what it inherits the controller makes again of its parents'. Entries of one kind in another order,
+// and inherited ones, are no difference. Audit entries are in no backup, and stay as they are. Windows
+// gives members of protected groups (adminCount) the rights of AdminSDHolder within the hour.
 //
 // In a domain with other names, which [mapping.Names] has, names and texts are the target's, and
 // objects are found by name and class: no two domains have the same GUIDs. Links are written by
@@ -34,6 +48,8 @@
 //	NO_PASSWORD     it would be enabled without a password, and none is needed to log in as it
 //	SCHEMA_MISSING  the target's schema lacks an attribute of it
 //	OTHER_DOMAIN    the target is another domain than the object's
+//	SID_UNKNOWN     it names the SID of an account that neither backup nor target have, or in a
+//	                condition one that is another account in the target
 //	NOT_PERMITTED   the target's account lacks the right that is named
 //
 // # Losses
@@ -41,6 +57,7 @@
 //	NOT_YET         this version does not write it; the detail says what
 //	IDENTITY        objectGUID and objectSid when it is made again; sIDHistory always
 //	PASSWORD        no controller gives it
+//	DESCRIPTOR      the backup has no readable security descriptor of it
 //	BACK_LINKS      links to it that are in other objects
 //	SCHEMA          an object of the schema
 //	SYSTEM_CLASS    only the directory makes objects of its class

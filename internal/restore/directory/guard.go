@@ -15,6 +15,7 @@ const (
 	lossBackLinks   = "BACK_LINKS"
 	lossSchema      = "SCHEMA"
 	lossSystemClass = "SYSTEM_CLASS"
+	lossDescriptor  = "DESCRIPTOR"
 )
 
 // Codes of refusals.
@@ -26,6 +27,7 @@ const (
 	refusedSchema     = "SCHEMA_MISSING"
 	refusedContext    = "OTHER_DOMAIN"
 	refusedRights     = "NOT_PERMITTED"
+	refusedSID        = "SID_UNKNOWN"
 )
 
 // loss is why nothing of an object is written.

@@ -32,14 +32,19 @@ func renamed(names *mapping.Names, r *record.Record) *record.Record {
 }
 
 // Sent implements [restore.Renamer]: names and values that a write would send. Links are
-// written by the target's own GUIDs, but for those of which the backup has the name only.
-func (r *Restorer) Sent(want restore.Want, _ *mapping.Map) ([]byte, error) {
+// written by the target's own GUIDs, but for those of which the backup has the name only. SIDs stand
+// by themselves, as text.
+func (r *Restorer) Sent(want restore.Want, m *mapping.Map) ([]byte, error) {
 	b, err := decodeBody(want.Body)
 	if err != nil {
 		return nil, err
 	}
 	attributes := map[string][]any{}
 	for _, a := range slices.Concat(b.Create, b.Attributes) {
+		if a.Name == securityDescriptor {
+			attributes[a.Name] = append(attributes[a.Name], conditionsOf(a.Values[0])...)
+			continue
+		}
 		for _, value := range a.Values {
 			switch {
 			case a.Link && linkTarget(value) != "":
@@ -50,7 +55,14 @@ func (r *Restorer) Sent(want restore.Want, _ *mapping.Map) ([]byte, error) {
 			}
 		}
 	}
-	data, err := json.Marshal(map[string]any{"dn": b.DN, "attributes": attributes})
+	sids := []string{}
+	for _, sid := range b.Named {
+		if p, ok := m.Find(sid); ok {
+			sid = p.New
+		}
+		sids = append(sids, m.Names().Text(sid))
+	}
+	data, err := json.Marshal(map[string]any{"dn": b.DN, "attributes": attributes, "sids": sids})
 	if err != nil {
 		return nil, fmt.Errorf("encode what is sent of %s: %w", b.DN, err)
 	}

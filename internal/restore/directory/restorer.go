@@ -44,14 +44,16 @@ const (
 // Restorer brings objects of a domain back. It implements [restore.Restorer] and
 // [restore.Namer].
 type Restorer struct {
-	options Options
-	config  directory.Config
-	places  sync.Map // GUID of the backup's objects by name, both in lower case
+	options  Options
+	config   directory.Config
+	places   sync.Map // GUID of the backup's objects by name, both in lower case
+	accounts sync.Map // [principal] of the backup by SID
 
 	mu     sync.Mutex // one request at a time: parallel writes make a controller slower
 	conn   *directory.Conn
 	domain *domain
 	asked  map[string][]string // rights, see check.go
+	sids   map[string]string   // of the source, in the target, see identities.go
 }
 
 var (
@@ -73,7 +75,7 @@ func New(o Options) (*Restorer, error) {
 		return nil, fault.New(fault.ConfigInvalid, "the AD target has no user name or no password", nil)
 	}
 	o.Own = append([]string{o.Username}, o.Own...)
-	return &Restorer{options: o, config: configOf(u, authorities, o), asked: map[string][]string{}}, nil
+	return &Restorer{options: o, config: configOf(u, authorities, o), asked: map[string][]string{}, sids: map[string]string{}}, nil
 }
 
 func configOf(u *url.URL, authorities *x509.CertPool, o Options) directory.Config {

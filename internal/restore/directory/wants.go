@@ -22,21 +22,19 @@ const (
 	passwordExpired = 0x800000 // computed
 )
 
-// domainUsers is the group that an account is in first, unless it says otherwise.
-const domainUsers = "513"
-
 // Group implements [restore.Restorer]: every item is a group of its own.
 func (r *Restorer) Group(e backup.CatalogEntry) string { return e.ID }
 
 // Names implements [restore.Namer]: what lies below an object knows only its name. It also
-// remembers which object had which name, so that what was moved meanwhile is found.
+// remembers which object had which name and SID, so that what was moved or made again is found.
 func (r *Restorer) Names(e backup.CatalogEntry) []string {
 	if e.Kind != record.Kind {
 		return nil
 	}
 	dn := strings.ToLower(e.Name)
-	r.places.Store(dn, strings.ToLower(e.ID))
-	return []string{record.NamedPrefix + dn}
+	guid := strings.ToLower(e.ID)
+	r.places.Store(dn, guid)
+	return append(r.remember(e.Aliases, guid, dn), record.NamedPrefix+dn)
 }
 
 // Wants implements [restore.Restorer].
@@ -139,6 +137,16 @@ func (w *wanting) all() error {
 		state := w.body()
 		state.Attributes = []attribute{{Name: userAccountControl, Values: [][]byte{[]byte(strconv.FormatInt(control, 10))}}}
 		if err := w.add(phaseState, restore.StageDirectoryEnable, state); err != nil {
+			return err
+		}
+	}
+	if isAccount && w.guard == "" {
+		if err := w.primaryGroup(control); err != nil {
+			return err
+		}
+	}
+	if w.guard == "" {
+		if err := w.rights(); err != nil {
 			return err
 		}
 	}
@@ -262,12 +270,6 @@ func (w *wanting) loseOf(isAccount bool, binary, back []string) {
 	}
 	if isAccount {
 		w.lose(lossPassword, "no controller gives its password: set unicodePwd, or join the computer again; it is made disabled until its state is written")
-		if group := r.Value("primaryGroupID"); group != "" && group != domainUsers {
-			w.lose(lossNotYet, "this version does not write primaryGroupID; it was "+group+", and an object that is undeleted or made again may have another one")
-		}
-	}
-	if r.Attribute("nTSecurityDescriptor") != nil {
-		w.lose(lossNotYet, "this version does not write security descriptors: undeleted, it keeps its own; made again, it inherits, and its explicit entries are set by hand")
 	}
 	if len(binary) > 0 {
 		w.lose(lossNotYet, "this version does not write links with text or bytes beside them: "+strings.Join(binary, ", "))

@@ -135,7 +135,7 @@ func TestGuards(t *testing.T) {
 		code   string
 		phases []string
 	}{
-		"ordinary":          {user(), "", "", []string{"", "links", "member of " + guidGroup, "state"}},
+		"ordinary":          {user(), "", "", []string{"", "links", "member of " + guidGroup, "primary group", "state"}},
 		"own by UPN":        {user(), "DOE@corp.example", refusedOwn, []string{""}},
 		"own by realm":      {user(), "doe@other", refusedOwn, []string{""}},
 		"own by down-level": {user(), `CORP\Doe`, refusedOwn, []string{""}},

@@ -36,8 +36,14 @@ func (r *Restorer) Write(ctx context.Context, want restore.Want, verdict restore
 			return nil
 		case !live.Exists && want.Phase != phaseObject:
 			return fault.New(fault.TargetRefused, b.DN+" is not there", nil)
+		case b.Undo && want.Phase == phasePrimary:
+			return w.moveBack(ctx)
+		case want.Phase == phaseRights:
+			return w.setRights(ctx)
 		case b.Undo:
 			return w.putBack(ctx)
+		case want.Phase == phasePrimary:
+			return w.moveFirst(ctx)
 		case verdict.Action == restore.Create:
 			return w.create(ctx)
 		case verdict.Action == restore.Undelete:
