@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/dnsrecord"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -177,6 +178,10 @@ func (b *body) missing(a attribute, d *document, m *mapping.Map) [][]byte {
 	switch {
 	case a.Name == securityDescriptor && !b.Undo:
 		return b.rightsMissing(a, d)
+	case a.Name == dnsRecord && !b.Undo:
+		return dnsrecord.Missing(a.Values, live.Values)
+	case a.Name == tombstoned && !b.Undo && len(live.Values) == 0:
+		return nil // it says no more than FALSE
 	case a.Name == primaryGroupID && !b.Undo && d.ridOf() == nil:
 		return a.Values // the group is not there, or not yet
 	}
@@ -288,7 +293,15 @@ func (d *document) state(phase string) (restore.State, error) {
 	}
 	about := document{GUID: d.GUID, Deleted: d.Deleted}
 	for _, a := range d.Attributes {
-		about.Attributes = append(about.Attributes, attribute{Name: a.Name, Link: a.Link, Values: a.Values})
+		values := a.Values
+		if a.Name == dnsRecord { // servers change parts of them
+			values = make([][]byte, len(a.Values))
+			for i, value := range a.Values {
+				values[i] = dnsrecord.Key(value)
+			}
+			values = sorted(values)
+		}
+		about.Attributes = append(about.Attributes, attribute{Name: a.Name, Link: a.Link, Values: values})
 	}
 	if phase == phaseObject && !d.Deleted {
 		about.DN, about.Parent = strings.ToLower(rdn(d.DN)), d.Parent

@@ -34,6 +34,12 @@
 // and inherited ones, are no difference. Audit entries are in no backup, and stay as they are. Windows
 // gives members of protected groups (adminCount) the rights of AdminSDHolder within the hour.
 //
+// Zones of DNS and their nodes are objects like others (dns.go, package dnsrecord). Records compare
+// without the serial and the hour of the last refresh. Only missing ones are added, but that what is
+// left of a deleted node goes, and the other one of two CNAMEs. How a zone is served is written when
+// the zone is made. What servers write by themselves is left to them: SOA and NS of a zone, the
+// addresses of controllers, and the names by which these are found.
+//
 // In a domain with other names, which [mapping.Names] has, names and texts are the target's, and
 // objects are found by name and class: no two domains have the same GUIDs. Links are written by
 // the GUIDs that the target gave.
@@ -50,6 +56,7 @@
 //	OTHER_DOMAIN    the target is another domain than the object's
 //	SID_UNKNOWN     it names the SID of an account that neither backup nor target have, or in a
 //	                condition one that is another account in the target
+//	SERVERS_OWN     a controller of the target has the name, and writes its address by itself
 //	NOT_PERMITTED   the target's account lacks the right that is named
 //
 // # Losses
@@ -59,6 +66,7 @@
 //	PASSWORD        no controller gives it
 //	DESCRIPTOR      the backup has no readable security descriptor of it
 //	BACK_LINKS      links to it that are in other objects
+//	SERVERS_OWN     records of DNS that servers write by themselves
 //	SCHEMA          an object of the schema
 //	SYSTEM_CLASS    only the directory makes objects of its class
 //

@@ -46,8 +46,8 @@ func newFakeDC() *fakeDC {
 	f.objects[fakeHead] = &fakeObject{dn: corp, values: map[string][]string{"wellknownobjects": {deletedObjects + "CN=Deleted Objects," + corp}}}
 	f.put("CN=Deleted Objects,"+corp, "objectClass", "container")
 	f.put("CN=Partitions,CN=Configuration,"+corp, "objectClass", "crossRefContainer")
-	for _, name := range []string{"description", "otherTelephone", "sAMAccountName", "userPrincipalName", "member", "manager", "userAccountControl", primaryGroupID, securityDescriptor} {
-		single := fmt.Sprint(!slices.Contains([]string{"description", "otherTelephone", "member"}, name))
+	for _, name := range []string{"description", "otherTelephone", "sAMAccountName", "userPrincipalName", "member", "manager", "userAccountControl", primaryGroupID, securityDescriptor, dnsRecord, tombstoned} {
+		single := fmt.Sprint(!slices.Contains([]string{"description", "otherTelephone", "member", dnsRecord}, name))
 		f.put("CN="+name+",CN=Schema,CN=Configuration,"+corp, "objectClass", "attributeSchema", "lDAPDisplayName", name, "isSingleValued", strings.ToUpper(single))
 	}
 	return f
@@ -327,7 +327,7 @@ func (f *fakeDC) search(op *ber.Packet, deleted bool) (answers []*ber.Packet) {
 	base, scope := text(op.Children[0]), op.Children[1].Value.(int64)
 	if base == "" {
 		return []*ber.Packet{fakeEntry("", map[string][]string{"defaultNamingContext": {corp}, "schemaNamingContext": {"CN=Schema,CN=Configuration," + corp},
-			"configurationNamingContext": {"CN=Configuration," + corp}, "vendorName": {"Samba"}}), fakeResult(ldap.ApplicationSearchResultDone, 0)}
+			"configurationNamingContext": {"CN=Configuration," + corp}, "vendorName": {"Samba"}, "namingContexts": {corp, "CN=Configuration," + corp, "DC=DomainDnsZones," + corp}}), fakeResult(ldap.ApplicationSearchResultDone, 0)}
 	}
 	at, found := f.find(base)
 	if found == nil && scope == ldap.ScopeBaseObject || found != nil && found.deleted && !deleted {

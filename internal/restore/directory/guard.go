@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/collect/ad/record"
+	"infrabackup/internal/restore/directory/dnsrecord"
 )
 
 // Codes of losses.
@@ -16,6 +17,7 @@ const (
 	lossSchema      = "SCHEMA"
 	lossSystemClass = "SYSTEM_CLASS"
 	lossDescriptor  = "DESCRIPTOR"
+	lossServersDNS  = "SERVERS_OWN"
 )
 
 // Codes of refusals.
@@ -28,6 +30,7 @@ const (
 	refusedContext    = "OTHER_DOMAIN"
 	refusedRights     = "NOT_PERMITTED"
 	refusedSID        = "SID_UNKNOWN"
+	refusedServers    = "SERVERS_OWN"
 )
 
 // loss is why nothing of an object is written.
@@ -48,11 +51,11 @@ var systemClasses = func() map[string]bool {
 }()
 
 // never says why an object is left as the target has it, nil for one that is written.
-func never(r *record.Record) *loss {
-	dn := strings.ToLower(r.DN)
-	context := strings.ToLower(r.NamingContext)
+func (r *Restorer) never(rec *record.Record) *loss {
+	dn := strings.ToLower(rec.DN)
+	context := strings.ToLower(rec.NamingContext)
 	class := ""
-	if a := r.Attribute("objectClass"); a != nil {
+	if a := rec.Attribute("objectClass"); a != nil {
 		class = string(a.Values[len(a.Values)-1])
 	}
 	switch {
@@ -60,12 +63,20 @@ func never(r *record.Record) *loss {
 		return &loss{lossSystemClass, "its record has no class"}
 	case strings.HasPrefix(context, "cn=schema,"):
 		return &loss{lossSchema, "the schema is not written: extend it with the tool of the product that needs it"}
-	case !strings.HasPrefix(context, "dc=") || strings.HasPrefix(context, "dc=domaindnszones,") || strings.HasPrefix(context, "dc=forestdnszones,"):
-		return &loss{lossNotYet, "this version writes the domain only, and not " + r.NamingContext}
+	case strings.HasPrefix(context, "dc=domaindnszones,"), strings.HasPrefix(context, "dc=forestdnszones,"), dnsrecord.Of(class):
+		if _, _, ok := dnsrecord.Place(rec.DN); !ok || !dnsrecord.Of(class) {
+			return &loss{lossSystemClass, "only the directory makes what partitions of DNS have besides zones"}
+		}
+		if why := dnsrecord.ServersOwn(rec.DN, rec.NamingContext, r.isController); why != "" {
+			return &loss{lossServersDNS, why}
+		}
+		return nil
+	case !strings.HasPrefix(context, "dc="):
+		return &loss{lossNotYet, "this version writes the domain only, and not " + rec.NamingContext}
 	case dn == context:
 		return &loss{lossNotYet, "this version does not write settings of the domain's head, such as the policy for passwords"}
 	case record.Below(dn, "cn=system,"+context) && dn != "cn=system,"+context:
-		return &loss{lossNotYet, "this version does not write what lies below CN=System, such as group policies, zones and settings for passwords"}
+		return &loss{lossNotYet, "this version does not write what lies below CN=System, such as group policies and settings for passwords"}
 	case systemClasses[strings.ToLower(class)]:
 		return &loss{lossSystemClass, "only the directory makes objects of the class " + class}
 	}

@@ -295,7 +295,7 @@ func (c *captured) elsewhere() *captured {
 
 // changing are attributes that change by themselves or say nothing of what was restored.
 var changing = []string{"objectGUID", "objectSid", "uSNChanged", "uSNCreated", "whenChanged", "whenCreated", "dSCorePropagationData", "pwdLastSet", "lastKnownParent", "adminCount", "operatorCount",
-	"badPwdCount", "badPasswordTime", "lastLogon", "lastLogoff", "logonCount", "codePage", "countryCode", "lockoutTime", "isDeleted", "isRecycled", "isCriticalSystemObject"}
+	"badPwdCount", "badPasswordTime", "lastLogon", "lastLogoff", "logonCount", "codePage", "countryCode", "lockoutTime", "isDeleted", "isRecycled", "isCriticalSystemObject", tombstoned}
 
 // dump is everything below an OU, in the words of the stock client library.
 func (d *realDC) dump(t *testing.T, ou string) string {

@@ -43,8 +43,7 @@ func (r *Restorer) Live(ctx context.Context, want restore.Want, m *mapping.Map) 
 func (r *Restorer) look(ctx context.Context, b *body, phase string, m *mapping.Map) (*document, mapping.How, error) {
 	d := &document{}
 	var err error
-	if !strings.EqualFold(b.Context, r.domain.name) {
-		d.Problem = &problem{refusedContext, "it belongs to " + b.Context + ", and the target is " + r.domain.name}
+	if d.Problem = r.outside(b); d.Problem != nil {
 		return d, "", nil
 	}
 	if d.Named, d.Problem, err = r.resolve(ctx, b, m); err != nil {
@@ -121,7 +120,7 @@ func (r *Restorer) byGUID(ctx context.Context, guid string, b *body) (found *dir
 		return nil, errBody
 	}
 	err = r.conn.Run(ctx, directory.Search{
-		What: "cannot look for " + guid, Base: r.domain.name, Scope: ldap.ScopeWholeSubtree, Filter: filter, Attributes: b.asked(), PageSize: pageSize,
+		What: "cannot look for " + guid, Base: b.Context, Scope: ldap.ScopeWholeSubtree, Filter: filter, Attributes: b.asked(), PageSize: pageSize,
 		Controls: b.controls(showDeleted()),
 		Entry: func(e *directory.Entry) (bool, error) {
 			if found != nil {

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/dnsrecord"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -20,6 +22,10 @@ func renamed(names *mapping.Names, r *record.Record) *record.Record {
 	out.DN, out.NamingContext = names.Text(r.DN), names.Text(r.NamingContext)
 	out.Attributes = slices.Clone(r.Attributes)
 	for i, a := range out.Attributes {
+		if strings.EqualFold(a.Name, dnsRecord) {
+			out.Attributes[i].Values = dnsrecord.Renamed(a.Values, names.Text)
+			continue
+		}
 		values := make([][]byte, len(a.Values))
 		for j, value := range a.Values {
 			if values[j] = value; utf8.Valid(value) {
@@ -47,6 +53,11 @@ func (r *Restorer) Sent(want restore.Want, m *mapping.Map) ([]byte, error) {
 		}
 		for _, value := range a.Values {
 			switch {
+			case a.Name == dnsRecord:
+				attributes[a.Name] = append(attributes[a.Name], value)
+				for _, text := range dnsrecord.Texts(value) {
+					attributes[a.Name] = append(attributes[a.Name], text)
+				}
 			case a.Link && linkTarget(value) != "":
 			case utf8.Valid(value):
 				attributes[a.Name] = append(attributes[a.Name], string(value))

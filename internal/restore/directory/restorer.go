@@ -44,10 +44,11 @@ const (
 // Restorer brings objects of a domain back. It implements [restore.Restorer] and
 // [restore.Namer].
 type Restorer struct {
-	options  Options
-	config   directory.Config
-	places   sync.Map // GUID of the backup's objects by name, both in lower case
-	accounts sync.Map // [principal] of the backup by SID
+	options     Options
+	config      directory.Config
+	places      sync.Map // GUID of the backup's objects by name, both in lower case
+	controllers sync.Map // names of the backup's domain controllers
+	accounts    sync.Map // [principal] of the backup by SID
 
 	mu     sync.Mutex // one request at a time: parallel writes make a controller slower
 	conn   *directory.Conn

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/dnsrecord"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -134,7 +135,9 @@ func (b *body) diff(d *document, m *mapping.Map) (changes []change) {
 		c := change{Name: a.Name, Link: a.Link, Add: missing}
 		// A controller takes one description of an account or group, whatever the schema
 		// says, and two are not meant elsewhere either.
-		if !slices.Contains(d.Multi, name) || name == "description" && len(wanted) == 1 && len(live) <= 1 {
+		if a.Name == dnsRecord {
+			c.Delete = dnsrecord.InTheWay(missing, live)
+		} else if !slices.Contains(d.Multi, name) || name == "description" && len(wanted) == 1 && len(live) <= 1 {
 			c.Delete = without(live, wanted)
 		}
 		changes = append(changes, c)

@@ -32,6 +32,9 @@ func (r *Restorer) Names(e backup.CatalogEntry) []string {
 		return nil
 	}
 	dn := strings.ToLower(e.Name)
+	if first, rest := record.SplitDN(dn); strings.HasPrefix(rest, "ou=domain controllers,dc=") {
+		r.controllers.Store(strings.TrimPrefix(first, "cn="), true)
+	}
 	guid := strings.ToLower(e.ID)
 	r.places.Store(dn, guid)
 	return append(r.remember(e.Aliases, guid, dn), record.NamedPrefix+dn)
@@ -56,7 +59,7 @@ func (r *Restorer) Wants(items []restore.Item, m *mapping.Map) (wants []restore.
 		if err != nil {
 			return nil, nil, fault.New(fault.BackupDamaged, "the record of "+item.Name, err)
 		}
-		w := &wanting{above: parent(rec.DN), context: rec.NamingContext}
+		w := &wanting{restorer: r, above: parent(rec.DN), context: rec.NamingContext}
 		if m.Names() != nil {
 			rec, w.renamed = renamed(m.Names(), rec), true
 		}
@@ -71,8 +74,9 @@ func (r *Restorer) Wants(items []restore.Item, m *mapping.Map) (wants []restore.
 
 // wanting makes the wants of one object.
 type wanting struct {
-	record  *record.Record // in the target's names
-	renamed bool
+	restorer *Restorer
+	record   *record.Record // in the target's names
+	renamed  bool
 	// above and context are what the object lies in, in the names of the backup.
 	above, context string
 	guard          string
@@ -90,10 +94,10 @@ func (w *wanting) lose(code, detail string) {
 
 func (w *wanting) all() error {
 	r := w.record
-	if r.Deleted {
+	if r.Deleted || strings.EqualFold(r.Value(tombstoned), "TRUE") {
 		return nil // it was not there
 	}
-	if n := never(r); n != nil {
+	if n := w.restorer.never(r); n != nil {
 		w.lose(n.code, n.detail)
 		return nil
 	}
@@ -107,6 +111,11 @@ func (w *wanting) all() error {
 		case why == backLink && !strings.EqualFold(a.Name, "memberOf"):
 			back = append(back, a.Name)
 		case why != "":
+		case strings.EqualFold(a.Name, dnsProperty):
+			object.Create = append(object.Create, attribute{Name: a.Name, Values: sorted(a.Values)})
+		case strings.EqualFold(a.Name, dnsRecord):
+			w.records(object, a.Values)
+		case strings.EqualFold(a.Name, tombstoned):
 		case len(a.Targets) == 0:
 			if w.guard == "" {
 				object.Attributes = append(object.Attributes, attribute{Name: a.Name, Values: sorted(a.Values)})
