@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,6 +21,9 @@ import (
 	"infrabackup/internal/diff/descriptor"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/residual"
+	"infrabackup/internal/secret"
+	"infrabackup/internal/share"
+	"infrabackup/internal/share/smb"
 	"infrabackup/tests/lab"
 	"infrabackup/tests/tier"
 )
@@ -58,7 +62,7 @@ func newRecovered(t *testing.T, address, short string) *recovered {
 // configuration is the domain as a source or a target has it.
 func (d *recovered) configuration(o *operator, name string) string {
 	o.write(name+".password", d.Password()+"\n")
-	return fmt.Sprintf("{url: %s, caFile: %s, username: %s, passwordFile: %s}", d.url, d.OwnCA(), d.Account(), o.file(name+".password"))
+	return fmt.Sprintf("{url: %s, caFile: %s, username: %s, passwordFile: %s, sysvol: true}", d.url, d.OwnCA(), d.Account(), o.file(name+".password"))
 }
 
 func (d *recovered) search(base, filter string, attributes ...string) []*ldap.Entry {
@@ -109,6 +113,16 @@ func (d *recovered) rights(dn string) *descriptor.Descriptor {
 	return s.Own()
 }
 
+const gptINI = "[General]\r\nVersion=1\r\n"
+
+// tree connects to the domain's SYSVOL.
+func (d *recovered) tree() *smb.Tree {
+	d.t.Helper()
+	tree, err := smb.OpenTree(d.t.Context(), smb.Config{UNC: share.UNC{Host: strings.TrimPrefix(d.url, "ldaps://"), Share: "SYSVOL"}, Username: d.Account(), Password: secret.New(d.Password()), Transport: share.Signed})
+	require.NoError(d.t, err)
+	return tree
+}
+
 // fill makes people, a group that is the first one of one of them, and rights that name it.
 func (d *recovered) fill(users int) {
 	ou := "OU=People," + d.base
@@ -132,6 +146,14 @@ func (d *recovered) fill(users int) {
 	raw, err := s.Encode()
 	require.NoError(d.t, err)
 	d.replace(ou, "nTSecurityDescriptor", string(raw), ldap.NewControlString("1.2.840.113556.1.4.801", true, "\x30\x03\x02\x01\x07"))
+	const policy = "{0A1B2C3D-0000-4000-8000-00000000F00D}"
+	dns := strings.ToLower(d.netbios) + ".example.net"
+	tree := d.tree()
+	defer func() { require.NoError(d.t, tree.Close()) }()
+	require.NoError(d.t, tree.MakeFolder(d.t.Context(), dns+"/Policies/"+policy))
+	require.NoError(d.t, tree.WriteFile(d.t.Context(), dns+"/Policies/"+policy+"/GPT.INI", []byte(gptINI)))
+	d.add("CN="+policy+",CN=Policies,CN=System,"+d.base, "objectClass", "groupPolicyContainer", "displayName", "of "+dns, "versionNumber", "1", "gPCFileSysPath", `\\`+dns+`\SysVol\`+dns+`\Policies\`+policy)
+	d.replace(ou, "gPLink", "[LDAP://cn="+policy+",cn=policies,cn=system,"+d.base+";0]")
 	zone := "DC=app.example,CN=MicrosoftDNS,DC=DomainDnsZones," + d.base
 	d.add(zone, "objectClass", "dnsZone")
 	name := strings.ToLower(d.netbios)
@@ -204,6 +226,14 @@ func TestRecoverDirectory(t *testing.T) {
 	require.Equal(t, "person0@south.example.net", person.GetAttributeValue("userPrincipalName"))
 	require.True(t, slices.ContainsFunc(south.rights(ou).DACL.Entries, func(e descriptor.Entry) bool { return e.SID == staff && e.Mask == 0x10 && e.Flags == 2 }))
 	require.Contains(t, string(south.one("DC=www,DC=app.example,CN=MicrosoftDNS,DC=DomainDnsZones,"+south.base, "dnsRecord").GetRawAttributeValue("dnsRecord")), "\x05south\x07example\x03net\x00")
+
+	policy := south.one("CN={0A1B2C3D-0000-4000-8000-00000000F00D},CN=Policies,CN=System,"+south.base, "gPCFileSysPath", "displayName")
+	require.Equal(t, `\\south.example.net\SysVol\south.example.net\Policies\{0A1B2C3D-0000-4000-8000-00000000F00D}`, policy.GetAttributeValue("gPCFileSysPath"))
+	require.Contains(t, strings.ToLower(south.one(ou, "gPLink").GetAttributeValue("gPLink")), "cn=system,dc=south,dc=example,dc=net;0]")
+	tree := south.tree()
+	content, _, _, err := tree.Look(t.Context(), "south.example.net/Policies/{0A1B2C3D-0000-4000-8000-00000000F00D}/GPT.INI", 1<<20)
+	require.NoError(t, errors.Join(err, tree.Close()))
+	require.Equal(t, gptINI, string(content))
 
 	again := plan("again.plan")
 	require.Zero(t, again.Counts.Create+again.Counts.Update+again.Counts.Undelete, "the target has everything: %+v", again.Counts)

@@ -208,4 +208,6 @@ var mutants = []mutant{
 		"		if !e.Inherited() {", "		if true {", "internal/diff/descriptor", "TestEncode"},
 	{"the address of a domain controller is brought back", "internal/restore/directory/dnsrecord/zone.go",
 		"	case isController(node) && zone == Domain(context):", "	case isController(node) && false:", "internal/restore/directory/dnsrecord", "TestServersOwn"},
+	{"a group policy is written without its files", "internal/restore/directory/guard.go",
+		"	case ofPolicies(rec) && r.files != nil:\n", "	case ofPolicies(rec) && rec != nil:\n", "internal/restore/directory", "TestPoliciesNeedTheirFiles"},
 }

@@ -18,7 +18,7 @@ const maxAsked = 100_000
 // makes itself.
 func (r *Restorer) Check(ctx context.Context, steps []restore.Checked, m *mapping.Map) (refusals []restore.Refusal, err error) {
 	err = r.talk(ctx, func() error {
-		for _, s := range steps {
+		for _, s := range objectsOf(steps) {
 			detail, err := r.missing(ctx, s, m)
 			if err != nil {
 				return err

@@ -7,7 +7,7 @@
 // its place; its links; each group that it is a member of, which the links of the group bring
 // along where they are written; the group that an account is in first (primary.go); the
 // security descriptor (rights.go); and userAccountControl of accounts. Which attributes are
-// written is in attributes.go, with the reason for each that is not.
+// not written, and why, is in package unwritable.
 //
 // An object is looked for by its objectGUID first, deleted ones as well. A tombstone is
 // undeleted with all its attributes in one change, and keeps GUID and SID. What is not there at
@@ -40,11 +40,17 @@
 // the zone is made. What servers write by themselves is left to them: SOA and NS of a zone, the
 // addresses of controllers, and the names by which these are found.
 //
+// Group policies come back with their files, where the options open SYSVOL (policies.go, package
+// sysvol); GPT.INI, which says the version, comes behind the other files, and the policy's object
+// behind that. Without SYSVOL neither is written. Links to policies are attributes like others. A
+// selection that takes a policy's object takes only those of its files that are gone.
+//
 // In a domain with other names, which [mapping.Names] has, names and texts are the target's, and
 // objects are found by name and class: no two domains have the same GUIDs. Links are written by
 // the GUIDs that the target gave.
 //
-// Objects that every domain has are never made or changed, but their members come back.
+// Objects that every domain has are never made or changed, but their members come back, and the
+// default group policies are like others.
 //
 // # Refusals
 //
@@ -61,7 +67,9 @@
 //
 // # Losses
 //
-//	NOT_YET         this version does not write it; the detail says what
+//	NOT_YET         this version does not write it; the detail says what: Configuration, settings of
+//	                the domain's head, what else lies below CN=System, links with bytes beside them,
+//	                other attributes that name SIDs, files beyond 8 MiB, policies without SYSVOL
 //	IDENTITY        objectGUID and objectSid when it is made again; sIDHistory always
 //	PASSWORD        no controller gives it
 //	DESCRIPTOR      the backup has no readable security descriptor of it

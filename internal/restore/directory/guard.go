@@ -75,8 +75,12 @@ func (r *Restorer) never(rec *record.Record) *loss {
 		return &loss{lossNotYet, "this version writes the domain only, and not " + rec.NamingContext}
 	case dn == context:
 		return &loss{lossNotYet, "this version does not write settings of the domain's head, such as the policy for passwords"}
+	case ofPolicies(rec) && r.files != nil:
+		return nil
+	case ofPolicies(rec):
+		return &loss{lossNotYet, noFiles + "copy the files from the backup, and make the policy by hand"}
 	case record.Below(dn, "cn=system,"+context) && dn != "cn=system,"+context:
-		return &loss{lossNotYet, "this version does not write what lies below CN=System, such as group policies and settings for passwords"}
+		return &loss{lossNotYet, "this version does not write what lies below CN=System, such as settings for passwords"}
 	case systemClasses[strings.ToLower(class)]:
 		return &loss{lossSystemClass, "only the directory makes objects of the class " + class}
 	}
@@ -88,6 +92,7 @@ func (r *Restorer) guard(rec *record.Record) string {
 	switch {
 	case r.isOwn(rec):
 		return refusedOwn
+	case ofPolicies(rec): // the default ones have settings like others
 	case strings.EqualFold(rec.Value("isCriticalSystemObject"), "TRUE"), wellKnown([]byte(rec.Value("objectSid"))):
 		return refusedBuiltIn
 	}

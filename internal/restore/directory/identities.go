@@ -29,6 +29,9 @@ func (r *Restorer) remember(aliases []string, guid, dn string) (sids []string) {
 	for _, alias := range aliases {
 		if sid, ok := strings.CutPrefix(strings.ToLower(alias), sidAlias); ok {
 			r.accounts.Store(sid, principal{guid, dn})
+			if strings.HasPrefix(sid, ofDomain) && strings.Count(sid, "-") == strings.Count(ofDomain, "-")+2 {
+				r.heads.Store(sid, true)
+			}
 			sids = append(sids, sid)
 		}
 	}
@@ -158,4 +161,25 @@ func (b *body) needsOf(relation string) (needs []restore.Need) {
 		}
 	}
 	return needs
+}
+
+// splitName takes <GUID=…>;<SID=…>;CN=… apart (MS-ADTS 3.1.1.3.4.1.5).
+func splitName(text string) (guid, dn string) {
+	rest, found := strings.CutPrefix(text, linkBegin)
+	if !found {
+		return "", text
+	}
+	guid, rest, found = strings.Cut(rest, ">;")
+	guid = strings.ToLower(guid)
+	if !found || !record.ValidGUID(guid) {
+		return "", text
+	}
+	for strings.HasPrefix(rest, "<") {
+		_, after, found := strings.Cut(rest, ">;")
+		if !found {
+			return "", text
+		}
+		rest = after
+	}
+	return guid, rest
 }

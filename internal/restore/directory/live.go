@@ -17,6 +17,9 @@ import (
 
 // Live implements [restore.Restorer].
 func (r *Restorer) Live(ctx context.Context, want restore.Want, m *mapping.Map) (s restore.State, err error) {
+	if isFile(want) {
+		return r.liveFile(ctx, want, m)
+	}
 	b, err := decodeBody(want.Body)
 	if err != nil {
 		return s, err
@@ -317,27 +320,6 @@ func (r *Restorer) define(b *body, d *document) {
 			d.Multi = append(d.Multi, name)
 		}
 	}
-}
-
-// splitName takes <GUID=…>;<SID=…>;CN=… apart (MS-ADTS 3.1.1.3.4.1.5).
-func splitName(text string) (guid, dn string) {
-	rest, found := strings.CutPrefix(text, linkBegin)
-	if !found {
-		return "", text
-	}
-	guid, rest, found = strings.Cut(rest, ">;")
-	guid = strings.ToLower(guid)
-	if !found || !record.ValidGUID(guid) {
-		return "", text
-	}
-	for strings.HasPrefix(rest, "<") {
-		_, after, found := strings.Cut(rest, ">;")
-		if !found {
-			return "", text
-		}
-		rest = after
-	}
-	return guid, rest
 }
 
 // maxRanges bounds the answers to one attribute.

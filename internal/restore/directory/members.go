@@ -88,3 +88,8 @@ func (r *Restorer) firsts(ctx context.Context, b *body, d *document, sid []byte,
 	}
 	return nil
 }
+
+// rdn is the first element of a distinguished name, and parent the rest.
+func rdn(dn string) string { first, _ := record.SplitDN(dn); return first }
+
+func parent(dn string) string { _, rest := record.SplitDN(dn); return rest }

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -41,6 +42,9 @@ func renamed(names *mapping.Names, r *record.Record) *record.Record {
 // written by the target's own GUIDs, but for those of which the backup has the name only. SIDs stand
 // by themselves, as text.
 func (r *Restorer) Sent(want restore.Want, m *mapping.Map) ([]byte, error) {
+	if isFile(want) {
+		return r.files.Sent(context.Background(), want) // the backup is read with the caller's context
+	}
 	b, err := decodeBody(want.Body)
 	if err != nil {
 		return nil, err

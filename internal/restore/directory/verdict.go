@@ -17,6 +17,9 @@ const (
 
 // Verdict implements [restore.Restorer].
 func (r *Restorer) Verdict(want restore.Want, live restore.State, m *mapping.Map) restore.Verdict {
+	if isFile(want) {
+		return r.files.Verdict(want, live)
+	}
 	b, err := decodeBody(want.Body)
 	if err != nil {
 		return refusal(want, "UNREADABLE", "what is wanted cannot be read: "+err.Error())
@@ -161,6 +164,9 @@ func (b *body) isBack(d *document) bool {
 
 // Inverse implements [restore.Restorer].
 func (r *Restorer) Inverse(want restore.Want, before, after restore.State) (restore.Want, restore.Reversibility) {
+	if isFile(want) {
+		return r.files.Inverse(want, before)
+	}
 	none := func(err error) (restore.Want, restore.Reversibility) {
 		return restore.Want{}, restore.Reversibility{Grade: restore.Irreversible, Why: err.Error()}
 	}

@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/unwritable"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -29,7 +30,7 @@ func (r *Restorer) Group(e backup.CatalogEntry) string { return e.ID }
 // remembers which object had which name and SID, so that what was moved or made again is found.
 func (r *Restorer) Names(e backup.CatalogEntry) []string {
 	if e.Kind != record.Kind {
-		return nil
+		return []string{record.FilesPrefix + strings.ToLower(e.ID)}
 	}
 	dn := strings.ToLower(e.Name)
 	if first, rest := record.SplitDN(dn); strings.HasPrefix(rest, "ou=domain controllers,dc=") {
@@ -44,8 +45,11 @@ func (r *Restorer) Names(e backup.CatalogEntry) []string {
 func (r *Restorer) Wants(items []restore.Item, m *mapping.Map) (wants []restore.Want, losses []restore.Loss, err error) {
 	for _, item := range items {
 		if item.Kind != record.Kind {
-			losses = append(losses, restore.Loss{Key: restore.Key{Service: backup.AD, Kind: item.Kind, ID: item.ID}, Code: lossNotYet,
-				Detail: "this version does not write files of group policies: copy them from the backup to SYSVOL"})
+			more, lost, err := r.fileWants(item, m)
+			if err != nil {
+				return nil, nil, err
+			}
+			wants, losses = append(wants, more...), append(losses, lost...)
 			continue
 		}
 		document, err := item.Read(context.Background()) // the source has the caller's context
@@ -59,7 +63,7 @@ func (r *Restorer) Wants(items []restore.Item, m *mapping.Map) (wants []restore.
 		if err != nil {
 			return nil, nil, fault.New(fault.BackupDamaged, "the record of "+item.Name, err)
 		}
-		w := &wanting{restorer: r, above: parent(rec.DN), context: rec.NamingContext}
+		w := &wanting{restorer: r, above: parent(rec.DN), context: rec.NamingContext, files: filesOf(rec)}
 		if m.Names() != nil {
 			rec, w.renamed = renamed(m.Names(), rec), true
 		}
@@ -80,6 +84,7 @@ type wanting struct {
 	// above and context are what the object lies in, in the names of the backup.
 	above, context string
 	guard          string
+	files          []restore.Need // of a group policy
 	wants          []restore.Want
 	losses         []restore.Loss
 }
@@ -106,9 +111,9 @@ func (w *wanting) all() error {
 	links := w.body()
 	var binary, back []string
 	for _, a := range r.Attributes {
-		why := reasonOf(a.Name, r.DN)
+		why := unwritable.ReasonOf(a.Name, r.DN)
 		switch {
-		case why == backLink && !strings.EqualFold(a.Name, "memberOf"):
+		case why == unwritable.BackLink && !strings.EqualFold(a.Name, "memberOf"):
 			back = append(back, a.Name)
 		case why != "":
 		case strings.EqualFold(a.Name, dnsProperty):
@@ -191,7 +196,8 @@ func (w *wanting) add(phase string, stage restore.Stage, b *body) error {
 		if w.above != "" && !strings.EqualFold(w.above, w.context) {
 			want.Needs = append(want.Needs, restore.Need{Service: backup.AD, Target: record.NamedPrefix + strings.ToLower(w.above), Relation: "parent"})
 		}
-		if len(b.Create) > 0 {
+		want.Needs = append(want.Needs, w.files...)
+		if _, isAccount := w.control(); isAccount && len(b.Create) > 0 {
 			want.Supplies = []string{"unicodePwd"}
 		}
 	}
@@ -214,6 +220,9 @@ func (w *wanting) control() (int64, bool) {
 
 // objectStage puts what others lie in first.
 func (w *wanting) objectStage() restore.Stage {
+	if ofPolicies(w.record) {
+		return restore.StageDirectoryPolicy
+	}
 	for _, class := range []string{"organizationalUnit", "container"} {
 		if w.record.Has("objectClass", class) {
 			return restore.StageDirectoryPlaces

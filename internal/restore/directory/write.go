@@ -19,6 +19,9 @@ const maxValues = 500
 // Write implements [restore.Restorer]. Values are taken away only together with the change
 // that replaces them, so that the controller refuses when they are not there any more.
 func (r *Restorer) Write(ctx context.Context, want restore.Want, verdict restore.Verdict, live restore.State, m *mapping.Map) error {
+	if isFile(want) {
+		return r.files.Write(ctx, want, live)
+	}
 	b, err := decodeBody(want.Body)
 	if err != nil {
 		return err
