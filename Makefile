@@ -85,6 +85,10 @@ check: ## what CI runs: lint and test (under 15 min)
 bench: setup ## measure whole backups and captures side by side with other tools
 	go run ./tests/bench --profiles bin/profiles --size-mib $(SIZE_MIB) --resources $(STAMP) --runs $(RUNS)
 
+.PHONY: release
+release: ## make what is published of VERSION=v1.2.3 into dist, signed with SIGN=KEY
+	go run ./deploy/release --version $(VERSION) --out dist $(if $(SIGN),--sign $(SIGN))
+
 .PHONY: fuzz
 fuzz: ## run every fuzz test for FUZZTIME
 	@set -e; for pkg in $$(go list ./...); do \

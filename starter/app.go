@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/printable"
 	"infrabackup/starter/alerting"
 	"infrabackup/starter/args"
+	"infrabackup/starter/manual"
 	"infrabackup/starter/recovering"
 	"infrabackup/starter/scheduling"
 	"infrabackup/starter/serving"
@@ -131,6 +132,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 	root.AddCommand(alerting.Commands(a.alerting())...)
 	root.AddCommand(serving.Commands(serving.Surroundings{Lookup: a.lookup, Stderr: a.stderr, Print: a.print, Say: a.say,
 		Consent: a.consent, Keyring: a.keyring, KeyFile: a.keyFile})...)
+	root.AddCommand(manual.Command(root))
 	return root
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/settings"
 )
@@ -43,12 +44,14 @@ func (s *shelf) Wait(context.Context, string, backup.ID) (backup.Overview, error
 	return result, nil
 }
 
-func (s *shelf) call(args ...string) outcome {
+func (s *shelf) call(args ...string) outcome { return callWith(s, args...) }
+
+func callWith(c controller, args ...string) outcome {
 	var stdout, stderr bytes.Buffer
 	code := run(context.Background(), process{
 		args: args, stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
 		lookup:  func(string) (string, bool) { return "", false },
-		connect: func(context.Context) (controller, func(), error) { return s, func() {}, nil },
+		connect: func(context.Context) (controller, func(), error) { return c, func() {}, nil },
 	})
 	return outcome{code, stdout.String(), stderr.String()}
 }
@@ -105,6 +108,28 @@ func TestShowConsistency(t *testing.T) {
 
 	whole.Consistency = nil
 	require.NotContains(t, (&shelf{whole: whole}).call("backup", "show").stdout, "References")
+}
+
+// ended is a shelf on which no backup runs any more.
+type ended struct{ *shelf }
+
+func (ended) Running(context.Context) (string, error) {
+	return "", fault.Newf(fault.BackupNotFound, "no backup runs")
+}
+
+// TestWatchingWhatHasEnded: a backup that was fast is no error of who watches it.
+func TestWatchingWhatHasEnded(t *testing.T) {
+	for status, code := range map[backup.Status]int{backup.Succeeded: fault.ExitOK, backup.PartialSucceeded: fault.ExitPartial, backup.Failed: fault.ExitFailed, backup.Running: fault.ExitNotFound} {
+		whole := finished()
+		whole.Status = status
+		out := callWith(ended{&shelf{whole: whole}}, "backup", "watch", string(whole.BackupID))
+		require.Equal(t, code, out.code, "%s: %s", status, out.stderr)
+		require.Equal(t, status.Final(), strings.Contains(out.stdout, string(whole.BackupID)), status)
+	}
+	out := callWith(ended{&shelf{whole: finished()}}, "backup", "watch")
+	require.Equal(t, fault.ExitNotFound, out.code, "nothing was named")
+	out = callWith(ended{&shelf{showErr: fault.Newf(fault.BackupNotFound, "none")}}, "backup", "watch", "0b1f4c2e")
+	require.Equal(t, fault.ExitNotFound, out.code)
 }
 
 // TestWaitingEndsWithTheWholeBackup: what a run returns lacks the check of references.

@@ -44,10 +44,7 @@ func (a *app) follow(ctx context.Context, c controller, runID string, id backup.
 	} else {
 		a.say("Warning: the manifest of the finished backup cannot be shown: %s", err.Error())
 	}
-	if err := a.print(overview, func(w *tabwriter.Writer) { table.Backup(w, overview) }); err != nil {
-		return err
-	}
-	return partial(overview)
+	return a.finished(overview)
 }
 
 // runningOne returns the run of the backup that runs, which is the one that is named.
@@ -71,10 +68,14 @@ func (a *app) runningOne(ctx context.Context, c controller, args []string) (runI
 	return runID, nil
 }
 
-// partial is the exit code of a finished backup.
-func partial(b backup.Overview) error {
-	if b.Status == backup.PartialSucceeded {
+// finished shows a backup that has ended, and is its exit code.
+func (a *app) finished(b backup.Overview) error {
+	err := a.print(b, func(w *tabwriter.Writer) { table.Backup(w, b) })
+	switch {
+	case err != nil || b.Status == backup.Succeeded:
+		return err
+	case b.Status == backup.PartialSucceeded:
 		return exitCode(fault.ExitPartial)
 	}
-	return nil
+	return exitCode(fault.ExitFailed)
 }

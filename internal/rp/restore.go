@@ -22,7 +22,8 @@ var roleAliases = map[string]backup.Service{
 	"keyvaultdataplane": backup.KeyVault, "keyvaultnamingservice": backup.KeyVault,
 }
 
-// roleService finds the service of a role's name; the empty name is all of them.
+// roleService finds the service of a role's name; the empty name is all of them. The refusal
+// does not repeat the name: beside it stands a password, and people mix fields up.
 func roleService(name string) (backup.Service, error) {
 	if name == "" {
 		return "", nil
@@ -32,7 +33,7 @@ func roleService(name string) (backup.Service, error) {
 	}
 	s, err := backup.ParseService(name)
 	if err != nil {
-		return "", apierror.BadValue(apierror.CodeContent, "roleName", "The role "+apierror.Quoted(name)+" is not known.", "Leave it empty for all roles, or use one of those that the backup shows.")
+		return "", apierror.BadValue(apierror.CodeContent, "roleName", "The role is not known.", "Leave it empty for all roles, or use one of those that the backup shows.")
 	}
 	return s, nil
 }

@@ -3,7 +3,7 @@
 // that carry the ids of the trace that they belong to.
 //
 // It exports over OTLP/gRPC when the standard environment variables name an
-// endpoint and is silent otherwise. Attributes come from small fixed sets (step,
+// endpoint, offers metrics to Prometheus when they say so, and is silent otherwise. Attributes come from small fixed sets (step,
 // service, failure code), so that the number of time series stays small; no
 // payload, path or name of an item ever becomes an attribute.
 //

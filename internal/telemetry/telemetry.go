@@ -67,8 +67,10 @@ func mustDiscard() *Telemetry {
 }
 
 // Start sets up export over OTLP/gRPC when OTEL_EXPORTER_OTLP_ENDPOINT, or its
-// form for traces or metrics alone, is set and OTEL_SDK_DISABLED is not true; else
-// it returns [Discard]. Connecting happens in the background: a collector that is
+// form for traces or metrics alone, is set and OTEL_SDK_DISABLED is not true. Where
+// OTEL_METRICS_EXPORTER is prometheus, metrics are offered to be scraped instead, on the
+// loopback address unless OTEL_EXPORTER_PROMETHEUS_HOST says another one. Without any of
+// these it returns [Discard]. Connecting happens in the background: a collector that is
 // away costs records, never the work itself. Everything else about the export
 // (headers, TLS, intervals, sampling) is read from the standard OTEL_…
 // variables by the exporters. The caller calls [Telemetry.Shutdown]. Errors are
@@ -84,7 +86,7 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !signals.traces && !signals.metrics {
+	if !signals.traces && !signals.metrics && signals.scraped == "" {
 		return Discard(), nil
 	}
 	if err := examine(o.Lookup); err != nil {
@@ -119,6 +121,14 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 		}
 		provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter)), sdkmetric.WithResource(res))
 		metrics, shutdown = provider, append(shutdown, provider.Shutdown)
+	}
+	if signals.scraped != "" {
+		reader, end, err := scraped(ctx, signals.scraped, o.Logger)
+		if err != nil {
+			return nil, errors.Join(err, shutdownAll(ctx, shutdown))
+		}
+		provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res))
+		metrics, shutdown = provider, append(shutdown, end, provider.Shutdown)
 	}
 	t, err := newTelemetry(traces, metrics, o.Logger)
 	if err != nil {
@@ -168,7 +178,7 @@ func shutdownAll(ctx context.Context, all []func(context.Context) error) error {
 func describe(ctx context.Context, o Options) (*resource.Resource, error) {
 	attributes := []attribute.KeyValue{semconv.ServiceName(o.ServiceName), semconv.ServiceVersion(o.Version)}
 	if o.Instance != "" {
-		attributes = append(attributes, attribute.String("infrabackup.instance", o.Instance))
+		attributes = append(attributes, instanceKey.String(o.Instance))
 	}
 	if o.Host != "" {
 		attributes = append(attributes, semconv.HostName(o.Host))
@@ -202,7 +212,14 @@ func examine(lookup func(string) (string, bool)) error {
 	return nil
 }
 
-type signals struct{ traces, metrics bool }
+// signals are what is sent. Scraped is the address at which metrics wait to be asked for.
+type signals struct {
+	traces, metrics bool
+	scraped         string
+}
+
+// exporters are those that a signal can have.
+var exporters = map[string]string{"TRACES": "otlp and none", "METRICS": "otlp, prometheus and none"}
 
 // exported decides by the variables of the OpenTelemetry specification
 // ("Environment Variable Specification" and "OpenTelemetry Protocol Exporter").
@@ -223,7 +240,7 @@ func exported(lookup func(string) (string, bool)) (signals, error) {
 			return false, nil
 		case "", "otlp":
 		default:
-			return false, fault.Newf(fault.ConfigInvalid, "OTEL_%s_EXPORTER is %q; otlp and none are supported", signal, exporter)
+			return false, fault.Newf(fault.ConfigInvalid, "OTEL_%s_EXPORTER is %q; %s are supported", signal, exporter, exporters[signal])
 		}
 		for _, name := range []string{"OTEL_EXPORTER_OTLP_" + signal + "_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 			switch protocol := get(name); protocol {
@@ -240,6 +257,13 @@ func exported(lookup func(string) (string, bool)) (signals, error) {
 	traces, err := one("TRACES")
 	if err != nil {
 		return signals{}, fmt.Errorf("set up traces: %w", err)
+	}
+	if get("OTEL_METRICS_EXPORTER") == "prometheus" {
+		address, err := scrapedAt(get)
+		if err != nil {
+			return signals{}, fmt.Errorf("set up metrics: %w", err)
+		}
+		return signals{traces: traces, scraped: address}, nil
 	}
 	metrics, err := one("METRICS")
 	if err != nil {

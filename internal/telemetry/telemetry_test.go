@@ -51,7 +51,10 @@ func TestRefusesWhatItCannotSpeak(t *testing.T) {
 	for name, env := range map[string]map[string]string{
 		"protocol":            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
 		"protocol of traces":  {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"},
-		"exporter of metrics": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_METRICS_EXPORTER": "prometheus"},
+		"exporter of metrics": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_METRICS_EXPORTER": "console"},
+		"exporter of traces":  {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_TRACES_EXPORTER": "prometheus"},
+		"port to be scraped":  {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": "65536"},
+		"host to be scraped":  {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_HOST": "192.0.2.1", "OTEL_EXPORTER_PROMETHEUS_PORT": "0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Start(t.Context(), Options{ServiceName: "test", Lookup: environment(env)})

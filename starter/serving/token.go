@@ -30,7 +30,7 @@ type createdToken struct {
 func (s Surroundings) tokenCommand() *cobra.Command {
 	var file string
 	group := &cobra.Command{Use: "token", Short: "API tokens of the process that serves API and page", Args: args.None, RunE: args.NeedsCommand}
-	group.PersistentFlags().StringVar(&file, "config", DefaultConfig, "configuration file of `infrabackup serve`")
+	group.PersistentFlags().StringVar(&file, "config", DefaultConfig, "configuration `FILE` of infrabackup serve")
 	group.AddCommand(s.tokenCreateCommand(&file), s.tokenListCommand(&file), s.tokenRevokeCommand(&file))
 	return group
 }

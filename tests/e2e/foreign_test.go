@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,7 +54,7 @@ func TestForeignEntriesOnARealFileServer(t *testing.T) {
 	}
 	second, run := c.begin()
 	work := in(backup.IncomingPath(second))
-	require.Eventually(t, func() bool { _, err := os.Stat(work); return err == nil }, time.Minute, time.Millisecond)
+	c.during(run, func() bool { _, err := os.Stat(work); return err == nil })
 	leaveForeign(t, work)
 	overview, err = run.Get(ctx)
 	require.NoError(t, err)

@@ -245,6 +245,34 @@ func (c *controller) beginWith(in flow.BackupInput) (backup.ID, flow.Run[backup.
 	return id, run
 }
 
+// during waits for a moment of a run. A run that ends before it fails the test with what came
+// of it, and one that stands still with where it stands.
+func (c *controller) during(run flow.Run[backup.Overview], moment func() bool) {
+	c.t.Helper()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := run.Get(c.t.Context())
+		ended <- err
+	}()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	late := time.NewTimer(4 * time.Minute)
+	defer late.Stop()
+	for !moment() {
+		select {
+		case err := <-ended:
+			if moment() { // it was there while the run ended
+				return
+			}
+			require.FailNow(c.t, "the run ended before the moment came", "%v", err)
+		case <-late.C:
+			d, err := c.client.DescribeWorkflowExecution(c.t.Context(), run.GetID(), run.GetRunID())
+			require.FailNow(c.t, "the moment did not come", "%v %v", err, d.GetPendingActivities())
+		case <-look.C:
+		}
+	}
+}
+
 // items is a small source of records and files.
 type items struct {
 	service backup.Service

@@ -68,7 +68,7 @@ func (q *person) fill(form string, values map[string]string) {
 	for field, value := range values {
 		browser.Script[any](q.t, q.ctx, fmt.Sprintf(`document.getElementById(%q).value = %q; 0`, "f-"+field, value))
 	}
-	browser.Script[any](q.t, q.ctx, fmt.Sprintf(`document.querySelector("form[action$='%s']").requestSubmit(); 0`, form))
+	browser.Script[any](q.t, q.ctx, fmt.Sprintf(`[...document.forms].find(f => new URL(f.action).pathname.endsWith(%q)).requestSubmit(); 0`, form))
 }
 
 func (q *person) value(field string) string {

@@ -72,7 +72,7 @@ func (c *controller) untilUploading(part string) {
 // untilCaptured waits until the capture of the CA has been reported.
 func (c *controller) untilCaptured(run flow.Run[backup.Overview]) {
 	c.t.Helper()
-	require.Eventually(c.t, func() bool { return c.captured(run) }, 2*time.Minute, 20*time.Millisecond)
+	c.during(run, func() bool { return c.captured(run) })
 }
 
 // captured reports whether the history says that the CA was captured.

@@ -133,7 +133,7 @@ func (d *realDC) makeOU(t *testing.T, conn *ldap.Conn, name string, users int) s
 
 func TestLabConformance(t *testing.T) {
 	d := useDC(t)
-	collecttest.Run(t, collecttest.Subject{Collector: d.collector(t), Service: backup.AD, Secrets: []string{d.password}, Slow: true})
+	collecttest.Run(t, collecttest.Subject{Collector: d.collector(t), Service: backup.AD, Secrets: []string{d.password}, Slow: true, Shared: true})
 }
 
 // flat lists attributes and values for a comparison without order.
