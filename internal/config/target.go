@@ -17,7 +17,8 @@ type Target struct {
 	// FQDN and DeploymentID are those of the cloud; a plan made for another one is refused.
 	FQDN         string `yaml:"fqdn"`
 	DeploymentID string `yaml:"deploymentId"`
-	// AD, CA and Azure are as for a worker's sources; at least one of them.
+	// AD, CA and Azure are as for a worker's sources; at least one of them. Files of group policies
+	// are written only where ad.sysvol says true.
 	AD    *AD    `yaml:"ad"`
 	CA    *CA    `yaml:"ca"`
 	Azure *Azure `yaml:"azure"`

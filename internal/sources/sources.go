@@ -107,29 +107,35 @@ func directoryOf(s config.AD) (*ad.Collector, error) {
 	}
 	c := ad.Config{URL: s.URL, CACertificates: authorities, Username: s.Username, Password: password}
 	if s.CaptureSYSVOL() {
-		u, err := url.Parse(s.URL)
+		open, err := SYSVOL(s, password)
 		if err != nil {
-			return nil, fault.New(fault.ConfigInvalid, "the URL of the AD source is malformed", err)
+			return nil, err
 		}
-		c.OpenSYSVOL = sysvolOf(u.Hostname(), s.Username, password)
+		c.OpenSYSVOL = func(ctx context.Context) (ad.FileSource, error) {
+			tree, err := open(ctx)
+			if err != nil {
+				return nil, err // not the nil *Tree, which would be no nil FileSource
+			}
+			return tree, nil
+		}
 	}
 	return ad.New(c)
 }
 
-// sysvolOf opens SYSVOL of the same controller as the same user. Controllers sign
+// SYSVOL opens that of the same controller as the same user. Controllers sign
 // what they send from there and need not encrypt it: every member of the domain
-// may read it.
-func sysvolOf(host, username string, password secret.String) func(context.Context) (ad.FileSource, error) {
-	return func(ctx context.Context) (ad.FileSource, error) {
-		tree, err := smb.OpenTree(ctx, smb.Config{
-			UNC: share.UNC{Host: host, Share: sysvolShare}, Username: username, Password: password, Transport: share.Signed,
+// may read it. Errors are CONFIG_INVALID.
+func SYSVOL(s config.AD, password secret.String) (func(context.Context) (*smb.Tree, error), error) {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return nil, fault.New(fault.ConfigInvalid, "the URL of the AD source is malformed", err)
+	}
+	return func(ctx context.Context) (*smb.Tree, error) {
+		return smb.OpenTree(ctx, smb.Config{
+			UNC: share.UNC{Host: u.Hostname(), Share: sysvolShare}, Username: s.Username, Password: password, Transport: share.Signed,
 			BusyTimeout: sysvolTimeout,
 		})
-		if err != nil {
-			return nil, err // not the nil *Tree, which would be no nil FileSource
-		}
-		return tree, nil
-	}
+	}, nil
 }
 
 func readCAs(path string) ([]byte, error) {

@@ -40,10 +40,10 @@ type options struct {
 }
 
 // sections are the parts of a measurement that can be asked for alone.
-var sections = []string{"share", "verify", "extract", "rewrap", "far", "directory", "serve", "stamp", "memory"}
+var sections = []string{"share", "verify", "extract", "rewrap", "far", "directory", "recover", "serve", "stamp", "memory"}
 
 // labSections are those that need real servers.
-var labSections = sections[:6]
+var labSections = sections[:7]
 
 func parse() (o options, err error) {
 	flag.IntVar(&o.sizeMiB, "size-mib", 2048, "size of the incompressible data set")
@@ -159,7 +159,12 @@ func (b *bench) withLab(ctx context.Context, o options, wants func(section strin
 		}
 	}
 	if wants("directory") {
-		return b.measureDirectory(ctx)
+		if err := b.measureDirectory(ctx); err != nil {
+			return err
+		}
+	}
+	if wants("recover") {
+		return b.measureRecover(ctx)
 	}
 	return nil
 }

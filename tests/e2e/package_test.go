@@ -97,7 +97,7 @@ timeout 60 bash -c 'until (exec 3<> "/dev/tcp/${1%:*}/${1#*:}") 2> /dev/null; do
 : the codec server, confined as well, for as long as one looks
 (umask 077; echo 0123456789abcdef0123456789abcdef > /etc/infrabackup/codec-server.token)
 chown infrabackup: /etc/infrabackup/codec-server.token
-refused systemctl is-enabled infrabackup-codec-server
+test "$(systemctl is-enabled infrabackup-codec-server)" = static
 systemctl start infrabackup-codec-server
 timeout 60 bash -c 'until (exec 3<> /dev/tcp/127.0.0.1/8081) 2> /dev/null; do read -rt 0.2 < <(sleep 1) || true; done'
 exec 3<> /dev/tcp/127.0.0.1/8081

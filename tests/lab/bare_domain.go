@@ -20,7 +20,10 @@ type DomainOptions struct {
 	Realm   string // such as CORP.EXAMPLE.NET
 	Short   string // such as CORP
 	Host    string // of the controller, without the realm
-	User    string // an account that may read everything
+	User    string // an account that may read and write everything
+	// Restored domains have a certificate for name and address, of a CA of their own, and do
+	// not wait for the disk at each write: they are gone after the test.
+	Restored bool
 }
 
 // Domain is a running domain controller.
@@ -30,6 +33,7 @@ type Domain struct {
 	password string
 	server   *daemon
 	added    bool
+	ca       string // of the certificate, empty for Samba's own
 }
 
 // StartDomain provisions a domain, or takes it from the cache, and starts it with the
@@ -67,6 +71,11 @@ func (d *Domain) prepare(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if d.options.Restored {
+		if err := d.restored(); err != nil {
+			return err
+		}
+	}
 	if d.password, err = randomPassword(); err != nil {
 		return err
 	}
@@ -83,6 +92,17 @@ func (d *Domain) prepare(ctx context.Context) error {
 	command := fmt.Sprintf(`mkdir -p /run/samba; exec unshare -m sh -c "mount -t tmpfs tmpfs /run/samba && exec samba -s %s -F --no-process-group"`, d.conf())
 	d.server, err = newDaemon(d.options.Dir, "ad", command, all(listening(d.options.Address+":445"), d.answers))
 	return err
+}
+
+func (d *Domain) restored() error {
+	tls, err := newServerTLS(filepath.Join(d.options.Dir, "tls"), d.Name(), d.options.Address)
+	if err != nil {
+		return err
+	}
+	d.ca = tls.ca
+	return d.edit(func(text string) string {
+		return strings.Replace(text, "[global]", "[global]\n\tldb:nosync = true\n\ttls certfile = "+tls.certificate+"\n\ttls keyfile = "+tls.key+"\n\ttls cafile = "+tls.ca+"\n", 1)
+	})
 }
 
 // provisioned returns a folder with the domain as Samba makes it, which is kept between
@@ -144,8 +164,18 @@ func (d *Domain) conf() string { return filepath.Join(d.dir, "etc", "smb.conf") 
 // Password is that of the options' user.
 func (d *Domain) Password() string { return d.password }
 
-// OwnCA is the file with the CA of the certificate that Samba made for itself.
-func (d *Domain) OwnCA() string { return filepath.Join(d.dir, "private", "tls", "ca.pem") }
+// OwnCA is the file with the CA of the certificate that the controller has at first.
+func (d *Domain) OwnCA() string {
+	if d.ca != "" {
+		return d.ca
+	}
+	return filepath.Join(d.dir, "private", "tls", "ca.pem")
+}
+
+// Account is the name with which the options' user logs in.
+func (d *Domain) Account() string {
+	return d.options.User + "@" + strings.ToLower(d.options.Realm)
+}
 
 // Name is the controller's full name.
 func (d *Domain) Name() string { return d.options.Host + "." + strings.ToLower(d.options.Realm) }

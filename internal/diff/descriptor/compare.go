@@ -54,6 +54,9 @@ func Compare(a, b *Descriptor, m identity.Map) []Difference {
 	return append(found, lists("sacl", a.SACL, b.SACL, m)...)
 }
 
+// Same reports whether two descriptors say the same.
+func Same(a, b *Descriptor) bool { return len(Compare(a, b, identity.Map{})) == 0 }
+
 func mapped(sid string, m identity.Map) string {
 	if sid == "" {
 		return ""

@@ -6,6 +6,7 @@ import (
 
 	"infrabackup/internal/config"
 	"infrabackup/internal/restore/directory"
+	"infrabackup/internal/restore/directory/sysvol"
 	"infrabackup/internal/sources"
 )
 
@@ -17,7 +18,21 @@ func (t *Target) addDirectory(ctx context.Context, c config.AD) error {
 	if err != nil {
 		return err
 	}
-	r, err := directory.New(directory.Options{URL: c.URL, CACertificates: authorities, Username: c.Username, Password: password, Own: t.config.OwnAccounts})
+	options := directory.Options{URL: c.URL, CACertificates: authorities, Username: c.Username, Password: password, Own: t.config.OwnAccounts}
+	if c.SYSVOL != nil && *c.SYSVOL { // to be read it need not be asked for, to be written it does
+		open, err := sources.SYSVOL(c, password)
+		if err != nil {
+			return err
+		}
+		options.SYSVOL = func(ctx context.Context) (sysvol.Share, error) {
+			tree, err := open(ctx)
+			if err != nil {
+				return nil, err // not the nil tree, which would be no nil share
+			}
+			return tree, nil
+		}
+	}
+	r, err := directory.New(options)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/dnsrecord"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -18,6 +19,10 @@ const (
 	phaseLinks  = "links"
 	phaseState  = "state"
 	phaseMember = "member of "
+	// phasePrimary is the group that an account is in first.
+	phasePrimary = "primary group"
+	// phaseRights is the security descriptor.
+	phaseRights = "security descriptor"
 )
 
 // body is what is wanted of an object in one phase, or what an undo puts back. Its JSON, with
@@ -50,6 +55,14 @@ type body struct {
 	GroupDN string `json:"groupDn,omitempty"`
 	// Group is the GUID of the group of a membership that an undo takes back.
 	Group string `json:"group,omitempty"`
+	// Named are the SIDs that Attributes name, of the source.
+	Named []string `json:"named,omitempty"`
+	// Given says that an object that is made has the first group that is wanted by itself.
+	Given bool `json:"given,omitempty"`
+	// MemberOf are the groups that an account is in besides the first.
+	MemberOf *attribute `json:"memberOf,omitempty"`
+	// Leave is the SID of a group that an account was no member of before, for an undo.
+	Leave string `json:"leave,omitempty"`
 }
 
 // attribute is one with its values. Links have values as [link] makes them.
@@ -132,8 +145,13 @@ func inTarget(guid string, m *mapping.Map) string {
 }
 
 // mapped are the values of a wanted attribute in the target.
-func (b *body) mapped(a attribute, m *mapping.Map) [][]byte {
-	if !a.Link || b.Undo {
+func (b *body) mapped(a attribute, d *document, m *mapping.Map) [][]byte {
+	switch {
+	case b.Undo:
+		return a.Values
+	case a.Name == primaryGroupID:
+		return d.ridOf()
+	case !a.Link:
 		return a.Values
 	}
 	out := make([][]byte, len(a.Values))
@@ -157,8 +175,18 @@ func sorted(values [][]byte) [][]byte {
 // when its target is known by name only.
 func (b *body) missing(a attribute, d *document, m *mapping.Map) [][]byte {
 	live := d.attribute(a.Name)
+	switch {
+	case a.Name == securityDescriptor && !b.Undo:
+		return b.rightsMissing(a, d)
+	case a.Name == dnsRecord && !b.Undo:
+		return dnsrecord.Missing(a.Values, live.Values)
+	case a.Name == tombstoned && !b.Undo && len(live.Values) == 0:
+		return nil // it says no more than FALSE
+	case a.Name == primaryGroupID && !b.Undo && d.ridOf() == nil:
+		return a.Values // the group is not there, or not yet
+	}
 	if !a.Link || b.Undo || len(a.Names) != len(a.Values) {
-		return without(b.mapped(a, m), live.Values)
+		return without(b.mapped(a, d, m), live.Values)
 	}
 	var out [][]byte
 	for i, value := range a.Values {
@@ -167,12 +195,16 @@ func (b *body) missing(a attribute, d *document, m *mapping.Map) [][]byte {
 		if guid != "" {
 			value = link(inTarget(guid, m), "")
 		}
-		if slices.ContainsFunc(live.Values, func(v []byte) bool { return bytes.Equal(v, value) }) || !known && slices.Contains(live.Names, a.Names[i]) {
+		if contains(live.Values, value) || contains(d.Firsts, value) || !known && slices.Contains(live.Names, a.Names[i]) {
 			continue
 		}
 		out = append(out, value)
 	}
 	return sorted(out)
+}
+
+func contains(values [][]byte, one []byte) bool {
+	return slices.ContainsFunc(values, func(v []byte) bool { return bytes.Equal(v, one) })
 }
 
 // without are the values of a that are not in b; both are sorted.
@@ -197,6 +229,12 @@ type document struct {
 	// Placed says that it stands where it is wanted.
 	Placed  bool `json:"placed,omitempty"`
 	Deleted bool `json:"deleted,omitempty"`
+	// Named are the SIDs that the want names, in the target; empty ones are not there.
+	Named []string `json:"named,omitempty"`
+	// Joined says that an account is a member of the group that is to be its first; Firsts are
+	// links to members of a group whose first it is.
+	Joined bool     `json:"joined,omitempty"`
+	Firsts [][]byte `json:"firsts,omitempty"`
 	// Control is userAccountControl.
 	Control string `json:"control,omitempty"`
 	// Passwordless says that no password was set since it was made.
@@ -239,14 +277,15 @@ func (d *document) attribute(name string) attribute {
 }
 
 // state is the state of a phase. Only the object itself has a place and can be deleted: its
-// other phases are absent until it is there.
+// other phases are absent until it is there. A deleted object keeps its rights, which a verdict
+// may know.
 func (d *document) state(phase string) (restore.State, error) {
 	s := restore.State{Exists: d.GUID != "" && !d.Deleted, Deleted: d.Deleted && phase == phaseObject, Digest: restore.AbsentDigest}
 	data, err := json.Marshal(d)
 	if err != nil {
 		return s, fmt.Errorf("encode the state of %s: %w", d.DN, err)
 	}
-	if s.Exists || s.Deleted || d.Problem != nil {
+	if s.Exists || s.Deleted || d.Problem != nil || d.Deleted && phase == phaseRights {
 		s.Document = data
 	}
 	if !s.Exists && !s.Deleted {
@@ -254,7 +293,15 @@ func (d *document) state(phase string) (restore.State, error) {
 	}
 	about := document{GUID: d.GUID, Deleted: d.Deleted}
 	for _, a := range d.Attributes {
-		about.Attributes = append(about.Attributes, attribute{Name: a.Name, Link: a.Link, Values: a.Values})
+		values := a.Values
+		if a.Name == dnsRecord { // servers change parts of them
+			values = make([][]byte, len(a.Values))
+			for i, value := range a.Values {
+				values[i] = dnsrecord.Key(value)
+			}
+			values = sorted(values)
+		}
+		about.Attributes = append(about.Attributes, attribute{Name: a.Name, Link: a.Link, Values: values})
 	}
 	if phase == phaseObject && !d.Deleted {
 		about.DN, about.Parent = strings.ToLower(rdn(d.DN)), d.Parent

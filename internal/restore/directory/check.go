@@ -18,7 +18,7 @@ const maxAsked = 100_000
 // makes itself.
 func (r *Restorer) Check(ctx context.Context, steps []restore.Checked, m *mapping.Map) (refusals []restore.Refusal, err error) {
 	err = r.talk(ctx, func() error {
-		for _, s := range steps {
+		for _, s := range objectsOf(steps) {
 			detail, err := r.missing(ctx, s, m)
 			if err != nil {
 				return err
@@ -54,6 +54,13 @@ func (r *Restorer) missing(ctx context.Context, s restore.Checked, m *mapping.Ma
 		}
 		return "grant the target's account the right to make objects of the class " + b.class() + " in " + parent(dn), nil
 	case s.Action == restore.Update:
+		if s.Want.Phase == phaseRights {
+			may, err := r.mayChangeRights(ctx, b, d)
+			if err != nil || may {
+				return "", err
+			}
+			return "grant the target's account the right to change owner and permissions of " + d.DN, nil
+		}
 		at, names := d.self(), []string{}
 		for _, c := range b.diff(d, m) {
 			names = append(names, c.Name)

@@ -5,8 +5,9 @@
 //
 // An object is wanted in phases, each a step of its own: the object with its attributes and
 // its place; its links; each group that it is a member of, which the links of the group bring
-// along where they are written; and userAccountControl of accounts. Which attributes are
-// written is in attributes.go, with the reason for each that is not.
+// along where they are written; the group that an account is in first (primary.go); the
+// security descriptor (rights.go); and userAccountControl of accounts. Which attributes are
+// not written, and why, is in package unwritable.
 //
 // An object is looked for by its objectGUID first, deleted ones as well. A tombstone is
 // undeleted with all its attributes in one change, and keeps GUID and SID. What is not there at
@@ -20,11 +21,36 @@
 // renamed, it takes two requests; when the restore is ended between them, the step is refused
 // as RESTORE_CONFLICT, and a new plan does the rest.
 //
+// What names SIDs has them mapped (identities.go): those below 1000 by their number, others by what
+// became of the account in the target, which is looked for by objectGUID and then by name. SIDs
+// that mean the same everywhere, and those of trusted domains, are kept.
+//
+// An account becomes an ordinary member of the group that was its first before, and is taken out
+// of it where the backup does not have it in there. Where the restore is ended between these two
+// requests, it stays a member.
+//
+// Of a security descriptor owner, group and DACL are written, as far as they are the object's own:
+// what it inherits the controller makes again of its parents'. Entries of one kind in another order,
+// and inherited ones, are no difference. Audit entries are in no backup, and stay as they are. Windows
+// gives members of protected groups (adminCount) the rights of AdminSDHolder within the hour.
+//
+// Zones of DNS and their nodes are objects like others (dns.go, package dnsrecord). Records compare
+// without the serial and the hour of the last refresh. Only missing ones are added, but that what is
+// left of a deleted node goes, and the other one of two CNAMEs. How a zone is served is written when
+// the zone is made. What servers write by themselves is left to them: SOA and NS of a zone, the
+// addresses of controllers, and the names by which these are found.
+//
+// Group policies come back with their files, where the options open SYSVOL (policies.go, package
+// sysvol); GPT.INI, which says the version, comes behind the other files, and the policy's object
+// behind that. Without SYSVOL neither is written. Links to policies are attributes like others. A
+// selection that takes a policy's object takes only those of its files that are gone.
+//
 // In a domain with other names, which [mapping.Names] has, names and texts are the target's, and
 // objects are found by name and class: no two domains have the same GUIDs. Links are written by
 // the GUIDs that the target gave.
 //
-// Objects that every domain has are never made or changed, but their members come back.
+// Objects that every domain has are never made or changed, but their members come back, and the
+// default group policies are like others.
 //
 // # Refusals
 //
@@ -34,14 +60,21 @@
 //	NO_PASSWORD     it would be enabled without a password, and none is needed to log in as it
 //	SCHEMA_MISSING  the target's schema lacks an attribute of it
 //	OTHER_DOMAIN    the target is another domain than the object's
+//	SID_UNKNOWN     it names the SID of an account that neither backup nor target have, or in a
+//	                condition one that is another account in the target
+//	SERVERS_OWN     a controller of the target has the name, and writes its address by itself
 //	NOT_PERMITTED   the target's account lacks the right that is named
 //
 // # Losses
 //
-//	NOT_YET         this version does not write it; the detail says what
+//	NOT_YET         this version does not write it; the detail says what: Configuration, settings of
+//	                the domain's head, what else lies below CN=System, links with bytes beside them,
+//	                other attributes that name SIDs, files beyond 8 MiB, policies without SYSVOL
 //	IDENTITY        objectGUID and objectSid when it is made again; sIDHistory always
 //	PASSWORD        no controller gives it
+//	DESCRIPTOR      the backup has no readable security descriptor of it
 //	BACK_LINKS      links to it that are in other objects
+//	SERVERS_OWN     records of DNS that servers write by themselves
 //	SCHEMA          an object of the schema
 //	SYSTEM_CLASS    only the directory makes objects of its class
 //

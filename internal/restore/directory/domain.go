@@ -16,8 +16,11 @@ import (
 // domain is what is known of the target as long as a restorer lives.
 type domain struct {
 	name, configuration string
-	sid                 string
-	schema              map[string]definition // by lDAPDisplayName in lower case
+	// contexts are the naming contexts that the controller holds and that are written, in lower
+	// case; controllers the names of the domain's controllers.
+	contexts, controllers []string
+	sid                   string
+	schema                map[string]definition // by lDAPDisplayName in lower case
 	// undeletes says that tombstones can be brought back.
 	undeletes bool
 }
@@ -45,7 +48,7 @@ func showDeleted() ldap.Control { return ldap.NewControlMicrosoftShowDeleted() }
 // was deleted would be made again with a new identity.
 func learnDomain(ctx context.Context, conn *directory.Conn) (*domain, error) {
 	what := "cannot read the root of " + conn.Host
-	root, err := conn.ReadObject(ctx, what, "", []string{"defaultNamingContext", "schemaNamingContext", "configurationNamingContext", "vendorName"})
+	root, err := conn.ReadObject(ctx, what, "", []string{"defaultNamingContext", "schemaNamingContext", "configurationNamingContext", "namingContexts", "vendorName"})
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +56,11 @@ func learnDomain(ctx context.Context, conn *directory.Conn) (*domain, error) {
 		return nil, unreadable("%s: it is no domain controller's", what)
 	}
 	d := &domain{name: root.Text("defaultNamingContext"), configuration: root.Text("configurationNamingContext"), schema: map[string]definition{}}
+	for _, context := range append(root.Texts("namingContexts"), d.name) {
+		if low := strings.ToLower(context); low == strings.ToLower(d.name) || strings.HasPrefix(low, "dc=domaindnszones,") || strings.HasPrefix(low, "dc=forestdnszones,") {
+			d.contexts = append(d.contexts, low)
+		}
+	}
 	head, err := conn.ReadObject(ctx, "cannot read "+d.name, d.name, []string{"objectSid", "wellKnownObjects"})
 	if err != nil {
 		return nil, err
@@ -77,6 +85,9 @@ func learnDomain(ctx context.Context, conn *directory.Conn) (*domain, error) {
 	if err := d.seesDeleted(ctx, conn, head); err != nil {
 		return nil, err
 	}
+	if err := d.readControllers(ctx, conn); err != nil {
+		return nil, err
+	}
 	return d, d.readSchema(ctx, conn, root.Text("schemaNamingContext"))
 }
 
@@ -97,6 +108,25 @@ func (d *domain) seesDeleted(ctx context.Context, conn *directory.Conn, head *di
 		}
 	}
 	return fault.New(fault.TargetAccessDenied, "the account does not see deleted objects, so that they could not be brought back with their identity", nil)
+}
+
+// maxControllers bounds the domain controllers of a domain; MS recommends at most 1,200.
+const maxControllers = 10_000
+
+func (d *domain) readControllers(ctx context.Context, conn *directory.Conn) error {
+	err := conn.Run(ctx, directory.Search{
+		What: "cannot look for domain controllers", Base: "OU=Domain Controllers," + d.name, Scope: ldap.ScopeSingleLevel, Filter: "(objectClass=computer)", Attributes: []string{"cn"}, PageSize: pageSize,
+		Entry: func(e *directory.Entry) (bool, error) {
+			if len(d.controllers) < maxControllers {
+				d.controllers = append(d.controllers, strings.ToLower(strings.TrimPrefix(rdn(e.DN), "CN=")))
+			}
+			return true, nil
+		},
+	})
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+		return nil // they lie elsewhere, and are found as members of their group only
+	}
+	return err
 }
 
 func (d *domain) readSchema(ctx context.Context, conn *directory.Conn, base string) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 	"github.com/stretchr/testify/require"
 
+	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/secret"
 )
 
@@ -45,8 +46,8 @@ func newFakeDC() *fakeDC {
 	f.objects[fakeHead] = &fakeObject{dn: corp, values: map[string][]string{"wellknownobjects": {deletedObjects + "CN=Deleted Objects," + corp}}}
 	f.put("CN=Deleted Objects,"+corp, "objectClass", "container")
 	f.put("CN=Partitions,CN=Configuration,"+corp, "objectClass", "crossRefContainer")
-	for _, name := range []string{"description", "otherTelephone", "sAMAccountName", "userPrincipalName", "member", "manager", "userAccountControl"} {
-		single := fmt.Sprint(!slices.Contains([]string{"description", "otherTelephone", "member"}, name))
+	for _, name := range []string{"description", "otherTelephone", "sAMAccountName", "userPrincipalName", "member", "manager", "userAccountControl", primaryGroupID, securityDescriptor, dnsRecord, tombstoned} {
+		single := fmt.Sprint(!slices.Contains([]string{"description", "otherTelephone", "member", dnsRecord}, name))
 		f.put("CN="+name+",CN=Schema,CN=Configuration,"+corp, "objectClass", "attributeSchema", "lDAPDisplayName", name, "isSingleValued", strings.ToUpper(single))
 	}
 	return f
@@ -67,6 +68,14 @@ func (f *fakeDC) put(dn string, pairs ...string) string {
 func (f *fakeDC) find(dn string) (string, *fakeObject) {
 	if guid := linkTarget([]byte(dn)); guid != "" {
 		return guid, f.objects[guid]
+	}
+	if sid, ok := strings.CutPrefix(dn, "<SID="); ok {
+		for guid, o := range f.objects {
+			if have, _ := record.FormatSID([]byte(strings.Join(o.values["objectsid"], ""))); !o.deleted && strings.EqualFold(have+">", sid) {
+				return guid, o
+			}
+		}
+		return "", nil
 	}
 	for guid, o := range f.objects {
 		if strings.EqualFold(o.dn, dn) {
@@ -203,8 +212,26 @@ func (f *fakeDC) remove(dn string) uint16 {
 	return 0
 }
 
+// moveFirst makes a group, of which the account has to be a member, its first one. It becomes a
+// member of the one that was.
+func (f *fakeDC) moveFirst(self string, o *fakeObject, rid string) bool {
+	group := func(rid string) *fakeObject {
+		_, g := f.find(sidName(withRID([]byte(o.values["objectsid"][0]), rid)))
+		return g
+	}
+	to, from := group(rid), group(strings.Join(o.values["primarygroupid"], ""))
+	if to == nil || !slices.Contains(to.values["member"], self) {
+		return false
+	}
+	to.values["member"] = slices.DeleteFunc(to.values["member"], func(v string) bool { return v == self })
+	if from != nil {
+		from.values["member"] = append(from.values["member"], self)
+	}
+	return true
+}
+
 func (f *fakeDC) modify(op *ber.Packet) uint16 {
-	_, o := f.find(text(op.Children[0]))
+	self, o := f.find(text(op.Children[0]))
 	if o == nil {
 		return ldap.LDAPResultNoSuchObject
 	}
@@ -232,6 +259,11 @@ func (f *fakeDC) modify(op *ber.Packet) uint16 {
 		case name == "distinguishedname":
 			dn = given[0]
 		case kind == ldap.ReplaceAttribute:
+			values[name] = given
+		case name == "primarygroupid" && kind == ldap.AddAttribute:
+			if !f.moveFirst(self, o, given[0]) {
+				return ldap.LDAPResultUnwillingToPerform
+			}
 			values[name] = given
 		case kind == ldap.AddAttribute:
 			for _, v := range given {
@@ -275,6 +307,8 @@ func (f *fakeDC) matches(guid string, o *fakeObject, filter *ber.Packet) bool {
 	switch filter.Tag {
 	case ldap.FilterOr:
 		return slices.ContainsFunc(filter.Children, func(p *ber.Packet) bool { return f.matches(guid, o, p) })
+	case ldap.FilterAnd:
+		return !slices.ContainsFunc(filter.Children, func(p *ber.Packet) bool { return !f.matches(guid, o, p) })
 	case ldap.FilterPresent:
 		return true
 	}
@@ -293,7 +327,7 @@ func (f *fakeDC) search(op *ber.Packet, deleted bool) (answers []*ber.Packet) {
 	base, scope := text(op.Children[0]), op.Children[1].Value.(int64)
 	if base == "" {
 		return []*ber.Packet{fakeEntry("", map[string][]string{"defaultNamingContext": {corp}, "schemaNamingContext": {"CN=Schema,CN=Configuration," + corp},
-			"configurationNamingContext": {"CN=Configuration," + corp}, "vendorName": {"Samba"}}), fakeResult(ldap.ApplicationSearchResultDone, 0)}
+			"configurationNamingContext": {"CN=Configuration," + corp}, "vendorName": {"Samba"}, "namingContexts": {corp, "CN=Configuration," + corp, "DC=DomainDnsZones," + corp}}), fakeResult(ldap.ApplicationSearchResultDone, 0)}
 	}
 	at, found := f.find(base)
 	if found == nil && scope == ldap.ScopeBaseObject || found != nil && found.deleted && !deleted {

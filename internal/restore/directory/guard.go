@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/collect/ad/record"
+	"infrabackup/internal/restore/directory/dnsrecord"
 )
 
 // Codes of losses.
@@ -15,6 +16,8 @@ const (
 	lossBackLinks   = "BACK_LINKS"
 	lossSchema      = "SCHEMA"
 	lossSystemClass = "SYSTEM_CLASS"
+	lossDescriptor  = "DESCRIPTOR"
+	lossServersDNS  = "SERVERS_OWN"
 )
 
 // Codes of refusals.
@@ -26,6 +29,8 @@ const (
 	refusedSchema     = "SCHEMA_MISSING"
 	refusedContext    = "OTHER_DOMAIN"
 	refusedRights     = "NOT_PERMITTED"
+	refusedSID        = "SID_UNKNOWN"
+	refusedServers    = "SERVERS_OWN"
 )
 
 // loss is why nothing of an object is written.
@@ -46,11 +51,11 @@ var systemClasses = func() map[string]bool {
 }()
 
 // never says why an object is left as the target has it, nil for one that is written.
-func never(r *record.Record) *loss {
-	dn := strings.ToLower(r.DN)
-	context := strings.ToLower(r.NamingContext)
+func (r *Restorer) never(rec *record.Record) *loss {
+	dn := strings.ToLower(rec.DN)
+	context := strings.ToLower(rec.NamingContext)
 	class := ""
-	if a := r.Attribute("objectClass"); a != nil {
+	if a := rec.Attribute("objectClass"); a != nil {
 		class = string(a.Values[len(a.Values)-1])
 	}
 	switch {
@@ -58,12 +63,24 @@ func never(r *record.Record) *loss {
 		return &loss{lossSystemClass, "its record has no class"}
 	case strings.HasPrefix(context, "cn=schema,"):
 		return &loss{lossSchema, "the schema is not written: extend it with the tool of the product that needs it"}
-	case !strings.HasPrefix(context, "dc=") || strings.HasPrefix(context, "dc=domaindnszones,") || strings.HasPrefix(context, "dc=forestdnszones,"):
-		return &loss{lossNotYet, "this version writes the domain only, and not " + r.NamingContext}
+	case strings.HasPrefix(context, "dc=domaindnszones,"), strings.HasPrefix(context, "dc=forestdnszones,"), dnsrecord.Of(class):
+		if _, _, ok := dnsrecord.Place(rec.DN); !ok || !dnsrecord.Of(class) {
+			return &loss{lossSystemClass, "only the directory makes what partitions of DNS have besides zones"}
+		}
+		if why := dnsrecord.ServersOwn(rec.DN, rec.NamingContext, r.isController); why != "" {
+			return &loss{lossServersDNS, why}
+		}
+		return nil
+	case !strings.HasPrefix(context, "dc="):
+		return &loss{lossNotYet, "this version writes the domain only, and not " + rec.NamingContext}
 	case dn == context:
 		return &loss{lossNotYet, "this version does not write settings of the domain's head, such as the policy for passwords"}
+	case ofPolicies(rec) && r.files != nil:
+		return nil
+	case ofPolicies(rec):
+		return &loss{lossNotYet, noFiles + "copy the files from the backup, and make the policy by hand"}
 	case record.Below(dn, "cn=system,"+context) && dn != "cn=system,"+context:
-		return &loss{lossNotYet, "this version does not write what lies below CN=System, such as group policies, zones and settings for passwords"}
+		return &loss{lossNotYet, "this version does not write what lies below CN=System, such as settings for passwords"}
 	case systemClasses[strings.ToLower(class)]:
 		return &loss{lossSystemClass, "only the directory makes objects of the class " + class}
 	}
@@ -75,6 +92,7 @@ func (r *Restorer) guard(rec *record.Record) string {
 	switch {
 	case r.isOwn(rec):
 		return refusedOwn
+	case ofPolicies(rec): // the default ones have settings like others
 	case strings.EqualFold(rec.Value("isCriticalSystemObject"), "TRUE"), wellKnown([]byte(rec.Value("objectSid"))):
 		return refusedBuiltIn
 	}

@@ -20,6 +20,7 @@ import (
 	"infrabackup/internal/collect/ad"
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/collect/collecttest"
+	"infrabackup/internal/diff/descriptor"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/mapping"
 	"infrabackup/internal/restore/restoretest"
@@ -93,6 +94,12 @@ func (d *realDC) modify(t *testing.T, dn string, fn func(*ldap.ModifyRequest)) {
 
 func (d *realDC) remove(t *testing.T, dn string) {
 	t.Helper()
+	// A group that is the first one of an account cannot be deleted before that.
+	if found, err := d.conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=user)", []string{"cn"}, nil)); err == nil {
+		for _, e := range found.Entries {
+			require.NoError(t, d.conn.Del(ldap.NewDelRequest(e.DN, nil)))
+		}
+	}
 	err := d.conn.Del(ldap.NewDelRequest(dn, []ldap.Control{ldap.NewControlSubtreeDelete()}))
 	if !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 		require.NoError(t, err)
@@ -115,7 +122,75 @@ func (d *realDC) build(t *testing.T, name string) string {
 	d.add(t, "CN=Group ü,"+ou, "objectClass", "group", "sAMAccountName", name+" group", "member", d.user(ou, 0), "member", d.user(ou, 1), "member", d.user(ou, 2))
 	d.add(t, "CN=Outer,"+ou, "objectClass", "group", "sAMAccountName", name+" outer", "member", "CN=Group ü,"+ou)
 	d.modify(t, d.user(ou, 1), func(m *ldap.ModifyRequest) { m.Add("manager", []string{d.user(ou, 0)}) })
+	// User 3 is in a group of its own first, and not among the domain's users besides.
+	d.add(t, "CN=First,"+ou, "objectClass", "group", "sAMAccountName", name+" first", "member", d.user(ou, 3))
+	d.first(t, d.user(ou, 3), d.rid(t, "CN=First,"+ou))
+	d.modify(t, d.domainUsers(), func(m *ldap.ModifyRequest) { m.Delete("member", []string{d.user(ou, 3)}) })
+	d.grant(t, "OU=Inner,"+ou, func(s *descriptor.Descriptor, group string) {
+		s.DACL.Entries = append(s.DACL.Entries, descriptor.Entry{Flags: 2, Mask: 0x10014, SID: group})
+	})
+	d.grant(t, "CN=host,"+ou, func(s *descriptor.Descriptor, group string) {
+		s.Control |= 0x1000 // nothing comes from parents
+		s.Owner = group
+		s.DACL.Entries = append([]descriptor.Entry{{Type: 6, Mask: 0x20, Object: "bf967950-0de6-11d0-a285-00aa003049e2", SID: group}}, s.DACL.Entries...)
+	})
 	return ou
+}
+
+// grant changes the own rights of an object; the group of the test is handed in.
+func (d *realDC) grant(t *testing.T, dn string, change func(s *descriptor.Descriptor, group string)) {
+	t.Helper()
+	s, err := descriptor.Parse([]byte(d.rights(t, dn)))
+	require.NoError(t, err)
+	s = s.Own()
+	ou := dn[strings.LastIndex(dn, "OU="):]
+	group, _ := record.FormatSID([]byte(d.guid(t, "CN=Group ü,"+ou)[16:]))
+	change(s, group)
+	raw, err := s.Encode()
+	require.NoError(t, err)
+	request := ldap.NewModifyRequest(dn, []ldap.Control{descriptorParts(everyPart)})
+	request.Replace(securityDescriptor, []string{string(raw)})
+	require.NoError(t, d.conn.Modify(request))
+}
+
+func (d *realDC) rights(t *testing.T, dn string) string {
+	t.Helper()
+	found, err := d.conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{securityDescriptor}, []ldap.Control{descriptorParts(everyPart)}))
+	require.NoError(t, err)
+	return string(found.Entries[0].GetRawAttributeValue(securityDescriptor))
+}
+
+// legible is a descriptor with names instead of SIDs of the domain, which may be new ones.
+func (d *realDC) legible(t *testing.T, raw string) (out []string) {
+	t.Helper()
+	s, err := descriptor.Parse([]byte(raw))
+	require.NoError(t, err)
+	name := func(sid string) string {
+		if _, rid := splitSID(sid); !strings.HasPrefix(sid, ofDomain) || below1000(rid) {
+			return sid
+		}
+		return d.nameOf(t, sid)
+	}
+	s, err = s.Mapped(name)
+	require.NoError(t, err)
+	out = append(out, s.Owner, s.Group, fmt.Sprint(s.Control&0x1000))
+	for _, e := range s.DACL.Entries {
+		out = append(out, e.String())
+	}
+	return out
+}
+
+func (d *realDC) domainUsers() string { return "CN=Domain Users,CN=Users," + d.domain }
+
+// first makes a group the first one of an account that is its member.
+func (d *realDC) first(t *testing.T, dn, rid string) {
+	t.Helper()
+	d.modify(t, dn, func(m *ldap.ModifyRequest) { m.Replace(primaryGroupID, []string{rid}) })
+}
+
+func (d *realDC) rid(t *testing.T, dn string) string {
+	t.Helper()
+	return ridText([]byte(d.guid(t, dn)[16:]))
 }
 
 func (d *realDC) user(ou string, i int) string { return fmt.Sprintf(`CN=User\, %d,OU=Inner,%s`, i, ou) }
@@ -171,20 +246,37 @@ func (c *captured) source() *restore.Source {
 // to the target.
 func (c *captured) elsewhere() *captured {
 	guids := map[string]string{}
+	rids := map[string]string{}
 	for i, r := range c.records {
 		guids[r.GUID] = fmt.Sprintf("0badcafe-0000-4000-8000-%012d", i)
+		rids[ridText([]byte(r.Value("objectSid")))] = fmt.Sprint(4_000_000 + i)
 	}
 	out := &captured{}
+	sids := map[string]string{}
 	for i, r := range c.records {
+		if sid := []byte(r.Value("objectSid")); len(sid) > 0 {
+			binary.LittleEndian.PutUint32(sid[len(sid)-4:], uint32(4_000_000+i))
+			sids[r.Value("objectSid")] = string(sid)
+		}
+	}
+	for _, r := range c.records {
 		moved := *r
 		moved.GUID = guids[r.GUID]
 		moved.Attributes = slices.Clone(r.Attributes)
 		for j, a := range moved.Attributes {
 			switch a.Name {
 			case "objectSid":
-				sid := bytes.Clone(a.Values[0])
-				binary.LittleEndian.PutUint32(sid[len(sid)-4:], uint32(4_000_000+i))
-				moved.Attributes[j].Values = [][]byte{sid}
+				moved.Attributes[j].Values = [][]byte{[]byte(sids[string(a.Values[0])])}
+			case securityDescriptor:
+				raw := a.Values[0]
+				for from, to := range sids {
+					raw = bytes.ReplaceAll(raw, []byte(from), []byte(to))
+				}
+				moved.Attributes[j].Values = [][]byte{raw}
+			case primaryGroupID:
+				if rid, ok := rids[string(a.Values[0])]; ok {
+					moved.Attributes[j].Values = [][]byte{[]byte(rid)}
+				}
 			}
 			if a.Targets != nil {
 				targets := slices.Clone(a.Targets)
@@ -203,12 +295,12 @@ func (c *captured) elsewhere() *captured {
 
 // changing are attributes that change by themselves or say nothing of what was restored.
 var changing = []string{"objectGUID", "objectSid", "uSNChanged", "uSNCreated", "whenChanged", "whenCreated", "dSCorePropagationData", "pwdLastSet", "lastKnownParent", "adminCount", "operatorCount",
-	"badPwdCount", "badPasswordTime", "lastLogon", "lastLogoff", "logonCount", "codePage", "countryCode", "lockoutTime", "isDeleted", "isRecycled"}
+	"badPwdCount", "badPasswordTime", "lastLogon", "lastLogoff", "logonCount", "codePage", "countryCode", "lockoutTime", "isDeleted", "isRecycled", "isCriticalSystemObject", tombstoned}
 
 // dump is everything below an OU, in the words of the stock client library.
 func (d *realDC) dump(t *testing.T, ou string) string {
 	t.Helper()
-	found, err := d.conn.SearchWithPaging(ldap.NewSearchRequest(ou, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"*"}, nil), 500)
+	found, err := d.conn.SearchWithPaging(ldap.NewSearchRequest(ou, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"*", securityDescriptor}, []ldap.Control{descriptorParts(everyPart)}), 500)
 	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 		return "none"
 	}
@@ -218,6 +310,14 @@ func (d *realDC) dump(t *testing.T, ou string) string {
 		for _, a := range e.Attributes {
 			if !slices.Contains(changing, a.Name) {
 				values := slices.Clone(a.Values)
+				if a.Name == securityDescriptor {
+					lines = append(lines, fmt.Sprintf("%s %s %q", e.DN, a.Name, d.legible(t, values[0])))
+					continue
+				}
+				if a.Name == primaryGroupID {
+					sid, _ := record.FormatSID(e.GetRawAttributeValue("objectSid"))
+					values[0] = d.nameOf(t, sameDomain(sid, [][]byte{[]byte(values[0])}))
+				}
 				if a.Name != "objectClass" {
 					slices.Sort(values)
 				}
@@ -227,6 +327,16 @@ func (d *realDC) dump(t *testing.T, ou string) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+func (d *realDC) nameOf(t *testing.T, sid string) string {
+	t.Helper()
+	found, err := d.conn.Search(ldap.NewSearchRequest(sidName(sid), ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"cn"}, nil))
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+		return "none with " + sid
+	}
+	require.NoError(t, err, sid)
+	return found.Entries[0].DN
 }
 
 var (

@@ -17,6 +17,9 @@ import (
 
 // Live implements [restore.Restorer].
 func (r *Restorer) Live(ctx context.Context, want restore.Want, m *mapping.Map) (s restore.State, err error) {
+	if isFile(want) {
+		return r.liveFile(ctx, want, m)
+	}
 	b, err := decodeBody(want.Body)
 	if err != nil {
 		return s, err
@@ -42,9 +45,12 @@ func (r *Restorer) Live(ctx context.Context, want restore.Want, m *mapping.Map) 
 // that with its name and class.
 func (r *Restorer) look(ctx context.Context, b *body, phase string, m *mapping.Map) (*document, mapping.How, error) {
 	d := &document{}
-	if !strings.EqualFold(b.Context, r.domain.name) {
-		d.Problem = &problem{refusedContext, "it belongs to " + b.Context + ", and the target is " + r.domain.name}
+	var err error
+	if d.Problem = r.outside(b); d.Problem != nil {
 		return d, "", nil
+	}
+	if d.Named, d.Problem, err = r.resolve(ctx, b, m); err != nil {
+		return nil, "", err
 	}
 	guid, how := b.GUID, mapping.ByGUID
 	if p, ok := m.Find(guid); ok && !b.Undo {
@@ -98,7 +104,17 @@ func (b *body) class() string {
 
 // asked are the attributes that are asked for.
 func (b *body) asked() []string {
-	return append([]string{"objectGUID", "objectSid", "objectClass", "isDeleted", "parentGUID", "pwdLastSet", userAccountControl}, b.names()...)
+	return append([]string{"objectGUID", "objectSid", "objectClass", "isDeleted", "parentGUID", "pwdLastSet", userAccountControl, primaryGroupID}, b.names()...)
+}
+
+// controls are those of searches for the object.
+func (b *body) controls(more ...ldap.Control) []ldap.Control {
+	for _, a := range b.Attributes {
+		if a.Name == securityDescriptor {
+			more = append(more, descriptorParts(everyPart))
+		}
+	}
+	return append(more, extendedDN())
 }
 
 func (r *Restorer) byGUID(ctx context.Context, guid string, b *body) (found *directory.Entry, err error) {
@@ -107,8 +123,8 @@ func (r *Restorer) byGUID(ctx context.Context, guid string, b *body) (found *dir
 		return nil, errBody
 	}
 	err = r.conn.Run(ctx, directory.Search{
-		What: "cannot look for " + guid, Base: r.domain.name, Scope: ldap.ScopeWholeSubtree, Filter: filter, Attributes: b.asked(), PageSize: pageSize,
-		Controls: []ldap.Control{showDeleted(), extendedDN()},
+		What: "cannot look for " + guid, Base: b.Context, Scope: ldap.ScopeWholeSubtree, Filter: filter, Attributes: b.asked(), PageSize: pageSize,
+		Controls: b.controls(showDeleted()),
 		Entry: func(e *directory.Entry) (bool, error) {
 			if found != nil {
 				return false, unreadable("two objects have the GUID %s", guid)
@@ -121,7 +137,7 @@ func (r *Restorer) byGUID(ctx context.Context, guid string, b *body) (found *dir
 }
 
 func (r *Restorer) read(ctx context.Context, dn string, b *body) (*directory.Entry, error) {
-	return r.conn.ReadObject(ctx, "cannot read "+dn, dn, b.asked(), extendedDN())
+	return r.conn.ReadObject(ctx, "cannot read "+dn, dn, b.asked(), b.controls()...)
 }
 
 // superior is the GUID, in the target, of what an object is wanted in; "" when the backup
@@ -208,12 +224,29 @@ func (r *Restorer) describe(ctx context.Context, e *directory.Entry, b *body, ph
 		if err != nil {
 			return err
 		}
+		if a.Name == securityDescriptor {
+			if values, err = liveRights(d, values); err != nil {
+				return err
+			}
+		}
 		d.add(a, values, phase)
 	}
 	slices.SortFunc(d.Attributes, func(a, b attribute) int { return strings.Compare(a.Name, b.Name) })
 	r.define(b, d)
-	if strings.HasPrefix(phase, phaseMember) && !d.Deleted {
-		return r.member(ctx, b, strings.TrimPrefix(phase, phaseMember), d, m)
+	if phase == phaseRights && d.Problem == nil {
+		d.Problem = b.hidden(d)
+	}
+	switch {
+	case strings.HasPrefix(phase, phaseMember) && !d.Deleted:
+		return r.member(ctx, b, strings.TrimPrefix(phase, phaseMember), e.Text(primaryGroupID), d, m)
+	case phase == phasePrimary && !d.Deleted:
+		if err := r.joined(ctx, d); err != nil {
+			return err
+		}
+	case phase == phaseLinks && !d.Deleted && !b.Undo:
+		if err := r.firsts(ctx, b, d, e.Raw("objectSid"), m); err != nil {
+			return err
+		}
 	}
 	d.Placed = r.placed(b, d, m)
 	if phase != phaseObject || d.Placed || d.Deleted || b.Undo {
@@ -287,57 +320,6 @@ func (r *Restorer) define(b *body, d *document) {
 			d.Multi = append(d.Multi, name)
 		}
 	}
-}
-
-// member makes a membership of a document: the state is whether the object is in the group.
-func (r *Restorer) member(ctx context.Context, b *body, group string, d *document, m *mapping.Map) error {
-	if group = inTarget(group, m); b.Undo {
-		group = b.Group
-	}
-	what := "cannot look for the members of " + group
-	name, err := r.nameOf(ctx, group)
-	if err != nil {
-		return err
-	}
-	d.Attributes = []attribute{{Name: "member", Link: true}}
-	if name == "" && !b.Undo && b.GroupDN != "" { // it may have been made again, and not be looked at yet
-		if group, err = r.nameHolder(ctx, b.GroupDN); err != nil {
-			return err
-		}
-		name = b.GroupDN
-	}
-	if name == "" || group == "" {
-		return nil
-	}
-	d.Group = group
-	return r.conn.Run(ctx, directory.Search{
-		What: what, Base: name, Scope: ldap.ScopeBaseObject, Filter: "(member=" + ldap.EscapeFilter(d.DN) + ")", Attributes: []string{"objectGUID"}, PageSize: pageSize,
-		Entry: func(*directory.Entry) (bool, error) {
-			d.Attributes[0].Values, d.Attributes[0].Names = [][]byte{link(d.GUID, "")}, []string{strings.ToLower(d.DN)}
-			return true, nil
-		},
-	})
-}
-
-// splitName takes <GUID=…>;<SID=…>;CN=… apart (MS-ADTS 3.1.1.3.4.1.5).
-func splitName(text string) (guid, dn string) {
-	rest, found := strings.CutPrefix(text, linkBegin)
-	if !found {
-		return "", text
-	}
-	guid, rest, found = strings.Cut(rest, ">;")
-	guid = strings.ToLower(guid)
-	if !found || !record.ValidGUID(guid) {
-		return "", text
-	}
-	for strings.HasPrefix(rest, "<") {
-		_, after, found := strings.Cut(rest, ">;")
-		if !found {
-			return "", text
-		}
-		rest = after
-	}
-	return guid, rest
 }
 
 // maxRanges bounds the answers to one attribute.

@@ -17,6 +17,7 @@ import (
 	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/sysvol"
 	"infrabackup/internal/roots"
 	"infrabackup/internal/secret"
 )
@@ -31,6 +32,9 @@ type Options struct {
 	// Username is user@realm, DOMAIN\user or a distinguished name; the account is left alone.
 	Username string
 	Password secret.String
+	// SYSVOL opens that of the controller with an account that may write; nil when files of group
+	// policies are not written.
+	SYSVOL func(ctx context.Context) (sysvol.Share, error)
 	// Own are further accounts that are left alone, in the same forms, or by objectGUID or SID.
 	Own []string
 }
@@ -44,14 +48,19 @@ const (
 // Restorer brings objects of a domain back. It implements [restore.Restorer] and
 // [restore.Namer].
 type Restorer struct {
-	options Options
-	config  directory.Config
-	places  sync.Map // GUID of the backup's objects by name, both in lower case
+	options     Options
+	config      directory.Config
+	files       *sysvol.Files // nil when they are not written
+	places      sync.Map      // GUID of the backup's objects by name, both in lower case
+	heads       sync.Map      // SIDs of the backup's domains
+	controllers sync.Map      // names of the backup's domain controllers
+	accounts    sync.Map      // [principal] of the backup by SID
 
 	mu     sync.Mutex // one request at a time: parallel writes make a controller slower
 	conn   *directory.Conn
 	domain *domain
 	asked  map[string][]string // rights, see check.go
+	sids   map[string]string   // of the source, in the target, see identities.go
 }
 
 var (
@@ -73,7 +82,11 @@ func New(o Options) (*Restorer, error) {
 		return nil, fault.New(fault.ConfigInvalid, "the AD target has no user name or no password", nil)
 	}
 	o.Own = append([]string{o.Username}, o.Own...)
-	return &Restorer{options: o, config: configOf(u, authorities, o), asked: map[string][]string{}}, nil
+	r := &Restorer{options: o, config: configOf(u, authorities, o), asked: map[string][]string{}, sids: map[string]string{}}
+	if o.SYSVOL != nil {
+		r.files = sysvol.New(o.SYSVOL)
+	}
+	return r, nil
 }
 
 func configOf(u *url.URL, authorities *x509.CertPool, o Options) directory.Config {
@@ -91,8 +104,11 @@ func (r *Restorer) Service() backup.Service { return backup.AD }
 // Lanes implements [restore.Restorer]: parallel writes make a controller slower.
 func (r *Restorer) Lanes() int { return 1 }
 
-// Close gives up the connection.
+// Close gives up the connections.
 func (r *Restorer) Close() {
+	if r.files != nil {
+		r.files.Close()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.hangUp()

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/dnsrecord"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -16,6 +17,9 @@ const (
 
 // Verdict implements [restore.Restorer].
 func (r *Restorer) Verdict(want restore.Want, live restore.State, m *mapping.Map) restore.Verdict {
+	if isFile(want) {
+		return r.files.Verdict(want, live)
+	}
 	b, err := decodeBody(want.Body)
 	if err != nil {
 		return refusal(want, "UNREADABLE", "what is wanted cannot be read: "+err.Error())
@@ -41,7 +45,7 @@ func (r *Restorer) Verdict(want restore.Want, live restore.State, m *mapping.Map
 	case live.Exists && b.Undo:
 		v.Same = b.isBack(d)
 		for _, c := range b.Changes {
-			v.Fields = append(v.Fields, c.Name)
+			v.Fields = append(v.Fields, fieldOf(c.Name))
 		}
 		if b.Place != nil {
 			v.Fields = append(v.Fields, "distinguishedName")
@@ -50,7 +54,7 @@ func (r *Restorer) Verdict(want restore.Want, live restore.State, m *mapping.Map
 	case live.Exists:
 		changes := b.diff(d, m)
 		for _, c := range changes {
-			v.Fields = append(v.Fields, c.Name)
+			v.Fields = append(v.Fields, fieldOf(c.Name))
 		}
 		if want.Phase == phaseObject && !d.Placed {
 			v.Fields = append(v.Fields, "distinguishedName")
@@ -63,7 +67,7 @@ func (r *Restorer) Verdict(want restore.Want, live restore.State, m *mapping.Map
 	case live.Deleted:
 		v.Action, v.Reversible = restore.Undelete, restore.Reversibility{Grade: restore.PartlyReversible, Why: whyUndeleted}
 	default:
-		v.Action = restore.Create
+		v.Action, v.Same = restore.Create, b.Given || want.Phase == phaseRights && d.Deleted && len(b.diff(d, m)) == 0
 		if want.Phase == phaseObject {
 			v.Reversible = restore.Reversibility{Grade: restore.PartlyReversible, Why: whyCreated}
 		}
@@ -75,6 +79,14 @@ func (r *Restorer) Verdict(want restore.Want, live restore.State, m *mapping.Map
 		return refusal(want, refusedNoPassword, "it needs no password by its settings and would have none, so that everybody could log in as it: set a password, then make a new plan")
 	}
 	return v
+}
+
+// fieldOf is what plans call an attribute.
+func fieldOf(name string) string {
+	if name == securityDescriptor {
+		return rightsField
+	}
+	return name
 }
 
 var guardDetails = map[string]string{
@@ -118,7 +130,7 @@ func (b *body) diff(d *document, m *mapping.Map) (changes []change) {
 		if slices.Contains(d.Closed, name) {
 			continue
 		}
-		wanted, live := b.mapped(a, m), d.values(a.Name)
+		wanted, live := b.mapped(a, d, m), d.values(a.Name)
 		missing := b.missing(a, d, m)
 		if len(missing) == 0 {
 			continue
@@ -126,7 +138,9 @@ func (b *body) diff(d *document, m *mapping.Map) (changes []change) {
 		c := change{Name: a.Name, Link: a.Link, Add: missing}
 		// A controller takes one description of an account or group, whatever the schema
 		// says, and two are not meant elsewhere either.
-		if !slices.Contains(d.Multi, name) || name == "description" && len(wanted) == 1 && len(live) <= 1 {
+		if a.Name == dnsRecord {
+			c.Delete = dnsrecord.InTheWay(missing, live)
+		} else if !slices.Contains(d.Multi, name) || name == "description" && len(wanted) == 1 && len(live) <= 1 {
 			c.Delete = without(live, wanted)
 		}
 		changes = append(changes, c)
@@ -150,6 +164,9 @@ func (b *body) isBack(d *document) bool {
 
 // Inverse implements [restore.Restorer].
 func (r *Restorer) Inverse(want restore.Want, before, after restore.State) (restore.Want, restore.Reversibility) {
+	if isFile(want) {
+		return r.files.Inverse(want, before)
+	}
 	none := func(err error) (restore.Want, restore.Reversibility) {
 		return restore.Want{}, restore.Reversibility{Grade: restore.Irreversible, Why: err.Error()}
 	}
@@ -174,6 +191,12 @@ func (r *Restorer) Inverse(want restore.Want, before, after restore.State) (rest
 	case inverse.Absent:
 		reversible = restore.Reversibility{Grade: restore.PartlyReversible, Why: whyCreated}
 	}
+	if want.Phase == phasePrimary && !inverse.Absent {
+		undo.Named = []string{sameDomain(is.SID, was.values(primaryGroupID))}
+		if !was.Joined && len(is.Named) == 1 {
+			undo.Leave = is.Named[0]
+		}
+	}
 	for _, a := range b.Attributes {
 		undo.Attributes = append(undo.Attributes, attribute{Name: a.Name, Link: a.Link})
 		if a.Link && strings.HasPrefix(want.Phase, phaseMember) {
@@ -185,7 +208,7 @@ func (r *Restorer) Inverse(want restore.Want, before, after restore.State) (rest
 		old, now := was.values(a.Name), is.values(a.Name)
 		if c := (change{Name: a.Name, Link: a.Link, Delete: without(now, old), Add: without(old, now)}); len(c.Delete)+len(c.Add) > 0 {
 			undo.Changes = append(undo.Changes, c)
-			inverse.Fields = append(inverse.Fields, a.Name)
+			inverse.Fields = append(inverse.Fields, fieldOf(a.Name))
 		}
 	}
 	if want.Phase == phaseObject && !inverse.Absent && (was.Parent != is.Parent || !strings.EqualFold(rdn(was.DN), rdn(is.DN))) {

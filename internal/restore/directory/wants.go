@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/unwritable"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -22,29 +23,33 @@ const (
 	passwordExpired = 0x800000 // computed
 )
 
-// domainUsers is the group that an account is in first, unless it says otherwise.
-const domainUsers = "513"
-
 // Group implements [restore.Restorer]: every item is a group of its own.
 func (r *Restorer) Group(e backup.CatalogEntry) string { return e.ID }
 
 // Names implements [restore.Namer]: what lies below an object knows only its name. It also
-// remembers which object had which name, so that what was moved meanwhile is found.
+// remembers which object had which name and SID, so that what was moved or made again is found.
 func (r *Restorer) Names(e backup.CatalogEntry) []string {
 	if e.Kind != record.Kind {
-		return nil
+		return []string{record.FilesPrefix + strings.ToLower(e.ID)}
 	}
 	dn := strings.ToLower(e.Name)
-	r.places.Store(dn, strings.ToLower(e.ID))
-	return []string{record.NamedPrefix + dn}
+	if first, rest := record.SplitDN(dn); strings.HasPrefix(rest, "ou=domain controllers,dc=") {
+		r.controllers.Store(strings.TrimPrefix(first, "cn="), true)
+	}
+	guid := strings.ToLower(e.ID)
+	r.places.Store(dn, guid)
+	return append(r.remember(e.Aliases, guid, dn), record.NamedPrefix+dn)
 }
 
 // Wants implements [restore.Restorer].
 func (r *Restorer) Wants(items []restore.Item, m *mapping.Map) (wants []restore.Want, losses []restore.Loss, err error) {
 	for _, item := range items {
 		if item.Kind != record.Kind {
-			losses = append(losses, restore.Loss{Key: restore.Key{Service: backup.AD, Kind: item.Kind, ID: item.ID}, Code: lossNotYet,
-				Detail: "this version does not write files of group policies: copy them from the backup to SYSVOL"})
+			more, lost, err := r.fileWants(item, m)
+			if err != nil {
+				return nil, nil, err
+			}
+			wants, losses = append(wants, more...), append(losses, lost...)
 			continue
 		}
 		document, err := item.Read(context.Background()) // the source has the caller's context
@@ -58,7 +63,7 @@ func (r *Restorer) Wants(items []restore.Item, m *mapping.Map) (wants []restore.
 		if err != nil {
 			return nil, nil, fault.New(fault.BackupDamaged, "the record of "+item.Name, err)
 		}
-		w := &wanting{above: parent(rec.DN), context: rec.NamingContext}
+		w := &wanting{restorer: r, above: parent(rec.DN), context: rec.NamingContext, files: filesOf(rec)}
 		if m.Names() != nil {
 			rec, w.renamed = renamed(m.Names(), rec), true
 		}
@@ -73,11 +78,13 @@ func (r *Restorer) Wants(items []restore.Item, m *mapping.Map) (wants []restore.
 
 // wanting makes the wants of one object.
 type wanting struct {
-	record  *record.Record // in the target's names
-	renamed bool
+	restorer *Restorer
+	record   *record.Record // in the target's names
+	renamed  bool
 	// above and context are what the object lies in, in the names of the backup.
 	above, context string
 	guard          string
+	files          []restore.Need // of a group policy
 	wants          []restore.Want
 	losses         []restore.Loss
 }
@@ -92,10 +99,10 @@ func (w *wanting) lose(code, detail string) {
 
 func (w *wanting) all() error {
 	r := w.record
-	if r.Deleted {
+	if r.Deleted || strings.EqualFold(r.Value(tombstoned), "TRUE") {
 		return nil // it was not there
 	}
-	if n := never(r); n != nil {
+	if n := w.restorer.never(r); n != nil {
 		w.lose(n.code, n.detail)
 		return nil
 	}
@@ -104,11 +111,16 @@ func (w *wanting) all() error {
 	links := w.body()
 	var binary, back []string
 	for _, a := range r.Attributes {
-		why := reasonOf(a.Name, r.DN)
+		why := unwritable.ReasonOf(a.Name, r.DN)
 		switch {
-		case why == backLink && !strings.EqualFold(a.Name, "memberOf"):
+		case why == unwritable.BackLink && !strings.EqualFold(a.Name, "memberOf"):
 			back = append(back, a.Name)
 		case why != "":
+		case strings.EqualFold(a.Name, dnsProperty):
+			object.Create = append(object.Create, attribute{Name: a.Name, Values: sorted(a.Values)})
+		case strings.EqualFold(a.Name, dnsRecord):
+			w.records(object, a.Values)
+		case strings.EqualFold(a.Name, tombstoned):
 		case len(a.Targets) == 0:
 			if w.guard == "" {
 				object.Attributes = append(object.Attributes, attribute{Name: a.Name, Values: sorted(a.Values)})
@@ -139,6 +151,16 @@ func (w *wanting) all() error {
 		state := w.body()
 		state.Attributes = []attribute{{Name: userAccountControl, Values: [][]byte{[]byte(strconv.FormatInt(control, 10))}}}
 		if err := w.add(phaseState, restore.StageDirectoryEnable, state); err != nil {
+			return err
+		}
+	}
+	if isAccount && w.guard == "" {
+		if err := w.primaryGroup(control); err != nil {
+			return err
+		}
+	}
+	if w.guard == "" {
+		if err := w.rights(); err != nil {
 			return err
 		}
 	}
@@ -174,7 +196,8 @@ func (w *wanting) add(phase string, stage restore.Stage, b *body) error {
 		if w.above != "" && !strings.EqualFold(w.above, w.context) {
 			want.Needs = append(want.Needs, restore.Need{Service: backup.AD, Target: record.NamedPrefix + strings.ToLower(w.above), Relation: "parent"})
 		}
-		if len(b.Create) > 0 {
+		want.Needs = append(want.Needs, w.files...)
+		if _, isAccount := w.control(); isAccount && len(b.Create) > 0 {
 			want.Supplies = []string{"unicodePwd"}
 		}
 	}
@@ -197,6 +220,9 @@ func (w *wanting) control() (int64, bool) {
 
 // objectStage puts what others lie in first.
 func (w *wanting) objectStage() restore.Stage {
+	if ofPolicies(w.record) {
+		return restore.StageDirectoryPolicy
+	}
 	for _, class := range []string{"organizationalUnit", "container"} {
 		if w.record.Has("objectClass", class) {
 			return restore.StageDirectoryPlaces
@@ -262,12 +288,6 @@ func (w *wanting) loseOf(isAccount bool, binary, back []string) {
 	}
 	if isAccount {
 		w.lose(lossPassword, "no controller gives its password: set unicodePwd, or join the computer again; it is made disabled until its state is written")
-		if group := r.Value("primaryGroupID"); group != "" && group != domainUsers {
-			w.lose(lossNotYet, "this version does not write primaryGroupID; it was "+group+", and an object that is undeleted or made again may have another one")
-		}
-	}
-	if r.Attribute("nTSecurityDescriptor") != nil {
-		w.lose(lossNotYet, "this version does not write security descriptors: undeleted, it keeps its own; made again, it inherits, and its explicit entries are set by hand")
 	}
 	if len(binary) > 0 {
 		w.lose(lossNotYet, "this version does not write links with text or bytes beside them: "+strings.Join(binary, ", "))

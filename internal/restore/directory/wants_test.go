@@ -135,7 +135,7 @@ func TestGuards(t *testing.T) {
 		code   string
 		phases []string
 	}{
-		"ordinary":          {user(), "", "", []string{"", "links", "member of " + guidGroup, "state"}},
+		"ordinary":          {user(), "", "", []string{"", "links", "member of " + guidGroup, "primary group", "state"}},
 		"own by UPN":        {user(), "DOE@corp.example", refusedOwn, []string{""}},
 		"own by realm":      {user(), "doe@other", refusedOwn, []string{""}},
 		"own by down-level": {user(), `CORP\Doe`, refusedOwn, []string{""}},
@@ -171,7 +171,7 @@ func TestNever(t *testing.T) {
 	for _, row := range []struct{ dn, context, class, code string }{
 		{"CN=Person,CN=Schema,CN=Configuration," + corp, "CN=Schema,CN=Configuration," + corp, "classSchema", lossSchema},
 		{"CN=Sites,CN=Configuration," + corp, "CN=Configuration," + corp, "sitesContainer", lossNotYet},
-		{"DC=x,DC=DomainDnsZones," + corp, "DC=DomainDnsZones," + corp, "dnsNode", lossNotYet},
+		{"DC=x,DC=DomainDnsZones," + corp, "DC=DomainDnsZones," + corp, "dnsNode", lossSystemClass},
 		{corp, corp, "domainDNS", lossNotYet},
 		{"CN={1},CN=Policies,CN=System," + corp, corp, "groupPolicyContainer", lossNotYet},
 		{"CN=S-1-5-11,CN=ForeignSecurityPrincipals," + corp, corp, "foreignSecurityPrincipal", lossSystemClass},

@@ -19,6 +19,9 @@ const maxValues = 500
 // Write implements [restore.Restorer]. Values are taken away only together with the change
 // that replaces them, so that the controller refuses when they are not there any more.
 func (r *Restorer) Write(ctx context.Context, want restore.Want, verdict restore.Verdict, live restore.State, m *mapping.Map) error {
+	if isFile(want) {
+		return r.files.Write(ctx, want, live)
+	}
 	b, err := decodeBody(want.Body)
 	if err != nil {
 		return err
@@ -36,8 +39,14 @@ func (r *Restorer) Write(ctx context.Context, want restore.Want, verdict restore
 			return nil
 		case !live.Exists && want.Phase != phaseObject:
 			return fault.New(fault.TargetRefused, b.DN+" is not there", nil)
+		case b.Undo && want.Phase == phasePrimary:
+			return w.moveBack(ctx)
+		case want.Phase == phaseRights:
+			return w.setRights(ctx)
 		case b.Undo:
 			return w.putBack(ctx)
+		case want.Phase == phasePrimary:
+			return w.moveFirst(ctx)
 		case verdict.Action == restore.Create:
 			return w.create(ctx)
 		case verdict.Action == restore.Undelete:

@@ -1,0 +1,72 @@
+package smb
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/hirochachacha/go-smb2"
+
+	"infrabackup/internal/fault"
+)
+
+// Look returns what a path is: whether it is there, and a folder, and the content of a file, of
+// which at most most bytes are read; one that is larger is LIMIT_EXCEEDED.
+func (t *Tree) Look(ctx context.Context, path string, most int64) (content []byte, folder, there bool, err error) {
+	if err := checkTreePath(path); err != nil {
+		return nil, false, false, err
+	}
+	var info os.FileInfo
+	err = t.store.withControl(ctx, "cannot look at "+t.store.name(path), func(tree *smb2.Share) (err error) {
+		info, err = tree.Lstat(t.store.at(path))
+		return err
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, false, false, nil
+	case err != nil:
+		return nil, false, false, err
+	case info.IsDir():
+		return nil, true, true, nil
+	case info.Size() > most:
+		return nil, false, true, fault.Newf(fault.LimitExceeded, "%s has more than %d bytes", t.store.name(path), most)
+	}
+	f, err := t.Open(ctx, path)
+	if err != nil {
+		return nil, false, true, err
+	}
+	content, err = io.ReadAll(io.LimitReader(f, most+1))
+	if err = errors.Join(err, f.Close()); err == nil && int64(len(content)) > most {
+		err = fault.Newf(fault.LimitExceeded, "%s has more than %d bytes", t.store.name(path), most)
+	}
+	return content, false, true, err
+}
+
+// MakeFolder makes a folder, and those that it lies in. One that is there is no error.
+func (t *Tree) MakeFolder(ctx context.Context, path string) error {
+	if err := checkTreePath(path); err != nil {
+		return err
+	}
+	return t.store.mkdirAll(ctx, path)
+}
+
+// WriteFile makes a file, in a folder that is there, hold data, durably: it is read back. What the
+// file held is overwritten, so that it holds a part when the call is ended.
+func (t *Tree) WriteFile(ctx context.Context, path string, data []byte) error {
+	if err := checkTreePath(path); err != nil {
+		return err
+	}
+	size := int64(len(data))
+	return t.store.writeSmall(ctx, "cannot write "+t.store.name(path), path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, bytes.NewReader(data), 0, size, 0)
+}
+
+// Remove removes a file or an empty folder.
+func (t *Tree) Remove(ctx context.Context, path string) error {
+	if err := checkTreePath(path); err != nil {
+		return err
+	}
+	return t.store.change(ctx, "cannot remove "+t.store.name(path), func(tree *smb2.Share) error { return tree.Remove(t.store.at(path)) })
+}
