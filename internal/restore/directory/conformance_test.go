@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/restoretest"
+	"infrabackup/tests/tier"
 )
 
 // TestLabConformance holds the restorer to its contract, with a backup whose identities the
@@ -22,7 +23,7 @@ func TestLabConformance(t *testing.T) {
 			Spared: func(s restore.Step) bool { return s.Phase == phaseRights && s.Action == restore.Create }}
 	}
 	restoretest.Run(t, restoretest.Suite{
-		MaxCrashes: 4,
+		MaxCrashes: tier.Size(2, 2, 0),
 		Empty: func(t *testing.T) restoretest.World {
 			d.remove(t, ou)
 			w := world(t)
