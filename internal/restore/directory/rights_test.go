@@ -142,6 +142,26 @@ func TestRightsOfTheUnknown(t *testing.T) {
 	}
 }
 
+// TestRightsThatCannotBeWritten: where the SIDs of the target make no descriptor, that of the source
+// is not written in its place.
+func TestRightsThatCannotBeWritten(t *testing.T) {
+	f := newFakeDC()
+	raw, err := rightsOf("s-1-5-11").Encode()
+	require.NoError(t, err)
+	f.objects[guidUser] = &fakeObject{dn: user().DN, values: map[string][]string{"objectclass": {"user"}, "ntsecuritydescriptor": {string(raw)}}}
+	r := f.restorer(t)
+	wants, _ := wantsOf(t, r, described(t, rightsOf(ownAccount)))
+	m, err := mapping.New(mapping.Pair{Old: ownAccount, New: "s-1-5-21-7-8-nine", How: mapping.Given})
+	require.NoError(t, err)
+	live, err := r.Live(t.Context(), wants[phaseRights], m)
+	require.NoError(t, err)
+	v := r.Verdict(wants[phaseRights], live, m)
+	require.NotNil(t, v.Refused)
+	require.Equal(t, refusedSID, v.Refused.Code)
+	require.Error(t, r.Write(t.Context(), wants[phaseRights], v, live, m))
+	require.Equal(t, string(raw), f.objects[guidUser].values["ntsecuritydescriptor"][0])
+}
+
 // TestRightsThatCannotBeRead: what the backup does not have, or has as junk, is a loss; what the
 // target does not show is refused.
 func TestRightsThatCannotBeRead(t *testing.T) {
