@@ -148,6 +148,15 @@ func (b *body) diff(d *document, m *mapping.Map) (changes []change) {
 	return changes
 }
 
+// lacks are the values of an attribute that are not live. Servers change parts of DNS records, which
+// are no difference.
+func lacks(name string, values, live [][]byte) [][]byte {
+	if name == dnsRecord {
+		return dnsrecord.Missing(values, live)
+	}
+	return without(values, live)
+}
+
 // isBack reports whether an undo has come about.
 func (b *body) isBack(d *document) bool {
 	if b.Place != nil && !d.Placed {
@@ -155,7 +164,7 @@ func (b *body) isBack(d *document) bool {
 	}
 	for _, c := range b.Changes {
 		live := d.values(c.Name)
-		if len(without(c.Add, live)) > 0 || len(without(c.Delete, live)) < len(c.Delete) {
+		if len(lacks(c.Name, c.Add, live)) > 0 || len(lacks(c.Name, c.Delete, live)) < len(c.Delete) {
 			return false
 		}
 	}
@@ -206,7 +215,7 @@ func (r *Restorer) Inverse(want restore.Want, before, after restore.State) (rest
 			continue
 		}
 		old, now := was.values(a.Name), is.values(a.Name)
-		if c := (change{Name: a.Name, Link: a.Link, Delete: without(now, old), Add: without(old, now)}); len(c.Delete)+len(c.Add) > 0 {
+		if c := (change{Name: a.Name, Link: a.Link, Delete: lacks(a.Name, now, old), Add: lacks(a.Name, old, now)}); len(c.Delete)+len(c.Add) > 0 {
 			undo.Changes = append(undo.Changes, c)
 			inverse.Fields = append(inverse.Fields, fieldOf(a.Name))
 		}
