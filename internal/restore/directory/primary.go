@@ -52,6 +52,14 @@ func (r *Restorer) joined(ctx context.Context, d *document) error {
 	if len(d.Named) != 1 || d.Named[0] == "" {
 		return nil
 	}
+	// It is set by the last part of its SID alone, and made a member before that.
+	domain, _ := splitSID(d.Named[0])
+	if own, _ := splitSID(d.SID); d.SID != "" && !strings.EqualFold(domain, own) {
+		if d.Problem == nil {
+			d.Problem = &problem{refusedSID, "its first group would be " + strings.ToUpper(d.Named[0]) + ", which is no group of its own domain: correct the map"}
+		}
+		return nil
+	}
 	group, err := r.conn.ReadObject(ctx, "cannot read "+d.Named[0], sidName(d.Named[0]), []string{"objectGUID"})
 	if err != nil || group == nil {
 		d.Named[0] = ""

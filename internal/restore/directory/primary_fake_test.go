@@ -81,6 +81,26 @@ func TestFirstGroupIsNotThere(t *testing.T) {
 	require.Equal(t, fault.TargetRefused, fault.CodeOf(r.Write(t.Context(), want, v, live, mapping.Empty())))
 }
 
+// TestFirstGroupOfAnotherDomain: a map that has a group of another domain, or of every computer, is
+// refused before the account is made a member of it.
+func TestFirstGroupOfAnotherDomain(t *testing.T) {
+	f := newFakeDC()
+	f.objects[guidUser] = &fakeObject{dn: user().DN, values: map[string][]string{"objectclass": {"user"}, "objectsid": {sidOf(4)}, "primarygroupid": {"513"}}}
+	r := f.restorer(t)
+	wants, _ := wantsOf(t, r, withFirst())
+	want := wants[phasePrimary]
+	for _, sid := range []string{"S-1-5-32-544", "S-1-5-21-7-8-9-512"} {
+		m, err := mapping.New(mapping.Pair{Old: "s-1-5-21-1-2-3-4105", New: sid, How: mapping.Given})
+		require.NoError(t, err)
+		live, err := r.Live(t.Context(), want, m)
+		require.NoError(t, err)
+		refused := r.Verdict(want, live, m).Refused
+		require.NotNil(t, refused, sid)
+		require.Equal(t, refusedSID, refused.Code)
+		require.Contains(t, refused.Detail, sid)
+	}
+}
+
 // TestResolve: which SID of the source is which in the target.
 func TestResolve(t *testing.T) {
 	f := newFakeDC()
