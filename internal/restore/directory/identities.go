@@ -99,7 +99,7 @@ func (r *Restorer) resolve(ctx context.Context, b *body, m *mapping.Map) (sids [
 }
 
 // inTarget is one SID in the target. Known is false for one of the source's domain, where that is
-// not the target's, of which the backup has no account.
+// not the target's, of which the backup has no account, and for one that may be of it.
 func (r *Restorer) inTarget(ctx context.Context, sid string, m *mapping.Map) (to string, known bool, err error) {
 	if !strings.HasPrefix(sid, ofDomain) {
 		return sid, true, nil
@@ -113,6 +113,9 @@ func (r *Restorer) inTarget(ctx context.Context, sid string, m *mapping.Map) (to
 	domain, rid := splitSID(sid)
 	_, ofSource := r.account(domain)
 	own := strings.EqualFold(domain, r.domain.sid)
+	if _, has := r.account(sid); !ofSource && !own && !has && !r.knowsSource() {
+		return sid, false, nil // it may be of the source's domain or of a trusted one
+	}
 	if below1000(rid) {
 		if ofSource && !own {
 			return r.domain.sid + "-" + rid, true, nil // the backup's domain becomes the target's
@@ -131,6 +134,13 @@ func (r *Restorer) inTarget(ctx context.Context, sid string, m *mapping.Map) (to
 		r.sids[sid] = to
 	}
 	return to, true, err
+}
+
+// knowsSource reports whether the backup says which SID its domain has; one without SIDs in its catalog
+// does not.
+func (r *Restorer) knowsSource() (knows bool) {
+	r.heads.Range(func(any, any) bool { knows = true; return false })
+	return knows
 }
 
 // holder is the SID of an account in the target, which can be a deleted one that comes back

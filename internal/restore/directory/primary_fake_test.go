@@ -128,3 +128,19 @@ func TestResolve(t *testing.T) {
 		}))
 	}
 }
+
+// TestResolveWithoutTheSource: where the backup does not say which SID its domain has, those of other
+// domains than the target's are taken for its own, and never written.
+func TestResolveWithoutTheSource(t *testing.T) {
+	f := newFakeDC()
+	f.objects[fakeHead].values["objectsid"] = []string{"\x01\x04\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00\x07\x00\x00\x00\x08\x00\x00\x00\x09\x00\x00\x00"}
+	r := f.restorer(t)
+	for sid, known := range map[string]bool{"s-1-5-11": true, "s-1-5-21-7-8-9-512": true, "s-1-5-21-7-8-9-1234": true, "s-1-5-21-1-2-3-512": false, "s-1-5-21-1-2-3-1234": false} {
+		require.NoError(t, r.talk(t.Context(), func() error {
+			to, is, err := r.inTarget(t.Context(), sid, mapping.Empty())
+			require.Equal(t, sid, to)
+			require.Equal(t, known, is, sid)
+			return err
+		}))
+	}
+}

@@ -86,6 +86,7 @@ func again(t *testing.T, s *descriptor.Descriptor) *descriptor.Descriptor {
 // and an entry that only the target's parent gives is no difference.
 func TestRightsAreMapped(t *testing.T) {
 	f := newFakeDC()
+	f.objects[fakeHead].values["objectsid"] = []string{"\x01\x04\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00"}
 	f.put("CN=helper,"+corp, "objectClass", "user", "objectSid", sidOf(0x77))
 	live := rightsOf("s-1-5-11")
 	live.DACL.Entries = append(live.DACL.Entries, descriptor.Entry{Flags: 0x10, Mask: 7, SID: "s-1-5-18"})
