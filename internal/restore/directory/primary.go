@@ -77,7 +77,7 @@ const (
 )
 
 // givenGroup is the first group that a controller gives to an account of a kind that it makes
-// (MS-SAMR 3.1.1.8.10).
+// (MS-SAMR 3.1.1.8.1).
 func givenGroup(control int64) string {
 	switch {
 	case control&partialSecrets != 0:

@@ -177,7 +177,7 @@ func (f *Files) Verdict(want restore.Want, live restore.State) restore.Verdict {
 	}
 	b, err := decode[body](want.Body)
 	d, docErr := decode[document](live.Document)
-	v := restore.Verdict{Action: restore.Create, Reversible: restore.Reversibility{Grade: restore.Reversible}}
+	v := restore.Verdict{Action: restore.Create, Reversible: restore.Reversibility{Grade: restore.Reversible}, Unchecked: true}
 	switch {
 	case errors.Join(err, docErr) != nil:
 		return refused("UNREADABLE", "what is wanted, or there, cannot be read")

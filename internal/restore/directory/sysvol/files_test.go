@@ -102,6 +102,7 @@ func TestFiles(t *testing.T) {
 			v := f.Verdict(want, before)
 			require.Nil(t, v.Refused)
 			require.False(t, v.Same)
+			require.True(t, v.Unchecked, "a plan does not hold contents")
 			require.NoError(t, f.Write(t.Context(), want, before))
 			after := live(t, f, want)
 			require.True(t, f.Verdict(want, after).Same)
