@@ -1,11 +1,11 @@
 package directory
 
 import (
-	"encoding/binary"
 	"strings"
 
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/restore/directory/dnsrecord"
+	"infrabackup/internal/restore/directory/identifier"
 )
 
 // Codes of losses.
@@ -93,21 +93,10 @@ func (r *Restorer) guard(rec *record.Record) string {
 	case r.isOwn(rec):
 		return refusedOwn
 	case ofPolicies(rec): // the default ones have settings like others
-	case strings.EqualFold(rec.Value("isCriticalSystemObject"), "TRUE"), wellKnown([]byte(rec.Value("objectSid"))):
+	case strings.EqualFold(rec.Value("isCriticalSystemObject"), "TRUE"), identifier.WellKnown([]byte(rec.Value("objectSid"))):
 		return refusedBuiltIn
 	}
 	return ""
-}
-
-// firstOwnRID is where a domain begins to give relative identifiers (MS-SAMR 3.1.1.9.2.1).
-const firstOwnRID = 1000
-
-// wellKnown reports whether a SID is the same in every domain but for the domain's part.
-func wellKnown(sid []byte) bool {
-	if len(sid) < 12 {
-		return false
-	}
-	return binary.LittleEndian.Uint32(sid[len(sid)-4:]) < firstOwnRID
 }
 
 // isOwn reports whether an object is an account that is left alone.

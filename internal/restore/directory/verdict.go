@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/directory/dnsrecord"
+	"infrabackup/internal/restore/directory/identifier"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -201,7 +202,7 @@ func (r *Restorer) Inverse(want restore.Want, before, after restore.State) (rest
 		reversible = restore.Reversibility{Grade: restore.PartlyReversible, Why: whyCreated}
 	}
 	if want.Phase == phasePrimary && !inverse.Absent {
-		undo.Named = []string{sameDomain(is.SID, was.values(primaryGroupID))}
+		undo.Named = []string{identifier.Sibling(is.SID, was.values(primaryGroupID))}
 		if !was.Joined && len(is.Named) == 1 {
 			undo.Leave = is.Named[0]
 		}
