@@ -58,7 +58,7 @@ func (r *Restorer) isMember(ctx context.Context, group, dn string) (found bool, 
 }
 
 // firsts finds, of the members that a group lacks, those whose first group it is: its member does
-// not show them, and refuses them (MS-SAMR 3.1.1.8.9).
+// not show them, and refuses them (MS-SAMR 3.1.1.8).
 func (r *Restorer) firsts(ctx context.Context, b *body, d *document, sid []byte, m *mapping.Map) error {
 	const most = 100 // in one filter
 	rid := identifier.RID(sid)

@@ -220,6 +220,9 @@ func (r *Restorer) mayChangeRights(ctx context.Context, b *body, d *document) (b
 	if err != nil {
 		return true, nil // it does not say
 	}
+	if may&descriptor.PartOwner != 0 {
+		may |= descriptor.PartGroup // who sets the owner sets the group, and not every controller names it
+	}
 	for _, a := range b.Attributes {
 		if want, err := descriptor.Parse(a.Values[0]); err == nil && want.Parts()&^may != 0 {
 			return false, nil

@@ -196,6 +196,10 @@ func TestRightsThatCannotBeRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, refusals, 1)
 	require.True(t, strings.Contains(refusals[0].Detail, "owner"))
+	f.objects[guidUser].values["sdrightseffective"] = []string{"5"}
+	refusals, err = r.Check(t.Context(), []restore.Checked{{Want: wants[phaseRights], Live: live, Action: restore.Update}}, mapping.Empty())
+	require.NoError(t, err)
+	require.Empty(t, refusals, "the owner's bit stands for the group, too")
 }
 
 func slicesDelete(all []record.Attribute, name string) (out []record.Attribute) {
