@@ -6,6 +6,7 @@ import (
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/restore/directory/dnsrecord"
 	"infrabackup/internal/restore/directory/identifier"
+	"infrabackup/internal/restore/directory/sysvol"
 )
 
 // Codes of losses.
@@ -76,6 +77,10 @@ func (r *Restorer) never(rec *record.Record) *loss {
 	case dn == context:
 		return &loss{lossNotYet, "this version does not write settings of the domain's head, such as the policy for passwords"}
 	case ofPolicies(rec) && r.files != nil:
+		_, policy, _ := strings.Cut(rdn(rec.DN), "=")
+		if path := rec.Value("gPCFileSysPath"); sysvol.Elsewhere(path, dnsrecord.Domain(rec.NamingContext), policy) {
+			return &loss{lossNotYet, "clients would take its files from " + path + ", which is not its own folder in SYSVOL: find out why, and make the policy by hand"}
+		}
 		return nil
 	case ofPolicies(rec):
 		return &loss{lossNotYet, noFiles + "copy the files from the backup, and make the policy by hand"}

@@ -31,3 +31,11 @@ func plain(path string) bool {
 	}
 	return len(parts) > 1
 }
+
+// Elsewhere reports whether the path of a policy's files (gPCFileSysPath) is another one than that of
+// its own folder in its domain's SYSVOL (MS-GPOL 2.2.4): clients take the policy from there, be it from
+// another host. An empty one is of an object that has no files.
+func Elsewhere(unc, domain, policy string) bool {
+	unc = strings.TrimRight(strings.ReplaceAll(unc, "/", `\`), `\`)
+	return unc != "" && !strings.EqualFold(unc, `\\`+domain+`\SysVol\`+domain+`\Policies\`+policy)
+}
