@@ -19,6 +19,7 @@ import (
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/mount"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/settings"
@@ -132,6 +133,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	register(r, a, flow.DiagnoseHost, a.DiagnoseHost)
 	register(r, a, flow.PlanUpkeep, a.PlanUpkeep)
 	register(r, a, flow.StartScheduled, a.StartScheduled)
+	register(r, a, flow.ReadKeyFile, a.ReadKeyFile)
 }
 
 // RegisterSpool makes r, which polls this host's spool queue, answer for what only
@@ -220,10 +222,10 @@ func closed(store share.Store) error {
 func attempt(ctx context.Context) int32 { return activity.GetInfo(ctx).Attempt }
 
 // checked turns the outcome of a check into a line of a diagnosis.
-func checked(name, good string, err error) flow.Check {
+func checked(name, good string, err error) diagnosis.Check {
 	if err == nil {
-		return flow.Check{Name: name, OK: true, Message: good}
+		return diagnosis.Check{Name: name, OK: true, Message: good}
 	}
 	f := fault.As(err)
-	return flow.Check{Name: name, Code: string(f.Code), Message: f.Message(), Remedy: f.Code.Remedy()}
+	return diagnosis.Check{Name: name, Code: string(f.Code), Message: f.Message(), Remedy: f.Code.Remedy()}
 }

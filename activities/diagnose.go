@@ -10,6 +10,7 @@ import (
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
@@ -18,8 +19,8 @@ import (
 
 // DiagnoseHost checks what this worker depends on: each source, the spool, the
 // settings and, on request, everything that a backup needs from the share.
-func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
-	out := flow.DiagnoseOutput{Host: a.Host, Version: a.Product, Services: a.services()}
+func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (diagnosis.Report, error) {
+	out := diagnosis.Report{Host: a.Host, Version: a.Product, Services: a.services()}
 	if in.Brief {
 		return out, nil
 	}
@@ -39,7 +40,7 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 		if none := a.none(ctx); err == nil && fault.CodeOf(none) == fault.SettingsReset {
 			err = none
 		}
-		out.Checks = append(out.Checks, checked(flow.CheckOfSettings, fmt.Sprintf("revision %d is active", s.Revision), err))
+		out.Checks = append(out.Checks, checked(diagnosis.OfSettings, fmt.Sprintf("revision %d is active", s.Revision), err))
 		return out, nil
 	}
 	store, s := a.diagnoseSettings(ctx, &out)
@@ -47,8 +48,8 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 		return out, nil
 	}
 	repo := repository.New(store, a.Instance.Name)
-	var room, claim flow.Check
-	var tried []flow.Check
+	var room, claim diagnosis.Check
+	var tried []diagnosis.Check
 	var asking sync.WaitGroup // at once, since each waits for the share
 	asking.Go(func() { room = a.diagnoseSpool(ctx, repo) })
 	asking.Go(func() {
@@ -62,9 +63,9 @@ func (a *Activities) DiagnoseHost(ctx context.Context, in flow.DiagnoseInput) (f
 
 // diagnoseSettings checks that there are settings, and that the share tells of no newer
 // ones; it writes nothing. The store is nil when the share cannot be asked.
-func (a *Activities) diagnoseSettings(ctx context.Context, out *flow.DiagnoseOutput) (share.Store, settings.Settings) {
+func (a *Activities) diagnoseSettings(ctx context.Context, out *diagnosis.Report) (share.Store, settings.Settings) {
 	s, err := a.settings(ctx, 0)
-	out.Checks = append(out.Checks, checked(flow.CheckOfSettings, fmt.Sprintf("revision %d is active", s.Revision), err))
+	out.Checks = append(out.Checks, checked(diagnosis.OfSettings, fmt.Sprintf("revision %d is active", s.Revision), err))
 	if err != nil {
 		return nil, s
 	}
@@ -77,20 +78,20 @@ func (a *Activities) diagnoseSettings(ctx context.Context, out *flow.DiagnoseOut
 	if err == nil {
 		a.looked.keep(s.Fingerprint(), a.Now(), st)
 	}
-	out.Checks = append(out.Checks, checked(flow.CheckOfAnchor, "the share records no newer settings, and has the ledger that they know", err))
+	out.Checks = append(out.Checks, checked(diagnosis.OfAnchor, "the share records no newer settings, and has the ledger that they know", err))
 	return store, s
 }
 
 // leftFor is after how long the folder of another host's diagnosis is nobody's.
 const leftFor = time.Hour
 
-func (a *Activities) diagnoseShare(ctx context.Context, store share.Store, thorough bool) []flow.Check {
+func (a *Activities) diagnoseShare(ctx context.Context, store share.Store, thorough bool) []diagnosis.Check {
 	message := "answers"
 	if described, ok := store.(sessioned); ok {
 		dialect, cipher := described.Describe()
 		message = "speaks " + dialect + " with " + cipher
 	}
-	checks := []flow.Check{{Name: "share", OK: true, Message: message}}
+	checks := []diagnosis.Check{{Name: "share", OK: true, Message: message}}
 	// One at a time on each host, in a folder of the host's own, so that whatever lies
 	// there was left by a run that was interrupted.
 	select {

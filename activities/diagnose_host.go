@@ -8,7 +8,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"infrabackup/internal/fault"
-	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/repository"
 )
 
@@ -17,7 +17,7 @@ import (
 const minRetention = 30 * 24 * time.Hour
 
 // diagnoseHost checks what is this host's own: its name, which no other worker may have.
-func (a *Activities) diagnoseHost(ctx context.Context) []flow.Check {
+func (a *Activities) diagnoseHost(ctx context.Context) []diagnosis.Check {
 	if a.Twin == nil {
 		return nil
 	}
@@ -25,13 +25,13 @@ func (a *Activities) diagnoseHost(ctx context.Context) []flow.Check {
 	if err == nil && twin != "" {
 		err = fault.Newf(fault.ConfigInvalid, "another worker, %s, has the host name %s too: each may be asked for what only the other one has in its spool", twin, a.Host)
 	}
-	return []flow.Check{checked("host", a.Host+" is this worker's alone", err)}
+	return []diagnosis.Check{checked("host", a.Host+" is this worker's alone", err)}
 }
 
 // diagnoseRetention tells of a namespace that forgets soon. Backups do not need what it
 // forgets, so that this is no failure.
-func (a *Activities) diagnoseRetention(ctx context.Context) flow.Check {
-	check := flow.Check{Name: "Temporal", OK: true, Message: "answers"}
+func (a *Activities) diagnoseRetention(ctx context.Context) diagnosis.Check {
+	check := diagnosis.Check{Name: "Temporal", OK: true, Message: "answers"}
 	described, err := a.Client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: a.Namespace})
 	if err != nil {
 		return check // a worker may work in a namespace that it may not describe
@@ -46,7 +46,7 @@ func (a *Activities) diagnoseRetention(ctx context.Context) flow.Check {
 
 // diagnoseSpool compares the free space of the spool with the size of the newest backup,
 // which it has to take as a whole when the share does not answer.
-func (a *Activities) diagnoseSpool(ctx context.Context, repo *repository.Repository) flow.Check {
+func (a *Activities) diagnoseSpool(ctx context.Context, repo *repository.Repository) diagnosis.Check {
 	const name = "spool space"
 	free, err := a.Spool.Free()
 	if err != nil {

@@ -110,3 +110,21 @@ func (a *Activities) show(ctx context.Context, repo *repository.Repository, s se
 	}
 	return out, nil
 }
+
+// ReadKeyFile reads the key.age of a backup that a trusted key has signed.
+func (a *Activities) ReadKeyFile(ctx context.Context, in flow.KeyFileInput) (flow.KeyFileOutput, error) {
+	repo, s, err := a.repository(ctx, 0)
+	if err != nil {
+		return flow.KeyFileOutput{}, err
+	}
+	trusted, err := a.trusted(ctx, s)
+	if err != nil {
+		return flow.KeyFileOutput{}, err
+	}
+	b, err := repo.OpenSigned(ctx, backup.Ref{ID: in.BackupID}, trusted)
+	if err != nil {
+		return flow.KeyFileOutput{}, err
+	}
+	keyAge, err := b.KeyFile(ctx)
+	return flow.KeyFileOutput{BackupID: in.BackupID, Public: b.Manifest().BackupKey, KeyAge: keyAge}, err
+}

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -59,7 +60,7 @@ type controller interface {
 	scheduling.Controller
 	alerting.Controller
 	recovering.Controller
-	Diagnose(ctx context.Context, trial flow.ShareTrial) (flow.DiagnoseOutput, error)
+	Diagnose(ctx context.Context, trial diagnosis.ShareTrial) (diagnosis.Report, error)
 }
 
 var _ controller = (*control.Controller)(nil)

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/fault"
-	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/ui/table"
 	"infrabackup/starter/args"
 )
@@ -32,7 +32,7 @@ tried, which takes several times as long and about 20 MB of free space for the t
 			if err := a.print(report, func(w *tabwriter.Writer) { table.Diagnosis(w, report) }); err != nil {
 				return err
 			}
-			for _, worker := range append([]flow.DiagnoseOutput{report}, report.Workers...) {
+			for _, worker := range append([]diagnosis.Report{report}, report.Workers...) {
 				for _, check := range worker.Checks {
 					if !check.OK {
 						return exitCode(fault.Code(check.Code).Exit())
@@ -48,12 +48,12 @@ tried, which takes several times as long and about 20 MB of free space for the t
 	return cmd
 }
 
-func trial(skipShare, thorough bool) flow.ShareTrial {
+func trial(skipShare, thorough bool) diagnosis.ShareTrial {
 	switch {
 	case skipShare:
-		return flow.ShareUntried
+		return diagnosis.ShareUntried
 	case thorough:
-		return flow.ShareTriedThoroughly
+		return diagnosis.ShareTriedThoroughly
 	}
-	return flow.ShareTried
+	return diagnosis.ShareTried
 }

@@ -8,11 +8,13 @@ import (
 	"syscall"
 	"time"
 
+	"infrabackup/internal/privsep"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 )
 
 func main() {
+	privsep.RunChild() // which does not return in one
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, process{args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, pause: lookAgain})

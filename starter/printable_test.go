@@ -17,8 +17,10 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/retention"
 	"infrabackup/internal/schedule"
@@ -105,8 +107,8 @@ func (o *outside) Acknowledge(context.Context, flow.AlertAcknowledgement) (flow.
 	return flow.Acknowledgement{Code: odd, Object: odd, By: odd, Note: odd, At: time.Now()}, o.err
 }
 
-func (o *outside) Prune(context.Context, bool, bool, string) (control.PruneResult, error) {
-	return control.PruneResult{
+func (o *outside) Prune(context.Context, bool, bool, string) (operation.PruneResult, error) {
+	return operation.PruneResult{
 		Decisions: []flow.PruneDecision{{BackupID: odd, Path: odd, Code: retention.Code(odd), Reason: odd}}, Hold: odd, Removed: []backup.ID{odd},
 		Failed: []flow.FailedStep{{Step: odd, Code: odd, Message: odd}},
 	}, o.err
@@ -114,9 +116,9 @@ func (o *outside) Prune(context.Context, bool, bool, string) (control.PruneResul
 
 func (o *outside) Standing(context.Context) error { return fault.New(fault.ShareUnreachable, odd, nil) }
 
-func (o *outside) Diagnose(context.Context, flow.ShareTrial) (flow.DiagnoseOutput, error) {
-	report := flow.DiagnoseOutput{Host: odd, Version: odd, Checks: []flow.Check{{Name: odd, OK: true, Message: odd}, {Name: odd, Message: odd, Code: odd}}}
-	report.Workers = []flow.DiagnoseOutput{report}
+func (o *outside) Diagnose(context.Context, diagnosis.ShareTrial) (diagnosis.Report, error) {
+	report := diagnosis.Report{Host: odd, Version: odd, Checks: []diagnosis.Check{{Name: odd, OK: true, Message: odd}, {Name: odd, Message: odd, Code: odd}}}
+	report.Workers = []diagnosis.Report{report}
 	return report, o.err
 }
 

@@ -6,9 +6,8 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"infrabackup/internal/fault"
+	"infrabackup/internal/privsep"
 )
 
 // memoryLimit is what the Go runtime tries to stay below, so that the process
@@ -25,12 +24,8 @@ func confine() error {
 	if os.Getenv("DEBUG") != "" {
 		return withoutDebug()
 	}
-	unix.Umask(0o077)
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fault.New(fault.Internal, "core dumps cannot be switched off", err)
-	}
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fault.New(fault.Internal, "the process cannot be closed to debuggers", err)
+	if err := privsep.Confine(); err != nil {
+		return err
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 )
 
 // askWait is how long a worker that is asked by itself may take to take that up: one that
@@ -15,7 +16,7 @@ const askWait = 15 * time.Second
 
 // Diagnose lets one worker check its sources and, on request, the share, and then each
 // other worker that is named, all at once. One that does not answer is part of the report.
-func Diagnose(ctx workflow.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
+func Diagnose(ctx workflow.Context, in flow.DiagnoseInput) (diagnosis.Report, error) {
 	hosts := in.Hosts[:min(len(in.Hosts), flow.MaxWorkers)]
 	in.Hosts = nil
 	out, err := flow.DiagnoseHost.Run(shortRead(ctx, "check sources and share"), in)
@@ -24,7 +25,7 @@ func Diagnose(ctx workflow.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput,
 	}
 	in.Share = false
 	hosts = slices.DeleteFunc(slices.Clone(hosts), func(host string) bool { return host == out.Host })
-	asked := make([]flow.Future[flow.DiagnoseOutput], len(hosts))
+	asked := make([]flow.Future[diagnosis.Report], len(hosts))
 	for i, host := range hosts {
 		on := workflow.WithTaskQueue(shortRead(ctx, "check the worker on "+host), flow.SpoolQueue(in.Instance, host))
 		asked[i] = flow.DiagnoseHost.Start(workflow.WithScheduleToStartTimeout(on, askWait), in)
@@ -35,7 +36,7 @@ func Diagnose(ctx workflow.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput,
 			return out, err
 		}
 		if err != nil {
-			report = flow.Unanswered(host, flow.DecodeFault(err))
+			report = diagnosis.Unanswered(host, flow.DecodeFault(err))
 		}
 		out.Workers = append(out.Workers, report)
 	}

@@ -29,4 +29,5 @@ func Register(r worker.WorkflowRegistry) {
 	flow.Prune.Register(r, Prune)
 	flow.PlanRestore.Register(r, PlanRestore)
 	flow.Restore.Register(r, Restore)
+	flow.KeyFile.Register(r, KeyFile)
 }

@@ -21,6 +21,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"
@@ -80,7 +81,11 @@ func TestRecord(t *testing.T) {
 	r := &recorder{t: t, client: lab.DevServer(t).Client()}
 	r.work()
 
+	r.one("v4-key-file", flow.KeyFile.Name, flow.KeyFileInput{Instance: "record", BackupID: testID})
 	r.one("v4-restore-plan", flow.PlanRestore.Name, flow.RestorePlanInput{RestoreAccess: restoreInput().RestoreAccess, BackupID: testID})
+	planned := restoreInput()
+	planned.PlanID, planned.First = "", &flow.RestoreFirst{Recipients: []string{"age1x"}, Production: true}
+	r.one("v4-restore-plans-first", flow.Restore.Name, planned)
 	r.one("v4-restore", flow.Restore.Name, restoreInput())
 	r.upkeep("v4-upkeep")
 	r.one("v4-prune", flow.Prune.Name, flow.PruneInput{Instance: "record", RequestedBy: "test"})
@@ -238,6 +243,9 @@ func (r *recorder) lookers(w worker.Worker) {
 		return flow.ReplacedBackup{}, nil
 	})
 	flow.ListBackups.Register(w, func(context.Context, flow.ListInput) (flow.ListOutput, error) { return flow.ListOutput{}, nil })
+	flow.ReadKeyFile.Register(w, func(_ context.Context, in flow.KeyFileInput) (flow.KeyFileOutput, error) {
+		return flow.KeyFileOutput{BackupID: in.BackupID, Public: "age1x", KeyAge: []byte("key")}, nil
+	})
 	flow.VerifyBackup.Register(w, func(context.Context, flow.VerifyInput) (backup.Verdict, error) { return backup.Verdict{}, nil })
 	flow.DeleteBackup.Register(w, func(context.Context, flow.DeleteInput) (backup.Overview, error) { return backup.Overview{}, nil })
 	flow.PlanUpkeep.Register(w, func(_ context.Context, in flow.PlanUpkeepInput) (flow.PlanUpkeepOutput, error) {
@@ -251,8 +259,8 @@ func (r *recorder) lookers(w worker.Worker) {
 	flow.StartScheduled.Register(w, func(context.Context, flow.StartScheduledInput) (flow.StartScheduledOutput, error) {
 		return flow.StartScheduledOutput{Outcome: schedule.Started}, nil
 	})
-	flow.DiagnoseHost.Register(w, func(context.Context, flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
-		return flow.DiagnoseOutput{}, nil
+	flow.DiagnoseHost.Register(w, func(context.Context, flow.DiagnoseInput) (diagnosis.Report, error) {
+		return diagnosis.Report{}, nil
 	})
 }
 

@@ -25,7 +25,9 @@ func PlanRestore(ctx workflow.Context, in flow.RestorePlanInput) (flow.RestorePl
 
 // Restore does what a plan says, a batch of steps an activity: it compares everything with
 // the plan before the first write, and goes on where an earlier run was ended. What a run did
-// not do, because it failed or was cancelled, the next one does, or an undo takes back.
+// not do, because it failed or was cancelled, the next one does, or an undo takes back. A run
+// that is to make its plan first goes on from that plan; only inputs of since that came have it,
+// so runs of before take the same way as ever.
 func Restore(ctx workflow.Context, in flow.RestoreInput) (flow.RestoreResult, error) {
 	r := &restoreRun{in: in, step: "comparing the target with the plan"}
 	if err := flow.RestoreProgress.Handle(ctx, r.progress); err != nil {
@@ -42,7 +44,7 @@ func Restore(ctx workflow.Context, in flow.RestoreInput) (flow.RestoreResult, er
 		return flow.RestoreResult{}, err
 	}
 	r.enter(ctx, "done")
-	return flow.RestoreResult{PlanID: in.PlanID, Totals: r.at.Totals}, nil
+	return flow.RestoreResult{PlanID: r.in.PlanID, Totals: r.at.Totals, Refused: r.at.Refused}, nil
 }
 
 // restoreRun is the state of one run.
@@ -53,6 +55,11 @@ type restoreRun struct {
 }
 
 func (r *restoreRun) run(ctx workflow.Context) error {
+	if r.in.First != nil {
+		if err := r.planFirst(ctx, *r.in.First); err != nil {
+			return err
+		}
+	}
 	if r.in.Done == nil {
 		r.enter(ctx, r.step)
 		opened, err := flow.OpenRestore.Run(onTarget(ctx, r.in.RestoreAccess, "open the plan"), r.in)
@@ -87,9 +94,31 @@ func (r *restoreRun) run(ctx workflow.Context) error {
 	return nil
 }
 
+// planFirst makes the plan that the run goes on from.
+func (r *restoreRun) planFirst(ctx workflow.Context, first flow.RestoreFirst) error {
+	r.enter(ctx, "making the plan")
+	if r.in.PlanID != "" || r.in.Done != nil {
+		return flow.EncodeFault(fault.Newf(fault.RequestRefused, "a run that makes its plan has none before"))
+	}
+	made, err := flow.MakeRestorePlan.Run(onTarget(ctx, r.in.RestoreAccess, "plan the restore"), flow.RestorePlanInput{
+		RestoreAccess: r.in.RestoreAccess, BackupID: r.in.BackupID, Selection: first.Selection, Recipients: first.Recipients,
+	})
+	if err != nil {
+		return err
+	}
+	r.in.PlanID, r.in.First, r.at.Refused = made.PlanID, nil, made.Counts.Refused
+	if first.Production {
+		r.in.Consent.Production = made.Production
+	}
+	return nil
+}
+
 // close lets the worker forget the key and the connections. When it cannot, it does so by
 // itself after a while.
 func (r *restoreRun) close(ctx workflow.Context) {
+	if r.in.PlanID == "" {
+		return // nothing was opened
+	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	on := workflow.WithTaskQueue(tidying(ctx, "close the restore"), flow.TargetQueue(r.in.Instance, r.in.Target))

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/restore"
@@ -23,6 +25,10 @@ type bench struct {
 	opened flow.OpenedRestore
 	batch  func(ctx context.Context, n int) error // before the totals of batch n are told
 	steps  []string
+
+	unplanned error                 // why no plan is made
+	planned   flow.RestorePlanInput // what a plan was asked for
+	given     flow.RestoreInput     // what a restore was opened with
 }
 
 func restoreInput() flow.RestoreInput {
@@ -39,8 +45,14 @@ func newBench(t *testing.T) *bench {
 	b.env.SetTestTimeout(time.Minute)
 	b.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: flow.RestoreWorkflowID("local"), TaskQueue: flow.Queue("local")})
 	flow.Restore.Register(b.env, Restore)
-	flow.OpenRestore.Register(b.env, func(context.Context, flow.RestoreInput) (flow.OpenedRestore, error) {
+	flow.MakeRestorePlan.Register(b.env, func(_ context.Context, in flow.RestorePlanInput) (flow.RestorePlan, error) {
+		b.steps = append(b.steps, "plan")
+		b.planned = in
+		return flow.RestorePlan{PlanID: restoreInput().PlanID, Counts: restore.Counts{Refused: 2}, Production: "the ID"}, flow.EncodeFault(b.unplanned)
+	})
+	flow.OpenRestore.Register(b.env, func(_ context.Context, in flow.RestoreInput) (flow.OpenedRestore, error) {
 		b.steps = append(b.steps, "open")
+		b.given = in
 		return b.opened, nil
 	})
 	flow.CompareRestore.Register(b.env, func(context.Context, flow.RestoreInput) (struct{}, error) {
@@ -103,6 +115,68 @@ func TestRestoreInBatches(t *testing.T) {
 		_, err := b.run(restoreInput())
 		require.True(t, workflow.IsContinueAsNewError(err), "%v", err)
 		require.Equal(t, []string{"open", "compare", "batch 0"}, b.steps, "what is open stays open for the next run")
+	})
+}
+
+// TestRestorePlansFirst: a run that makes its plan does what that says and nothing else, with the
+// consent that its caller gave.
+func TestRestorePlansFirst(t *testing.T) {
+	first := func() flow.RestoreInput {
+		in := restoreInput()
+		in.PlanID = ""
+		in.First = &flow.RestoreFirst{Selection: restore.Selection{Services: []backup.Service{backup.CA}}, Recipients: []string{"age1x"}, Production: true}
+		return in
+	}
+	t.Run("and does it", func(t *testing.T) {
+		b := newBench(t)
+		out, err := b.run(first())
+		require.NoError(t, err)
+		require.Equal(t, []string{"plan", "open", "compare", "batch 0", "batch 1", "batch 2", "close"}, b.steps)
+		require.Equal(t, flow.RestoreResult{PlanID: restoreInput().PlanID, Totals: restore.Totals{Confirmed: 30}, Refused: 2}, out)
+		require.Equal(t, []backup.Service{backup.CA}, b.planned.Selection.Services)
+		require.Equal(t, []string{"age1x"}, b.planned.Recipients)
+		require.Equal(t, "the ID", b.given.Consent.Production)
+		require.Nil(t, b.given.First, "steps have a plan")
+		require.Equal(t, restoreInput().PlanID, b.given.PlanID)
+	})
+	t.Run("without consent to production", func(t *testing.T) {
+		b := newBench(t)
+		in := first()
+		in.First.Production = false
+		_, err := b.run(in)
+		require.NoError(t, err)
+		require.Empty(t, b.given.Consent.Production, "the step refuses, where it is needed")
+	})
+	t.Run("which fails", func(t *testing.T) {
+		b := newBench(t)
+		b.unplanned = fault.Newf(fault.TargetUnreachable, "away")
+		_, err := b.run(first())
+		require.Equal(t, fault.TargetUnreachable, fault.CodeOf(flow.DecodeFault(err)))
+		require.Equal(t, []string{"plan"}, slices.Compact(b.steps), "nothing is opened, and nothing closed")
+	})
+	t.Run("handed over", func(t *testing.T) {
+		b := newBench(t)
+		b.env.SetContinueAsNewSuggested(true)
+		_, err := b.run(first())
+		var next *workflow.ContinueAsNewError
+		require.ErrorAs(t, err, &next)
+		require.Equal(t, []string{"plan", "open", "compare", "batch 0"}, b.steps)
+	})
+	t.Run("after another run", func(t *testing.T) {
+		b := newBench(t)
+		in := restoreInput()
+		in.Done = &flow.RestoreState{Batches: 3, Ended: 2, Refused: 2}
+		out, err := b.run(in)
+		require.NoError(t, err)
+		require.Equal(t, 2, out.Refused, "what the plan refused is not forgotten")
+	})
+	t.Run("with a plan that is there", func(t *testing.T) {
+		b := newBench(t)
+		in := first()
+		in.PlanID = restoreInput().PlanID
+		_, err := b.run(in)
+		require.Equal(t, fault.RequestRefused, fault.CodeOf(flow.DecodeFault(err)))
+		require.NotContains(t, b.steps, "open")
 	})
 }
 

@@ -146,7 +146,11 @@ func (a *Activities) Plan(ctx context.Context, in flow.RestorePlanInput) (out fl
 	if err := restoring.Keep(ctx, plan, []seal.Identity{p.key}, p.application().State, recipients...); err != nil {
 		return out, err
 	}
-	return flow.RestorePlan{PlanID: plan.Header.PlanID, Counts: plan.Header.Counts}, nil
+	out = flow.RestorePlan{PlanID: plan.Header.PlanID, Counts: plan.Header.Counts}
+	if plan.Header.Production {
+		out.Production = plan.Header.Target.ID()
+	}
+	return out, nil
 }
 
 // undo makes the plan of an undo.

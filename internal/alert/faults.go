@@ -114,6 +114,7 @@ var ofFault = map[fault.Code]Code{
 	fault.SpoolIO:          WorkerDisk,
 
 	fault.KeyInvalid:       ChangeRefused,
+	fault.KeyPassword:      none,
 	fault.KeyDoesNotFit:    none,
 	fault.BackupDamaged:    BackupDamaged,
 	fault.BackupForged:     BackupDamaged,

@@ -29,6 +29,7 @@ const (
 	PruneDryRun      Action = "Microsoft.Backup.Admin/backupLocations/pruneExternalStore/dryRun/action"
 	Verify           Action = "Microsoft.Backup.Admin/backupLocations/backups/verify/action"
 	Cancel           Action = "Microsoft.Backup.Admin/backupLocations/backups/cancel/action"
+	CancelRestore    Action = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
 	ProveKey         Action = "Microsoft.Backup.Admin/backupLocations/proveKey/action"
 	AcknowledgeAlert Action = "Microsoft.Backup.Admin/backupLocations/alerts/acknowledge/action"
 
@@ -55,6 +56,7 @@ var policy = map[Action]Role{
 	PruneDryRun:      Operator,
 	Verify:           Operator,
 	Cancel:           Operator,
+	CancelRestore:    Operator,
 	ProveKey:         Operator,
 	AcknowledgeAlert: Operator,
 

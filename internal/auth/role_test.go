@@ -14,7 +14,7 @@ import (
 func TestPolicy(t *testing.T) {
 	want := map[Role][]Action{
 		Reader:   {ReadOperations, ReadLocations, ReadBackups, ReadOperationResults, ReadProgress, ReadHistory, ReadAlerts},
-		Operator: {CreateBackup, PruneDryRun, Verify, Cancel, ProveKey, AcknowledgeAlert},
+		Operator: {CreateBackup, PruneDryRun, Verify, Cancel, CancelRestore, ProveKey, AcknowledgeAlert},
 		Owner:    {WriteLocation, Prune, Restore, ManageTokens},
 	}
 	total := 0

@@ -57,6 +57,16 @@ type ServedInstance struct {
 	Region       string `yaml:"region"`
 	DeploymentID string `yaml:"deploymentId"`
 	Location     string `yaml:"location"`
+	// Restore is what the restore of the Backup Resource Provider writes to, which names no target
+	// itself; it is refused when left out.
+	Restore *ServedRestore `yaml:"restore"`
+}
+
+// ServedRestore is a target of the instance's workers.
+type ServedRestore struct {
+	Target string `yaml:"target"` // as the workers' configuration names it
+	// Production agrees that the target may be the cloud that was backed up.
+	Production bool `yaml:"production"`
 }
 
 func (i ServedInstance) instance() Instance {
@@ -219,6 +229,8 @@ func (s *Serve) validateInstances() error {
 			return wrong("instances", "location %.100q: want letters, digits, '-' and '_', at most 63 and first a letter or digit; a region that is none needs a location", i.Location)
 		case names[i.Name]:
 			return wrong("instances", "instance %s is there twice", i.Name)
+		case i.Restore != nil && !targetName.MatchString(i.Restore.Target):
+			return wrong(fmt.Sprintf("instances[%d].restore.target", n), "%.100q: want the name of a target in the workers' configuration", i.Restore.Target)
 		case locations[location]:
 			return wrong("instances", "two instances have the location %s; give one another location", i.Location)
 		}

@@ -24,7 +24,7 @@ issuer:
   clientId: page
   roles: {backup-admins: owner, "1234": reader}
 instances:
-  - {name: local, fqdn: local.example.com, region: local, deploymentId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11}
+  - {name: local, fqdn: local.example.com, region: local, deploymentId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11, restore: {target: site-b}}
   - {name: second, fqdn: second.example.com, region: local, location: second, deploymentId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12}
 `
 
@@ -52,6 +52,8 @@ func TestLoadServe(t *testing.T) {
 	require.Equal(t, DefaultListen, s.Listen)
 	require.Equal(t, "local", s.Instances[0].Location)
 	require.Equal(t, "second", s.Instances[1].Location)
+	require.Equal(t, &ServedRestore{Target: "site-b"}, s.Instances[0].Restore, "production has to be said")
+	require.Nil(t, s.Instances[1].Restore)
 	require.Equal(t, map[string]string{"backup-admins": "owner", "1234": "reader"}, s.Issuer.Roles)
 	require.Equal(t, "roles", s.Issuer.RoleClaim)
 	require.Equal(t, filepath.Join(filepath.Dir(file), "state"), s.StateDir)
@@ -76,6 +78,8 @@ func TestServeMistakesAreNamed(t *testing.T) {
 		"two names":                       {"name: second", "name: local", "instances"},
 		"fqdn of the second":              {"fqdn: second.example.com", "fqdn: \"-\"", "instances[1].fqdn"},
 		"unknown key":                     {"stateDir", "stateDirectory", "stateDirectory"},
+		"no name of a target":             {"second, deploymentId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12}", "second, deploymentId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12, restore: {target: Site B}}", "instances[1].restore.target"},
+		"a restore into nothing":          {"second, deploymentId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12}", "second, deploymentId: 0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12, restore: {production: true}}", "instances[1].restore.target"},
 		"unknown in a list":               {"{name: local,", "{nme: local,", "instances[0].nme"},
 		"Resource Manager without a role": {"instances:\n", clients + "  resourceManager: " + strings.Repeat("ab", 32) + "\ninstances:\n", "resourceManager: it has no role"},
 		"Resource Manager by a name":      {"instances:\n", clients + "  resourceManager: arm.example.com\ninstances:\n", "resourceManager"},

@@ -8,6 +8,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
@@ -201,34 +202,34 @@ func (c *Controller) beginPrune(ctx context.Context, in flow.PruneInput) (Begun,
 }
 
 // Prune is [Controller.BeginPrune], and waits for what comes of it.
-func (c *Controller) Prune(ctx context.Context, dryRun, acrossHole bool, by string) (PruneResult, error) {
+func (c *Controller) Prune(ctx context.Context, dryRun, acrossHole bool, by string) (operation.PruneResult, error) {
 	return c.prune(ctx, flow.PruneInput{Instance: c.instance, DryRun: dryRun, AcrossHole: acrossHole, RequestedBy: by})
 }
 
 // PruneBy tells what would be removed if the setting were another one.
-func (c *Controller) PruneBy(ctx context.Context, setting schedule.Setting, by string) (PruneResult, error) {
+func (c *Controller) PruneBy(ctx context.Context, setting schedule.Setting, by string) (operation.PruneResult, error) {
 	if err := setting.Validate(); err != nil {
-		return PruneResult{}, err
+		return operation.PruneResult{}, err
 	}
 	return c.prune(ctx, flow.PruneInput{Instance: c.instance, DryRun: true, Try: &setting, RequestedBy: by})
 }
 
-func (c *Controller) prune(ctx context.Context, in flow.PruneInput) (PruneResult, error) {
+func (c *Controller) prune(ctx context.Context, in flow.PruneInput) (operation.PruneResult, error) {
 	begun, err := c.beginPrune(ctx, in)
 	if err != nil {
-		return PruneResult{}, err
+		return operation.PruneResult{}, err
 	}
 	id := flow.PruneWorkflowID(c.instance)
 	run := flow.Prune.Attach(ctx, c.client, id, begun.ID)
 	out, err := result(ctx, c, run, watchedRun{id: id, runID: begun.ID, kind: flow.Prune.Name, what: "the removal of expired backups", idle: true})
 	if err != nil {
-		return PruneResult{}, err
+		return operation.PruneResult{}, err
 	}
 	return pruneResult(out), nil
 }
 
-func pruneResult(out flow.PruneOutput) PruneResult {
-	return PruneResult{
+func pruneResult(out flow.PruneOutput) operation.PruneResult {
+	return operation.PruneResult{
 		Decisions: append([]flow.PruneDecision{}, out.Plan.Decisions...), Hold: out.Plan.Hold, Removed: append([]backup.ID{}, out.Removed...), Failed: out.Failed,
 	}
 }

@@ -25,24 +25,24 @@ func TestMembersOfASchedule(t *testing.T) {
 	s := newSite(t)
 	ctx := t.Context()
 	days, hours, on := 14, 4, true
-	_, err := s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{RetentionDays: &days}, RequestedBy: "op"})
+	_, err := s.BeginChange(ctx, Wanted{SchedulePatch: schedule.Patch{RetentionDays: &days}, RequestedBy: "op"})
 	require.ErrorIs(t, err, fault.NotEnabled)
 	s.enable()
-	begun, err := s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{RetentionDays: &days, Enabled: &on}, RequestedBy: "op"})
+	begun, err := s.BeginChange(ctx, Wanted{SchedulePatch: schedule.Patch{RetentionDays: &days, Enabled: &on}, RequestedBy: "op"})
 	require.NoError(t, err)
 	want := schedule.Setting{Enabled: true, FrequencyHours: 12, RetentionDays: 14, KeepVerified: 2}
 	require.Equal(t, Begun{Schedule: &want}, begun, "over what is usual, where none was ever set")
-	_, err = s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{FrequencyHours: &hours}, RequestedBy: "op"})
+	_, err = s.BeginChange(ctx, Wanted{SchedulePatch: schedule.Patch{FrequencyHours: &hours}, RequestedBy: "op"})
 	require.NoError(t, err)
 	want.FrequencyHours = 4
 	state, err := s.Upkeep(ctx)
 	require.NoError(t, err)
 	require.Equal(t, want, state.Schedule.Setting)
-	begun, err = s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{FrequencyHours: &hours}, RequestedBy: "op"})
+	begun, err = s.BeginChange(ctx, Wanted{SchedulePatch: schedule.Patch{FrequencyHours: &hours}, RequestedBy: "op"})
 	require.NoError(t, err)
 	require.Equal(t, Begun{Unchanged: true, Schedule: &want}, begun)
 	hours = 1
-	_, err = s.BeginChange(ctx, Wanted{SchedulePatch: SchedulePatch{FrequencyHours: &hours}, RequestedBy: "op"})
+	_, err = s.BeginChange(ctx, Wanted{SchedulePatch: schedule.Patch{FrequencyHours: &hours}, RequestedBy: "op"})
 	require.ErrorIs(t, err, fault.SettingsInvalid)
 }
 

@@ -18,6 +18,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -156,7 +157,7 @@ func TestNoWorkerEver(t *testing.T) {
 		"show":     func() error { _, err := s.Show(ctx, Latest); return err },
 		"verify":   func() error { _, err := s.Verify(ctx, id); return err },
 		"delete":   func() error { _, err := s.Delete(ctx, id, "op"); return err },
-		"diagnose": func() error { _, err := s.Diagnose(ctx, flow.ShareTried); return err },
+		"diagnose": func() error { _, err := s.Diagnose(ctx, diagnosis.ShareTried); return err },
 	} {
 		t.Run(name, func(t *testing.T) { require.ErrorIs(t, call(), fault.NoWorker) })
 	}
@@ -202,11 +203,11 @@ func TestWorkerThatFails(t *testing.T) {
 	s := newSite(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	report, err := s.Diagnose(ctx, flow.ShareUntried)
+	report, err := s.Diagnose(ctx, diagnosis.ShareUntried)
 	require.NoError(t, err)
 	require.True(t, report.Checks[0].OK)
 	s.responseTimeout = shortTimeout
-	_, err = s.Diagnose(ctx, flow.ShareTried)
+	_, err = s.Diagnose(ctx, diagnosis.ShareTried)
 	require.ErrorIs(t, err, fault.Internal)
 	require.Contains(t, err.Error(), "fail to process")
 }
@@ -221,7 +222,7 @@ func TestOtherCodecKey(t *testing.T) {
 	for name, ask := range map[string]func() error{
 		"settings": func() error { _, err := stranger.Summary(t.Context()); return err },
 		"list":     func() error { _, err := stranger.List(t.Context(), 1); return err },
-		"doctor":   func() error { _, err := stranger.Diagnose(t.Context(), flow.ShareUntried); return err },
+		"doctor":   func() error { _, err := stranger.Diagnose(t.Context(), diagnosis.ShareUntried); return err },
 		"change":   func() error { _, err := stranger.ChangeSigningKey(t.Context(), "op"); return err },
 		"start":    func() error { _, err := stranger.Start(t.Context(), "op", 0); return err },
 	} {

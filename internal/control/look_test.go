@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -17,12 +18,14 @@ func TestAnOperationIsOfTheKindOfItsWorkflow(t *testing.T) {
 	verify := verifyOperation + someRun
 	for name, tc := range map[string]struct {
 		id, workflow, kind, queue string
-		want                      OperationKind // empty when it is refused
+		want                      operation.Kind // empty when it is refused
 	}{
-		"change":               {someRun, flow.ChangeSettingsWorkflowID(instance), flow.ChangeKey.Name, flow.Queue(instance), OperationChange},
-		"prune":                {someRun, flow.PruneWorkflowID(instance), flow.Prune.Name, flow.Queue(instance), OperationPrune},
-		"backup":               {someRun, flow.BackupWorkflowID(instance), flow.Backup.Name, flow.Queue(instance), OperationBackup},
-		"verification":         {verify, flow.VerifyWorkflowID(instance, someRun), flow.Verify.Name, flow.Queue(instance), OperationVerify},
+		"change":               {someRun, flow.ChangeSettingsWorkflowID(instance), flow.ChangeKey.Name, flow.Queue(instance), operation.Change},
+		"prune":                {someRun, flow.PruneWorkflowID(instance), flow.Prune.Name, flow.Queue(instance), operation.Prune},
+		"backup":               {someRun, flow.BackupWorkflowID(instance), flow.Backup.Name, flow.Queue(instance), operation.Backup},
+		"verification":         {verify, flow.VerifyWorkflowID(instance, someRun), flow.Verify.Name, flow.Queue(instance), operation.Verify},
+		"restore":              {someRun, flow.RestoreWorkflowID(instance), flow.Restore.Name, flow.Queue(instance), operation.Restore},
+		"plan of a restore":    {someRun, flow.RestoreWorkflowID(instance), flow.PlanRestore.Name, flow.Queue(instance), ""},
 		"backup for a prune":   {someRun, flow.PruneWorkflowID(instance), flow.Backup.Name, flow.Queue(instance), ""},
 		"prune for a change":   {someRun, flow.ChangeSettingsWorkflowID(instance), flow.Prune.Name, flow.Queue(instance), ""},
 		"change to verify":     {verify, flow.VerifyWorkflowID(instance, someRun), flow.Enable.Name, flow.Queue(instance), ""},
@@ -43,6 +46,26 @@ func TestAnOperationIsOfTheKindOfItsWorkflow(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, tc.want, op.Kind)
 			require.True(t, op.Running)
+		})
+	}
+}
+
+// TestAnOperationThatWasHandedOver: a run that went on as another one runs for as long as that does,
+// and a later run of the workflow is none of it.
+func TestAnOperationThatWasHandedOver(t *testing.T) {
+	id := flow.RestoreWorkflowID("north")
+	for name, test := range map[string]struct {
+		first   string // of the newest run
+		running bool
+	}{"goes on": {someRun, true}, "another restore": {"ffffffff-0000-4000-8000-000000000000", false}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			before := goingOn(id, flow.Restore.Name, flow.Queue("north"))
+			before.Status, before.FirstRunId = enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW, someRun
+			newest := goingOn(id, flow.Restore.Name, flow.Queue("north"))
+			newest.FirstRunId = test.first
+			f.known[id] = newest
+			require.Equal(t, test.running, New(f, nil, "default", "north").handedOver(t.Context(), before) == newest)
 		})
 	}
 }

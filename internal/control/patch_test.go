@@ -46,7 +46,7 @@ func TestPatchesAtTheSameMomentAreMerged(t *testing.T) {
 		}
 	})
 	hours := 4
-	begun, err := New(f, nil, "default", "north").BeginChange(t.Context(), Wanted{SchedulePatch: SchedulePatch{FrequencyHours: &hours}, RequestedBy: "op"})
+	begun, err := New(f, nil, "default", "north").BeginChange(t.Context(), Wanted{SchedulePatch: schedule.Patch{FrequencyHours: &hours}, RequestedBy: "op"})
 	require.NoError(t, err)
 	want := schedule.Setting{Enabled: true, FrequencyHours: 4, RetentionDays: 10, KeepVerified: 2}
 	require.Equal(t, want, *now)
@@ -59,13 +59,13 @@ func TestPatchesAtTheSameMomentAreMerged(t *testing.T) {
 func TestAPatchThatAlwaysComesLateIsRefused(t *testing.T) {
 	hours, days := 4, 9
 	f, now := scheduled(t, schedule.Default(), func(now *schedule.Setting) { now.KeepVerified++ })
-	_, err := New(f, nil, "default", "north").BeginChange(t.Context(), Wanted{SchedulePatch: SchedulePatch{FrequencyHours: &hours}, RequestedBy: "op"})
+	_, err := New(f, nil, "default", "north").BeginChange(t.Context(), Wanted{SchedulePatch: schedule.Patch{FrequencyHours: &hours}, RequestedBy: "op"})
 	require.ErrorIs(t, err, fault.SettingsChanged)
 	require.Equal(t, maxMerges, f.asked[flow.SetSchedule.Name])
 	require.Equal(t, 12, now.FrequencyHours)
 
 	f, _ = scheduled(t, schedule.Default(), func(now *schedule.Setting) { now.RetentionDays = days })
-	begun, err := New(f, nil, "default", "north").BeginChange(t.Context(), Wanted{SchedulePatch: SchedulePatch{RetentionDays: &days}, RequestedBy: "op"})
+	begun, err := New(f, nil, "default", "north").BeginChange(t.Context(), Wanted{SchedulePatch: schedule.Patch{RetentionDays: &days}, RequestedBy: "op"})
 	require.NoError(t, err)
 	require.True(t, begun.Unchanged)
 	require.Equal(t, days, begun.Schedule.RetentionDays)

@@ -6,8 +6,10 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/seal"
 )
 
 // PlanRestore makes the plan of a restore, or of its undo, and waits for it. Nothing is written
@@ -27,6 +29,23 @@ func (c *Controller) PlanRestore(ctx context.Context, in flow.RestorePlanInput) 
 		return flow.RestorePlan{}, c.running(ctx, err, fault.RestoreRunning, "a restore, or the making of a plan,", id)
 	}
 	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), kind: flow.PlanRestore.Name, what: what, idle: true})
+}
+
+// KeyFile lets a worker read the key.age of a backup that a trusted key has signed, and the
+// public half of the backup's key. BACKUP_NOT_FOUND, BACKUP_FORGED and BACKUP_DAMAGED as
+// workers find them.
+func (c *Controller) KeyFile(ctx context.Context, id backup.ID) (flow.KeyFileOutput, error) {
+	if err := c.ready(ctx); err != nil {
+		return flow.KeyFileOutput{}, err
+	}
+	out, err := follow(ctx, c, flow.KeyFile, flow.KeyFileWorkflowID(c.instance, id), "reading the backup's key file", flow.KeyFileInput{Instance: c.instance, BackupID: id})
+	if err != nil {
+		return flow.KeyFileOutput{}, err
+	}
+	if len(out.KeyAge) == 0 || len(out.KeyAge) > seal.MaxKeyFile {
+		return flow.KeyFileOutput{}, fault.Newf(fault.AnswerRefused, "the key file of backup %s came with %d bytes", id, len(out.KeyAge))
+	}
+	return out, about(id, out.BackupID)
 }
 
 // BeginRestore begins to do what a plan says. The operation has the run's ID. BACKUP_RUNNING
@@ -124,26 +143,47 @@ func (c *Controller) restoreAt(ctx context.Context, of watchedRun) (flow.Restore
 	})
 }
 
-// CancelRestore asks the running restore to stop after the steps that it is at, and waits until
-// it has. It returns what was being restored. ITEM_NOT_FOUND when none runs.
-func (c *Controller) CancelRestore(ctx context.Context) (flow.RestoreAt, error) {
+// Restoring tells how far the restore is that runs. ITEM_NOT_FOUND when none does.
+func (c *Controller) Restoring(ctx context.Context) (flow.RestoreAt, error) {
+	_, at, err := c.restoring(ctx)
+	return at, err
+}
+
+func (c *Controller) restoring(ctx context.Context) (of watchedRun, at flow.RestoreAt, err error) {
 	info, err := c.current(ctx, flow.RestoreWorkflowID(c.instance))
 	if err != nil {
-		return flow.RestoreAt{}, err
+		return of, at, err
 	}
 	if info == nil {
-		return flow.RestoreAt{}, noneRuns(fault.Newf(fault.ItemNotFound, "no restore of instance %s runs", c.instance))
+		return of, at, noneRuns(fault.Newf(fault.ItemNotFound, "no restore of instance %s runs", c.instance))
 	}
-	of, err := c.restoreRun(ctx, info.GetExecution().GetRunId())
+	if of, err = c.restoreRun(ctx, info.GetExecution().GetRunId()); err != nil {
+		return of, at, err
+	}
+	at, err = c.restoreAt(ctx, of)
+	return of, at, c.fault(err)
+}
+
+// StopRestore asks the running restore to stop after the steps that it is at, and does not wait
+// for that. It returns what is being restored. ITEM_NOT_FOUND when none runs.
+func (c *Controller) StopRestore(ctx context.Context) (flow.RestoreAt, error) {
+	_, at, err := c.stopRestore(ctx)
+	return at, err
+}
+
+func (c *Controller) stopRestore(ctx context.Context) (watchedRun, flow.RestoreAt, error) {
+	of, at, err := c.restoring(ctx)
+	if err == nil {
+		err = noRestore(c.fault(c.client.CancelWorkflow(ctx, of.id, of.runID)))
+	}
+	return of, at, err
+}
+
+// CancelRestore is [Controller.StopRestore], and waits until the restore has stopped.
+func (c *Controller) CancelRestore(ctx context.Context) (flow.RestoreAt, error) {
+	of, at, err := c.stopRestore(ctx)
 	if err != nil {
-		return flow.RestoreAt{}, err
-	}
-	at, err := c.restoreAt(ctx, of)
-	if err != nil {
-		return at, c.fault(err)
-	}
-	if err := c.client.CancelWorkflow(ctx, of.id, of.runID); err != nil {
-		return at, noRestore(c.fault(err))
+		return at, err
 	}
 	_, err = result(ctx, c, flow.Restore.Attach(ctx, c.client, of.id, of.runID), of)
 	if err == nil {

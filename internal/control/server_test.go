@@ -23,6 +23,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/temporal"
@@ -52,6 +53,7 @@ type site struct {
 	overview backup.Overview                    // what a backup ends with
 	looks    atomic.Int32                       // how often the share was listed
 	silent   string                             // a worker's host that answers nobody
+	keyFile  func(flow.KeyFileInput) (flow.KeyFileOutput, error)
 }
 
 // newIdleSite makes an instance that no worker serves.
@@ -103,19 +105,20 @@ func (s *site) work() {
 		return flow.CollectOutput{}, flow.EncodeFault(err)
 	})
 	flow.List.Register(w, func(_ workflow.Context, in flow.ListInput) (flow.ListOutput, error) { return s.list(in) })
+	flow.KeyFile.Register(w, func(_ workflow.Context, in flow.KeyFileInput) (flow.KeyFileOutput, error) { return s.keyFile(in) })
 	flow.Verify.Register(w, func(_ workflow.Context, in flow.VerifyInput) (backup.Verdict, error) {
 		return backup.Verdict{BackupID: in.BackupID, Findings: []backup.Finding{}}, nil
 	})
 	flow.Delete.Register(w, func(_ workflow.Context, in flow.DeleteInput) (backup.Overview, error) {
 		return backup.Overview{BackupID: in.BackupID, RequestedBy: in.RequestedBy, Status: backup.Deleted}, nil
 	})
-	flow.Diagnose.Register(w, func(_ workflow.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
+	flow.Diagnose.Register(w, func(_ workflow.Context, in flow.DiagnoseInput) (diagnosis.Report, error) {
 		if in.Share {
 			panic("a defect of the worker")
 		}
-		out := flow.DiagnoseOutput{Host: "h", Checks: []flow.Check{{Name: "x", OK: true}}, Services: []backup.Service{backup.AD}}
+		out := diagnosis.Report{Host: "h", Checks: []diagnosis.Check{{Name: "x", OK: true}}, Services: []backup.Service{backup.AD}}
 		if s.silent != "" {
-			out.Workers = []flow.DiagnoseOutput{flow.Unanswered(s.silent, fault.As(errors.New("nothing came")))}
+			out.Workers = []diagnosis.Report{diagnosis.Unanswered(s.silent, fault.As(errors.New("nothing came")))}
 		}
 		return out, nil
 	})

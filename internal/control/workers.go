@@ -10,13 +10,14 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/settings"
 )
 
 // Diagnose lets every worker check what it depends on, and one of them the share, and
 // adds whether each service that a backup has to contain is captured by one of them.
-func (c *Controller) Diagnose(ctx context.Context, trial flow.ShareTrial) (flow.DiagnoseOutput, error) {
-	report, err := c.ask(ctx, flow.DiagnoseInput{Instance: c.instance, Share: trial >= flow.ShareTried, Thorough: trial >= flow.ShareTriedThoroughly})
+func (c *Controller) Diagnose(ctx context.Context, trial diagnosis.ShareTrial) (diagnosis.Report, error) {
+	report, err := c.ask(ctx, flow.DiagnoseInput{Instance: c.instance, Share: trial >= diagnosis.ShareTried, Thorough: trial >= diagnosis.ShareTriedThoroughly})
 	if err != nil {
 		return report, err
 	}
@@ -32,17 +33,17 @@ func (c *Controller) Diagnose(ctx context.Context, trial flow.ShareTrial) (flow.
 }
 
 // ask runs a diagnosis on all workers that Temporal knows.
-func (c *Controller) ask(ctx context.Context, in flow.DiagnoseInput) (flow.DiagnoseOutput, error) {
+func (c *Controller) ask(ctx context.Context, in flow.DiagnoseInput) (diagnosis.Report, error) {
 	if err := c.ready(ctx); err != nil {
-		return flow.DiagnoseOutput{}, err
+		return diagnosis.Report{}, err
 	}
 	var err error
 	if in.Hosts, err = c.hosts(ctx); err != nil {
-		return flow.DiagnoseOutput{}, err
+		return diagnosis.Report{}, err
 	}
 	request, err := unique()
 	if err != nil {
-		return flow.DiagnoseOutput{}, err
+		return diagnosis.Report{}, err
 	}
 	return follow(ctx, c, flow.Diagnose, flow.DiagnoseWorkflowID(c.instance, request), "the diagnosis", in)
 }
@@ -96,9 +97,9 @@ func (c *Controller) Sources(ctx context.Context) ([]backup.Service, error) {
 }
 
 // workersWith returns the hosts whose worker has a source for a service.
-func workersWith(service backup.Service, report flow.DiagnoseOutput) []string {
+func workersWith(service backup.Service, report diagnosis.Report) []string {
 	var hosts []string
-	for _, w := range append([]flow.DiagnoseOutput{report}, report.Workers...) {
+	for _, w := range append([]diagnosis.Report{report}, report.Workers...) {
 		if slices.Contains(w.Services, service) {
 			hosts = append(hosts, w.Host)
 		}
@@ -108,20 +109,20 @@ func workersWith(service backup.Service, report flow.DiagnoseOutput) []string {
 
 // checkServices compares what a backup has to contain with what the workers have sources
 // for.
-func checkServices(required []backup.Service, report flow.DiagnoseOutput) []flow.Check {
-	var checks []flow.Check
+func checkServices(required []backup.Service, report diagnosis.Report) []diagnosis.Check {
+	var checks []diagnosis.Check
 	for _, service := range backup.Services() {
 		name, hosts := "service "+string(service), workersWith(service, report)
 		switch needed := slices.Contains(required, service); {
 		case needed && len(hosts) == 0:
-			checks = append(checks, flow.Check{
+			checks = append(checks, diagnosis.Check{
 				Name: name, Code: string(fault.SourceNotConfigured), Remedy: fault.SourceNotConfigured.Remedy(),
 				Message: "a backup has to contain it, and no worker that answers has a source for it",
 			})
 		case needed:
-			checks = append(checks, flow.Check{Name: name, OK: true, Message: "is captured on " + strings.Join(hosts, ", ")})
+			checks = append(checks, diagnosis.Check{Name: name, OK: true, Message: "is captured on " + strings.Join(hosts, ", ")})
 		case len(hosts) > 0 && len(required) > 0:
-			checks = append(checks, flow.Check{
+			checks = append(checks, diagnosis.Check{
 				Name: name, OK: true, Message: "is no part of a backup, though there is a source on " + strings.Join(hosts, ", ") + "; see `infrabackup settings services`",
 			})
 		}

@@ -38,6 +38,7 @@ func good(id backup.ID, instance, file string) map[string]Input {
 		"SettleChange":    SettleChangeInput{Instance: instance, Revision: 1},
 		"RestoreSettings": AdoptSettingsInput{Instance: instance},
 		"ListBackups":     ListInput{Instance: instance, BackupID: id},
+		"ReadKeyFile":     KeyFileInput{Instance: instance, BackupID: id},
 		"VerifyBackup":    VerifyInput{Instance: instance, BackupID: id},
 		"AuditShare":      AuditInput{Instance: instance},
 		"DeleteBackup":    DeleteInput{Instance: instance, BackupID: id},

@@ -96,5 +96,10 @@ func PruneWorkflowID(instance string) string { return instance + ":prune" }
 // ListWorkflowID is the ID of one look at the share. Request makes it unique.
 func ListWorkflowID(instance, request string) string { return instance + ":list:" + request }
 
+// KeyFileWorkflowID lets one look at the key.age of a backup run at a time.
+func KeyFileWorkflowID(instance string, id backup.ID) string {
+	return instance + ":key-file:" + string(id)
+}
+
 // DiagnoseWorkflowID is the ID of one diagnosis. Request makes it unique.
 func DiagnoseWorkflowID(instance, request string) string { return instance + ":doctor:" + request }

@@ -16,6 +16,9 @@ var (
 	PlanRestore = Workflow[RestorePlanInput, RestorePlan]{"RestorePlanWorkflow"}
 	// Restore does what such a plan says.
 	Restore = Workflow[RestoreInput, RestoreResult]{"RestoreWorkflow"}
+	// KeyFile reads a backup's key.age for an operator who cannot reach the share. It is
+	// ciphertext, which only holders of a recipient's private key open.
+	KeyFile = Workflow[KeyFileInput, KeyFileOutput]{"KeyFileWorkflow"}
 )
 
 // Their activities, in the order in which they run.
@@ -25,6 +28,7 @@ var (
 	CompareRestore  = Activity[RestoreInput, struct{}]{"CompareRestore"}
 	RestoreBatch    = Activity[RestoreBatchInput, restore.Totals]{"RestoreBatch"}
 	CloseRestore    = Activity[RestoreInput, struct{}]{"CloseRestore"}
+	ReadKeyFile     = Activity[KeyFileInput, KeyFileOutput]{"ReadKeyFile"} // of KeyFile
 )
 
 // TargetName is what targets of workers are called: a part of the name of a queue.
@@ -59,6 +63,9 @@ type RestorePlan struct {
 	Counts restore.Counts `json:"counts"`
 	// Begun says of an undo that an earlier try of it was ended, and that this one goes on.
 	Begun bool `json:"begun,omitempty"`
+	// Production is the ID of a target that may be the cloud that was backed up, which has to be
+	// consented to; empty of any other.
+	Production string `json:"production,omitempty"`
 }
 
 // RestoreInput asks for what a plan says.
@@ -69,6 +76,18 @@ type RestoreInput struct {
 	Consent  restore.Consent `json:"consent"`
 	// Done is how far a run before this one came.
 	Done *RestoreState `json:"done,omitempty"`
+	// First is the plan that the run makes before it does what that says, for a caller who will
+	// not read it; there is no PlanID then.
+	First *RestoreFirst `json:"first,omitempty"`
+}
+
+// RestoreFirst asks for a plan that is applied by the run that makes it. Members are those of
+// [RestorePlanInput].
+type RestoreFirst struct {
+	Selection  restore.Selection `json:"selection"`
+	Recipients []string          `json:"recipients"`
+	// Production consents to a target that may be the cloud that was backed up, whatever its ID.
+	Production bool `json:"production,omitempty"`
 }
 
 // RestoreState is how far a restore is.
@@ -76,6 +95,7 @@ type RestoreState struct {
 	Batches int            `json:"batches"` // of the plan
 	Ended   int            `json:"ended"`   // of these
 	Totals  restore.Totals `json:"totals"`
+	Refused int            `json:"refused,omitempty"` // see [RestoreResult]
 }
 
 // OpenedRestore says what is to be done. One that was begun is not compared again.
@@ -94,6 +114,8 @@ type RestoreBatchInput struct {
 type RestoreResult struct {
 	PlanID string         `json:"planId"`
 	Totals restore.Totals `json:"totals"`
+	// Refused is what a plan that the run made has refused, which no step was made of.
+	Refused int `json:"refused,omitempty"`
 }
 
 // RestoreProgress tells how far the running restore is.
@@ -106,6 +128,19 @@ type RestoreAt struct {
 	Target   string    `json:"target"`
 	Step     string    `json:"step"` // in words
 	RestoreState
+}
+
+// KeyFileInput asks for the key.age of a backup.
+type KeyFileInput struct {
+	Instance string    `json:"instance"`
+	BackupID backup.ID `json:"backupId"`
+}
+
+// KeyFileOutput is the key.age of a backup that a trusted key has signed.
+type KeyFileOutput struct {
+	BackupID backup.ID `json:"backupId"`
+	Public   string    `json:"public"` // half of the backup's key
+	KeyAge   []byte    `json:"keyAge"`
 }
 
 // Bounds of requests.
@@ -130,6 +165,11 @@ func checkPlanID(id string) error {
 		return notSent("%.100q is no ID of a plan", id)
 	}
 	return nil
+}
+
+// Check implements [Input].
+func (in KeyFileInput) Check(instance string) error {
+	return first(checkInstance(in.Instance, instance), checkBackup(in.BackupID))
 }
 
 // Check implements [Input].
@@ -161,7 +201,7 @@ func (in RestoreInput) Check(instance string) error {
 	if n := len(in.Consent.Irreversible); n > maxSelected {
 		return notSent("%d steps are consented to one by one, at most %d are taken", n, maxSelected)
 	}
-	return first(in.check(instance), checkBackup(in.BackupID), checkPlanID(in.PlanID))
+	return first(in.check(instance), checkBackup(in.BackupID), checkPlanID(in.PlanID)) // a step has a plan
 }
 
 // Check implements [Input].

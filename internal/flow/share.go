@@ -1,10 +1,8 @@
 package flow
 
 import (
-	"slices"
-
 	"infrabackup/internal/backup"
-	"infrabackup/internal/fault"
+	"infrabackup/internal/flow/diagnosis"
 )
 
 // Workflows that look at the share on behalf of somebody who cannot reach it.
@@ -12,7 +10,7 @@ var (
 	List     = Workflow[ListInput, ListOutput]{"ListWorkflow"}
 	Verify   = Workflow[VerifyInput, backup.Verdict]{"VerifyWorkflow"}
 	Delete   = Workflow[DeleteInput, backup.Overview]{"DeleteWorkflow"}
-	Diagnose = Workflow[DiagnoseInput, DiagnoseOutput]{"DiagnoseWorkflow"}
+	Diagnose = Workflow[DiagnoseInput, diagnosis.Report]{"DiagnoseWorkflow"}
 )
 
 // Their activities.
@@ -20,7 +18,7 @@ var (
 	ListBackups  = Activity[ListInput, ListOutput]{"ListBackups"}
 	VerifyBackup = Activity[VerifyInput, backup.Verdict]{"VerifyBackup"}
 	DeleteBackup = Activity[DeleteInput, backup.Overview]{"DeleteBackup"}
-	DiagnoseHost = Activity[DiagnoseInput, DiagnoseOutput]{"DiagnoseHost"}
+	DiagnoseHost = Activity[DiagnoseInput, diagnosis.Report]{"DiagnoseHost"}
 )
 
 // MaxListed bounds how many backups one list holds, so that it fits a payload.
@@ -100,55 +98,5 @@ type DiagnoseInput struct {
 	Settings bool `json:"settings,omitempty"`
 }
 
-// ShareTrial is how much of the share a diagnosis tries.
-type ShareTrial int
-
-// The trials, each more than the one before.
-const (
-	ShareUntried         ShareTrial = iota
-	ShareTried                      // what a backup needs from the server
-	ShareTriedThoroughly            // all that an adapter promises
-)
-
 // MaxWorkers bounds how many workers of an instance are asked one by one.
 const MaxWorkers = 32
-
-// Names of checks that others look for in a diagnosis.
-const (
-	CheckOfSettings = "settings" // that the entity answers, with settings that can be used
-	CheckOfAnchor   = "anchor"   // that the share does not tell of newer ones
-)
-
-// DiagnoseOutput is the worker's report.
-type DiagnoseOutput struct {
-	Host    string  `json:"host"`
-	Version string  `json:"version"`
-	Checks  []Check `json:"checks"`
-	// Services are those that the worker has sources for.
-	Services []backup.Service `json:"services,omitempty"`
-	// Workers are the reports of the other workers.
-	Workers []DiagnoseOutput `json:"workers,omitempty"`
-}
-
-// Unanswered is the report on a worker that was asked and did not answer.
-func Unanswered(host string, cause *fault.Fault) DiagnoseOutput {
-	return DiagnoseOutput{Host: host, Checks: []Check{{
-		Name: unanswered, Code: string(fault.NoWorker), Message: "does not answer: " + cause.Message(), Remedy: fault.NoWorker.Remedy(),
-	}}}
-}
-
-const unanswered = "worker" // the name of the only check in such a report
-
-// Answered reports whether the worker has made the report itself.
-func (o DiagnoseOutput) Answered() bool {
-	return !slices.ContainsFunc(o.Checks, func(c Check) bool { return c.Name == unanswered && !c.OK })
-}
-
-// Check is one line of a diagnosis.
-type Check struct {
-	Name    string `json:"name"`
-	OK      bool   `json:"ok"`
-	Code    string `json:"code,omitempty"`
-	Message string `json:"message"`
-	Remedy  string `json:"remedy,omitempty"`
-}

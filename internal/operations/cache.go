@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 )
 
@@ -25,8 +25,8 @@ const (
 // ErrBusy says that too much is asked at the moment; it may be asked again soon.
 var ErrBusy = fault.Newf(fault.NoWorker, "too many operations are asked for at the moment")
 
-// Ask finds out which operation an ID is, see [control.Controller.Operation].
-type Ask func(ctx context.Context, id string) (control.Operation, error)
+// Ask finds out which operation an ID is, as the method of that name of a controller does.
+type Ask func(ctx context.Context, id string) (operation.Operation, error)
 
 // Cache remembers answers. It may be used concurrently. Make one with [New].
 type Cache struct {
@@ -40,9 +40,9 @@ type Cache struct {
 type key struct{ instance, id string }
 
 type answer struct {
-	operation control.Operation
-	err       error
-	until     time.Time
+	op    operation.Operation
+	err   error
+	until time.Time
 }
 
 // New makes a cache with what all callers may ask for, and what each of them may.
@@ -52,23 +52,23 @@ func New(now func() time.Time, all, each Limit) *Cache {
 
 // Get returns the operation of an instance that has an ID. It asks, for five seconds at most,
 // when no answer that counts is known; a question of a caller that is one too many is [ErrBusy].
-func (c *Cache) Get(ctx context.Context, instance, id, subject string, ask Ask) (control.Operation, error) {
+func (c *Cache) Get(ctx context.Context, instance, id, subject string, ask Ask) (operation.Operation, error) {
 	of := key{instance, id}
 	if known, ok := c.known(of); ok {
-		return known.operation, known.err
+		return known.op, known.err
 	}
 	leave, allowed := c.asking.enter(subject)
 	if !allowed {
-		return control.Operation{}, ErrBusy
+		return operation.Operation{}, ErrBusy
 	}
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	operation, err := ask(ctx, id)
+	op, err := ask(ctx, id)
 	if !errors.Is(ctx.Err(), context.Canceled) { // else it is the caller that went
-		c.learn(of, operation, err)
+		c.learn(of, op, err)
 	}
-	return operation, err
+	return op, err
 }
 
 // Forget drops what is known of an operation, which was begun, or begun again.
@@ -86,14 +86,14 @@ func (c *Cache) known(of key) (answer, bool) {
 	return known, ok && c.now().Before(known.until)
 }
 
-func (c *Cache) learn(of key, operation control.Operation, err error) {
+func (c *Cache) learn(of key, op operation.Operation, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
 	if _, again := c.answers[of]; !again && len(c.answers) >= maxAnswers {
 		c.makePlace(now)
 	}
-	c.answers[of] = answer{operation, err, now.Add(holds(operation, err))}
+	c.answers[of] = answer{op, err, now.Add(holds(op, err))}
 }
 
 // makePlace drops the answers that count no more, and any one when all do.
@@ -112,15 +112,15 @@ func (c *Cache) makePlace(now time.Time) {
 }
 
 // holds is how long an answer counts.
-func holds(operation control.Operation, err error) time.Duration {
+func holds(op operation.Operation, err error) time.Duration {
 	switch {
 	case Unknown(err):
 		return unknownFor
 	case err != nil:
 		return unreachableFor
-	case operation.Running:
+	case op.Running:
 		return runningFor
-	case operation.Kind == control.OperationVerify:
+	case op.Kind == operation.Verify:
 		return verifiedFor
 	}
 	return finalFor

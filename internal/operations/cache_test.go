@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 )
 
@@ -16,11 +16,11 @@ import (
 type desk struct {
 	now   time.Time
 	asked int
-	op    control.Operation
+	op    operation.Operation
 	err   error
 }
 
-func (d *desk) ask(ctx context.Context, _ string) (control.Operation, error) {
+func (d *desk) ask(ctx context.Context, _ string) (operation.Operation, error) {
 	d.asked++
 	if _, bounded := ctx.Deadline(); !bounded {
 		return d.op, fault.Newf(fault.Internal, "a question without an end")
@@ -34,14 +34,14 @@ func (d *desk) cache() *Cache {
 
 func TestAnswersThatCountAreNotAskedForAgain(t *testing.T) {
 	for name, tc := range map[string]struct {
-		op    control.Operation
+		op    operation.Operation
 		err   error
 		holds time.Duration
 	}{
-		"final":    {op: control.Operation{ID: "a", Kind: control.OperationChange}, holds: 10 * time.Minute},
-		"failed":   {op: control.Operation{ID: "a", Fault: fault.Newf(fault.ShareFull, "full")}, holds: 10 * time.Minute},
-		"running":  {op: control.Operation{ID: "a", Running: true}, holds: time.Second},
-		"verified": {op: control.Operation{ID: "a", Kind: control.OperationVerify}, holds: 5 * time.Second},
+		"final":    {op: operation.Operation{ID: "a", Kind: operation.Change}, holds: 10 * time.Minute},
+		"failed":   {op: operation.Operation{ID: "a", Fault: fault.Newf(fault.ShareFull, "full")}, holds: 10 * time.Minute},
+		"running":  {op: operation.Operation{ID: "a", Running: true}, holds: time.Second},
+		"verified": {op: operation.Operation{ID: "a", Kind: operation.Verify}, holds: 5 * time.Second},
 		"unknown":  {err: fault.Newf(fault.BackupNotFound, "unknown"), holds: 5 * time.Second},
 		"nothing":  {err: fault.Newf(fault.ItemNotFound, "unknown"), holds: 5 * time.Second},
 		"off":      {err: fault.Newf(fault.NotEnabled, "not enabled"), holds: 5 * time.Second},
@@ -78,7 +78,7 @@ func TestWhatWasBegunIsAskedFor(t *testing.T) {
 	c := d.cache()
 	_, err := c.Get(t.Context(), "north", "a", "noor", d.ask)
 	require.True(t, Unknown(err))
-	d.err, d.op = nil, control.Operation{ID: "a", Running: true}
+	d.err, d.op = nil, operation.Operation{ID: "a", Running: true}
 	c.Forget("south", "a")
 	_, err = c.Get(t.Context(), "north", "a", "noor", d.ask)
 	require.True(t, Unknown(err), "it was begun elsewhere")
@@ -93,9 +93,9 @@ func TestACallerWhoGoesAnswersForNobody(t *testing.T) {
 	d := &desk{now: time.Unix(1, 0)}
 	c := d.cache()
 	ctx, gone := context.WithCancel(t.Context())
-	_, err := c.Get(ctx, "north", "a", "noor", func(ctx context.Context, _ string) (control.Operation, error) {
+	_, err := c.Get(ctx, "north", "a", "noor", func(ctx context.Context, _ string) (operation.Operation, error) {
 		gone()
-		return control.Operation{}, ctx.Err()
+		return operation.Operation{}, ctx.Err()
 	})
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = c.Get(t.Context(), "north", "a", "mika", d.ask)
@@ -120,7 +120,7 @@ func TestQuestionsAreBounded(t *testing.T) {
 	require.True(t, Unknown(err), "one caller starves no other")
 	for n := range 2 * maxAnswers {
 		d.now = d.now.Add(time.Second)
-		d.err, d.op = nil, control.Operation{ID: "x"}
+		d.err, d.op = nil, operation.Operation{ID: "x"}
 		_, err := c.Get(t.Context(), "north", fmt.Sprint("final", n), "noor", d.ask)
 		require.NoError(t, err)
 	}

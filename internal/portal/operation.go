@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operations"
@@ -15,7 +15,7 @@ import (
 )
 
 type operationData struct {
-	O       control.Operation
+	O       operation.Operation
 	Title   string
 	Problem *problem
 	Removed int
@@ -27,8 +27,8 @@ type operationData struct {
 	NextTo  string
 }
 
-var operationTitles = map[control.OperationKind]string{
-	control.OperationBackup: "Backup", control.OperationChange: "Change of settings", control.OperationPrune: "Removal of old backups", control.OperationVerify: "Verification",
+var operationTitles = map[operation.Kind]string{
+	operation.Backup: "Backup", operation.Change: "Change of settings", operation.Prune: "Removal of old backups", operation.Restore: "Restore", operation.Verify: "Verification",
 }
 
 // faultOf is an error as a fault.
@@ -66,10 +66,10 @@ func (q *request) operationData(id string, preview bool) (operationData, error) 
 	d := operationData{O: o, Title: operationTitles[o.Kind], Preview: preview}
 	if o.Fault != nil {
 		d.Problem = problemOf(o.Fault)
-		d.Problem.Unchanged = o.Kind == control.OperationChange || o.Kind == control.OperationVerify
+		d.Problem.Unchanged = o.Kind == operation.Change || o.Kind == operation.Verify
 	}
 	switch o.Kind {
-	case control.OperationChange:
+	case operation.Change:
 		d.Runs, d.Back = q.h.workflowLink(flow.ChangeSettingsWorkflowID(q.Name), o.ID), "settings"
 		if !q.snap.Enabled {
 			d.Back = "enable"
@@ -83,7 +83,7 @@ func (q *request) operationData(id string, preview bool) (operationData, error) 
 				d.Next, d.NextTo = "Prove the key", "settings/proof"
 			}
 		}
-	case control.OperationPrune:
+	case operation.Prune:
 		d.Back = "prune"
 		if o.Prune != nil {
 			d.Removed = len(o.Prune.Removed)
@@ -96,9 +96,9 @@ func (q *request) operationData(id string, preview bool) (operationData, error) 
 		if preview {
 			d.Title = "What would be removed"
 		}
-	case control.OperationVerify:
+	case operation.Verify:
 		d.Back = "backups"
-	case control.OperationBackup:
+	case operation.Backup:
 		d.Runs, d.Back = q.backupRuns(""), ""
 		if q.snap.RunID != "" && o.Running {
 			d.Runs = q.backupRuns(q.snap.RunID)
@@ -112,7 +112,7 @@ func (q *request) operationData(id string, preview bool) (operationData, error) 
 
 // ended leads from a change that was refused back to what was given for it, and forgets that
 // after one that was not.
-func (q *request) ended(o control.Operation, d *operationData) {
+func (q *request) ended(o operation.Operation, d *operationData) {
 	for _, what := range []string{draftSent, draftKey, draftEnable} {
 		of, known := q.h.drafts.OfOperation(q.owner(what), o.ID)
 		switch {
@@ -174,7 +174,7 @@ func (q *request) refusedAfter(d draft.Draft) bool {
 }
 
 // settingsOf are the settings that a change has made.
-func (q *request) settingsOf(o control.Operation) *settings.Summary {
+func (q *request) settingsOf(o operation.Operation) *settings.Summary {
 	if o.Settings != nil {
 		return o.Settings
 	}

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/portal/draft"
 	"infrabackup/internal/schedule"
 )
@@ -24,13 +24,13 @@ type plans struct {
 
 type plan struct {
 	setting schedule.Setting
-	result  control.PruneResult
+	result  operation.PruneResult
 	at      time.Time
 }
 
 func newPlans(now func() time.Time) *plans { return &plans{now: now, all: map[draft.Owner]plan{}} }
 
-func (p *plans) put(of draft.Owner, setting schedule.Setting, result control.PruneResult) {
+func (p *plans) put(of draft.Owner, setting schedule.Setting, result operation.PruneResult) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, known := p.all[of]; !known && len(p.all) >= maxPlans {
@@ -46,7 +46,7 @@ func (p *plans) put(of draft.Owner, setting schedule.Setting, result control.Pru
 }
 
 // get returns what was found for a setting lately, false when nothing was.
-func (p *plans) get(of draft.Owner, setting schedule.Setting) (control.PruneResult, bool) {
+func (p *plans) get(of draft.Owner, setting schedule.Setting) (operation.PruneResult, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known, ok := p.all[of]

@@ -11,6 +11,7 @@ import (
 
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operations"
 	"infrabackup/internal/portal/draft"
@@ -34,7 +35,7 @@ type Control interface {
 	BeginChange(ctx context.Context, wanted control.Wanted) (control.Begun, error)
 	BeginPrune(ctx context.Context, dryRun, acrossHole bool, by string) (control.Begun, error)
 	BeginVerify(ctx context.Context, id, by string) (control.Begun, error)
-	Operation(ctx context.Context, id string) (control.Operation, error)
+	Operation(ctx context.Context, id string) (operation.Operation, error)
 	Cancel(ctx context.Context) error
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
@@ -42,7 +43,7 @@ type Control interface {
 	// set by now.
 	SetSchedule(ctx context.Context, setting, over schedule.Setting, by string) error
 	// PruneBy tells what the retention of a setting would remove now; nothing is removed.
-	PruneBy(ctx context.Context, setting schedule.Setting, by string) (control.PruneResult, error)
+	PruneBy(ctx context.Context, setting schedule.Setting, by string) (operation.PruneResult, error)
 	Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/portal"
@@ -64,17 +64,17 @@ func (s *site) open(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func operations() map[string]control.Operation {
+func operations() map[string]operation.Operation {
 	begun := portaltest.Now.Add(-time.Minute)
-	return map[string]control.Operation{
-		"op-running": {ID: "op-running", Kind: control.OperationChange, Running: true, StartedAt: begun},
-		"op-done":    {ID: "op-done", Kind: control.OperationChange, StartedAt: begun},
-		"op-refused": {ID: "op-refused", Kind: control.OperationChange, StartedAt: begun, Fault: fault.Newf(fault.ShareAccessDenied, "the account may not write")},
-		"op-good":    {ID: "op-good", Kind: control.OperationVerify, StartedAt: begun, Verdict: &backup.Verdict{Files: 9, Bytes: 1 << 30}},
-		"op-bad": {ID: "op-bad", Kind: control.OperationVerify, StartedAt: begun, Verdict: &backup.Verdict{Files: 9, Findings: []backup.Finding{
+	return map[string]operation.Operation{
+		"op-running": {ID: "op-running", Kind: operation.Change, Running: true, StartedAt: begun},
+		"op-done":    {ID: "op-done", Kind: operation.Change, StartedAt: begun},
+		"op-refused": {ID: "op-refused", Kind: operation.Change, StartedAt: begun, Fault: fault.Newf(fault.ShareAccessDenied, "the account may not write")},
+		"op-good":    {ID: "op-good", Kind: operation.Verify, StartedAt: begun, Verdict: &backup.Verdict{Files: 9, Bytes: 1 << 30}},
+		"op-bad": {ID: "op-bad", Kind: operation.Verify, StartedAt: begun, Verdict: &backup.Verdict{Files: 9, Findings: []backup.Finding{
 			{Code: "BACKUP_DAMAGED", File: portaltest.Hostile, Message: portaltest.Hostile}}}},
-		"op-backup": {ID: "op-backup", Kind: control.OperationBackup, StartedAt: begun, Backup: &backup.Overview{BackupID: portaltest.ID(0), Status: backup.Succeeded}},
-		"op-prune": {ID: "op-prune", Kind: control.OperationPrune, StartedAt: begun, Prune: &control.PruneResult{Hold: "a gap of 9 days", Decisions: []flow.PruneDecision{
+		"op-backup": {ID: "op-backup", Kind: operation.Backup, StartedAt: begun, Backup: &backup.Overview{BackupID: portaltest.ID(0), Status: backup.Succeeded}},
+		"op-prune": {ID: "op-prune", Kind: operation.Prune, StartedAt: begun, Prune: &operation.PruneResult{Hold: "a gap of 9 days", Decisions: []flow.PruneDecision{
 			{BackupID: portaltest.ID(1), Path: "north/backups/a", FinishedAt: begun, Remove: true, Reason: "older than 7 days"},
 			{BackupID: portaltest.ID(0), Path: "north/backups/b", FinishedAt: begun, Reason: "newest good backup"}}}},
 	}

@@ -12,7 +12,7 @@ import (
 	"filippo.io/age"
 	"github.com/stretchr/testify/require"
 
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/portal/portaltest"
 )
@@ -24,7 +24,7 @@ var backLink = regexp.MustCompile(`href="([^"]*)">Back, to correct it`)
 func (s *site) begun(t *testing.T, code fault.Code, form string, values url.Values) string {
 	t.Helper()
 	s.control.Change = fmt.Sprintf("op-%d", len(s.control.Operations))
-	o := control.Operation{ID: s.control.Change, Kind: control.OperationChange, StartedAt: portaltest.Now, EndedAt: portaltest.Now}
+	o := operation.Operation{ID: s.control.Change, Kind: operation.Change, StartedAt: portaltest.Now, EndedAt: portaltest.Now}
 	if code != "" {
 		o.Fault = fault.Newf(code, "the server does not let the account in")
 	}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/portal"
@@ -149,8 +149,8 @@ func TestTheWayBackLeadsToTheWindowsOwnForm(t *testing.T) {
 	one.send("/i/north/enable/key", url.Values{"recipients": {identity.Recipient().String()}})
 	one.send("/i/north/enable/proof", url.Values{"later": {"1"}})
 	s.control.Change = "op-one"
-	s.control.Operations["op-one"] = control.Operation{
-		ID: "op-one", Kind: control.OperationChange, StartedAt: portaltest.Now, EndedAt: portaltest.Now, Fault: fault.Newf(fault.ShareNotFound, "there is no such share"),
+	s.control.Operations["op-one"] = operation.Operation{
+		ID: "op-one", Kind: operation.Change, StartedAt: portaltest.Now, EndedAt: portaltest.Now, Fault: fault.Newf(fault.ShareNotFound, "there is no such share"),
 	}
 	require.Equal(t, http.StatusSeeOther, one.send("/i/north/enable/check", nil))
 	two.send("/i/north/enable/share", share("two"))
@@ -275,7 +275,7 @@ func TestAScheduleIsSavedOverTheOneThatWasShown(t *testing.T) {
 func TestWhatWouldGoIsShownBeforeConsent(t *testing.T) {
 	s := newSite(t, "healthy", "owner")
 	shorter := url.Values{"enabled": {"1"}, "frequency": {"12"}, "retention": {"3"}, "keep": {"2"}}
-	s.control.Would = &control.PruneResult{Decisions: []flow.PruneDecision{
+	s.control.Would = &operation.PruneResult{Decisions: []flow.PruneDecision{
 		{BackupID: portaltest.ID(0), Path: "backups/kept", Reason: "newest good backup"},
 		{BackupID: portaltest.ID(9), Path: "backups/goes", FinishedAt: portaltest.Now.AddDate(0, 0, -5), Remove: true, Reason: "older than 3 days"},
 	}, Removed: []backup.ID{}}
@@ -297,7 +297,7 @@ func TestWhatWouldGoIsShownBeforeConsent(t *testing.T) {
 	s.session.Person = "noor"
 	require.EqualValues(t, 1, s.control.Looked.Load(), "a link begins nothing")
 
-	s.control.Would = &control.PruneResult{Hold: "the clocks differ", Removed: []backup.ID{}}
+	s.control.Would = &operation.PruneResult{Hold: "the clocks differ", Removed: []backup.ID{}}
 	one = s.window(t, "/i/north/schedule")
 	one.send("/i/north/schedule", shorter)
 	require.Contains(t, one.page, "No backup that is there now would be removed")

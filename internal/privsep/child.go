@@ -7,9 +7,10 @@ import (
 	"syscall"
 )
 
-// Arguments with which the worker starts itself.
+// Arguments with which a program starts itself.
 const (
 	makeKeyMode = "make-key"
+	openKeyMode = "open-key"
 	encryptMode = "encrypt" // before a recipient
 )
 
@@ -34,15 +35,25 @@ func ChildFor(args []string) (Child, bool) {
 	switch {
 	case len(args) == 1 && args[0] == makeKeyMode:
 		return ignoreSignals(makeKey), true
+	case len(args) == 1 && args[0] == openKeyMode:
+		return ignoreSignals(openKey), true
 	case len(args) == 2 && args[0] == encryptMode:
 		return ignoreSignals(func(p Process) int { return encrypt(p, args[1]) }), true
 	}
 	return nil, false
 }
 
+// RunChild ends the process with what a child returns, in one that is a child by its arguments,
+// and does nothing in others. It confines the child with [Confine].
+func RunChild() {
+	if child, ok := ChildFor(os.Args[1:]); ok {
+		os.Exit(child(Process{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Inherited: InheritedFiles, Confine: Confine}))
+	}
+}
+
 // ignoreSignals lets a child ignore SIGTERM and SIGINT, which a service manager or
-// a terminal sends to all processes of a service: the worker decides what it still
-// finishes. Without a worker a child ends, because its input does.
+// a terminal sends to all processes of a service: their parent decides what it still
+// finishes. Without a parent a child ends, because its input does, or its time.
 func ignoreSignals(child Child) Child {
 	return func(p Process) int {
 		signals := make(chan os.Signal, 1) // what does not fit is dropped, and so is what does

@@ -14,6 +14,10 @@ func TestMain(m *testing.M) {
 		lockAndTell()
 		return
 	}
+	if os.Getenv(confineVariable) != "" {
+		confineAndTell()
+		return
+	}
 	if child, ok := ChildFor(os.Args[1:]); ok {
 		os.Exit(child(Process{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Inherited: InheritedFiles, Confine: unconfined}))
 	}
@@ -59,6 +63,8 @@ func TestChildFor(t *testing.T) {
 		"a flag":                    {[]string{"--check"}, false},
 		"a key":                     {[]string{makeKeyMode}, true},
 		"a key and more":            {[]string{makeKeyMode, "x"}, false},
+		"a key to open":             {[]string{openKeyMode}, true},
+		"a key to open and more":    {[]string{openKeyMode, "x"}, false},
 		"a file":                    {[]string{encryptMode, "age1x"}, true},
 		"a file and nobody":         {[]string{encryptMode}, false},
 		"a file, two recipients":    {[]string{encryptMode, "age1x", "age1y"}, false},

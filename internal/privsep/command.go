@@ -9,7 +9,7 @@ import (
 
 const (
 	// childMemory is what the runtime of a child tries to stay below: it works for one
-	// key or one file, beside the worker and within the limit of both.
+	// key or one file, beside its parent and within the limit of both.
 	childMemory = "32MiB"
 
 	maxStderr = 4 << 10 // how much of what a failing child writes is kept
@@ -19,7 +19,7 @@ const (
 // is kept for when it breaks down.
 func newCommand(ctx context.Context, program string, args ...string) (cmd *exec.Cmd, stderr *boundedBuffer) {
 	cmd = exec.CommandContext(ctx, program, args...)
-	// Nothing of the worker's environment. A child that breaks down names no values:
+	// Nothing of the parent's environment. A child that breaks down names no values:
 	// the traces of goroutines hold parts of their arguments.
 	cmd.Env = []string{"GOTRACEBACK=none", "GOMEMLIMIT=" + childMemory}
 	stderr = &boundedBuffer{limit: maxStderr}

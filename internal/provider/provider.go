@@ -22,6 +22,8 @@ import (
 	"infrabackup/internal/control/facts"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/portal"
+	"infrabackup/internal/privsep"
+	"infrabackup/internal/recovery"
 	"infrabackup/internal/rp"
 	"infrabackup/internal/telemetry"
 	"infrabackup/internal/web"
@@ -53,6 +55,11 @@ func New(ctx context.Context, c *config.Serve, namespace string, controllers map
 	if p.callers, err = newCallers(ctx, c); err != nil {
 		return nil, err
 	}
+	program, err := privsep.OwnProgram()
+	if err != nil {
+		return nil, fault.New(fault.Internal, "this program's own file is not known", err)
+	}
+	keys := privsep.NewKeyOpener(program)
 	locations, instances := map[string]rp.Instance{}, []portal.Instance(nil)
 	for _, i := range c.Instances {
 		controller := controllers[i.Name]
@@ -65,7 +72,7 @@ func New(ctx context.Context, c *config.Serve, namespace string, controllers map
 			return nil, err
 		}
 		acts := actor{controller, known, shown}
-		locations[i.Location] = rp.Instance{Board: shown, Control: acts}
+		locations[i.Location] = rp.Instance{Board: shown, Control: acts, Restore: restorer(i.Restore, controller, keys)}
 		instances = append(instances, portal.Instance{Name: i.Name, Board: shown, Control: pageActor{acts}})
 	}
 	api, err := rp.New(rp.Options{
@@ -87,6 +94,14 @@ func New(ctx context.Context, c *config.Serve, namespace string, controllers map
 	}
 	p.server.Handle(api, page)
 	return p, nil
+}
+
+// restorer restores into the target that the configuration names, nil where it names none.
+func restorer(c *config.ServedRestore, controller *control.Controller, keys *privsep.KeyOpener) rp.Restorer {
+	if c == nil {
+		return nil
+	}
+	return recovery.Restorer{Control: controller, Keys: keys, Target: c.Target, Production: c.Production}
 }
 
 // board makes the board of an instance, and what tells of its alerts.

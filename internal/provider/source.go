@@ -8,6 +8,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
 	"infrabackup/internal/control/facts"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 )
@@ -41,7 +42,7 @@ func (a actor) BeginVerify(ctx context.Context, id backup.ID, _ string) (control
 
 // Operation tells of an operation. Of one that has ended since the board was read, such as a
 // verification, the board learns what came of it before the next page is asked for.
-func (a actor) Operation(ctx context.Context, id string) (control.Operation, error) {
+func (a actor) Operation(ctx context.Context, id string) (operation.Operation, error) {
 	o, err := a.Controller.Operation(ctx, id)
 	if err == nil && !o.Running && a.board.Snapshot().AsOf.Before(o.EndedAt) {
 		a.board.Refresh()

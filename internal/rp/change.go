@@ -3,11 +3,9 @@ package rp
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"infrabackup/internal/apierror"
 	"infrabackup/internal/board"
@@ -167,9 +165,9 @@ func (p *patch) isRecipient(s *board.Snapshot) bool {
 
 // changes reports whether a patch of the schedule can change something: control knows that
 // where the board has read nothing yet.
-func changes(p control.SchedulePatch, s *board.Snapshot) bool {
+func changes(p schedule.Patch, s *board.Snapshot) bool {
 	if s.AsOf.IsZero() {
-		return p != control.SchedulePatch{}
+		return p != schedule.Patch{}
 	}
 	now := settingOf(s)
 	return p.Over(now) != now
@@ -205,9 +203,4 @@ func (x *exchange) refused(err error) error {
 		f.Info = append(f.Info, apierror.Info{Type: "RunningOperation", Info: apierror.Running{ID: id, Location: at}})
 	}
 	return f
-}
-
-// decodeBase64 takes standard base64, also with line breaks, as tools write it.
-func decodeBase64(text string) ([]byte, error) {
-	return base64.StdEncoding.DecodeString(strings.NewReplacer("\r", "", "\n", "").Replace(text))
 }

@@ -13,7 +13,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 )
 
@@ -52,8 +52,8 @@ func serving(t testing.TB, backups int) *Handler {
 // locked is asked from several goroutines.
 type locked struct{ Control }
 
-func (*locked) Operation(context.Context, string) (control.Operation, error) {
-	return control.Operation{}, fault.Newf(fault.BackupNotFound, "gone")
+func (*locked) Operation(context.Context, string) (operation.Operation, error) {
+	return operation.Operation{}, fault.Newf(fault.BackupNotFound, "gone")
 }
 
 const listed = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/System.local/providers/Microsoft.Backup.Admin/backupLocations/local"

@@ -9,7 +9,7 @@ import (
 	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operations"
 	"infrabackup/internal/rp/wire"
@@ -75,21 +75,21 @@ func (x *exchange) noOperation() error {
 }
 
 // look finds an operation on the board, and asks control for any other.
-func (x *exchange) look(id string) (control.Operation, error) {
+func (x *exchange) look(id string) (operation.Operation, error) {
 	if id == nothingDone {
-		return control.Operation{ID: id, Kind: control.OperationChange}, nil
+		return operation.Operation{ID: id, Kind: operation.Change}, nil
 	}
 	if x.snap.Change != nil && x.snap.Change.ID == id && !x.snap.AsOf.IsZero() {
 		if o, err := x.h.results.of(x.r.Context(), x.by(), x.loc, id); err == nil {
 			return o, nil // the board may not know its end yet
 		}
-		return control.Operation{ID: id, Kind: control.OperationChange, Running: true}, nil
+		return operation.Operation{ID: id, Kind: operation.Change, Running: true}, nil
 	}
 	b, ok := lookUp(x.snap, backup.ID(id))
 	if !ok {
 		return x.h.results.of(x.r.Context(), x.by(), x.loc, id)
 	}
-	o := control.Operation{ID: id, Kind: control.OperationBackup, StartedAt: b.StartedAt, EndedAt: b.FinishedAt, Backup: &b.Overview}
+	o := operation.Operation{ID: id, Kind: operation.Backup, StartedAt: b.StartedAt, EndedAt: b.FinishedAt, Backup: &b.Overview}
 	if !b.Status.Final() {
 		o.Running = true
 	}
@@ -124,10 +124,10 @@ func (x *exchange) ended(f *apierror.Error, cancelled, async bool) error {
 }
 
 // result answers what a synchronous operation would have.
-func (x *exchange) result(id string, o control.Operation, async bool) error {
+func (x *exchange) result(id string, o operation.Operation, async bool) error {
 	var body any
 	switch o.Kind {
-	case control.OperationBackup:
+	case operation.Backup:
 		b, found := x.backupOf(o)
 		if !found {
 			return x.noOperation()
@@ -144,11 +144,15 @@ func (x *exchange) result(id string, o control.Operation, async bool) error {
 			return x.ended(apierror.OfOperation(fault.Newf(code, "%s", message)), code == fault.Cancelled, async)
 		}
 		body = x.backupBody(x.snap, b)
-	case control.OperationPrune:
+	case operation.Prune:
 		name := x.spelled()
 		body = wire.PruneResult{Resource: wire.Resource{ID: x.locationID(name), Name: name, Type: wire.LocationType, Location: x.loc.name, Tags: map[string]string{}}, Properties: prunePathsOf(o.Prune)}
-	case control.OperationChange:
+	case operation.Change:
 		body = x.locationBody(x.changed(id, o))
+	case operation.Restore:
+		if !async {
+			return x.empty(http.StatusOK)
+		}
 	default: // of /api/v1, whose results this API has no form for
 		return x.noOperation()
 	}
@@ -159,7 +163,7 @@ func (x *exchange) result(id string, o control.Operation, async bool) error {
 }
 
 // propertiesOf are the properties of a result.
-func (x *exchange) propertiesOf(o control.Operation, body any) any {
+func (x *exchange) propertiesOf(o operation.Operation, body any) any {
 	switch b := body.(type) {
 	case wire.PruneResult:
 		return b.Properties
@@ -173,7 +177,7 @@ func (x *exchange) propertiesOf(o control.Operation, body any) any {
 }
 
 // backupOf is the backup of an operation, as the board knows it or as control told.
-func (x *exchange) backupOf(o control.Operation) (board.Backup, bool) {
+func (x *exchange) backupOf(o operation.Operation) (board.Backup, bool) {
 	if o.Backup == nil {
 		return lookUp(x.snap, backup.ID(o.ID))
 	}
@@ -185,7 +189,7 @@ func (x *exchange) backupOf(o control.Operation) (board.Backup, bool) {
 
 // changed is the snapshot after a change, also where the board has not seen it yet. It goes
 // onto the board, so that the reads that follow agree.
-func (x *exchange) changed(id string, o control.Operation) *board.Snapshot {
+func (x *exchange) changed(id string, o operation.Operation) *board.Snapshot {
 	var next *schedule.Setting
 	if id != nothingDone && !x.snap.AsOf.After(o.EndedAt) {
 		next = x.h.results.scheduleOf(x.loc, id)

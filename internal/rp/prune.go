@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"infrabackup/internal/apierror"
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
 )
@@ -69,7 +69,7 @@ func pruneOption(data []byte) (dryRun bool, err error) {
 }
 
 // prunePathsOf are the paths that went, or would go: relative, in lower case, with slashes.
-func prunePathsOf(result *control.PruneResult) wire.PrunePaths {
+func prunePathsOf(result *operation.PruneResult) wire.PrunePaths {
 	out := wire.PrunePaths{PathsToDelete: []string{}}
 	if result == nil {
 		return out

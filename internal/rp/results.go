@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/operations"
 	"infrabackup/internal/schedule"
 )
@@ -66,6 +66,6 @@ func (r *results) scheduleOf(l *location, id string) *schedule.Setting {
 }
 
 // of tells a caller how far an operation is.
-func (r *results) of(ctx context.Context, subject string, l *location, id string) (control.Operation, error) {
+func (r *results) of(ctx context.Context, subject string, l *location, id string) (operation.Operation, error) {
 	return r.asked.Get(ctx, l.name, id, subject, l.Control.Operation)
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operations"
 	"infrabackup/internal/schedule"
@@ -20,10 +20,10 @@ type asked struct {
 	Control
 	n   int
 	err error
-	o   control.Operation
+	o   operation.Operation
 }
 
-func (a *asked) Operation(context.Context, string) (control.Operation, error) {
+func (a *asked) Operation(context.Context, string) (operation.Operation, error) {
 	a.n++
 	return a.o, a.err
 }

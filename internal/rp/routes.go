@@ -20,6 +20,7 @@ const (
 	actionRestore     = "Microsoft.Backup.Admin/backupLocations/backups/restore/action"
 	actionVerify      = "Microsoft.Backup.Admin/backupLocations/backups/verify/action"
 	actionCancel      = "Microsoft.Backup.Admin/backupLocations/backups/cancel/action"
+	actionStopRestore = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
 	actionResults     = "Microsoft.Backup.Admin/backupLocations/operationResults/read"
 	actionProgress    = "Microsoft.Backup.Admin/backupLocations/progress/read"
 	actionHistory     = "Microsoft.Backup.Admin/backupLocations/history/read"
@@ -44,13 +45,13 @@ type route struct {
 	segments   []string
 	needs      needs
 	anonymous  bool
-	operations []operation
+	operations []method
 }
 
-// operation is one method of a route. The table of them is the table of who may do what.
-type operation struct {
+// method is one method of a route. The table of them is the table of who may do what.
+type method struct {
 	name     string // as the definition has it, or as the OpenAPI document of /api/v1 has it
-	method   string
+	verb     string
 	versions versions // none where api-version has another meaning
 	action   string   // empty where being recognized is enough
 	write    bool
@@ -66,46 +67,48 @@ const (
 func routes() []*route {
 	get, put, patch, post, remove := http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodPost, http.MethodDelete
 	all := []*route{
-		{pattern: "metadata/endpoints", anonymous: true, operations: []operation{{"Metadata_Endpoints", get, 0, "", false, (*exchange).metadata}}},
-		{pattern: "subscriptions", operations: []operation{{"Subscriptions_List", get, 0, "", false, (*exchange).listSubscriptions}}},
-		{pattern: "subscriptions/{subscription}", operations: []operation{{"Subscriptions_Get", get, 0, "", false, (*exchange).getSubscription}}},
-		{pattern: "subscriptions/{subscription}/locations", operations: []operation{{"Subscriptions_ListLocations", get, 0, "", false, (*exchange).listRegions}}},
+		{pattern: "metadata/endpoints", anonymous: true, operations: []method{{"Metadata_Endpoints", get, 0, "", false, (*exchange).metadata}}},
+		{pattern: "subscriptions", operations: []method{{"Subscriptions_List", get, 0, "", false, (*exchange).listSubscriptions}}},
+		{pattern: "subscriptions/{subscription}", operations: []method{{"Subscriptions_Get", get, 0, "", false, (*exchange).getSubscription}}},
+		{pattern: "subscriptions/{subscription}/locations", operations: []method{{"Subscriptions_ListLocations", get, 0, "", false, (*exchange).listRegions}}},
 
-		{pattern: "providers/Microsoft.Backup.Admin/operations", operations: []operation{{"Operations_List", get, everyVersion, actionOperations, false, (*exchange).listOperations}}},
-		{pattern: provider, operations: []operation{{"BackupLocations_List", get, everyVersion, actionLocations, false, (*exchange).listLocations}}},
-		{pattern: provider + "/{location}", operations: []operation{
+		{pattern: "providers/Microsoft.Backup.Admin/operations", operations: []method{{"Operations_List", get, everyVersion, actionOperations, false, (*exchange).listOperations}}},
+		{pattern: provider, operations: []method{{"BackupLocations_List", get, everyVersion, actionLocations, false, (*exchange).listLocations}}},
+		{pattern: provider + "/{location}", operations: []method{
 			{"BackupLocations_Get", get, everyVersion, actionLocations, false, (*exchange).getLocation},
 			{"BackupLocations_Update", put, everyVersion, actionWrite, true, (*exchange).putLocation},
 			{"BackupLocations_Patch", patch, v2021, actionWrite, true, (*exchange).patchLocation},
 		}},
-		{pattern: provider + "/{location}/createBackup", operations: []operation{{"BackupLocations_CreateBackup", post, everyVersion, actionCreate, true, (*exchange).createBackup}}},
-		{pattern: provider + "/{location}/pruneExternalStore", operations: []operation{{"BackupLocations_PruneExternalStore", post, since2018, actionPruneDryRun, true, (*exchange).prune}}},
-		{pattern: provider + "/{location}/backups", operations: []operation{{"Backups_List", get, everyVersion, actionBackups, false, (*exchange).listBackups}}},
-		{pattern: provider + "/{location}/backups/{backup}", operations: []operation{{"Backups_Get", get, everyVersion, actionBackups, false, (*exchange).getBackup}}},
-		{pattern: provider + "/{location}/backups/{backup}/restore", operations: []operation{{"Backups_Restore", post, everyVersion, actionRestore, true, (*exchange).restore}}},
-		{pattern: provider + "/{location}/operationResults/{operation}", operations: []operation{{"OperationResults_Get", get, everyVersion, actionResults, false, (*exchange).operationResult}}},
+		{pattern: provider + "/{location}/createBackup", operations: []method{{"BackupLocations_CreateBackup", post, everyVersion, actionCreate, true, (*exchange).createBackup}}},
+		{pattern: provider + "/{location}/pruneExternalStore", operations: []method{{"BackupLocations_PruneExternalStore", post, since2018, actionPruneDryRun, true, (*exchange).prune}}},
+		{pattern: provider + "/{location}/backups", operations: []method{{"Backups_List", get, everyVersion, actionBackups, false, (*exchange).listBackups}}},
+		{pattern: provider + "/{location}/backups/{backup}", operations: []method{{"Backups_Get", get, everyVersion, actionBackups, false, (*exchange).getBackup}}},
+		{pattern: provider + "/{location}/backups/{backup}/restore", operations: []method{{"Backups_Restore", post, everyVersion, actionRestore, true, (*exchange).restore}}},
+		{pattern: provider + "/{location}/operationResults/{operation}", operations: []method{{"OperationResults_Get", get, everyVersion, actionResults, false, (*exchange).operationResult}}},
 
-		{pattern: "api/v1/openapi.json", operations: []operation{{"openapi", get, 0, "", false, (*exchange).openAPI}}},
-		{pattern: "api/v1/locations", operations: []operation{{"listLocations", get, 0, actionLocations, false, (*exchange).v1Locations}}},
-		{pattern: "api/v1/tokens", operations: []operation{
+		{pattern: "api/v1/openapi.json", operations: []method{{"openapi", get, 0, "", false, (*exchange).openAPI}}},
+		{pattern: "api/v1/locations", operations: []method{{"listLocations", get, 0, actionLocations, false, (*exchange).v1Locations}}},
+		{pattern: "api/v1/tokens", operations: []method{
 			{"listTokens", get, 0, actionTokens, false, (*exchange).v1Tokens},
 			{"createToken", post, 0, actionTokens, true, (*exchange).v1CreateToken},
 		}},
-		{pattern: "api/v1/tokens/{token}", operations: []operation{{"revokeToken", remove, 0, actionTokens, true, (*exchange).v1RevokeToken}}},
-		{pattern: own + "/status", operations: []operation{{"getStatus", get, 0, actionLocations, false, (*exchange).v1Status}}},
-		{pattern: own + "/progress", operations: []operation{{"getProgress", get, 0, actionProgress, false, (*exchange).v1Progress}}},
-		{pattern: own + "/history", operations: []operation{{"getHistory", get, 0, actionHistory, false, (*exchange).v1History}}},
-		{pattern: own + "/alerts", operations: []operation{{"listAlerts", get, 0, actionAlerts, false, (*exchange).v1Alerts}}},
-		{pattern: own + "/alerts/acknowledge", operations: []operation{{"acknowledgeAlert", post, 0, actionAcknowledge, true, (*exchange).v1Acknowledge}}},
-		{pattern: own + "/backups", operations: []operation{{"listBackups", get, 0, actionBackups, false, (*exchange).v1Backups}}},
-		{pattern: own + "/backups/{backup}", operations: []operation{{"getBackup", get, 0, actionBackups, false, (*exchange).v1Backup}}},
-		{pattern: own + "/backups/{backup}/verify", operations: []operation{{"verifyBackup", post, 0, actionVerify, true, (*exchange).v1Verify}}},
-		{pattern: own + "/cancel", operations: []operation{{"cancelBackup", post, 0, actionCancel, true, (*exchange).v1Cancel}}},
-		{pattern: own + "/prune", operations: []operation{{"prune", post, 0, actionPruneDryRun, true, (*exchange).v1Prune}}},
-		{pattern: own + "/challenges", operations: []operation{{"makeChallenges", post, 0, actionProveKey, true, (*exchange).v1Challenges}}},
-		{pattern: own + "/challenges/answer", operations: []operation{{"answerChallenge", post, 0, actionProveKey, true, (*exchange).v1Answer}}},
-		{pattern: own + "/operations/{operation}", operations: []operation{{"getOperation", get, 0, actionResults, false, (*exchange).v1Operation}}},
-		{pattern: own + "/schedule", operations: []operation{
+		{pattern: "api/v1/tokens/{token}", operations: []method{{"revokeToken", remove, 0, actionTokens, true, (*exchange).v1RevokeToken}}},
+		{pattern: own + "/status", operations: []method{{"getStatus", get, 0, actionLocations, false, (*exchange).v1Status}}},
+		{pattern: own + "/progress", operations: []method{{"getProgress", get, 0, actionProgress, false, (*exchange).v1Progress}}},
+		{pattern: own + "/history", operations: []method{{"getHistory", get, 0, actionHistory, false, (*exchange).v1History}}},
+		{pattern: own + "/alerts", operations: []method{{"listAlerts", get, 0, actionAlerts, false, (*exchange).v1Alerts}}},
+		{pattern: own + "/alerts/acknowledge", operations: []method{{"acknowledgeAlert", post, 0, actionAcknowledge, true, (*exchange).v1Acknowledge}}},
+		{pattern: own + "/backups", operations: []method{{"listBackups", get, 0, actionBackups, false, (*exchange).v1Backups}}},
+		{pattern: own + "/backups/{backup}", operations: []method{{"getBackup", get, 0, actionBackups, false, (*exchange).v1Backup}}},
+		{pattern: own + "/backups/{backup}/verify", operations: []method{{"verifyBackup", post, 0, actionVerify, true, (*exchange).v1Verify}}},
+		{pattern: own + "/cancel", operations: []method{{"cancelBackup", post, 0, actionCancel, true, (*exchange).v1Cancel}}},
+		{pattern: own + "/restores/current", operations: []method{{"getCurrentRestore", get, 0, actionProgress, false, (*exchange).v1Restoring}}},
+		{pattern: own + "/restores/current/cancel", operations: []method{{"cancelRestore", post, 0, actionStopRestore, true, (*exchange).v1StopRestore}}},
+		{pattern: own + "/prune", operations: []method{{"prune", post, 0, actionPruneDryRun, true, (*exchange).v1Prune}}},
+		{pattern: own + "/challenges", operations: []method{{"makeChallenges", post, 0, actionProveKey, true, (*exchange).v1Challenges}}},
+		{pattern: own + "/challenges/answer", operations: []method{{"answerChallenge", post, 0, actionProveKey, true, (*exchange).v1Answer}}},
+		{pattern: own + "/operations/{operation}", operations: []method{{"getOperation", get, 0, actionResults, false, (*exchange).v1Operation}}},
+		{pattern: own + "/schedule", operations: []method{
 			{"getSchedule", get, 0, actionLocations, false, (*exchange).v1Schedule},
 			{"setSchedule", put, 0, actionWrite, true, (*exchange).v1SetSchedule},
 		}},
@@ -147,7 +150,7 @@ func Endpoints() []Endpoint {
 	var all []Endpoint
 	for _, r := range routes() {
 		for _, op := range r.operations {
-			e := Endpoint{Name: op.name, Method: op.method, Pattern: "/" + r.pattern, Action: op.action, Anonymous: r.anonymous, Write: op.write}
+			e := Endpoint{Name: op.name, Method: op.verb, Pattern: "/" + r.pattern, Action: op.action, Anonymous: r.anonymous, Write: op.write}
 			for _, v := range supported {
 				if v.bit&op.versions != 0 {
 					e.Versions = append(e.Versions, v.name)

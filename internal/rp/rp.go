@@ -13,7 +13,9 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/privsep"
 	"infrabackup/internal/secret"
 )
 
@@ -38,8 +40,12 @@ type Control interface {
 	BeginVerify(ctx context.Context, id backup.ID, by string) (control.Begun, error)
 	// Operation tells how far an operation is. A fault of itself is in it; the error says
 	// that it could not be found out, or that there is none, see [operations.Unknown].
-	Operation(ctx context.Context, id string) (control.Operation, error)
+	Operation(ctx context.Context, id string) (operation.Operation, error)
 	Cancel(ctx context.Context) error
+	// Restoring tells how far the restore is that runs, and StopRestore asks it to stop after the
+	// steps that it is at; an error that [operations.Unknown] knows says that none runs.
+	Restoring(ctx context.Context) (flow.RestoreAt, error)
+	StopRestore(ctx context.Context) (flow.RestoreAt, error)
 	Challenges(ctx context.Context, by string) ([]control.Challenge, error)
 	Prove(ctx context.Context, answer secret.String, by string) (flow.KeyState, error)
 	// Acknowledge notes who knows of an alert, and has the board show who counts as the one: who was
@@ -47,10 +53,18 @@ type Control interface {
 	Acknowledge(ctx context.Context, one flow.AlertAcknowledgement) error
 }
 
+// Restorer writes backups back.
+type Restorer interface {
+	// BeginRestore begins to restore a service of a backup, or all when it is empty, with an
+	// operator's private key, which it does not keep.
+	BeginRestore(ctx context.Context, id backup.ID, service backup.Service, key privsep.OperatorKey, by string) (control.Begun, error)
+}
+
 // Instance is one location of the API.
 type Instance struct {
 	Board   Board
 	Control Control
+	Restore Restorer // nil where nothing says what to restore into
 	// Group is its resource group; empty for System.LOCATION, as on Azure Stack.
 	Group string
 }

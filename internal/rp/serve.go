@@ -25,7 +25,7 @@ type exchange struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	route   *route
-	op      *operation
+	op      *method
 	params  params
 	caller  Caller
 	version *version
@@ -139,8 +139,8 @@ func (x *exchange) choose() error {
 		if x.version != nil && op.versions&x.version.bit == 0 {
 			continue
 		}
-		allow = append(allow, op.method)
-		if op.method == x.r.Method {
+		allow = append(allow, op.verb)
+		if op.verb == x.r.Method {
 			x.op = &x.route.operations[i]
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"infrabackup/internal/apierror"
-	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/schedule"
@@ -67,7 +66,7 @@ type patch struct {
 	path, user *string
 	password   secret.String
 	recipient  *seal.Recipient
-	schedule   control.SchedulePatch
+	schedule   schedule.Patch
 }
 
 // parseLocation reads the body of a PUT or PATCH. Names and read-only members of it decide
@@ -218,7 +217,7 @@ func (x *exchange) takeKey(p *patch, texts map[string]string) error {
 		p.recipient = &r
 	}
 	if s, ok := texts[memberCert]; ok {
-		der, err := decodeBase64(s)
+		der, err := jsonbody.Base64(s)
 		if err != nil {
 			return apierror.BadValue("KeyInvalid", jsonbody.Join(storePath, memberCert), "The certificate is not base64; nothing was changed.", apierror.Remedy(fault.New(fault.KeyInvalid, "", nil)))
 		}

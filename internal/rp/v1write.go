@@ -9,9 +9,11 @@ import (
 	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operations"
+	"infrabackup/internal/restore"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
 	"infrabackup/internal/schedule"
@@ -41,7 +43,7 @@ func (x *exchange) v1SetSchedule() error {
 	if err != nil {
 		return err
 	}
-	var next control.SchedulePatch
+	var next schedule.Patch
 	if next.Enabled, err = jsonbody.Bool(o, "enabled"); err != nil {
 		return err
 	}
@@ -237,9 +239,10 @@ type v1OperationBody struct {
 }
 
 type v1OperationValue struct {
-	Backup  *v1BackupBody        `json:"backup,omitempty"`
-	Prune   *control.PruneResult `json:"prune,omitempty"`
-	Verdict any                  `json:"verdict,omitempty"`
+	Backup  *v1BackupBody          `json:"backup,omitempty"`
+	Prune   *operation.PruneResult `json:"prune,omitempty"`
+	Verdict any                    `json:"verdict,omitempty"`
+	Restore *restore.Totals        `json:"restore,omitempty"`
 }
 
 // verifying begins the ids of verifications.
@@ -275,18 +278,18 @@ func (x *exchange) v1Operation() error {
 	return x.answer(http.StatusOK, apierror.MediaType, body)
 }
 
-func (x *exchange) v1Result(id string, o control.Operation) *v1OperationValue {
-	value := &v1OperationValue{Prune: o.Prune}
+func (x *exchange) v1Result(id string, o operation.Operation) *v1OperationValue {
+	value := &v1OperationValue{Prune: o.Prune, Restore: o.Restore}
 	if o.Verdict != nil {
 		value.Verdict = o.Verdict
 	}
 	switch o.Kind {
-	case control.OperationBackup:
+	case operation.Backup:
 		if b, ok := x.backupOf(o); ok {
 			shown := x.v1BackupOf(b)
 			value.Backup = &shown
 		}
-	case control.OperationChange:
+	case operation.Change:
 		x.changed(id, o)
 	}
 	return value

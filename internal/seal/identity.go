@@ -180,7 +180,11 @@ func pemIdentity(data []byte) (Identity, error) {
 	if found == nil {
 		return Identity{}, invalid("the PEM file holds no private key, or is malformed", nil)
 	}
-	signer, err := ssh.NewSignerFromKey(found)
+	return rsaIdentity(found)
+}
+
+func rsaIdentity(key *rsa.PrivateKey) (Identity, error) {
+	signer, err := ssh.NewSignerFromKey(key)
 	if err != nil {
 		return Identity{}, invalid("the RSA key cannot be used", nil)
 	}
@@ -188,7 +192,7 @@ func pemIdentity(data []byte) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	id, err := agessh.NewRSAIdentity(found)
+	id, err := agessh.NewRSAIdentity(key)
 	if err != nil {
 		return Identity{}, invalid("the RSA key cannot be used", nil)
 	}

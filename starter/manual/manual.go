@@ -2,7 +2,6 @@ package manual
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,7 +115,7 @@ func escaped(text string) string {
 	return text
 }
 
-func (p *page) line(text string) { fmt.Fprintln(p, escaped(text)) }
+func (p *page) line(text string) { p.WriteString(escaped(text) + "\n") }
 
 // macro writes a request with its arguments, each in quotes.
 func (p *page) macro(name string, arguments ...string) {
@@ -166,9 +165,9 @@ func (p *page) flags(title string, flags *pflag.FlagSet) {
 			name = "-" + f.Shorthand + ", " + name
 		}
 		p.macro("TP")
-		fmt.Fprintf(p, `\fB%s\fR`, escaped(name))
+		p.WriteString(`\fB` + escaped(name) + `\fR`)
 		if kind != "" {
-			fmt.Fprintf(p, ` \fI%s\fR`, escaped(kind))
+			p.WriteString(` \fI` + escaped(kind) + `\fR`)
 		}
 		p.WriteString("\n")
 		p.line(usage)
@@ -195,6 +194,6 @@ func (p *page) related(cmd *cobra.Command) {
 		if i == len(names)-1 {
 			end = ""
 		}
-		fmt.Fprintf(p, "\\fB%s\\fR(%s)%s\n", escaped(name), section, end)
+		p.WriteString(`\fB` + escaped(name) + `\fR(` + section + ")" + end + "\n")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/schedule"
 )
@@ -16,8 +17,8 @@ import (
 type Controller interface {
 	Schedule(ctx context.Context) (control.ScheduleStatus, error)
 	SetSchedule(ctx context.Context, next schedule.Setting, over *schedule.Setting, by string) (control.ScheduleStatus, error)
-	Prune(ctx context.Context, dryRun, acrossHole bool, by string) (control.PruneResult, error)
-	PruneBy(ctx context.Context, setting schedule.Setting, by string) (control.PruneResult, error)
+	Prune(ctx context.Context, dryRun, acrossHole bool, by string) (operation.PruneResult, error)
+	PruneBy(ctx context.Context, setting schedule.Setting, by string) (operation.PruneResult, error)
 }
 
 // Surroundings is what the commands get from the program.

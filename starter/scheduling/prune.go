@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/ui"
@@ -52,7 +52,7 @@ since then are old enough: a clock that jumped looks the same. When there really
 	return cmd
 }
 
-func (s Surroundings) printPruned(out control.PruneResult) error {
+func (s Surroundings) printPruned(out operation.PruneResult) error {
 	err := s.Print(out, func(w *tabwriter.Writer) {
 		table.Line(w, "BACKUP", "FINISHED", "REMOVE", "REASON")
 		for _, d := range out.Decisions {

@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/config"
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/privsep"
 	"infrabackup/internal/provider"
 	"infrabackup/internal/telemetry"
 	"infrabackup/internal/temporal"
@@ -68,6 +69,9 @@ owner, good for ten minutes. API tokens are made with: infrabackup token create`
 func (s Surroundings) serve(ctx context.Context, file string) error {
 	c, err := config.LoadServe(file)
 	if err != nil {
+		return err
+	}
+	if err := privsep.Confine(); err != nil {
 		return err
 	}
 	logger := telemetry.NewLogger(s.Stderr, c.Log.Format, c.Log.Level)

@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
@@ -32,12 +33,12 @@ func (c *controller) proven() (seal.Recipient, []seal.Proof) {
 }
 
 // changed begins a change and waits for its end.
-func (c *controller) changed(wanted control.Wanted) control.Operation {
+func (c *controller) changed(wanted control.Wanted) operation.Operation {
 	c.t.Helper()
 	wanted.RequestedBy = "anna"
 	begun, err := c.door().BeginChange(c.t.Context(), wanted)
 	require.NoError(c.t, err)
-	var o control.Operation
+	var o operation.Operation
 	require.Eventually(c.t, func() bool {
 		o, err = c.door().Operation(c.t.Context(), begun.ID)
 		return err == nil && !o.Running

@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
@@ -44,7 +45,7 @@ func (c *controller) triggered() {
 }
 
 // ended waits for the end of an operation.
-func (c *controller) ended(door *control.Controller, id string) (op control.Operation) {
+func (c *controller) ended(door *control.Controller, id string) (op operation.Operation) {
 	c.t.Helper()
 	require.Eventually(c.t, func() bool {
 		var err error
@@ -79,7 +80,7 @@ func TestSchedule(t *testing.T) {
 	require.Equal(t, schedule.Started, state.Schedule.Outcome)
 	id := state.Schedule.BackupID
 	op := c.ended(door, string(id))
-	require.Equal(t, control.OperationBackup, op.Kind)
+	require.Equal(t, operation.Backup, op.Kind)
 	require.Nil(t, op.Fault)
 	require.Equal(t, flow.BySchedule, op.Backup.RequestedBy)
 
@@ -162,13 +163,13 @@ func TestOperations(t *testing.T) {
 	setting.Enabled = true
 	first := control.Wanted{
 		Share: &proposal.Share, Username: proposal.Credential.Username, Password: proposal.Credential.Password.String, Recipients: []seal.Recipient{key},
-		SchedulePatch: control.SchedulePatch{Enabled: &setting.Enabled}, RequestedBy: "anna", Instance: c.instance,
+		SchedulePatch: schedule.Patch{Enabled: &setting.Enabled}, RequestedBy: "anna", Instance: c.instance,
 	}
 	begun, err := door.BeginChange(t.Context(), first)
 	require.NoError(t, err)
 	op := c.ended(door, begun.ID)
 	require.Nil(t, op.Fault)
-	require.Equal(t, control.OperationChange, op.Kind)
+	require.Equal(t, operation.Change, op.Kind)
 	require.Equal(t, int64(1), op.Settings.Revision)
 	status, err := door.Schedule(t.Context())
 	require.NoError(t, err)
@@ -179,14 +180,14 @@ func TestOperations(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, again.Unchanged, "also the password")
 	setting.RetentionDays = 5
-	alone, err := door.BeginChange(t.Context(), control.Wanted{SchedulePatch: control.SchedulePatch{RetentionDays: &setting.RetentionDays}, RequestedBy: "anna"})
+	alone, err := door.BeginChange(t.Context(), control.Wanted{SchedulePatch: schedule.Patch{RetentionDays: &setting.RetentionDays}, RequestedBy: "anna"})
 	require.NoError(t, err)
 	require.Equal(t, control.Begun{Schedule: &setting}, alone)
 
 	_, other, err := seal.GenerateIdentity(false, time.Now())
 	require.NoError(t, err)
 	setting.FrequencyHours = 6
-	both, err := door.BeginChange(t.Context(), control.Wanted{Username: `CORP\other`, Recipients: []seal.Recipient{other}, SchedulePatch: control.SchedulePatch{FrequencyHours: &setting.FrequencyHours}, RequestedBy: "anna"})
+	both, err := door.BeginChange(t.Context(), control.Wanted{Username: `CORP\other`, Recipients: []seal.Recipient{other}, SchedulePatch: schedule.Patch{FrequencyHours: &setting.FrequencyHours}, RequestedBy: "anna"})
 	require.NoError(t, err)
 	op = c.ended(door, both.ID)
 	require.Nil(t, op.Fault)

@@ -19,6 +19,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
 )
@@ -164,7 +165,7 @@ func TestSettingsThatWereSetBackStopEverything(t *testing.T) {
 			require.ErrorIs(t, standing(t.Context()), row.cli)
 			_, err = c.door().Start(t.Context(), "anna@host", 0)
 			require.ErrorIs(t, err, row.cli)
-			report, err := c.door().Diagnose(t.Context(), flow.ShareTried)
+			report, err := c.door().Diagnose(t.Context(), diagnosis.ShareTried)
 			require.NoError(t, err)
 			var said []string
 			for _, check := range report.Checks {

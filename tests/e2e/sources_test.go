@@ -14,6 +14,7 @@ import (
 	"infrabackup/internal/collect"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/repository/audit"
 	"infrabackup/internal/settings"
 	"infrabackup/tests/tier"
@@ -110,10 +111,10 @@ func TestSourcesOnSeveralWorkers(t *testing.T) {
 // capture is named.
 func (c *controller) requireDoctor(workers int, lacking []backup.Service) {
 	c.t.Helper()
-	var report flow.DiagnoseOutput
+	var report diagnosis.Report
 	require.Eventually(c.t, func() bool { // a worker that was just started is known a moment later
 		var err error
-		report, err = c.door().Diagnose(c.t.Context(), flow.ShareUntried)
+		report, err = c.door().Diagnose(c.t.Context(), diagnosis.ShareUntried)
 		if err != nil {
 			return false
 		}

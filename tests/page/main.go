@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"infrabackup/internal/backup"
-	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/portal"
@@ -114,18 +114,18 @@ func (s *site) run(ctx context.Context, state string) {
 	board.Set(&after)
 }
 
-func operations() map[string]control.Operation {
+func operations() map[string]operation.Operation {
 	begun := portaltest.Now.Add(-70 * time.Second)
 	decisions := []flow.PruneDecision{}
 	for n := range 4 {
 		decisions = append(decisions, flow.PruneDecision{BackupID: portaltest.ID(n), Path: fmt.Sprintf("north/backups/%d", n), FinishedAt: begun.AddDate(0, 0, -3*n), Remove: n == 3,
 			Reason: []string{"newest complete backup", "verified, and one of the 2 that are always kept", "younger than 7 days", "older than 7 days"}[n]})
 	}
-	return map[string]control.Operation{
-		"op-change": {ID: "op-change", Kind: control.OperationChange, StartedAt: begun, EndedAt: portaltest.Now, Fault: fault.Newf(fault.ShareAccessDenied, `CORP\azs-backup may not write to \\fs2.corp.example.com\AzSBackups`)},
-		"op-busy":   {ID: "op-busy", Kind: control.OperationChange, StartedAt: begun, Running: true},
-		"op-done":   {ID: "op-done", Kind: control.OperationChange, StartedAt: begun, EndedAt: portaltest.Now},
-		"op-verify": {ID: "op-verify", Kind: control.OperationVerify, StartedAt: begun, Verdict: &backup.Verdict{Files: 19, Bytes: 41 << 30}},
-		"op-prune":  {ID: "op-prune", Kind: control.OperationPrune, StartedAt: begun, Prune: &control.PruneResult{Decisions: decisions}},
+	return map[string]operation.Operation{
+		"op-change": {ID: "op-change", Kind: operation.Change, StartedAt: begun, EndedAt: portaltest.Now, Fault: fault.Newf(fault.ShareAccessDenied, `CORP\azs-backup may not write to \\fs2.corp.example.com\AzSBackups`)},
+		"op-busy":   {ID: "op-busy", Kind: operation.Change, StartedAt: begun, Running: true},
+		"op-done":   {ID: "op-done", Kind: operation.Change, StartedAt: begun, EndedAt: portaltest.Now},
+		"op-verify": {ID: "op-verify", Kind: operation.Verify, StartedAt: begun, Verdict: &backup.Verdict{Files: 19, Bytes: 41 << 30}},
+		"op-prune":  {ID: "op-prune", Kind: operation.Prune, StartedAt: begun, Prune: &operation.PruneResult{Decisions: decisions}},
 	}
 }

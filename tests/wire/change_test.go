@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/board"
-	"infrabackup/internal/control"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/share"
 )
@@ -99,7 +98,7 @@ func TestPutKeepsOrReplaces(t *testing.T) {
 		require.Empty(t, w.Recipients)
 		require.Equal(t, "test|operator", w.RequestedBy)
 		ten := 10
-		require.Equal(t, control.SchedulePatch{FrequencyHours: &ten}, w.SchedulePatch, "what is absent is merged where the schedule is known")
+		require.Equal(t, schedule.Patch{FrequencyHours: &ten}, w.SchedulePatch, "what is absent is merged where the schedule is known")
 
 		// What was read, and sent back as it is, changes nothing, succeeds, and is done at once;
 		// read-only members that differ are ignored.
@@ -191,17 +190,15 @@ func TestRestoreChecksWhatItIsGiven(t *testing.T) {
 		body         any
 		code, target string
 	}{
-		"nothing":            {nil, "InvalidRequestContent", ""},
-		"no certificate":     {map[string]any{"roleName": "AD"}, "KeyInvalid", "decryptionCertBase64"},
-		"a public one":       {map[string]any{"decryptionCertBase64": certificate()}, "KeyInvalid", "decryptionCertBase64"},
-		"more behind":        {map[string]any{"decryptionCertBase64": base64.StdEncoding.EncodeToString([]byte("\x30\x03\x02\x01\x03\x00"))}, "KeyInvalid", "decryptionCertBase64"},
-		"a large one":        {map[string]any{"decryptionCertBase64": strings.Repeat("AAAA", 25000)}, "KeyInvalid", "decryptionCertBase64"},
-		"an unknown role":    {map[string]any{"roleName": "ECE", "decryptionCertBase64": pfx}, "InvalidRequestContent", "roleName"},
-		"an unknown member":  {map[string]any{"forceRestore": true, "decryptionCertBase64": pfx}, "InvalidRequestContent", "forceRestore"},
-		"a password":         {map[string]any{"decryptionCertPassword": 1, "decryptionCertBase64": pfx}, "InvalidRequestContent", "decryptionCertPassword"},
-		"an alias":           {map[string]any{"roleName": "domain", "decryptionCertBase64": pfx}, "RestoreNotAvailable", ""},
-		"a role not in it":   {map[string]any{"roleName": "KeyVaultDataPlane", "decryptionCertBase64": pfx}, "BackupNotRestorable", "roleName"},
-		"every role, by PFX": {map[string]any{"roleName": "", "decryptionCertBase64": pfx, "decryptionCertPassword": password}, "RestoreNotAvailable", ""},
+		"nothing":           {nil, "InvalidRequestContent", ""},
+		"no certificate":    {map[string]any{"roleName": "AD"}, "KeyInvalid", "decryptionCertBase64"},
+		"a public one":      {map[string]any{"decryptionCertBase64": certificate()}, "KeyInvalid", "decryptionCertBase64"},
+		"more behind":       {map[string]any{"decryptionCertBase64": base64.StdEncoding.EncodeToString([]byte("\x30\x03\x02\x01\x03\x00"))}, "KeyInvalid", "decryptionCertBase64"},
+		"a large one":       {map[string]any{"decryptionCertBase64": strings.Repeat("AAAA", 25000)}, "KeyInvalid", "decryptionCertBase64"},
+		"an unknown role":   {map[string]any{"roleName": "ECE", "decryptionCertBase64": pfx}, "InvalidRequestContent", "roleName"},
+		"an unknown member": {map[string]any{"forceRestore": true, "decryptionCertBase64": pfx}, "InvalidRequestContent", "forceRestore"},
+		"a password":        {map[string]any{"decryptionCertPassword": 1, "decryptionCertBase64": pfx}, "InvalidRequestContent", "decryptionCertPassword"},
+		"a role not in it":  {map[string]any{"roleName": "KeyVaultDataPlane", "decryptionCertBase64": pfx}, "BackupNotRestorable", "roleName"},
 	} {
 		a := h.do("POST", at, "2018-09-01", test.body)
 		require.Equal(t, test.code, a.code(), name+a.text)
@@ -211,7 +208,8 @@ func TestRestoreChecksWhatItIsGiven(t *testing.T) {
 		require.Contains(t, a.text, `"type":"Remedy"`)
 	}
 	require.Equal(t, "BackupNotRestorable", h.do("POST", place+"/backups/64e8625a-8dc0-49df-a195-932901b4be80/restore", "2016-05-01", nil).code(), "it has failed")
-	require.Equal(t, "RestoreNotAvailable", h.do("POST", at, "2016-05-01", nil).code())
+	require.Equal(t, "RestoreNotAvailable", h.do("POST", at, "2016-05-01", nil).code(), "it brings no key")
+	require.Empty(t, h.control.restored)
 }
 
 func TestPruneRights(t *testing.T) {

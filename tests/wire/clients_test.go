@@ -18,6 +18,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/seal/sealtest"
 	"infrabackup/tests/arm16"
 	"infrabackup/tests/arm18"
 )
@@ -62,9 +63,6 @@ func codeOf(t *testing.T, err error) string {
 	require.ErrorAs(t, err, &r)
 	return r.ErrorCode
 }
-
-// pfx has the outer form of a PFX and nothing of value in it.
-const pfx = "MAMCAQM="
 
 func TestGeneratedClientOf2016(t *testing.T) {
 	h := start(t)
@@ -146,8 +144,13 @@ func TestGeneratedClientOf2018(t *testing.T) {
 	pruned, err := poll(t, h, q, err)
 	require.NoError(t, err)
 	require.Equal(t, []*string{to.Ptr("backups/old")}, pruned.Properties.PathsToDelete)
-	_, err = backups.BeginRestore(ctx, "local", group, *made.Name, arm18.RestoreOptions{RoleName: to.Ptr("Domain"), DecryptionCertBase64: to.Ptr(pfx), DecryptionCertPassword: to.Ptr(password)}, nil)
-	require.Equal(t, "RestoreNotAvailable", codeOf(t, err))
+	brought := arm18.RestoreOptions{RoleName: to.Ptr("Domain"), DecryptionCertBase64: to.Ptr(pfx), DecryptionCertPassword: to.Ptr(sealtest.PFXPassword)}
+	back, err := backups.BeginRestore(ctx, "local", group, *made.Name, brought, nil)
+	_, err = poll(t, h, back, err)
+	require.NoError(t, err)
+	brought.DecryptionCertPassword = to.Ptr(password)
+	_, err = backups.BeginRestore(ctx, "local", group, *made.Name, brought, nil)
+	require.Equal(t, "KeyPassword", codeOf(t, err))
 	operations, err := f.NewOperationsClient().NewListPager(nil).NextPage(ctx)
 	require.NoError(t, err)
 	require.Len(t, operations.Value, 4)
@@ -278,13 +281,15 @@ func TestPowerShellsLoop(t *testing.T) {
 				require.True(t, ok, a.text)
 				require.Equal(t, []any{"backups/old"}, a.property("properties", "pathsToDelete"))
 			}
-			var options any
+			var brought any
 			if version != "2016-05-01" {
-				options = map[string]any{"roleName": "", "decryptionCertBase64": pfx, "decryptionCertPassword": password}
+				brought = options("")
 			}
-			a, ok = h.shell("POST", place+"/backups/"+id[len("local/"):]+"/restore", version, options)
-			require.False(t, ok)
-			require.Equal(t, "RestoreNotAvailable", a.code())
+			a, ok = h.shell("POST", place+"/backups/"+id[len("local/"):]+"/restore", version, brought)
+			require.Equal(t, version != "2016-05-01", ok, a.text)
+			if !ok {
+				require.Equal(t, "RestoreNotAvailable", a.code(), "it brings no key")
+			}
 			for _, end := range []fault.Code{fault.ShareAuthFailed, fault.Cancelled, fault.Internal, fault.SourceThrottled} {
 				h.control.fails = fault.Newf(end, "it has failed")
 				_, ok = h.shell(change, place, version, store(map[string]any{"password": password}))

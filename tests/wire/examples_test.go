@@ -63,7 +63,8 @@ func TestEveryPublishedExample(t *testing.T) {
 				return
 			}
 			if strings.HasSuffix(short, "/Restore.json") {
-				require.Equal(t, "RestoreNotAvailable", a.code(), a.text)
+				require.Equal(t, e.text("api-version") == "2016-05-01", a.code() == "RestoreNotAvailable", a.text)
+				require.GreaterOrEqual(t, a.status, 400, "the example brings no key that fits")
 				return
 			}
 			require.Contains(t, e.Responses, map[int]string{200: "200", 202: "202"}[a.status], a.text)

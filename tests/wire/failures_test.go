@@ -25,7 +25,7 @@ func address(e rp.Endpoint, id backup.ID) (path string, body any) {
 	case "BackupLocations_PruneExternalStore":
 		body = map[string]any{"operationType": "Default"}
 	case "Backups_Restore":
-		body = map[string]any{"decryptionCertBase64": pfx}
+		body = options("")
 	case "setSchedule":
 		body = map[string]any{"frequencyHours": 7}
 	case "acknowledgeAlert":
@@ -148,7 +148,8 @@ func TestEveryOperationAnswersAndRefuses(t *testing.T) {
 // TestEveryFaultAtTheRequest: what could not be begun is refused, and only where nothing was
 // begun and waiting helps is the client told to try again.
 func TestEveryFaultAtTheRequest(t *testing.T) {
-	h := start(t).enable()
+	h := startWith(t, inOwnProcess).enable()
+	restoring := "/backups/" + string(h.full()) + "/restore"
 	for _, code := range fault.Codes() {
 		for _, version := range versions {
 			for _, request := range []struct {
@@ -157,11 +158,12 @@ func TestEveryFaultAtTheRequest(t *testing.T) {
 			}{
 				{"POST", "/createBackup", nil}, {"PUT", "", store(map[string]any{"path": `\\fs3\B`, "userName": "u", "password": password, "encryptionCertBase64": certificate()})},
 				{"PATCH", "", store(map[string]any{"password": password})}, {"POST", "/pruneExternalStore", map[string]any{"operationType": "DryRun"}},
+				{"POST", restoring, options("")},
 			} {
 				if version == "2016-05-01" && request.method == "PUT" {
 					request.body = store(map[string]any{"password": password})
 				}
-				if request.method == "PATCH" && version != "2021-09-01" || version == "2016-05-01" && request.path == "/pruneExternalStore" {
+				if request.method == "PATCH" && version != "2021-09-01" || version == "2016-05-01" && (request.path == "/pruneExternalStore" || request.path == restoring) {
 					continue
 				}
 				h.control.refuse = fault.Newf(code, "it could not be begun")
@@ -186,9 +188,10 @@ func TestEveryFaultAtTheRequest(t *testing.T) {
 // TestEveryFaultAtTheEnd: operations that fail do so with an error that ends polling.
 func TestEveryFaultAtTheEnd(t *testing.T) {
 	for _, version := range versions {
-		h := start(t).enable()
+		h := startWith(t, inOwnProcess).enable()
+		restoring := "/backups/" + string(h.full()) + "/restore"
 		for _, code := range fault.Codes() {
-			for _, path := range []string{"", "/createBackup", "/pruneExternalStore"} {
+			for _, path := range []string{"", "/createBackup", "/pruneExternalStore", restoring} {
 				method, body := "POST", any(nil)
 				switch {
 				case path == "":
@@ -196,8 +199,10 @@ func TestEveryFaultAtTheEnd(t *testing.T) {
 					if version == "2016-05-01" {
 						body = store(map[string]any{"password": password})
 					}
-				case path == "/pruneExternalStore" && version == "2016-05-01":
+				case (path == "/pruneExternalStore" || path == restoring) && version == "2016-05-01":
 					continue
+				case path == restoring:
+					body = options("")
 				}
 				h.control.fails = fault.Newf(code, "it has failed")
 				a := h.do(method, place+path, version, body)

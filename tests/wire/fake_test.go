@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
@@ -62,11 +63,16 @@ type fakeControl struct {
 	dryRun   []bool
 	plan     schedule.Setting // that is set
 	verified []backup.ID
+
+	backupKey string // the public half of every backup's key
+	keyAge    []byte
+	restored  []flow.RestoreInput
+	restoring *flow.RestoreAt // nil when none runs
 }
 
 type fakeOperation struct {
 	left int
-	done control.Operation
+	done operation.Operation
 	end  func(*board.Snapshot)
 }
 
@@ -80,7 +86,7 @@ func (c *fakeControl) id() string {
 }
 
 // begin takes up an operation.
-func (c *fakeControl) begin(kind control.OperationKind, make func(id string) fakeOperation) (control.Begun, error) {
+func (c *fakeControl) begin(kind operation.Kind, make func(id string) fakeOperation) (control.Begun, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.refuse; err != nil {
@@ -103,7 +109,7 @@ func (c *fakeControl) BeginBackup(_ context.Context, by string) (control.Begun, 
 	if s := c.board.Snapshot(); s.Running != nil {
 		return control.Begun{}, fault.Newf(fault.BackupRunning, "a backup of instance %s runs already", s.Instance.Name)
 	}
-	return c.begin(control.OperationBackup, func(id string) fakeOperation {
+	return c.begin(operation.Backup, func(id string) fakeOperation {
 		at := c.now()
 		o := backup.Overview{BackupID: backup.ID(id), Status: c.status, StartedAt: at, FinishedAt: at.Add(395*time.Second + 1234567*100), RequestedBy: by}
 		o.Services = []backup.ServiceResult{{Service: backup.AD, Status: c.status}, {Service: backup.ARM, Status: backup.Succeeded}}
@@ -116,7 +122,7 @@ func (c *fakeControl) BeginBackup(_ context.Context, by string) (control.Begun, 
 		if c.fails != nil {
 			o.Status, o.Code, o.Message = backup.Failed, string(fault.CodeOf(c.fails)), fault.As(c.fails).Message()
 		}
-		return fakeOperation{done: control.Operation{Backup: &o}, end: func(s *board.Snapshot) {
+		return fakeOperation{done: operation.Operation{Backup: &o}, end: func(s *board.Snapshot) {
 			s.Running = nil
 			all := []board.Backup{}
 			for _, b := range s.Backups {
@@ -132,14 +138,14 @@ func (c *fakeControl) BeginBackup(_ context.Context, by string) (control.Begun, 
 func (c *fakeControl) BeginChange(_ context.Context, wanted control.Wanted) (control.Begun, error) {
 	c.wanted = append(c.wanted, wanted)
 	var next *schedule.Setting
-	if wanted.SchedulePatch != (control.SchedulePatch{}) {
+	if wanted.SchedulePatch != (schedule.Patch{}) {
 		merged := wanted.SchedulePatch.Over(c.plan)
 		next, c.plan = &merged, merged
 	}
 	if alone := (control.Wanted{SchedulePatch: wanted.SchedulePatch, RequestedBy: wanted.RequestedBy}); c.refuse == nil && reflect.DeepEqual(wanted, alone) {
 		return control.Begun{Schedule: next}, nil // a schedule alone is set at once
 	}
-	begun, err := c.begin(control.OperationChange, func(string) fakeOperation {
+	begun, err := c.begin(operation.Change, func(string) fakeOperation {
 		summary := c.board.Snapshot().Settings
 		summary.Revision++
 		summary.ChangedAt, summary.ChangedBy = c.now(), wanted.RequestedBy
@@ -157,7 +163,7 @@ func (c *fakeControl) BeginChange(_ context.Context, wanted control.Wanted) (con
 					Recipient: backup.Recipient{Kind: r.Kind, Fingerprint: r.Fingerprint}, Expires: r.Expires, Thumbprint: r.Thumbprint, Since: c.now()})
 			}
 		}
-		return fakeOperation{done: control.Operation{Settings: &summary}}
+		return fakeOperation{done: operation.Operation{Settings: &summary}}
 	})
 	begun.Schedule = next
 	return begun, err
@@ -165,22 +171,22 @@ func (c *fakeControl) BeginChange(_ context.Context, wanted control.Wanted) (con
 
 func (c *fakeControl) BeginPrune(_ context.Context, dryRun, _ bool, _ string) (control.Begun, error) {
 	c.dryRun = append(c.dryRun, dryRun)
-	return c.begin(control.OperationPrune, func(string) fakeOperation {
-		result := &control.PruneResult{Decisions: []flow.PruneDecision{
+	return c.begin(operation.Prune, func(string) fakeOperation {
+		result := &operation.PruneResult{Decisions: []flow.PruneDecision{
 			{BackupID: "64e8625a-8dc0-49df-a195-932901b4be81", Path: `backups\Kept`, Reason: "it is the newest"},
 			{BackupID: "64e8625a-8dc0-49df-a195-932901b4be82", Path: `backups\Old`, Remove: true, Reason: "it is older than 7 days"},
 		}, Removed: []backup.ID{}}
 		if !dryRun {
 			result.Removed = []backup.ID{"64e8625a-8dc0-49df-a195-932901b4be82"}
 		}
-		return fakeOperation{done: control.Operation{Prune: result}}
+		return fakeOperation{done: operation.Operation{Prune: result}}
 	})
 }
 
 func (c *fakeControl) BeginVerify(_ context.Context, id backup.ID, _ string) (control.Begun, error) {
 	c.verified = append(c.verified, id)
-	begun, err := c.begin(control.OperationVerify, func(string) fakeOperation {
-		return fakeOperation{done: control.Operation{Verdict: &backup.Verdict{BackupID: id, Findings: []backup.Finding{}}}}
+	begun, err := c.begin(operation.Verify, func(string) fakeOperation {
+		return fakeOperation{done: operation.Operation{Verdict: &backup.Verdict{BackupID: id, Findings: []backup.Finding{}}}}
 	})
 	if err != nil {
 		return begun, err
@@ -191,21 +197,21 @@ func (c *fakeControl) BeginVerify(_ context.Context, id backup.ID, _ string) (co
 	return control.Begun{ID: "verify:" + string(id)}, nil
 }
 
-func (c *fakeControl) Operation(_ context.Context, id string) (control.Operation, error) {
+func (c *fakeControl) Operation(_ context.Context, id string) (operation.Operation, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++
 	if c.away != nil {
-		return control.Operation{}, c.away
+		return operation.Operation{}, c.away
 	}
 	o := c.operated[id]
 	if o == nil {
-		return control.Operation{}, fault.Newf(fault.ItemNotFound, "there is no operation %s", id)
+		return operation.Operation{}, fault.Newf(fault.ItemNotFound, "there is no operation %s", id)
 	}
 	if o.left > 0 {
 		o.left--
 		running := o.done
-		running.Running, running.Fault, running.Settings, running.Prune, running.Backup, running.Verdict, running.EndedAt = true, nil, nil, nil, nil, nil, time.Time{}
+		running.Running, running.Fault, running.Settings, running.Prune, running.Backup, running.Verdict, running.Restore, running.EndedAt = true, nil, nil, nil, nil, nil, nil, time.Time{}
 		return running, nil
 	}
 	return o.done, nil

@@ -87,14 +87,22 @@ var definitions = sync.OnceValues(func() (*conformance.Spec, error) {
 
 func start(t *testing.T) *harness {
 	t.Helper()
+	return startWith(t, func(*rp.Instance) {})
+}
+
+// startWith is start with an instance that is changed before.
+func startWith(t *testing.T, change func(*rp.Instance)) *harness {
+	t.Helper()
 	h := &harness{t: t, now: time.Date(2026, 11, 28, 10, 30, 0, 0, time.UTC), seen: map[string]int{}}
 	h.board = &fakeBoard{snapshot: &board.Snapshot{AsOf: h.now, Instance: backup.Instance{Name: "prod", FQDN: "local.azurestack.external", Region: "local", DeploymentID: "d3236bc0-6a46-4877-a9da-6fe69e9661df"}}}
 	h.control = newFakeControl(h.board, h.clock)
 	h.caller.asked, h.caller.role = &h.asked, auth.Owner
 	logger := slog.New(slog.NewJSONHandler(&h.log, nil))
 	h.server = listen(t, logger)
+	instance := rp.Instance{Board: h.board, Control: h.control, Restore: restorer(t, h.control)}
+	change(&instance)
 	api, err := rp.New(rp.Options{
-		BaseURL: h.server.URL, SubscriptionID: subscription, Instances: map[string]rp.Instance{"local": {Board: h.board, Control: h.control}}, Now: h.clock,
+		BaseURL: h.server.URL, SubscriptionID: subscription, Instances: map[string]rp.Instance{"local": instance}, Now: h.clock,
 		Caller: func(*http.Request) (rp.Caller, error) {
 			if h.unknown {
 				return nil, &apierror.Error{Status: http.StatusUnauthorized, Code: "AuthenticationFailed", Message: "no", Challenge: `Bearer authorization_uri="https://login.example/", error="invalid_token"`}
@@ -282,16 +290,21 @@ func (h *harness) checkResult(r *http.Request, version string, status int, body 
 	if status != http.StatusOK {
 		return
 	}
+	base := resultPath.ReplaceAllString(r.URL.Path, "")
+	async := r.URL.Query().Get("IsAsyncOperation") != ""
+	if len(body) == 0 && !async { // only a restore has no result
+		h.checkDefinition("POST", base+"/backups/"+subscription+"/restore", version, status, body, what)
+		return
+	}
 	var b map[string]json.RawMessage
 	if !assert.NoError(h.t, json.Unmarshal(body, &b), what) {
 		return
 	}
-	if r.URL.Query().Get("IsAsyncOperation") != "" {
+	if async {
 		assert.Contains(h.t, []string{`"Accepted"`, `"Succeeded"`, `"Failed"`, `"Canceled"`}, string(b["status"]), what)
 		return
 	}
 	assert.NotContains(h.t, b, "status", what)
-	base := resultPath.ReplaceAllString(r.URL.Path, "")
 	switch {
 	case strings.Contains(string(body), "pathsToDelete"):
 		// The result has the members of a resource, as on the wire; the definition has none.

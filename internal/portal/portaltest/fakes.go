@@ -12,6 +12,7 @@ import (
 
 	"infrabackup/internal/board"
 	"infrabackup/internal/control"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/portal"
@@ -68,13 +69,13 @@ type Control struct {
 	// Fail, when set, is what everything fails with.
 	Fail error
 	// Operations are what [Control.Operation] knows.
-	Operations map[string]control.Operation
+	Operations map[string]operation.Operation
 	// Change is the ID of the change that is begun next; op-change when empty.
 	Change string
 	// Asked counts questions about operations.
 	Asked atomic.Int64
 	// Would is what a setting would remove; nil when no worker can tell.
-	Would *control.PruneResult
+	Would *operation.PruneResult
 	// Looked counts looks at that.
 	Looked atomic.Int64
 	// Given are challenges to hand out.
@@ -140,14 +141,14 @@ func (c *Control) BeginVerify(ctx context.Context, id, by string) (control.Begun
 }
 
 // Operation implements [portal.Control].
-func (c *Control) Operation(_ context.Context, id string) (control.Operation, error) {
+func (c *Control) Operation(_ context.Context, id string) (operation.Operation, error) {
 	c.Asked.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if o, ok := c.Operations[id]; ok {
 		return o, nil
 	}
-	return control.Operation{}, fault.Newf(fault.BackupNotFound, "operation %.60q is not known", id)
+	return operation.Operation{}, fault.Newf(fault.BackupNotFound, "operation %.60q is not known", id)
 }
 
 // Cancel implements [portal.Control].
@@ -186,13 +187,13 @@ func (c *Control) Over() schedule.Setting {
 }
 
 // PruneBy implements [portal.Control]. It is no change, so it is not among the calls.
-func (c *Control) PruneBy(ctx context.Context, _ schedule.Setting, _ string) (control.PruneResult, error) {
+func (c *Control) PruneBy(ctx context.Context, _ schedule.Setting, _ string) (operation.PruneResult, error) {
 	c.Looked.Add(1)
 	if _, bounded := ctx.Deadline(); !bounded {
-		return control.PruneResult{}, errors.New("a look without an end")
+		return operation.PruneResult{}, errors.New("a look without an end")
 	}
 	if c.Would == nil {
-		return control.PruneResult{}, fault.Newf(fault.NoWorker, "no worker answers")
+		return operation.PruneResult{}, fault.Newf(fault.NoWorker, "no worker answers")
 	}
 	return *c.Would, nil
 }

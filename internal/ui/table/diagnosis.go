@@ -3,12 +3,12 @@ package table
 import (
 	"text/tabwriter"
 
-	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diagnosis"
 )
 
 // Diagnosis shows what every worker checked.
-func Diagnosis(w *tabwriter.Writer, report flow.DiagnoseOutput) {
-	for i, worker := range append([]flow.DiagnoseOutput{report}, report.Workers...) {
+func Diagnosis(w *tabwriter.Writer, report diagnosis.Report) {
+	for i, worker := range append([]diagnosis.Report{report}, report.Workers...) {
 		if i > 0 {
 			Line(w)
 		}

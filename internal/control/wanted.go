@@ -2,11 +2,9 @@ package control
 
 import (
 	"slices"
-	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/flow"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
@@ -24,34 +22,13 @@ type Wanted struct {
 	// that these keys are proven from the moment they are in use.
 	Proofs []seal.Proof
 	// SchedulePatch is merged with the schedule that is set when it is done.
-	SchedulePatch SchedulePatch
+	SchedulePatch schedule.Patch
 	RequestedBy   string
 	// First wants these to be the first settings: ALREADY_ENABLED when others are active.
 	First bool
 	// Instance and Services are for the first settings only.
 	Instance backup.Instance
 	Services []backup.Service
-}
-
-// SchedulePatch is a change of single members of a schedule. What is nil stays as it is.
-type SchedulePatch struct {
-	Enabled                                     *bool
-	FrequencyHours, RetentionDays, KeepVerified *int
-}
-
-// Over is a schedule with the members that are given.
-func (p SchedulePatch) Over(s schedule.Setting) schedule.Setting {
-	if p.Enabled != nil {
-		s.Enabled = *p.Enabled
-	}
-	for _, m := range []struct{ from, to *int }{
-		{p.FrequencyHours, &s.FrequencyHours}, {p.RetentionDays, &s.RetentionDays}, {p.KeepVerified, &s.KeepVerified},
-	} {
-		if m.from != nil {
-			*m.to = *m.from
-		}
-	}
-	return s
 }
 
 // checkProofs wants proofs of keys that are wanted, for this instance. PROOF_REFUSED otherwise.
@@ -72,7 +49,7 @@ func (w Wanted) scheduleAlone() bool {
 // scheduleOver is what the schedule is to become, nil when it stays as it is. A schedule that
 // was never set is the usual one.
 func (w Wanted) scheduleOver(now schedule.Setting) (*schedule.Setting, error) {
-	if w.SchedulePatch == (SchedulePatch{}) {
+	if w.SchedulePatch == (schedule.Patch{}) {
 		return nil, nil
 	}
 	if now == (schedule.Setting{}) {
@@ -93,37 +70,4 @@ type Begun struct {
 	// Schedule is what the schedule becomes, nil when it stays as it is; of what was set
 	// already, what it is.
 	Schedule *schedule.Setting `json:"-"`
-}
-
-// OperationKind is what an operation does.
-type OperationKind string
-
-// The kinds.
-const (
-	OperationBackup OperationKind = "backup"
-	OperationChange OperationKind = "change"
-	OperationPrune  OperationKind = "prune"
-	OperationVerify OperationKind = "verify"
-)
-
-// Operation is how far something is that was begun, and what came of it.
-type Operation struct {
-	ID        string            `json:"id"`
-	Kind      OperationKind     `json:"kind"`
-	Running   bool              `json:"running"`
-	StartedAt time.Time         `json:"startedAt"`
-	EndedAt   time.Time         `json:"endedAt,omitzero"`
-	Fault     *fault.Fault      `json:"-"`                  // why it failed
-	Backup    *backup.Overview  `json:"backup,omitempty"`   // of a backup
-	Settings  *settings.Summary `json:"settings,omitempty"` // of a change
-	Prune     *PruneResult      `json:"prune,omitempty"`
-	Verdict   *backup.Verdict   `json:"verdict,omitempty"`
-}
-
-// PruneResult is what the retention removed, or would remove.
-type PruneResult struct {
-	Decisions []flow.PruneDecision `json:"decisions"` // newest first
-	Hold      string               `json:"hold,omitempty"`
-	Removed   []backup.ID          `json:"removed"`
-	Failed    []flow.FailedStep    `json:"failed,omitempty"` // removals that failed
 }
