@@ -195,7 +195,11 @@ func (w *weaving) lookAt(ctx context.Context, key groupKey) (looked, error) {
 		if err != nil {
 			return looked{}, err
 		}
-		l.wants = append(l.wants, found{want: want, live: live, verdict: r.Verdict(want, live, m)})
+		verdict := r.Verdict(want, live, m)
+		if verdict.Same || verdict.Refused != nil || verdict.Unchecked {
+			live.Document = nil // nothing looks at it any more, and a plan has many
+		}
+		l.wants = append(l.wants, found{want: want, live: live, verdict: verdict})
 	}
 	return l, nil
 }

@@ -29,6 +29,17 @@ func actions(p *restore.Plan) map[string]restore.Action {
 	return all
 }
 
+// TestPlanHoldsWhatIsChecked: a plan of many files does not hold them all.
+func TestPlanHoldsWhatIsChecked(t *testing.T) {
+	w := newWorld(t, map[string]thing{"other": {Value: "wanted"}})
+	w.place.values["other"] = "differs"
+	require.Equal(t, restore.Update, actions(w.plan())["other"])
+	require.Equal(t, len("differs"), w.place.held)
+	w.place.held, w.place.unchecked = 0, true
+	require.Equal(t, restore.Update, actions(w.plan())["other"])
+	require.Zero(t, w.place.held)
+}
+
 func TestPlanAndApply(t *testing.T) {
 	w := newWorld(t, map[string]thing{
 		"net":    {Value: "n"},

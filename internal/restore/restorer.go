@@ -237,6 +237,9 @@ type Verdict struct {
 	Refused *Refusal
 	// Reversible says what undo would bring back, with Why where it is not all.
 	Reversible Reversibility
+	// Unchecked says that [Restorer.Check] does not look at what is live: a plan then does not hold
+	// it, which can be as large as a file.
+	Unchecked bool
 }
 
 // Reversibility says how much of a write undo can take back.

@@ -37,11 +37,13 @@ var errCrash = errors.New("crashed")
 
 // place is where things live.
 type place struct {
-	mu     sync.Mutex
-	values map[string]string
-	links  map[string][]string
-	writes map[string]int // by key
-	log    []string
+	unchecked bool // no check looks at what is live
+	held      int  // bytes of what checks were shown
+	mu        sync.Mutex
+	values    map[string]string
+	links     map[string][]string
+	writes    map[string]int // by key
+	log       []string
 	// crash, when not nil, is asked around every write.
 	crash func(key string, sent bool) error
 	// taken names are refused by the check.
@@ -149,6 +151,7 @@ func (r *restorer) Verdict(w restore.Want, live restore.State, _ *mapping.Map) r
 	default:
 		v.Action, v.Fields = restore.Update, []string{"value"}
 	}
+	v.Unchecked = r.place.unchecked
 	return v
 }
 
@@ -212,6 +215,7 @@ func (r *restorer) Check(ctx context.Context, steps []restore.Checked, _ *mappin
 		return nil, err // a check talks to the target
 	}
 	for _, s := range steps {
+		r.place.held += len(s.Live.Document)
 		if r.place.taken[s.Want.ID] {
 			refusals = append(refusals, restore.Refusal{Key: s.Want.Key, Code: "NAME_TAKEN", Detail: "somebody has the name"})
 		}

@@ -87,7 +87,7 @@ var rules = []rule{
 	{except: []string{"internal/collect/ad", "internal/restore/directory", "tests/"}, to: []string{module + "internal/collect/ad/directory"}, why: "a directory is read by its collector and written by its restorer"},
 	{from: []string{"internal/restore/directory"}, to: []string{module + "internal/restore/ca", module + "internal/restore/resources", module + "internal/azure", "os/exec", "math/rand", "crypto/rand"},
 		why: "restorers do not import each other, and no password is made up for an account"},
-	{from: []string{"internal/restore/directory/dnsrecord", "internal/restore/directory/sysvol", "internal/restore/directory/unwritable"}, to: []string{ldapClient, module + "internal/collect/ad/directory", "net", "os"},
+	{from: []string{"internal/restore/directory/dnsrecord", "internal/restore/directory/identifier", "internal/restore/directory/sysvol", "internal/restore/directory/unwritable"}, to: []string{ldapClient, module + "internal/collect/ad/directory", "net", "os"},
 		why: "what is restored to a directory is looked at without talking to one"},
 	{from: []string{"internal/collect/ad/directory"}, to: []string{module + "internal/collect"}, why: "a directory is read without knowing what for"},
 	{from: []string{"internal/collect/ad/record", "internal/collect/ad/ldiftest"}, to: []string{ldapClient, "github.com/go-asn1-ber"}, why: "reading a backup needs no directory"},

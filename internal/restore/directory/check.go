@@ -13,7 +13,7 @@ import (
 const maxAsked = 100_000
 
 // Check implements [restore.Restorer]: it asks which classes may be made in a place, and
-// which attributes of an object may be changed (MS-ADTS 3.1.1.4.5.17, .19). The right to
+// which attributes of an object may be changed (MS-ADTS 3.1.1.4.5.5, .7). The right to
 // undelete is not shown by a controller, nor is what may be made in a place that the plan
 // makes itself.
 func (r *Restorer) Check(ctx context.Context, steps []restore.Checked, m *mapping.Map) (refusals []restore.Refusal, err error) {

@@ -154,3 +154,23 @@ func TestAddressesOfControllers(t *testing.T) {
 	_, o = f.find(node("www").DN)
 	require.Nil(t, o)
 }
+
+// TestUndoOfRefreshedRecords: a server that wrote another serial, or another hour, into a record that
+// was brought back does not keep it from being taken away.
+func TestUndoOfRefreshedRecords(t *testing.T) {
+	const zone = "DC=corp.example,CN=MicrosoftDNS,DC=DomainDnsZones," + corp
+	f := newFakeDC()
+	f.put(zone, "objectClass", "dnsZone")
+	later := dnsValue(dnsrecord.A, 1, "5678")
+	f.put("DC=www,"+zone, "objectClass", "dnsNode", "dnsRecord", later)
+	rec := newRecord("DC=www,"+zone, guidUser, "objectClass", "dnsNode", "dnsRecord", dnsValue(dnsrecord.A, 1, "1234"))
+	rec.NamingContext = "DC=DomainDnsZones," + corp
+	r := f.restorer(t)
+	wants, _ := wantsOf(t, r, rec)
+	before, after := bring(t, r, wants[phaseObject], mapping.Empty())
+	_, o := f.find("DC=www," + zone)
+	require.Len(t, o.values["dnsrecord"], 2)
+	o.values["dnsrecord"] = []string{dnsValue(dnsrecord.A, 9, "5678"), dnsValue(dnsrecord.A, 9, "1234")}
+	back(t, r, wants[phaseObject], before, after)
+	require.Equal(t, []string{dnsValue(dnsrecord.A, 9, "5678")}, o.values["dnsrecord"])
+}

@@ -69,7 +69,8 @@
 //
 //	NOT_YET         this version does not write it; the detail says what: Configuration, settings of
 //	                the domain's head, what else lies below CN=System, links with bytes beside them,
-//	                other attributes that name SIDs, files beyond 8 MiB, policies without SYSVOL
+//	                other attributes that name SIDs, files beyond 8 MiB, policies without SYSVOL,
+//	                or with files elsewhere
 //	IDENTITY        objectGUID and objectSid when it is made again; sIDHistory always
 //	PASSWORD        no controller gives it
 //	DESCRIPTOR      the backup has no readable security descriptor of it

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/collect/ad/record"
+	"infrabackup/internal/restore/directory/identifier"
 	"infrabackup/internal/secret"
 )
 
@@ -216,7 +217,7 @@ func (f *fakeDC) remove(dn string) uint16 {
 // member of the one that was.
 func (f *fakeDC) moveFirst(self string, o *fakeObject, rid string) bool {
 	group := func(rid string) *fakeObject {
-		_, g := f.find(sidName(withRID([]byte(o.values["objectsid"][0]), rid)))
+		_, g := f.find(identifier.DN(identifier.WithRID([]byte(o.values["objectsid"][0]), rid)))
 		return g
 	}
 	to, from := group(rid), group(strings.Join(o.values["primarygroupid"], ""))

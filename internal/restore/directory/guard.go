@@ -1,11 +1,12 @@
 package directory
 
 import (
-	"encoding/binary"
 	"strings"
 
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/restore/directory/dnsrecord"
+	"infrabackup/internal/restore/directory/identifier"
+	"infrabackup/internal/restore/directory/sysvol"
 )
 
 // Codes of losses.
@@ -76,6 +77,10 @@ func (r *Restorer) never(rec *record.Record) *loss {
 	case dn == context:
 		return &loss{lossNotYet, "this version does not write settings of the domain's head, such as the policy for passwords"}
 	case ofPolicies(rec) && r.files != nil:
+		_, policy, _ := strings.Cut(rdn(rec.DN), "=")
+		if path := rec.Value("gPCFileSysPath"); sysvol.Elsewhere(path, dnsrecord.Domain(rec.NamingContext), policy) {
+			return &loss{lossNotYet, "clients would take its files from " + path + ", which is not its own folder in SYSVOL: find out why, and make the policy by hand"}
+		}
 		return nil
 	case ofPolicies(rec):
 		return &loss{lossNotYet, noFiles + "copy the files from the backup, and make the policy by hand"}
@@ -93,21 +98,10 @@ func (r *Restorer) guard(rec *record.Record) string {
 	case r.isOwn(rec):
 		return refusedOwn
 	case ofPolicies(rec): // the default ones have settings like others
-	case strings.EqualFold(rec.Value("isCriticalSystemObject"), "TRUE"), wellKnown([]byte(rec.Value("objectSid"))):
+	case strings.EqualFold(rec.Value("isCriticalSystemObject"), "TRUE"), identifier.WellKnown([]byte(rec.Value("objectSid"))):
 		return refusedBuiltIn
 	}
 	return ""
-}
-
-// firstOwnRID is where a domain begins to give relative identifiers (MS-SAMR 3.1.1.9.2.1).
-const firstOwnRID = 1000
-
-// wellKnown reports whether a SID is the same in every domain but for the domain's part.
-func wellKnown(sid []byte) bool {
-	if len(sid) < 12 {
-		return false
-	}
-	return binary.LittleEndian.Uint32(sid[len(sid)-4:]) < firstOwnRID
 }
 
 // isOwn reports whether an object is an account that is left alone.

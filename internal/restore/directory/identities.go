@@ -2,34 +2,27 @@ package directory
 
 import (
 	"context"
-	"encoding/binary"
-	"slices"
-	"strconv"
 	"strings"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/identifier"
 	"infrabackup/internal/restore/mapping"
 )
 
 // principal is what a backup calls the object that a SID is of; the name is in lower case.
 type principal struct{ guid, dn string }
 
-const (
-	// sidAlias stands before SIDs in catalogs.
-	sidAlias = "sid:"
-	// ofDomain begins the SIDs of domains and of their accounts. All others mean the same
-	// everywhere (MS-DTYP 2.4.2.4).
-	ofDomain = "s-1-5-21-"
-)
+// sidAlias stands before SIDs in catalogs.
+const sidAlias = "sid:"
 
 // remember notes which SIDs an item has, and returns them: another object can need it by them.
 func (r *Restorer) remember(aliases []string, guid, dn string) (sids []string) {
 	for _, alias := range aliases {
 		if sid, ok := strings.CutPrefix(strings.ToLower(alias), sidAlias); ok {
 			r.accounts.Store(sid, principal{guid, dn})
-			if strings.HasPrefix(sid, ofDomain) && strings.Count(sid, "-") == strings.Count(ofDomain, "-")+2 {
+			if strings.HasPrefix(sid, identifier.OfDomain) && strings.Count(sid, "-") == strings.Count(identifier.OfDomain, "-")+2 {
 				r.heads.Store(sid, true)
 			}
 			sids = append(sids, sid)
@@ -44,34 +37,6 @@ func (r *Restorer) account(sid string) (principal, bool) {
 		return principal{}, false
 	}
 	return a.(principal), true
-}
-
-// splitSID is a SID without its last part, and that part.
-func splitSID(sid string) (domain, rid string) {
-	cut := strings.LastIndexByte(sid, '-')
-	if cut < 0 {
-		return sid, ""
-	}
-	return sid[:cut], sid[cut+1:]
-}
-
-// below1000 reports whether a relative identifier is one that every domain gives alike.
-func below1000(rid string) bool {
-	n, err := strconv.ParseUint(rid, 10, 32)
-	return err == nil && n < firstOwnRID
-}
-
-// withRID is a SID, as bytes, with another relative identifier, as text; "" when one of them is
-// none.
-func withRID(sid []byte, rid string) string {
-	n, err := strconv.ParseUint(rid, 10, 32)
-	if err != nil || len(sid) < 12 {
-		return ""
-	}
-	raw := slices.Clone(sid)
-	binary.LittleEndian.PutUint32(raw[len(raw)-4:], uint32(n))
-	text, _ := record.FormatSID(raw)
-	return text
 }
 
 // resolve says for each SID of the source which one it is in the target: "" for an account that
@@ -99,9 +64,9 @@ func (r *Restorer) resolve(ctx context.Context, b *body, m *mapping.Map) (sids [
 }
 
 // inTarget is one SID in the target. Known is false for one of the source's domain, where that is
-// not the target's, of which the backup has no account.
+// not the target's, of which the backup has no account, and for one that may be of it.
 func (r *Restorer) inTarget(ctx context.Context, sid string, m *mapping.Map) (to string, known bool, err error) {
-	if !strings.HasPrefix(sid, ofDomain) {
+	if !strings.HasPrefix(sid, identifier.OfDomain) {
 		return sid, true, nil
 	}
 	if p, ok := m.Find(sid); ok {
@@ -110,10 +75,13 @@ func (r *Restorer) inTarget(ctx context.Context, sid string, m *mapping.Map) (to
 	if to := strings.ToLower(m.Names().Text(sid)); to != sid {
 		return to, true, nil
 	}
-	domain, rid := splitSID(sid)
+	domain, rid := identifier.Split(sid)
 	_, ofSource := r.account(domain)
 	own := strings.EqualFold(domain, r.domain.sid)
-	if below1000(rid) {
+	if _, has := r.account(sid); !ofSource && !own && !has && !r.knowsSource() {
+		return sid, false, nil // it may be of the source's domain or of a trusted one
+	}
+	if identifier.Below1000(rid) {
 		if ofSource && !own {
 			return r.domain.sid + "-" + rid, true, nil // the backup's domain becomes the target's
 		}
@@ -133,6 +101,13 @@ func (r *Restorer) inTarget(ctx context.Context, sid string, m *mapping.Map) (to
 	return to, true, err
 }
 
+// knowsSource reports whether the backup says which SID its domain has; one without SIDs in its catalog
+// does not.
+func (r *Restorer) knowsSource() (knows bool) {
+	r.heads.Range(func(any, any) bool { knows = true; return false })
+	return knows
+}
+
 // holder is the SID of an account in the target, which can be a deleted one that comes back
 // with it; "" when it is not there.
 func (r *Restorer) holder(ctx context.Context, a principal, m *mapping.Map) (string, error) {
@@ -150,13 +125,10 @@ func (r *Restorer) holder(ctx context.Context, a principal, m *mapping.Map) (str
 	return sid, nil
 }
 
-// sidName names an object by its SID (MS-ADTS 3.1.1.3.1.2.4).
-func sidName(sid string) string { return "<SID=" + strings.ToUpper(sid) + ">" }
-
 // needsOf are the accounts that a body names and that the backup has.
 func (b *body) needsOf(relation string) (needs []restore.Need) {
 	for _, sid := range b.Named {
-		if _, rid := splitSID(sid); strings.HasPrefix(sid, ofDomain) && !below1000(rid) && sid != b.SID {
+		if _, rid := identifier.Split(sid); strings.HasPrefix(sid, identifier.OfDomain) && !identifier.Below1000(rid) && sid != b.SID {
 			needs = append(needs, restore.Need{Service: backup.AD, Target: sidAlias + sid, Relation: relation})
 		}
 	}

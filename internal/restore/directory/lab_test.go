@@ -22,6 +22,7 @@ import (
 	"infrabackup/internal/collect/collecttest"
 	"infrabackup/internal/diff/descriptor"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/identifier"
 	"infrabackup/internal/restore/mapping"
 	"infrabackup/internal/restore/restoretest"
 	"infrabackup/internal/secret"
@@ -166,7 +167,7 @@ func (d *realDC) legible(t *testing.T, raw string) (out []string) {
 	s, err := descriptor.Parse([]byte(raw))
 	require.NoError(t, err)
 	name := func(sid string) string {
-		if _, rid := splitSID(sid); !strings.HasPrefix(sid, ofDomain) || below1000(rid) {
+		if _, rid := identifier.Split(sid); !strings.HasPrefix(sid, identifier.OfDomain) || identifier.Below1000(rid) {
 			return sid
 		}
 		return d.nameOf(t, sid)
@@ -190,7 +191,7 @@ func (d *realDC) first(t *testing.T, dn, rid string) {
 
 func (d *realDC) rid(t *testing.T, dn string) string {
 	t.Helper()
-	return ridText([]byte(d.guid(t, dn)[16:]))
+	return identifier.RID([]byte(d.guid(t, dn)[16:]))
 }
 
 func (d *realDC) user(ou string, i int) string { return fmt.Sprintf(`CN=User\, %d,OU=Inner,%s`, i, ou) }
@@ -249,7 +250,7 @@ func (c *captured) elsewhere() *captured {
 	rids := map[string]string{}
 	for i, r := range c.records {
 		guids[r.GUID] = fmt.Sprintf("0badcafe-0000-4000-8000-%012d", i)
-		rids[ridText([]byte(r.Value("objectSid")))] = fmt.Sprint(4_000_000 + i)
+		rids[identifier.RID([]byte(r.Value("objectSid")))] = fmt.Sprint(4_000_000 + i)
 	}
 	out := &captured{}
 	sids := map[string]string{}
@@ -316,7 +317,7 @@ func (d *realDC) dump(t *testing.T, ou string) string {
 				}
 				if a.Name == primaryGroupID {
 					sid, _ := record.FormatSID(e.GetRawAttributeValue("objectSid"))
-					values[0] = d.nameOf(t, sameDomain(sid, [][]byte{[]byte(values[0])}))
+					values[0] = d.nameOf(t, identifier.Sibling(sid, [][]byte{[]byte(values[0])}))
 				}
 				if a.Name != "objectClass" {
 					slices.Sort(values)
@@ -331,7 +332,7 @@ func (d *realDC) dump(t *testing.T, ou string) string {
 
 func (d *realDC) nameOf(t *testing.T, sid string) string {
 	t.Helper()
-	found, err := d.conn.Search(ldap.NewSearchRequest(sidName(sid), ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"cn"}, nil))
+	found, err := d.conn.Search(ldap.NewSearchRequest(identifier.DN(sid), ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"cn"}, nil))
 	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 		return "none with " + sid
 	}

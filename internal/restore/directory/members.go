@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/collect/ad/record"
+	"infrabackup/internal/restore/directory/identifier"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -46,7 +47,7 @@ func (r *Restorer) member(ctx context.Context, b *body, group, first string, d *
 // its first: it is in it, and cannot be made a member besides.
 func (r *Restorer) isFirst(ctx context.Context, group, rid string) (bool, error) {
 	e, err := r.conn.ReadObject(ctx, "cannot read "+group, group, []string{"objectSid"})
-	return e != nil && rid != "" && ridText(e.Raw("objectSid")) == rid, err
+	return e != nil && rid != "" && identifier.RID(e.Raw("objectSid")) == rid, err
 }
 
 // isMember reports whether an object is among the members of a group.
@@ -57,10 +58,10 @@ func (r *Restorer) isMember(ctx context.Context, group, dn string) (found bool, 
 }
 
 // firsts finds, of the members that a group lacks, those whose first group it is: its member does
-// not show them, and refuses them (MS-SAMR 3.1.1.8.9).
+// not show them, and refuses them (MS-SAMR 3.1.1.8).
 func (r *Restorer) firsts(ctx context.Context, b *body, d *document, sid []byte, m *mapping.Map) error {
 	const most = 100 // in one filter
-	rid := ridText(sid)
+	rid := identifier.RID(sid)
 	for _, a := range b.Attributes {
 		if !strings.EqualFold(a.Name, "member") || rid == "" {
 			continue

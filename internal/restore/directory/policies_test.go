@@ -161,6 +161,15 @@ func TestPoliciesNeedTheirFiles(t *testing.T) {
 	require.Empty(t, b.Guard, "the default ones have settings like others")
 	m, err := mapping.For(farSite())
 	require.NoError(t, err)
+	for _, path := range []string{`\\evil.example\SysVol\corp.example\Policies\{1}`, `\\corp.example\SysVol\corp.example\Policies\{2}`, `\\corp.example\SysVol\corp.example\Policies\{1}\..\{2}`, `\\evil.example\x`, `C:\x`} {
+		rec.Attribute("gPCFileSysPath").Values = bytesOf(path)
+		wants, losses = wantsOf(t, r, rec)
+		require.Empty(t, wants, path)
+		require.Contains(t, losses[0].Detail, path)
+	}
+	rec.Attribute("gPCFileSysPath").Values = bytesOf(`//CORP.example/sysvol/corp.example/Policies/{1}/`)
+	wants, _ = wantsOf(t, r, rec)
+	require.NotEmpty(t, wants)
 	_, losses, err = r.Wants([]restore.Item{{CatalogEntry: backup.CatalogEntry{Service: backup.AD, Item: backup.Item{Kind: "unheard-of", ID: "x"}}}}, m)
 	require.NoError(t, err)
 	require.Equal(t, lossNotYet, losses[0].Code)

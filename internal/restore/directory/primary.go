@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/collect/ad/record"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/identifier"
 )
 
 const primaryGroupID = "primaryGroupID"
@@ -18,12 +19,12 @@ const primaryGroupID = "primaryGroupID"
 // the group was made again there, and is never among the account's memberOf.
 func (w *wanting) primaryGroup(control int64) error {
 	r := w.record
-	group := withRID([]byte(r.Value("objectSid")), r.Value(primaryGroupID))
+	group := identifier.WithRID([]byte(r.Value("objectSid")), r.Value(primaryGroupID))
 	if group == "" {
 		return nil
 	}
 	b := w.body()
-	_, rid := splitSID(group)
+	_, rid := identifier.Split(group)
 	b.Given = rid == givenGroup(control)
 	b.Attributes, b.Named = []attribute{{Name: primaryGroupID, Values: [][]byte{[]byte(rid)}}}, []string{group}
 	if a := r.Attribute("memberOf"); a != nil && len(a.Targets) > 0 {
@@ -43,7 +44,7 @@ func (d *document) ridOf() [][]byte {
 	if len(d.Named) != 1 || d.Named[0] == "" {
 		return nil
 	}
-	_, rid := splitSID(d.Named[0])
+	_, rid := identifier.Split(d.Named[0])
 	return [][]byte{[]byte(rid)}
 }
 
@@ -52,7 +53,15 @@ func (r *Restorer) joined(ctx context.Context, d *document) error {
 	if len(d.Named) != 1 || d.Named[0] == "" {
 		return nil
 	}
-	group, err := r.conn.ReadObject(ctx, "cannot read "+d.Named[0], sidName(d.Named[0]), []string{"objectGUID"})
+	// It is set by the last part of its SID alone, and made a member before that.
+	domain, _ := identifier.Split(d.Named[0])
+	if own, _ := identifier.Split(d.SID); d.SID != "" && !strings.EqualFold(domain, own) {
+		if d.Problem == nil {
+			d.Problem = &problem{refusedSID, "its first group would be " + strings.ToUpper(d.Named[0]) + ", which is no group of its own domain: correct the map"}
+		}
+		return nil
+	}
+	group, err := r.conn.ReadObject(ctx, "cannot read "+d.Named[0], identifier.DN(d.Named[0]), []string{"objectGUID"})
 	if err != nil || group == nil {
 		d.Named[0] = ""
 		return err
@@ -69,7 +78,7 @@ const (
 )
 
 // givenGroup is the first group that a controller gives to an account of a kind that it makes
-// (MS-SAMR 3.1.1.8.10).
+// (MS-SAMR 3.1.1.8.1).
 func givenGroup(control int64) string {
 	switch {
 	case control&partialSecrets != 0:
@@ -97,7 +106,7 @@ func (w *writing) moveFirst(ctx context.Context) error {
 	if err := w.setFirst(ctx, what, before, to); err != nil || len(before) != 1 {
 		return err
 	}
-	old := sameDomain(w.live.SID, before)
+	old := identifier.Sibling(w.live.SID, before)
 	if keep, err := w.keeps(ctx, old); err != nil || keep {
 		return err
 	}
@@ -123,7 +132,7 @@ func (w *writing) join(ctx context.Context, what, group string) error {
 	if w.live.Joined {
 		return nil
 	}
-	err := w.to.Modify(ctx, what, sidName(group), []directory.Change{{Operation: directory.AddValues, Attribute: directory.Attribute{Name: "member", Values: [][]byte{link(w.live.GUID, "")}}}})
+	err := w.to.Modify(ctx, what, identifier.DN(group), []directory.Change{{Operation: directory.AddValues, Attribute: directory.Attribute{Name: "member", Values: [][]byte{link(w.live.GUID, "")}}}})
 	if ldap.IsErrorWithCode(err, ldap.LDAPResultEntryAlreadyExists) {
 		return nil // since it was looked at
 	}
@@ -131,11 +140,11 @@ func (w *writing) join(ctx context.Context, what, group string) error {
 }
 
 func (w *writing) leave(ctx context.Context, what, group string) error {
-	is, err := w.isMember(ctx, sidName(group), w.live.DN)
+	is, err := w.isMember(ctx, identifier.DN(group), w.live.DN)
 	if err != nil || !is {
 		return err
 	}
-	return w.to.Modify(ctx, what, sidName(group), []directory.Change{{Operation: directory.DeleteValues, Attribute: directory.Attribute{Name: "member", Values: [][]byte{link(w.live.GUID, "")}}}})
+	return w.to.Modify(ctx, what, identifier.DN(group), []directory.Change{{Operation: directory.DeleteValues, Attribute: directory.Attribute{Name: "member", Values: [][]byte{link(w.live.GUID, "")}}}})
 }
 
 // setFirst compares and sets: the controller refuses when it moved meanwhile.
@@ -153,30 +162,11 @@ func (w *writing) keeps(ctx context.Context, group string) (bool, error) {
 	if w.body.MemberOf == nil {
 		return false, nil
 	}
-	e, err := w.conn.ReadObject(ctx, "cannot read "+group, sidName(group), []string{"objectGUID"})
+	e, err := w.conn.ReadObject(ctx, "cannot read "+group, identifier.DN(group), []string{"objectGUID"})
 	if err != nil || e == nil {
 		return true, err
 	}
 	guid, _ := record.FormatGUID(e.Raw("objectGUID"))
 	there := &document{Attributes: []attribute{{Name: "memberOf", Link: true, Values: [][]byte{link(guid, "")}, Names: []string{strings.ToLower(e.DN)}}}}
 	return len(w.body.missing(*w.body.MemberOf, there, w.mapping)) < len(w.body.MemberOf.Values), nil
-}
-
-// ridText is the last part of a SID, as text.
-func ridText(sid []byte) string {
-	text, ok := record.FormatSID(sid)
-	if !ok || len(sid) < 12 {
-		return ""
-	}
-	_, rid := splitSID(text)
-	return rid
-}
-
-// sameDomain is the SID that has a relative identifier in the domain of another SID, "" for none.
-func sameDomain(sid string, rid [][]byte) string {
-	domain, _ := splitSID(sid)
-	if len(rid) != 1 || domain == "" {
-		return ""
-	}
-	return domain + "-" + string(rid[0])
 }

@@ -81,6 +81,26 @@ func TestFirstGroupIsNotThere(t *testing.T) {
 	require.Equal(t, fault.TargetRefused, fault.CodeOf(r.Write(t.Context(), want, v, live, mapping.Empty())))
 }
 
+// TestFirstGroupOfAnotherDomain: a map that has a group of another domain, or of every computer, is
+// refused before the account is made a member of it.
+func TestFirstGroupOfAnotherDomain(t *testing.T) {
+	f := newFakeDC()
+	f.objects[guidUser] = &fakeObject{dn: user().DN, values: map[string][]string{"objectclass": {"user"}, "objectsid": {sidOf(4)}, "primarygroupid": {"513"}}}
+	r := f.restorer(t)
+	wants, _ := wantsOf(t, r, withFirst())
+	want := wants[phasePrimary]
+	for _, sid := range []string{"S-1-5-32-544", "S-1-5-21-7-8-9-512"} {
+		m, err := mapping.New(mapping.Pair{Old: "s-1-5-21-1-2-3-4105", New: sid, How: mapping.Given})
+		require.NoError(t, err)
+		live, err := r.Live(t.Context(), want, m)
+		require.NoError(t, err)
+		refused := r.Verdict(want, live, m).Refused
+		require.NotNil(t, refused, sid)
+		require.Equal(t, refusedSID, refused.Code)
+		require.Contains(t, refused.Detail, sid)
+	}
+}
+
 // TestResolve: which SID of the source is which in the target.
 func TestResolve(t *testing.T) {
 	f := newFakeDC()
@@ -104,6 +124,22 @@ func TestResolve(t *testing.T) {
 			to, known, err := r.inTarget(t.Context(), sid, m)
 			require.Equal(t, want.to, to, sid)
 			require.Equal(t, want.known, known, sid)
+			return err
+		}))
+	}
+}
+
+// TestResolveWithoutTheSource: where the backup does not say which SID its domain has, those of other
+// domains than the target's are taken for its own, and never written.
+func TestResolveWithoutTheSource(t *testing.T) {
+	f := newFakeDC()
+	f.objects[fakeHead].values["objectsid"] = []string{"\x01\x04\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00\x07\x00\x00\x00\x08\x00\x00\x00\x09\x00\x00\x00"}
+	r := f.restorer(t)
+	for sid, known := range map[string]bool{"s-1-5-11": true, "s-1-5-21-7-8-9-512": true, "s-1-5-21-7-8-9-1234": true, "s-1-5-21-1-2-3-512": false, "s-1-5-21-1-2-3-1234": false} {
+		require.NoError(t, r.talk(t.Context(), func() error {
+			to, is, err := r.inTarget(t.Context(), sid, mapping.Empty())
+			require.Equal(t, sid, to)
+			require.Equal(t, known, is, sid)
 			return err
 		}))
 	}

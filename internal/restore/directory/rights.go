@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -119,14 +120,23 @@ func (b *body) rightsMissing(a attribute, d *document) [][]byte {
 	return [][]byte{data}
 }
 
+var errUnmapped = errors.New("not every SID in it is known in the target")
+
 // hidden says why a descriptor cannot be written although everyone in it is known.
 func (b *body) hidden(d *document) *problem {
 	for _, a := range b.Attributes {
 		if a.Name != securityDescriptor || b.Undo {
 			continue
 		}
-		if _, err := b.descriptorFor(a, d); err != nil {
+		want, err := b.descriptorFor(a, d)
+		if err != nil {
 			return &problem{refusedSID, "its security descriptor names an account that is another one in the target, and " + err.Error() + ": set it by hand"}
+		}
+		if want == nil {
+			continue
+		}
+		if _, err := want.Encode(); err != nil {
+			return &problem{refusedSID, "its security descriptor cannot be written with the SIDs of the target (" + err.Error() + "): correct the map, or set it by hand"}
 		}
 	}
 	return nil
@@ -163,11 +173,20 @@ func (w *writing) setRights(ctx context.Context) error {
 		if p := w.body.hidden(w.live); p != nil {
 			return fault.New(fault.TargetRefused, what+": "+p.Detail, nil)
 		}
-		missing := w.body.rightsMissing(w.body.Attributes[0], w.live)
-		if len(missing) == 0 {
+		if len(w.body.rightsMissing(w.body.Attributes[0], w.live)) == 0 {
 			return nil
 		}
-		data = missing[0]
+		// What is compared when SIDs cannot be mapped has those of the source, and is not sent.
+		want, err := w.body.descriptorFor(w.body.Attributes[0], w.live)
+		if err == nil && want == nil {
+			err = errUnmapped
+		}
+		if err == nil {
+			data, err = want.Encode()
+		}
+		if err != nil {
+			return fault.New(fault.TargetRefused, what, err)
+		}
 	}
 	d, err := descriptor.Parse(data)
 	if err != nil {
@@ -200,6 +219,9 @@ func (r *Restorer) mayChangeRights(ctx context.Context, b *body, d *document) (b
 	may, err := strconv.Atoi(e.Text("sDRightsEffective"))
 	if err != nil {
 		return true, nil // it does not say
+	}
+	if may&descriptor.PartOwner != 0 {
+		may |= descriptor.PartGroup // who sets the owner sets the group, and not every controller names it
 	}
 	for _, a := range b.Attributes {
 		if want, err := descriptor.Parse(a.Values[0]); err == nil && want.Parts()&^may != 0 {

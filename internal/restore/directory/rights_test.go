@@ -86,6 +86,7 @@ func again(t *testing.T, s *descriptor.Descriptor) *descriptor.Descriptor {
 // and an entry that only the target's parent gives is no difference.
 func TestRightsAreMapped(t *testing.T) {
 	f := newFakeDC()
+	f.objects[fakeHead].values["objectsid"] = []string{"\x01\x04\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00"}
 	f.put("CN=helper,"+corp, "objectClass", "user", "objectSid", sidOf(0x77))
 	live := rightsOf("s-1-5-11")
 	live.DACL.Entries = append(live.DACL.Entries, descriptor.Entry{Flags: 0x10, Mask: 7, SID: "s-1-5-18"})
@@ -142,6 +143,26 @@ func TestRightsOfTheUnknown(t *testing.T) {
 	}
 }
 
+// TestRightsThatCannotBeWritten: where the SIDs of the target make no descriptor, that of the source
+// is not written in its place.
+func TestRightsThatCannotBeWritten(t *testing.T) {
+	f := newFakeDC()
+	raw, err := rightsOf("s-1-5-11").Encode()
+	require.NoError(t, err)
+	f.objects[guidUser] = &fakeObject{dn: user().DN, values: map[string][]string{"objectclass": {"user"}, "ntsecuritydescriptor": {string(raw)}}}
+	r := f.restorer(t)
+	wants, _ := wantsOf(t, r, described(t, rightsOf(ownAccount)))
+	m, err := mapping.New(mapping.Pair{Old: ownAccount, New: "s-1-5-21-7-8-nine", How: mapping.Given})
+	require.NoError(t, err)
+	live, err := r.Live(t.Context(), wants[phaseRights], m)
+	require.NoError(t, err)
+	v := r.Verdict(wants[phaseRights], live, m)
+	require.NotNil(t, v.Refused)
+	require.Equal(t, refusedSID, v.Refused.Code)
+	require.Error(t, r.Write(t.Context(), wants[phaseRights], v, live, m))
+	require.Equal(t, string(raw), f.objects[guidUser].values["ntsecuritydescriptor"][0])
+}
+
 // TestRightsThatCannotBeRead: what the backup does not have, or has as junk, is a loss; what the
 // target does not show is refused.
 func TestRightsThatCannotBeRead(t *testing.T) {
@@ -175,6 +196,10 @@ func TestRightsThatCannotBeRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, refusals, 1)
 	require.True(t, strings.Contains(refusals[0].Detail, "owner"))
+	f.objects[guidUser].values["sdrightseffective"] = []string{"5"}
+	refusals, err = r.Check(t.Context(), []restore.Checked{{Want: wants[phaseRights], Live: live, Action: restore.Update}}, mapping.Empty())
+	require.NoError(t, err)
+	require.Empty(t, refusals, "the owner's bit stands for the group, too")
 }
 
 func slicesDelete(all []record.Attribute, name string) (out []record.Attribute) {

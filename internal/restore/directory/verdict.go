@@ -7,6 +7,7 @@ import (
 
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/directory/dnsrecord"
+	"infrabackup/internal/restore/directory/identifier"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -148,6 +149,15 @@ func (b *body) diff(d *document, m *mapping.Map) (changes []change) {
 	return changes
 }
 
+// lacks are the values of an attribute that are not live. Servers change parts of DNS records, which
+// are no difference.
+func lacks(name string, values, live [][]byte) [][]byte {
+	if name == dnsRecord {
+		return dnsrecord.Missing(values, live)
+	}
+	return without(values, live)
+}
+
 // isBack reports whether an undo has come about.
 func (b *body) isBack(d *document) bool {
 	if b.Place != nil && !d.Placed {
@@ -155,7 +165,7 @@ func (b *body) isBack(d *document) bool {
 	}
 	for _, c := range b.Changes {
 		live := d.values(c.Name)
-		if len(without(c.Add, live)) > 0 || len(without(c.Delete, live)) < len(c.Delete) {
+		if len(lacks(c.Name, c.Add, live)) > 0 || len(lacks(c.Name, c.Delete, live)) < len(c.Delete) {
 			return false
 		}
 	}
@@ -192,7 +202,7 @@ func (r *Restorer) Inverse(want restore.Want, before, after restore.State) (rest
 		reversible = restore.Reversibility{Grade: restore.PartlyReversible, Why: whyCreated}
 	}
 	if want.Phase == phasePrimary && !inverse.Absent {
-		undo.Named = []string{sameDomain(is.SID, was.values(primaryGroupID))}
+		undo.Named = []string{identifier.Sibling(is.SID, was.values(primaryGroupID))}
 		if !was.Joined && len(is.Named) == 1 {
 			undo.Leave = is.Named[0]
 		}
@@ -206,7 +216,7 @@ func (r *Restorer) Inverse(want restore.Want, before, after restore.State) (rest
 			continue
 		}
 		old, now := was.values(a.Name), is.values(a.Name)
-		if c := (change{Name: a.Name, Link: a.Link, Delete: without(now, old), Add: without(old, now)}); len(c.Delete)+len(c.Add) > 0 {
+		if c := (change{Name: a.Name, Link: a.Link, Delete: lacks(a.Name, now, old), Add: lacks(a.Name, old, now)}); len(c.Delete)+len(c.Add) > 0 {
 			undo.Changes = append(undo.Changes, c)
 			inverse.Fields = append(inverse.Fields, fieldOf(a.Name))
 		}

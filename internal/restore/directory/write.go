@@ -10,6 +10,7 @@ import (
 	"infrabackup/internal/collect/ad/directory"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/directory/dnsrecord"
 	"infrabackup/internal/restore/mapping"
 )
 
@@ -135,7 +136,7 @@ func (w *writing) putBack(ctx context.Context) error {
 	if strings.HasPrefix(w.phase, phaseMember) {
 		at = w.group()
 	}
-	if err := w.change(ctx, at, w.body.Changes); err != nil || w.body.Place == nil || w.live.Placed {
+	if err := w.change(ctx, at, w.body.asLive(w.live)); err != nil || w.body.Place == nil || w.live.Placed {
 		return err
 	}
 	above, err := w.nameOf(ctx, w.body.Place.Parent)
@@ -146,6 +147,19 @@ func (w *writing) putBack(ctx context.Context) error {
 		return fault.New(fault.TargetRefused, "what "+w.live.DN+" was in before is gone", nil)
 	}
 	return w.to.Rename(ctx, "cannot rename "+w.live.DN, w.live.self(), w.body.Place.RDN, above)
+}
+
+// asLive are the changes of an undo, with records of DNS as the servers have them by now: a controller
+// takes away only what is the same byte for byte.
+func (b *body) asLive(d *document) []change {
+	changes := slices.Clone(b.Changes)
+	for i, c := range changes {
+		if c.Name == dnsRecord {
+			live := d.values(dnsRecord)
+			changes[i].Delete, changes[i].Add = dnsrecord.Found(c.Delete, live), dnsrecord.Missing(c.Add, live)
+		}
+	}
+	return changes
 }
 
 // change makes changes of an object at once, but for links beyond [maxValues], which come

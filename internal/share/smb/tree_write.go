@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/hirochachacha/go-smb2"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // Look returns what a path is: whether it is there, and a folder, and the content of a file, of
-// which at most most bytes are read; one that is larger is LIMIT_EXCEEDED.
+// which at most most bytes are read; one that is larger is LIMIT_EXCEEDED. A link to another place is
+// SHARE_UNSUPPORTED.
 func (t *Tree) Look(ctx context.Context, path string, most int64) (content []byte, folder, there bool, err error) {
 	if err := checkTreePath(path); err != nil {
 		return nil, false, false, err
@@ -29,6 +31,12 @@ func (t *Tree) Look(ctx context.Context, path string, most int64) (content []byt
 		return nil, false, false, nil
 	case err != nil:
 		return nil, false, false, err
+	case info.Mode()&fs.ModeSymlink != 0:
+		if err := t.store.refuseLink(ctx, "cannot look at "+t.store.name(path), path, info); err != nil {
+			return nil, false, true, err
+		}
+	}
+	switch {
 	case info.IsDir():
 		return nil, true, true, nil
 	case info.Size() > most:
@@ -45,18 +53,32 @@ func (t *Tree) Look(ctx context.Context, path string, most int64) (content []byt
 	return content, false, true, err
 }
 
-// MakeFolder makes a folder, and those that it lies in. One that is there is no error.
+// MakeFolder makes a folder, and those that it lies in, but for the first one of several, which has to
+// be there. One that is there is no error, but where it is a link to another place.
 func (t *Tree) MakeFolder(ctx context.Context, path string) error {
-	if err := checkTreePath(path); err != nil {
+	if err := checkWritten(path); err != nil {
 		return err
 	}
+	if first, _, deeper := strings.Cut(path, "/"); deeper {
+		// On Windows the domain's folder in SYSVOL is a junction, as no folder below it is. It is
+		// never made here: what lies in it fails when it is not there.
+		t.store.known.add(first)
+	}
 	return t.store.mkdirAll(ctx, path)
+}
+
+// checkWritten also refuses what would be a stream of another file.
+func checkWritten(path string) error {
+	if strings.Contains(path, ":") {
+		return fault.Newf(fault.ShareInvalid, "%q is no path on a share that is written to", path)
+	}
+	return checkTreePath(path)
 }
 
 // WriteFile makes a file, in a folder that is there, hold data, durably: it is read back. What the
 // file held is overwritten, so that it holds a part when the call is ended.
 func (t *Tree) WriteFile(ctx context.Context, path string, data []byte) error {
-	if err := checkTreePath(path); err != nil {
+	if err := checkWritten(path); err != nil {
 		return err
 	}
 	size := int64(len(data))
@@ -65,7 +87,7 @@ func (t *Tree) WriteFile(ctx context.Context, path string, data []byte) error {
 
 // Remove removes a file or an empty folder.
 func (t *Tree) Remove(ctx context.Context, path string) error {
-	if err := checkTreePath(path); err != nil {
+	if err := checkWritten(path); err != nil {
 		return err
 	}
 	return t.store.change(ctx, "cannot remove "+t.store.name(path), func(tree *smb2.Share) error { return tree.Remove(t.store.at(path)) })

@@ -20,6 +20,9 @@ func TestTreeWrites(t *testing.T) {
 	_, _, there, err := tree.Look(t.Context(), folder, 10)
 	require.NoError(t, err)
 	require.False(t, there)
+	require.Error(t, tree.MakeFolder(t.Context(), folder), "the domain's folder, which Windows has as a junction, is neither looked at nor made")
+	require.NoDirExists(t, filepath.Join(server.Folder, "local.azurestack.test"))
+	require.NoError(t, os.Mkdir(filepath.Join(server.Folder, "local.azurestack.test"), 0o755))
 	require.NoError(t, tree.MakeFolder(t.Context(), folder))
 	require.NoError(t, tree.MakeFolder(t.Context(), folder), "it is there")
 	_, isFolder, there, err := tree.Look(t.Context(), folder, 10)
@@ -43,6 +46,11 @@ func TestTreeWrites(t *testing.T) {
 	require.NoError(t, tree.Remove(t.Context(), folder+"/gpt ü.ini"))
 	require.NoError(t, tree.Remove(t.Context(), folder))
 	require.NoDirExists(t, filepath.Join(server.Folder, folder))
+	for _, bad := range []string{folder + "/x:y", folder + "::$INDEX_ALLOCATION/x"} {
+		require.ErrorIs(t, tree.MakeFolder(t.Context(), bad), fault.ShareInvalid, bad)
+		require.ErrorIs(t, tree.WriteFile(t.Context(), bad, nil), fault.ShareInvalid, bad)
+		require.ErrorIs(t, tree.Remove(t.Context(), bad), fault.ShareInvalid, bad)
+	}
 	for _, bad := range []string{"", ".", "../x", `a\b`, "/a"} {
 		_, _, _, err := tree.Look(t.Context(), bad, 10)
 		require.ErrorIs(t, err, fault.ShareInvalid, bad)

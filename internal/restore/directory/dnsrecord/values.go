@@ -1,9 +1,6 @@
 package dnsrecord
 
-import (
-	"bytes"
-	"slices"
-)
+import "slices"
 
 // Renamed are values with other names. One that cannot have them stays as it is.
 func Renamed(values [][]byte, rename func(text string) string) [][]byte {
@@ -38,12 +35,33 @@ func Key(value []byte) []byte {
 
 // Missing are wanted values that are not live.
 func Missing(wanted, live [][]byte) (missing [][]byte) {
+	there := keysOf(live)
 	for _, value := range wanted {
-		if !slices.ContainsFunc(live, func(l []byte) bool { return bytes.Equal(Key(l), Key(value)) }) {
+		if !there[string(Key(value))] {
 			missing = append(missing, value)
 		}
 	}
 	return missing
+}
+
+// Found are live values that say what others do, as the servers have them by now.
+func Found(values, live [][]byte) (found [][]byte) {
+	meant := keysOf(values)
+	for _, value := range live {
+		if meant[string(Key(value))] {
+			found = append(found, value)
+		}
+	}
+	return found
+}
+
+// keysOf has the values by what they are compared by: a node can have thousands.
+func keysOf(values [][]byte) map[string]bool {
+	keys := make(map[string]bool, len(values))
+	for _, value := range values {
+		keys[string(Key(value))] = true
+	}
+	return keys
 }
 
 // InTheWay are live values that cannot stay beside missing ones: what is left of a node that was

@@ -101,6 +101,9 @@ func (f *Files) Wants(item restore.Item, m *mapping.Map) (want restore.Want, los
 		return want, fmt.Sprintf("it has more than %d MiB: copy it from the backup to SYSVOL", MaxFile>>20), nil
 	}
 	b := body{Path: m.Names().Text(item.ID), Folder: item.Kind == KindFolder, Source: item.ID}
+	if !plain(item.ID) || !plain(b.Path) {
+		return want, fmt.Sprintf("%q is no path that a file of SYSVOL can have: look at where the backup has it from", b.Path), nil
+	}
 	fields := []string{"folder"}
 	if !b.Folder {
 		b.SHA256, fields = item.SHA256, []string{"content"}
@@ -125,6 +128,9 @@ func (f *Files) Live(ctx context.Context, want restore.Want, domain string, fore
 		return s, err
 	}
 	s.Digest = restore.AbsentDigest
+	if !plain(b.Path) {
+		return s, fault.New(fault.TargetRefused, fmt.Sprintf("%q is no path that a file of SYSVOL can have", b.Path), nil)
+	}
 	if first, _, _ := strings.Cut(b.Path, "/"); !strings.EqualFold(first, domain) {
 		s.Document, err = json.Marshal(document{Foreign: domain})
 		return s, err
@@ -171,7 +177,7 @@ func (f *Files) Verdict(want restore.Want, live restore.State) restore.Verdict {
 	}
 	b, err := decode[body](want.Body)
 	d, docErr := decode[document](live.Document)
-	v := restore.Verdict{Action: restore.Create, Reversible: restore.Reversibility{Grade: restore.Reversible}}
+	v := restore.Verdict{Action: restore.Create, Reversible: restore.Reversibility{Grade: restore.Reversible}, Unchecked: true}
 	switch {
 	case errors.Join(err, docErr) != nil:
 		return refused("UNREADABLE", "what is wanted, or there, cannot be read")
@@ -200,6 +206,9 @@ func (f *Files) Write(ctx context.Context, want restore.Want, live restore.State
 	b, err := decode[body](want.Body)
 	if err != nil {
 		return err
+	}
+	if !plain(b.Path) {
+		return fault.New(fault.TargetRefused, fmt.Sprintf("%q is no path that a file of SYSVOL can have", b.Path), nil)
 	}
 	content := b.Content
 	if !want.Absent && !b.Folder && !b.Undo {

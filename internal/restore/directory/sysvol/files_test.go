@@ -3,6 +3,7 @@ package sysvol
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"path"
 	"strings"
@@ -101,6 +102,7 @@ func TestFiles(t *testing.T) {
 			v := f.Verdict(want, before)
 			require.Nil(t, v.Refused)
 			require.False(t, v.Same)
+			require.True(t, v.Unchecked, "a plan does not hold contents")
 			require.NoError(t, f.Write(t.Context(), want, before))
 			after := live(t, f, want)
 			require.True(t, f.Verdict(want, after).Same)
@@ -179,6 +181,31 @@ func TestSIDsOfAnotherDomain(t *testing.T) {
 		require.Equal(t, "SID_UNKNOWN", state("s-1-5-21-1-2-3").Refused.Code)
 		m.entries[policy+"/GptTmpl.inf"] = []byte(content)
 		require.True(t, state("s-1-5-21-1-2-3").Same)
+	}
+}
+
+// TestStrangePaths: a path that leads elsewhere than it says is never wanted and never written.
+func TestStrangePaths(t *testing.T) {
+	m := &memory{entries: map[string][]byte{}}
+	f := files(m)
+	for _, id := range []string{
+		policy + "/GPT.INI:hidden", policy + "::$INDEX_ALLOCATION/x", "corp.example/Policies/../../x", "corp.example/./x", policy + "/gpt.ini.", policy + "/GPT.INI ", policy + `/..\..\x`, policy + "//x", "/corp.example/x", "corp.example", "",
+		policy + "/con", policy + "/NUL.txt", policy + "/aux .txt", policy + "/COM1", policy + "/lpt9.x", policy + "/com\u00b9", policy + "/a*b", policy + "/a\x01b", "corp.example/DfsrPrivate/x",
+	} {
+		_, lost, err := f.Wants(item(KindFile, id, "a"), mapping.Empty())
+		require.NoError(t, err)
+		require.NotEmpty(t, lost, id)
+		b, err := json.Marshal(body{Path: id, Undo: true})
+		require.NoError(t, err)
+		_, err = f.Live(t.Context(), restore.Want{Body: b}, "corp.example", nil)
+		require.Equal(t, fault.TargetRefused, fault.CodeOf(err), id)
+		require.Equal(t, fault.TargetRefused, fault.CodeOf(f.Write(t.Context(), restore.Want{Body: b}, restore.State{})), id)
+	}
+	require.Empty(t, m.entries)
+	for _, id := range []string{policy + "/GPT.INI", policy + "/User/Documents & Settings/fdeploy.ini", "corp.example/scripts/console.cmd", "corp.example/scripts/.hidden", policy + "/common.adm", policy + "/com10"} {
+		_, lost, err := f.Wants(item(KindFile, id, "a"), mapping.Empty())
+		require.NoError(t, err)
+		require.Empty(t, lost, id)
 	}
 }
 
