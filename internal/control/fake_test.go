@@ -32,6 +32,8 @@ type fake struct {
 	results map[string]any                                     // of runs that have ended, or the error, by the ID of the workflow
 	bell    *client.ScheduleDescription                        // nil for none
 	asked   map[string]int                                     // queries and updates, by their name
+	silent  error                                              // of queries, when no worker answers
+	stopped []string                                           // IDs of the workflows that were cancelled
 }
 
 func newFake() *fake {
@@ -68,7 +70,15 @@ func (f *fake) note(name string) {
 
 func (f *fake) QueryWorkflow(_ context.Context, _, _, name string, _ ...any) (converter.EncodedValue, error) {
 	f.note(name)
+	if f.silent != nil {
+		return nil, f.silent
+	}
 	return inClear(f.answers[name])
+}
+
+func (f *fake) CancelWorkflow(_ context.Context, id, _ string) error {
+	f.stopped = append(f.stopped, id)
+	return nil
 }
 
 func (f *fake) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {

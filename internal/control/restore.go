@@ -165,7 +165,8 @@ func (c *Controller) restoring(ctx context.Context) (of watchedRun, at flow.Rest
 }
 
 // StopRestore asks the running restore to stop after the steps that it is at, and does not wait
-// for that. It returns what is being restored. ITEM_NOT_FOUND when none runs.
+// for that. It returns what is being restored. ITEM_NOT_FOUND when none runs. Where no worker tells
+// how far it is, that is the error, and the restore stops when a worker goes on with it.
 func (c *Controller) StopRestore(ctx context.Context) (flow.RestoreAt, error) {
 	_, at, err := c.stopRestore(ctx)
 	return at, err
@@ -173,8 +174,14 @@ func (c *Controller) StopRestore(ctx context.Context) (flow.RestoreAt, error) {
 
 func (c *Controller) stopRestore(ctx context.Context) (watchedRun, flow.RestoreAt, error) {
 	of, at, err := c.restoring(ctx)
-	if err == nil {
-		err = noRestore(c.fault(c.client.CancelWorkflow(ctx, of.id, of.runID)))
+	if of.runID == "" {
+		return of, at, err
+	}
+	if err := c.own(ctx, of); err != nil {
+		return of, at, err
+	}
+	if err := noRestore(c.fault(c.client.CancelWorkflow(ctx, of.id, of.runID))); err != nil {
+		return of, at, err
 	}
 	return of, at, err
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"os/exec"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -161,6 +162,24 @@ func TestHostilePFXEnds(t *testing.T) {
 	slow := newKeyOpener(self(t), []string{openKeyMode}, time.Millisecond)
 	_, err = slow.OpenKey(t.Context(), OperatorKey{bytes.ReplaceAll(file, []byte{2, 3, 1, 2, 3}, []byte{2, 3, 0x10, 0, 0}), []byte(pfxPassword)}, keyAge, "")
 	require.ErrorContains(t, err, "was not opened within 1ms")
+}
+
+const orphanVariable = "INFRABACKUP_TEST_ORPHAN"
+
+// TestOrphanEnds: a child whose parent was killed, and which nothing ends, does so by itself.
+func TestOrphanEnds(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self(t))
+	cmd.Env = []string{orphanVariable + "=1"}
+	stdin, err := cmd.StdinPipe() // stays open, and brings nothing
+	require.NoError(t, err)
+	defer stdin.Close()
+	require.NoError(t, cmd.Start())
+	var ended *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &ended)
+	require.Equal(t, fault.ExitFailed, ended.ExitCode(), "not killed")
+	require.Greater(t, orphanTime, openTime, "the parent, which says why, comes first")
 }
 
 // TestKeysAreOpenedInTurn: callers wait for each other, and stop waiting when they go away.

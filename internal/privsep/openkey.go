@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"time"
 
 	"infrabackup/internal/fault"
 	"infrabackup/internal/seal"
@@ -20,6 +22,9 @@ const (
 	openKeyFields
 )
 
+// orphanTime is how long a child lives at most: longer than its parent lets it.
+const orphanTime = openTime + 5*time.Second
+
 // fieldSizes bounds the fields.
 var fieldSizes = [openKeyFields]uint32{fieldKeyFile: maxOperatorKey, fieldPassword: maxPassword, fieldKeyAge: seal.MaxKeyFile}
 
@@ -33,7 +38,13 @@ type openedKey struct {
 // openKey is the child: it reads an operator's key file with its password, and a key.age, opens
 // the one with the other, and writes an [openedKey]. When it ends, the kernel clears the memory
 // that held the operator's key.
-func openKey(p Process) int {
+func openKey(p Process) int { return openKeyWithin(p, orphanTime) }
+
+// openKeyWithin ends the process when the time is over: a parent that was killed does not do it,
+// and the end of its input tells a child nothing that has read all of that.
+func openKeyWithin(p Process, limit time.Duration) int {
+	late := time.AfterFunc(limit, func() { os.Exit(fault.ExitFailed) })
+	defer late.Stop()
 	exit := fault.ExitOK
 	answer, err := answerKeyFile(p)
 	if err != nil {

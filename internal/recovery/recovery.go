@@ -32,11 +32,15 @@ type Restorer struct {
 	Production bool
 }
 
-// BeginRestore begins to restore one service of a backup, or all of them when it is empty. The
+// BeginRestore begins to restore services of a backup, which are named. A target that has nothing
+// for one of them is refused by the run, with TARGET_NOT_CONFIGURED and nothing written. The
 // run makes a plan and does what that says; what cannot be undone it does not do, since no person
 // has read the plan. It does not change key, and keeps nothing of it. Errors are those of
 // [privsep.KeyOpener.OpenKey] and of the methods of [Control].
-func (r Restorer) BeginRestore(ctx context.Context, id backup.ID, service backup.Service, key privsep.OperatorKey, by string) (control.Begun, error) {
+func (r Restorer) BeginRestore(ctx context.Context, id backup.ID, services []backup.Service, key privsep.OperatorKey, by string) (control.Begun, error) {
+	if len(services) == 0 { // which a plan takes for all that the target has something for
+		return control.Begun{}, fault.Newf(fault.RequestRefused, "the restore of backup %s names no service", id)
+	}
 	file, err := r.Control.KeyFile(ctx, id)
 	if err != nil {
 		return control.Begun{}, err
@@ -45,10 +49,7 @@ func (r Restorer) BeginRestore(ctx context.Context, id backup.ID, service backup
 	if err != nil {
 		return control.Begun{}, err
 	}
-	first := flow.RestoreFirst{Recipients: opened.Recipients, Production: r.Production}
-	if service != "" {
-		first.Selection = restore.Selection{Services: []backup.Service{service}}
-	}
+	first := flow.RestoreFirst{Selection: restore.Selection{Services: services}, Recipients: opened.Recipients, Production: r.Production}
 	begun, err := r.Control.BeginRestore(ctx, flow.RestoreInput{
 		RestoreAccess: flow.RestoreAccess{Target: r.Target, Key: secret.NewTransfer(opened.Key.Text()), RequestedBy: by},
 		BackupID:      id, First: &first,

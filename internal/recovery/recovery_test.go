@@ -67,7 +67,7 @@ func TestBeginRestore(t *testing.T) {
 	}
 
 	i, r := newOne()
-	begun, err := r.BeginRestore(t.Context(), id, backup.CA, operator, "alice")
+	begun, err := r.BeginRestore(t.Context(), id, []backup.Service{backup.CA, backup.AD}, operator, "alice")
 	require.NoError(t, err)
 	require.Equal(t, "run", begun.ID)
 	in := i.began[0]
@@ -75,16 +75,16 @@ func TestBeginRestore(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, public, handed[0].Public(), "the key of this backup, and not the operator's")
 	require.Equal(t, []string{recipient.Text}, in.First.Recipients, "the operator can read the plan later")
-	require.Equal(t, []backup.Service{backup.CA}, in.First.Selection.Services)
+	require.Equal(t, []backup.Service{backup.CA, backup.AD}, in.First.Selection.Services)
 	require.True(t, in.First.Production)
 	require.Empty(t, in.Consent, "to nothing that cannot be undone")
 	require.Equal(t, []any{id, "site-b", "alice", ""}, []any{in.BackupID, in.Target, in.RequestedBy, in.PlanID})
 
 	i, r = newOne()
 	r.Production = false
-	_, err = r.BeginRestore(t.Context(), id, "", operator, "alice")
+	_, err = r.BeginRestore(t.Context(), id, []backup.Service{backup.CA}, operator, "alice")
 	require.NoError(t, err)
-	require.Empty(t, i.began[0].First.Selection)
+	require.Equal(t, []backup.Service{backup.CA}, i.began[0].First.Selection.Services)
 	require.False(t, i.began[0].First.Production)
 
 	for name, test := range map[string]struct {
@@ -99,12 +99,15 @@ func TestBeginRestore(t *testing.T) {
 	} {
 		i, r := newOne()
 		test.change(i)
-		_, err := r.BeginRestore(t.Context(), id, "", privsep.OperatorKey{File: []byte(test.operator)}, "alice")
+		_, err := r.BeginRestore(t.Context(), id, []backup.Service{backup.CA}, privsep.OperatorKey{File: []byte(test.operator)}, "alice")
 		require.ErrorIs(t, err, test.code, name)
 		require.Empty(t, i.began, name)
 	}
 	i, r = newOne()
+	_, err = r.BeginRestore(t.Context(), id, nil, operator, "alice")
+	require.ErrorIs(t, err, fault.RequestRefused, "none is not all")
+	require.Empty(t, i.began)
 	i.none = true
-	_, err = r.BeginRestore(t.Context(), id, "", operator, "alice")
+	_, err = r.BeginRestore(t.Context(), id, []backup.Service{backup.CA}, operator, "alice")
 	require.ErrorIs(t, err, fault.AnswerRefused)
 }

@@ -26,26 +26,43 @@ func (x *exchange) restore() error {
 		return err
 	}
 	defer key.Clear()
+	services := []backup.Service{service}
+	if service == "" {
+		services = held(b.Overview)
+	}
 	switch {
 	case !b.Status.Final():
 		return &apierror.Error{Status: http.StatusConflict, Code: apierror.CodeConflict, Message: "The backup " + string(b.BackupID) + " is not finished.", Remedy: "Wait until it has ended, or choose another one."}
 	case b.Status != backup.Succeeded && b.Status != backup.PartialSucceeded:
 		return &apierror.Error{Status: http.StatusConflict, Code: "BackupNotRestorable", Message: fmt.Sprintf("The backup %s has the status %s, so it holds nothing to restore.", b.BackupID, b.Status), Remedy: "Choose a backup that succeeded."}
-	case service != "" && !slices.ContainsFunc(b.Services, func(s backup.ServiceResult) bool { return s.Service == service && s.Status == backup.Succeeded }):
+	case service != "" && !slices.Contains(held(b.Overview), service):
 		return &apierror.Error{Status: http.StatusConflict, Code: "BackupNotRestorable", Target: "roleName", Message: fmt.Sprintf("The backup %s does not hold %s.", b.BackupID, service), Remedy: "Choose a backup in which this role succeeded."}
 	case x.loc.Restore == nil:
 		return notAvailable(b.BackupID, "nothing says what it may be restored into", "Name a target of the workers in the configuration of this service, as 'restore' of the instance.")
 	case x.version.bit == v2016:
 		return notAvailable(b.BackupID, "this api-version brings no private key", "Use api-version 2018-09-01 or later, with the decryption certificate.")
+	case len(services) == 0:
+		return &apierror.Error{Status: http.StatusConflict, Code: "BackupNotRestorable", Message: fmt.Sprintf("The backup %s holds no service.", b.BackupID), Remedy: "Choose another backup."}
 	}
 	ctx, cancel := x.beginning()
 	defer cancel()
-	begun, err := x.loc.Restore.BeginRestore(ctx, b.BackupID, service, key, x.by())
+	begun, err := x.loc.Restore.BeginRestore(ctx, b.BackupID, services, key, x.by())
 	if err != nil {
 		return x.keyRefused(err)
 	}
 	x.h.results.begin(x.loc, begun.ID, nil)
 	return x.accepted(begun.ID, restoreSeconds)
+}
+
+// held are the services that a backup holds. They are named to the restore also when all are
+// wanted: one that the target has nothing for is refused then, and not left out in silence.
+func held(b backup.Overview) (services []backup.Service) {
+	for _, s := range b.Services {
+		if s.Status == backup.Succeeded {
+			services = append(services, s.Service)
+		}
+	}
+	return services
 }
 
 // restoreSeconds is how long to wait before asking how far a restore is, as Azure Stack says.

@@ -55,9 +55,9 @@ type Control interface {
 
 // Restorer writes backups back.
 type Restorer interface {
-	// BeginRestore begins to restore a service of a backup, or all when it is empty, with an
+	// BeginRestore begins to restore the services of a backup that are named, all or none, with an
 	// operator's private key, which it does not keep.
-	BeginRestore(ctx context.Context, id backup.ID, service backup.Service, key privsep.OperatorKey, by string) (control.Begun, error)
+	BeginRestore(ctx context.Context, id backup.ID, services []backup.Service, key privsep.OperatorKey, by string) (control.Begun, error)
 }
 
 // Instance is one location of the API.

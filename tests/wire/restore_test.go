@@ -141,7 +141,7 @@ func TestRestore(t *testing.T) {
 			require.Equal(t, h.control.backupKey, handed[0].Public(), "the key of the one backup")
 
 			require.Equal(t, 200, h.follow(h.do("POST", at, version, options(""))).status)
-			require.Empty(t, h.control.restored[1].First.Selection.Services, "all of them")
+			require.Equal(t, []backup.Service{backup.AD}, h.control.restored[1].First.Selection.Services, "all that the backup holds are named, so that none is left out in silence")
 
 			h.control.refuse = fault.Newf(fault.RestoreRunning, "a restore runs")
 			a = h.do("POST", at, version, options(""))
