@@ -135,15 +135,9 @@ func (p *Provider) board(ctx context.Context, c *config.Serve, instance backup.I
 	return b, nil
 }
 
-// thumbprint adds the certificate that a backup was encrypted to, where the settings tell:
-// one that was the key already when the backup began.
+// thumbprint adds the certificate that a backup was encrypted to, where the settings tell.
 func thumbprint(b *board.Backup, s *board.Snapshot) {
-	for _, r := range s.Settings.Recipients {
-		if r.Thumbprint != "" && !r.Since.IsZero() && !r.Since.After(b.StartedAt) {
-			b.Thumbprint = r.Thumbprint
-			return
-		}
-	}
+	b.Thumbprint = s.Settings.Certificate(b.StartedAt)
 }
 
 // page makes the page, with the ways in before it.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
@@ -128,6 +129,9 @@ func (x *exchange) result(id string, o operation.Operation, async bool) error {
 	var body any
 	switch o.Kind {
 	case operation.Backup:
+		if x.unread(o) {
+			return x.pending(id, async)
+		}
 		b, found := x.backupOf(o)
 		if !found {
 			return x.noOperation()
@@ -184,7 +188,16 @@ func (x *exchange) backupOf(o operation.Operation) (board.Backup, bool) {
 	if b, ok := lookUp(x.snap, o.Backup.BackupID); ok && b.Status.Final() {
 		return b, true
 	}
-	return board.Backup{Overview: *o.Backup}, true
+	return board.Backup{Overview: *o.Backup, Thumbprint: x.snap.Settings.Certificate(o.Backup.StartedAt)}, true
+}
+
+// settling bounds how long a result waits for the first reading after a start.
+const settling = time.Minute
+
+// unread reports that this process was started while an operation ran, and has not read yet
+// what belongs to the result. A share that is away keeps no result back for longer.
+func (x *exchange) unread(o operation.Operation) bool {
+	return x.snap.AsOf.IsZero() && !x.snap.Enabled && x.h.options.Now().Sub(o.EndedAt) < settling
 }
 
 // changed is the snapshot after a change, also where the board has not seen it yet. It goes

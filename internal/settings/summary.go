@@ -54,6 +54,18 @@ func (s Settings) Summary() Summary {
 	return out
 }
 
+// Certificate is the thumbprint of the certificate that opens what was encrypted at a moment:
+// of one that was the key already then. Empty when there is none, or the settings do not say
+// since when.
+func (s Summary) Certificate(at time.Time) string {
+	for _, r := range s.Recipients {
+		if r.Thumbprint != "" && !r.Since.IsZero() && !r.Since.After(at) {
+			return r.Thumbprint
+		}
+	}
+	return ""
+}
+
 // expiryNotice is how long before a certificate's end it is warned of.
 const expiryNotice = 30 * 24 * time.Hour
 

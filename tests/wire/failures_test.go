@@ -255,6 +255,31 @@ func TestNothingIsSaidOfWhatWasNotReadYet(t *testing.T) {
 	require.Equal(t, 202, h.do("POST", place+"/createBackup", "2018-09-01", nil).status)
 }
 
+// TestResultsAreWholeAfterAStart: a backup ended while this process started. Its result waits
+// for the settings, which tell of the certificate, and not for the share, and not for ever.
+func TestResultsAreWholeAfterAStart(t *testing.T) {
+	h := start(t).enable()
+	a := h.do("POST", place+"/createBackup", "2018-09-01", nil)
+	h.control.settle()
+	before := *h.board.Snapshot()
+	started := func(s *board.Snapshot) { *s = board.Snapshot{Instance: s.Instance} }
+	result := func() answer { return h.do("GET", a.header.Get("Location"), "", nil) }
+	h.board.Apply(started)
+	require.Equal(t, 202, result().status)
+	require.Equal(t, "Accepted", h.do("GET", a.header.Get("Location")+"&IsAsyncOperation=1", "", nil).property("status"))
+	h.board.Apply(func(s *board.Snapshot) { s.Settings, s.Enabled = before.Settings, true })
+	end := result()
+	require.Equal(t, 200, end.status)
+	require.Contains(t, end.text, `"encryptionCertThumbprint":"`+before.Settings.Recipients[0].Thumbprint+`"`)
+
+	h.board.Apply(started)
+	require.Equal(t, 202, result().status)
+	h.mu.Lock()
+	h.now = h.now.Add(10 * time.Minute) // the backup ends seven minutes after it began
+	h.mu.Unlock()
+	require.Equal(t, 200, result().status)
+}
+
 // TestWhatIsWrongIsToldWhileTheShareIsAway: settings were read after a start, and the share
 // was not.
 func TestWhatIsWrongIsToldWhileTheShareIsAway(t *testing.T) {
