@@ -65,7 +65,7 @@ func TestProfiles(t *testing.T) {
 
 // TestSections: what needs the lab is told from what does not.
 func TestSections(t *testing.T) {
-	require.Equal(t, []string{"share", "verify", "extract", "rewrap", "far", "directory"}, labSections)
+	require.Equal(t, []string{"share", "verify", "extract", "rewrap", "far", "directory", "recover"}, labSections)
 	for _, section := range labSections {
 		require.Contains(t, sections, section)
 	}
