@@ -50,7 +50,7 @@ quick: ## format, vet and unit tests without servers, for while you think (under
 	go run ./tests/suite quick
 
 .PHONY: test
-test: setup ## set up real servers and run everything that protects a promise (under 12 min)
+test: setup ## set up real servers and run everything that protects a promise (limit: 12 min)
 	$(LAB) bin/suite test
 
 .PHONY: soak
@@ -77,7 +77,7 @@ vuln: ## govulncheck: known vulnerabilities in what the product calls
 	  echo 'NOT CHECKED: the database of vulnerabilities is not reachable from here' ;; *) exit $$rc ;; esac
 
 .PHONY: check
-check: ## what CI runs: lint and test (under 15 min)
+check: ## what CI runs: lint and test (limit: 15 min)
 	@began=$$(date +%s); $(MAKE) lint && $(MAKE) test && took=$$(( $$(date +%s) - began )) && echo "check: $$took s" && \
 	  { [ $$took -le 900 ] || echo "########## TOO SLOW: make check took $$took s, and may take 900 s. Run make times. ##########"; }
 

@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	privsep.RunChild() // which does not return in one
+	privsep.RunKeyOpener() // which does not return in one
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, process{args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, pause: lookAgain})

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -106,4 +108,18 @@ func TestEveryCommandSaysWhatItTakes(t *testing.T) {
 	}
 	walk((&app{process: process{lookup: func(string) (string, bool) { return "", false }}}).rootCommand())
 	require.Greater(t, seen, 20)
+}
+
+// TestWordsOfOtherChildren: what the worker starts itself with is a mistake here, and no process
+// that waits for its input.
+func TestWordsOfOtherChildren(t *testing.T) {
+	for _, words := range [][]string{{"make-key"}, {"encrypt", "age1x"}, {"open-key", "x"}} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], words...)
+		cmd.Env = append(os.Environ(), programVariable+"=1")
+		out, err := cmd.CombinedOutput()
+		var ended *exec.ExitError
+		require.ErrorAs(t, err, &ended)
+		require.Equal(t, fault.ExitUsage, ended.ExitCode(), "%s", out)
+		require.Contains(t, string(out), "--help")
+	}
 }

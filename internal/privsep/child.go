@@ -43,10 +43,12 @@ func ChildFor(args []string) (Child, bool) {
 	return nil, false
 }
 
-// RunChild ends the process with what a child returns, in one that is a child by its arguments,
-// and does nothing in others. It confines the child with [Confine].
-func RunChild() {
-	if child, ok := ChildFor(os.Args[1:]); ok {
+// RunKeyOpener ends the process with what the child of a [KeyOpener] returns, in one that is
+// that child by its arguments, and does nothing in others: a program that starts no other
+// children takes their arguments for mistakes. It confines the child with [Confine].
+func RunKeyOpener() {
+	if len(os.Args) == 2 && os.Args[1] == openKeyMode {
+		child, _ := ChildFor(os.Args[1:])
 		os.Exit(child(Process{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Inherited: InheritedFiles, Confine: Confine}))
 	}
 }

@@ -26,7 +26,7 @@ import (
 
 // TestMain lets this test binary be the process that opens keys.
 func TestMain(m *testing.M) {
-	privsep.RunChild()
+	privsep.RunKeyOpener()
 	os.Exit(m.Run())
 }
 
