@@ -64,6 +64,7 @@ type operator struct {
 	recipient string
 	log       string
 	traces    *receiver
+	programs  string // the folder of the programs that are started
 	namespace string // of Temporal, empty for the default
 	pid       int    // of the worker
 	stop      func()
@@ -71,13 +72,14 @@ type operator struct {
 }
 
 // newOperator starts a worker of a new instance on the lab, with all its sources.
-func newOperator(t *testing.T) *operator {
-	return newOperatorWith(t, func(env lab.Environment) string {
-		return fmt.Sprintf("  ad: {url: %s, caFile: %s, username: %s, passwordFile: %s, sysvol: true}\n", env["LAB_LDAP_URL"], env["LAB_LDAP_CA"], env["LAB_LDAP_USER"], env["LAB_LDAP_PASSWORD_FILE"]) +
-			onlyCA(env) +
-			fmt.Sprintf("  azure: {managementUrl: %s, adminManagementUrl: %s, authorityUrl: %s, clientId: %s, clientSecretFile: %s, caFile: %s, resolver: %s}\n",
-				env["LAB_ARM_URL"], env["LAB_ADMIN_ARM_URL"], env["LAB_ARM_AUTHORITY"], env["LAB_ARM_CLIENT_ID"], env["LAB_ARM_SECRET_FILE"], env["LAB_ARM_CA"], env["LAB_ARM_RESOLVER"])
-	})
+func newOperator(t *testing.T) *operator { return newOperatorWith(t, allSources) }
+
+// allSources are the lab's sources of all eight services.
+func allSources(env lab.Environment) string {
+	return fmt.Sprintf("  ad: {url: %s, caFile: %s, username: %s, passwordFile: %s, sysvol: true}\n", env["LAB_LDAP_URL"], env["LAB_LDAP_CA"], env["LAB_LDAP_USER"], env["LAB_LDAP_PASSWORD_FILE"]) +
+		onlyCA(env) +
+		fmt.Sprintf("  azure: {managementUrl: %s, adminManagementUrl: %s, authorityUrl: %s, clientId: %s, clientSecretFile: %s, caFile: %s, resolver: %s}\n",
+			env["LAB_ARM_URL"], env["LAB_ADMIN_ARM_URL"], env["LAB_ARM_AUTHORITY"], env["LAB_ARM_CLIENT_ID"], env["LAB_ARM_SECRET_FILE"], env["LAB_ARM_CA"], env["LAB_ARM_RESOLVER"])
 }
 
 // onlyCA is a source that is captured within a moment.
@@ -86,7 +88,15 @@ func onlyCA(env lab.Environment) string { return fmt.Sprintf("  ca: {dir: %s}\n"
 // newOperatorWith starts a worker with the given sources, as its configuration has them.
 func newOperatorWith(t *testing.T, sources func(lab.Environment) string) *operator {
 	t.Helper()
-	o := &operator{t: t, dir: t.TempDir(), env: lab.Use(t), traces: newReceiver(t)}
+	o := newIdleOperator(t, sources)
+	o.startWorker()
+	return o
+}
+
+// newIdleOperator prepares all of [newOperatorWith], and starts no worker.
+func newIdleOperator(t *testing.T, sources func(lab.Environment) string) *operator {
+	t.Helper()
+	o := &operator{t: t, dir: t.TempDir(), env: lab.Use(t), traces: newReceiver(t), programs: binaries(t)}
 	id, err := backup.NewID(rand.Reader)
 	require.NoError(t, err)
 	o.instance = "op-" + string(id[:8])
@@ -107,7 +117,6 @@ host: e2e
 targets: [site-c.yaml]
 sources:
 %s`, o.instance, id, o.env["TEMPORAL_ADDRESS"], sources(o.env)))
-	o.startWorker()
 	return o
 }
 
@@ -124,7 +133,7 @@ func (o *operator) startWorker() {
 	log, err := os.OpenFile(o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(o.t, err)
 	began := len(readAll(o.t, o.log))
-	cmd := exec.Command(filepath.Join(binaries(o.t), "infrabackup-worker"), "--config", o.file("worker.yaml"))
+	cmd := exec.Command(filepath.Join(o.programs, "infrabackup-worker"), "--config", o.file("worker.yaml"))
 	cmd.Env = append(os.Environ(), o.traces.environment()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(o.t, cmd.Start())
@@ -160,7 +169,7 @@ type answer struct {
 // run runs the command line.
 func (o *operator) run(args ...string) answer {
 	o.t.Helper()
-	cmd := exec.Command(filepath.Join(binaries(o.t), "infrabackup"), args...)
+	cmd := exec.Command(filepath.Join(o.programs, "infrabackup"), args...)
 	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+o.env["TEMPORAL_ADDRESS"], "INFRABACKUP_INSTANCE="+o.instance,
 		"INFRABACKUP_CODEC_KEY_FILE="+o.file("codec.keys"))
 	if o.namespace != "" {

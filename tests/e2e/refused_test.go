@@ -73,7 +73,7 @@ func TestRevokedPermission(t *testing.T) {
 // operatorAt is somebody who uses the built command against a controller's instance.
 func (c *controller) operatorAt(t *testing.T) *operator {
 	t.Helper()
-	o := &operator{t: t, dir: t.TempDir(), instance: c.instance.Name, env: lab.Environment{"TEMPORAL_ADDRESS": server(t)}}
+	o := &operator{t: t, dir: t.TempDir(), instance: c.instance.Name, env: lab.Environment{"TEMPORAL_ADDRESS": server(t)}, programs: binaries(t)}
 	o.write("codec.keys", c.keyLine)
 	return o
 }

@@ -295,7 +295,7 @@ func (o *operator) twin(namespace string) *operator {
 	require.NoError(o.t, names.Register(o.t.Context(), &workflowservice.RegisterNamespaceRequest{
 		Namespace: namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * 3600 * 1e9),
 	}))
-	other := &operator{t: o.t, dir: o.t.TempDir(), env: o.env, instance: o.instance, recipient: o.recipient, traces: o.traces, namespace: namespace}
+	other := &operator{t: o.t, dir: o.t.TempDir(), env: o.env, instance: o.instance, recipient: o.recipient, traces: o.traces, programs: o.programs, namespace: namespace}
 	for _, name := range []string{"codec.keys", "operator.key", "site-c.yaml"} {
 		other.write(name, readAll(o.t, o.file(name)))
 	}
