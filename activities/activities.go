@@ -134,6 +134,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	register(r, a, flow.PlanUpkeep, a.PlanUpkeep)
 	register(r, a, flow.StartScheduled, a.StartScheduled)
 	register(r, a, flow.ReadKeyFile, a.ReadKeyFile)
+	register(r, a, flow.ReadRestores, a.restores.Look)
 }
 
 // RegisterSpool makes r, which polls this host's spool queue, answer for what only

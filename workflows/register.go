@@ -30,4 +30,5 @@ func Register(r worker.WorkflowRegistry) {
 	flow.PlanRestore.Register(r, PlanRestore)
 	flow.Restore.Register(r, Restore)
 	flow.KeyFile.Register(r, KeyFile)
+	flow.Restores.Register(r, Restores)
 }

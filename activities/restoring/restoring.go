@@ -10,9 +10,11 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/operator/restoring"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/planpage"
 	"infrabackup/internal/seal"
 )
 
@@ -162,6 +164,32 @@ func (p *place) undo(ctx context.Context, in flow.RestorePlanInput, recipients [
 		return flow.RestorePlan{}, err
 	}
 	return flow.RestorePlan{PlanID: u.Plan.Header.PlanID, Counts: u.Plan.Header.Counts, Begun: u.Begun}, u.Close()
+}
+
+// Look reads a page of a plan, or the list of restores. It needs the share alone, and no target.
+func (a *Activities) Look(ctx context.Context, in restores.Input) (out restores.Output, err error) {
+	keys := map[string]seal.Identity{}
+	for id, text := range in.Keys {
+		parsed, err := seal.ParseIdentities([]byte(text.Reveal()))
+		if err != nil || len(parsed) != 1 {
+			return out, fault.New(fault.RequestRefused, "the request brings what is not one key", nil)
+		}
+		keys[id] = parsed[0]
+	}
+	repo, _, err := a.Repository(ctx)
+	if err != nil {
+		return out, err
+	}
+	if in.PlanID == "" {
+		out.List, out.More, err = restoring.ListKeyed(ctx, repo.Restores(), keys, restores.MaxListed)
+		return out, err
+	}
+	plan, state, err := restoring.Look(ctx, repo.Restores(), in.PlanID, keys[in.PlanID])
+	if err != nil {
+		return out, err
+	}
+	page := planpage.Of(plan, state, in.Section, in.From, in.Count)
+	return restores.Output{Page: &page}, nil
 }
 
 // Open makes a restore ready, and refuses what can be refused before the target's items are

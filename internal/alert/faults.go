@@ -116,6 +116,7 @@ var ofFault = map[fault.Code]Code{
 	fault.KeyInvalid:       ChangeRefused,
 	fault.KeyPassword:      none,
 	fault.KeyDoesNotFit:    none,
+	fault.KeyNotHeld:       none,
 	fault.BackupDamaged:    BackupDamaged,
 	fault.BackupForged:     BackupDamaged,
 	fault.FormatUnknown:    BackupDamaged,

@@ -24,18 +24,21 @@ const (
 	ReadProgress         Action = "Microsoft.Backup.Admin/backupLocations/progress/read"
 	ReadHistory          Action = "Microsoft.Backup.Admin/backupLocations/history/read"
 	ReadAlerts           Action = "Microsoft.Backup.Admin/backupLocations/alerts/read"
+	ReadRestores         Action = "Microsoft.Backup.Admin/backupLocations/restores/read"
 
 	CreateBackup     Action = "Microsoft.Backup.Admin/backupLocations/createBackup/action"
 	PruneDryRun      Action = "Microsoft.Backup.Admin/backupLocations/pruneExternalStore/dryRun/action"
 	Verify           Action = "Microsoft.Backup.Admin/backupLocations/backups/verify/action"
 	Cancel           Action = "Microsoft.Backup.Admin/backupLocations/backups/cancel/action"
 	CancelRestore    Action = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
+	PlanRestore      Action = "Microsoft.Backup.Admin/backupLocations/restores/plan/action"
 	ProveKey         Action = "Microsoft.Backup.Admin/backupLocations/proveKey/action"
 	AcknowledgeAlert Action = "Microsoft.Backup.Admin/backupLocations/alerts/acknowledge/action"
 
 	WriteLocation Action = "Microsoft.Backup.Admin/backupLocations/write"
 	Prune         Action = "Microsoft.Backup.Admin/backupLocations/pruneExternalStore/action"
 	Restore       Action = "Microsoft.Backup.Admin/backupLocations/backups/restore/action"
+	ApplyRestore  Action = "Microsoft.Backup.Admin/backupLocations/restores/apply/action" // and undo it
 	ManageTokens  Action = "Microsoft.Backup.Admin/tokens/write"
 )
 
@@ -51,18 +54,21 @@ var policy = map[Action]Role{
 	ReadProgress:         Reader,
 	ReadHistory:          Reader,
 	ReadAlerts:           Reader,
+	ReadRestores:         Reader,
 
 	CreateBackup:     Operator,
 	PruneDryRun:      Operator,
 	Verify:           Operator,
 	Cancel:           Operator,
 	CancelRestore:    Operator,
+	PlanRestore:      Operator,
 	ProveKey:         Operator,
 	AcknowledgeAlert: Operator,
 
 	WriteLocation: Owner,
 	Prune:         Owner,
 	Restore:       Owner,
+	ApplyRestore:  Owner,
 	ManageTokens:  Owner,
 }
 

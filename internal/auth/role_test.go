@@ -13,9 +13,9 @@ import (
 // well.
 func TestPolicy(t *testing.T) {
 	want := map[Role][]Action{
-		Reader:   {ReadOperations, ReadLocations, ReadBackups, ReadOperationResults, ReadProgress, ReadHistory, ReadAlerts},
-		Operator: {CreateBackup, PruneDryRun, Verify, Cancel, CancelRestore, ProveKey, AcknowledgeAlert},
-		Owner:    {WriteLocation, Prune, Restore, ManageTokens},
+		Reader:   {ReadOperations, ReadLocations, ReadBackups, ReadOperationResults, ReadProgress, ReadHistory, ReadAlerts, ReadRestores},
+		Operator: {CreateBackup, PruneDryRun, Verify, Cancel, CancelRestore, PlanRestore, ProveKey, AcknowledgeAlert},
+		Owner:    {WriteLocation, Prune, Restore, ManageTokens, ApplyRestore},
 	}
 	total := 0
 	for lowest, actions := range want {

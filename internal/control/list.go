@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -146,7 +147,7 @@ func (c *Controller) remembered(ctx context.Context, info *workflowpb.WorkflowEx
 	if err != nil {
 		return backup.Overview{}, err
 	}
-	return overviewOf(p, info, c.failureOf(ctx, info)), nil
+	return operation.OverviewOf(p, c.failureOf(ctx, info), info.GetCloseTime().AsTime()), nil
 }
 
 // failureOf returns why a run has ended without a backup, nil while it runs.
@@ -157,31 +158,4 @@ func (c *Controller) failureOf(ctx context.Context, info *workflowpb.WorkflowExe
 	execution := info.GetExecution()
 	_, err := flow.Backup.Attach(ctx, c.client, execution.GetWorkflowId(), execution.GetRunId()).Get(ctx)
 	return fault.As(c.runFault(err))
-}
-
-// overviewOf tells of a run that has no manifest.
-func overviewOf(p flow.Progress, info *workflowpb.WorkflowExecutionInfo, failure *fault.Fault) backup.Overview {
-	out := backup.Overview{BackupID: p.BackupID, Status: p.Status, StartedAt: p.StartedAt, Services: []backup.ServiceResult{}, Message: p.Step}
-	if failure != nil {
-		out.Status, out.FinishedAt = backup.Failed, info.GetCloseTime().AsTime()
-		out.Code, out.Message = string(failure.Code), failure.Message()
-	}
-	for _, s := range p.Services {
-		status := backup.Running
-		switch s.Phase {
-		case flow.PhaseQueued:
-			status = backup.Queued
-		case flow.PhaseDone:
-			status = backup.Succeeded
-		case flow.PhaseFailed:
-			status = backup.Failed
-		}
-		if failure != nil && !status.Final() {
-			status = backup.Failed
-		}
-		out.Services = append(out.Services, backup.ServiceResult{
-			Service: s.Service, Status: status, Items: s.Items, Bytes: s.Bytes, Gaps: []backup.Gap{}, Code: s.Code, Message: s.Message,
-		})
-	}
-	return out
 }

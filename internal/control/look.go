@@ -35,7 +35,7 @@ func (c *Controller) Operation(ctx context.Context, id string) (operation.Operat
 		workflowID string
 	}{
 		{operation.Change, flow.ChangeSettingsWorkflowID(c.instance)}, {operation.Prune, flow.PruneWorkflowID(c.instance)}, {operation.Backup, flow.BackupWorkflowID(c.instance)},
-		{operation.Restore, flow.RestoreWorkflowID(c.instance)},
+		{operation.Restore, flow.RestoreWorkflowID(c.instance)}, {operation.Plan, flow.RestorePlanWorkflowID(c.instance)},
 	} {
 		op, err := c.operationOf(ctx, of.kind, id, of.workflowID, id)
 		if fault.CodeOf(err) != fault.BackupNotFound {
@@ -59,7 +59,7 @@ func (c *Controller) operationOf(ctx context.Context, kind operation.Kind, id, w
 	}
 	info := c.handedOver(bounded, d.GetWorkflowExecutionInfo())
 	read := readers[info.GetType().GetName()]
-	if read.kind != kind {
+	if undo := kind == operation.Restore && read.kind == operation.Plan; read.kind != kind && !undo { // whose plan has the restore's ID
 		return operation.Operation{}, fault.Newf(fault.AnswerRefused, "run %s of %s is a %.100s, which is no %s", info.GetExecution().GetRunId(), workflowID, info.GetType().GetName(), kind)
 	}
 	if err := c.served(info.GetTaskQueue(), workflowID, info.GetExecution().GetRunId()); err != nil {
@@ -133,6 +133,7 @@ var readers = func() map[string]reader {
 			op.Prune = &r
 		}),
 		flow.Restore.Name:     read(operation.Restore, flow.Restore, (*operation.Operation).Restored),
+		flow.PlanRestore.Name: read(operation.Plan, flow.PlanRestore, func(op *operation.Operation, out flow.RestorePlan) { op.Plan = &out }),
 		flow.Verify.Name:      read(operation.Verify, flow.Verify, func(op *operation.Operation, out backup.Verdict) { op.Verdict = &out }),
 		flow.ChangeShare.Name: read(operation.Change, flow.ChangeShare, func(op *operation.Operation, out flow.ChangeShareOutput) { op.Settings = &out.Settings }),
 		flow.AdoptSettings.Name: read(operation.Change, flow.AdoptSettings, func(op *operation.Operation, out flow.AdoptSettingsOutput) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/flow"
 )
 
@@ -27,7 +28,7 @@ func (c *Controller) observe(ctx context.Context, of watchedRun, see func(flow.S
 		}
 		for _, activity := range d.GetPendingActivities() {
 			p := flow.Progress{Services: make([]flow.ServiceProgress, 1)}
-			if merge(&p, c.pending(d.GetWorkflowExecutionInfo()), activity); p.Services[0].Phase != "" {
+			if operation.Merge(&p, c.pending(d.GetWorkflowExecutionInfo()), activity); p.Services[0].Phase != "" {
 				see(p.Services[0])
 			}
 		}

@@ -2,13 +2,11 @@ package control
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	workflowpb "go.temporal.io/api/workflow/v1"
 
-	"infrabackup/internal/backup"
+	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/temporal"
@@ -32,7 +30,7 @@ func (c *Controller) Progress(ctx context.Context, runID string) (flow.Progress,
 	}
 	pending := c.pending(info)
 	for _, activity := range d.GetPendingActivities() {
-		merge(&p, pending, activity)
+		operation.Merge(&p, pending, activity)
 	}
 	return p, nil
 }
@@ -50,39 +48,6 @@ func (c *Controller) progressOf(ctx context.Context, runID string) (flow.Progres
 		return flow.BackupProgress.AskRun(ctx, c.client, flow.BackupWorkflowID(c.instance), runID, struct{}{})
 	})
 	return p, c.runFault(err)
-}
-
-// merge adds what a running activity reports of itself: how far it is, and why its last
-// attempt failed. What belongs to no service is told as the step of the whole run.
-func merge(p *flow.Progress, pending flow.Pending, activity *workflowpb.PendingActivityInfo) {
-	beat := pending.Heartbeat(activity)
-	name := activity.GetActivityType().GetName()
-	if service, ok := strings.CutPrefix(name, flow.Collect("").Name); ok && beat.Service == "" {
-		beat.Service = backup.Service(service)
-	}
-	failure := pending.LastFailure(activity)
-	for i := range p.Services {
-		s := &p.Services[i]
-		if s.Service != beat.Service {
-			continue
-		}
-		if beat.Phase != "" {
-			s.Phase, s.Bytes, s.TotalBytes = beat.Phase, beat.Bytes, beat.TotalBytes
-			s.Items = max(s.Items, beat.Items)
-		}
-		if failure != nil {
-			s.Code, s.Message = string(failure.Code), again(activity, failure)
-		}
-		return
-	}
-	if failure != nil {
-		p.Step += ": " + again(activity, failure)
-	}
-}
-
-// again says that a step is tried once more, and why.
-func again(activity *workflowpb.PendingActivityInfo, failure *fault.Fault) string {
-	return fmt.Sprintf("attempt %d of %s, after %s", activity.GetAttempt(), activity.GetActivityType().GetName(), failure)
 }
 
 // maxFailedLooks is how often in a row a look at a run may fail.

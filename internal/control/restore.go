@@ -9,26 +9,62 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/seal"
 )
 
-// PlanRestore makes the plan of a restore, or of its undo, and waits for it. Nothing is written
-// to the target. RESTORE_RUNNING while another plan is made, or, of an undo, while a restore
-// runs; NO_WORKER when no worker may write to the target.
+// PlanRestore is [Controller.BeginRestorePlan], and waits for the plan.
 func (c *Controller) PlanRestore(ctx context.Context, in flow.RestorePlanInput) (flow.RestorePlan, error) {
-	in.Instance = c.instance
-	id, what := flow.RestorePlanWorkflowID(c.instance), "the making of a plan"
+	id, run, err := c.planRestore(ctx, in)
+	if err != nil {
+		return flow.RestorePlan{}, err
+	}
+	what := "the making of a plan"
+	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), kind: flow.PlanRestore.Name, what: what, idle: true})
+}
+
+// BeginRestorePlan begins to make the plan of a restore, or of its undo. Nothing is written to the
+// target. The operation has the run's ID. RESTORE_RUNNING while another plan is made, or, of an
+// undo, while a restore runs; NO_WORKER when no worker may write to the target.
+func (c *Controller) BeginRestorePlan(ctx context.Context, in flow.RestorePlanInput) (Begun, error) {
+	_, run, err := c.planRestore(ctx, in)
+	if err != nil {
+		return Begun{}, err
+	}
+	return Begun{ID: run.GetRunID()}, nil
+}
+
+func (c *Controller) planRestore(ctx context.Context, in flow.RestorePlanInput) (id string, run flow.Run[flow.RestorePlan], err error) {
+	in.Instance, id = c.instance, flow.RestorePlanWorkflowID(c.instance)
 	if in.Undoes != "" { // it looks through the journal of the restore, which must rest
 		id = flow.RestoreWorkflowID(c.instance)
 	}
 	if err := c.targeted(ctx, in.Target); err != nil {
-		return flow.RestorePlan{}, err
+		return id, run, err
 	}
-	run, err := flow.PlanRestore.Start(ctx, c.client, c.options(id), in)
+	run, err = flow.PlanRestore.Start(ctx, c.client, c.options(id), in)
 	if err != nil {
-		return flow.RestorePlan{}, c.running(ctx, err, fault.RestoreRunning, "a restore, or the making of a plan,", id)
+		err = c.running(ctx, err, fault.RestoreRunning, "a restore, or the making of a plan,", id)
 	}
-	return result(ctx, c, run, watchedRun{id: id, runID: run.GetRunID(), kind: flow.PlanRestore.Name, what: what, idle: true})
+	return id, run, err
+}
+
+// Restores lets a worker read a page of a plan, or list the restores. ITEM_NOT_FOUND,
+// KEY_DOES_NOT_FIT and PLAN_INVALID as workers find them.
+func (c *Controller) Restores(ctx context.Context, in restores.Input) (restores.Output, error) {
+	in.Instance = c.instance
+	if err := c.ready(ctx); err != nil {
+		return restores.Output{}, err
+	}
+	request, err := unique()
+	if err != nil {
+		return restores.Output{}, err
+	}
+	out, err := follow(ctx, c, flow.Restores, flow.RestoresWorkflowID(c.instance, request), "reading the restores", in)
+	if err == nil && in.PlanID != "" && (out.Page == nil || out.Page.PlanID != in.PlanID || out.Page.Section != in.Section || out.Page.From != in.From) {
+		err = fault.Newf(fault.AnswerRefused, "a page of plan %.16s was requested, and another answer came", in.PlanID)
+	}
+	return out, err
 }
 
 // KeyFile lets a worker read the key.age of a backup that a trusted key has signed, and the

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -8,7 +9,11 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/restores"
+	"infrabackup/internal/restore"
+	"infrabackup/internal/restore/planpage"
 	"infrabackup/internal/seal"
+	"infrabackup/internal/secret"
 )
 
 // TestKeyFile: an answer is about the backup that was asked for, and has the size of one.
@@ -42,4 +47,47 @@ func TestKeyFile(t *testing.T) {
 			require.ErrorIs(t, err, test.code)
 		})
 	}
+}
+
+// TestRestores: a page is that of the plan that was asked for, and the question names the instance.
+func TestRestores(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id := strings.Repeat("ab", 32)
+	in := restores.Input{PlanID: id, Keys: map[string]secret.Transfer{id: secret.NewTransfer(secret.New("key"))}, Section: planpage.Changes, From: 5, Count: 10}
+	for name, test := range map[string]struct {
+		answer restores.Output
+		failed error
+		code   fault.Code
+	}{
+		"as it is":        {answer: restores.Output{Page: &planpage.Page{PlanID: id, Section: planpage.Changes, From: 5}}},
+		"no page":         {restores.Output{List: []restore.Listed{{PlanID: id}}}, nil, fault.AnswerRefused},
+		"of another":      {restores.Output{Page: &planpage.Page{PlanID: "cd", Section: planpage.Changes, From: 5}}, nil, fault.AnswerRefused},
+		"another section": {restores.Output{Page: &planpage.Page{PlanID: id, Section: planpage.Lost, From: 5}}, nil, fault.AnswerRefused},
+		"another page":    {restores.Output{Page: &planpage.Page{PlanID: id, Section: planpage.Changes}}, nil, fault.AnswerRefused},
+		"a wrong key":     {failed: fault.Newf(fault.KeyDoesNotFit, "none"), code: fault.KeyDoesNotFit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.restores = func(got restores.Input) (restores.Output, error) {
+				want := in
+				want.Instance = s.instance
+				require.Equal(t, want, got)
+				return test.answer, flow.EncodeFault(test.failed)
+			}
+			out, err := s.Restores(t.Context(), in)
+			if test.code == "" {
+				require.NoError(t, err)
+				require.Equal(t, id, out.Page.PlanID)
+				return
+			}
+			require.ErrorIs(t, err, test.code)
+		})
+	}
+	s.restores = func(got restores.Input) (restores.Output, error) {
+		require.Equal(t, restores.Input{Instance: s.instance}, got)
+		return restores.Output{List: []restore.Listed{{PlanID: id, State: "planned"}}}, nil
+	}
+	out, err := s.Restores(t.Context(), restores.Input{})
+	require.NoError(t, err)
+	require.Len(t, out.List, 1)
 }

@@ -24,6 +24,7 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/flow/diagnosis"
+	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/temporal"
@@ -54,6 +55,7 @@ type site struct {
 	looks    atomic.Int32                       // how often the share was listed
 	silent   string                             // a worker's host that answers nobody
 	keyFile  func(flow.KeyFileInput) (flow.KeyFileOutput, error)
+	restores func(restores.Input) (restores.Output, error)
 }
 
 // newIdleSite makes an instance that no worker serves.
@@ -106,6 +108,7 @@ func (s *site) work() {
 	})
 	flow.List.Register(w, func(_ workflow.Context, in flow.ListInput) (flow.ListOutput, error) { return s.list(in) })
 	flow.KeyFile.Register(w, func(_ workflow.Context, in flow.KeyFileInput) (flow.KeyFileOutput, error) { return s.keyFile(in) })
+	flow.Restores.Register(w, func(_ workflow.Context, in restores.Input) (restores.Output, error) { return s.restores(in) })
 	flow.Verify.Register(w, func(_ workflow.Context, in flow.VerifyInput) (backup.Verdict, error) {
 		return backup.Verdict{BackupID: in.BackupID, Findings: []backup.Finding{}}, nil
 	})

@@ -144,6 +144,7 @@ const (
 	KeyInvalid       Code = "KEY_INVALID"        // malformed recipient, certificate or identity
 	KeyPassword      Code = "KEY_PASSWORD"       // the password of a key file is wrong
 	KeyDoesNotFit    Code = "KEY_DOES_NOT_FIT"   // identity opens nothing of this
+	KeyNotHeld       Code = "KEY_NOT_HELD"       // the key of a plan is not there for this caller, or no longer
 	BackupDamaged    Code = "BACKUP_DAMAGED"     // digest, size or structure differ
 	BackupForged     Code = "BACKUP_FORGED"      // signature missing or by an unknown key
 	FormatUnknown    Code = "FORMAT_UNKNOWN"     // written by a newer version
@@ -274,6 +275,7 @@ var table = map[Code]row{
 	KeyInvalid:       {final, ExitUsage, http.StatusBadRequest, "Public keys are age recipients, RSA certificates of 2048 bits or more and base64 keys of 32 bytes or more; private keys are age identities, unencrypted RSA keys in PEM and the same base64 keys."},
 	KeyPassword:      {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Give the password that the file was exported with."},
 	KeyDoesNotFit:    {final, ExitKeyDoesNotFit, http.StatusBadRequest, "Use the private key of a recipient that the backup (`infrabackup backup show`) or, for a proof, the settings (`infrabackup settings show`) name."},
+	KeyNotHeld:       {final, ExitKeyDoesNotFit, http.StatusConflict, "Give the private key and the plan's backup again."},
 	BackupDamaged:    {final, ExitDamaged, http.StatusConflict, "Do not rely on this backup; take a new one, and check the file server."},
 	BackupForged:     {final, ExitDamaged, http.StatusConflict, "Do not restore from it; find out who wrote to the share."},
 	BackupMissing:    {final, ExitDamaged, http.StatusConflict, "Find out who removed it from the share; `infrabackup backup delete` leaves an entry in the ledger."},

@@ -9,6 +9,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow/restores"
 )
 
 const (
@@ -39,6 +40,7 @@ func good(id backup.ID, instance, file string) map[string]Input {
 		"RestoreSettings": AdoptSettingsInput{Instance: instance},
 		"ListBackups":     ListInput{Instance: instance, BackupID: id},
 		"ReadKeyFile":     KeyFileInput{Instance: instance, BackupID: id},
+		"ReadRestores":    restores.Input{Instance: instance},
 		"VerifyBackup":    VerifyInput{Instance: instance, BackupID: id},
 		"AuditShare":      AuditInput{Instance: instance},
 		"DeleteBackup":    DeleteInput{Instance: instance, BackupID: id},

@@ -78,10 +78,7 @@ func TestWordsAreBounded(t *testing.T) {
 			continue // made by a run, not by a caller
 		}
 		in := reflect.New(m.In)
-		var has []*string
-		if texts, ok := in.Interface().(texted); ok {
-			has = texts.Texts()
-		}
+		has := textsOf(in.Interface())
 		var look func(v reflect.Value)
 		look = func(v reflect.Value) {
 			for i := range v.NumField() {

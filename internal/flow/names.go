@@ -101,5 +101,8 @@ func KeyFileWorkflowID(instance string, id backup.ID) string {
 	return instance + ":key-file:" + string(id)
 }
 
+// RestoresWorkflowID is the ID of one look at the restores. Request makes it unique.
+func RestoresWorkflowID(instance, request string) string { return instance + ":restores:" + request }
+
 // DiagnoseWorkflowID is the ID of one diagnosis. Request makes it unique.
 func DiagnoseWorkflowID(instance, request string) string { return instance + ":doctor:" + request }

@@ -4,6 +4,7 @@ import (
 	"regexp"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/mapping"
 	"infrabackup/internal/secret"
@@ -19,6 +20,8 @@ var (
 	// KeyFile reads a backup's key.age for an operator who cannot reach the share. It is
 	// ciphertext, which only holders of a recipient's private key open.
 	KeyFile = Workflow[KeyFileInput, KeyFileOutput]{"KeyFileWorkflow"}
+	// Restores reads plans, and lists restores, for callers who cannot reach the share.
+	Restores = Workflow[restores.Input, restores.Output]{"RestoresWorkflow"}
 )
 
 // Their activities, in the order in which they run.
@@ -28,7 +31,8 @@ var (
 	CompareRestore  = Activity[RestoreInput, struct{}]{"CompareRestore"}
 	RestoreBatch    = Activity[RestoreBatchInput, restore.Totals]{"RestoreBatch"}
 	CloseRestore    = Activity[RestoreInput, struct{}]{"CloseRestore"}
-	ReadKeyFile     = Activity[KeyFileInput, KeyFileOutput]{"ReadKeyFile"} // of KeyFile
+	ReadKeyFile     = Activity[KeyFileInput, KeyFileOutput]{"ReadKeyFile"}      // of KeyFile
+	ReadRestores    = Activity[restores.Input, restores.Output]{"ReadRestores"} // of Restores
 )
 
 // TargetName is what targets of workers are called: a part of the name of a queue.

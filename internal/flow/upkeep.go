@@ -240,23 +240,6 @@ type PruneOutput struct {
 	Failed  []FailedStep `json:"failed,omitempty"`
 }
 
-// Texts returns the free text.
-func (in *ScheduleChange) Texts() []*string { return []*string{&in.By} }
-
-// Texts returns the free text.
-func (in *SlotClaim) Texts() []*string { return []*string{&in.Code, &in.Message} }
-
-// Texts returns the free text.
-func (in *VerdictNote) Texts() []*string { return []*string{&in.Code, &in.Beside} }
-
-// Texts returns the free text.
-func (in *AlertAcknowledgement) Texts() []*string {
-	return []*string{&in.Code, &in.Object, &in.By, &in.Note}
-}
-
-// Texts returns the free text.
-func (in *PruneInput) Texts() []*string { return []*string{&in.RequestedBy} }
-
 // Check implements [Input].
 func (in PlanUpkeepInput) Check(instance string) error {
 	err := checkInstance(in.Instance, instance)

@@ -71,6 +71,10 @@ func (c *Cache) Get(ctx context.Context, instance, id, subject string, ask Ask) 
 	return op, err
 }
 
+// Enter takes a question that is not about an operation, and costs as much, from what a caller may
+// ask. It returns what is to be called when it is answered; false is [ErrBusy].
+func (c *Cache) Enter(subject string) (leave func(), ok bool) { return c.asking.enter(subject) }
+
 // Forget drops what is known of an operation, which was begun, or begun again.
 func (c *Cache) Forget(instance, id string) {
 	c.mu.Lock()

@@ -42,7 +42,7 @@ func (f *form) wrong(field, message string) {
 }
 
 // kept are the fields that a form may hold over a login. No secret is among them.
-var keptFields = []string{"path", "transport", "username", "recipients", "source", "enabled", "frequency", "retention", "keep", "seen", "code", "object", "note"}
+var keptFields = []string{"path", "transport", "username", "recipients", "source", "enabled", "frequency", "retention", "keep", "seen", "code", "object", "note", "backup", "target", "items", "patterns", "policy"}
 
 const (
 	keptCookie   = "__Host-ibk-form"

@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operations"
 	"infrabackup/internal/portal/draft"
+	"infrabackup/internal/portal/restores"
 	"infrabackup/internal/settings"
 )
 
@@ -21,6 +22,7 @@ type operationData struct {
 	Removed int
 	Going   []flow.PruneDecision // what would go, or went
 	Preview bool
+	At      *flow.RestoreAt // of the restore that runs, nil where no worker tells
 	Runs    string
 	Back    string // where to try again, below the instance
 	Next    string
@@ -28,7 +30,7 @@ type operationData struct {
 }
 
 var operationTitles = map[operation.Kind]string{
-	operation.Backup: "Backup", operation.Change: "Change of settings", operation.Prune: "Removal of old backups", operation.Restore: "Restore", operation.Verify: "Verification",
+	operation.Backup: "Backup", operation.Change: "Change of settings", operation.Prune: "Removal of old backups", operation.Restore: "Restore", operation.Plan: "Plan of a restore", operation.Verify: "Verification",
 }
 
 // faultOf is an error as a fault.
@@ -98,6 +100,19 @@ func (q *request) operationData(id string, preview bool) (operationData, error) 
 		}
 	case operation.Verify:
 		d.Back = "backups"
+	case operation.Restore:
+		d.Back, d.Next, d.NextTo = "restores", "See the restores", "restores"
+		if o.Running {
+			now, err := q.h.asked.Get(q.r.Context(), q.Name, restores.RunningID, q.by(), restores.Progress(q.Restoring))
+			if err == nil { // else it is shown that it runs
+				d.At = now.RestoreAt
+			}
+		}
+	case operation.Plan:
+		q.Plans.Made(o)
+		if d.Back = "restores/new"; o.Plan != nil {
+			d.Next, d.NextTo = "Read the plan", "restores/plans/"+o.Plan.PlanID
+		}
 	case operation.Backup:
 		d.Runs, d.Back = q.backupRuns(""), ""
 		if q.snap.RunID != "" && o.Running {

@@ -12,13 +12,14 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/portal/pace"
+	"infrabackup/internal/portal/restores"
 )
 
 //go:embed templates/*.html
 var sources embed.FS
 
 // templates are all pages. A page is the template of its name, inside "layout".
-var templates = template.Must(template.New("").Funcs(functions).ParseFS(sources, "templates/*.html"))
+var templates = template.Must(template.Must(template.New("").Funcs(functions).ParseFS(sources, "templates/*.html")).ParseFS(restores.Templates, "*.html"))
 
 // page is what a template gets.
 type page struct {
@@ -62,6 +63,7 @@ func (p *page) Path(rest string) string { return "/i/" + p.Instance + "/" + rest
 var short = map[string]string{
 	"backup": ActionBackup, "verify": ActionVerify, "cancel": ActionCancel, "preview": ActionPruneDryRun, "prune": ActionPrune,
 	"prove": ActionProve, "acknowledge": ActionAcknowledge, "write": ActionWrite,
+	"planRestore": ActionPlanRestore, "applyRestore": ActionApplyRestore, "cancelRestore": ActionCancelRestore,
 }
 
 // May reports whether the session is allowed to.

@@ -16,7 +16,9 @@ import (
 	"infrabackup/internal/operations"
 	"infrabackup/internal/portal/draft"
 	"infrabackup/internal/portal/pace"
+	"infrabackup/internal/portal/preview"
 	"infrabackup/internal/portal/quota"
+	"infrabackup/internal/portal/restores"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/secret"
 )
@@ -68,6 +70,10 @@ const (
 	ActionProve       = "Microsoft.Backup.Admin/backupLocations/proveKey/action"
 	ActionAcknowledge = "Microsoft.Backup.Admin/backupLocations/alerts/acknowledge/action"
 	ActionWrite       = "Microsoft.Backup.Admin/backupLocations/write"
+
+	ActionPlanRestore   = "Microsoft.Backup.Admin/backupLocations/restores/plan/action"
+	ActionApplyRestore  = "Microsoft.Backup.Admin/backupLocations/restores/apply/action"
+	ActionCancelRestore = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
 )
 
 // Instance is one cloud with what knows of it and what acts on it.
@@ -75,6 +81,9 @@ type Instance struct {
 	Name    string
 	Board   Board
 	Control Control
+	// Plans are its restores, and Restoring the one that runs.
+	Plans     restores.Plans
+	Restoring restores.Running
 }
 
 // Options says what the page is made of.
@@ -114,7 +123,7 @@ type handler struct {
 	mux       *http.ServeMux
 	kept      *keptForms
 	drafts    *draft.Store
-	plans     *plans
+	plans     *preview.Store
 	paces     map[string]*pace.Pace
 	streams   *quota.Streams
 	asked     *operations.Cache
@@ -136,7 +145,7 @@ func New(o Options) (http.Handler, error) {
 		o.Heartbeat = 15 * time.Second
 	}
 	h := &handler{
-		Options: o, instances: map[string]*Instance{}, mux: http.NewServeMux(), kept: newKeptForms(o.Now), drafts: draft.NewStore(o.Now), plans: newPlans(o.Now),
+		Options: o, instances: map[string]*Instance{}, mux: http.NewServeMux(), kept: newKeptForms(o.Now), drafts: draft.NewStore(o.Now), plans: preview.NewStore(o.Now),
 		paces: map[string]*pace.Pace{}, streams: quota.NewStreams(), asked: operations.New(o.Now, o.questions(5), o.questions(1)),
 	}
 	for i := range o.Instances {
@@ -174,6 +183,7 @@ func (h *handler) routes() {
 		"settings": (*request).settings, "settings/{what}": (*request).settingsForm, "settings/key/{step}": (*request).keyStep,
 		"operations/{id}": (*request).operation, "schedule": (*request).schedulePage, "schedule/shorten": (*request).shortenPage,
 		"prune": (*request).prunePage, "alerts": (*request).alerts, "alerts/acknowledge": (*request).acknowledgePage, "history": (*request).history,
+		"restores": restoring(restores.List), "restores/new": planning(restores.New), "restores/current": restoring(restores.Current), "restores/plans/{plan}": planning(restores.Read),
 	} {
 		if path == "" {
 			path = "{$}"
@@ -194,6 +204,11 @@ func (h *handler) routes() {
 		{path: "schedule", form: "schedule", action: ActionWrite, do: (*request).setSchedule},
 		{path: "prune/preview", form: "prune", action: ActionPruneDryRun, do: (*request).previewPrune},
 		{path: "prune", form: "prune", action: ActionPrune, fresh: true, do: (*request).beginPrune},
+		{path: "restores/new", form: "restores/new", action: ActionPlanRestore, do: restoring(restores.Plan)},
+		{path: "restores/cancel", form: "restores", action: ActionCancelRestore, do: restoring(restores.Cancel)},
+		{path: "restores/plans/{plan}/open", form: "restores", action: ActionPlanRestore, do: restoring(restores.Open)},
+		{path: "restores/plans/{plan}/apply", form: "restores", action: ActionApplyRestore, fresh: true, do: restoring(restores.Apply)},
+		{path: "restores/plans/{plan}/undo", form: "restores", action: ActionApplyRestore, do: restoring(restores.Undo)},
 		{path: "alerts", form: "alerts", action: ActionAcknowledge, do: (*request).acknowledge},
 		{path: "alerts/acknowledge", form: "alerts/acknowledge", action: ActionAcknowledge, do: (*request).acknowledge},
 	} {
@@ -201,10 +216,13 @@ func (h *handler) routes() {
 	}
 }
 
-// logout ends the session, and what its person has typed and not sent.
+// logout ends the session, what its person has typed and not sent, and the keys held for them.
 func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
 	if session, ok := h.Session(r); ok {
 		h.drafts.DropAll(session.Subject())
+		for _, instance := range h.instances {
+			instance.Plans.Forget(session.Subject())
+		}
 	}
 	h.Logout.ServeHTTP(w, r)
 }

@@ -18,6 +18,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/portal"
 	"infrabackup/internal/portal/portaltest"
+	"infrabackup/internal/restore"
 )
 
 // canary is a secret that must appear nowhere.
@@ -27,6 +28,7 @@ const canary = "canary-Pa55word-7731"
 type site struct {
 	board   *portaltest.Board
 	control *portaltest.Control
+	plans   *portaltest.Plans
 	session *portaltest.Session // nil for none
 	handler http.Handler
 	cookies []*http.Cookie
@@ -35,13 +37,13 @@ type site struct {
 
 func newSite(t *testing.T, state, role string) *site {
 	t.Helper()
-	s := &site{board: &portaltest.Board{}, control: &portaltest.Control{Operations: operations()}}
+	s := &site{board: &portaltest.Board{}, control: &portaltest.Control{Operations: operations()}, plans: &portaltest.Plans{}}
 	s.board.Set(portaltest.Snapshot(state))
 	if role != "" {
 		s.session = &portaltest.Session{Person: "noor", Is: role, Expires: portaltest.Now.Add(15 * time.Minute)}
 	}
 	s.options = portal.Options{
-		Instances: []portal.Instance{{Name: "north", Board: s.board, Control: s.control}},
+		Instances: []portal.Instance{{Name: "north", Board: s.board, Control: s.control, Plans: s.plans, Restoring: s.plans}},
 		Session: func(*http.Request) (portal.Session, bool) {
 			if s.session == nil {
 				return nil, false
@@ -73,7 +75,10 @@ func operations() map[string]operation.Operation {
 		"op-good":    {ID: "op-good", Kind: operation.Verify, StartedAt: begun, Verdict: &backup.Verdict{Files: 9, Bytes: 1 << 30}},
 		"op-bad": {ID: "op-bad", Kind: operation.Verify, StartedAt: begun, Verdict: &backup.Verdict{Files: 9, Findings: []backup.Finding{
 			{Code: "BACKUP_DAMAGED", File: portaltest.Hostile, Message: portaltest.Hostile}}}},
-		"op-backup": {ID: "op-backup", Kind: operation.Backup, StartedAt: begun, Backup: &backup.Overview{BackupID: portaltest.ID(0), Status: backup.Succeeded}},
+		"op-restore":   {ID: "op-restore", Kind: operation.Restore, StartedAt: begun, Restore: &restore.Totals{Confirmed: 5}},
+		"op-restoring": {ID: "op-restoring", Kind: operation.Restore, Running: true, StartedAt: begun},
+		"op-plan":      {ID: "op-plan", Kind: operation.Plan, StartedAt: begun, Plan: &flow.RestorePlan{PlanID: portaltest.PlanID, Counts: restore.Counts{Create: 5}}},
+		"op-backup":    {ID: "op-backup", Kind: operation.Backup, StartedAt: begun, Backup: &backup.Overview{BackupID: portaltest.ID(0), Status: backup.Succeeded}},
 		"op-prune": {ID: "op-prune", Kind: operation.Prune, StartedAt: begun, Prune: &operation.PruneResult{Hold: "a gap of 9 days", Decisions: []flow.PruneDecision{
 			{BackupID: portaltest.ID(1), Path: "north/backups/a", FinishedAt: begun, Remove: true, Reason: "older than 7 days"},
 			{BackupID: portaltest.ID(0), Path: "north/backups/b", FinishedAt: begun, Reason: "newest good backup"}}}},
@@ -103,7 +108,9 @@ func (s *site) post(path string, values url.Values) *httptest.ResponseRecorder {
 // pages are the addresses of all pages.
 var pages = []string{"", "backups", "backups/" + string(portaltest.ID(0)), "backups/nothing", "alerts", "schedule", "schedule/shorten?enabled=1&frequency=12&retention=3&keep=1",
 	"prune", "settings", "settings/share", "settings/account", "settings/key", "settings/proof", "history", "cancel", "enable", "enable/share", "enable/account", "enable/key",
-	"operations/op-running", "operations/op-done", "operations/op-refused", "operations/op-good", "operations/op-bad", "operations/op-backup", "operations/op-prune", "operations/op-prune?preview=1", "operations/nothing"}
+	"operations/op-running", "operations/op-done", "operations/op-refused", "operations/op-good", "operations/op-bad", "operations/op-backup", "operations/op-prune", "operations/op-prune?preview=1", "operations/nothing",
+	"restores", "restores/new", "restores/current", "restores/plans/" + portaltest.PlanID, "restores/plans/" + portaltest.PlanID + "?section=refused", "restores/plans/" + portaltest.PlanID + "?section=steps&from=50",
+	"restores/plans/" + portaltest.UndoID, "restores/plans/" + portaltest.ProductionID, "restores/plans/" + strings.Repeat("77", 32), "restores/plans/nothing", "operations/op-restore", "operations/op-restoring", "operations/op-plan"}
 
 func TestEveryPageInEveryState(t *testing.T) {
 	for _, state := range portaltest.States {
@@ -205,6 +212,7 @@ func TestReadersSeeNoFormsThatWouldBeRefused(t *testing.T) {
 	changes := map[string]string{ // least role by address
 		"backups": "operator", "backups/" + string(portaltest.ID(0)) + "/verify": "operator", "cancel": "operator", "alerts": "operator", "alerts/acknowledge": "operator", "settings/challenge": "operator", "settings/proof": "operator", "prune/preview": "operator",
 		"prune": "owner", "schedule": "owner", "settings/share": "owner", "settings/account": "owner", "settings/key": "owner", "settings/key/proof": "owner", "enable/share": "owner",
+		"restores/new": "operator", "restores/cancel": "operator", "restores/plans/" + portaltest.PlanID + "/open": "operator", "restores/plans/" + portaltest.PlanID + "/apply": "owner", "restores/plans/" + portaltest.PlanID + "/undo": "owner",
 	}
 	rank := map[string]int{"reader": 0, "operator": 1, "owner": 2}
 	for _, role := range []string{"reader", "operator", "owner"} {
@@ -225,6 +233,10 @@ func TestReadersSeeNoFormsThatWouldBeRefused(t *testing.T) {
 					}
 					if !known && strings.HasPrefix(action, "enable/") {
 						least, known = "owner", true
+					}
+					if rest, of := strings.CutPrefix(action, "restores/plans/"); !known && of {
+						_, verb, _ := strings.Cut(rest, "/")
+						least, known = changes["restores/plans/"+portaltest.PlanID+"/"+verb], true
 					}
 					require.True(t, known, "%s on %s", action, path)
 					require.GreaterOrEqual(t, rank[role], rank[least], "%s is offered to a %s on %s", action, role, path)

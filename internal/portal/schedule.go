@@ -180,7 +180,7 @@ func (q *request) showShorten(status int, wanted schedule.Setting) {
 		title = "Switch the schedule on"
 	}
 	decisions := oldEnough(q.snap, wanted, q.h.Now())
-	if plan, known := q.h.plans.get(q.owner(draftSchedule), wanted); known {
+	if plan, known := q.h.plans.Get(q.owner(draftSchedule), wanted); known {
 		decisions, d.Hold = plan.Decisions, plan.Hold
 	} else {
 		d.Estimated = true
@@ -199,7 +199,7 @@ func (q *request) plan(wanted schedule.Setting) {
 	ctx, cancel := context.WithTimeout(q.lasting, planTimeout)
 	defer cancel()
 	if plan, err := q.Control.PruneBy(ctx, wanted, q.by()); err == nil {
-		q.h.plans.put(q.owner(draftSchedule), wanted, plan)
+		q.h.plans.Put(q.owner(draftSchedule), wanted, plan)
 	}
 }
 

@@ -36,6 +36,7 @@ type Provider struct {
 	boards  []*board.Board
 	follows []func(context.Context) // each lets a board follow what is done to its instance
 	senders []*webhook.Sender
+	plans   []*recovery.Plans
 	logger  *slog.Logger
 }
 
@@ -72,8 +73,10 @@ func New(ctx context.Context, c *config.Serve, namespace string, controllers map
 			return nil, err
 		}
 		acts := actor{controller, known, shown}
-		locations[i.Location] = rp.Instance{Board: shown, Control: acts, Restore: restorer(i.Restore, controller, keys)}
-		instances = append(instances, portal.Instance{Name: i.Name, Board: shown, Control: pageActor{acts}})
+		plans := recovery.NewPlans(controller, keys, time.Now, afterFunc)
+		p.plans = append(p.plans, plans)
+		locations[i.Location] = rp.Instance{Board: shown, Control: acts, Restore: restorer(i.Restore, controller, keys), Plans: plans}
+		instances = append(instances, portal.Instance{Name: i.Name, Board: shown, Control: pageActor{acts}, Plans: plans, Restoring: acts})
 	}
 	api, err := rp.New(rp.Options{
 		BaseURL: c.BaseURL, SubscriptionID: strings.ToLower(c.SubscriptionID), Instances: locations, Caller: Caller, Tokens: APITokens(p.callers.tokens), Logger: logger, Metadata: metadata(c),
@@ -95,6 +98,9 @@ func New(ctx context.Context, c *config.Serve, namespace string, controllers map
 	p.server.Handle(api, page)
 	return p, nil
 }
+
+// afterFunc is [time.AfterFunc].
+func afterFunc(in time.Duration, do func()) (stop func() bool) { return time.AfterFunc(in, do).Stop }
 
 // restorer restores into the target that the configuration names, nil where it names none.
 func restorer(c *config.ServedRestore, controller *control.Controller, keys *privsep.KeyOpener) rp.Restorer {
@@ -247,8 +253,11 @@ func (p *Provider) Run(ctx context.Context) error {
 	return errors.Join(err, p.close(context.WithoutCancel(ctx)))
 }
 
-// close hands over what still waits to be told.
+// close wipes the keys that are held, and hands over what still waits to be told.
 func (p *Provider) close(ctx context.Context) error {
+	for _, plans := range p.plans {
+		plans.Close()
+	}
 	bounded, cancel := context.WithTimeout(ctx, closeTime)
 	defer cancel()
 	var errs []error

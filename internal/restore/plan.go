@@ -225,6 +225,17 @@ func (p *Plan) count() {
 	p.Header.Counts = c
 }
 
+// Listed is one restore in a list: what its plan says of it, as far as a key is there that opens
+// the plan, and how far it is.
+type Listed struct {
+	PlanID   string    `json:"planId"`
+	Kind     Kind      `json:"kind,omitempty"`
+	BackupID backup.ID `json:"backupId,omitempty"`
+	Target   string    `json:"target,omitempty"`
+	// State is planned, unfinished, ended, open elsewhere, not planned, damaged, or for another key.
+	State string `json:"state"`
+}
+
 // Batch is a run of steps that are done together: of one service, stage and level.
 type Batch struct {
 	Number   int

@@ -85,7 +85,7 @@ func (x *exchange) getSubscription() error {
 	if err := x.anyVersion(); err != nil {
 		return err
 	}
-	return x.answer(http.StatusOK, apierror.MediaType, x.subscription(x.params.subscription))
+	return x.answer(http.StatusOK, apierror.MediaType, x.subscription(x.params.Subscription))
 }
 
 type regionBody struct {
@@ -101,7 +101,7 @@ func (x *exchange) listRegions() error {
 	body := plainList{[]any{}}
 	for _, key := range sortedKeys(x.h.locations) {
 		name := x.h.locations[key].name
-		body.Value = append(body.Value, regionBody{"/subscriptions/" + x.params.subscription + "/locations/" + name, name, name})
+		body.Value = append(body.Value, regionBody{"/subscriptions/" + x.params.Subscription + "/locations/" + name, name, name})
 	}
 	return x.answer(http.StatusOK, apierror.MediaType, body)
 }

@@ -116,7 +116,7 @@ func lookUp(s *board.Snapshot, id backup.ID) (board.Backup, bool) {
 
 // named finds the backup of the address, which is given by its GUID or as LOCATION/GUID.
 func (x *exchange) named() (board.Backup, error) {
-	id := x.params.backup
+	id := x.params.Backup
 	if location, rest, ok := strings.Cut(id, "/"); ok {
 		id = rest
 		if !strings.EqualFold(location, x.loc.name) {
@@ -125,7 +125,7 @@ func (x *exchange) named() (board.Backup, error) {
 	}
 	b, ok := lookUp(x.snap, backup.ID(strings.ToLower(id)))
 	if !ok {
-		return board.Backup{}, apierror.NotFound("The backup " + apierror.Quoted(x.params.backup) + " could not be found in the location " + apierror.Quoted(x.spelled()) + ".")
+		return board.Backup{}, apierror.NotFound("The backup " + apierror.Quoted(x.params.Backup) + " could not be found in the location " + apierror.Quoted(x.spelled()) + ".")
 	}
 	return b, nil
 }

@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/rp/restoreplans"
 )
 
 type oneBoard struct{ s *board.Snapshot }
@@ -43,11 +44,16 @@ func serving(t testing.TB, backups int) *Handler {
 	}
 	h, err := New(Options{
 		BaseURL: "https://backup.example", SubscriptionID: "11111111-2222-3333-4444-555555555555", Caller: func(*http.Request) (Caller, error) { return anyone{}, nil }, Tokens: struct{ Tokens }{},
-		Instances: map[string]Instance{"local": {Board: oneBoard{s}, Control: &locked{}}},
+		Instances: map[string]Instance{"local": {Board: oneBoard{s}, Control: &locked{}, Plans: unplanned{}}},
 	})
 	require.NoError(t, err)
 	return h
 }
+
+// unplanned has no plans.
+type unplanned struct{ restoreplans.Plans }
+
+func (unplanned) Made(operation.Operation) {}
 
 // locked is asked from several goroutines.
 type locked struct{ Control }

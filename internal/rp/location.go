@@ -15,14 +15,14 @@ import (
 // locationID is the id of a location, with the names in the spelling of the caller; the fixed
 // words are always spelt the same, since clients hold them against a pattern.
 func (x *exchange) locationID(name string) string {
-	return "/subscriptions/" + x.params.subscription + "/resourceGroups/" + x.params.group + "/providers/" + wire.LocationType + "/" + name
+	return "/subscriptions/" + x.params.Subscription + "/resourceGroups/" + x.params.Group + "/providers/" + wire.LocationType + "/" + name
 }
 
 // spelled is the location's name as the caller spells it, or as it is configured where the
 // caller does not name it.
 func (x *exchange) spelled() string {
-	if x.params.location != "" {
-		return x.params.location
+	if x.params.Location != "" {
+		return x.params.Location
 	}
 	return x.loc.name
 }
@@ -75,7 +75,7 @@ func (x *exchange) listLocations() error {
 		return err
 	}
 	body := wire.List{Value: []any{}}
-	for i, l := range x.h.inGroup(x.params.group) {
+	for i, l := range x.h.inGroup(x.params.Group) {
 		if i < skip || i >= skip+top {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/operations"
+	"infrabackup/internal/rp/address"
 	"infrabackup/internal/rp/wire"
 	"infrabackup/internal/schedule"
 )
@@ -27,7 +28,7 @@ const asyncMark = "IsAsyncOperation"
 // resultURL is where the result of an operation is found. It begins with the configured
 // address; of the request only names are in it that were found to be ours.
 func (x *exchange) resultURL(id string) string {
-	return x.h.base + "/subscriptions/" + url.PathEscape(x.params.subscription) + "/resourceGroups/" + url.PathEscape(strings.ToLower(x.loc.Group)) +
+	return x.h.base + "/subscriptions/" + url.PathEscape(x.params.Subscription) + "/resourceGroups/" + url.PathEscape(strings.ToLower(x.loc.Group)) +
 		"/providers/" + wire.LocationType + "/" + url.PathEscape(x.spelled()) + "/operationResults/" + url.PathEscape(id) + "?api-version=" + x.version.name
 }
 
@@ -49,10 +50,10 @@ func (x *exchange) accepted(id string, seconds int) error {
 
 // operationResult tells how far an operation is, or what came of it.
 func (x *exchange) operationResult() error {
-	if !isGUID(x.params.operation) {
+	if !address.IsGUID(x.params.Operation) {
 		return x.noOperation()
 	}
-	id := strings.ToLower(x.params.operation)
+	id := strings.ToLower(x.params.Operation)
 	o, err := x.look(id)
 	mark, _ := queryValue(x.r.URL.Query(), asyncMark)
 	async := mark == "1" || strings.EqualFold(mark, "true")
@@ -72,7 +73,7 @@ func (x *exchange) operationResult() error {
 }
 
 func (x *exchange) noOperation() error {
-	return apierror.NotFound("The operation " + apierror.Quoted(x.params.operation) + " could not be found; results are kept for some days.")
+	return apierror.NotFound("The operation " + apierror.Quoted(x.params.Operation) + " could not be found; results are kept for some days.")
 }
 
 // look finds an operation on the board, and asks control for any other.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/rp/address"
 )
 
 func TestPaths(t *testing.T) {
@@ -38,7 +40,7 @@ func TestPaths(t *testing.T) {
 		}
 		require.NotNil(t, r, path)
 		require.Equal(t, want.name, r.operations[0].name, path)
-		require.Equal(t, want.backup, p.backup, path)
+		require.Equal(t, want.backup, p.Backup, path)
 	}
 }
 
@@ -53,12 +55,12 @@ func FuzzPath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path string) {
 		r, p := h.find(path)
 		if r == nil {
-			require.Equal(t, params{}, p)
+			require.Equal(t, address.Params{}, p)
 			return
 		}
-		again := strings.NewReplacer(paramSubscription, p.subscription, paramGroup, p.group, paramLocation, p.location, paramBackup, p.backup, paramOperation, p.operation, paramToken, p.token).Replace(r.pattern)
+		again := strings.NewReplacer(address.Subscription, p.Subscription, address.Group, p.Group, address.Location, p.Location, address.Backup, p.Backup, address.Operation, p.Operation, address.Token, p.Token, address.Plan, p.Plan).Replace(r.pattern)
 		require.True(t, strings.EqualFold(again, strings.TrimSuffix(strings.TrimLeft(path, "/"), "/")), path)
-		for _, part := range []string{p.subscription, p.group, p.location, p.operation, p.token} {
+		for _, part := range []string{p.Subscription, p.Group, p.Location, p.Operation, p.Token, p.Plan} {
 			require.NotContains(t, part, "/")
 			require.NotEqual(t, "..", part)
 		}

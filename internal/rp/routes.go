@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"infrabackup/internal/rp/address"
 )
 
 // Actions, as role definitions name them.
@@ -21,6 +23,9 @@ const (
 	actionVerify      = "Microsoft.Backup.Admin/backupLocations/backups/verify/action"
 	actionCancel      = "Microsoft.Backup.Admin/backupLocations/backups/cancel/action"
 	actionStopRestore = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
+	actionRestores    = "Microsoft.Backup.Admin/backupLocations/restores/read"
+	actionPlan        = "Microsoft.Backup.Admin/backupLocations/restores/plan/action"
+	actionApply       = "Microsoft.Backup.Admin/backupLocations/restores/apply/action"
 	actionResults     = "Microsoft.Backup.Admin/backupLocations/operationResults/read"
 	actionProgress    = "Microsoft.Backup.Admin/backupLocations/progress/read"
 	actionHistory     = "Microsoft.Backup.Admin/backupLocations/history/read"
@@ -104,6 +109,12 @@ func routes() []*route {
 		{pattern: own + "/cancel", operations: []method{{"cancelBackup", post, 0, actionCancel, true, (*exchange).v1Cancel}}},
 		{pattern: own + "/restores/current", operations: []method{{"getCurrentRestore", get, 0, actionProgress, false, (*exchange).v1Restoring}}},
 		{pattern: own + "/restores/current/cancel", operations: []method{{"cancelRestore", post, 0, actionStopRestore, true, (*exchange).v1StopRestore}}},
+		{pattern: own + "/restores", operations: []method{{"listRestores", get, 0, actionRestores, false, (*exchange).v1Restores}}},
+		{pattern: own + "/restores/plans", operations: []method{{"planRestore", post, 0, actionPlan, true, (*exchange).v1Plan}}},
+		{pattern: own + "/restores/plans/{plan}", operations: []method{{"getPlan", get, 0, actionPlan, false, (*exchange).v1ReadPlan}}},
+		{pattern: own + "/restores/plans/{plan}/open", operations: []method{{"openPlan", post, 0, actionPlan, true, (*exchange).v1OpenPlan}}},
+		{pattern: own + "/restores/plans/{plan}/apply", operations: []method{{"applyPlan", post, 0, actionApply, true, (*exchange).v1Apply}}},
+		{pattern: own + "/restores/{plan}/undo", operations: []method{{"undoRestore", post, 0, actionApply, true, (*exchange).v1Undo}}},
 		{pattern: own + "/prune", operations: []method{{"prune", post, 0, actionPruneDryRun, true, (*exchange).v1Prune}}},
 		{pattern: own + "/challenges", operations: []method{{"makeChallenges", post, 0, actionProveKey, true, (*exchange).v1Challenges}}},
 		{pattern: own + "/challenges/answer", operations: []method{{"answerChallenge", post, 0, actionProveKey, true, (*exchange).v1Answer}}},
@@ -115,7 +126,7 @@ func routes() []*route {
 	}
 	for _, r := range all {
 		r.segments = strings.Split(r.pattern, "/")
-		for part, need := range map[string]needs{paramSubscription: needsSubscription, paramGroup: needsGroup, paramLocation: needsLocation} {
+		for part, need := range map[string]needs{address.Subscription: needsSubscription, address.Group: needsGroup, address.Location: needsLocation} {
 			if slices.Contains(r.segments, part) {
 				r.needs |= need
 			}
@@ -125,17 +136,17 @@ func routes() []*route {
 }
 
 // find returns the route of a decoded path, nil when there is none.
-func (h *Handler) find(path string) (*route, params) {
-	all, ok := segments(path)
+func (h *Handler) find(path string) (*route, address.Params) {
+	all, ok := address.Segments(path)
 	if !ok {
-		return nil, params{}
+		return nil, address.Params{}
 	}
 	for _, r := range h.routes {
-		if p, ok := match(r.segments, all); ok {
+		if p, ok := address.Match(r.segments, all); ok {
 			return r, p
 		}
 	}
-	return nil, params{}
+	return nil, address.Params{}
 }
 
 // Endpoint is one operation of the API, for tests and documentation of who may do what.

@@ -16,6 +16,8 @@ import (
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/privsep"
+	"infrabackup/internal/rp/address"
+	"infrabackup/internal/rp/restoreplans"
 	"infrabackup/internal/secret"
 )
 
@@ -65,6 +67,7 @@ type Instance struct {
 	Board   Board
 	Control Control
 	Restore Restorer // nil where nothing says what to restore into
+	Plans   restoreplans.Plans
 	// Group is its resource group; empty for System.LOCATION, as on Azure Stack.
 	Group string
 }
@@ -126,7 +129,7 @@ func New(options Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !isGUID(options.SubscriptionID) {
+	if !address.IsGUID(options.SubscriptionID) {
 		return nil, fmt.Errorf("the subscription id %q is no GUID", options.SubscriptionID)
 	}
 	if options.Caller == nil || options.Tokens == nil {
@@ -142,12 +145,12 @@ func New(options Options) (*Handler, error) {
 	for name, instance := range options.Instances {
 		key := strings.ToLower(name)
 		switch {
-		case !isLocationName(name):
+		case !address.IsLocationName(name):
 			return nil, fmt.Errorf("%q cannot name a location: use letters, digits, '-' and '_'", name)
 		case h.locations[key] != nil:
 			return nil, fmt.Errorf("two locations are named %s", key)
-		case instance.Board == nil || instance.Control == nil:
-			return nil, fmt.Errorf("location %s has no board or no control", name)
+		case instance.Board == nil || instance.Control == nil || instance.Plans == nil:
+			return nil, fmt.Errorf("location %s has no board, no control or no plans", name)
 		}
 		if instance.Group == "" {
 			instance.Group = "System." + name

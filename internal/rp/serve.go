@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/apierror"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/rp/address"
 	"infrabackup/internal/rp/wire"
 )
 
@@ -26,7 +27,7 @@ type exchange struct {
 	r       *http.Request
 	route   *route
 	op      *method
-	params  params
+	params  address.Params
 	caller  Caller
 	version *version
 	loc     *location
@@ -154,20 +155,20 @@ func (x *exchange) choose() error {
 // locate finds subscription, resource group and location.
 func (x *exchange) locate() error {
 	p, want := x.params, x.route.needs
-	if want&needsSubscription != 0 && !strings.EqualFold(p.subscription, x.h.options.SubscriptionID) {
-		return &apierror.Error{Status: http.StatusNotFound, Code: "SubscriptionNotFound", Message: "The subscription " + apierror.Quoted(p.subscription) + " could not be found.", Remedy: "Use the subscription that the list of subscriptions shows."}
+	if want&needsSubscription != 0 && !strings.EqualFold(p.Subscription, x.h.options.SubscriptionID) {
+		return &apierror.Error{Status: http.StatusNotFound, Code: "SubscriptionNotFound", Message: "The subscription " + apierror.Quoted(p.Subscription) + " could not be found.", Remedy: "Use the subscription that the list of subscriptions shows."}
 	}
 	if want&needsLocation != 0 {
-		x.loc = x.h.locations[strings.ToLower(p.location)]
+		x.loc = x.h.locations[strings.ToLower(p.Location)]
 	}
-	if want&needsGroup != 0 && len(x.h.inGroup(p.group)) == 0 {
-		return &apierror.Error{Status: http.StatusNotFound, Code: "ResourceGroupNotFound", Message: "The resource group " + apierror.Quoted(p.group) + " could not be found.", Remedy: "The group of a location is named System.LOCATION."}
+	if want&needsGroup != 0 && len(x.h.inGroup(p.Group)) == 0 {
+		return &apierror.Error{Status: http.StatusNotFound, Code: "ResourceGroupNotFound", Message: "The resource group " + apierror.Quoted(p.Group) + " could not be found.", Remedy: "The group of a location is named System.LOCATION."}
 	}
 	if want&needsLocation == 0 {
 		return nil
 	}
-	if x.loc == nil || want&needsGroup != 0 && !strings.EqualFold(x.loc.Group, p.group) {
-		return apierror.NotFound("The backup location " + apierror.Quoted(p.location) + " could not be found.")
+	if x.loc == nil || want&needsGroup != 0 && !strings.EqualFold(x.loc.Group, p.Group) {
+		return apierror.NotFound("The backup location " + apierror.Quoted(p.Location) + " could not be found.")
 	}
 	x.snap = x.loc.Board.Snapshot()
 	if x.r.Method != http.MethodGet {
@@ -176,7 +177,7 @@ func (x *exchange) locate() error {
 	x.loc.Board.Looked()
 	x.asOf()
 	last := x.route.segments[len(x.route.segments)-1]
-	if last == paramOperation {
+	if last == address.Operation {
 		return nil // control is asked
 	}
 	if x.snap.Enabled && x.snap.Fault != nil && slices.Contains(ofSettings, last) {

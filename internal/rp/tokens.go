@@ -141,7 +141,7 @@ func (x *exchange) v1RevokeToken() error {
 	}
 	ctx, cancel := x.beginning()
 	defer cancel()
-	ended, err := x.h.options.Tokens.Revoke(ctx, x.params.token)
+	ended, err := x.h.options.Tokens.Revoke(ctx, x.params.Token)
 	if err != nil {
 		return err
 	}

@@ -69,5 +69,5 @@ func (x *exchange) v1StopRestore() error {
 }
 
 func (x *exchange) noRestore() error {
-	return apierror.NotFound("No restore runs at the location " + apierror.Quoted(x.params.location) + ".")
+	return apierror.NotFound("No restore runs at the location " + apierror.Quoted(x.params.Location) + ".")
 }

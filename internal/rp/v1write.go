@@ -14,6 +14,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operations"
 	"infrabackup/internal/restore"
+	"infrabackup/internal/rp/address"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/wire"
 	"infrabackup/internal/schedule"
@@ -243,18 +244,22 @@ type v1OperationValue struct {
 	Prune   *operation.PruneResult `json:"prune,omitempty"`
 	Verdict any                    `json:"verdict,omitempty"`
 	Restore *restore.Totals        `json:"restore,omitempty"`
+	Plan    *flow.RestorePlan      `json:"plan,omitempty"`
 }
 
 // verifying begins the ids of verifications.
 const verifying = "verify:"
 
 func (x *exchange) v1Operation() error {
-	id := strings.ToLower(x.params.operation)
-	if !isGUID(strings.TrimPrefix(id, verifying)) {
+	id := strings.ToLower(x.params.Operation)
+	if !address.IsGUID(strings.TrimPrefix(id, verifying)) {
 		return x.noOperation()
 	}
 	o, err := x.look(id)
 	body := v1OperationBody{ID: id, Kind: string(o.Kind), Status: "Running", StartTime: wire.Date(o.StartedAt), EndTime: wire.Date(o.EndedAt)}
+	if err == nil {
+		x.loc.Plans.Made(o)
+	}
 	switch {
 	case operations.Unknown(err):
 		return x.noOperation()
@@ -279,7 +284,7 @@ func (x *exchange) v1Operation() error {
 }
 
 func (x *exchange) v1Result(id string, o operation.Operation) *v1OperationValue {
-	value := &v1OperationValue{Prune: o.Prune, Restore: o.Restore}
+	value := &v1OperationValue{Prune: o.Prune, Restore: o.Restore, Plan: o.Plan}
 	if o.Verdict != nil {
 		value.Verdict = o.Verdict
 	}

@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/portal"
 	"infrabackup/internal/portal/portaltest"
+	"infrabackup/internal/restore"
 	"infrabackup/internal/web"
 )
 
@@ -39,12 +40,13 @@ type site struct {
 	handler http.Handler
 	boards  map[string]*portaltest.Board
 	doing   map[string]*portaltest.Control
+	plans   *portaltest.Plans
 	role    atomic.Value // string; empty for no session
 	ends    atomic.Int64 // of the session, seconds after portaltest.Now
 }
 
 func newSite(ctx context.Context) (*site, error) {
-	s := &site{boards: map[string]*portaltest.Board{}, doing: map[string]*portaltest.Control{}}
+	s := &site{boards: map[string]*portaltest.Board{}, doing: map[string]*portaltest.Control{}, plans: &portaltest.Plans{At: &flow.RestoreAt{PlanID: portaltest.PlanID, BackupID: portaltest.ID(0), Target: "site-b", Step: "writing", RestoreState: flow.RestoreState{Batches: 12, Ended: 5, Totals: restore.Totals{Confirmed: 2400}}}}}
 	s.role.Store("owner")
 	s.ends.Store(int64((time.Hour).Seconds()))
 	options := portal.Options{
@@ -70,7 +72,7 @@ func newSite(ctx context.Context) (*site, error) {
 		snapshot.Instance.Name = state
 		board.Set(snapshot)
 		s.boards[state], s.doing[state] = board, doing
-		options.Instances = append(options.Instances, portal.Instance{Name: state, Board: board, Control: doing})
+		options.Instances = append(options.Instances, portal.Instance{Name: state, Board: board, Control: doing, Plans: s.plans, Restoring: s.plans})
 		doing.Done = func(call string) {
 			if len(call) > 6 && call[:6] == "backup" {
 				go s.run(ctx, state)
@@ -122,10 +124,12 @@ func operations() map[string]operation.Operation {
 			Reason: []string{"newest complete backup", "verified, and one of the 2 that are always kept", "younger than 7 days", "older than 7 days"}[n]})
 	}
 	return map[string]operation.Operation{
-		"op-change": {ID: "op-change", Kind: operation.Change, StartedAt: begun, EndedAt: portaltest.Now, Fault: fault.Newf(fault.ShareAccessDenied, `CORP\azs-backup may not write to \\fs2.corp.example.com\AzSBackups`)},
-		"op-busy":   {ID: "op-busy", Kind: operation.Change, StartedAt: begun, Running: true},
-		"op-done":   {ID: "op-done", Kind: operation.Change, StartedAt: begun, EndedAt: portaltest.Now},
-		"op-verify": {ID: "op-verify", Kind: operation.Verify, StartedAt: begun, Verdict: &backup.Verdict{Files: 19, Bytes: 41 << 30}},
-		"op-prune":  {ID: "op-prune", Kind: operation.Prune, StartedAt: begun, Prune: &operation.PruneResult{Decisions: decisions}},
+		"op-change":    {ID: "op-change", Kind: operation.Change, StartedAt: begun, EndedAt: portaltest.Now, Fault: fault.Newf(fault.ShareAccessDenied, `CORP\azs-backup may not write to \\fs2.corp.example.com\AzSBackups`)},
+		"op-busy":      {ID: "op-busy", Kind: operation.Change, StartedAt: begun, Running: true},
+		"op-done":      {ID: "op-done", Kind: operation.Change, StartedAt: begun, EndedAt: portaltest.Now},
+		"op-restoring": {ID: "op-restoring", Kind: operation.Restore, StartedAt: begun, Running: true},
+		"op-plan":      {ID: "op-plan", Kind: operation.Plan, StartedAt: begun, EndedAt: portaltest.Now, Plan: &flow.RestorePlan{PlanID: portaltest.PlanID, Counts: restore.Counts{Create: 60, Update: 30, Refused: 1}}},
+		"op-verify":    {ID: "op-verify", Kind: operation.Verify, StartedAt: begun, Verdict: &backup.Verdict{Files: 19, Bytes: 41 << 30}},
+		"op-prune":     {ID: "op-prune", Kind: operation.Prune, StartedAt: begun, Prune: &operation.PruneResult{Decisions: decisions}},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/restore"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
@@ -68,6 +69,8 @@ type fakeControl struct {
 	keyAge    []byte
 	restored  []flow.RestoreInput
 	restoring *flow.RestoreAt // nil when none runs
+	planned   []flow.RestorePlanInput
+	kept      map[string]*restore.Plan // beside the backups
 }
 
 type fakeOperation struct {
@@ -77,7 +80,7 @@ type fakeOperation struct {
 }
 
 func newFakeControl(b *fakeBoard, now func() time.Time) *fakeControl {
-	return &fakeControl{board: b, now: now, polls: 1, status: backup.Succeeded, plan: schedule.Default(), operated: map[string]*fakeOperation{}}
+	return &fakeControl{board: b, now: now, polls: 1, status: backup.Succeeded, plan: schedule.Default(), operated: map[string]*fakeOperation{}, kept: map[string]*restore.Plan{}}
 }
 
 func (c *fakeControl) id() string {
@@ -211,7 +214,7 @@ func (c *fakeControl) Operation(_ context.Context, id string) (operation.Operati
 	if o.left > 0 {
 		o.left--
 		running := o.done
-		running.Running, running.Fault, running.Settings, running.Prune, running.Backup, running.Verdict, running.Restore, running.EndedAt = true, nil, nil, nil, nil, nil, nil, time.Time{}
+		running.Running, running.Fault, running.Settings, running.Prune, running.Backup, running.Verdict, running.Restore, running.Plan, running.EndedAt = true, nil, nil, nil, nil, nil, nil, nil, time.Time{}
 		return running, nil
 	}
 	return o.done, nil

@@ -99,7 +99,7 @@ func startWith(t *testing.T, change func(*rp.Instance)) *harness {
 	h.caller.asked, h.caller.role = &h.asked, auth.Owner
 	logger := slog.New(slog.NewJSONHandler(&h.log, nil))
 	h.server = listen(t, logger)
-	instance := rp.Instance{Board: h.board, Control: h.control, Restore: restorer(t, h.control)}
+	instance := rp.Instance{Board: h.board, Control: h.control, Restore: restorer(t, h.control), Plans: plans(h)}
 	change(&instance)
 	api, err := rp.New(rp.Options{
 		BaseURL: h.server.URL, SubscriptionID: subscription, Instances: map[string]rp.Instance{"local": instance}, Now: h.clock,

@@ -16,6 +16,7 @@ import (
 	"infrabackup/internal/auth"
 	"infrabackup/internal/board"
 	"infrabackup/internal/provider"
+	"infrabackup/internal/recovery"
 	"infrabackup/internal/rp"
 )
 
@@ -40,7 +41,7 @@ func openDoor(t *testing.T) *door {
 	d.l = listen(t, logger)
 	shown := &fakeBoard{snapshot: &board.Snapshot{AsOf: time.Now()}}
 	api, err := rp.New(rp.Options{
-		BaseURL: d.l.URL, SubscriptionID: subscription, Instances: map[string]rp.Instance{"local": {Board: shown, Control: newFakeControl(shown, time.Now)}},
+		BaseURL: d.l.URL, SubscriptionID: subscription, Instances: map[string]rp.Instance{"local": {Board: shown, Control: newFakeControl(shown, time.Now), Plans: &recovery.Plans{}}},
 		Caller: provider.Caller, Tokens: provider.APITokens(d.l.tokens), Logger: logger,
 	})
 	require.NoError(t, err)

@@ -20,6 +20,7 @@ const (
 	Prune   Kind = "prune"
 	Verify  Kind = "verify"
 	Restore Kind = "restore"
+	Plan    Kind = "restorePlan" // of a restore, or of its undo
 )
 
 // Operation is how far something is that was begun, and what came of it.
@@ -35,7 +36,8 @@ type Operation struct {
 	Prune     *PruneResult      `json:"prune,omitempty"`
 	Verdict   *backup.Verdict   `json:"verdict,omitempty"`
 	Restore   *restore.Totals   `json:"restore,omitempty"` // of a restore, also of one that is not whole
-	RestoreAt *flow.RestoreAt   `json:"-"`                 // of the restore that runs, where that was asked for
+	Plan      *flow.RestorePlan `json:"plan,omitempty"`
+	RestoreAt *flow.RestoreAt   `json:"-"` // of the restore that runs, where that was asked for
 }
 
 // PruneResult is what the retention removed, or would remove.

@@ -1,8 +1,10 @@
 package restoring
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -60,13 +62,7 @@ func ReadPlan(ctx context.Context, place *operator.LocalRepo, id string, identit
 }
 
 // Listed is one restore of a store.
-type Listed struct {
-	PlanID   string       `json:"planId"`
-	Kind     restore.Kind `json:"kind,omitempty"`
-	BackupID backup.ID    `json:"backupId,omitempty"`
-	Target   string       `json:"target,omitempty"`
-	State    string       `json:"state"` // planned, unfinished, ended, open elsewhere, not planned, or for another key
-}
+type Listed = restore.Listed
 
 // List lists the restores of a store, and says how far each is.
 func List(ctx context.Context, store statedir.Store, identities []seal.Identity) ([]Listed, error) {
@@ -86,7 +82,7 @@ func List(ctx context.Context, store statedir.Store, identities []seal.Identity)
 		case fault.RestoreRunning:
 			row.State, err = "open elsewhere", nil
 		case fault.KeyDoesNotFit:
-			row.State, err = "for another key", nil
+			row.State, err = forAnotherKey, nil
 		case fault.ItemNotFound:
 			row.State, err = "not planned", nil
 		}
@@ -97,6 +93,55 @@ func List(ctx context.Context, store statedir.Store, identities []seal.Identity)
 	}
 	return all, nil
 }
+
+// Look reads the plan of a restore that a store has with the key of its backup, and says how far
+// the restore is. Errors are those of [statedir.Open].
+func Look(ctx context.Context, store statedir.Store, id string, key seal.Identity) (*restore.Plan, string, error) {
+	dir, plan, err := statedir.Open(ctx, store, id, []seal.Identity{key})
+	if err != nil {
+		return nil, "", err
+	}
+	state, err := stateOf(ctx, plan, dir)
+	return plan, state, errors.Join(err, dir.Close())
+}
+
+// ListKeyed is [List] for callers with the keys of some plans, by ID: no other plan is opened, and
+// at most limit restores are told. More says that there are others.
+func ListKeyed(ctx context.Context, store statedir.Store, keys map[string]seal.Identity, limit int) (all []Listed, more bool, err error) {
+	ids, err := statedir.List(ctx, store)
+	if err != nil {
+		return nil, false, err
+	}
+	slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(unkeyed(keys, a), unkeyed(keys, b)) })
+	for _, id := range ids[:min(limit, len(ids))] {
+		row := Listed{PlanID: id, State: forAnotherKey}
+		if key, ok := keys[id]; ok {
+			plan, state, err := Look(ctx, store, id, key)
+			switch fault.CodeOf(err) {
+			case "":
+				row = Listed{PlanID: id, Kind: plan.Header.Kind, BackupID: plan.Header.Origin.BackupID, Target: plan.Header.Target.Name, State: state}
+			case fault.KeyDoesNotFit, fault.ItemNotFound:
+			case fault.PlanInvalid, fault.JournalInvalid, fault.FormatUnknown:
+				row.State = "damaged"
+			default:
+				return nil, false, err
+			}
+		}
+		all = append(all, row)
+	}
+	return all, len(ids) > limit, nil
+}
+
+// unkeyed orders restores of which there is a key before the others.
+func unkeyed(keys map[string]seal.Identity, id string) int {
+	if _, ok := keys[id]; ok {
+		return 0
+	}
+	return 1
+}
+
+// forAnotherKey is the state of a restore whose plan cannot be opened.
+const forAnotherKey = "for another key"
 
 // stateOf says how far a restore is.
 func stateOf(ctx context.Context, plan *restore.Plan, journal restore.Journal) (string, error) {

@@ -220,10 +220,11 @@ type Session struct {
 func (s *Session) End() { s.ended.Store(true) }
 
 var allowed = map[string][]string{
-	"reader":   {portal.ActionRead},
-	"operator": {portal.ActionRead, portal.ActionBackup, portal.ActionVerify, portal.ActionCancel, portal.ActionPruneDryRun, portal.ActionProve, portal.ActionAcknowledge},
+	"reader": {portal.ActionRead},
+	"operator": {portal.ActionRead, portal.ActionBackup, portal.ActionVerify, portal.ActionCancel, portal.ActionPruneDryRun, portal.ActionProve, portal.ActionAcknowledge,
+		portal.ActionPlanRestore, portal.ActionCancelRestore},
 	"owner": {portal.ActionRead, portal.ActionBackup, portal.ActionVerify, portal.ActionCancel, portal.ActionPruneDryRun, portal.ActionProve, portal.ActionAcknowledge,
-		portal.ActionPrune, portal.ActionWrite},
+		portal.ActionPrune, portal.ActionWrite, portal.ActionPlanRestore, portal.ActionCancelRestore, portal.ActionApplyRestore},
 }
 
 // Name implements [portal.Session].

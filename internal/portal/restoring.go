@@ -1,0 +1,34 @@
+package portal
+
+import (
+	"cmp"
+
+	"infrabackup/internal/fault"
+	"infrabackup/internal/portal/restores"
+)
+
+// restoring makes a page, or what a form does, of one of package restores.
+func restoring(do func(*restores.View)) func(*request) {
+	return func(q *request) {
+		do(&restores.View{
+			Request: q.r, Context: cmp.Or(q.lasting, q.r.Context()), By: q.by(), Board: q.snap, Now: q.h.Now(), Plans: q.Plans, Running: q.Restoring,
+			Fill: q.fill, Wrong: q.page.Form.wrong, To: q.to, Failed: q.failed,
+			Refuse: func(field string, err error) {
+				f := fault.As(err)
+				q.page.Form.Errors = append(q.page.Form.Errors, fieldError{Field: field, Message: sentence(f.Message()), Remedy: remedyOf(f)})
+			},
+			Show: func(status int, name, title string, data any) { q.show(status, name, "restores", title, data) },
+		})
+	}
+}
+
+// planning is [restoring] of a page that is for those who may plan.
+func planning(do func(*restores.View)) func(*request) {
+	return func(q *request) {
+		if err := q.session.May(ActionPlanRestore); err != nil {
+			q.refused(err)
+			return
+		}
+		restoring(do)(q)
+	}
+}

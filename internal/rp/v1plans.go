@@ -1,0 +1,89 @@
+package rp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"infrabackup/internal/apierror"
+	"infrabackup/internal/backup"
+	"infrabackup/internal/control"
+	"infrabackup/internal/flow/restores"
+	"infrabackup/internal/operations"
+	"infrabackup/internal/rp/jsonbody"
+	"infrabackup/internal/rp/restoreplans"
+)
+
+// plans reads a request about plans of restores.
+func (x *exchange) plans() (c restoreplans.Call, err error) {
+	c = restoreplans.Call{Plans: x.loc.Plans, By: x.by(), PlanID: strings.ToLower(x.params.Plan), Newest: func() (backup.ID, bool) {
+		b, ok := x.snap.NewestGood()
+		return b.BackupID, ok
+	}}
+	if x.params.Plan != "" && !restores.IsPlanID(c.PlanID) {
+		return c, apierror.NotFound("The plan " + apierror.Quoted(x.params.Plan) + " could not be found.")
+	}
+	if x.r.Method == http.MethodPost {
+		c.Body, err = jsonbody.Read(x.w, x.r, jsonbody.MaxRestoreBytes)
+	}
+	return c, err
+}
+
+// v1Begin answers for what begins an operation of plans.
+func (x *exchange) v1Begin(begin func(restoreplans.Call, context.Context) (control.Begun, error)) error {
+	c, err := x.plans()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := x.beginning()
+	defer cancel()
+	begun, err := begin(c, ctx)
+	if err != nil {
+		return x.refusedPlan(err)
+	}
+	x.h.results.begin(x.loc, begun.ID, nil)
+	x.caller.NoteObject(cmp.Or(c.PlanID, begun.ID))
+	return x.v1Accepted(begun.ID)
+}
+
+// refusedPlan is why a request about plans is refused, which may have the form of the API already.
+func (x *exchange) refusedPlan(err error) error {
+	var shaped *apierror.Error
+	if errors.As(err, &shaped) {
+		return shaped
+	}
+	return x.refused(err)
+}
+
+func (x *exchange) v1Plan() error     { return x.v1Begin(restoreplans.Call.Make) }
+func (x *exchange) v1Apply() error    { return x.v1Begin(restoreplans.Call.Apply) }
+func (x *exchange) v1Undo() error     { return x.v1Begin(restoreplans.Call.Undo) }
+func (x *exchange) v1ReadPlan() error { return v1Look(x, x.readPlan) }
+func (x *exchange) v1OpenPlan() error { return v1Look(x, restoreplans.Call.Open) }
+func (x *exchange) v1Restores() error { return v1Look(x, restoreplans.Call.List) }
+
+func (x *exchange) readPlan(c restoreplans.Call, ctx context.Context) (any, error) {
+	return c.Read(ctx, x.r.URL.Query())
+}
+
+// v1Look answers for what is read of plans, by a worker: so it counts as a question.
+func v1Look[Body any](x *exchange, look func(restoreplans.Call, context.Context) (Body, error)) error {
+	c, err := x.plans()
+	if err != nil {
+		return err
+	}
+	leave, ok := x.h.results.asked.Enter(x.by())
+	if !ok {
+		return x.refused(operations.ErrBusy)
+	}
+	defer leave()
+	ctx, cancel := x.beginning()
+	defer cancel()
+	body, err := look(c, ctx)
+	if err != nil {
+		return x.refusedPlan(err)
+	}
+	return x.answer(http.StatusOK, apierror.MediaType, body)
+}

@@ -1,0 +1,174 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"infrabackup/internal/backup"
+)
+
+// planned is the end of an operation, as /api/v1 tells it.
+type planned struct {
+	Kind, Status string
+	Error        struct{ Code, Message string }
+	Result       struct {
+		Plan    struct{ PlanID string }
+		Restore struct{ Confirmed int }
+	}
+}
+
+// v1 is an address of /api/v1 below the location.
+func (p *provider) v1(path string) string { return p.base + "/api/v1/locations/local" + path }
+
+// followed waits for the end of an operation of /api/v1.
+func (p *provider) followed(a apiAnswer) (end planned) {
+	t := p.o.t
+	t.Helper()
+	require.Equal(t, http.StatusAccepted, a.status, "%s", a.body)
+	require.Eventually(t, func() bool {
+		look := p.at(http.MethodGet, a.header.Get("Location"), nil)
+		require.Equal(t, http.StatusOK, look.status, "%s", look.body)
+		end = planned{}
+		require.NoError(t, json.Unmarshal(look.body, &end))
+		return end.Status != "Running"
+	}, 3*time.Minute, 200*time.Millisecond)
+	return end
+}
+
+// refusedWith wants a refusal with a code.
+func (p *provider) refusedWith(code string, a apiAnswer) {
+	p.o.t.Helper()
+	require.GreaterOrEqual(p.o.t, a.status, 400, "%s", a.body)
+	require.Less(p.o.t, a.status, 500, "%s", a.body)
+	require.Contains(p.o.t, string(a.body), `"`+code+`"`)
+}
+
+// TestServePlansRestores: an operator's restore is planned, read, agreed to, applied and taken back
+// through /api/v1, by a worker, into a real target. The key is that of who gave it, ends with the
+// process, and comes again; a plan is applied once, and not to a target that moved.
+func TestServePlansRestores(t *testing.T) {
+	t.Parallel()
+	o := newOperatorWith(t, onlyCA)
+	p := o.serve()
+	certificate, private := rsaCertificate(t)
+	const password = "canary-of-the-plan"
+	pfx := pfxOf(t, certificate, private, password)
+	key := m{"pfx": pfx, "password": password}
+	require.Equal(t, http.StatusOK, p.done(p.ask(http.MethodPut, "", store(m{
+		"path": o.env["LAB_SHARE"], "userName": o.env["LAB_SHARE_USER"], "password": strings.TrimSpace(readAll(t, o.env["LAB_SHARE_PASSWORD_FILE"])),
+		"encryptionCertBase64": base64.StdEncoding.EncodeToString(certificate),
+	}))).status)
+	require.Equal(t, http.StatusOK, p.done(p.ask(http.MethodPost, "/createBackup", nil)).status)
+	id := string(o.listed()[0].BackupID)
+
+	plan := func(further m) string {
+		t.Helper()
+		body := m{"backup": id, "target": "site-c", "services": []string{"CA"}, "key": key}
+		for name, value := range further {
+			body[name] = value
+		}
+		end := p.followed(p.at(http.MethodPost, p.v1("/restores/plans"), body))
+		require.Equal(t, []string{"restorePlan", "Succeeded"}, []string{end.Kind, end.Status}, "%+v", end.Error)
+		return end.Result.Plan.PlanID
+	}
+	p.refusedWith("KeyPassword", p.at(http.MethodPost, p.v1("/restores/plans"), m{"backup": "latest", "target": "site-c", "key": m{"pfx": pfx, "password": "canary-wrong-password"}}))
+	p.refusedWith("TargetNotConfigured", p.at(http.MethodPost, p.v1("/restores/plans"), m{"backup": id, "target": "site-d", "key": key}))
+	first := plan(nil)
+	later := plan(m{"backup": id, "policy": "skip"})
+	require.NotEqual(t, first, later)
+	require.Empty(t, held(t, o.file("restored")), "a plan writes nothing")
+
+	type page struct {
+		BackupID      backup.ID
+		State         string
+		Total, Next   int
+		Target        struct{ Name, ID string }
+		Steps         []struct{ Action, Title string }
+		Counts        struct{ Create, Irreversible int }
+		Expires, Kind string
+	}
+	at := p.v1("/restores/plans/" + first)
+	read := func(at string) page {
+		t.Helper()
+		a := p.at(http.MethodGet, at, nil)
+		require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+		var got page
+		require.NoError(t, json.Unmarshal(a.body, &got))
+		return got
+	}
+	got := read(at + "?count=1")
+	require.Equal(t, []any{id, "planned", "site-c", 1}, []any{string(got.BackupID), got.State, got.Target.Name, len(got.Steps)})
+	require.Positive(t, got.Counts.Create)
+	seen := 0
+	for from := 0; ; {
+		next := read(at + "?count=1&from=" + strconv.Itoa(from))
+		seen += len(next.Steps)
+		if from = next.Next; from == 0 {
+			require.Equal(t, next.Total, seen, "page by page, each step once")
+			break
+		}
+	}
+
+	// Another person has no use of the key, and of nothing but the list.
+	mine := p.token
+	p.token = p.newToken("another").Token
+	p.refusedWith("KeyNotHeld", p.at(http.MethodGet, at, nil))
+	consent := m{"target": "site-c", "irreversible": []string{"all"}}
+	p.refusedWith("KeyNotHeld", p.at(http.MethodPost, at+"/apply", m{"consent": consent}))
+	listed := p.at(http.MethodGet, p.v1("/restores"), nil)
+	require.Equal(t, http.StatusOK, listed.status, "%s", listed.body)
+	require.Contains(t, string(listed.body), first)
+	require.Contains(t, string(listed.body), "for another key")
+	p.token = mine
+	listed = p.at(http.MethodGet, p.v1("/restores"), nil)
+	require.Contains(t, string(listed.body), `"state":"planned"`)
+
+	// The process ends, and the key with it.
+	p.kill()
+	p.start()
+	require.Eventually(t, func() bool { return p.ask(http.MethodGet, "/backups/"+id, nil).status == http.StatusOK }, time.Minute, 200*time.Millisecond)
+	p.refusedWith("KeyNotHeld", p.at(http.MethodGet, at, nil))
+	p.refusedWith("KeyNotHeld", p.at(http.MethodPost, at+"/apply", m{"consent": consent}))
+	p.refusedWith("PlanConsent", p.at(http.MethodPost, at+"/apply", m{"consent": m{"target": "site-b"}, "backup": id, "key": key}))
+	require.Empty(t, held(t, o.file("restored")))
+	end := p.followed(p.at(http.MethodPost, at+"/apply", m{"consent": consent}))
+	require.Equal(t, []string{"restore", "Succeeded"}, []string{end.Kind, end.Status}, "%+v", end.Error)
+	require.Positive(t, end.Result.Restore.Confirmed)
+	require.NotEmpty(t, held(t, o.file("restored")), "the CA is there")
+	require.Equal(t, "ended", read(at).State)
+
+	end = p.followed(p.at(http.MethodPost, at+"/apply", m{"consent": consent}))
+	require.Equal(t, []string{"Failed", "PlanApplied"}, []string{end.Status, end.Error.Code}, "a plan is applied once")
+	before := held(t, o.file("restored"))
+	end = p.followed(p.at(http.MethodPost, p.v1("/restores/plans/"+later+"/apply"), m{"consent": consent, "backup": id, "key": key}))
+	require.Equal(t, []string{"Failed", "PlanStale"}, []string{end.Status, end.Error.Code}, "the target moved since: %s", end.Error.Message)
+	require.Equal(t, before, held(t, o.file("restored")))
+
+	end = p.followed(p.at(http.MethodPost, p.v1("/restores/"+first+"/undo"), nil))
+	require.Equal(t, []string{"restorePlan", "Succeeded"}, []string{end.Kind, end.Status}, "%+v", end.Error)
+	undo := p.v1("/restores/plans/" + end.Result.Plan.PlanID)
+	require.Equal(t, "undo", read(undo).Kind)
+	require.Equal(t, before, held(t, o.file("restored")), "nothing was taken back yet")
+	end = p.followed(p.at(http.MethodPost, undo+"/apply", m{"consent": consent}))
+	require.Equal(t, []string{"restore", "Succeeded"}, []string{end.Kind, end.Status}, "%+v", end.Error)
+	require.Less(t, len(held(t, o.file("restored"))), len(before))
+
+	state, err := filepath.Glob(o.file("state/*"))
+	require.NoError(t, err)
+	places := map[string][]byte{"log of the service": []byte(readAll(t, p.log)), "log of the worker": []byte(readAll(t, o.log)), "Temporal": o.stored()}
+	for _, name := range state {
+		data, err := os.ReadFile(name)
+		require.NoError(t, err)
+		places[name] = data
+	}
+	requireNoneOf(t, map[string]string{"password": password, "wrong password": "canary-wrong-password", "certificate": pfx[200:260]}, places)
+}
