@@ -47,11 +47,8 @@ func (d clusterDaemon) Start(ctx context.Context) error { return d.start(ctx) }
 // Stop implements cluster.Daemon.
 func (d clusterDaemon) Stop(ctx context.Context, sig syscall.Signal) error { return d.stop(ctx, sig) }
 
-// Running implements cluster.Daemon.
-func (d clusterDaemon) Running() bool {
-	_, ok := d.running()
-	return ok
-}
+// Process implements cluster.Daemon.
+func (d clusterDaemon) Process() (int, bool) { return d.running() }
 
 // clusterDaemons are the files of a cluster's processes, without their endings, by which what an
 // earlier lab left is stopped: the server before what it needs.

@@ -28,8 +28,8 @@ type Daemon interface {
 	// Stop ends it by a signal, and by force when that does not help. One that does not run
 	// is fine.
 	Stop(ctx context.Context, sig syscall.Signal) error
-	// Running reports whether the process is there.
-	Running() bool
+	// Process is the ID of its process, and whether that runs.
+	Process() (int, bool)
 }
 
 // Options say what a cluster is like.
@@ -268,7 +268,7 @@ func (c *Cluster) Database() Daemon { return c.database }
 
 // Ensure starts the server when it has ended by itself, as systemd does, and waits until it answers.
 func (c *Cluster) Ensure(ctx context.Context) error {
-	if c.server.Running() {
+	if _, runs := c.server.Process(); runs {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 		defer cancel()
 		return c.until(ctx, c.usable)
