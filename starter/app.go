@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/printable"
 	"infrabackup/starter/alerting"
 	"infrabackup/starter/args"
+	"infrabackup/starter/diagnosing"
 	"infrabackup/starter/manual"
 	"infrabackup/starter/recovering"
 	"infrabackup/starter/scheduling"
@@ -127,7 +128,8 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 		return cmd.Help()
 	}
 	root.AddCommand(a.enableCommand(), a.settingsCommand(), a.shareCommand(), a.credentialsCommand(), a.keyCommand(), a.backupCommand(),
-		a.restoreCommand(), recovering.Commands(a.recovery()), recovering.DrillCommands(a.recovery()), a.doctorCommand(), a.versionCommand())
+		a.restoreCommand(), recovering.Commands(a.recovery()), recovering.DrillCommands(a.recovery()), a.versionCommand())
+	root.AddCommand(diagnosing.Commands(a.diagnosing())...)
 	root.AddCommand(scheduling.Commands(a.scheduling())...)
 	root.AddCommand(alerting.Commands(a.alerting())...)
 	root.AddCommand(serving.Commands(serving.Surroundings{Lookup: a.lookup, Stderr: a.stderr, Print: a.print, Say: a.say,

@@ -12,13 +12,13 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
-	"infrabackup/internal/flow/diagnosis"
 	"infrabackup/internal/operator"
 	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/temporal"
 	"infrabackup/starter/alerting"
 	"infrabackup/starter/args"
+	"infrabackup/starter/diagnosing"
 	"infrabackup/starter/recovering"
 	"infrabackup/starter/scheduling"
 )
@@ -48,8 +48,6 @@ type controller interface {
 	Watch(ctx context.Context, runID string, see func(flow.Progress)) error
 	Wait(ctx context.Context, runID string, id backup.ID) (backup.Overview, error)
 	Cancel(ctx context.Context) error
-	List(ctx context.Context, limit int) (flow.ListOutput, error)
-	Show(ctx context.Context, id string) (backup.Overview, error)
 	Verify(ctx context.Context, id string) (backup.Verdict, error)
 	VerifyAll(ctx context.Context) (backup.Audit, error)
 	Delete(ctx context.Context, id, requestedBy string) (backup.Overview, error)
@@ -59,8 +57,8 @@ type controller interface {
 	Upkeep(ctx context.Context) (flow.UpkeepState, error)
 	scheduling.Controller
 	alerting.Controller
+	diagnosing.Controller
 	recovering.Controller
-	Diagnose(ctx context.Context, trial diagnosis.ShareTrial) (diagnosis.Report, error)
 }
 
 var _ controller = (*control.Controller)(nil)
@@ -126,6 +124,15 @@ func (a *app) alerting() alerting.Surroundings {
 		Connected: func(fn func(context.Context, alerting.Controller, []string) error) func(*cobra.Command, []string) error {
 			return a.controlled(func(ctx context.Context, c controller, args []string) error { return fn(ctx, c, args) })
 		},
+	}
+}
+
+// diagnosing is what the commands that find out what is wrong get.
+func (a *app) diagnosing() diagnosing.Surroundings {
+	return diagnosing.Surroundings{
+		Instance: func() string { return a.instance }, Now: time.Now, Bounded: a.bounded, Print: a.print, Say: a.say,
+		Controller: func(ctx context.Context) (diagnosing.Controller, error) { return a.controller(ctx) },
+		Failed:     func(code int) error { return exitCode(code) },
 	}
 }
 

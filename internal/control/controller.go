@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control/runs"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -42,9 +43,12 @@ type Controller struct {
 // New makes a controller. Converter is the one that the client uses; namespace is the
 // client's.
 func New(c client.Client, conv converter.DataConverter, namespace, instance string) *Controller {
-	return &Controller{
-		client: c, converter: conv, namespace: namespace, instance: instance, responseTimeout: maxResponseTime, grace: graceTime,
-	}
+	return &Controller{client: c, converter: conv, namespace: namespace, instance: instance, responseTimeout: maxResponseTime, grace: graceTime}
+}
+
+// Runs reads what Temporal keeps of the instance's runs.
+func (c *Controller) Runs() *runs.Reader {
+	return &runs.Reader{Client: c.client, Namespace: c.namespace, Queue: flow.Queue(c.instance), Fault: c.fault}
 }
 
 // Instance is the name of the instance.
@@ -52,9 +56,7 @@ func (c *Controller) Instance() string { return c.instance }
 
 // options are those of a workflow that must not run twice at once.
 func (c *Controller) options(id string) client.StartWorkflowOptions {
-	return client.StartWorkflowOptions{
-		ID: id, TaskQueue: flow.Queue(c.instance), WorkflowExecutionErrorWhenAlreadyStarted: true,
-	}
+	return client.StartWorkflowOptions{ID: id, TaskQueue: flow.Queue(c.instance), WorkflowExecutionErrorWhenAlreadyStarted: true}
 }
 
 // ready reports NO_WORKER when nobody polls the instance's queue, so that callers do

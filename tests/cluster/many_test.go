@@ -152,7 +152,7 @@ func newInstance(t *testing.T) (*instance, error) {
 		return nil, err
 	}
 	t.Cleanup(c.Close)
-	spooled, err := spool.Open(t.TempDir())
+	spooled, err := spool.Open(filepath.Join(t.TempDir(), "spool"))
 	if err != nil {
 		return nil, err
 	}

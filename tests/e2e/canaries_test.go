@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -48,6 +49,7 @@ func (o *operator) canaries() {
 		return bytes.Contains(o.traces.received(), []byte("CollectKeyVault"))
 	}, time.Minute, 50*time.Millisecond, "nothing would be found in the traces")
 	places := map[string][]byte{"log": []byte(readAll(t, o.log)), "log of the codec server": []byte(readAll(t, codecLog)), "traces": o.traces.received()}
+	maps.Copy(places, o.supportArchive())
 	for _, pattern := range []string{o.env["LAB_TEMPORAL_DB"] + "*", filepath.Join(o.dir, "spool", "*", "*"), filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, "*"),
 		filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, "*", "*", "*")} {
 		files, err := filepath.Glob(pattern)

@@ -16,7 +16,6 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
-	"infrabackup/tests/lab"
 	"infrabackup/tests/tier"
 )
 
@@ -147,7 +146,8 @@ func (s *siege) deliver(b blow) {
 	if b.hold.Path != "" { // what is not held may have ended since it was seen
 		require.Contains(s.t, running, b.activity)
 	}
-	peak := s.workers.kill()
+	peak := s.workers.peak()
+	s.workers.kill()
 	s.peak = max(s.peak, peak)
 	s.t.Logf("killed during %s, %d requests or %.0f %% after its beginning; running were %v; %d MiB", b.activity, b.requests, 100*b.hold.Done, running, peak>>20)
 	if b.hold.Path != "" {
@@ -199,9 +199,7 @@ func (s *siege) whole() int64 {
 		items += service.Items
 	}
 	require.Equal(s.t, items, verdict.Items)
-	peak, err := lab.PeakMemory(s.workers.current.Load().Pid)
-	require.NoError(s.t, err)
-	s.peak = max(s.peak, peak)
+	s.peak = max(s.peak, s.workers.peak())
 	return items
 }
 

@@ -1,7 +1,6 @@
-package main
+package diagnosing
 
 import (
-	"context"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -12,7 +11,7 @@ import (
 	"infrabackup/starter/args"
 )
 
-func (a *app) doctorCommand() *cobra.Command {
+func (s Surroundings) doctorCommand() *cobra.Command {
 	var skipShare, thorough bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
@@ -24,23 +23,29 @@ is removed again. With --thorough all that the share's adapters are held to in t
 tried, which takes several times as long and about 20 MB of free space for the time.`,
 		Example: "  infrabackup doctor\n  infrabackup doctor --thorough",
 		Args:    args.None,
-		RunE: a.controlled(func(ctx context.Context, c controller, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := s.Bounded(cmd.Context())
+			defer cancel()
+			c, err := s.Controller(ctx)
+			if err != nil {
+				return err
+			}
 			report, err := c.Diagnose(ctx, trial(skipShare, thorough))
 			if err != nil {
 				return err
 			}
-			if err := a.print(report, func(w *tabwriter.Writer) { table.Diagnosis(w, report) }); err != nil {
+			if err := s.Print(report, func(w *tabwriter.Writer) { table.Diagnosis(w, report) }); err != nil {
 				return err
 			}
 			for _, worker := range append([]diagnosis.Report{report}, report.Workers...) {
 				for _, check := range worker.Checks {
 					if !check.OK {
-						return exitCode(fault.Code(check.Code).Exit())
+						return s.Failed(fault.Code(check.Code).Exit())
 					}
 				}
 			}
 			return nil
-		}),
+		},
 	}
 	cmd.Flags().BoolVar(&skipShare, "skip-share", false, "do not try the share")
 	cmd.Flags().BoolVar(&thorough, "thorough", false, "try all that the share's adapters promise, not only what a backup needs of the server")
