@@ -7,7 +7,7 @@
 #
 # PERMISSION is NAMESPACE:read, NAMESPACE:write, or temporal-system:admin for everything. The server
 # cannot take a token back before it ends, other than all of them at once with a new key: choose how
-# long it is valid with that in mind. Who has token.key is everybody: keep it elsewhere.
+# long it is valid with that in mind. The holder of token.key can act as anyone: keep it elsewhere.
 set -euo pipefail
 umask 077
 
