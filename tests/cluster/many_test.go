@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -41,17 +42,16 @@ import (
 	"infrabackup/workflows"
 )
 
+// instances is how many back up at once. A hundred are more than a server and its database on two
+// busy processors keep up with.
+var instances = flag.Int("instances", 10, "how many instances back up at once in TestManyInstances")
+
 // TestManyInstances: instances that share a cluster, a namespace and a share back up at once. All
 // succeed, and none sees what is another's. A worker process serves one instance, so that here the
 // workers of all are in the process of the test.
 func TestManyInstances(t *testing.T) {
 	use(t)
-	for _, n := range []int{10, 100} {
-		t.Run(strconv.Itoa(n), func(t *testing.T) { backUpTogether(t, n) })
-	}
-}
-
-func backUpTogether(t *testing.T, n int) {
+	n := *instances
 	all := make([]*instance, n)
 	side(t, n, 8, func(i int) error {
 		var err error
