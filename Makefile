@@ -8,6 +8,7 @@ SIZE_MIB  ?= 2048
 RUNS      ?= 3
 STAMP     ?= 10000
 SOAK      ?= 1h
+CLUSTER   ?=
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X infrabackup/internal/build.version=$(VERSION)
@@ -31,15 +32,15 @@ build: ## build bin/infrabackup, bin/infrabackup-worker and bin/lab
 
 .PHONY: setup
 setup: build ## install what the lab needs (Debian packages as root, the Temporal server)
-	bin/lab install
+	bin/lab install $(if $(CLUSTER),--cluster $(CLUSTER))
 
 .PHONY: demo
 demo: setup ## set everything up and take, verify and open a backup; leaves nothing running
 	bin/lab demo --dir .lab/demo --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES)
 
 .PHONY: up
-up: setup ## start lab, Temporal and worker, and stay until interrupted
-	bin/lab up --dir .lab --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES)
+up: setup ## start lab, Temporal and worker, and stay until interrupted (CLUSTER=postgres: a cluster as in production)
+	bin/lab up --dir .lab $(if $(CLUSTER),--cluster $(CLUSTER)) --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES)
 
 LAB = INFRABACKUP_BIN=$(CURDIR)/bin bin/lab test --dir .lab/test --seed $(SEED) --ad-users $(ADUSERS) --resources $(RESOURCES) --
 

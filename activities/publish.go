@@ -62,7 +62,7 @@ func (a *Activities) PublishBackup(ctx context.Context, in flow.PublishBackupInp
 	clearing, stop := context.WithTimeout(longer, clearTime)
 	_ = repo.ClearSent(clearing, in.BackupID)
 	stop()
-	// What SealBackup kept here; other hosts are released by the workflow.
+	// What an attempt to seal that was ended kept here; other hosts are released by the workflow.
 	return out, a.Spool.Release(in.BackupID, "")
 }
 

@@ -72,6 +72,13 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	if err := a.Spool.Begin(in.BackupID); err != nil {
 		return file, err
 	}
+	// The run releases the hosts that captured, and this need not be one of them. By then all that
+	// such a host holds is on the share, too.
+	defer func() {
+		if err == nil {
+			err = a.Spool.Release(in.BackupID, "")
+		}
+	}()
 	sealed, err := capture.Create(ctx, a.Spool, a.Encrypter, in.BackupID, backup.CatalogFile, in.Recipient)
 	if err != nil {
 		return file, err

@@ -148,6 +148,9 @@ func TestSealingFindsWhatDangles(t *testing.T) {
 		file, err := b.a.sealCatalog(t.Context(), b.repo, b.in, b.hb, keep(&found))
 		require.NoError(t, err)
 		require.Equal(t, want, found)
+		left, err := os.ReadDir(b.a.Spool.String())
+		require.NoError(t, err)
+		require.Empty(t, left, "nothing stays on a host that only seals")
 
 		sealed, err := os.Open(filepath.Join(b.folder, backup.CatalogFile))
 		require.NoError(t, err)

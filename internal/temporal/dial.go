@@ -100,9 +100,17 @@ func (o Options) clientOptions() (client.Options, error) {
 		return client.Options{}, err
 	}
 	if !o.APIKey.IsZero() {
-		options.Credentials = client.NewAPIKeyStaticCredentials(o.APIKey.Reveal())
+		options.Credentials = o.credentials()
 	}
 	return options, nil
+}
+
+func (o Options) credentials() client.Credentials {
+	if o.APIKeyFile == "" {
+		return client.NewAPIKeyStaticCredentials(o.APIKey.Reveal())
+	}
+	file := &tokenFile{path: o.APIKeyFile, logger: o.Logger, now: time.Now, last: o.APIKey.Reveal(), looked: time.Now()}
+	return client.NewAPIKeyDynamicCredentials(file.token)
 }
 
 func (t TLS) config() (*tls.Config, error) {
@@ -115,7 +123,7 @@ func (t TLS) config() (*tls.Config, error) {
 		if err != nil {
 			return nil, fault.New(fault.ConfigInvalid, fmt.Sprintf("the client certificate %s for Temporal, or its key %s, was refused", t.CertFile, t.KeyFile), err)
 		}
-		config.Certificates = []tls.Certificate{pair}
+		config.GetClientCertificate = t.renewed(pair)
 	}
 	if t.CAFile != "" {
 		var err error

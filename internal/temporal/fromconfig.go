@@ -26,6 +26,7 @@ func FromConfig(c config.Temporal, lookup func(string) (string, bool)) (Options,
 		if o.APIKey, err = secretfile.ReadLine(c.APIKeyFile); err != nil {
 			return o, err
 		}
+		o.APIKeyFile = c.APIKeyFile
 	}
 	return o, nil
 }

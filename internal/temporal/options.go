@@ -28,7 +28,9 @@ type Options struct {
 	Namespace string // DefaultNamespace when empty
 	TLS       TLS
 	APIKey    secret.String // bearer token; needs TLS
-	Identity  string        // of this process, as the Web UI shows it; the SDK's default when empty
+	// APIKeyFile is where the token is read again, for tokens that end; not when empty.
+	APIKeyFile string
+	Identity   string // of this process, as the Web UI shows it; the SDK's default when empty
 
 	// ConnectTimeout bounds [Dial]; DefaultConnectTimeout when zero.
 	ConnectTimeout time.Duration
@@ -47,7 +49,7 @@ type Options struct {
 // verified.
 type TLS struct {
 	Enabled    bool
-	CertFile   string // client certificate, PEM
+	CertFile   string // client certificate, PEM; read again for each connection
 	KeyFile    string // its key, PEM
 	CAFile     string // CAs that the server's certificate is checked against; the system's when empty
 	ServerName string // name in the server's certificate, when it differs from Address

@@ -105,6 +105,8 @@ var rules = []rule{
 	{except: []string{"starter"}, to: []string{"github.com/spf13/cobra"}, why: "commands are in starter"},
 	{from: []string{"tests/lab/stamp/provider", "tests/lab/stamp/definition"}, to: []string{"net/http/httptest", module + "tests/lab/stamp/inventory", module + "tests/lab/stamp/conformance", module + "internal"},
 		why: "the rules of providers and the shapes of bodies are checked by conformance, and share nothing with what checks them or with the product"},
+	{from: []string{"tests/lab/cluster"}, to: []string{module + "internal", module + "tests", temporal + "server"},
+		why: "a cluster is set up by the files and words of deploy, and knows nothing of the product"},
 	{except: []string{"tests/"}, to: []string{module + "tests/"}, why: "the product does not depend on its tests"},
 	{from: []string{"starter", "internal/secret"}, except: []string{"starter/serving"}, to: []string{module + "internal/config"}, why: "the configuration files are those of worker and provider"},
 	{from: []string{"internal/mount"}, to: []string{module + "internal/repository", module + "internal/config", temporal}, why: "mount connects to a share, and knows neither what lies there nor who asks"},

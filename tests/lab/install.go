@@ -6,12 +6,18 @@ import (
 	"io"
 	"os"
 	"os/exec"
+
+	"infrabackup/tests/lab/cluster"
 )
 
-// Install gets what [Missing] names, and the programs that tests run besides, on Debian and as
-// root.
-func Install(ctx context.Context, out io.Writer) error {
-	if names := append(missingPackages(), sortedKeys(notFound(forTests))...); len(names) > 0 {
+// Install gets what [MissingFor] names for labs of this kind, and the programs that tests run
+// besides, on Debian and as root.
+func Install(ctx context.Context, o Options, out io.Writer) error {
+	names := append(missingPackages(), sortedKeys(notFound(forTests))...)
+	if o.Cluster == ClusterOnPostgres && !cluster.HasPostgres() {
+		names = append(names, "postgresql")
+	}
+	if len(names) > 0 {
 		if os.Geteuid() != 0 {
 			return fmt.Errorf("these Debian packages are missing and only root can install them: %v", names)
 		}
@@ -27,7 +33,12 @@ func Install(ctx context.Context, out io.Writer) error {
 		if _, err := fmt.Fprintln(out, "building the Temporal server (some minutes, once)"); err != nil {
 			return err
 		}
-		return visible(ctx, out, "go", "install", temporalModule)
+		if err := visible(ctx, out, "go", "install", temporalModule); err != nil {
+			return err
+		}
+	}
+	if o.Cluster == ClusterOnPostgres {
+		return cluster.Install(ctx, out)
 	}
 	return nil
 }

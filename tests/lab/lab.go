@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"infrabackup/tests/lab/cluster"
 	"infrabackup/tests/lab/stamp"
 )
 
@@ -24,6 +25,7 @@ type Options struct {
 	Resources int       // about how many resources the stamp's tenants have
 	Dangling  int       // dangling references of each relation in the stamp
 	Fixed     bool      // Temporal on 7233 and its Web UI on 8233 instead of free ports
+	Cluster   string    // [ClusterOnPostgres], or empty for the server of Temporal's command line
 	Codec     string    // endpoint of the codec server for the Web UI, if any
 	Out       io.Writer // progress for people, may be nil
 }
@@ -38,8 +40,10 @@ type Lab struct {
 	domain       *domain
 	files        *FileServer
 	stamp        *stamp.Stamp
-	spare        *stamp.Stamp // for drills
-	temporal     *daemon
+	spare        *stamp.Stamp      // for drills
+	temporal     *daemon           // nil where there is a cluster
+	cluster      *cluster.Cluster  // nil where there is none
+	clusterEnv   map[string]string // how an operator reaches it
 	temporalPort int
 	uiPort       int
 	added        bool // the domain controller's address
@@ -48,7 +52,7 @@ type Lab struct {
 // Start provisions and starts all servers. What an earlier lab in the same folder left
 // running is stopped first. Errors say what is missing.
 func Start(ctx context.Context, o Options) (*Lab, error) {
-	if problems := Missing(); len(problems) > 0 {
+	if problems := MissingFor(o); len(problems) > 0 {
 		var text []string
 		for _, p := range problems {
 			text = append(text, p.What+": "+p.Remedy)
@@ -111,10 +115,7 @@ func (l *Lab) start(ctx context.Context) error {
 	if err := l.startStamp(ctx); err != nil {
 		return err
 	}
-	if l.temporal, err = newTemporal(l, l.options.Codec); err != nil {
-		return err
-	}
-	if err := l.temporal.start(ctx); err != nil {
+	if err := l.startTemporal(ctx); err != nil {
 		return err
 	}
 	return l.writeSecrets()
@@ -124,7 +125,7 @@ func (l *Lab) start(ctx context.Context) error {
 // wrote, if the processes are still the ones it meant.
 func (l *Lab) stopStale(ctx context.Context) error {
 	var errs []error
-	for _, name := range []string{"run/ad", "fs/run/smbd", "run/temporal", "run/worker", "run/codec", "run/serve"} {
+	for _, name := range append([]string{"run/ad", "fs/run/smbd", "run/temporal", "run/worker", "run/codec", "run/serve"}, clusterDaemons...) {
 		stale := &daemon{name: name, pid: filepath.Join(l.dir, name+".pid")}
 		errs = append(errs, stale.stop(ctx, syscall.SIGTERM))
 	}
@@ -135,7 +136,7 @@ func (l *Lab) stopStale(ctx context.Context) error {
 // drawn again, so Temporal's state could not be read any more.
 func (l *Lab) forget() error {
 	var errs []error
-	for _, name := range []string{"temporal.db", "temporal.db-wal", "temporal.db-shm", filepath.Join("fs", "share"), "spool", "stamp"} {
+	for _, name := range []string{"temporal.db", "temporal.db-wal", "temporal.db-shm", filepath.Join("fs", "share"), "spool", "stamp", "cluster"} {
 		errs = append(errs, os.RemoveAll(filepath.Join(l.dir, name)))
 	}
 	return errors.Join(errs...)
@@ -184,9 +185,6 @@ func (l *Lab) FileServer() *FileServer { return l.files }
 // Env describes the servers in the form that people and tests use.
 func (l *Lab) Env() map[string]string {
 	env := map[string]string{
-		"TEMPORAL_ADDRESS":        fmt.Sprintf("127.0.0.1:%d", l.temporalPort),
-		"LAB_UI_URL":              fmt.Sprintf("http://127.0.0.1:%d", l.uiPort),
-		"LAB_TEMPORAL_DB":         l.temporalDB(),
 		"LAB_SHARE":               l.files.UNC(),
 		"LAB_SHARE_DIR":           l.files.ShareDir(),
 		"LAB_SHARE_USER":          l.files.User(),
@@ -199,6 +197,7 @@ func (l *Lab) Env() map[string]string {
 		"LAB_LDAP_PASSWORD_FILE":  filepath.Join(l.dir, "ldap-password"),
 		"LAB_CA_DIR":              filepath.Join(l.dir, "ca"),
 	}
+	maps.Copy(env, l.temporalEnv())
 	maps.Copy(env, l.stampEnv())
 	maps.Copy(env, l.drillEnv())
 	return env
@@ -220,6 +219,9 @@ func (l *Lab) Stop(ctx context.Context) error {
 	var errs []error
 	if l.temporal != nil {
 		errs = append(errs, l.temporal.stop(ctx, syscall.SIGTERM))
+	}
+	if l.cluster != nil {
+		errs = append(errs, l.cluster.Stop(ctx))
 	}
 	for _, s := range []*stamp.Stamp{l.stamp, l.spare} {
 		if s != nil {

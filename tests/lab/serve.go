@@ -35,18 +35,19 @@ func (s *Stack) startProvider(ctx context.Context, bin string) (*provider, error
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", port)
 	p := &provider{url: "https://" + address, ca: certificate.ca, config: filepath.Join(dir, "serve.yaml"), subscription: string(subscription)}
-	env := s.Lab.Env()
+	ui := ""
+	if url := s.Lab.Env()["LAB_UI_URL"]; url != "" {
+		ui = "temporalUi: " + url + "\n"
+	}
 	text := fmt.Sprintf(`listen: %s
 baseUrl: %s
 tls: {certFile: %s, keyFile: %s}
 subscriptionId: %s
 stateDir: %s
-temporal: {address: %s, namespace: default}
-temporalUi: %s
-codec: {keyFile: %s}
+%s%scodec: {keyFile: %s}
 instances:
   - {name: %s, fqdn: local.azurestack.test, region: local, deploymentId: %s}
-`, address, p.url, certificate.certificate, certificate.key, p.subscription, dir, env["TEMPORAL_ADDRESS"], env["LAB_UI_URL"], s.codecKeys(), InstanceName, s.deployment)
+`, address, p.url, certificate.certificate, certificate.key, p.subscription, dir, s.temporalSection(), ui, s.codecKeys(), InstanceName, s.deployment)
 	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -149,8 +149,7 @@ func (s *Stack) writeConfig() error {
 	}
 	env := s.Lab.Env()
 	text := fmt.Sprintf(`instance: {name: %s, fqdn: local.azurestack.test, region: local, deploymentId: %s}
-temporal: {address: %s, namespace: default}
-codec: {keyFile: %s}
+%scodec: {keyFile: %s}
 spool: {dir: %s}
 host: lab-1
 targets: [%s]
@@ -158,7 +157,7 @@ sources:
   ad: {url: %s, caFile: %s, username: %s, passwordFile: %s, sysvol: true}
   ca: {dir: %s}
   azure: {managementUrl: %s, adminManagementUrl: %s, authorityUrl: %s, clientId: %s, clientSecretFile: %s, caFile: %s, resolver: %s}
-`, InstanceName, s.deployment, env["TEMPORAL_ADDRESS"], s.codecKeys(), s.spoolDir(), env["LAB_DRILL_TARGET"],
+`, InstanceName, s.deployment, s.temporalSection(), s.codecKeys(), s.spoolDir(), env["LAB_DRILL_TARGET"],
 		env["LAB_LDAP_URL"], env["LAB_LDAP_CA"], env["LAB_LDAP_USER"], env["LAB_LDAP_PASSWORD_FILE"], env["LAB_CA_DIR"],
 		env["LAB_ARM_URL"], env["LAB_ADMIN_ARM_URL"], env["LAB_ARM_AUTHORITY"], env["LAB_ARM_CLIENT_ID"], env["LAB_ARM_SECRET_FILE"], env["LAB_ARM_CA"], env["LAB_ARM_RESOLVER"])
 	return os.WriteFile(s.workerConfig(), []byte(text), 0o600)

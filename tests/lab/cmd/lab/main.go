@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -17,13 +18,14 @@ import (
 
 const usage = `usage: lab COMMAND [flags]
 
-  check                    say what is missing for the lab to run here
-  install                  install it (Debian packages as root, the Temporal server)
+  check [flags]            say what is missing for the lab to run here
+  install [flags]          install it (Debian packages as root, the Temporal server)
   test [flags] -- CMD ...  run CMD while the lab runs
   up [flags]               run lab, codec server and worker until interrupted
   demo [flags]             take, verify and open a backup, and explain it
 
 flags: --dir DIR  --seed N  --ad-users N  --resources N  --dangling N  --bin DIR
+       --cluster postgres  a Temporal cluster on PostgreSQL, with client certificates and tokens
 `
 
 func main() { os.Exit(run()) }
@@ -43,6 +45,7 @@ func run() int {
 	flags.IntVar(&options.ADUsers, "ad-users", lab.DefaultADUsers, "")
 	flags.IntVar(&options.Resources, "resources", lab.DefaultResources, "")
 	flags.IntVar(&options.Dangling, "dangling", 0, "")
+	flags.StringVar(&options.Cluster, "cluster", "", "")
 	bin := flags.String("bin", "bin", "")
 	if err := flags.Parse(os.Args[2:]); err != nil {
 		return 2
@@ -50,9 +53,9 @@ func run() int {
 	var err error
 	switch os.Args[1] {
 	case "check":
-		return check()
+		return check(options)
 	case "install":
-		err = lab.Install(ctx, os.Stderr)
+		err = lab.Install(ctx, options, os.Stderr)
 	case "test":
 		return around(ctx, options, flags.Args())
 	case "up":
@@ -70,8 +73,8 @@ func run() int {
 	return 0
 }
 
-func check() int {
-	problems := lab.Missing()
+func check(options lab.Options) int {
+	problems := lab.MissingFor(options)
 	for _, p := range problems {
 		fmt.Printf("missing: %s\n  %s\n", p.What, p.Remedy)
 	}
@@ -89,7 +92,7 @@ func around(ctx context.Context, options lab.Options, command []string) int {
 		fmt.Fprint(os.Stderr, usage)
 		return 2
 	}
-	if problems := lab.Missing(); len(problems) > 0 && os.Getenv(lab.RequireVariable) != "1" && os.Geteuid() != 0 {
+	if problems := lab.MissingFor(options); len(problems) > 0 && os.Getenv(lab.RequireVariable) != "1" && os.Geteuid() != 0 {
 		fmt.Fprintln(os.Stderr, "lab: not root, so tests that need real servers are skipped")
 		return execute(ctx, command, nil)
 	}
@@ -141,7 +144,7 @@ func up(ctx context.Context, options lab.Options, bin string, out io.Writer) err
 	err = lab.WriteEnv(env, s.Env())
 	if err == nil {
 		_, err = fmt.Fprintf(out, "ready\n\nIn another shell:\n\n  . %s\n  %s\n  bin/infrabackup backup start --wait\n\n%s\nTemporal Web UI: %s\nCtrl-C stops everything.\n",
-			env, s.EnableCommand(), page(s.Env()), s.Env()["LAB_UI_URL"])
+			env, s.EnableCommand(), page(s.Env()), cmp.Or(s.Env()["LAB_UI_URL"], "none; beside a cluster it is a program of its own"))
 	}
 	if err == nil {
 		<-ctx.Done()
