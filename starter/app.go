@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/printable"
+	"infrabackup/internal/telemetry"
 	"infrabackup/starter/alerting"
 	"infrabackup/starter/args"
 	"infrabackup/starter/diagnosing"
@@ -29,6 +30,7 @@ type app struct {
 	began       bool // the flags were understood, and a command runs
 	client      controller
 	closeClient func()
+	traces      *telemetry.Telemetry // nil records nothing
 }
 
 // run runs one command and returns the exit code.

@@ -18,6 +18,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/codec"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/seal"
 	"infrabackup/tests/lab"
@@ -169,12 +170,19 @@ type answer struct {
 // run runs the command line.
 func (o *operator) run(args ...string) answer {
 	o.t.Helper()
+	return o.runWith(nil, args...)
+}
+
+// runWith is [operator.run] with more variables in the environment.
+func (o *operator) runWith(environment []string, args ...string) answer {
+	o.t.Helper()
 	cmd := exec.Command(filepath.Join(o.programs, "infrabackup"), args...)
 	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+o.env["TEMPORAL_ADDRESS"], "INFRABACKUP_INSTANCE="+o.instance,
 		"INFRABACKUP_CODEC_KEY_FILE="+o.file("codec.keys"))
 	if o.namespace != "" {
 		cmd.Env = append(cmd.Env, "TEMPORAL_NAMESPACE="+o.namespace)
 	}
+	cmd.Env = append(cmd.Env, environment...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -303,7 +311,8 @@ func TestOperatorsDay(t *testing.T) {
 	require.Equal(t, done.BackupID, listed[0].BackupID)
 	shown := into[backup.Overview](t, o.run("backup", "show", "latest", "-o", "json"))
 	require.Equal(t, done.Path, shown.Path)
-	require.Empty(t, into[backup.Verdict](t, o.run("backup", "verify", "latest", "-o", "json")).Findings)
+	require.Empty(t, into[backup.Verdict](t, o.runWith(o.traces.environment(), "backup", "verify", "latest", "-o", "json")).Findings)
+	o.oneTrace("infrabackup backup verify", "RunActivity:"+flow.VerifyBackup.Name)
 	deep := into[backup.Verdict](t, o.run("backup", "verify", "latest", "--identity", o.file("operator.key"), "-o", "json"))
 	require.Empty(t, deep.Findings)
 	o.eightServices(shown, deep)

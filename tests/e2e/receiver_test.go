@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	metricspb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
@@ -20,6 +21,7 @@ type receiver struct {
 	address string
 	mu      sync.Mutex
 	got     bytes.Buffer
+	spans   map[string][]string // names of spans by their trace
 }
 
 // newReceiver listens until the test ends.
@@ -27,7 +29,7 @@ func newReceiver(t *testing.T) *receiver {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	r := &receiver{address: listener.Addr().String()}
+	r := &receiver{address: listener.Addr().String(), spans: map[string][]string{}}
 	server := grpc.NewServer()
 	tracespb.RegisterTraceServiceServer(server, traces{receiver: r})
 	metricspb.RegisterMetricsServiceServer(server, metrics{receiver: r})
@@ -74,6 +76,15 @@ type traces struct {
 
 // Export implements the trace service.
 func (s traces) Export(_ context.Context, request *tracespb.ExportTraceServiceRequest) (*tracespb.ExportTraceServiceResponse, error) {
+	s.mu.Lock()
+	for _, resource := range request.GetResourceSpans() {
+		for _, scope := range resource.GetScopeSpans() {
+			for _, span := range scope.GetSpans() {
+				s.spans[string(span.GetTraceId())] = append(s.spans[string(span.GetTraceId())], span.GetName())
+			}
+		}
+	}
+	s.mu.Unlock()
 	return &tracespb.ExportTraceServiceResponse{}, s.keep(request)
 }
 
@@ -85,4 +96,19 @@ type metrics struct {
 // Export implements the metrics service.
 func (s metrics) Export(_ context.Context, request *metricspb.ExportMetricsServiceRequest) (*metricspb.ExportMetricsServiceResponse, error) {
 	return &metricspb.ExportMetricsServiceResponse{}, s.keep(request)
+}
+
+// oneTrace waits for a trace that has spans of all these names.
+func (o *operator) oneTrace(names ...string) {
+	o.t.Helper()
+	require.Eventually(o.t, func() bool {
+		o.traces.mu.Lock()
+		defer o.traces.mu.Unlock()
+		for _, spans := range o.traces.spans {
+			if !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(spans, name) }) {
+				return true
+			}
+		}
+		return false
+	}, time.Minute, 20*time.Millisecond, "%v", names)
 }
