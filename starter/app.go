@@ -125,12 +125,12 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 	version := root.Flags().Bool("version", false, "show the version")
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *version {
-			return a.printVersion()
+			return a.diagnosing().PrintVersion()
 		}
 		return cmd.Help()
 	}
 	root.AddCommand(a.enableCommand(), a.settingsCommand(), a.shareCommand(), a.credentialsCommand(), a.keyCommand(), a.backupCommand(),
-		a.restoreCommand(), recovering.Commands(a.recovery()), recovering.DrillCommands(a.recovery()), a.versionCommand())
+		a.restoreCommand(), recovering.Commands(a.recovery()), recovering.DrillCommands(a.recovery()))
 	root.AddCommand(diagnosing.Commands(a.diagnosing())...)
 	root.AddCommand(scheduling.Commands(a.scheduling())...)
 	root.AddCommand(alerting.Commands(a.alerting())...)

@@ -39,5 +39,5 @@ type Surroundings struct {
 
 // Commands are the commands of the package.
 func Commands(s Surroundings) []*cobra.Command {
-	return []*cobra.Command{s.doctorCommand(), s.supportCommand()}
+	return []*cobra.Command{s.doctorCommand(), s.supportCommand(), s.versionCommand()}
 }

@@ -1,4 +1,4 @@
-package main
+package diagnosing
 
 import (
 	"fmt"
@@ -12,16 +12,17 @@ import (
 	"infrabackup/starter/args"
 )
 
-func (a *app) versionCommand() *cobra.Command {
+func (s Surroundings) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Show the version", Args: args.None,
-		RunE: func(*cobra.Command, []string) error { return a.printVersion() },
+		RunE: func(*cobra.Command, []string) error { return s.PrintVersion() },
 	}
 }
 
-func (a *app) printVersion() error {
+// PrintVersion prints which build the program is.
+func (s Surroundings) PrintVersion() error {
 	version := build.Version()
-	return a.print(map[string]any{"version": version, "format": backup.FormatVersion}, func(w *tabwriter.Writer) {
+	return s.Print(map[string]any{"version": version, "format": backup.FormatVersion}, func(w *tabwriter.Writer) {
 		table.Line(w, "infrabackup "+version+", format "+fmt.Sprint(backup.FormatVersion))
 	})
 }
