@@ -42,7 +42,7 @@ func (f *form) wrong(field, message string) {
 }
 
 // kept are the fields that a form may hold over a login. No secret is among them.
-var keptFields = []string{"path", "transport", "username", "recipients", "source", "enabled", "frequency", "retention", "keep", "seen", "code", "object", "note", "backup", "target", "items", "patterns", "policy"}
+var keptFields = []string{"path", "transport", "username", "recipients", "source", "enabled", "frequency", "retention", "keep", "seen", "code", "object", "note", "backup", "target", "items", "patterns", "policy", "service"}
 
 const (
 	keptCookie   = "__Host-ibk-form"
@@ -78,7 +78,7 @@ func (k *keptForms) keep(w http.ResponseWriter, r *http.Request, path string) {
 	path, _, _ = strings.Cut(path, "?") // whatever draft it is of
 	kept, size := keptForm{path: path, values: map[string]string{}, at: k.now()}, 0
 	for _, name := range keptFields {
-		value := r.PostForm.Get(name)
+		value := strings.Join(r.PostForm[name], "\n") // of boxes there are several
 		if value != "" && (name != "recipients" || !seal.MayBeSecret(value)) {
 			kept.values[name] = value
 			size += len(value)

@@ -206,9 +206,9 @@ func (h *handler) routes() {
 		{path: "prune", form: "prune", action: ActionPrune, fresh: true, do: (*request).beginPrune},
 		{path: "restores/new", form: "restores/new", action: ActionPlanRestore, do: restoring(restores.Plan)},
 		{path: "restores/cancel", form: "restores", action: ActionCancelRestore, do: restoring(restores.Cancel)},
-		{path: "restores/plans/{plan}/open", form: "restores", action: ActionPlanRestore, do: restoring(restores.Open)},
-		{path: "restores/plans/{plan}/apply", form: "restores", action: ActionApplyRestore, fresh: true, do: restoring(restores.Apply)},
-		{path: "restores/plans/{plan}/undo", form: "restores", action: ActionApplyRestore, do: restoring(restores.Undo)},
+		{path: "restores/plans/{plan}/open", form: "restores/plans/{plan}", action: ActionPlanRestore, do: restoring(restores.Open)},
+		{path: "restores/plans/{plan}/apply", form: "restores/plans/{plan}", action: ActionApplyRestore, fresh: true, do: restoring(restores.Apply)},
+		{path: "restores/plans/{plan}/undo", form: "restores/plans/{plan}", action: ActionApplyRestore, do: restoring(restores.Undo)},
 		{path: "alerts", form: "alerts", action: ActionAcknowledge, do: (*request).acknowledge},
 		{path: "alerts/acknowledge", form: "alerts/acknowledge", action: ActionAcknowledge, do: (*request).acknowledge},
 	} {

@@ -86,7 +86,7 @@ func (h *handler) reading(show func(*request)) http.HandlerFunc {
 // changing wraps what a form does.
 func (h *handler) changing(c change) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		back := "/i/" + r.PathValue("instance") + "/" + c.form
+		back := "/i/" + r.PathValue("instance") + "/" + strings.Replace(c.form, "{plan}", url.PathEscape(r.PathValue("plan")), 1)
 		if step := r.PathValue("step"); step != "" {
 			back += "/" + step
 		}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -139,4 +140,82 @@ func TestKeysOfPlansAreNowhere(t *testing.T) {
 	s.post("/logout", nil)
 	calls := s.plans.Calls()
 	require.Equal(t, "forget "+s.session.Subject(), calls[len(calls)-1])
+}
+
+// TestPagesAskWorkersSeldom: a page of restores starts no workflow each time that it is opened.
+func TestPagesAskWorkersSeldom(t *testing.T) {
+	s := newSite(t, "healthy", "operator")
+	now := portaltest.Now
+	s.options.Questions, s.options.Now = 0, func() time.Time { return now }
+	s.open(t)
+	for _, page := range []string{"restores", "restores/current", "restores/plans/" + portaltest.PlanID} {
+		s.plans.At = &flow.RestoreAt{PlanID: portaltest.PlanID, Step: "writing"}
+		busy := 0
+		for range 20 {
+			w := s.get("/i/north/" + page)
+			if w.Code == http.StatusServiceUnavailable {
+				busy++
+				checkPage(t, "busy", w.Body.String())
+				require.Contains(t, w.Body.String(), "Ask again in a moment")
+				continue
+			}
+			require.Equal(t, http.StatusOK, w.Code)
+		}
+		require.Equal(t, 18, busy, page)
+		now = now.Add(time.Second)
+	}
+	require.Len(t, s.plans.Calls(), 2+2*2, "of a plan with a step that cannot be undone, two pages are read")
+}
+
+// TestWhatWasBegunGoesOnAfterItsDay: a plan expires for who has not begun with it.
+func TestWhatWasBegunGoesOnAfterItsDay(t *testing.T) {
+	s := newSite(t, "healthy", "owner")
+	s.options.Now = func() time.Time { return portaltest.Now.Add(48 * time.Hour) }
+	s.session.Expires = portaltest.Now.Add(49 * time.Hour)
+	s.open(t)
+	at := "/i/north/restores/plans/" + portaltest.PlanID
+	body := s.get(at).Body.String()
+	require.Contains(t, body, "Make a new one")
+	require.NotContains(t, body, `action="`+at+`/apply"`)
+	s.plans.State = "unfinished"
+	body = s.get(at).Body.String()
+	require.NotContains(t, body, "Make a new one")
+	require.Contains(t, body, "Go on with it")
+	require.Contains(t, body, `action="`+at+`/apply"`)
+}
+
+// TestWhatRunsIsShownWhileTheShareIsAway: nothing can be listed then, and the restore can be stopped.
+func TestWhatRunsIsShownWhileTheShareIsAway(t *testing.T) {
+	s := newSite(t, "healthy", "operator")
+	s.plans.Fail = fault.Newf(fault.ShareUnreachable, "the share does not answer")
+	require.NotEqual(t, http.StatusOK, s.get("/i/north/restores").Code)
+	s.plans.At = &flow.RestoreAt{PlanID: portaltest.PlanID, Step: "writing"}
+	w := s.get("/i/north/restores")
+	require.Equal(t, http.StatusOK, w.Code)
+	checkPage(t, "restores", w.Body.String())
+	require.Contains(t, w.Body.String(), `href="/i/north/restores/current"`)
+	require.Contains(t, w.Body.String(), "The share does not answer")
+	require.NotContains(t, w.Body.String(), "Nothing was restored yet")
+}
+
+// TestFormsOfPlansComeBack: after a login in between, the form has the services that were chosen,
+// since none stands for all, and who applies a plan is back at that plan.
+func TestFormsOfPlansComeBack(t *testing.T) {
+	s := newSite(t, "healthy", "owner")
+	session := s.session
+	s.session = nil
+	w := s.upload(t, "restores/new", wanted(), canary)
+	require.Contains(t, w.Header().Get("Location"), "/login?")
+	s.session = session
+	body := s.get("/i/north/restores/new").Body.String()
+	require.NotContains(t, body, canary)
+	for service, chosen := range map[string]bool{"CA": true, "AD": true, "RBAC": false} {
+		require.Contains(t, body, `name="service" value="`+service+`"`)
+		require.Equal(t, chosen, strings.Contains(body, `name="service" value="`+service+`" checked`), service)
+	}
+	at := "/i/north/restores/plans/" + portaltest.PlanID
+	s.session.Old = true
+	location, err := url.Parse(s.post(at+"/apply", url.Values{"confirm": {"site-b"}}).Header().Get("Location"))
+	require.NoError(t, err)
+	require.Equal(t, at, location.Query().Get("return"))
 }

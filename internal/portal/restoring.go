@@ -12,7 +12,7 @@ func restoring(do func(*restores.View)) func(*request) {
 	return func(q *request) {
 		do(&restores.View{
 			Request: q.r, Context: cmp.Or(q.lasting, q.r.Context()), By: q.by(), Board: q.snap, Now: q.h.Now(), Plans: q.Plans, Running: q.Restoring,
-			Fill: q.fill, Wrong: q.page.Form.wrong, To: q.to, Failed: q.failed,
+			Enter: func() (func(), bool) { return q.h.asked.Enter(q.by()) }, Later: q.later, Typed: func(field string) string { return q.page.Form.Value(field) }, Fill: q.fill, Wrong: q.page.Form.wrong, To: q.to, Failed: q.failed,
 			Refuse: func(field string, err error) {
 				f := fault.As(err)
 				q.page.Form.Errors = append(q.page.Form.Errors, fieldError{Field: field, Message: sentence(f.Message()), Remedy: remedyOf(f)})

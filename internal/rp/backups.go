@@ -124,6 +124,9 @@ func (x *exchange) named() (board.Backup, error) {
 		}
 	}
 	b, ok := lookUp(x.snap, backup.ID(strings.ToLower(id)))
+	if err := unread(x.snap); !ok && err != nil {
+		return board.Backup{}, err // it may be there
+	}
 	if !ok {
 		return board.Backup{}, apierror.NotFound("The backup " + apierror.Quoted(x.params.Backup) + " could not be found in the location " + apierror.Quoted(x.spelled()) + ".")
 	}

@@ -177,8 +177,8 @@ func (x *exchange) locate() error {
 	x.loc.Board.Looked()
 	x.asOf()
 	last := x.route.segments[len(x.route.segments)-1]
-	if last == address.Operation {
-		return nil // control is asked
+	if slices.Contains(ofControl, last) {
+		return nil
 	}
 	if x.snap.Enabled && x.snap.Fault != nil && slices.Contains(ofSettings, last) {
 		return nil // while the share is away: what is wrong is what a monitor wants to know
@@ -188,6 +188,9 @@ func (x *exchange) locate() error {
 
 // ofSettings are the own addresses that tell of more than what lies on the share.
 var ofSettings = []string{"status", "alerts", "history", "schedule"}
+
+// ofControl end the addresses for which control is asked, whatever the board knows.
+var ofControl = []string{address.Operation, address.Plan, "restores", "current"}
 
 // unread refuses to answer of a snapshot that is none yet: that nothing is set, or that there
 // are no backups, would be wrong.

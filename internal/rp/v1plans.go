@@ -18,9 +18,11 @@ import (
 
 // plans reads a request about plans of restores.
 func (x *exchange) plans() (c restoreplans.Call, err error) {
-	c = restoreplans.Call{Plans: x.loc.Plans, By: x.by(), PlanID: strings.ToLower(x.params.Plan), Newest: func() (backup.ID, bool) {
-		b, ok := x.snap.NewestGood()
-		return b.BackupID, ok
+	c = restoreplans.Call{Plans: x.loc.Plans, By: x.by(), PlanID: strings.ToLower(x.params.Plan), Newest: func() (backup.ID, error) {
+		if b, ok := x.snap.NewestGood(); ok {
+			return b.BackupID, nil
+		}
+		return "", cmp.Or(unread(x.snap), error(apierror.NotFound("The location has no finished backup.")))
 	}}
 	if x.params.Plan != "" && !restores.IsPlanID(c.PlanID) {
 		return c, apierror.NotFound("The plan " + apierror.Quoted(x.params.Plan) + " could not be found.")

@@ -63,7 +63,7 @@ type Limits struct {
 	ShutdownTimeout time.Duration // for requests that are being served at the end, 10 s
 	MaxHeaderBytes  int           // 16 KiB
 	MaxBodyBytes    int64         // 64 KiB
-	MaxRestoreBytes int64         // body of a restore, which holds a PFX, 256 KiB
+	MaxRestoreBytes int64         // body of a restore or of its plan, which holds a PFX, 256 KiB
 }
 
 func (l Limits) withDefaults() Limits {

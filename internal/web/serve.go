@@ -81,8 +81,8 @@ func (s *Server) route(w *recorder, r *http.Request) {
 
 // boundBody limits the body, and refuses one that says to be longer.
 func (s *Server) boundBody(w *recorder, r *http.Request) bool {
-	limit := s.config.Limits.MaxBodyBytes
-	if strings.HasSuffix(plain(r.URL.Path), "/restore") {
+	limit, path := s.config.Limits.MaxBodyBytes, plain(r.URL.Path)
+	if strings.HasSuffix(path, "/restore") || ofTheAPI(path) && strings.Contains(path, "/restores/") {
 		limit = s.config.Limits.MaxRestoreBytes
 	}
 	if r.ContentLength > limit {

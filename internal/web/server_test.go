@@ -376,6 +376,8 @@ func TestBodiesAreBounded(t *testing.T) {
 		{"/subscriptions/s", 64 << 10, true}, {"/subscriptions/s", 64<<10 + 1, false}, {"/subscriptions/s", 10 << 20, false},
 		{"/subscriptions/s/backups/b/restore", 256 << 10, true}, {"/subscriptions/s/backups/b/Restore/", 256 << 10, true}, {"/subscriptions/s/backups/b/restore", 256<<10 + 1, false},
 		{"/subscriptions/restore/x", 64<<10 + 1, false},
+		{"/api/v1/locations/l/restores/plans", 256 << 10, true}, {"/api/v1/locations/l/Restores/plans/p/open", 256 << 10, true}, {"/api/v1/locations/l/restores/plans", 256<<10 + 1, false},
+		{"/api/v1/locations/l/alerts/acknowledge", 64<<10 + 1, false},
 	} {
 		for _, body := range []io.Reader{bytes.NewReader(bytes.Repeat([]byte("x"), test.n)), long(test.n)} {
 			answer := f.send(http.MethodPost, test.path, body, "Authorization", f.as(auth.Owner))

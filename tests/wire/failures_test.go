@@ -257,6 +257,13 @@ func TestNothingIsSaidOfWhatWasNotReadYet(t *testing.T) {
 		require.NotEmpty(t, a.header.Get("Retry-After"))
 	}
 	require.Equal(t, 503, h.do("GET", "/api/v1/locations/local/status", "", nil).status)
+	a := h.do("POST", ownPlans+"/plans", "", planBody())
+	require.Equal(t, []any{503, "ShareUnreachable"}, []any{a.status, a.code()}, "there may be a newest backup")
+	a = h.do("POST", "/api/v1/locations/local/backups/64e8625a-8dc0-49df-a195-932901b4be81/verify", "", nil)
+	require.Equal(t, []any{503, "ShareUnreachable"}, []any{a.status, a.code()}, "it may be there")
+	require.Equal(t, 200, h.do("GET", ownPlans, "", nil).status, "a worker is asked")
+	a = h.do("GET", ownPlans+"/current", "", nil)
+	require.Equal(t, []any{404, "ResourceNotFound"}, []any{a.status, a.code()}, "Temporal is asked: %s", a.text)
 	require.Equal(t, 202, h.do("PUT", place, "2018-09-01", store(map[string]any{"path": `\\fs2\B`})).status)
 	require.Equal(t, 202, h.do("POST", place+"/createBackup", "2018-09-01", nil).status)
 }

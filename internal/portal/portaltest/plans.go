@@ -1,6 +1,7 @@
 package portaltest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -30,6 +31,8 @@ type Plans struct {
 	calls []string
 	// Fail, when set, is what everything fails with.
 	Fail error
+	// State is how far the plan of [PlanID] is, planned when empty.
+	State string
 	// At is the restore that runs, nil for none.
 	At *flow.RestoreAt
 	// Keys are what was given as private keys.
@@ -81,7 +84,9 @@ func (p *Plans) Page(_ context.Context, planID string, section planpage.Section,
 	kind := restore.OfBackup
 	state := "planned"
 	switch planID {
-	case PlanID, ProductionID:
+	case PlanID:
+		state = cmp.Or(p.State, state)
+	case ProductionID:
 	case UndoID:
 		kind, state = restore.OfUndo, "ended"
 	default:

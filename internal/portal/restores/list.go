@@ -15,29 +15,38 @@ type listData struct {
 	All     []restore.Listed
 	More    bool
 	Running *flow.RestoreAt // nil when none runs, or no worker tells
-	Problem string
+	Problem string          // why the list is not known while one runs, empty when it is
 }
 
 // List shows the restores, and the one that runs.
 func List(v *View) {
-	ctx, cancel := v.asking()
-	defer cancel()
-	var d listData
-	var err error
-	if d.All, d.More, err = v.Plans.List(ctx, v.By); err != nil {
-		v.Failed(err)
+	ctx, done, ok := v.asking()
+	if !ok {
 		return
 	}
+	defer done()
+	var d listData
 	if at, err := v.Running.Restoring(ctx); err == nil {
 		d.Running = &at
+	}
+	var err error
+	if d.All, d.More, err = v.Plans.List(ctx, v.By); err != nil {
+		if d.Running == nil {
+			v.Failed(err)
+			return
+		}
+		d.Problem = fault.As(err).Message() // the share is away, say: what runs can be stopped still
 	}
 	v.Show(http.StatusOK, "restores", "Restores", d)
 }
 
 // Current shows how far the restore is that runs.
 func Current(v *View) {
-	ctx, cancel := v.asking()
-	defer cancel()
+	ctx, done, ok := v.asking()
+	if !ok {
+		return
+	}
+	defer done()
 	at, err := v.Running.Restoring(ctx)
 	if fault.CodeOf(err) == fault.ItemNotFound {
 		v.To("restores")

@@ -56,9 +56,9 @@ func New(v *View) {
 }
 
 func (v *View) showNew(status int) {
-	d := newData{Backups: restorable(v.Board)}
+	d, chosen := newData{Backups: restorable(v.Board)}, lines(v.Typed(fieldService))
 	for _, s := range backup.Services() {
-		d.Services = append(d.Services, choice{s, slices.Contains(v.Request.PostForm[fieldService], string(s))})
+		d.Services = append(d.Services, choice{s, slices.Contains(chosen, string(s))})
 	}
 	v.Show(status, "restore-new", "Plan a restore", d)
 }
@@ -79,6 +79,7 @@ func Plan(v *View) {
 	for _, name := range []string{fieldBackup, fieldTarget, fieldItems, fieldPatterns, fieldPolicy} {
 		values[name] = v.form(name)
 	}
+	values[fieldService] = strings.Join(v.Request.PostForm[fieldService], "\n")
 	v.Fill(values)
 	good := true
 	wrong := func(field, message string) {

@@ -62,8 +62,11 @@ func (v *View) read(status int, id string) {
 	if err != nil || from < 0 || from > restore.MaxSteps {
 		from = 0
 	}
-	ctx, cancel := v.asking()
-	defer cancel()
+	ctx, done, ok := v.asking()
+	if !ok {
+		return
+	}
+	defer done()
 	page, err := v.Plans.Page(ctx, id, section, from, rowsAtOnce, v.By)
 	if fault.CodeOf(err) == fault.KeyNotHeld {
 		v.showOpen(status, id)
@@ -73,7 +76,8 @@ func (v *View) read(status int, id string) {
 		v.Failed(err)
 		return
 	}
-	d := planData{P: page, To: page.From + len(page.Steps) + len(page.Refused) + len(page.Lost), Expired: v.Now.After(page.Expires), Until: v.Plans.Held(id, v.By)}
+	d := planData{P: page, To: page.From + len(page.Steps) + len(page.Refused) + len(page.Lost), Until: v.Plans.Held(id, v.By)}
+	d.Expired = page.State == "planned" && v.Now.After(page.Expires) // one that was begun is gone on with at any time
 	d.CanUndo = page.Kind == restore.OfBackup && (page.State == "ended" || page.State == "unfinished")
 	for _, s := range []sectionLink{
 		{"Changes", string(planpage.Changes), page.Counts.Steps - page.Counts.Skip, false}, {"Without undo", string(planpage.Irreversible), page.Counts.Irreversible, false},
@@ -96,11 +100,27 @@ func (v *View) read(status int, id string) {
 			v.Failed(err)
 			return
 		}
-		if d.Named = named.Steps; len(named.Steps) < named.Total { // they are too long for one page
+		if d.Named = named.Steps; len(named.Steps) < named.Total || tooLong(named.Steps) {
 			d.Named, d.AllOf = nil, named.Total
 		}
 	}
 	v.Show(status, "restore-plan", "Plan "+id[:16], d)
+}
+
+// maxTitles bounds the titles that a form brings back, as browsers write them: a form has 64 KiB.
+const maxTitles = 32 << 10
+
+// tooLong reports whether steps cannot be agreed to one by one: their titles are more than a form
+// takes, or one of them was cut, so that it is no title.
+func tooLong(steps []planpage.Step) bool {
+	size := 0
+	for _, s := range steps {
+		size += len(url.QueryEscape(s.Title))
+		if s.Cut() {
+			return true
+		}
+	}
+	return size > maxTitles
 }
 
 func rowsAt(p planpage.Page, from int) string {

@@ -55,6 +55,12 @@ type View struct {
 	Plans   Plans
 	Running Running
 
+	// Enter takes a question to the workers from what the person may ask, false when nothing is
+	// left; Later says so. What it returns is called when the question is answered.
+	Enter func() (leave func(), ok bool)
+	Later func(title, cause string)
+
+	Typed  func(field string) string      // what the form holds
 	Fill   func(values map[string]string) // what the form holds
 	Wrong  func(field, message string)    // what is wrong with it
 	Refuse func(field string, err error)  // the same, of a fault
@@ -66,9 +72,16 @@ type View struct {
 // ask bounds a question for a page.
 const ask = 40 * time.Second
 
-// asking is the context of a question.
-func (v *View) asking() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(v.Context, ask)
+// asking begins what a page asks of the workers: false, and answered, when the person asks too much.
+// Each question is a run of its own, so it counts as those about operations do.
+func (v *View) asking() (ctx context.Context, done func(), ok bool) {
+	leave, ok := v.Enter()
+	if !ok {
+		v.Later("Ask again in a moment", "There are too many questions to the workers now.")
+		return nil, nil, false
+	}
+	ctx, cancel := context.WithTimeout(v.Context, ask)
+	return ctx, func() { cancel(); leave() }, true
 }
 
 // plan is the ID of the plan that the address names; false, and answered, where it is none.

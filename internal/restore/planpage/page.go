@@ -3,6 +3,7 @@ package planpage
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -38,6 +39,8 @@ const (
 	maxText  = 2 << 10
 	maxNames = 100
 	maxName  = 128
+	// MaxTitle bounds a title, in bytes. A step whose title was longer is agreed to with all others only.
+	MaxTitle = 2 * maxText
 )
 
 // Target is what a plan is for.
@@ -91,7 +94,7 @@ type Step struct {
 func Of(p *restore.Plan, state string, section Section, from, count int) Page {
 	h := p.Header
 	page := Page{
-		PlanID: h.PlanID, Kind: h.Kind, Undoes: h.Undoes, BackupID: h.Origin.BackupID, Target: Target{cut(h.Target.Name, maxText), cut(h.Target.ID(), maxText)}, Production: h.Production,
+		PlanID: h.PlanID, Kind: h.Kind, Undoes: cut(h.Undoes, maxName), BackupID: cut(h.Origin.BackupID, maxName), Target: Target{cut(h.Target.Name, maxText), cut(h.Target.ID(), maxText)}, Production: h.Production,
 		CreatedAt: h.CreatedAt, Expires: h.Expires, Counts: h.Counts, State: state, Section: section, From: from,
 	}
 	count = min(count, MaxRows)
@@ -150,13 +153,13 @@ func rows[From, To any](all []From, from, count int, keep func(From) bool, row f
 func stepOf(s restore.Step) Step {
 	fields := names(s.Fields)
 	return Step{
-		N: s.N, Key: keyOf(s.Key), Title: cut(s.Key.String(), 2*maxText), Name: cut(s.Name, maxText), Action: s.Action, Reason: s.Reason, Fields: fields, MoreFields: len(s.Fields) - len(fields),
-		AddedBy: s.AddedBy, NeededBy: cut(s.NeededBy, maxText), Reversible: restore.Reversibility{Grade: s.Reversible.Grade, Why: cut(s.Reversible.Why, maxText)}, Supplies: names(s.Supplies),
+		N: s.N, Key: keyOf(s.Key), Title: cut(s.Key.String(), MaxTitle), Name: cut(s.Name, maxText), Action: cut(s.Action, maxName), Reason: cut(s.Reason, maxName), Fields: fields, MoreFields: len(s.Fields) - len(fields),
+		AddedBy: cut(s.AddedBy, maxName), NeededBy: cut(s.NeededBy, maxText), Reversible: restore.Reversibility{Grade: cut(s.Reversible.Grade, maxName), Why: cut(s.Reversible.Why, maxText)}, Supplies: names(s.Supplies),
 	}
 }
 
 func keyOf(k restore.Key) restore.Key {
-	return restore.Key{Service: k.Service, Kind: cut(k.Kind, maxName), ID: cut(k.ID, maxText), Phase: cut(k.Phase, maxName)}
+	return restore.Key{Service: cut(k.Service, maxName), Kind: cut(k.Kind, maxName), ID: cut(k.ID, maxText), Phase: cut(k.Phase, maxName)}
 }
 
 func names(all []string) []string {
@@ -167,13 +170,20 @@ func names(all []string) []string {
 	return out
 }
 
+// Cut reports whether the title of the step is not whole.
+func (s Step) Cut() bool {
+	return len(s.Title) > MaxTitle-utf8.UTFMax && strings.HasSuffix(s.Title, ellipsis)
+}
+
+const ellipsis = "…"
+
 // cut shortens a text between characters.
-func cut(text string, limit int) string {
+func cut[Text ~string](text Text, limit int) Text {
 	if len(text) <= limit {
 		return text
 	}
 	for limit > 0 && !utf8.RuneStart(text[limit]) {
 		limit--
 	}
-	return text[:limit] + "…"
+	return text[:limit] + ellipsis
 }

@@ -97,11 +97,12 @@ func TestPagesAreBounded(t *testing.T) {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		s.ID, s.Name, s.Kind, s.Phase, s.NeededBy, s.Reversible.Why = hostile, hostile, hostile, hostile, hostile, hostile
+		s.AddedBy, s.Action, s.Reason, s.Service, s.Reversible.Grade = hostile, restore.Action(hostile), restore.Reason(hostile), backup.Service(hostile), restore.Grade(hostile)
 		s.Fields = append(make([]string, 10_000), hostile)
 		s.Fields[0], s.Supplies = hostile, s.Fields
 		p.Refusals[i] = restore.Refusal{Key: s.Key, Code: hostile, Detail: hostile}
 	}
-	p.Header.Target = restore.Fingerprint{Name: hostile, DeploymentID: hostile}
+	p.Header.Target, p.Header.Undoes, p.Header.Origin.BackupID = restore.Fingerprint{Name: hostile, DeploymentID: hostile}, hostile, backup.ID(hostile)
 	for _, section := range []Section{Steps, Changes, Refused} {
 		for _, page := range all(t, p, section, MaxRows) {
 			text, err := json.Marshal(page)
@@ -110,5 +111,7 @@ func TestPagesAreBounded(t *testing.T) {
 		}
 	}
 	require.Equal(t, 9901, Of(p, "", Steps, 0, 1).Steps[0].MoreFields)
+	require.True(t, Of(p, "", Steps, 0, 1).Steps[0].Cut())
+	require.False(t, Of(planOf(1), "", Steps, 0, 1).Steps[0].Cut())
 	require.Equal(t, "ä…", cut("ää", 3), "between characters")
 }

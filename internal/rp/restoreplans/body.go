@@ -88,16 +88,13 @@ func texts(o jsonbody.Object, name, path string) ([]string, error) {
 }
 
 // backupOf is the backup that a body names; newest stands for the word latest.
-func backupOf(o jsonbody.Object, newest func() (backup.ID, bool)) (backup.ID, error) {
+func backupOf(o jsonbody.Object, newest func() (backup.ID, error)) (backup.ID, error) {
 	text, err := jsonbody.String(o, memberBackup, "")
 	switch {
 	case err != nil || text == "":
 		return "", err
 	case strings.EqualFold(text, backup.Latest):
-		if id, ok := newest(); ok {
-			return id, nil
-		}
-		return "", apierror.NotFound("The location has no finished backup.")
+		return newest()
 	}
 	id, err := backup.ParseID(strings.ToLower(text))
 	if err != nil {
@@ -138,7 +135,7 @@ func keyOf(o jsonbody.Object) (key privsep.OperatorKey, given bool, err error) {
 }
 
 // requestOf is what a body wants to be planned.
-func requestOf(o jsonbody.Object, newest func() (backup.ID, bool)) (r recovery.Request, err error) {
+func requestOf(o jsonbody.Object, newest func() (backup.ID, error)) (r recovery.Request, err error) {
 	if r.Backup, err = backupOf(o, newest); err != nil {
 		return r, err
 	}

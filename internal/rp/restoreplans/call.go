@@ -34,8 +34,9 @@ type Call struct {
 	By     string // who calls
 	PlanID string // that the address names, empty where it names none
 	Body   []byte // nil for none; it is cleared
-	// Newest is the newest backup that can be restored from, false when there is none.
-	Newest func() (backup.ID, bool)
+	// Newest is the newest backup that can be restored from; the error says that there is none, or
+	// that it is not known yet.
+	Newest func() (backup.ID, error)
 }
 
 // List is the answer to a question for the restores.

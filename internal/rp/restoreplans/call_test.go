@@ -48,7 +48,7 @@ func (a *asked) Page(context.Context, string, planpage.Section, int, int, string
 }
 
 func call(a *asked, body string) Call {
-	return Call{Plans: a, By: "anna", PlanID: "ab", Body: []byte(body), Newest: func() (backup.ID, bool) { return "", false }}
+	return Call{Plans: a, By: "anna", PlanID: "ab", Body: []byte(body), Newest: func() (backup.ID, error) { return "", apierror.NotFound("The location has no finished backup.") }}
 }
 
 // TestKeysAreCleared: what was sent and what was handed over is overwritten, also after an error.
