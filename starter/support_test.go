@@ -171,7 +171,7 @@ func TestSupport(t *testing.T) {
 }
 
 // TestSupportWhileTemporalLeaves: what was read of a history is packed, and the others are not
-// asked for, one time-out after the other.
+// asked for, one timeout after the other.
 func TestSupportWhileTemporalLeaves(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	h := &helped{ailing: without(), leaves: true, runs: 5, event: &historypb.HistoryEvent{EventId: 1}}
