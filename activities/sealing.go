@@ -72,18 +72,13 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	if err := a.Spool.Begin(in.BackupID); err != nil {
 		return file, err
 	}
-	// The run releases the hosts that captured, and this need not be one of them. By then all that
-	// such a host holds is on the share, too.
-	defer func() {
-		if err == nil {
-			err = a.Spool.Release(in.BackupID, "")
-		}
-	}()
 	sealed, err := capture.Create(ctx, a.Spool, a.Encrypter, in.BackupID, backup.CatalogFile, in.Recipient)
 	if err != nil {
 		return file, err
 	}
-	defer func() { err = errors.Join(err, sealed.Abandon()) }()
+	// The run releases the hosts that captured, and this need not be one of them. Another attempt
+	// may be at work here meanwhile: what it has stays.
+	defer func() { err = errors.Join(err, sealed.Abandon(), a.Spool.Vacate(in.BackupID)) }()
 	indexes := &indexes{repo: repo, id: in.BackupID, identity: identity, all: map[backup.Service]flow.ServiceIndex{}}
 	for _, index := range in.Indexes {
 		indexes.all[index.Service] = index
@@ -103,7 +98,7 @@ func (a *Activities) sealCatalog(ctx context.Context, repo *repository.Repositor
 	if err := catalog.Close(); err != nil {
 		return file, err
 	}
-	if file, err = sealed.Finish(); err != nil {
+	if file, err = sealed.Flush(); err != nil {
 		return file, err
 	}
 	found, err := checker.Check(func(service backup.Service, fn func(backup.CatalogEntry)) error {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,35 @@ func principal(id, sid string) backup.Item {
 	}}
 }
 
+// TestALateAttemptToSealTakesNothingAway: one that nobody waits for any more, and that ends well,
+// leaves the file of the one that came after it.
+func TestALateAttemptToSealTakesNothingAway(t *testing.T) {
+	b := newBench(t)
+	b.capture(&fixed{service: backup.AD, window: [2]time.Duration{time.Second, 2 * time.Second}, items: []backup.Item{{Kind: "directory-object", ID: "u", Name: "u"}}})
+	var later *os.File
+	_, err := b.a.sealCatalog(t.Context(), b.repo, b.in, b.hb, func(ctx context.Context, _ backup.File, _ backup.Consistency) error {
+		// Until the late one has sent its own, which is what it needs it for.
+		for {
+			if _, err := os.Stat(filepath.Join(b.folder, backup.CatalogFile)); err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			runtime.Gosched()
+		}
+		err := b.a.Spool.Begin(b.in.BackupID)
+		if err == nil {
+			later, err = b.a.Spool.Create(b.in.BackupID, backup.CatalogFile)
+		}
+		return err
+	})
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(b.a.Spool.String(), string(b.in.BackupID), backup.CatalogFile))
+	require.NoError(t, b.a.Spool.Discard(b.in.BackupID, backup.CatalogFile, later))
+	require.NoError(t, later.Close())
+}
+
 func TestSealingFindsWhatDangles(t *testing.T) {
 	b := newBench(t)
 	b.capture(&fixed{service: backup.RBAC, window: [2]time.Duration{time.Second, 2 * time.Second}, items: []backup.Item{
@@ -144,6 +174,7 @@ func TestSealingFindsWhatDangles(t *testing.T) {
 		},
 	}
 	for range 2 { // an attempt, and a repeated one
+		require.NoError(t, b.a.Spool.Release(b.in.BackupID, "")) // another host captured
 		var found backup.Consistency
 		file, err := b.a.sealCatalog(t.Context(), b.repo, b.in, b.hb, keep(&found))
 		require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -33,6 +34,9 @@ import (
 type helped struct {
 	*ailing
 	missing  bool // Temporal does not answer
+	leaves   bool // it does not answer any more after one event
+	asks     int  // for events
+	runs     int  // one when zero
 	asked    string
 	event    *historypb.HistoryEvent
 	answered bool
@@ -61,19 +65,26 @@ type kept struct {
 
 func (k kept) ListWorkflow(_ context.Context, in *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	k.asked = in.GetQuery()
-	return &workflowservice.ListWorkflowExecutionsResponse{Executions: []*workflowpb.WorkflowExecutionInfo{{
-		Execution: &commonpb.WorkflowExecution{WorkflowId: "local:../../backup", RunId: "run-1"}, Type: &commonpb.WorkflowType{Name: "BackupWorkflow"},
-		Status: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, HistoryLength: 2,
-	}}}, nil
+	answer := &workflowservice.ListWorkflowExecutionsResponse{}
+	for i := range max(1, k.runs) {
+		answer.Executions = append(answer.Executions, &workflowpb.WorkflowExecutionInfo{
+			Execution: &commonpb.WorkflowExecution{WorkflowId: "local:../../backup", RunId: fmt.Sprintf("run-%d", i+1)}, Type: &commonpb.WorkflowType{Name: "BackupWorkflow"},
+			Status: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, HistoryLength: 2,
+		})
+	}
+	return answer, nil
 }
 
 func (k kept) GetWorkflowHistory(context.Context, string, string, bool, enumspb.HistoryEventFilterType) client.HistoryEventIterator {
 	return k
 }
 
-func (k kept) HasNext() bool { return !k.answered }
+func (k kept) HasNext() bool { return !k.answered || k.leaves }
 
 func (k kept) Next() (*historypb.HistoryEvent, error) {
+	if k.asks++; k.leaves && k.asks > 1 {
+		return nil, fault.Newf(fault.TemporalUnreachable, "Temporal does not answer any more")
+	}
 	k.answered = true
 	return k.event, nil
 }
@@ -157,6 +168,22 @@ func TestSupport(t *testing.T) {
 
 	again := h.call("support", "--out", out)
 	require.Equal(t, fault.AlreadyExists.Exit(), again.code, again.stderr)
+}
+
+// TestSupportWhileTemporalLeaves: what was read of a history is packed, and the others are not
+// asked for, one timeout after the other.
+func TestSupportWhileTemporalLeaves(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	h := &helped{ailing: without(), leaves: true, runs: 5, event: &historypb.HistoryEvent{EventId: 1}}
+	out := filepath.Join(t.TempDir(), "support.tar.gz")
+	done := h.call("support", "--out", out)
+	require.Equal(t, fault.ExitPartial, done.code, done.stderr)
+	files := packed(t, out)
+	require.Contains(t, files["001-run-1.jsonl"], "eventId")
+	var report support.Report
+	require.NoError(t, json.Unmarshal([]byte(files["report.json"]), &report))
+	require.Len(t, report.Missing, 5)
+	require.Equal(t, 2, h.asks)
 }
 
 // TestSupportWithoutTemporal: on the worst day there is an archive all the same, which says

@@ -77,10 +77,10 @@ func (r *Recorder) Capture(ctx context.Context, collector collect.Collector, in 
 	if err := catalog.Close(); err != nil {
 		return out, err
 	}
-	if out.Part, err = part.flush(); err != nil {
+	if out.Part, err = part.Flush(); err != nil {
 		return out, err
 	}
-	if out.Index, err = index.flush(); err != nil {
+	if out.Index, err = index.Flush(); err != nil {
 		return out, err
 	}
 	if err := r.Spool.SaveBlocks(in.BackupID, out.Part.Name, part.blocks); err != nil {

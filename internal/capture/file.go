@@ -42,7 +42,8 @@ type File struct {
 }
 
 // Create makes a file of a backup in the spool, encrypted to one recipient. An earlier one of
-// that name loses it. It is to be ended with [File.Finish] or [File.Abandon].
+// that name loses it. It is to be ended with [File.Abandon], also after
+// [File.Flush].
 func Create(ctx context.Context, spool *spool.Spool, encrypter Encrypter, id backup.ID, name, recipient string) (*File, error) {
 	file, err := spool.Create(id, name)
 	if err != nil {
@@ -77,17 +78,9 @@ func (f *File) Blocks() *blocksum.Table { return f.blocks }
 // written is the size so far, to the last MiB.
 func (f *File) written() int64 { return f.blocks.Written() }
 
-// Finish completes the encryption, makes the file durable and closes it.
-func (f *File) Finish() (backup.File, error) {
-	file, err := f.flush()
-	if err != nil {
-		return backup.File{}, err
-	}
-	return file, f.close()
-}
-
-// flush completes the encryption and makes the file durable.
-func (f *File) flush() (backup.File, error) {
+// Flush completes the encryption and makes the file durable. It can be read in the spool until
+// it is abandoned.
+func (f *File) Flush() (backup.File, error) {
 	if err := f.enc.Close(); err != nil {
 		return backup.File{}, f.classified(err)
 	}
@@ -109,8 +102,8 @@ func (f *File) close() error {
 	return f.spool.Classify("close "+f.name, file.Close())
 }
 
-// Abandon gives the encryption up and removes the file of a capture that failed, unless
-// an attempt that came later has put another in its place. After Finish it does nothing.
+// Abandon gives the encryption up, if it goes on still, and removes the file, unless an attempt
+// that came later has put another in its place. After close it does nothing.
 func (f *File) Abandon() error {
 	if f.file == nil {
 		return nil

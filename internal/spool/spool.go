@@ -152,8 +152,8 @@ func (s *Spool) Create(id backup.ID, name string) (*os.File, error) {
 	return file, nil
 }
 
-// Discard removes a file that [Spool.Create] made and that is open still, unless another
-// one has its name by now.
+// Discard removes a file that [Spool.Create] made and that is open still, with its upload
+// journal and its sums, unless another one has its name by now.
 func (s *Spool) Discard(id backup.ID, name string, file *os.File) error {
 	where, err := place(id, name)
 	if err != nil {
@@ -175,7 +175,22 @@ func (s *Spool) Discard(id backup.ID, name string, file *os.File) error {
 	if !os.SameFile(there, own) {
 		return nil
 	}
-	return s.remove(where)
+	return errors.Join(s.remove(where+journalSuffix), s.remove(where+blocksSuffix), s.remove(where))
+}
+
+// Vacate removes the folder of a backup that has no files here any more. One that has some
+// stays, and a missing one is fine.
+func (s *Spool) Vacate(id backup.ID) error {
+	if _, err := backup.ParseID(string(id)); err != nil {
+		return fault.New(fault.Usage, "the spool was asked for a strange backup", err)
+	}
+	s.names.Lock()
+	defer s.names.Unlock()
+	err := s.root.Remove(string(id))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+		return s.fail("remove the folder of backup "+string(id), err)
+	}
+	return nil
 }
 
 // Follow opens a file that [Spool.Create] made and that is still being written, for reading

@@ -74,7 +74,8 @@ type Report struct {
 const reportName = "report.json"
 
 // Write reads the members one after the other and writes them into a compressed tar archive,
-// below a folder of its own. It fails when the archive cannot be written, and when ctx ends.
+// below a folder of its own. It fails when the archive cannot be written, and when ctx is
+// cancelled. When ctx has a deadline that passes, what was read before is packed.
 func Write(ctx context.Context, w io.Writer, folder string, at time.Time, members []Member) (Report, error) {
 	report := Report{Files: []Written{}, Missing: []Missing{}}
 	zipped := gzip.NewWriter(w)
@@ -89,7 +90,7 @@ func Write(ctx context.Context, w io.Writer, folder string, at time.Time, member
 	}
 	for _, m := range members {
 		data, err := read(ctx, m)
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
 			return report, ctx.Err()
 		}
 		if err != nil {
@@ -108,7 +109,7 @@ func Write(ctx context.Context, w io.Writer, folder string, at time.Time, member
 	if err != nil {
 		return report, unwritten(err)
 	}
-	return report, errors.Join(add(reportName, append(text, '\n')), unwritten(out.Close()), unwritten(zipped.Close()))
+	return report, errors.Join(add(reportName, Redact(append(text, '\n'))), unwritten(out.Close()), unwritten(zipped.Close()))
 }
 
 // read reads a member in the time that it may take. What is too long is cut.
@@ -116,7 +117,11 @@ func read(ctx context.Context, m Member) ([]byte, error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	data, err := m.Read(bounded)
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+	switch {
+	case err == nil || bounded.Err() == nil:
+	case ctx.Err() != nil:
+		err = fault.Newf(fault.Cancelled, "%s could not be read in the time that was given", m.Name)
+	default:
 		err = fault.Newf(fault.Cancelled, "%s could not be read within %s", m.Name, patience)
 	}
 	if len(data) > MaxBytes {

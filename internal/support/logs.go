@@ -34,42 +34,36 @@ func Journal(program string, since time.Time) []Member {
 	return all
 }
 
-// output is what a command writes, its newest part if it is more than a member may have.
+// output is what a command writes, its newest part if it is more than a member may have. What
+// it wrote before it failed comes with the error.
 func output(cmd *exec.Cmd) ([]byte, error) {
-	var complaint bytes.Buffer
+	// One byte more lets the archive say that it was cut.
+	text, complaint := &limited{left: MaxBytes + 1, full: errors.New("the rest is not wanted")}, &limited{left: 1 << 10}
 	cmd.WaitDelay = time.Second // a child of it may hold its output open
-	cmd.Stderr = &limited{w: &complaint, left: 1 << 10}
-	pipe, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
+	cmd.Stdout, cmd.Stderr = text, complaint
+	err := cmd.Run()
+	if err == nil || text.left == 0 { // what is not wanted may have ended it
+		return append([]byte{}, text.kept.Bytes()...), nil
 	}
-	if err != nil {
-		return nil, unread(cmd.Path, err)
-	}
-	text, err := io.ReadAll(io.LimitReader(pipe, MaxBytes+1))
-	if len(text) > MaxBytes { // one byte more lets the archive say that it was cut
-		_ = cmd.Process.Kill() // the rest is not wanted
-		_ = cmd.Wait()         // it was killed
-		return text, nil
-	}
-	if err := errors.Join(err, cmd.Wait()); err != nil {
-		return nil, unread(cmd.Path, fmt.Errorf("%w: %s", err, bytes.TrimSpace(complaint.Bytes())))
-	}
-	return text, nil
+	return text.kept.Bytes(), unread(cmd.Path, fmt.Errorf("%w: %s", err, bytes.TrimSpace(complaint.kept.Bytes())))
 }
 
-// limited writes the first bytes and drops the others.
+// limited keeps the first bytes.
 type limited struct {
-	w    io.Writer
+	kept bytes.Buffer
 	left int
+	full error // what is told to who writes more; nil drops it
 }
 
 // Write implements io.Writer.
 func (l *limited) Write(p []byte) (int, error) {
-	kept := p[:min(len(p), l.left)]
-	l.left -= len(kept)
-	_, err := l.w.Write(kept)
-	return len(p), err
+	n := min(len(p), l.left)
+	l.left -= n
+	l.kept.Write(p[:n])
+	if n < len(p) && l.full != nil {
+		return n, l.full
+	}
+	return len(p), nil
 }
 
 // LogFiles makes members of log files, of each its end. Two files of one name get numbers.
@@ -105,7 +99,11 @@ func tail(file string) (text []byte, err error) {
 			return nil, err
 		}
 	}
-	return io.ReadAll(io.LimitReader(f, MaxBytes))
+	text, err = io.ReadAll(io.LimitReader(f, MaxBytes))
+	if _, whole, found := bytes.Cut(text, []byte("\n")); found && info.Size() > MaxBytes {
+		text = whole // half a line could hold half a secret, by which it is not known
+	}
+	return text, err
 }
 
 func unread(what string, err error) error {

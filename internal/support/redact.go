@@ -24,7 +24,9 @@ var secrets = []struct {
 	{[]string{"bearer", "basic"}, regexp.MustCompile(`(?i)\b(bearer|basic) +[A-Za-z0-9._~+/=-]{8,}`), "$1 " + removed},
 	// JSON Web Tokens: header and payload begin with {" in base64url (RFC 7519).
 	{[]string{"eyj"}, regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`), removed},
-	{[]string{"pass", "secret", "key", "token"}, regexp.MustCompile(`(?i)\b(password|passwd|passphrase|client[-_ ]?secret|api[-_ ]?key|access[-_ ]?token)(\\?"? *[:=] *)(?:"(?:[^"\\]|\\.)*"|\\"[^"\\]*\\"|'[^']*'|[^\s,;}"'\\]+)`), "$1$2" + removed},
+	{[]string{"://"}, regexp.MustCompile(`(://[^\s/:@"']*:)[^\s/@"']+@`), "$1" + removed + "@"},
+	// Also at the end of a longer name, as of a variable.
+	{[]string{"pass", "secret", "key", "token", "pwd"}, regexp.MustCompile(`(?i)(password|pwd|passwd|passphrase|client[-_ ]?secret|api[-_ ]?key|access[-_ ]?token|refresh[-_ ]?token|account[-_ ]?key)(\\?"? *[:=] *)(?:"(?:[^"\\]|\\.)*"|\\"[^"\\]*\\"|'[^']*'|[^\s,;}"'\\]+)`), "$1$2" + removed},
 }
 
 // Redact takes out of a text what looks like a key, a token or a password. It is a second

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -101,6 +102,29 @@ func TestAnArchiveThatCannotBeWritten(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// TestWhatWasReadInTimeIsPacked: the end of the time that was given costs what was not read.
+func TestWhatWasReadInTimeIsPacked(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	slow := func(name string) Member {
+		return Member{Name: name, Read: func(ctx context.Context) ([]byte, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+	}
+	var out bytes.Buffer
+	report, err := Write(ctx, &out, "top", noon, []Member{given("one", "first", nil),
+		given("none", "", fault.Newf(fault.Usage, "at https://me:hunter2@host")), slow("two"), slow("three")})
+	require.NoError(t, err)
+	files := unpack(t, out.Bytes())
+	require.Equal(t, "first", files["top/one"])
+	require.Len(t, report.Missing, 3)
+	require.Equal(t, fault.Cancelled, report.Missing[1].Code)
+	require.Contains(t, report.Missing[2].Message, "three could not be read in the time that was given")
+	require.Contains(t, files["top/report.json"], `"three"`)
+	require.Contains(t, files["top/report.json"], "at https://me:[removed]@host")
+}
+
 func TestRedact(t *testing.T) {
 	for in, want := range map[string]string{
 		`key AGE-SECRET-KEY-1QQQZZZ done`: `key [removed] done`,
@@ -114,6 +138,12 @@ func TestRedact(t *testing.T) {
 		`{"password":"hu\"nter2","u":"m"}`:                                                            `{"password":[removed],"u":"m"}`,
 		`"msg":"sent {\"password\":\"x y\"}"`:                                                         `"msg":"sent {\"password\":[removed]}"`,
 		`client_secret: abc, next`:                                                                    `client_secret: [removed], next`,
+		`TEMPORAL_API_KEY=abc.def x`:                                                                  `TEMPORAL_API_KEY=[removed] x`,
+		`Environment="SMB_PASSWORD=hunter2"`:                                                          `Environment="SMB_PASSWORD=[removed]"`,
+		`adminPassword: hunter2`:                                                                      `adminPassword: [removed]`,
+		`AccountName=a;AccountKey=YQ==;x`:                                                             `AccountName=a;AccountKey=[removed];x`,
+		`get https://me:hunter2@host/x`:                                                               `get https://me:[removed]@host/x`,
+		`https://host:7233/a@b`:                                                                       `https://host:7233/a@b`,
 		`passwordFile=/etc/p`:                                                                         `passwordFile=/etc/p`,
 		`a bearer of news`:                                                                            `a bearer of news`,
 		`-----BEGIN CERTIFICATE-----`:                                                                 `-----BEGIN CERTIFICATE-----`,
@@ -137,13 +167,16 @@ func TestLogFiles(t *testing.T) {
 	dir := t.TempDir()
 	one, fifo := filepath.Join(dir, "worker.log"), filepath.Join(dir, "fifo")
 	require.NoError(t, os.WriteFile(one, append(bytes.Repeat([]byte("o"), MaxBytes), "the end"...), 0o600))
+	lines := filepath.Join(dir, "lines.log")
+	require.NoError(t, os.WriteFile(lines, []byte("password=hun"+strings.Repeat("t", MaxBytes-10)+"\nthe end"), 0o600))
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
 	var out bytes.Buffer
-	report, err := Write(t.Context(), &out, "top", noon, LogFiles([]string{one, one, fifo, dir, filepath.Join(dir, "none")}))
+	report, err := Write(t.Context(), &out, "top", noon, LogFiles([]string{one, one, fifo, dir, filepath.Join(dir, "none"), lines}))
 	require.NoError(t, err)
 	files := unpack(t, out.Bytes())
 	require.Len(t, files["top/logs/2-worker.log"], MaxBytes)
 	require.True(t, strings.HasSuffix(files["top/logs/1-worker.log"], "the end"))
+	require.Equal(t, "the end", files["top/logs/6-lines.log"], "the line that is cut is left out")
 	require.Len(t, report.Missing, 3)
 	for _, m := range report.Missing {
 		require.Equal(t, fault.Usage, m.Code)
@@ -158,6 +191,31 @@ func program(t *testing.T, text string) string {
 	return file
 }
 
+// TestAChildThatHoldsTheOutputOpen is not waited for when the time is over.
+func TestAChildThatHoldsTheOutputOpen(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	mark := filepath.Join(t.TempDir(), "mark")
+	type result struct {
+		text []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	cmd := exec.CommandContext(ctx, program(t, `sleep 20 & echo first; : > "$1"; wait`), mark)
+	go func() {
+		text, err := output(cmd)
+		done <- result{text, err}
+	}()
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(mark)
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	cancel()
+	got := <-done
+	require.Error(t, got.err)
+	require.Equal(t, "first\n", string(got.text))
+}
+
 func TestJournal(t *testing.T) {
 	for name, tt := range map[string]struct {
 		program, has string
@@ -166,6 +224,7 @@ func TestJournal(t *testing.T) {
 		"lines":                {program: `echo "$@"`, has: "--since=@1796040000 --lines=50000 --unit=infrabackup-worker"},
 		"none":                 {program: `true`},
 		"no permission":        {program: `echo no permission >&2; exit 1`, missing: true},
+		"half":                 {program: `echo first; echo broken >&2; exit 1`, has: "first\n", missing: true},
 		"endless":              {program: `exec yes line`, has: "line\nline\n", missing: true},
 		"complaining for long": {program: `head -c 1000000 /dev/zero >&2; exit 1`, missing: true},
 	} {

@@ -96,7 +96,7 @@ func (o Options) clientOptions() (client.Options, error) {
 		}
 		return options, nil
 	}
-	if options.ConnectionOptions.TLS, err = o.TLS.config(); err != nil {
+	if options.ConnectionOptions.TLS, err = o.TLS.config(o.Logger); err != nil {
 		return client.Options{}, err
 	}
 	if !o.APIKey.IsZero() {
@@ -113,7 +113,7 @@ func (o Options) credentials() client.Credentials {
 	return client.NewAPIKeyDynamicCredentials(file.token)
 }
 
-func (t TLS) config() (*tls.Config, error) {
+func (t TLS) config(logger *slog.Logger) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if (t.CertFile == "") != (t.KeyFile == "") {
 		return nil, fault.Newf(fault.ConfigInvalid, "of the client certificate for Temporal and its key only one is given")
@@ -123,7 +123,7 @@ func (t TLS) config() (*tls.Config, error) {
 		if err != nil {
 			return nil, fault.New(fault.ConfigInvalid, fmt.Sprintf("the client certificate %s for Temporal, or its key %s, was refused", t.CertFile, t.KeyFile), err)
 		}
-		config.GetClientCertificate = t.renewed(pair)
+		config.GetClientCertificate = t.renewed(pair, logger)
 	}
 	if t.CAFile != "" {
 		var err error

@@ -43,15 +43,19 @@ func (t *tokenFile) token(context.Context) (string, error) {
 }
 
 // renewed gives the client certificate that the files hold when a connection is made, and the one
-// before while they hold none, as between the replacement of the one and of the other.
-func (t TLS) renewed(first tls.Certificate) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+// before while they hold none, as between the replacement of the one and of the other. What is
+// wrong with them is logged: the server refuses the one before when it has ended.
+func (t TLS) renewed(first tls.Certificate, logger *slog.Logger) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	var mu sync.Mutex
 	last := first
 	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		if pair, err := t.clientCertificate(); err == nil { // X509KeyPair makes sure that they fit
+		pair, err := t.clientCertificate() // X509KeyPair makes sure that they fit
+		if err == nil {
 			last = pair
+		} else {
+			logger.Warn("the client certificate for Temporal, or its key, cannot be read again; the one before is used on", "file", t.CertFile, "error", err)
 		}
 		given := last
 		return &given, nil

@@ -1,11 +1,13 @@
 package temporal
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -61,7 +63,8 @@ func TestAClientCertificateIsReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	c := TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
 	pair(t, c, 1)
-	config, err := c.config()
+	var log bytes.Buffer
+	config, err := c.config(slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
 	want := func(serial int64) {
 		t.Helper()
@@ -76,8 +79,15 @@ func TestAClientCertificateIsReadAgain(t *testing.T) {
 	require.NoError(t, err)
 	pair(t, c, 2)
 	want(2)
+	require.Empty(t, log.String())
 	require.NoError(t, os.WriteFile(c.KeyFile, key, 0o600))
 	want(2) // the key is not that of the certificate
+	require.Contains(t, log.String(), "does not match")
 	pair(t, c, 3)
+	log.Reset()
+	require.NoError(t, os.Chmod(c.KeyFile, 0o640))
+	want(2)
+	require.Contains(t, log.String(), "chmod 600")
+	require.NoError(t, os.Chmod(c.KeyFile, 0o600))
 	want(3)
 }

@@ -3,6 +3,7 @@ package diagnosing
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -60,7 +61,8 @@ Look into it before you give it away.
 
 The logs come from systemd's journal of this machine, if there is one. Run it on the worker's
 host, or name the worker's log with --log. What cannot be read is said and left out, and the
-exit code is 3 then: also without Temporal or worker there is an archive.`,
+exit code is 3 then: also without Temporal or worker there is an archive. When --timeout has
+passed, what was read until then is packed.`,
 		Example: "  infrabackup support\n  infrabackup support --out /tmp/support.tar.gz --log /var/log/infrabackup/worker.log --since 48h",
 		Args:    args.None,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -89,20 +91,21 @@ func (s Surroundings) pack(ctx context.Context, out string, logs []string, since
 	if localfile.Exists(file) {
 		return localfile.Occupied(file)
 	}
-	c, err := s.Controller(ctx)
-	if ctx.Err() != nil {
+	c, failed := s.Controller(ctx)
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
-	members := append(own(now), of(c, err)...)
-	members = append(members, histories(ctx, c, err)...)
+	members := own(now) // what this machine has comes first: it does not wait for others
 	if program, err := exec.LookPath("journalctl"); err == nil {
 		members = append(members, support.Journal(program, now.Add(-since))...)
 	} else if len(logs) == 0 {
 		s.Say("There is no journal on this machine, so no logs are packed. Name them with --log.")
 	}
 	members = append(members, support.LogFiles(logs)...)
+	members = append(members, of(c, failed)...)
+	members = append(members, histories(ctx, c, failed)...)
 	done := document{File: file}
-	err = localfile.CreateWith(file, func(w io.Writer) error {
+	err := localfile.CreateWith(file, func(w io.Writer) error {
 		var err error
 		done.Report, err = support.Write(ctx, w, folder, now, members)
 		return err
@@ -186,11 +189,18 @@ func histories(ctx context.Context, c Controller, missing error) []support.Membe
 		newest, missing = c.Runs().Newest(ctx, maxRuns)
 	}
 	members := []support.Member{asked("runs.json", missing, func(context.Context) ([]runs.Run, error) { return newest, nil })}
+	var gone error // says why Temporal is not asked again: each question may take a minute
 	for i, run := range newest {
 		// A workflow ID may hold anything, and is no name of a file.
 		name := fmt.Sprintf("histories/%03d-%s.jsonl", i+1, run.RunID)
 		members = append(members, support.Member{Name: name, Read: func(ctx context.Context) ([]byte, error) {
+			if gone != nil {
+				return nil, gone
+			}
 			events, whole, err := c.Runs().History(ctx, run)
+			if ctx.Err() != nil || fault.CodeOf(err) == fault.TemporalUnreachable {
+				gone = err
+			}
 			if err == nil && !whole {
 				err = fault.Newf(fault.Usage, "the history of run %s is longer than %d MiB", run.RunID, runs.MaxBytes>>20)
 			}

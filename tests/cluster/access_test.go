@@ -103,7 +103,7 @@ func TestWhatAReaderMayDo(t *testing.T) {
 	_, err = reader.WorkflowService().ListNamespaces(ctx, &workflowservice.ListNamespacesRequest{})
 	require.ErrorAs(t, err, &denied)
 	all := shared.cluster.Identity(cluster.Reader)
-	all.Token, err = shared.cluster.Token(ctx, "all-"+s.instance, "temporal-system:read", 600)
+	all.Token, err = shared.cluster.Token(ctx, "all-"+s.instance, "temporal-system:read", 3600)
 	require.NoError(t, err)
 	viewer, err := shared.cluster.Dial(ctx, all)
 	require.NoError(t, err)
@@ -151,7 +151,7 @@ func TestWhoIsNotLetIn(t *testing.T) {
 	foreign := foreignCluster(t, home)
 	oldToken, err := shared.cluster.Token(ctx, "old-"+s.instance, "backup:write", -60)
 	require.NoError(t, err)
-	elsewhere, err := shared.cluster.Token(ctx, "elsewhere-"+s.instance, "another:write", 60)
+	elsewhere, err := shared.cluster.Token(ctx, "elsewhere-"+s.instance, "another:write", 3600)
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		id     cluster.Identity

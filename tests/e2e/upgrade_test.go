@@ -134,9 +134,9 @@ func (o *operator) restoredAcross(id backup.ID, exchange, back func()) {
 	identity := o.file("operator.key")
 	for range 5 {
 		planned := into[struct{ PlanID string }](t, o.run("restore", "plan", string(id), "--identity", identity, "--target", "site-c", "--service", "CA", "-o", "json"))
-		applying := make(chan answer, 1)
+		applying, caller := make(chan answer, 1), *o // the operator's program stays the one that it was
 		go func() {
-			applying <- o.run("restore", "apply", planned.PlanID, "--identity", identity, "--yes", "-o", "json")
+			applying <- caller.run("restore", "apply", planned.PlanID, "--identity", identity, "--yes", "-o", "json")
 		}()
 		after(2 * time.Second)
 		exchange()

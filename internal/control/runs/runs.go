@@ -75,18 +75,18 @@ func described(info *workflowpb.WorkflowExecutionInfo) Run {
 
 // History returns the events of a run as JSON, one a line, without what its payloads hold:
 // of these their encoding is left. More than [MaxBytes] are cut off behind a whole event, and
-// whole is false then.
+// whole is false then. With an error come the events that were read before it.
 func (r *Reader) History(ctx context.Context, run Run) (events []byte, whole bool, err error) {
 	all := r.Client.GetWorkflowHistory(ctx, run.WorkflowID, run.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	var out bytes.Buffer
 	for all.HasNext() {
 		event, err := all.Next()
 		if err != nil {
-			return nil, false, r.Fault(err)
+			return out.Bytes(), false, r.Fault(err)
 		}
 		line, err := withoutPayloads(ctx, event)
 		if err != nil {
-			return nil, false, fmt.Errorf("event %d of run %s: %w", event.GetEventId(), run.RunID, err)
+			return out.Bytes(), false, fmt.Errorf("event %d of run %s: %w", event.GetEventId(), run.RunID, err)
 		}
 		if out.Len()+len(line)+1 > MaxBytes {
 			return out.Bytes(), false, nil

@@ -1,7 +1,11 @@
 package cluster
 
 import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/pem"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -76,4 +80,109 @@ func TestNoSecretInDeploy(t *testing.T) {
 		require.NotRegexp(t, secret, string(text), e.Name())
 	}
 	require.Regexp(t, secret, "-----BEGIN PRIVATE KEY-----", "it can fail")
+}
+
+// bash runs commands in a folder, as root types them there.
+func bash(t *testing.T, dir string, lines ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.Join(lines, "\n"))
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// certificate reads one, and makes sure that an authority has signed it.
+func certificate(t *testing.T, dir, name, authority string) *x509.Certificate {
+	t.Helper()
+	read := func(name string) *x509.Certificate {
+		text, err := os.ReadFile(filepath.Join(dir, name+".pem"))
+		require.NoError(t, err)
+		block, _ := pem.Decode(text)
+		require.NotNil(t, block, name)
+		c, err := x509.ParseCertificate(block.Bytes)
+		require.NoError(t, err)
+		return c
+	}
+	c, roots := read(name), x509.NewCertPool()
+	roots.AddCert(read(authority))
+	_, err := c.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	require.NoError(t, err, name)
+	return c
+}
+
+// TestCertificatesAreRenewed by the commands of TEMPORAL.md: for the same keys, names and uses, of the
+// same authorities.
+func TestCertificatesAreRenewed(t *testing.T) {
+	_, scripts := prepared(t)
+	dir, script := t.TempDir(), "bash "+filepath.Join(scripts, "certificates.sh")
+	out, err := bash(t, dir, script+" cluster temporal.example.com", script+" client worker", "chmod 0644 *.pem")
+	require.NoError(t, err, out)
+	signers := map[string]string{"frontend": "cluster-ca", "internode": "cluster-ca", "postgres": "cluster-ca", "database": "cluster-ca", "worker": "client-ca"}
+	before := map[string]*x509.Certificate{}
+	for name, authority := range signers {
+		before[name] = certificate(t, dir, name, authority)
+	}
+
+	folder, err := deployFolder()
+	require.NoError(t, err)
+	document, err := os.ReadFile(filepath.Join(folder, "TEMPORAL.md"))
+	require.NoError(t, err)
+	lines, err := commands(string(document), "Renewal")
+	require.NoError(t, err)
+	require.Equal(t, []string{"cd /etc/temporal", "systemctl reload postgresql"}, []string{lines[0], lines[len(lines)-1]})
+	lines = append(lines[1:len(lines)-1], "bash certificates.sh renew worker 30")
+	out, err = bash(t, dir, strings.ReplaceAll(strings.Join(lines, "\n"), "bash certificates.sh", script))
+	require.NoError(t, err, out)
+	for name, authority := range signers {
+		was, is := before[name], certificate(t, dir, name, authority)
+		require.NotEqual(t, was.SerialNumber, is.SerialNumber, name)
+		require.True(t, was.PublicKey.(*ecdsa.PublicKey).Equal(is.PublicKey), name)
+		require.Equal(t, []any{was.Subject.String(), was.DNSNames, was.IPAddresses, was.ExtKeyUsage, was.KeyUsage, was.IsCA},
+			[]any{is.Subject.String(), is.DNSNames, is.IPAddresses, is.ExtKeyUsage, is.KeyUsage, is.IsCA}, name)
+		info, err := os.Stat(filepath.Join(dir, name+".pem"))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o644), info.Mode(), name)
+	}
+}
+
+// TestNoCertificateIsLost: where the keys of the authorities are elsewhere, as they should be,
+// nothing replaces the authorities or leaves half of a pair, and what is missing is said.
+func TestNoCertificateIsLost(t *testing.T) {
+	_, scripts := prepared(t)
+	dir, script := t.TempDir(), "bash "+filepath.Join(scripts, "certificates.sh")
+	out, err := bash(t, dir, script+" cluster temporal.example.com", script+" client worker", "rm *-ca.key worker.key")
+	require.NoError(t, err, out)
+	all := func() map[string]string {
+		files := map[string]string{}
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, e := range entries {
+			text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			require.NoError(t, err)
+			files[e.Name()] = string(text)
+		}
+		return files
+	}
+	before := all()
+	for command, says := range map[string]string{
+		"cluster temporal.example.com": "cluster-ca.pem exists",
+		"client worker":                "worker.pem exists",
+		"client another":               "client-ca.key is not here",
+		"renew frontend":               "cluster-ca.key is not here",
+		"renew worker":                 "worker.key is not here",
+		"renew none":                   "none.pem is not here",
+		"renew":                        "renew NAME",
+	} {
+		out, err := bash(t, dir, script+" "+command)
+		require.Error(t, err, command)
+		require.Contains(t, out, says, command)
+		require.Equal(t, before, all(), command)
+	}
+	// What openssl says is shown.
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cluster-ca.key"), []byte("no key"), 0o600))
+	out, err = bash(t, dir, script+" renew frontend")
+	require.Error(t, err)
+	require.Contains(t, out, "openssl x509: ")
+	require.NoError(t, os.Remove(filepath.Join(dir, "cluster-ca.key")))
+	require.Equal(t, before, all())
 }
