@@ -137,6 +137,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partial success, 4 already running,
 	root.AddCommand(serving.Commands(serving.Surroundings{Lookup: a.lookup, Stderr: a.stderr, Print: a.print, Say: a.say,
 		Consent: a.consent, Keyring: a.keyring, KeyFile: a.keyFile})...)
 	root.AddCommand(manual.Command(root))
+	a.trace(root)
 	return root
 }
 

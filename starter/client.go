@@ -96,18 +96,12 @@ func (a *app) dial(ctx context.Context) (controller, func(), error) {
 	options.Codec = codec.New(ring)
 	options.Logger = slog.New(slog.DiscardHandler) // what matters comes back as errors
 	options.Identity = operator.Requester()
-	a.startTracing(ctx)
 	options.Telemetry = a.traces
 	c, err := temporal.Dial(ctx, options)
 	if err != nil {
-		a.endTracing()
 		return nil, nil, err
 	}
-	end := func() {
-		c.Close()
-		a.endTracing()
-	}
-	return control.New(c, temporal.DataConverter(options.Codec), options.Namespace, a.instance), end, nil
+	return control.New(c, temporal.DataConverter(options.Codec), options.Namespace, a.instance), c.Close, nil
 }
 
 // controlled makes a command's function of one that needs a controller: with --timeout
@@ -120,7 +114,7 @@ func (a *app) controlled(fn func(ctx context.Context, c controller, args []strin
 		if err != nil {
 			return err
 		}
-		return a.traced(ctx, cmd, func(ctx context.Context) error { return fn(ctx, c, args) })
+		return fn(ctx, c, args)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,17 +42,32 @@ func (a *app) endTracing() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
 	if err := a.traces.Shutdown(ctx); err != nil {
-		a.say("Warning: the trace of this command was not exported: %s", fault.As(err).Line())
+		a.say("Warning: the trace of this command was not taken within %s: %v", flushTime, err)
 	}
 }
 
-// traced makes a span of a command, above those of what it asks Temporal for.
-func (a *app) traced(ctx context.Context, cmd *cobra.Command, fn func(context.Context) error) error {
-	ctx, span := a.traces.Tracer().Start(ctx, cmd.CommandPath())
-	defer span.End()
-	err := fn(ctx)
-	if err != nil {
-		span.SetStatus(codes.Error, string(fault.As(err).Code)) // the code alone: messages name paths and accounts
+// staying are commands that go on until they are stopped, with a telemetry of their own or none.
+var staying = []string{"serve", "codec-server"}
+
+// trace makes a span of each command below cmd, above those of what it asks Temporal for.
+func (a *app) trace(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		a.trace(sub)
 	}
-	return err
+	run := cmd.RunE
+	if run == nil || slices.Contains(staying, cmd.Name()) {
+		return
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a.startTracing(cmd.Context())
+		defer a.endTracing()
+		ctx, span := a.traces.Tracer().Start(cmd.Context(), cmd.CommandPath())
+		defer span.End() // before what was recorded is sent
+		cmd.SetContext(ctx)
+		err := run(cmd, args)
+		if err != nil {
+			span.SetStatus(codes.Error, string(fault.As(err).Code)) // the code alone: messages name paths and accounts
+		}
+		return err
+	}
 }
