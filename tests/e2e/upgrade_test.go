@@ -152,7 +152,15 @@ func (o *operator) restoredAcross(id backup.ID, exchange, back func()) {
 		}()
 		after(2 * time.Second)
 		exchange()
-		applied := into[struct{ Totals restore.Totals }](t, <-applying)
+		answered := <-applying
+		if answered.code != 0 { // the other build would write something else than the plan says
+			o.refused(answered, fault.PlanDiffers)
+			require.Empty(t, held(t, o.file("restored")), "what was refused changed nothing")
+			t.Log("the plan of the one build is refused by the other")
+			back()
+			continue
+		}
+		applied := into[struct{ Totals restore.Totals }](t, answered)
 		require.True(t, applied.Totals.Whole(), "%+v", applied)
 		for _, name := range []string{"cacert.pem", "private/cakey.pem"} {
 			require.Equal(t, readAll(t, filepath.Join(o.env["LAB_CA_DIR"], name)), readAll(t, filepath.Join(o.file("restored"), name)))
