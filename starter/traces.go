@@ -65,8 +65,8 @@ func (a *app) trace(cmd *cobra.Command) {
 		defer span.End() // before what was recorded is sent
 		cmd.SetContext(ctx)
 		err := run(cmd, args)
-		if err != nil {
-			span.SetStatus(codes.Error, string(fault.As(err).Code)) // the code alone: messages name paths and accounts
+		if _, told := err.(exitCode); err != nil && !told {
+			span.SetStatus(codes.Error, string(fault.CodeOf(err))) // the code alone: messages name paths and accounts
 		}
 		return err
 	}

@@ -105,16 +105,7 @@ func showRunning(s *Snapshot) {
 func services(all []flow.ServiceProgress) []backup.ServiceResult {
 	out := make([]backup.ServiceResult, 0, len(all))
 	for _, p := range all {
-		status := backup.Running
-		switch p.Phase {
-		case flow.PhaseQueued:
-			status = backup.Queued
-		case flow.PhaseDone:
-			status = backup.Succeeded
-		case flow.PhaseFailed:
-			status = backup.Failed
-		}
-		out = append(out, backup.ServiceResult{Service: p.Service, Status: status, Items: p.Items, Bytes: p.Bytes, Gaps: []backup.Gap{}, Code: p.Code, Message: p.Message})
+		out = append(out, p.Result())
 	}
 	return out
 }

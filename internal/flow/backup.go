@@ -71,6 +71,20 @@ type ServiceProgress struct {
 	Message    string         `json:"message,omitempty"`
 }
 
+// Result is the progress as a backup has it that is not finished.
+func (p ServiceProgress) Result() backup.ServiceResult {
+	status := backup.Running
+	switch p.Phase {
+	case PhaseQueued:
+		status = backup.Queued
+	case PhaseDone:
+		status = backup.Succeeded
+	case PhaseFailed:
+		status = backup.Failed
+	}
+	return backup.ServiceResult{Service: p.Service, Status: status, Items: p.Items, Bytes: p.Bytes, Gaps: []backup.Gap{}, Code: p.Code, Message: p.Message}
+}
+
 // Heartbeat is what every long activity reports.
 type Heartbeat struct {
 	Service    backup.Service `json:"service,omitempty"`

@@ -1,7 +1,6 @@
 package recovery
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -272,7 +271,13 @@ func (p *Plans) List(ctx context.Context, by string) (all []restore.Listed, more
 		}
 	}
 	slices.SortStableFunc(all, func(a, b restore.Listed) int { // what is known of before the rest
-		return cmp.Compare(cmp.Compare(string(b.Kind), "")-cmp.Compare(string(a.Kind), ""), 0)
+		switch {
+		case (a.Kind == "") == (b.Kind == ""):
+			return 0
+		case a.Kind != "":
+			return -1
+		}
+		return 1
 	})
 	return all, out.More, nil
 }

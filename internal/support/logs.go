@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/printable"
 )
 
 // units are the systemd units of the product.
@@ -26,7 +27,7 @@ func Journal(program string, since time.Time) []Member {
 	var all []Member
 	for _, unit := range units {
 		all = append(all, Member{Name: "logs/" + unit + ".log", Read: func(ctx context.Context) ([]byte, error) {
-			cmd := exec.CommandContext(ctx, program, "--no-pager", "--quiet", "--reverse", "--output=short-iso-precise",
+			cmd := exec.CommandContext(ctx, program, "--no-pager", "--reverse", "--output=short-iso-precise",
 				fmt.Sprintf("--since=@%d", since.Unix()), fmt.Sprintf("--lines=%d", maxLines), "--unit="+unit)
 			return output(cmd)
 		}})
@@ -42,10 +43,16 @@ func output(cmd *exec.Cmd) ([]byte, error) {
 	cmd.WaitDelay = time.Second // a child of it may hold its output open
 	cmd.Stdout, cmd.Stderr = text, complaint
 	err := cmd.Run()
-	if err == nil || text.left == 0 { // what is not wanted may have ended it
-		return append([]byte{}, text.kept.Bytes()...), nil
+	said := bytes.TrimSpace(complaint.kept.Bytes())
+	switch {
+	case text.left == 0: // what is not wanted may have ended it
+		return text.kept.Bytes(), nil
+	case err != nil:
+		return text.kept.Bytes(), unread(cmd.Path, fmt.Errorf("%w: %s", err, said))
+	case len(said) > 0: // as of entries that this account may not see
+		return text.kept.Bytes(), fault.Newf(fault.Usage, "%s may not have told everything: %s", cmd.Path, printable.Line(string(said), 1<<10))
 	}
-	return text.kept.Bytes(), unread(cmd.Path, fmt.Errorf("%w: %s", err, bytes.TrimSpace(complaint.kept.Bytes())))
+	return append([]byte{}, text.kept.Bytes()...), nil
 }
 
 // limited keeps the first bytes.

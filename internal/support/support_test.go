@@ -224,6 +224,7 @@ func TestJournal(t *testing.T) {
 		"lines":                {program: `echo "$@"`, has: "--since=@1796040000 --lines=50000 --unit=infrabackup-worker"},
 		"none":                 {program: `true`},
 		"no permission":        {program: `echo no permission >&2; exit 1`, missing: true},
+		"no entries of others": {program: `echo "-- No entries --"; echo "Hint: You are not seeing messages of other users." >&2`, has: "No entries", missing: true},
 		"half":                 {program: `echo first; echo broken >&2; exit 1`, has: "first\n", missing: true},
 		"endless":              {program: `exec yes line`, has: "line\nline\n", missing: true},
 		"complaining for long": {program: `head -c 1000000 /dev/zero >&2; exit 1`, missing: true},

@@ -18,8 +18,9 @@ import (
 	"infrabackup/tests/tier"
 )
 
-// earlier are builds whose runs go on under this one, by their commits. Before the first of them
-// is no release, and the settings of a build of the day before were not found by this one.
+// earlier are builds whose runs go on under this one, by their commits. There is no release of
+// before the first of them, and settings that are not anchored on the share yet (before 2d411df)
+// count as none.
 var earlier = []struct {
 	commit   string
 	why      string
@@ -27,6 +28,7 @@ var earlier = []struct {
 }{
 	{commit: "d912166", why: "the first that hands short lists on in the history"},
 	{commit: "066ff1f", why: "the first with the restore that is recorded", restores: true},
+	{commit: "a4a88c5", why: "of one whose plans are the same", restores: true},
 }
 
 // builtFrom makes the programs of a commit in a folder of their own.

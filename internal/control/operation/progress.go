@@ -54,21 +54,11 @@ func OverviewOf(p flow.Progress, failure *fault.Fault, ended time.Time) backup.O
 		out.Code, out.Message = string(failure.Code), failure.Message()
 	}
 	for _, s := range p.Services {
-		status := backup.Running
-		switch s.Phase {
-		case flow.PhaseQueued:
-			status = backup.Queued
-		case flow.PhaseDone:
-			status = backup.Succeeded
-		case flow.PhaseFailed:
-			status = backup.Failed
+		one := s.Result()
+		if failure != nil && !one.Status.Final() {
+			one.Status = backup.Failed
 		}
-		if failure != nil && !status.Final() {
-			status = backup.Failed
-		}
-		out.Services = append(out.Services, backup.ServiceResult{
-			Service: s.Service, Status: status, Items: s.Items, Bytes: s.Bytes, Gaps: []backup.Gap{}, Code: s.Code, Message: s.Message,
-		})
+		out.Services = append(out.Services, one)
 	}
 	return out
 }
