@@ -72,8 +72,8 @@ func translate(ctx context.Context, err error) error {
 		return nil
 	}
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ctx.Err())) {
-		if stopping(ctx) {
-			return temporal.NewApplicationErrorWithOptions("the worker stops", string(fault.Internal),
+		if errors.Is(context.Cause(ctx), ErrStopping) || stopping(ctx) {
+			return temporal.NewApplicationErrorWithOptions(ErrStopping.Error(), string(fault.Internal),
 				temporal.ApplicationErrorOptions{NextRetryDelay: time.Second, Cause: err})
 		}
 		return temporal.NewCanceledError()
@@ -81,6 +81,11 @@ func translate(ctx context.Context, err error) error {
 	return flow.EncodeFault(err)
 }
 
+// ErrStopping is why the context of an activity ends when its worker stops. The channel of the SDK
+// does not tell in time: it is closed after Temporal has answered that the worker leaves.
+var ErrStopping = errors.New("the worker stops")
+
+// stopping reports whether the SDK itself ends the activities.
 func stopping(ctx context.Context) bool {
 	select {
 	case <-activity.GetWorkerStopChannel(ctx):

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"go.temporal.io/sdk/interceptor"
+
+	"infrabackup/activities"
 )
 
 // ending ends the contexts of running activities when over does, and leaves the
@@ -30,8 +32,8 @@ type endingActivity struct {
 
 // ExecuteActivity implements [interceptor.ActivityInboundInterceptor].
 func (e *endingActivity) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(e.over, cancel)()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(e.over, func() { cancel(activities.ErrStopping) })()
 	return e.Next.ExecuteActivity(ctx, in)
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"archive/tar"
 	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -22,7 +23,8 @@ func (o *operator) supportArchive() map[string][]byte {
 	file := o.file("support.tar.gz")
 	answer := o.run("support", "--out", file, "--log", o.log, "-o", "json")
 	require.Contains(t, []int{fault.ExitOK, fault.ExitPartial}, answer.code, answer.stderr)
-	report := into[support.Report](t, answer)
+	var report support.Report
+	require.NoError(t, json.Unmarshal([]byte(answer.stdout), &report), answer.stdout)
 	for _, m := range report.Missing {
 		require.True(t, strings.HasPrefix(m.Name, "logs/infrabackup-"), "%+v", m)
 	}
