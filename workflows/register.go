@@ -31,4 +31,5 @@ func Register(r worker.WorkflowRegistry) {
 	flow.Restore.Register(r, Restore)
 	flow.KeyFile.Register(r, KeyFile)
 	flow.Restores.Register(r, Restores)
+	flow.Drills.Register(r, Drills)
 }

@@ -25,6 +25,7 @@ const (
 	ReadHistory          Action = "Microsoft.Backup.Admin/backupLocations/history/read"
 	ReadAlerts           Action = "Microsoft.Backup.Admin/backupLocations/alerts/read"
 	ReadRestores         Action = "Microsoft.Backup.Admin/backupLocations/restores/read"
+	ReadDrills           Action = "Microsoft.Backup.Admin/backupLocations/drills/read"
 
 	CreateBackup     Action = "Microsoft.Backup.Admin/backupLocations/createBackup/action"
 	PruneDryRun      Action = "Microsoft.Backup.Admin/backupLocations/pruneExternalStore/dryRun/action"
@@ -55,6 +56,7 @@ var policy = map[Action]Role{
 	ReadHistory:          Reader,
 	ReadAlerts:           Reader,
 	ReadRestores:         Reader,
+	ReadDrills:           Reader,
 
 	CreateBackup:     Operator,
 	PruneDryRun:      Operator,

@@ -13,7 +13,7 @@ import (
 // well.
 func TestPolicy(t *testing.T) {
 	want := map[Role][]Action{
-		Reader:   {ReadOperations, ReadLocations, ReadBackups, ReadOperationResults, ReadProgress, ReadHistory, ReadAlerts, ReadRestores},
+		Reader:   {ReadOperations, ReadLocations, ReadBackups, ReadOperationResults, ReadProgress, ReadHistory, ReadAlerts, ReadRestores, ReadDrills},
 		Operator: {CreateBackup, PruneDryRun, Verify, Cancel, CancelRestore, PlanRestore, ProveKey, AcknowledgeAlert},
 		Owner:    {WriteLocation, Prune, Restore, ManageTokens, ApplyRestore},
 	}

@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/drills"
 	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/seal"
 )
@@ -63,6 +64,24 @@ func (c *Controller) Restores(ctx context.Context, in restores.Input) (restores.
 	out, err := follow(ctx, c, flow.Restores, flow.RestoresWorkflowID(c.instance, request), "reading the restores", in)
 	if err == nil && in.PlanID != "" && (out.Page == nil || out.Page.PlanID != in.PlanID || out.Page.Section != in.Section || out.Page.From != in.From) {
 		err = fault.Newf(fault.AnswerRefused, "a page of plan %.16s was requested, and another answer came", in.PlanID)
+	}
+	return out, err
+}
+
+// Drills lets a worker read certificates of drills. ITEM_NOT_FOUND when there is none of the drill
+// that is asked for.
+func (c *Controller) Drills(ctx context.Context, in drills.Input) (drills.Output, error) {
+	in.Instance = c.instance
+	if err := c.ready(ctx); err != nil {
+		return drills.Output{}, err
+	}
+	request, err := unique()
+	if err != nil {
+		return drills.Output{}, err
+	}
+	out, err := follow(ctx, c, flow.Drills, flow.DrillsWorkflowID(c.instance, request), "reading the drills", in)
+	if err == nil && !out.Answers(in) {
+		err = fault.Newf(fault.AnswerRefused, "drills were requested, and another answer came")
 	}
 	return out, err
 }

@@ -4,6 +4,7 @@ import (
 	"regexp"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/flow/drills"
 	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/mapping"
@@ -22,6 +23,8 @@ var (
 	KeyFile = Workflow[KeyFileInput, KeyFileOutput]{"KeyFileWorkflow"}
 	// Restores reads plans, and lists restores, for callers who cannot reach the share.
 	Restores = Workflow[restores.Input, restores.Output]{"RestoresWorkflow"}
+	// Drills reads certificates of drills for such callers.
+	Drills = Workflow[drills.Input, drills.Output]{"DrillsWorkflow"}
 )
 
 // Their activities, in the order in which they run.
@@ -33,6 +36,7 @@ var (
 	CloseRestore    = Activity[RestoreInput, struct{}]{"CloseRestore"}
 	ReadKeyFile     = Activity[KeyFileInput, KeyFileOutput]{"ReadKeyFile"}      // of KeyFile
 	ReadRestores    = Activity[restores.Input, restores.Output]{"ReadRestores"} // of Restores
+	ReadDrills      = Activity[drills.Input, drills.Output]{"ReadDrills"}       // of Drills
 )
 
 // TargetName is what targets of workers are called: a part of the name of a queue.

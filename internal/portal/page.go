@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/auth"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/portal/drills"
 	"infrabackup/internal/portal/pace"
 	"infrabackup/internal/portal/restores"
 )
@@ -19,7 +20,7 @@ import (
 var sources embed.FS
 
 // templates are all pages. A page is the template of its name, inside "layout".
-var templates = template.Must(template.Must(template.New("").Funcs(functions).ParseFS(sources, "templates/*.html")).ParseFS(restores.Templates, "*.html"))
+var templates = template.Must(template.Must(template.Must(template.New("").Funcs(functions).ParseFS(sources, "templates/*.html")).ParseFS(restores.Templates, "*.html")).ParseFS(drills.Templates, "*.html"))
 
 // page is what a template gets.
 type page struct {

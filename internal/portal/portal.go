@@ -14,7 +14,9 @@ import (
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operations"
+	"infrabackup/internal/portal/assets"
 	"infrabackup/internal/portal/draft"
+	"infrabackup/internal/portal/drills"
 	"infrabackup/internal/portal/pace"
 	"infrabackup/internal/portal/preview"
 	"infrabackup/internal/portal/quota"
@@ -84,6 +86,7 @@ type Instance struct {
 	// Plans are its restores, and Restoring the one that runs.
 	Plans     restores.Plans
 	Restoring restores.Running
+	Drills    drills.Drills
 }
 
 // Options says what the page is made of.
@@ -170,7 +173,7 @@ func (o *Options) questions(people int) operations.Limit {
 
 // routes is the table of all addresses with what a caller must be allowed to.
 func (h *handler) routes() {
-	h.mux.HandleFunc("GET /assets/{name}", serveAsset)
+	h.mux.HandleFunc("GET /assets/{name}", assets.Serve)
 	h.mux.HandleFunc("GET /login", h.loginPage)
 	h.mux.Handle("POST /login", h.Login)
 	h.mux.HandleFunc("POST /logout", h.logout)
@@ -183,7 +186,8 @@ func (h *handler) routes() {
 		"settings": (*request).settings, "settings/{what}": (*request).settingsForm, "settings/key/{step}": (*request).keyStep,
 		"operations/{id}": (*request).operation, "schedule": (*request).schedulePage, "schedule/shorten": (*request).shortenPage,
 		"prune": (*request).prunePage, "alerts": (*request).alerts, "alerts/acknowledge": (*request).acknowledgePage, "history": (*request).history,
-		"restores": restoring(restores.List), "restores/new": planning(restores.New), "restores/current": restoring(restores.Current), "restores/plans/{plan}": planning(restores.Read),
+		"restores": restoring(restores.List), "restores/new": planning(restoring(restores.New)), "restores/current": restoring(restores.Current), "restores/plans/{plan}": planning(restoring(restores.Read)),
+		"drills": drilling(drills.List), "drills/{drill}": drilling(drills.Show),
 	} {
 		if path == "" {
 			path = "{$}"

@@ -17,6 +17,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/privsep"
 	"infrabackup/internal/rp/address"
+	"infrabackup/internal/rp/drilled"
 	"infrabackup/internal/rp/restoreplans"
 	"infrabackup/internal/secret"
 )
@@ -36,6 +37,7 @@ type Board interface {
 // Control is what can be done to an instance. The Begin methods return as soon as the
 // operation is known to Temporal.
 type Control interface {
+	drilled.Drills
 	BeginBackup(ctx context.Context, by string) (control.Begun, error)
 	BeginChange(ctx context.Context, wanted control.Wanted) (control.Begun, error)
 	BeginPrune(ctx context.Context, dryRun, acrossHole bool, by string) (control.Begun, error)

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/operations"
+	"infrabackup/internal/rp/drilled"
 	"infrabackup/internal/rp/jsonbody"
 	"infrabackup/internal/rp/restoreplans"
 )
@@ -70,12 +71,17 @@ func (x *exchange) readPlan(c restoreplans.Call, ctx context.Context) (any, erro
 	return c.Read(ctx, x.r.URL.Query())
 }
 
-// v1Look answers for what is read of plans, by a worker: so it counts as a question.
+// v1Look answers for what is read of plans.
 func v1Look[Body any](x *exchange, look func(restoreplans.Call, context.Context) (Body, error)) error {
 	c, err := x.plans()
 	if err != nil {
 		return err
 	}
+	return v1Ask(x, func(ctx context.Context) (Body, error) { return look(c, ctx) })
+}
+
+// v1Ask answers for what a worker reads: so it counts as a question.
+func v1Ask[Body any](x *exchange, ask func(context.Context) (Body, error)) error {
 	leave, ok := x.h.results.asked.Enter(x.by())
 	if !ok {
 		return x.refused(operations.ErrBusy)
@@ -83,9 +89,28 @@ func v1Look[Body any](x *exchange, look func(restoreplans.Call, context.Context)
 	defer leave()
 	ctx, cancel := x.beginning()
 	defer cancel()
-	body, err := look(c, ctx)
+	body, err := ask(ctx)
 	if err != nil {
 		return x.refusedPlan(err)
 	}
 	return x.answer(http.StatusOK, apierror.MediaType, body)
+}
+
+func (x *exchange) v1Drills() error {
+	return v1Ask(x, func(ctx context.Context) (drilled.List, error) {
+		return drilled.Read(ctx, x.loc.Control, x.r.URL.Query())
+	})
+}
+
+func (x *exchange) v1Drill() error {
+	return v1Ask(x, func(ctx context.Context) (drilled.Drill, error) {
+		return drilled.ReadOne(ctx, x.loc.Control, x.params.Drill, x.mayPlan())
+	})
+}
+
+// mayPlan reports whether the caller may read plans of restores, without that the audit takes it for
+// what was asked for.
+func (x *exchange) mayPlan() bool {
+	_, covered := x.caller.Covers("operator")
+	return covered
 }

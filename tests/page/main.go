@@ -72,7 +72,7 @@ func newSite(ctx context.Context) (*site, error) {
 		snapshot.Instance.Name = state
 		board.Set(snapshot)
 		s.boards[state], s.doing[state] = board, doing
-		options.Instances = append(options.Instances, portal.Instance{Name: state, Board: board, Control: doing, Plans: s.plans, Restoring: s.plans})
+		options.Instances = append(options.Instances, portal.Instance{Name: state, Board: board, Control: doing, Plans: s.plans, Restoring: s.plans, Drills: s.plans})
 		doing.Done = func(call string) {
 			if len(call) > 6 && call[:6] == "backup" {
 				go s.run(ctx, state)

@@ -18,7 +18,7 @@ import (
 
 // address is a request that an endpoint takes, at a location with a backup.
 func address(e rp.Endpoint, id backup.ID) (path string, body any) {
-	path = strings.NewReplacer("{subscription}", subscription, "{group}", "System.local", "{location}", "local", "{backup}", string(id), "{operation}", string(id), "{token}", "abcdefgh", "{plan}", somePlan).Replace(e.Pattern)
+	path = strings.NewReplacer("{subscription}", subscription, "{group}", "System.local", "{location}", "local", "{backup}", string(id), "{operation}", string(id), "{token}", "abcdefgh", "{plan}", somePlan, "{drill}", string(someDrill)).Replace(e.Pattern)
 	switch e.Name {
 	case "BackupLocations_Update", "BackupLocations_Patch":
 		body = store(map[string]any{"path": `\\fs7\Backups`, "userName": `CORP\b`, "password": password})
@@ -111,7 +111,7 @@ func TestEveryOperationAnswersAndRefuses(t *testing.T) {
 			require.Equal(t, "InvalidApiVersionParameter", a.code(), name)
 			require.Contains(t, a.text, "2016-05-01,2018-09-01,2021-09-01")
 		}
-		for part, code := range map[string]string{"{subscription}": "SubscriptionNotFound", "{group}": "ResourceGroupNotFound", "{location}": "ResourceNotFound", "{backup}": "ResourceNotFound", "{operation}": "ResourceNotFound", "{token}": "ResourceNotFound", "{plan}": "ResourceNotFound"} {
+		for part, code := range map[string]string{"{subscription}": "SubscriptionNotFound", "{group}": "ResourceGroupNotFound", "{location}": "ResourceNotFound", "{backup}": "ResourceNotFound", "{operation}": "ResourceNotFound", "{token}": "ResourceNotFound", "{plan}": "ResourceNotFound", "{drill}": "ResourceNotFound"} {
 			if !strings.Contains(e.Pattern, part) {
 				continue
 			}

@@ -71,6 +71,7 @@ type fakeControl struct {
 	restoring *flow.RestoreAt // nil when none runs
 	planned   []flow.RestorePlanInput
 	kept      map[string]*restore.Plan // beside the backups
+	untrusted bool                     // there is no list of keys of drills
 }
 
 type fakeOperation struct {
