@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
+	"infrabackup/activities/comparing"
 	"infrabackup/activities/drilling"
 	"infrabackup/activities/restoring"
 	"infrabackup/internal/backup"
@@ -139,6 +140,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	register(r, a, flow.StartScheduled, a.StartScheduled)
 	register(r, a, flow.ReadKeyFile, a.ReadKeyFile)
 	register(r, a, flow.ReadRestores, a.restores.Look)
+	register(r, a, flow.CompareBackups, comparing.Activities{Repository: a.trustedRepository, Step: countItem}.Compare)
 	register(r, a, flow.ReadDrills, drilling.Activities{Signers: a.DrillSigners, Repository: a.activeRepository}.Look)
 }
 

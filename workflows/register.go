@@ -32,4 +32,5 @@ func Register(r worker.WorkflowRegistry) {
 	flow.KeyFile.Register(r, KeyFile)
 	flow.Restores.Register(r, Restores)
 	flow.Drills.Register(r, Drills)
+	flow.Diff.Register(r, Diff)
 }

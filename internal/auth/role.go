@@ -33,6 +33,7 @@ const (
 	Cancel           Action = "Microsoft.Backup.Admin/backupLocations/backups/cancel/action"
 	CancelRestore    Action = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
 	PlanRestore      Action = "Microsoft.Backup.Admin/backupLocations/restores/plan/action"
+	CompareBackups   Action = "Microsoft.Backup.Admin/backupLocations/backups/diff/action"
 	ProveKey         Action = "Microsoft.Backup.Admin/backupLocations/proveKey/action"
 	AcknowledgeAlert Action = "Microsoft.Backup.Admin/backupLocations/alerts/acknowledge/action"
 
@@ -64,6 +65,7 @@ var policy = map[Action]Role{
 	Cancel:           Operator,
 	CancelRestore:    Operator,
 	PlanRestore:      Operator,
+	CompareBackups:   Operator,
 	ProveKey:         Operator,
 	AcknowledgeAlert: Operator,
 

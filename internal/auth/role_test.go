@@ -14,7 +14,7 @@ import (
 func TestPolicy(t *testing.T) {
 	want := map[Role][]Action{
 		Reader:   {ReadOperations, ReadLocations, ReadBackups, ReadOperationResults, ReadProgress, ReadHistory, ReadAlerts, ReadRestores, ReadDrills},
-		Operator: {CreateBackup, PruneDryRun, Verify, Cancel, CancelRestore, PlanRestore, ProveKey, AcknowledgeAlert},
+		Operator: {CreateBackup, PruneDryRun, Verify, Cancel, CancelRestore, PlanRestore, CompareBackups, ProveKey, AcknowledgeAlert},
 		Owner:    {WriteLocation, Prune, Restore, ManageTokens, ApplyRestore},
 	}
 	total := 0

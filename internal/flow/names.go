@@ -102,6 +102,9 @@ func KeyFileWorkflowID(instance string, id backup.ID) string {
 // RestoresWorkflowID is the ID of one look at the restores. Request makes it unique.
 func RestoresWorkflowID(instance, request string) string { return instance + ":restores:" + request }
 
+// DiffWorkflowID is the fixed ID that lets one comparison run at a time.
+func DiffWorkflowID(instance string) string { return instance + ":diff" }
+
 // DrillsWorkflowID is the ID of one look at the drills. Request makes it unique.
 func DrillsWorkflowID(instance, request string) string { return instance + ":drills:" + request }
 

@@ -11,6 +11,7 @@ import (
 	"infrabackup/internal/auth"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/portal/comparing"
 	"infrabackup/internal/portal/drills"
 	"infrabackup/internal/portal/pace"
 	"infrabackup/internal/portal/restores"
@@ -20,7 +21,7 @@ import (
 var sources embed.FS
 
 // templates are all pages. A page is the template of its name, inside "layout".
-var templates = template.Must(template.Must(template.Must(template.New("").Funcs(functions).ParseFS(sources, "templates/*.html")).ParseFS(restores.Templates, "*.html")).ParseFS(drills.Templates, "*.html"))
+var templates = template.Must(template.Must(template.Must(template.Must(template.New("").Funcs(functions).ParseFS(sources, "templates/*.html")).ParseFS(restores.Templates, "*.html")).ParseFS(drills.Templates, "*.html")).ParseFS(comparing.Templates, "*.html"))
 
 // page is what a template gets.
 type page struct {
@@ -64,7 +65,7 @@ func (p *page) Path(rest string) string { return "/i/" + p.Instance + "/" + rest
 var short = map[string]string{
 	"backup": ActionBackup, "verify": ActionVerify, "cancel": ActionCancel, "preview": ActionPruneDryRun, "prune": ActionPrune,
 	"prove": ActionProve, "acknowledge": ActionAcknowledge, "write": ActionWrite,
-	"planRestore": ActionPlanRestore, "applyRestore": ActionApplyRestore, "cancelRestore": ActionCancelRestore,
+	"planRestore": ActionPlanRestore, "applyRestore": ActionApplyRestore, "cancelRestore": ActionCancelRestore, "compare": ActionCompare,
 }
 
 // May reports whether the session is allowed to.

@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operations"
 	"infrabackup/internal/portal/assets"
+	"infrabackup/internal/portal/comparing"
 	"infrabackup/internal/portal/draft"
 	"infrabackup/internal/portal/drills"
 	"infrabackup/internal/portal/pace"
@@ -75,6 +76,7 @@ const (
 
 	ActionPlanRestore   = "Microsoft.Backup.Admin/backupLocations/restores/plan/action"
 	ActionApplyRestore  = "Microsoft.Backup.Admin/backupLocations/restores/apply/action"
+	ActionCompare       = "Microsoft.Backup.Admin/backupLocations/backups/diff/action"
 	ActionCancelRestore = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
 )
 
@@ -87,6 +89,7 @@ type Instance struct {
 	Plans     restores.Plans
 	Restoring restores.Running
 	Drills    drills.Drills
+	Diffs     comparing.Diffs
 }
 
 // Options says what the page is made of.
@@ -186,8 +189,8 @@ func (h *handler) routes() {
 		"settings": (*request).settings, "settings/{what}": (*request).settingsForm, "settings/key/{step}": (*request).keyStep,
 		"operations/{id}": (*request).operation, "schedule": (*request).schedulePage, "schedule/shorten": (*request).shortenPage,
 		"prune": (*request).prunePage, "alerts": (*request).alerts, "alerts/acknowledge": (*request).acknowledgePage, "history": (*request).history,
-		"restores": restoring(restores.List), "restores/new": planning(restoring(restores.New)), "restores/current": restoring(restores.Current), "restores/plans/{plan}": planning(restoring(restores.Read)),
-		"drills": drilling(drills.List), "drills/{drill}": drilling(drills.Show),
+		"restores": restoring(restores.List), "restores/new": only(ActionPlanRestore, restoring(restores.New)), "restores/current": restoring(restores.Current), "restores/plans/{plan}": only(ActionPlanRestore, restoring(restores.Read)),
+		"drills": drilling(drills.List), "drills/{drill}": drilling(drills.Show), "diffs/new": only(ActionCompare, compare(comparing.New)), "diffs/{diff}": only(ActionCompare, compare(comparing.Read)),
 	} {
 		if path == "" {
 			path = "{$}"
@@ -213,6 +216,7 @@ func (h *handler) routes() {
 		{path: "restores/plans/{plan}/open", form: "restores/plans/{plan}", action: ActionPlanRestore, do: restoring(restores.Open)},
 		{path: "restores/plans/{plan}/apply", form: "restores/plans/{plan}", action: ActionApplyRestore, fresh: true, do: restoring(restores.Apply)},
 		{path: "restores/plans/{plan}/undo", form: "restores/plans/{plan}", action: ActionApplyRestore, do: restoring(restores.Undo)},
+		{path: "diffs/new", form: "diffs/new", action: ActionCompare, do: compare(comparing.Begin)},
 		{path: "alerts", form: "alerts", action: ActionAcknowledge, do: (*request).acknowledge},
 		{path: "alerts/acknowledge", form: "alerts/acknowledge", action: ActionAcknowledge, do: (*request).acknowledge},
 	} {

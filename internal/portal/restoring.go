@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"infrabackup/internal/fault"
+	"infrabackup/internal/portal/comparing"
 	"infrabackup/internal/portal/drills"
 	"infrabackup/internal/portal/restores"
 )
@@ -33,10 +34,15 @@ func drilling(do func(*drills.View)) func(*request) {
 	}
 }
 
-// planning is a page that is for those who may plan.
-func planning(do func(*request)) func(*request) {
+// compare makes a page, or what a form does, of package comparing.
+func compare(do func(*comparing.View)) func(*request) {
+	return func(q *request) { do(&comparing.View{View: q.view("backups"), Diffs: q.Diffs}) }
+}
+
+// only is a page that is for those who may do something.
+func only(action string, do func(*request)) func(*request) {
 	return func(q *request) {
-		if err := q.session.May(ActionPlanRestore); err != nil {
+		if err := q.session.May(action); err != nil {
 			q.refused(err)
 			return
 		}

@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/planpage"
 	"infrabackup/internal/rp/jsonbody"
+	"infrabackup/internal/rp/operatorkey"
 	"infrabackup/internal/rp/rows"
 )
 
@@ -55,7 +56,7 @@ func (c Call) Make(ctx context.Context) (control.Begun, error) {
 	if err != nil {
 		return control.Begun{}, err
 	}
-	key, given, err := keyOf(o)
+	key, given, err := operatorkey.Of(o, memberKey)
 	if err != nil {
 		return control.Begun{}, err
 	}
@@ -103,7 +104,7 @@ func (c Call) again(ctx context.Context, o jsonbody.Object) (page planpage.Page,
 	if err != nil {
 		return page, false, err
 	}
-	key, given, err := keyOf(o)
+	key, given, err := operatorkey.Of(o, memberKey)
 	if err != nil || !given {
 		return page, given, err
 	}
