@@ -48,7 +48,6 @@ func (openers) OpenKey(_ context.Context, operator privsep.OperatorKey, keyAge [
 	return privsep.OpenedKey{}, nil
 }
 
-
 // TestCompare: each backup is opened with the key that was given for it, and an error names its side.
 func TestCompare(t *testing.T) {
 	key := func(text string) privsep.OperatorKey { return privsep.OperatorKey{File: []byte(text)} }

@@ -131,6 +131,7 @@ func operations() map[string]operation.Operation {
 		"op-restoring": {ID: "op-restoring", Kind: operation.Restore, StartedAt: begun, Running: true},
 		"op-plan":      {ID: "op-plan", Kind: operation.Plan, StartedAt: begun, EndedAt: portaltest.Now, Plan: &flow.RestorePlan{PlanID: portaltest.PlanID, Counts: restore.Counts{Create: 60, Update: 30, Refused: 1}}},
 		"op-diff":      {ID: portaltest.DiffID, Kind: operation.Diff, StartedAt: begun, EndedAt: portaltest.Now, Diff: &diffs.Summary{A: portaltest.ID(1), B: portaltest.ID(0), Added: 14, Removed: 14, Changed: 29, Moved: 14, Gained: 1, Lost: 1}},
+		"op-restore":   {ID: "op-restore", Kind: operation.Restore, StartedAt: begun, EndedAt: portaltest.Now, Restore: &restore.Totals{Confirmed: 90}},
 		"op-verify":    {ID: "op-verify", Kind: operation.Verify, StartedAt: begun, Verdict: &backup.Verdict{Files: 19, Bytes: 41 << 30}},
 		"op-prune":     {ID: "op-prune", Kind: operation.Prune, StartedAt: begun, Prune: &operation.PruneResult{Decisions: decisions}},
 	}

@@ -23,6 +23,9 @@ const maxListed = 10_000
 // has proven would be lost otherwise. It returns the digest of the newest certificate in it,
 // empty when there is none.
 func prepare(ctx context.Context, folder string) (previous string, err error) {
+	if err := localfile.OffShare("--certificates", filepath.Join(folder, "certificate"), ""); err != nil {
+		return "", err
+	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", fault.New(fault.Usage, "the folder of certificates cannot be created", err)
 	}

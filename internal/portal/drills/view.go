@@ -34,7 +34,7 @@ type View struct {
 }
 
 // rowsAtOnce is how many drills a page lists.
-const rowsAtOnce = 25
+const rowsAtOnce = 20
 
 type listData struct {
 	All           []drill.Listed
