@@ -12,6 +12,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
+	"infrabackup/activities/comparing"
+	"infrabackup/activities/drilling"
 	"infrabackup/activities/restoring"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/capture"
@@ -68,6 +70,9 @@ type Dependencies struct {
 	// Targets are the configuration files of the targets of restores, by name; none where this
 	// worker restores nothing.
 	Targets map[string]string
+	// DrillSigners reads the list of keys that certificates of drills are believed by; it is empty
+	// where this worker has none.
+	DrillSigners func(ctx context.Context) ([]byte, error)
 	// Updating names the update that the stamp is at; empty when there is none.
 	Updating func(ctx context.Context) (string, error)
 }
@@ -135,6 +140,8 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	register(r, a, flow.StartScheduled, a.StartScheduled)
 	register(r, a, flow.ReadKeyFile, a.ReadKeyFile)
 	register(r, a, flow.ReadRestores, a.restores.Look)
+	register(r, a, flow.CompareBackups, comparing.Activities{Repository: a.trustedRepository, Step: countItem}.Compare)
+	register(r, a, flow.ReadDrills, drilling.Activities{Signers: a.DrillSigners, Repository: a.activeRepository}.Look)
 }
 
 // RegisterSpool makes r, which polls this host's spool queue, answer for what only
@@ -172,6 +179,12 @@ func (a *Activities) TargetWorkers(c client.Client, options worker.Options) []wo
 		all = append(all, w)
 	}
 	return all
+}
+
+// activeRepository connects to the share.
+func (a *Activities) activeRepository(ctx context.Context) (*repository.Repository, error) {
+	repo, _, err := a.repository(ctx, 0)
+	return repo, err
 }
 
 // trustedRepository connects to the share, and lists the signing keys that are trusted.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -13,8 +15,10 @@ import (
 	"infrabackup/internal/codec"
 	"infrabackup/internal/collect"
 	"infrabackup/internal/config"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/mount"
 	"infrabackup/internal/privsep"
+	"infrabackup/internal/secret"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/share"
 	"infrabackup/internal/share/smb"
@@ -42,9 +46,32 @@ func dependencies(c *config.Worker, temporalClient client.Client, namespace stri
 		Keys:       privsep.NewKeyMaker(program),
 		Encrypter:  privsep.NewEncrypter(program),
 		Recorder:   measured,
-		Now:        time.Now,
+
+		DrillSigners: drillSigners(c.DrillSigners),
+		Now:          time.Now,
 	}
 }
+
+// drillSigners reads the list of keys that certificates of drills are believed by each time:
+// it is changed while the worker runs.
+func drillSigners(file string) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		if file == "" {
+			return nil, nil
+		}
+		list, err := secret.File{MaxBytes: maxSigners}.Read(ctx, file)
+		if err == nil && len(bytes.TrimSpace(list)) == 0 {
+			err = errors.New("it is empty")
+		}
+		if err != nil {
+			return nil, fault.New(fault.ConfigInvalid, "drillSigners: "+file+" cannot be used", err)
+		}
+		return list, nil
+	}
+}
+
+// maxSigners bounds that list, in bytes.
+const maxSigners = 64 << 10
 
 // updatingOf asks the stamp whether it is being updated; nil where no stamp is configured.
 func updatingOf(c *config.Worker) (func(context.Context) (string, error), error) {

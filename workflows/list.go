@@ -4,6 +4,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/drills"
 	"infrabackup/internal/flow/restores"
 )
 
@@ -21,4 +22,9 @@ func KeyFile(ctx workflow.Context, in flow.KeyFileInput) (flow.KeyFileOutput, er
 // Restores reads a plan, or lists the restores, for callers that cannot reach the share.
 func Restores(ctx workflow.Context, in restores.Input) (restores.Output, error) {
 	return flow.ReadRestores.Run(shortRead(ctx, "read the restores"), in)
+}
+
+// Drills reads certificates of drills, for callers that cannot reach the share.
+func Drills(ctx workflow.Context, in drills.Input) (drills.Output, error) {
+	return flow.ReadDrills.Run(shortRead(ctx, "read the certificates of drills"), in)
 }

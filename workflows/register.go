@@ -31,4 +31,6 @@ func Register(r worker.WorkflowRegistry) {
 	flow.Restore.Register(r, Restore)
 	flow.KeyFile.Register(r, KeyFile)
 	flow.Restores.Register(r, Restores)
+	flow.Drills.Register(r, Drills)
+	flow.Diff.Register(r, Diff)
 }

@@ -22,6 +22,8 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/flow/diagnosis"
+	"infrabackup/internal/flow/diffs"
+	"infrabackup/internal/flow/drills"
 	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/schedule"
@@ -83,6 +85,8 @@ func TestRecord(t *testing.T) {
 	r.work()
 
 	r.one("v4-key-file", flow.KeyFile.Name, flow.KeyFileInput{Instance: "record", BackupID: testID})
+	r.one("v4-diff", flow.Diff.Name, diffs.Input{Instance: "record", A: diffs.Side{BackupID: testID}, B: diffs.Side{BackupID: testID}, RequestedBy: "test"})
+	r.one("v4-drills", flow.Drills.Name, drills.Input{Instance: "record", Count: 1})
 	r.one("v4-restores", flow.Restores.Name, restores.Input{Instance: "record"})
 	r.one("v4-restore-plan", flow.PlanRestore.Name, flow.RestorePlanInput{RestoreAccess: restoreInput().RestoreAccess, BackupID: testID})
 	planned := restoreInput()
@@ -248,6 +252,10 @@ func (r *recorder) lookers(w worker.Worker) {
 	flow.ReadKeyFile.Register(w, func(_ context.Context, in flow.KeyFileInput) (flow.KeyFileOutput, error) {
 		return flow.KeyFileOutput{BackupID: in.BackupID, Public: "age1x", KeyAge: []byte("key")}, nil
 	})
+	flow.CompareBackups.Register(w, func(context.Context, diffs.Input) (diffs.Output, error) {
+		return diffs.Output{RequestedBy: "test"}, nil
+	})
+	flow.ReadDrills.Register(w, func(context.Context, drills.Input) (drills.Output, error) { return drills.Output{}, nil })
 	flow.ReadRestores.Register(w, func(context.Context, restores.Input) (restores.Output, error) { return restores.Output{}, nil })
 	flow.VerifyBackup.Register(w, func(context.Context, flow.VerifyInput) (backup.Verdict, error) { return backup.Verdict{}, nil })
 	flow.DeleteBackup.Register(w, func(context.Context, flow.DeleteInput) (backup.Overview, error) { return backup.Overview{}, nil })

@@ -89,6 +89,7 @@ var ofFault = map[fault.Code]Code{
 	fault.CertificateInvalid:  none,
 	fault.CertificateForged:   none,
 	fault.RestoreRunning:      none,
+	fault.DiffRunning:         none,
 	fault.RestoreConflict:     none,
 	fault.RestoreIncomplete:   none,
 	fault.JournalInvalid:      none,

@@ -25,6 +25,7 @@ const (
 	ReadHistory          Action = "Microsoft.Backup.Admin/backupLocations/history/read"
 	ReadAlerts           Action = "Microsoft.Backup.Admin/backupLocations/alerts/read"
 	ReadRestores         Action = "Microsoft.Backup.Admin/backupLocations/restores/read"
+	ReadDrills           Action = "Microsoft.Backup.Admin/backupLocations/drills/read"
 
 	CreateBackup     Action = "Microsoft.Backup.Admin/backupLocations/createBackup/action"
 	PruneDryRun      Action = "Microsoft.Backup.Admin/backupLocations/pruneExternalStore/dryRun/action"
@@ -32,6 +33,7 @@ const (
 	Cancel           Action = "Microsoft.Backup.Admin/backupLocations/backups/cancel/action"
 	CancelRestore    Action = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
 	PlanRestore      Action = "Microsoft.Backup.Admin/backupLocations/restores/plan/action"
+	CompareBackups   Action = "Microsoft.Backup.Admin/backupLocations/backups/diff/action"
 	ProveKey         Action = "Microsoft.Backup.Admin/backupLocations/proveKey/action"
 	AcknowledgeAlert Action = "Microsoft.Backup.Admin/backupLocations/alerts/acknowledge/action"
 
@@ -55,6 +57,7 @@ var policy = map[Action]Role{
 	ReadHistory:          Reader,
 	ReadAlerts:           Reader,
 	ReadRestores:         Reader,
+	ReadDrills:           Reader,
 
 	CreateBackup:     Operator,
 	PruneDryRun:      Operator,
@@ -62,6 +65,7 @@ var policy = map[Action]Role{
 	Cancel:           Operator,
 	CancelRestore:    Operator,
 	PlanRestore:      Operator,
+	CompareBackups:   Operator,
 	ProveKey:         Operator,
 	AcknowledgeAlert: Operator,
 

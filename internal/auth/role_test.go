@@ -13,8 +13,8 @@ import (
 // well.
 func TestPolicy(t *testing.T) {
 	want := map[Role][]Action{
-		Reader:   {ReadOperations, ReadLocations, ReadBackups, ReadOperationResults, ReadProgress, ReadHistory, ReadAlerts, ReadRestores},
-		Operator: {CreateBackup, PruneDryRun, Verify, Cancel, CancelRestore, PlanRestore, ProveKey, AcknowledgeAlert},
+		Reader:   {ReadOperations, ReadLocations, ReadBackups, ReadOperationResults, ReadProgress, ReadHistory, ReadAlerts, ReadRestores, ReadDrills},
+		Operator: {CreateBackup, PruneDryRun, Verify, Cancel, CancelRestore, PlanRestore, CompareBackups, ProveKey, AcknowledgeAlert},
 		Owner:    {WriteLocation, Prune, Restore, ManageTokens, ApplyRestore},
 	}
 	total := 0

@@ -16,6 +16,7 @@ const (
 	LedgerDir          = "ledger"          // what was done to the backups, one file an entry
 	StagingDir         = "staging"         // backups that are being replaced or copied, never listed
 	RestoresDir        = "restores"        // plans and journals of restores, encrypted, a folder each
+	DrillsDir          = "drills"          // certificates of drills, which operators lay there
 	ControllerFile     = "controller.json" // which controller writes here
 	RecoveryFile       = "RECOVERY.txt"    // how to open a backup with stock tools
 	AllowedSignersFile = "allowed_signers" // public signing keys, for ssh-keygen -Y verify

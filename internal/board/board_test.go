@@ -16,6 +16,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/restore/drill"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 )
@@ -30,6 +31,7 @@ type source struct {
 	changing *Change
 	upkeep   UpkeepFacts
 	missing  []backup.Service
+	drills   []drill.Listed
 	fails    map[string]error // by the name of the method
 	calls    map[string]int
 	hold     map[string]chan struct{} // what the method waits for
@@ -141,6 +143,10 @@ func (s *source) Upkeep(ctx context.Context) (UpkeepFacts, error) {
 
 func (s *source) Missing(ctx context.Context) ([]backup.Service, error) {
 	return call(ctx, s, "Missing", func() []backup.Service { return s.missing })
+}
+
+func (s *source) Drills(ctx context.Context) ([]drill.Listed, error) {
+	return call(ctx, s, "Drills", func() []drill.Listed { return s.drills })
 }
 
 func (s *source) Standing(ctx context.Context) error {
@@ -500,7 +506,7 @@ func TestWhatWasPutInEnds(t *testing.T) {
 // TestUpkeepIsAskedForOnce in each reading, and nothing else is asked for twice.
 func TestUpkeepIsAskedForOnce(t *testing.T) {
 	run(t, func(t *testing.T, b *Board, s *source) {
-		for _, name := range []string{"Summary", "History", "List", "Running", "Changing", "Upkeep", "Missing", "Standing"} {
+		for _, name := range []string{"Summary", "History", "List", "Running", "Changing", "Upkeep", "Missing", "Standing", "Drills"} {
 			require.Equal(t, 1, s.count(name), name)
 		}
 	})
@@ -756,5 +762,29 @@ func TestNextMovesOn(t *testing.T) {
 		after(2 * time.Hour)
 		require.True(t, begin.Add(14*time.Hour).Equal(b.Snapshot().Next))
 		require.NotContains(t, codes(b.Snapshot()), alert.ScheduleMissed, "whether it was started is not known")
+	})
+}
+
+// TestDrills: the newest drill is told, and the newest that has proven a backup; that they cannot be
+// read takes away neither what is known nor the snapshot.
+func TestDrills(t *testing.T) {
+	of := func(trust drill.Trust, result drill.Result, id backup.ID) drill.Listed {
+		return drill.Listed{DrillID: id, Trust: trust, Brief: &drill.Brief{Result: result, BackupID: "a"}}
+	}
+	run(t, func(t *testing.T, b *Board, s *source) {
+		require.Nil(t, b.Snapshot().NewestDrill())
+		s.set(func(s *source) {
+			s.drills = []drill.Listed{{DrillID: "0", Trust: drill.Refused}, of(drill.Unchecked, drill.Passed, "1"), of(drill.Believed, drill.NotPassed, "2"), of(drill.Believed, drill.Passed, "3"), of(drill.Believed, drill.Passed, "4")}
+		})
+		after(standEvery + ReadUnseen)
+		require.EqualValues(t, "1", b.Snapshot().NewestDrill().DrillID)
+		require.EqualValues(t, "3", b.Snapshot().ProvenBy("a").DrillID, "not refused, not unchecked, not failed")
+		require.Nil(t, b.Snapshot().ProvenBy("b"))
+		s.set(func(s *source) { s.fails["Drills"] = fault.Newf(fault.NoWorker, "none") })
+		before := b.Snapshot().AsOf
+		after(standEvery + ReadUnseen)
+		require.EqualValues(t, "1", b.Snapshot().NewestDrill().DrillID)
+		require.Nil(t, b.Snapshot().Fault)
+		require.True(t, b.Snapshot().AsOf.After(before))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/restore/drill"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 )
@@ -62,6 +63,7 @@ type reading struct {
 	upkeep     fact[UpkeepFacts]
 	missing    fact[[]backup.Service]
 	standing   fact[struct{}]
+	drills     fact[[]drill.Listed]
 }
 
 // read asks the source. Where the settings cannot be read, what needs them is not asked for: it
@@ -94,11 +96,13 @@ func (r *reading) read(ctx context.Context, b *Board, stand bool) {
 	ask(ctx, &group, &r.upkeep, source.Upkeep, fault.NotEnabled)
 	ask(ctx, &group, &r.missing, source.Missing)
 	if stand {
+		ask(ctx, &group, &r.drills, source.Drills)
 		ask(ctx, &group, &r.standing, func(ctx context.Context) (struct{}, error) { return struct{}{}, source.Standing(ctx) })
 	}
 }
 
-// faults are why facts could not be read. What the look at settings and ledger has found is none.
+// faults are why facts could not be read. What the look at settings and ledger has found is none, nor
+// is it that drills could not be read: nothing follows from them but what a page shows.
 func (r *reading) faults() []*fault.Fault {
 	var all []*fault.Fault
 	for _, err := range []error{r.summary.err, r.running.err, r.changing.err, r.history.err, r.list.err, r.upkeep.err, r.missing.err} {
@@ -191,7 +195,7 @@ func (r *reading) take(s *Snapshot) {
 	}
 	if r.notEnabled {
 		s.Settings, s.Backups, s.More, s.Capacity, s.Unserved = settings.Summary{}, nil, false, Capacity{}, nil
-		s.Upkeep, s.Schedule = UpkeepFacts{}, schedule.State{}
+		s.Upkeep, s.Schedule, s.Drills = UpkeepFacts{}, schedule.State{}, nil
 	}
 	if r.history.ok() {
 		s.History = r.history.value
@@ -213,6 +217,9 @@ func (r *reading) take(s *Snapshot) {
 	}
 	if r.upkeep.ok() {
 		s.Upkeep, s.Schedule = r.upkeep.value, r.upkeep.value.Schedule
+	}
+	if r.drills.ok() {
+		s.Drills = r.drills.value
 	}
 	if r.missing.ok() {
 		s.Unserved = r.missing.value

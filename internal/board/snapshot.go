@@ -8,6 +8,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/restore/drill"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/upkeep"
@@ -37,6 +38,7 @@ type Snapshot struct {
 	Upkeep   UpkeepFacts      // what the upkeep remembers
 	Unserved []backup.Service // have to be in a backup, and no worker has a source for them
 	Alerts   []alert.Alert    // open ones, worst first
+	Drills   []drill.Listed   // the newest certificates of drills, newest first, as they were last read
 }
 
 // Backup is one backup with what is known beside its manifest.
@@ -90,6 +92,26 @@ func (s *Snapshot) NewestGood() (Backup, bool) {
 	return Backup{}, false
 }
 
+// NewestDrill returns the newest drill whose certificate can be read; nil when there is none.
+func (s *Snapshot) NewestDrill() *drill.Listed {
+	for i := range s.Drills {
+		if s.Drills[i].Brief != nil {
+			return &s.Drills[i]
+		}
+	}
+	return nil
+}
+
+// ProvenBy returns the newest drill that has proven that a backup can be restored; nil when none has.
+func (s *Snapshot) ProvenBy(id backup.ID) *drill.Listed {
+	for i := range s.Drills {
+		if d := &s.Drills[i]; d.Proves() && d.Brief.BackupID == id {
+			return d
+		}
+	}
+	return nil
+}
+
 // Alert returns the open alert with a key; false when there is none.
 func (s *Snapshot) Alert(key alert.Key) (alert.Alert, bool) {
 	for _, a := range s.Alerts {
@@ -104,7 +126,7 @@ func (s *Snapshot) Alert(key alert.Key) (alert.Alert, bool) {
 // slices, such as a backup's services, is shared: it is replaced, and not changed.
 func (s *Snapshot) clone() *Snapshot {
 	out := *s
-	out.Backups, out.Alerts, out.Unserved = slices.Clone(s.Backups), slices.Clone(s.Alerts), slices.Clone(s.Unserved)
+	out.Backups, out.Alerts, out.Unserved, out.Drills = slices.Clone(s.Backups), slices.Clone(s.Alerts), slices.Clone(s.Unserved), slices.Clone(s.Drills)
 	out.History.Records = slices.Clone(s.History.Records)
 	out.Settings.Recipients, out.Settings.Services = slices.Clone(s.Settings.Recipients), slices.Clone(s.Settings.Services)
 	if s.Running != nil {

@@ -8,6 +8,7 @@ import (
 	"infrabackup/internal/alert"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/restore/drill"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 )
@@ -32,6 +33,8 @@ type Source interface {
 	// Missing returns the services that a backup has to contain and that no worker has a source
 	// for.
 	Missing(ctx context.Context) ([]backup.Service, error)
+	// Drills returns the newest certificates of drills, newest first.
+	Drills(ctx context.Context) ([]drill.Listed, error)
 	// Standing returns nil when settings and ledger are as far as they were; else an error
 	// with the code that says what is wrong.
 	Standing(ctx context.Context) error

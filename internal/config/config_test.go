@@ -63,12 +63,13 @@ func TestExample(t *testing.T) {
 	t.Run("its commented keys are right too", func(t *testing.T) {
 		uncommented := strings.NewReplacer("# host:", "host:", "# enabled:", "enabled:", "# serverName:", "serverName:", "# apiKeyFile:", "apiKeyFile:",
 			"# resolver:", "resolver:", "# vaultDomain:", "vaultDomain:", "# vaultAudience:", "vaultAudience:",
-			"# targets:", "targets:", "#   - /etc/infrabackup/targets", "  - /etc/infrabackup/targets",
+			"# targets:", "targets:", "#   - /etc/infrabackup/targets", "  - /etc/infrabackup/targets", "# drillSigners:", "drillSigners:",
 			"clientSecretFile:", "# clientSecretFile:", "# clientCertFile:", "clientCertFile:").Replace(string(data))
 		require.NotEqual(t, string(data), uncommented)
 		w, err := Decode("worker.example.yaml", []byte(uncommented), "/etc/infrabackup", hostname)
 		require.NoError(t, err)
 		require.Equal(t, []string{"/etc/infrabackup/targets/site-b.yaml"}, w.Targets)
+		require.Equal(t, "/etc/infrabackup/drill_signers", w.DrillSigners)
 	})
 }
 

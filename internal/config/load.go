@@ -165,6 +165,7 @@ func (w *Worker) paths() []named {
 	all := []named{
 		{key: "codec.keyFile", path: &w.Codec.KeyFile, file: true, secret: true},
 		{key: "spool.dir", path: &w.Spool.Dir}, // created when missing
+		{key: "drillSigners", path: &w.DrillSigners, file: true},
 	}
 	all = append(all, w.Temporal.paths()...)
 	all = append(all, w.Sources.paths()...)

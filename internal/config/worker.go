@@ -38,6 +38,9 @@ type Worker struct {
 	// [Target]: with accounts of their own, never those that capture. None where it restores
 	// nothing.
 	Targets []string `yaml:"targets"`
+	// DrillSigners is the file with the keys that certificates of drills are believed by, in the form
+	// of ssh-keygen's ALLOWED SIGNERS; empty where none is checked.
+	DrillSigners string `yaml:"drillSigners"`
 }
 
 // Instance is the cloud that is backed up.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"infrabackup/internal/backup"
+	"infrabackup/internal/control/subject"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/settings"
@@ -32,38 +32,6 @@ func (c *Controller) ours(kind, name, queue, id, runID string) error {
 func (c *Controller) served(queue, id, runID string) error {
 	if queue != flow.Queue(c.instance) {
 		return fault.Newf(fault.AnswerRefused, "run %s of %s is for the workers of queue %.100s, not of %s", runID, id, queue, flow.Queue(c.instance))
-	}
-	return nil
-}
-
-// about makes sure that an answer is about the backup that was asked for.
-func about(asked, answered backup.ID) error {
-	if asked == answered {
-		return nil
-	}
-	return fault.Newf(fault.AnswerRefused, "backup %s was requested, and the answer is about %.100q", asked, string(answered))
-}
-
-// named makes sure that an answer names a backup.
-func named(id backup.ID) error {
-	if _, err := backup.ParseID(string(id)); err != nil {
-		return fault.New(fault.AnswerRefused, "the answer names no backup", err)
-	}
-	return nil
-}
-
-// aboutEach makes sure that each answer is about one of the backups whose keys were sent,
-// and none twice.
-func aboutEach(asked []flow.WrappedKey, answered []flow.ReplacedBackup) error {
-	open := map[backup.ID]bool{}
-	for _, key := range asked {
-		open[key.BackupID] = true
-	}
-	for _, b := range answered {
-		if !open[b.BackupID] {
-			return fault.Newf(fault.AnswerRefused, "another key of %.100q was not requested", string(b.BackupID))
-		}
-		delete(open, b.BackupID)
 	}
 	return nil
 }
@@ -141,7 +109,7 @@ func (c *Controller) runningBackup(ctx context.Context, runID string) string {
 	bounded, cancel := context.WithTimeout(ctx, c.responseTimeout/looks)
 	defer cancel()
 	p, err := c.progressOf(bounded, runID)
-	if err != nil || named(p.BackupID) != nil {
+	if err != nil || subject.Named(p.BackupID) != nil {
 		return fmt.Sprintf("run %s", runID)
 	}
 	return fmt.Sprintf("backup %s, run %s", p.BackupID, runID)

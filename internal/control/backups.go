@@ -10,6 +10,7 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control/subject"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -79,9 +80,9 @@ func (c *Controller) Wait(ctx context.Context, runID string, id backup.ID) (back
 	if err := c.own(ctx, of); err != nil {
 		return backup.Overview{}, err
 	}
-	err = named(overview.BackupID)
+	err = subject.Named(overview.BackupID)
 	if id != "" {
-		err = about(id, overview.BackupID)
+		err = subject.About(id, overview.BackupID)
 	}
 	if err != nil {
 		return backup.Overview{}, err

@@ -314,19 +314,8 @@ func TestOneUnreadableRunIsOneLine(t *testing.T) {
 	}
 }
 
-// TestAnswersAreComparedWithTheQuestion lets answers be about other backups.
-func TestAnswersAreComparedWithTheQuestion(t *testing.T) {
-	const asked, other = backup.ID("0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a11"), backup.ID("0b1f4c2e-5a59-4b0e-9a43-5f0f0f7f6a12")
-	require.NoError(t, about(asked, asked))
-	require.ErrorIs(t, about(asked, other), fault.AnswerRefused)
-	require.ErrorIs(t, about(asked, ""), fault.AnswerRefused)
-	require.NoError(t, named(asked))
-	require.ErrorIs(t, named("../x"), fault.AnswerRefused)
-	keys := []flow.WrappedKey{{BackupID: asked}}
-	require.NoError(t, aboutEach(keys, nil))
-	require.NoError(t, aboutEach(keys, []flow.ReplacedBackup{{BackupID: asked}}))
-	require.ErrorIs(t, aboutEach(keys, []flow.ReplacedBackup{{BackupID: other}}), fault.AnswerRefused)
-	require.ErrorIs(t, aboutEach(keys, []flow.ReplacedBackup{{BackupID: asked}, {BackupID: asked}}), fault.AnswerRefused)
+// TestRunsOfOthersAreRefused: of another kind, or for other workers.
+func TestRunsOfOthersAreRefused(t *testing.T) {
 	c := &Controller{instance: "local"}
 	require.NoError(t, c.ours("A", "A", flow.Queue("local"), "id", "run"))
 	require.ErrorIs(t, c.ours("A", "B", flow.Queue("local"), "id", "run"), fault.AnswerRefused)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control/subject"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/seal"
@@ -24,7 +25,7 @@ func (c *Controller) Rewrap(ctx context.Context, revision int64, keys []flow.Wra
 			Instance: c.instance, Revision: revision, RequestedBy: requestedBy, Keys: batch,
 		})
 		if err == nil {
-			err = aboutEach(batch, out.Backups)
+			err = subject.AboutEach(batch, out.Backups)
 		}
 		if err != nil {
 			return done, err
@@ -37,14 +38,7 @@ func (c *Controller) Rewrap(ctx context.Context, revision int64, keys []flow.Wra
 // KeyFileChallenges makes challenges to the keys of backups, at most [flow.RewrapBatch],
 // that are to be wrapped to the recipients of a revision. They can be answered for an hour.
 func (c *Controller) KeyFileChallenges(ctx context.Context, revision int64, ids []backup.ID) ([]flow.KeyFileChallenge, error) {
-	if err := c.ready(ctx); err != nil {
-		return nil, err
-	}
-	request, err := unique()
-	if err != nil {
-		return nil, err
-	}
-	out, err := follow(ctx, c, flow.ChallengeBackups, flow.ChallengeWorkflowID(c.instance, request), "the making of challenges",
+	out, err := look(ctx, c, flow.ChallengeBackups, flow.ChallengeWorkflowID, "the making of challenges",
 		flow.ChallengeInput{Instance: c.instance, Revision: revision, Backups: ids})
 	if err != nil {
 		return nil, err
@@ -53,7 +47,7 @@ func (c *Controller) KeyFileChallenges(ctx context.Context, revision int64, ids 
 		return nil, fault.Newf(fault.AnswerRefused, "%d challenges were requested, and %d came", len(ids), len(out.Challenges))
 	}
 	for i, challenge := range out.Challenges {
-		if err := about(ids[i], challenge.BackupID); err != nil {
+		if err := subject.About(ids[i], challenge.BackupID); err != nil {
 			return nil, err
 		}
 	}
@@ -70,7 +64,7 @@ func (c *Controller) Swap(ctx context.Context, revision int64, id backup.ID, sta
 		Instance: c.instance, Revision: revision, BackupID: id, RequestedBy: requestedBy, Staged: staged,
 	})
 	if err == nil {
-		err = about(id, out.BackupID)
+		err = subject.About(id, out.BackupID)
 	}
 	return out, err
 }

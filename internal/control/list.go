@@ -11,6 +11,7 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control/operation"
+	"infrabackup/internal/control/subject"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -142,7 +143,7 @@ func (c *Controller) remembered(ctx context.Context, info *workflowpb.WorkflowEx
 	}
 	p, err := c.progressOf(ctx, runID)
 	if err == nil {
-		err = named(p.BackupID)
+		err = subject.Named(p.BackupID)
 	}
 	if err != nil {
 		return backup.Overview{}, err

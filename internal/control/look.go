@@ -14,6 +14,7 @@ import (
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diffs"
 	"infrabackup/internal/settings"
 )
 
@@ -35,7 +36,7 @@ func (c *Controller) Operation(ctx context.Context, id string) (operation.Operat
 		workflowID string
 	}{
 		{operation.Change, flow.ChangeSettingsWorkflowID(c.instance)}, {operation.Prune, flow.PruneWorkflowID(c.instance)}, {operation.Backup, flow.BackupWorkflowID(c.instance)},
-		{operation.Restore, flow.RestoreWorkflowID(c.instance)}, {operation.Plan, flow.RestorePlanWorkflowID(c.instance)},
+		{operation.Restore, flow.RestoreWorkflowID(c.instance)}, {operation.Plan, flow.RestorePlanWorkflowID(c.instance)}, {operation.Diff, flow.DiffWorkflowID(c.instance)},
 	} {
 		op, err := c.operationOf(ctx, of.kind, id, of.workflowID, id)
 		if fault.CodeOf(err) != fault.BackupNotFound {
@@ -134,6 +135,7 @@ var readers = func() map[string]reader {
 		}),
 		flow.Restore.Name:     read(operation.Restore, flow.Restore, (*operation.Operation).Restored),
 		flow.PlanRestore.Name: read(operation.Plan, flow.PlanRestore, func(op *operation.Operation, out flow.RestorePlan) { op.Plan = &out }),
+		flow.Diff.Name:        read(operation.Diff, flow.Diff, func(op *operation.Operation, out diffs.Output) { op.Diff = out.Summary() }),
 		flow.Verify.Name:      read(operation.Verify, flow.Verify, func(op *operation.Operation, out backup.Verdict) { op.Verdict = &out }),
 		flow.ChangeShare.Name: read(operation.Change, flow.ChangeShare, func(op *operation.Operation, out flow.ChangeShareOutput) { op.Settings = &out.Settings }),
 		flow.AdoptSettings.Name: read(operation.Change, flow.AdoptSettings, func(op *operation.Operation, out flow.AdoptSettingsOutput) {

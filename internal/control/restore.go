@@ -7,8 +7,12 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control/operation"
+	"infrabackup/internal/control/subject"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diffs"
+	"infrabackup/internal/flow/drills"
 	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/seal"
 )
@@ -53,18 +57,59 @@ func (c *Controller) planRestore(ctx context.Context, in flow.RestorePlanInput) 
 // KEY_DOES_NOT_FIT and PLAN_INVALID as workers find them.
 func (c *Controller) Restores(ctx context.Context, in restores.Input) (restores.Output, error) {
 	in.Instance = c.instance
-	if err := c.ready(ctx); err != nil {
-		return restores.Output{}, err
-	}
-	request, err := unique()
-	if err != nil {
-		return restores.Output{}, err
-	}
-	out, err := follow(ctx, c, flow.Restores, flow.RestoresWorkflowID(c.instance, request), "reading the restores", in)
+	out, err := look(ctx, c, flow.Restores, flow.RestoresWorkflowID, "reading the restores", in)
 	if err == nil && in.PlanID != "" && (out.Page == nil || out.Page.PlanID != in.PlanID || out.Page.Section != in.Section || out.Page.From != in.From) {
 		err = fault.Newf(fault.AnswerRefused, "a page of plan %.16s was requested, and another answer came", in.PlanID)
 	}
 	return out, err
+}
+
+// Drills lets a worker read certificates of drills. ITEM_NOT_FOUND when there is none of the drill
+// that is asked for.
+func (c *Controller) Drills(ctx context.Context, in drills.Input) (drills.Output, error) {
+	in.Instance = c.instance
+	out, err := look(ctx, c, flow.Drills, flow.DrillsWorkflowID, "reading the drills", in)
+	if err == nil && !out.Answers(in) {
+		err = fault.Newf(fault.AnswerRefused, "drills were requested, and another answer came")
+	}
+	return out, err
+}
+
+// BeginDiff begins to compare two backups. The operation has the run's ID, and [Controller.Diff] tells
+// what came of it. DIFF_RUNNING while another comparison runs.
+func (c *Controller) BeginDiff(ctx context.Context, in diffs.Input) (Begun, error) {
+	in.Instance = c.instance
+	if err := c.ready(ctx); err != nil {
+		return Begun{}, err
+	}
+	id := flow.DiffWorkflowID(c.instance)
+	run, err := flow.Diff.Start(ctx, c.client, c.options(id), in)
+	if err != nil {
+		return Begun{}, c.running(ctx, err, fault.DiffRunning, "a comparison", id)
+	}
+	return Begun{ID: run.GetRunID()}, nil
+}
+
+// Diff tells what a comparison has found. ITEM_NOT_FOUND when there is none of this ID, or Temporal has
+// forgotten it; DIFF_RUNNING while it runs; else the fault with which it failed.
+func (c *Controller) Diff(ctx context.Context, id string) (diffs.Output, error) {
+	var out diffs.Output
+	op, err := c.operationOf(ctx, operation.Diff, id, flow.DiffWorkflowID(c.instance), id)
+	switch {
+	case fault.CodeOf(err) == fault.BackupNotFound:
+		return out, fault.Newf(fault.ItemNotFound, "no comparison of instance %s has the ID %s", c.instance, backup.Printable(id, maxStrangerText))
+	case err != nil:
+		return out, err
+	case op.Running:
+		return out, fault.Newf(fault.DiffRunning, "the comparison has not ended yet")
+	case op.Fault != nil:
+		return out, op.Fault
+	}
+	out, err = flow.Diff.Attach(ctx, c.client, flow.DiffWorkflowID(c.instance), id).Get(ctx)
+	if err == nil && out.Report == nil {
+		err = fault.Newf(fault.AnswerRefused, "the comparison has no report")
+	}
+	return out, c.fault(err)
 }
 
 // KeyFile lets a worker read the key.age of a backup that a trusted key has signed, and the
@@ -81,7 +126,7 @@ func (c *Controller) KeyFile(ctx context.Context, id backup.ID) (flow.KeyFileOut
 	if len(out.KeyAge) == 0 || len(out.KeyAge) > seal.MaxKeyFile {
 		return flow.KeyFileOutput{}, fault.Newf(fault.AnswerRefused, "the key file of backup %s came with %d bytes", id, len(out.KeyAge))
 	}
-	return out, about(id, out.BackupID)
+	return out, subject.About(id, out.BackupID)
 }
 
 // BeginRestore begins to do what a plan says. The operation has the run's ID. BACKUP_RUNNING

@@ -24,6 +24,8 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/flow/diagnosis"
+	"infrabackup/internal/flow/diffs"
+	"infrabackup/internal/flow/drills"
 	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
@@ -56,6 +58,8 @@ type site struct {
 	silent   string                             // a worker's host that answers nobody
 	keyFile  func(flow.KeyFileInput) (flow.KeyFileOutput, error)
 	restores func(restores.Input) (restores.Output, error)
+	drills   func(drills.Input) (drills.Output, error)
+	diff     func(workflow.Context, diffs.Input) (diffs.Output, error)
 }
 
 // newIdleSite makes an instance that no worker serves.
@@ -108,6 +112,8 @@ func (s *site) work() {
 	})
 	flow.List.Register(w, func(_ workflow.Context, in flow.ListInput) (flow.ListOutput, error) { return s.list(in) })
 	flow.KeyFile.Register(w, func(_ workflow.Context, in flow.KeyFileInput) (flow.KeyFileOutput, error) { return s.keyFile(in) })
+	flow.Drills.Register(w, func(_ workflow.Context, in drills.Input) (drills.Output, error) { return s.drills(in) })
+	flow.Diff.Register(w, func(ctx workflow.Context, in diffs.Input) (diffs.Output, error) { return s.diff(ctx, in) })
 	flow.Restores.Register(w, func(_ workflow.Context, in restores.Input) (restores.Output, error) { return s.restores(in) })
 	flow.Verify.Register(w, func(_ workflow.Context, in flow.VerifyInput) (backup.Verdict, error) {
 		return backup.Verdict{BackupID: in.BackupID, Findings: []backup.Finding{}}, nil

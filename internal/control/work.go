@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/control/subject"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
@@ -57,14 +58,7 @@ func (c *Controller) newest(listed flow.ListOutput) (backup.ID, error) {
 
 // read lets a worker read the share.
 func (c *Controller) read(ctx context.Context, in flow.ListInput) (flow.ListOutput, error) {
-	if err := c.ready(ctx); err != nil {
-		return flow.ListOutput{}, err
-	}
-	request, err := unique()
-	if err != nil {
-		return flow.ListOutput{}, err
-	}
-	out, err := follow(ctx, c, flow.List, flow.ListWorkflowID(c.instance, request), "reading the share", in)
+	out, err := look(ctx, c, flow.List, flow.ListWorkflowID, "reading the share", in)
 	if err != nil {
 		return flow.ListOutput{}, err
 	}
@@ -72,18 +66,18 @@ func (c *Controller) read(ctx context.Context, in flow.ListInput) (flow.ListOutp
 		out.Backups = []backup.Overview{}
 	}
 	for _, b := range out.Backups {
-		if err := named(b.BackupID); err != nil {
+		if err := subject.Named(b.BackupID); err != nil {
 			return flow.ListOutput{}, err
 		}
 	}
 	if out.Expected != "" {
-		err = named(out.Expected)
+		err = subject.Named(out.Expected)
 	}
 	if in.BackupID != "" {
 		if len(out.Backups) != 1 {
 			return flow.ListOutput{}, fault.Newf(fault.AnswerRefused, "backup %s was requested, and %d came", in.BackupID, len(out.Backups))
 		}
-		err = about(in.BackupID, out.Backups[0].BackupID)
+		err = subject.About(in.BackupID, out.Backups[0].BackupID)
 	}
 	return out, err
 }
@@ -107,7 +101,7 @@ func (c *Controller) Verify(ctx context.Context, id string) (backup.Verdict, err
 	verdict, err := follow(ctx, c, flow.Verify, flow.VerifyWorkflowID(c.instance, backupID), "the verification",
 		flow.VerifyInput{Instance: c.instance, BackupID: backupID})
 	if err == nil {
-		err = about(backupID, verdict.BackupID)
+		err = subject.About(backupID, verdict.BackupID)
 	}
 	return verdict, err
 }
@@ -135,9 +129,21 @@ func (c *Controller) Delete(ctx context.Context, id, requestedBy string) (backup
 		Instance: c.instance, BackupID: backupID, RequestedBy: requestedBy, Seen: flow.Seen{Revision: now.Revision, Ledger: now.Ledger},
 	})
 	if err == nil {
-		err = about(backupID, overview.BackupID)
+		err = subject.About(backupID, overview.BackupID)
 	}
 	return overview, err
+}
+
+// look starts a workflow that looks at something for this one caller, and waits for its result.
+func look[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In, Out], id func(instance, request string) string, what string, in In) (out Out, err error) {
+	if err := c.ready(ctx); err != nil {
+		return out, err
+	}
+	request, err := unique()
+	if err != nil {
+		return out, err
+	}
+	return follow(ctx, c, w, id(c.instance, request), what, in)
 }
 
 func unique() (string, error) {

@@ -150,7 +150,7 @@ func (c *comparison) plan() {
 			continue
 		}
 		w := &work{service: service, reported: selected(service), ignored: result.Reasons{}}
-		w.Service = result.Service{Service: service, Compared: missingA == "" && missingB == "", Changes: []result.Change{}}
+		w.Service = result.Service{Service: service, Compared: missingA == "" && missingB == "", Changes: []result.Change{}, Kinds: []result.Kind{}}
 		switch {
 		case missingA != "" && missingB != "":
 			w.Reason = "neither side has it: " + missingA
@@ -304,16 +304,7 @@ const maxListed = 200_000
 
 // add counts a change, and lists it when there is room.
 func (w *work) add(one result.Change) {
-	switch one.How {
-	case result.Added:
-		w.Added++
-	case result.Removed:
-		w.Removed++
-	case result.Changed:
-		w.Changed++
-	default:
-		w.Moved++
-	}
+	w.Count(one.Kind, one.How)
 	if len(w.Changes) >= maxListed {
 		w.NotListed++
 		return

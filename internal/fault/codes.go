@@ -135,6 +135,7 @@ const (
 	CertificateInvalid  Code = "CERTIFICATE_INVALID"   // not a certificate of a drill
 	CertificateForged   Code = "CERTIFICATE_FORGED"    // its signature is missing, wrong or not by a trusted key
 	RestoreRunning      Code = "RESTORE_RUNNING"       // one restore at a time
+	DiffRunning         Code = "DIFF_RUNNING"          // one comparison by a worker at a time
 	RestoreConflict     Code = "RESTORE_CONFLICT"      // the target is neither as it was nor as it should be
 	RestoreIncomplete   Code = "RESTORE_INCOMPLETE"    // ended with steps that were not done
 	JournalInvalid      Code = "JOURNAL_INVALID"       // changed, cut, or of another restore
@@ -267,6 +268,7 @@ var table = map[Code]row{
 	CertificateInvalid:  {final, ExitDamaged, http.StatusBadRequest, "Use the certificate as the drill wrote it."},
 	CertificateForged:   {final, ExitDamaged, http.StatusBadRequest, "Find out who changed the certificate; trust only those that a key of the list signed."},
 	RestoreRunning:      {final, ExitAlreadyRunning, http.StatusConflict, "Wait until the running restore has ended, then try again."},
+	DiffRunning:         {final, ExitAlreadyRunning, http.StatusConflict, "Wait until the running comparison has ended, then try again."},
 	RestoreConflict:     {final, ExitFailed, http.StatusConflict, "Look at the item in the target, put right what is there, and make a new plan."},
 	RestoreIncomplete:   {final, ExitPartial, http.StatusOK, "See the steps that were not done, mend their causes, and make a new plan."},
 	JournalInvalid:      {final, ExitDamaged, http.StatusConflict, "Use the folder that the restore wrote, as it was written."},

@@ -9,7 +9,10 @@ import (
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/flow/diffs"
+	"infrabackup/internal/flow/drills"
 	"infrabackup/internal/flow/restores"
+	"infrabackup/internal/secret"
 )
 
 const (
@@ -41,6 +44,8 @@ func good(id backup.ID, instance, file string) map[string]Input {
 		"ListBackups":     ListInput{Instance: instance, BackupID: id},
 		"ReadKeyFile":     KeyFileInput{Instance: instance, BackupID: id},
 		"ReadRestores":    restores.Input{Instance: instance},
+		"ReadDrills":      drills.Input{Instance: instance, Count: 1},
+		"CompareBackups":  diffs.Input{Instance: instance, A: diffs.Side{BackupID: id, Key: secret.NewTransfer(secret.New("key"))}, B: diffs.Side{BackupID: id, Key: secret.NewTransfer(secret.New("key"))}},
 		"VerifyBackup":    VerifyInput{Instance: instance, BackupID: id},
 		"AuditShare":      AuditInput{Instance: instance},
 		"DeleteBackup":    DeleteInput{Instance: instance, BackupID: id},

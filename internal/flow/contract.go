@@ -24,13 +24,13 @@ func Contract() []Member {
 		Backup.member(), Settings.member(), Enable.member(), ChangeShare.member(), ChangeCredentials.member(), ChangeKey.member(),
 		ChangeSigningKey.member(), ChangeServices.member(), AdoptSettings.member(), Rewrap.member(), Reencrypt.member(), ChallengeBackups.member(), List.member(), Verify.member(),
 		VerifyAll.member(),
-		Delete.member(), Diagnose.member(), Upkeep.member(), Prune.member(), PlanRestore.member(), Restore.member(), KeyFile.member(), Restores.member(),
+		Delete.member(), Diagnose.member(), Upkeep.member(), Prune.member(), PlanRestore.member(), Restore.member(), KeyFile.member(), Restores.member(), Drills.member(), Diff.member(),
 
 		CheckShare.member(), PrepareKey.member(), UploadPart.member(), SealBackup.member(), PublishBackup.member(),
 		ReleaseSpool.member(), DiscardBackup.member(), ProbeShare.member(), CopyBackups.member(), SettleChange.member(), RestoreActive.member(),
 		ListBackups.member(), VerifyBackup.member(), AuditShare.member(), ReplaceKeys.member(), SwapBackup.member(), MakeChallenges.member(),
 		DeleteBackup.member(), DiagnoseHost.member(), PlanUpkeep.member(), StartScheduled.member(),
-		MakeRestorePlan.member(), OpenRestore.member(), CompareRestore.member(), RestoreBatch.member(), CloseRestore.member(), ReadKeyFile.member(), ReadRestores.member(),
+		MakeRestorePlan.member(), OpenRestore.member(), CompareRestore.member(), RestoreBatch.member(), CloseRestore.member(), ReadKeyFile.member(), ReadRestores.member(), ReadDrills.member(), CompareBackups.member(),
 
 		BackupProgress.member(Backup.Name), RestoreProgress.member(Restore.Name), GetSettings.member(settings...), SummarySettings.member(settings...),
 		SettingsHistory.member(settings...), GetLedger.member(settings...), GetState.member(settings...), GetStanding.member(settings...),

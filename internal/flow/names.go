@@ -77,9 +77,7 @@ func VerifyAllWorkflowID(instance string) string { return instance + ":verify-al
 func ReplaceKeysWorkflowID(instance string) string { return instance + ":replace-keys" }
 
 // ChallengeWorkflowID is the ID of one making of challenges. Request makes it unique.
-func ChallengeWorkflowID(instance, request string) string {
-	return instance + ":challenge:" + request
-}
+func ChallengeWorkflowID(instance, request string) string { return instance + ":challenge:" + request }
 
 // DeleteWorkflowID lets one deletion of a backup run at a time.
 func DeleteWorkflowID(instance string, id backup.ID) string {
@@ -103,6 +101,12 @@ func KeyFileWorkflowID(instance string, id backup.ID) string {
 
 // RestoresWorkflowID is the ID of one look at the restores. Request makes it unique.
 func RestoresWorkflowID(instance, request string) string { return instance + ":restores:" + request }
+
+// DiffWorkflowID is the fixed ID that lets one comparison run at a time.
+func DiffWorkflowID(instance string) string { return instance + ":diff" }
+
+// DrillsWorkflowID is the ID of one look at the drills. Request makes it unique.
+func DrillsWorkflowID(instance, request string) string { return instance + ":drills:" + request }
 
 // DiagnoseWorkflowID is the ID of one diagnosis. Request makes it unique.
 func DiagnoseWorkflowID(instance, request string) string { return instance + ":doctor:" + request }

@@ -4,6 +4,8 @@ import (
 	"regexp"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/flow/diffs"
+	"infrabackup/internal/flow/drills"
 	"infrabackup/internal/flow/restores"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/mapping"
@@ -20,8 +22,11 @@ var (
 	// KeyFile reads a backup's key.age for an operator who cannot reach the share. It is
 	// ciphertext, which only holders of a recipient's private key open.
 	KeyFile = Workflow[KeyFileInput, KeyFileOutput]{"KeyFileWorkflow"}
-	// Restores reads plans, and lists restores, for callers who cannot reach the share.
+	// Restores reads plans, and lists restores, for callers who cannot reach the share; Drills reads
+	// certificates of drills, and Diff compares two backups, for them.
 	Restores = Workflow[restores.Input, restores.Output]{"RestoresWorkflow"}
+	Drills   = Workflow[drills.Input, drills.Output]{"DrillsWorkflow"}
+	Diff     = Workflow[diffs.Input, diffs.Output]{"DiffWorkflow"}
 )
 
 // Their activities, in the order in which they run.
@@ -33,6 +38,8 @@ var (
 	CloseRestore    = Activity[RestoreInput, struct{}]{"CloseRestore"}
 	ReadKeyFile     = Activity[KeyFileInput, KeyFileOutput]{"ReadKeyFile"}      // of KeyFile
 	ReadRestores    = Activity[restores.Input, restores.Output]{"ReadRestores"} // of Restores
+	ReadDrills      = Activity[drills.Input, drills.Output]{"ReadDrills"}       // of Drills
+	CompareBackups  = Activity[diffs.Input, diffs.Output]{"CompareBackups"}     // of Diff
 )
 
 // TargetName is what targets of workers are called: a part of the name of a queue.

@@ -18,14 +18,6 @@ func textsOf(in any) []*string {
 	switch in := in.(type) {
 	case *BackupInput:
 		return []*string{&in.RequestedBy}
-	case *DeleteInput:
-		return []*string{&in.RequestedBy}
-	case *RewrapInput:
-		return []*string{&in.RequestedBy}
-	case *ReencryptInput:
-		return []*string{&in.RequestedBy}
-	case *ChangeSettingsInput:
-		return []*string{&in.RequestedBy}
 	case *SettingsProposal:
 		return []*string{&in.Settings.ChangedBy}
 	case *SettingsDrop:
@@ -36,31 +28,34 @@ func textsOf(in any) []*string {
 		return []*string{&in.By}
 	case *ResealInput:
 		return []*string{&in.By}
-	case *AdoptSettingsInput:
-		return []*string{&in.RequestedBy}
 	case *SettingsRestoration:
 		return []*string{&in.By, &in.What}
 	case *LedgerAdvance:
 		return []*string{&in.By}
-	case *RestorePlanInput:
-		return []*string{&in.RequestedBy}
-	case *RestoreInput:
-		return []*string{&in.RequestedBy}
 	case *ScheduleChange:
 		return []*string{&in.By}
 	case *SlotClaim:
 		return []*string{&in.Code, &in.Message}
 	case *VerdictNote:
 		return []*string{&in.Code, &in.Beside}
-	case *PruneInput:
-		return []*string{&in.RequestedBy}
 	case *AlertAcknowledgement:
 		return []*string{&in.Code, &in.Object, &in.By, &in.Note}
+	case interface{ texts() []*string }:
+		return in.texts()
 	case interface{ Texts() []*string }: // of a package that has its own
 		return in.Texts()
 	}
 	return nil
 }
+
+// texts are those of inputs in which a person says who they are, and nothing else.
+func (in *DeleteInput) texts() []*string         { return []*string{&in.RequestedBy} }
+func (in *RewrapInput) texts() []*string         { return []*string{&in.RequestedBy} }
+func (in *ReencryptInput) texts() []*string      { return []*string{&in.RequestedBy} }
+func (in *ChangeSettingsInput) texts() []*string { return []*string{&in.RequestedBy} }
+func (in *AdoptSettingsInput) texts() []*string  { return []*string{&in.RequestedBy} }
+func (in *RestoreAccess) texts() []*string       { return []*string{&in.RequestedBy} }
+func (in *PruneInput) texts() []*string          { return []*string{&in.RequestedBy} }
 
 // tidy makes the free text of an input what it has to be.
 func tidy[In any](in In) In {

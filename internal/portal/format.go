@@ -14,6 +14,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/portal/assets"
 	"infrabackup/internal/printable"
 	"infrabackup/internal/settings"
 	"infrabackup/internal/ui"
@@ -24,7 +25,7 @@ var functions = template.FuncMap{
 	"size": ui.Size, "duration": duration, "instant": instant, "stamp": stamp, "day": day, "ago": ago, "until": until,
 	"count": count, "plural": plural, "state": stateOf, "backupState": backupState, "severity": severityOf, "outcome": outcomeOf,
 	"phase": phaseOf, "words": words, "id": shortID, "clip": clip, "sentence": sentence, "tone": tone, "num": num, "used": used, "ms": milliseconds, "reversed": reversed, "first": first, "runs": runsOf, "forever": board.Forever.Equal,
-	"kind": kindOf, "gaps": gapsOf, "percent": percent, "asset": assetPath, "dict": dict, "transport": transportOf,
+	"kind": kindOf, "gaps": gapsOf, "percent": percent, "asset": assets.Path, "dict": dict, "transport": transportOf,
 	"keyKind": keyKind, "add": func(a, b int) int { return a + b }, "shown": shownText,
 }
 

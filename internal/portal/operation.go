@@ -30,7 +30,7 @@ type operationData struct {
 }
 
 var operationTitles = map[operation.Kind]string{
-	operation.Backup: "Backup", operation.Change: "Change of settings", operation.Prune: "Removal of old backups", operation.Restore: "Restore", operation.Plan: "Plan of a restore", operation.Verify: "Verification",
+	operation.Backup: "Backup", operation.Change: "Change of settings", operation.Prune: "Removal of old backups", operation.Restore: "Restore", operation.Plan: "Plan of a restore", operation.Verify: "Verification", operation.Diff: "Comparison of two backups",
 }
 
 // faultOf is an error as a fault.
@@ -100,6 +100,8 @@ func (q *request) operationData(id string, preview bool) (operationData, error) 
 		}
 	case operation.Verify:
 		d.Back = "backups"
+	case operation.Diff:
+		d.Back, d.Next, d.NextTo = "diffs/new", "Read what differs", "diffs/"+o.ID
 	case operation.Restore:
 		d.Back, d.Next, d.NextTo = "restores", "See the restores", "restores"
 		if o.Running {

@@ -12,6 +12,8 @@ import (
 	"infrabackup/internal/auth"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/portal/comparing"
+	"infrabackup/internal/portal/drills"
 	"infrabackup/internal/portal/pace"
 	"infrabackup/internal/portal/restores"
 )
@@ -22,7 +24,11 @@ var sources embed.FS
 // templates are all pages. A page is the template of its name, inside "layout". They are
 // read when the first page is asked for: commands that show none do not wait for it.
 var templates = sync.OnceValue(func() *template.Template {
-	return template.Must(template.Must(template.New("").Funcs(functions).ParseFS(sources, "templates/*.html")).ParseFS(restores.Templates, "*.html"))
+	all := template.Must(template.New("").Funcs(functions).ParseFS(sources, "templates/*.html"))
+	for _, more := range []embed.FS{restores.Templates, drills.Templates, comparing.Templates} {
+		template.Must(all.ParseFS(more, "*.html"))
+	}
+	return all
 })
 
 // page is what a template gets.
@@ -67,7 +73,7 @@ func (p *page) Path(rest string) string { return "/i/" + p.Instance + "/" + rest
 var short = map[string]string{
 	"backup": ActionBackup, "verify": ActionVerify, "cancel": ActionCancel, "preview": ActionPruneDryRun, "prune": ActionPrune,
 	"prove": ActionProve, "acknowledge": ActionAcknowledge, "write": ActionWrite,
-	"planRestore": ActionPlanRestore, "applyRestore": ActionApplyRestore, "cancelRestore": ActionCancelRestore,
+	"planRestore": ActionPlanRestore, "applyRestore": ActionApplyRestore, "cancelRestore": ActionCancelRestore, "compare": ActionCompare,
 }
 
 // May reports whether the session is allowed to.

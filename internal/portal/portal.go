@@ -14,7 +14,10 @@ import (
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/operations"
+	"infrabackup/internal/portal/assets"
+	"infrabackup/internal/portal/comparing"
 	"infrabackup/internal/portal/draft"
+	"infrabackup/internal/portal/drills"
 	"infrabackup/internal/portal/pace"
 	"infrabackup/internal/portal/preview"
 	"infrabackup/internal/portal/quota"
@@ -73,6 +76,7 @@ const (
 
 	ActionPlanRestore   = "Microsoft.Backup.Admin/backupLocations/restores/plan/action"
 	ActionApplyRestore  = "Microsoft.Backup.Admin/backupLocations/restores/apply/action"
+	ActionCompare       = "Microsoft.Backup.Admin/backupLocations/backups/diff/action"
 	ActionCancelRestore = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
 )
 
@@ -84,6 +88,8 @@ type Instance struct {
 	// Plans are its restores, and Restoring the one that runs.
 	Plans     restores.Plans
 	Restoring restores.Running
+	Drills    drills.Drills
+	Diffs     comparing.Diffs
 }
 
 // Options says what the page is made of.
@@ -170,7 +176,7 @@ func (o *Options) questions(people int) operations.Limit {
 
 // routes is the table of all addresses with what a caller must be allowed to.
 func (h *handler) routes() {
-	h.mux.HandleFunc("GET /assets/{name}", serveAsset)
+	h.mux.HandleFunc("GET /assets/{name}", assets.Serve)
 	h.mux.HandleFunc("GET /login", h.loginPage)
 	h.mux.Handle("POST /login", h.Login)
 	h.mux.HandleFunc("POST /logout", h.logout)
@@ -183,7 +189,8 @@ func (h *handler) routes() {
 		"settings": (*request).settings, "settings/{what}": (*request).settingsForm, "settings/key/{step}": (*request).keyStep,
 		"operations/{id}": (*request).operation, "schedule": (*request).schedulePage, "schedule/shorten": (*request).shortenPage,
 		"prune": (*request).prunePage, "alerts": (*request).alerts, "alerts/acknowledge": (*request).acknowledgePage, "history": (*request).history,
-		"restores": restoring(restores.List), "restores/new": planning(restores.New), "restores/current": restoring(restores.Current), "restores/plans/{plan}": planning(restores.Read),
+		"restores": restoring(restores.List), "restores/new": only(ActionPlanRestore, restoring(restores.New)), "restores/current": restoring(restores.Current), "restores/plans/{plan}": only(ActionPlanRestore, restoring(restores.Read)),
+		"drills": drilling(drills.List), "drills/{drill}": drilling(drills.Show), "diffs/new": only(ActionCompare, compare(comparing.New)), "diffs/{diff}": only(ActionCompare, compare(comparing.Read)),
 	} {
 		if path == "" {
 			path = "{$}"
@@ -209,6 +216,7 @@ func (h *handler) routes() {
 		{path: "restores/plans/{plan}/open", form: "restores/plans/{plan}", action: ActionPlanRestore, do: restoring(restores.Open)},
 		{path: "restores/plans/{plan}/apply", form: "restores/plans/{plan}", action: ActionApplyRestore, fresh: true, do: restoring(restores.Apply)},
 		{path: "restores/plans/{plan}/undo", form: "restores/plans/{plan}", action: ActionApplyRestore, do: restoring(restores.Undo)},
+		{path: "diffs/new", form: "diffs/new", action: ActionCompare, do: compare(comparing.Begin)},
 		{path: "alerts", form: "alerts", action: ActionAcknowledge, do: (*request).acknowledge},
 		{path: "alerts/acknowledge", form: "alerts/acknowledge", action: ActionAcknowledge, do: (*request).acknowledge},
 	} {

@@ -43,7 +43,7 @@ func newSite(t *testing.T, state, role string) *site {
 		s.session = &portaltest.Session{Person: "noor", Is: role, Expires: portaltest.Now.Add(15 * time.Minute)}
 	}
 	s.options = portal.Options{
-		Instances: []portal.Instance{{Name: "north", Board: s.board, Control: s.control, Plans: s.plans, Restoring: s.plans}},
+		Instances: []portal.Instance{{Name: "north", Board: s.board, Control: s.control, Plans: s.plans, Restoring: s.plans, Drills: s.plans, Diffs: s.plans.Diffs()}},
 		Session: func(*http.Request) (portal.Session, bool) {
 			if s.session == nil {
 				return nil, false

@@ -212,7 +212,7 @@ func formAction(t *testing.T, page, action string) string {
 func TestEnablingOneKeepsNoOtherWaiting(t *testing.T) {
 	s := newSite(t, "none", "owner")
 	south := &portaltest.Control{}
-	s.options.Instances = append(s.options.Instances, portal.Instance{Name: "south", Board: s.board, Control: south, Plans: s.plans, Restoring: s.plans})
+	s.options.Instances = append(s.options.Instances, portal.Instance{Name: "south", Board: s.board, Control: south, Plans: s.plans, Restoring: s.plans, Drills: s.plans, Diffs: s.plans.Diffs()})
 	s.open(t)
 	identity, err := age.GenerateX25519Identity()
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ func TestEveryActionIsInThePolicy(t *testing.T) {
 	asked := map[string]bool{
 		portal.ActionRead: true, portal.ActionBackup: true, portal.ActionVerify: true, portal.ActionCancel: true, portal.ActionPruneDryRun: true,
 		portal.ActionPrune: true, portal.ActionProve: true, portal.ActionAcknowledge: true, portal.ActionWrite: true,
-		portal.ActionPlanRestore: true, portal.ActionApplyRestore: true, portal.ActionCancelRestore: true,
+		portal.ActionPlanRestore: true, portal.ActionApplyRestore: true, portal.ActionCancelRestore: true, portal.ActionCompare: true,
 	}
 	for _, e := range rp.Endpoints() {
 		if e.Action != "" {

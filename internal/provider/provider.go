@@ -75,8 +75,9 @@ func New(ctx context.Context, c *config.Serve, namespace string, controllers map
 		acts := actor{controller, known, shown}
 		plans := recovery.NewPlans(controller, keys, time.Now, afterFunc)
 		p.plans = append(p.plans, plans)
-		locations[i.Location] = rp.Instance{Board: shown, Control: acts, Restore: restorer(i.Restore, controller, keys), Plans: plans}
-		instances = append(instances, portal.Instance{Name: i.Name, Board: shown, Control: pageActor{acts}, Plans: plans, Restoring: acts})
+		compared := recovery.Diffs{Control: controller, Keys: keys}
+		locations[i.Location] = rp.Instance{Board: shown, Control: acts, Restore: restorer(i.Restore, controller, keys), Plans: plans, Diffs: compared}
+		instances = append(instances, portal.Instance{Name: i.Name, Board: shown, Control: pageActor{acts}, Plans: plans, Restoring: acts, Drills: acts, Diffs: compared})
 	}
 	api, err := rp.New(rp.Options{
 		BaseURL: c.BaseURL, SubscriptionID: strings.ToLower(c.SubscriptionID), Instances: locations, Caller: Caller, Tokens: APITokens(p.callers.tokens), Logger: logger, Metadata: metadata(c),

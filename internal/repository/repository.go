@@ -3,6 +3,7 @@ package repository
 import (
 	"time"
 
+	"infrabackup/internal/repository/drills"
 	"infrabackup/internal/repository/folder"
 	"infrabackup/internal/repository/ledger"
 	"infrabackup/internal/repository/restores"
@@ -38,6 +39,9 @@ func (r *Repository) Files() *folder.Folder { return r.files }
 
 // Ledger is the ledger of the instance.
 func (r *Repository) Ledger() *ledger.Dir { return ledger.In(r.files) }
+
+// Drills are the certificates of drills that lie beside the backups.
+func (r *Repository) Drills() *drills.Dir { return drills.In(r.files) }
 
 // Restores are the plans and journals of restores by workers.
 func (r *Repository) Restores() *restores.Dir { return restores.In(r.files) }

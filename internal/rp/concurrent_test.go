@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
+	"infrabackup/internal/rp/compared"
 	"infrabackup/internal/rp/restoreplans"
 )
 
@@ -44,7 +45,7 @@ func serving(t testing.TB, backups int) *Handler {
 	}
 	h, err := New(Options{
 		BaseURL: "https://backup.example", SubscriptionID: "11111111-2222-3333-4444-555555555555", Caller: func(*http.Request) (Caller, error) { return anyone{}, nil }, Tokens: struct{ Tokens }{},
-		Instances: map[string]Instance{"local": {Board: oneBoard{s}, Control: &locked{}, Plans: unplanned{}}},
+		Instances: map[string]Instance{"local": {Board: oneBoard{s}, Control: &locked{}, Plans: unplanned{}, Diffs: uncompared{}}},
 	})
 	require.NoError(t, err)
 	return h
@@ -54,6 +55,9 @@ func serving(t testing.TB, backups int) *Handler {
 type unplanned struct{ restoreplans.Plans }
 
 func (unplanned) Made(operation.Operation) {}
+
+// uncompared has no comparisons.
+type uncompared struct{ compared.Diffs }
 
 // locked is asked from several goroutines.
 type locked struct{ Control }

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"infrabackup/internal/apierror"
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/rp/jsonbody"
+	"infrabackup/internal/rp/pruneoptions"
 	"infrabackup/internal/rp/wire"
 )
 
@@ -16,7 +16,7 @@ func (x *exchange) prune() error {
 	if err != nil {
 		return err
 	}
-	dryRun, err := pruneOption(data)
+	dryRun, err := pruneoptions.Parse(data)
 	if err != nil {
 		return err
 	}
@@ -41,31 +41,6 @@ func (x *exchange) beginPrune(dryRun, acrossHole bool) (string, error) {
 	}
 	x.h.results.begin(x.loc, begun.ID, nil)
 	return begun.ID, nil
-}
-
-// pruneOption reads {"operationType":"Default"|"DryRun"}; nothing given is Default.
-func pruneOption(data []byte) (dryRun bool, err error) {
-	if data == nil {
-		return false, nil
-	}
-	o, err := jsonbody.Parse(data)
-	if err != nil {
-		return false, err
-	}
-	if err := o.Only("", "operationType"); err != nil {
-		return false, err
-	}
-	kind, err := jsonbody.String(o, "operationType", "")
-	if err != nil {
-		return false, err
-	}
-	switch {
-	case kind == "", strings.EqualFold(kind, "Default"):
-		return false, nil
-	case strings.EqualFold(kind, "DryRun"):
-		return true, nil
-	}
-	return false, apierror.BadValue(apierror.CodeContent, "operationType", "The operation type "+apierror.Quoted(kind)+" is not known; nothing was removed.", "Use Default or DryRun.")
 }
 
 // prunePathsOf are the paths that went, or would go: relative, in lower case, with slashes.

@@ -24,6 +24,8 @@ const (
 	actionCancel      = "Microsoft.Backup.Admin/backupLocations/backups/cancel/action"
 	actionStopRestore = "Microsoft.Backup.Admin/backupLocations/restores/cancel/action"
 	actionRestores    = "Microsoft.Backup.Admin/backupLocations/restores/read"
+	actionDrills      = "Microsoft.Backup.Admin/backupLocations/drills/read"
+	actionDiff        = "Microsoft.Backup.Admin/backupLocations/backups/diff/action" // also to read one: it tells names
 	actionPlan        = "Microsoft.Backup.Admin/backupLocations/restores/plan/action"
 	actionApply       = "Microsoft.Backup.Admin/backupLocations/restores/apply/action"
 	actionResults     = "Microsoft.Backup.Admin/backupLocations/operationResults/read"
@@ -115,6 +117,10 @@ func routes() []*route {
 		{pattern: own + "/restores/plans/{plan}/open", operations: []method{{"openPlan", post, 0, actionPlan, true, (*exchange).v1OpenPlan}}},
 		{pattern: own + "/restores/plans/{plan}/apply", operations: []method{{"applyPlan", post, 0, actionApply, true, (*exchange).v1Apply}}},
 		{pattern: own + "/restores/{plan}/undo", operations: []method{{"undoRestore", post, 0, actionApply, true, (*exchange).v1Undo}}},
+		{pattern: own + "/diffs", operations: []method{{"compareBackups", post, 0, actionDiff, true, (*exchange).v1Compare}}},
+		{pattern: own + "/diffs/{diff}", operations: []method{{"getDiff", get, 0, actionDiff, false, (*exchange).v1Diff}}},
+		{pattern: own + "/drills", operations: []method{{"listDrills", get, 0, actionDrills, false, (*exchange).v1Drills}}},
+		{pattern: own + "/drills/{drill}", operations: []method{{"getDrill", get, 0, actionDrills, false, (*exchange).v1Drill}}},
 		{pattern: own + "/prune", operations: []method{{"prune", post, 0, actionPruneDryRun, true, (*exchange).v1Prune}}},
 		{pattern: own + "/challenges", operations: []method{{"makeChallenges", post, 0, actionProveKey, true, (*exchange).v1Challenges}}},
 		{pattern: own + "/challenges/answer", operations: []method{{"answerChallenge", post, 0, actionProveKey, true, (*exchange).v1Answer}}},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -17,6 +16,8 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/privsep"
 	"infrabackup/internal/rp/address"
+	"infrabackup/internal/rp/compared"
+	"infrabackup/internal/rp/drilled"
 	"infrabackup/internal/rp/restoreplans"
 	"infrabackup/internal/secret"
 )
@@ -36,6 +37,7 @@ type Board interface {
 // Control is what can be done to an instance. The Begin methods return as soon as the
 // operation is known to Temporal.
 type Control interface {
+	drilled.Drills
 	BeginBackup(ctx context.Context, by string) (control.Begun, error)
 	BeginChange(ctx context.Context, wanted control.Wanted) (control.Begun, error)
 	BeginPrune(ctx context.Context, dryRun, acrossHole bool, by string) (control.Begun, error)
@@ -68,6 +70,7 @@ type Instance struct {
 	Control Control
 	Restore Restorer // nil where nothing says what to restore into
 	Plans   restoreplans.Plans
+	Diffs   compared.Diffs
 	// Group is its resource group; empty for System.LOCATION, as on Azure Stack.
 	Group string
 }
@@ -125,7 +128,7 @@ type location struct {
 
 // New checks the options and makes the API.
 func New(options Options) (*Handler, error) {
-	base, err := baseURL(options.BaseURL)
+	base, err := address.Base(options.BaseURL)
 	if err != nil {
 		return nil, err
 	}
@@ -149,8 +152,8 @@ func New(options Options) (*Handler, error) {
 			return nil, fmt.Errorf("%q cannot name a location: use letters, digits, '-' and '_'", name)
 		case h.locations[key] != nil:
 			return nil, fmt.Errorf("two locations are named %s", key)
-		case instance.Board == nil || instance.Control == nil || instance.Plans == nil:
-			return nil, fmt.Errorf("location %s has no board, no control or no plans", name)
+		case instance.Board == nil || instance.Control == nil || instance.Plans == nil || instance.Diffs == nil:
+			return nil, fmt.Errorf("location %s has no board, no control, no plans or no diffs", name)
 		}
 		if instance.Group == "" {
 			instance.Group = "System." + name
@@ -158,16 +161,4 @@ func New(options Options) (*Handler, error) {
 		h.locations[key] = &location{Instance: instance, name: name}
 	}
 	return h, nil
-}
-
-// baseURL wants an absolute address of a host and nothing more.
-func baseURL(text string) (string, error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "", fmt.Errorf("the base URL is malformed: %w", err)
-	}
-	if (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("the base URL %q is not of the form https://host or https://host:port", text)
-	}
-	return u.Scheme + "://" + u.Host, nil
 }

@@ -190,7 +190,7 @@ func (x *exchange) locate() error {
 var ofSettings = []string{"status", "alerts", "history", "schedule"}
 
 // ofControl end the addresses for which control is asked, whatever the board knows.
-var ofControl = []string{address.Operation, address.Plan, "restores", "current"}
+var ofControl = []string{address.Operation, address.Plan, address.Drill, address.Diff, "restores", "drills", "current"}
 
 // unread refuses to answer of a snapshot that is none yet: that nothing is set, or that there
 // are no backups, would be wrong.

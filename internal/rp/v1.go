@@ -118,35 +118,11 @@ func (x *exchange) running() *v1ProgressBody {
 	if p == nil {
 		return nil
 	}
-	body := &v1ProgressBody{Status: statusWord(p.Status), PercentComplete: percent(p), Properties: &v1RunDetails{
+	body := &v1ProgressBody{Status: statusWord(p.Status), PercentComplete: wire.Percent(p), Properties: &v1RunDetails{
 		BackupID: p.BackupID, Step: p.Step, StartedAt: wire.Date(p.StartedAt), Elapsed: wire.Duration(x.h.options.Now().Sub(p.StartedAt)),
 		Services: append([]flow.ServiceProgress{}, p.Services...),
 	}}
 	return body
-}
-
-// percent counts services, since their sizes are known late: half for capture, half for
-// upload.
-func percent(p *flow.Progress) float64 {
-	if len(p.Services) == 0 {
-		return 0
-	}
-	sum := 0.0
-	for _, s := range p.Services {
-		part := 0.0
-		if s.TotalBytes > 0 {
-			part = min(1, float64(s.Bytes)/float64(s.TotalBytes))
-		}
-		switch s.Phase {
-		case flow.PhaseCapture:
-			sum += part / 2
-		case flow.PhaseUpload, flow.PhaseReadBack:
-			sum += 0.5 + part/2
-		case flow.PhaseDone, flow.PhaseFailed:
-			sum++
-		}
-	}
-	return float64(int(sum/float64(len(p.Services))*1000)) / 10
 }
 
 func (x *exchange) v1Progress() error {

@@ -12,6 +12,7 @@ import (
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diffs"
 	"infrabackup/internal/operations"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/rp/address"
@@ -245,6 +246,7 @@ type v1OperationValue struct {
 	Verdict any                    `json:"verdict,omitempty"`
 	Restore *restore.Totals        `json:"restore,omitempty"`
 	Plan    *flow.RestorePlan      `json:"plan,omitempty"`
+	Diff    *diffs.Summary         `json:"diff,omitempty"`
 }
 
 // verifying begins the ids of verifications.
@@ -284,7 +286,7 @@ func (x *exchange) v1Operation() error {
 }
 
 func (x *exchange) v1Result(id string, o operation.Operation) *v1OperationValue {
-	value := &v1OperationValue{Prune: o.Prune, Restore: o.Restore, Plan: o.Plan}
+	value := &v1OperationValue{Prune: o.Prune, Restore: o.Restore, Plan: o.Plan, Diff: o.Diff}
 	if o.Verdict != nil {
 		value.Verdict = o.Verdict
 	}

@@ -168,7 +168,7 @@ func certificate(w *tabwriter.Writer, c *drill.Certificate) {
 			table.Line(w, s.Service, "not compared: "+printable.Text(s.Reason))
 			continue
 		}
-		table.Line(w, s.Service, s.Items, s.Created+s.Updated+s.Undeleted, s.Found, s.Equal, s.Alike, s.Explained, s.Unexplained)
+		table.Line(w, s.Service, s.Items, s.Restored(), s.Found, s.Equal, s.Alike, s.Explained, s.Unexplained)
 	}
 	for _, one := range c.Findings {
 		table.Line(w, "Unexplained:", fmt.Sprintf("%s %s %s %s %s", one.Service, one.Kind, printable.Text(one.ID), one.Change, printable.Text(one.Path)))

@@ -23,12 +23,13 @@ var layers = map[string][]string{
 	below + "/foreign":        {},
 	below + "/folder":         {below + "/foreign"},
 	below + "/ledger":         {below + "/foreign", below + "/folder"},
-	below:                     {below + "/foreign", below + "/folder", below + "/ledger", below + "/restores"},
+	below:                     {below + "/foreign", below + "/folder", below + "/ledger", below + "/restores", below + "/drills"},
 	below + "/anchor":         {below + "/ledger", below},
 	below + "/audit":          {below + "/foreign", below + "/folder", below + "/ledger", below},
 	below + "/rekey":          {below + "/foreign", below + "/folder", below + "/ledger", below},
 	below + "/mirror":         {below + "/foreign", below + "/folder", below + "/ledger", below},
 	below + "/restores":       {below + "/folder"},
+	below + "/drills":         {below + "/folder"},
 	below + "/repositorytest": {below + "/folder", below + "/ledger", below, below + "/audit"},
 }
 

@@ -3,8 +3,14 @@ package e2e
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
+	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,6 +20,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"infrabackup/internal/backup"
+	"infrabackup/internal/diff/diffpage"
+	"infrabackup/internal/diff/result"
+	"infrabackup/internal/fault"
+	"infrabackup/internal/restore/drill"
+	"infrabackup/tests/lab"
 )
 
 // planned is the end of an operation, as /api/v1 tells it.
@@ -57,7 +68,12 @@ func (p *provider) refusedWith(code string, a apiAnswer) {
 // process, and comes again; a plan is applied once, and not to a target that moved.
 func TestServePlansRestores(t *testing.T) {
 	t.Parallel()
-	o := newOperatorWith(t, onlyCA)
+	o := newIdleOperator(t, func(lab.Environment) string { return "  ca: {dir: ca}\n" })
+	o.write("worker.yaml", "drillSigners: "+o.env["LAB_DRILL_SIGNERS"]+"\n"+readAll(t, o.file("worker.yaml")))
+	out, err := exec.Command("cp", "-a", o.env["LAB_CA_DIR"], o.file("ca")).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	o.write("ca/private/further.key", "canary-before-the-change")
+	o.startWorker()
 	p := o.serve()
 	certificate, private := rsaCertificate(t)
 	const password = "canary-of-the-plan"
@@ -68,7 +84,11 @@ func TestServePlansRestores(t *testing.T) {
 		"encryptionCertBase64": base64.StdEncoding.EncodeToString(certificate),
 	}))).status)
 	require.Equal(t, http.StatusOK, p.done(p.ask(http.MethodPost, "/createBackup", nil)).status)
+	o.write("ca/private/further.key", "canary-after-the-change")
+	o.write("ca/newly-there.txt", "nothing that is secret")
+	require.Equal(t, http.StatusOK, p.done(p.ask(http.MethodPost, "/createBackup", nil)).status)
 	id := string(o.listed()[0].BackupID)
+	proof := o.drillTheCA(id, private)
 
 	plan := func(further m) string {
 		t.Helper()
@@ -118,10 +138,14 @@ func TestServePlansRestores(t *testing.T) {
 		}
 	}
 
+	found := p.differ(key)
+	p.showsDrill(proof)
+
 	// Another person has no use of the key, and of nothing but the list.
 	mine := p.token
 	p.token = p.newToken("another").Token
 	p.refusedWith("KeyNotHeld", p.at(http.MethodGet, at, nil))
+	p.refusedWith("KeyNotHeld", p.at(http.MethodGet, found, nil))
 	consent := m{"target": "site-c", "irreversible": []string{"all"}}
 	p.refusedWith("KeyNotHeld", p.at(http.MethodPost, at+"/apply", m{"consent": consent}))
 	listed := p.at(http.MethodGet, p.v1("/restores"), nil)
@@ -136,6 +160,9 @@ func TestServePlansRestores(t *testing.T) {
 	p.kill()
 	p.start()
 	require.Eventually(t, func() bool { return p.ask(http.MethodGet, "/backups/"+id, nil).status == http.StatusOK }, time.Minute, 200*time.Millisecond)
+	require.Equal(t, http.StatusOK, p.at(http.MethodGet, found, nil).status, "what differs needs no key any more")
+	look := p.loggedIn()
+	require.Eventually(t, func() bool { return strings.Contains(look("backups/"+id), "by a drill into drill-c") }, time.Minute, 200*time.Millisecond)
 	p.refusedWith("KeyNotHeld", p.at(http.MethodGet, at, nil))
 	p.refusedWith("KeyNotHeld", p.at(http.MethodPost, at+"/apply", m{"consent": consent}))
 	p.refusedWith("PlanConsent", p.at(http.MethodPost, at+"/apply", m{"consent": m{"target": "site-b"}, "backup": id, "key": key}))
@@ -170,5 +197,101 @@ func TestServePlansRestores(t *testing.T) {
 		require.NoError(t, err)
 		places[name] = data
 	}
-	requireNoneOf(t, map[string]string{"password": password, "wrong password": "canary-wrong-password", "certificate": pfx[200:260]}, places)
+	requireNoneOf(t, map[string]string{"password": password, "wrong password": "canary-wrong-password", "certificate": pfx[200:260],
+		"secret before": "canary-before-the-change", "secret after": "canary-after-the-change"}, places)
+}
+
+// drillTheCA proves a backup by a drill on the command line, whose certificate lies beside the backups.
+func (o *operator) drillTheCA(id string, key []byte) drill.Certificate {
+	t := o.t
+	t.Helper()
+	const deployment = "88888888-2222-4333-8444-555555555555"
+	o.write("key.pem", string(key))
+	require.NoError(t, os.Mkdir(o.file("drilled"), 0o700))
+	o.write("drill.yaml", "name: drill-c\nfqdn: d.example.com\ndeploymentId: "+deployment+"\ndrill: "+deployment+"\nca:\n  dir: drilled\n")
+	folder := filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, backup.DrillsDir)
+	o.refused(o.run("drill", "run", id, "--identity", o.file("key.pem"), "--state", o.file("drill-state"), "--target", o.file("drill.yaml"), "--from", o.env["LAB_SHARE_DIR"],
+		"--signing-key", o.env["LAB_DRILL_KEY"], "--certificates", folder, "--yes", "-o", "json"), fault.Usage)
+	require.Empty(t, held(t, o.file("drilled")), "nothing was restored whose certificate could not be written")
+	certificate := into[drill.Certificate](t, o.run("drill", "run", id, "--identity", o.file("key.pem"), "--state", o.file("drill-state"), "--target", o.file("drill.yaml"), "--from", o.env["LAB_SHARE_DIR"],
+		"--signing-key", o.env["LAB_DRILL_KEY"], "--certificates", o.file("drills"), "--yes", "-o", "json"))
+	require.Equal(t, drill.Passed, certificate.Result, "%+v", certificate.Findings)
+	files, err := filepath.Glob(o.file("drills/*"))
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	require.NoError(t, os.Mkdir(folder, 0o755))
+	for _, file := range files { // as an operator copies them, and with the rights that a server gives
+		require.NoError(t, os.WriteFile(filepath.Join(folder, filepath.Base(file)), []byte(readAll(t, file)), 0o644))
+	}
+	return certificate
+}
+
+// differ compares the two newest backups, and returns the address of what differs.
+func (p *provider) differ(key m) string {
+	t := p.o.t
+	t.Helper()
+	p.refusedWith("KeyPassword", p.at(http.MethodPost, p.v1("/diffs"), m{"key": m{"pfx": key["pfx"], "password": "canary-wrong-password"}}))
+	begun := p.at(http.MethodPost, p.v1("/diffs"), m{"key": key})
+	end := p.followed(begun)
+	require.Equal(t, []string{"diff", "Succeeded"}, []string{end.Kind, end.Status}, "%+v", end.Error)
+	at := p.v1("/diffs/" + path.Base(begun.header.Get("Location")))
+	a := p.at(http.MethodGet, at, nil)
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	var found diffpage.Page
+	require.NoError(t, json.Unmarshal(a.body, &found))
+	how := map[string]result.How{}
+	for _, one := range found.Changes {
+		how[path.Base(one.ID)] = one.How
+	}
+	require.Equal(t, []any{result.Changed, result.Added}, []any{how["further.key"], how["newly-there.txt"]}, "%s", a.body)
+	require.NotContains(t, string(a.body), "canary")
+	require.Zero(t, found.LeftOut)
+	require.Len(t, found.Report.Services, 1)
+	return at
+}
+
+// showsDrill: the API says of a drill what its certificate says, and that a trusted key has signed it.
+func (p *provider) showsDrill(c drill.Certificate) {
+	t := p.o.t
+	t.Helper()
+	var list struct {
+		Value []drill.Listed
+		Total int
+	}
+	a := p.at(http.MethodGet, p.v1("/drills"), nil)
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	require.NoError(t, json.Unmarshal(a.body, &list))
+	require.Equal(t, []any{1, c.DrillID, drill.Believed, c.Backup.ID}, []any{list.Total, list.Value[0].DrillID, list.Value[0].Trust, list.Value[0].Brief.BackupID}, "%s", a.body)
+	var one struct{ Certificate drill.Certificate }
+	a = p.at(http.MethodGet, p.v1("/drills/"+string(c.DrillID)), nil)
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	require.NoError(t, json.Unmarshal(a.body, &one))
+	require.Equal(t, c, one.Certificate)
+	page := p.loggedIn()
+	require.Contains(t, page("drills"), "Signed by a trusted key")
+	require.Contains(t, page("drills/"+string(c.DrillID)), list.Value[0].Signer)
+}
+
+// loggedIn logs in to the page, and returns what reads one.
+func (p *provider) loggedIn() func(path string) string {
+	t := p.o.t
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	client := &http.Client{Transport: p.transport(), Jar: jar, Timeout: time.Minute}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.base+"/login", strings.NewReader(url.Values{"token": {p.token}, "return": {"/"}}.Encode()))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Origin", p.base)
+	answer, err := client.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	return func(path string) string {
+		answer, err := client.Get(p.base + "/i/" + p.o.instance + "/" + path)
+		require.NoError(t, err)
+		body, err := io.ReadAll(answer.Body)
+		require.NoError(t, errors.Join(err, answer.Body.Close()))
+		require.Equal(t, http.StatusOK, answer.StatusCode, "%s", body)
+		return string(body)
+	}
 }

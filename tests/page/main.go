@@ -13,6 +13,7 @@ import (
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diffs"
 	"infrabackup/internal/portal"
 	"infrabackup/internal/portal/portaltest"
 	"infrabackup/internal/restore"
@@ -72,7 +73,7 @@ func newSite(ctx context.Context) (*site, error) {
 		snapshot.Instance.Name = state
 		board.Set(snapshot)
 		s.boards[state], s.doing[state] = board, doing
-		options.Instances = append(options.Instances, portal.Instance{Name: state, Board: board, Control: doing, Plans: s.plans, Restoring: s.plans})
+		options.Instances = append(options.Instances, portal.Instance{Name: state, Board: board, Control: doing, Plans: s.plans, Restoring: s.plans, Drills: s.plans, Diffs: s.plans.Diffs()})
 		doing.Done = func(call string) {
 			if len(call) > 6 && call[:6] == "backup" {
 				go s.run(ctx, state)
@@ -129,6 +130,8 @@ func operations() map[string]operation.Operation {
 		"op-done":      {ID: "op-done", Kind: operation.Change, StartedAt: begun, EndedAt: portaltest.Now},
 		"op-restoring": {ID: "op-restoring", Kind: operation.Restore, StartedAt: begun, Running: true},
 		"op-plan":      {ID: "op-plan", Kind: operation.Plan, StartedAt: begun, EndedAt: portaltest.Now, Plan: &flow.RestorePlan{PlanID: portaltest.PlanID, Counts: restore.Counts{Create: 60, Update: 30, Refused: 1}}},
+		"op-diff":      {ID: portaltest.DiffID, Kind: operation.Diff, StartedAt: begun, EndedAt: portaltest.Now, Diff: &diffs.Summary{A: portaltest.ID(1), B: portaltest.ID(0), Added: 14, Removed: 14, Changed: 29, Moved: 14, Gained: 1, Lost: 1}},
+		"op-restore":   {ID: "op-restore", Kind: operation.Restore, StartedAt: begun, EndedAt: portaltest.Now, Restore: &restore.Totals{Confirmed: 90}},
 		"op-verify":    {ID: "op-verify", Kind: operation.Verify, StartedAt: begun, Verdict: &backup.Verdict{Files: 19, Bytes: 41 << 30}},
 		"op-prune":     {ID: "op-prune", Kind: operation.Prune, StartedAt: begun, Prune: &operation.PruneResult{Decisions: decisions}},
 	}

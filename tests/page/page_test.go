@@ -43,7 +43,9 @@ func addresses() []string {
 	for _, path := range []string{"backups", "backups/" + string(portaltest.ID(0)), "alerts", "schedule", "schedule/shorten?enabled=1&frequency=12&retention=3&keep=2", "prune", "settings",
 		"settings/share", "settings/account", "settings/key", "settings/proof", "history", "operations/op-change", "operations/op-busy", "operations/op-verify", "operations/op-prune?preview=1",
 		"restores", "restores/new", "restores/current", "restores/plans/" + portaltest.PlanID, "restores/plans/" + portaltest.PlanID + "?section=refused", "restores/plans/" + portaltest.ProductionID, "restores/plans/" + portaltest.UndoID,
-		"restores/plans/" + strings.Repeat("77", 32), "operations/op-plan", "operations/op-restoring"} {
+		"restores/plans/" + strings.Repeat("77", 32), "operations/op-plan", "operations/op-restoring",
+		"drills", "drills/" + string(portaltest.DrillID(0)), "drills/" + string(portaltest.DrillID(1)), "drills/" + string(portaltest.DrillID(2)), "drills/" + string(portaltest.DrillID(3)),
+		"diffs/new", "diffs/" + portaltest.DiffID, "diffs/" + portaltest.DiffID + "?section=access", "diffs/" + portaltest.DiffID + "?section=roles", "operations/op-diff"} {
 		all = append(all, "/i/healthy/"+path)
 	}
 	return append(all, "/i/partial/backups", "/i/partial/backups/"+string(portaltest.ID(0)), "/i/failed/backups", "/i/running/cancel", "/i/failed/alerts",

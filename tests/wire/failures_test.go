@@ -18,7 +18,7 @@ import (
 
 // address is a request that an endpoint takes, at a location with a backup.
 func address(e rp.Endpoint, id backup.ID) (path string, body any) {
-	path = strings.NewReplacer("{subscription}", subscription, "{group}", "System.local", "{location}", "local", "{backup}", string(id), "{operation}", string(id), "{token}", "abcdefgh", "{plan}", somePlan).Replace(e.Pattern)
+	path = strings.NewReplacer("{subscription}", subscription, "{group}", "System.local", "{location}", "local", "{backup}", string(id), "{operation}", string(id), "{token}", "abcdefgh", "{plan}", somePlan, "{drill}", string(someDrill), "{diff}", "64e8625a-8dc0-49df-a195-932901b4be80").Replace(e.Pattern)
 	switch e.Name {
 	case "BackupLocations_Update", "BackupLocations_Patch":
 		body = store(map[string]any{"path": `\\fs7\Backups`, "userName": `CORP\b`, "password": password})
@@ -32,6 +32,8 @@ func address(e rp.Endpoint, id backup.ID) (path string, body any) {
 		body = map[string]any{"code": "SHARE_ALMOST_FULL", "object": "share"}
 	case "planRestore":
 		body = planBody()
+	case "compareBackups":
+		body = diffBody()
 	case "openPlan":
 		body = map[string]any{"backup": string(id), "key": planKey()}
 	case "applyPlan":
@@ -111,7 +113,7 @@ func TestEveryOperationAnswersAndRefuses(t *testing.T) {
 			require.Equal(t, "InvalidApiVersionParameter", a.code(), name)
 			require.Contains(t, a.text, "2016-05-01,2018-09-01,2021-09-01")
 		}
-		for part, code := range map[string]string{"{subscription}": "SubscriptionNotFound", "{group}": "ResourceGroupNotFound", "{location}": "ResourceNotFound", "{backup}": "ResourceNotFound", "{operation}": "ResourceNotFound", "{token}": "ResourceNotFound", "{plan}": "ResourceNotFound"} {
+		for part, code := range map[string]string{"{subscription}": "SubscriptionNotFound", "{group}": "ResourceGroupNotFound", "{location}": "ResourceNotFound", "{backup}": "ResourceNotFound", "{operation}": "ResourceNotFound", "{token}": "ResourceNotFound", "{plan}": "ResourceNotFound", "{drill}": "ResourceNotFound", "{diff}": "ResourceNotFound"} {
 			if !strings.Contains(e.Pattern, part) {
 				continue
 			}

@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/control/operation"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diffs"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/secret"
@@ -71,6 +72,9 @@ type fakeControl struct {
 	restoring *flow.RestoreAt // nil when none runs
 	planned   []flow.RestorePlanInput
 	kept      map[string]*restore.Plan // beside the backups
+	untrusted bool                     // there is no list of keys of drills
+	compared  []diffs.Input
+	found     map[string]diffs.Output // what comparisons have found
 }
 
 type fakeOperation struct {
@@ -80,7 +84,7 @@ type fakeOperation struct {
 }
 
 func newFakeControl(b *fakeBoard, now func() time.Time) *fakeControl {
-	return &fakeControl{board: b, now: now, polls: 1, status: backup.Succeeded, plan: schedule.Default(), operated: map[string]*fakeOperation{}, kept: map[string]*restore.Plan{}}
+	return &fakeControl{board: b, now: now, polls: 1, status: backup.Succeeded, plan: schedule.Default(), operated: map[string]*fakeOperation{}, kept: map[string]*restore.Plan{}, found: map[string]diffs.Output{}}
 }
 
 func (c *fakeControl) id() string {

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -27,6 +28,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/provider"
+	"infrabackup/internal/recovery"
 	"infrabackup/internal/rp"
 	"infrabackup/tests/lab/stamp/conformance"
 )
@@ -46,6 +48,8 @@ type caller struct {
 	refuse map[string]bool
 	asked  *[]string
 	role   auth.Role
+	// subject is who calls, test|operator when empty.
+	subject string
 }
 
 func (c caller) Covers(role string) (known, covered bool) {
@@ -54,7 +58,7 @@ func (c caller) Covers(role string) (known, covered bool) {
 
 func (c caller) NoteObject(string) {}
 
-func (c caller) Subject() string { return "test|operator" }
+func (c caller) Subject() string { return cmp.Or(c.subject, "test|operator") }
 
 func (c caller) May(action string) error {
 	*c.asked = append(*c.asked, action)
@@ -99,7 +103,7 @@ func startWith(t *testing.T, change func(*rp.Instance)) *harness {
 	h.caller.asked, h.caller.role = &h.asked, auth.Owner
 	logger := slog.New(slog.NewJSONHandler(&h.log, nil))
 	h.server = listen(t, logger)
-	instance := rp.Instance{Board: h.board, Control: h.control, Restore: restorer(t, h.control), Plans: plans(h)}
+	instance := rp.Instance{Board: h.board, Control: h.control, Restore: restorer(t, h.control), Plans: plans(h), Diffs: recovery.Diffs{Control: h.control, Keys: ownProcess{}}}
 	change(&instance)
 	api, err := rp.New(rp.Options{
 		BaseURL: h.server.URL, SubscriptionID: subscription, Instances: map[string]rp.Instance{"local": instance}, Now: h.clock,

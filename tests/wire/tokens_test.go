@@ -41,7 +41,7 @@ func openDoor(t *testing.T) *door {
 	d.l = listen(t, logger)
 	shown := &fakeBoard{snapshot: &board.Snapshot{AsOf: time.Now()}}
 	api, err := rp.New(rp.Options{
-		BaseURL: d.l.URL, SubscriptionID: subscription, Instances: map[string]rp.Instance{"local": {Board: shown, Control: newFakeControl(shown, time.Now), Plans: &recovery.Plans{}}},
+		BaseURL: d.l.URL, SubscriptionID: subscription, Instances: map[string]rp.Instance{"local": {Board: shown, Control: newFakeControl(shown, time.Now), Plans: &recovery.Plans{}, Diffs: recovery.Diffs{}}},
 		Caller: provider.Caller, Tokens: provider.APITokens(d.l.tokens), Logger: logger,
 	})
 	require.NoError(t, err)

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/drills"
+	"infrabackup/internal/restore/drill"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 )
@@ -53,6 +56,10 @@ func (e enabled) UpkeepStatus(context.Context) (control.UpkeepStatus, error) {
 
 func (e enabled) Missing(context.Context) ([]backup.Service, error) { return nil, nil }
 
+func (e enabled) Drills(_ context.Context, in drills.Input) (drills.Output, error) {
+	return drills.Output{Drills: []drill.Listed{{File: fmt.Sprint(in.Count)}}}, nil
+}
+
 func (e enabled) Standing(context.Context) error { return nil }
 
 // TestSource: what a board gets is all that a controller tells.
@@ -76,6 +83,9 @@ func TestSource(t *testing.T) {
 	listed, err := Source{e}.List(t.Context(), 3)
 	require.NoError(t, err)
 	require.Equal(t, board.Listing{ListOutput: e.listed, Capacity: board.Capacity{Free: 5, Total: 7}}, listed)
+	drills, err := Source{e}.Drills(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []drill.Listed{{File: "30"}}, drills)
 	change, err := Source{e}.Changing(t.Context())
 	require.NoError(t, err)
 	require.Nil(t, change)

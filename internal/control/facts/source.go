@@ -11,6 +11,8 @@ import (
 	"infrabackup/internal/control"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/drills"
+	"infrabackup/internal/restore/drill"
 	"infrabackup/internal/settings"
 )
 
@@ -26,6 +28,7 @@ type Controller interface {
 	UpkeepStatus(ctx context.Context) (control.UpkeepStatus, error)
 	Missing(ctx context.Context) ([]backup.Service, error)
 	Standing(ctx context.Context) error
+	Drills(ctx context.Context, in drills.Input) (drills.Output, error)
 }
 
 var _ Controller = (*control.Controller)(nil)
@@ -69,6 +72,15 @@ func (s Source) Upkeep(ctx context.Context) (board.UpkeepFacts, error) {
 		}
 	}
 	return out, nil
+}
+
+// knownDrills is how many drills a board knows: each is read from the share.
+const knownDrills = 30
+
+// Drills implements [board.Source].
+func (s Source) Drills(ctx context.Context) ([]drill.Listed, error) {
+	out, err := s.Controller.Drills(ctx, drills.Input{Count: knownDrills})
+	return out.Drills, err
 }
 
 // stepDelete is the step of upkeep that removes a backup, see [flow.FailedStep].

@@ -6,6 +6,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/flow/diffs"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/settings"
 )
@@ -21,6 +22,7 @@ const (
 	Verify  Kind = "verify"
 	Restore Kind = "restore"
 	Plan    Kind = "restorePlan" // of a restore, or of its undo
+	Diff    Kind = "diff"        // of two backups
 )
 
 // Operation is how far something is that was begun, and what came of it.
@@ -37,7 +39,8 @@ type Operation struct {
 	Verdict   *backup.Verdict   `json:"verdict,omitempty"`
 	Restore   *restore.Totals   `json:"restore,omitempty"` // of a restore, also of one that is not whole
 	Plan      *flow.RestorePlan `json:"plan,omitempty"`
-	RestoreAt *flow.RestoreAt   `json:"-"` // of the restore that runs, where that was asked for
+	Diff      *diffs.Summary    `json:"diff,omitempty"` // of a comparison: counts alone
+	RestoreAt *flow.RestoreAt   `json:"-"`              // of the restore that runs, where that was asked for
 }
 
 // PruneResult is what the retention removed, or would remove.

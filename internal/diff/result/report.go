@@ -49,9 +49,19 @@ type Service struct {
 	Changed int64 `json:"changed"` // in place
 	Moved   int64 `json:"moved"`   // renamed or moved, changed besides or not
 
+	Kinds     []Kind    `json:"kinds"`   // the same four, by kind of item, sorted by that
 	Ignored   []Ignored `json:"ignored"` // sorted by reason
 	Changes   []Change  `json:"changes"` // sorted by kind, then ID
 	NotListed int64     `json:"notListed"`
+}
+
+// Kind counts the items of one kind that differ.
+type Kind struct {
+	Kind    string `json:"kind"`
+	Added   int64  `json:"added"`
+	Removed int64  `json:"removed"`
+	Changed int64  `json:"changed"`
+	Moved   int64  `json:"moved"`
 }
 
 // Ignored counts the differences that do not count, by the reason for it.
@@ -104,6 +114,8 @@ type Access struct {
 	Gained    int64        `json:"gained"` // rows, listed or not
 	Lost      int64        `json:"lost"`
 	Roles     []RoleChange `json:"roles"` // roles that allow something else than before, sorted by role
+	// RolesNotListed counts the roles that are not in the list.
+	RolesNotListed int64 `json:"rolesNotListed"`
 }
 
 // Principal is who has access.

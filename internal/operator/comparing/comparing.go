@@ -42,6 +42,11 @@ func Open(ctx context.Context, b *repository.Backup, keys []seal.Identity) (*Bac
 	if err != nil {
 		return nil, err
 	}
+	return OpenWith(ctx, b, key)
+}
+
+// OpenWith opens a backup with the key of this one backup.
+func OpenWith(ctx context.Context, b *repository.Backup, key seal.Identity) (*Backup, error) {
 	digest, err := b.ManifestSHA256(ctx)
 	if err != nil {
 		return nil, err

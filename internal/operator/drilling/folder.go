@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 
 	"infrabackup/internal/fault"
@@ -20,18 +19,13 @@ import (
 // maxListed bounds the certificates of one folder.
 const maxListed = 10_000
 
-const (
-	nameTime        = "20060102T150405Z"
-	suffix          = ".json"
-	signatureSuffix = ".sig"
-)
-
-var namePattern = regexp.MustCompile(`^\d{8}T\d{6}Z_[0-9a-f-]{36}\.json$`)
-
 // prepare makes the folder when it is missing and sees that it takes a file, since what a drill
 // has proven would be lost otherwise. It returns the digest of the newest certificate in it,
 // empty when there is none.
 func prepare(ctx context.Context, folder string) (previous string, err error) {
+	if err := localfile.OffShare("--certificates", filepath.Join(folder, "certificate"), ""); err != nil {
+		return "", err
+	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", fault.New(fault.Usage, "the folder of certificates cannot be created", err)
 	}
@@ -60,8 +54,8 @@ func Write(folder string, c *drill.Certificate, key *seal.SigningKey) (file stri
 	if err != nil {
 		return "", err
 	}
-	file = filepath.Join(folder, c.StartedAt.Format(nameTime)+"_"+string(c.DrillID)+suffix)
-	if err := localfile.Create(file+signatureSuffix, secret.New(string(signature))); err != nil {
+	file = filepath.Join(folder, c.FileName())
+	if err := localfile.Create(file+drill.SignatureSuffix, secret.New(string(signature))); err != nil {
 		return "", err
 	}
 	return file, localfile.Create(file, secret.New(string(line)))
@@ -74,7 +68,7 @@ func Read(ctx context.Context, file string, signers []byte) (*drill.Certificate,
 	if err != nil {
 		return nil, "", err
 	}
-	signature, err := content(ctx, file+signatureSuffix)
+	signature, err := content(ctx, file+drill.SignatureSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", fault.New(fault.CertificateForged, "there is no signature beside "+file, nil)
 	}
@@ -126,7 +120,7 @@ func names(folder string) (all []string, err error) {
 		return nil, fault.New(fault.Usage, "the folder of certificates cannot be read", err)
 	}
 	for _, e := range entries {
-		if namePattern.MatchString(e.Name()) {
+		if drill.IsFileName(e.Name()) {
 			all = append(all, e.Name())
 		}
 	}

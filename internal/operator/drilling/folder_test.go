@@ -59,7 +59,7 @@ func TestFolder(t *testing.T) {
 	// A list that trusts the key for backups trusts it for no drill.
 	_, _, err = Read(t.Context(), first, []byte(seal.AllowedSignersLine(key.Public())))
 	require.ErrorIs(t, err, fault.CertificateForged)
-	require.NoError(t, os.Remove(first+signatureSuffix))
+	require.NoError(t, os.Remove(first+drill.SignatureSuffix))
 	_, _, err = Read(t.Context(), first, signers)
 	require.ErrorIs(t, err, fault.CertificateForged)
 }

@@ -222,9 +222,9 @@ func (s *Session) End() { s.ended.Store(true) }
 var allowed = map[string][]string{
 	"reader": {portal.ActionRead},
 	"operator": {portal.ActionRead, portal.ActionBackup, portal.ActionVerify, portal.ActionCancel, portal.ActionPruneDryRun, portal.ActionProve, portal.ActionAcknowledge,
-		portal.ActionPlanRestore, portal.ActionCancelRestore},
+		portal.ActionPlanRestore, portal.ActionCancelRestore, portal.ActionCompare},
 	"owner": {portal.ActionRead, portal.ActionBackup, portal.ActionVerify, portal.ActionCancel, portal.ActionPruneDryRun, portal.ActionProve, portal.ActionAcknowledge,
-		portal.ActionPrune, portal.ActionWrite, portal.ActionPlanRestore, portal.ActionCancelRestore, portal.ActionApplyRestore},
+		portal.ActionPrune, portal.ActionWrite, portal.ActionPlanRestore, portal.ActionCancelRestore, portal.ActionApplyRestore, portal.ActionCompare},
 }
 
 // Name implements [portal.Session].

@@ -9,6 +9,7 @@ import (
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
+	"infrabackup/internal/restore/drill"
 	"infrabackup/internal/schedule"
 	"infrabackup/internal/settings"
 )
@@ -63,6 +64,7 @@ func healthy() *board.Snapshot {
 	instance := backup.Instance{Name: "north", FQDN: "north.azurestack.example.com", Region: "north", DeploymentID: "11f0cbd5-0000-4000-8000-2f4b8bb0a771"}
 	key := backup.Recipient{Kind: "x25519", Fingerprint: "SHA256:rF7mUOGo5dSa3sC8Yc1JXWq0bG3nQ2l5Hq3ZpVYt6kE"}
 	s := &board.Snapshot{
+		Drills: []drill.Listed{Listed(0), Listed(1), Listed(2)},
 		Number: 42, AsOf: Now, Instance: instance, Enabled: true,
 		Settings: settings.Summary{
 			Revision: 4, Instance: instance, Share: settings.Share{Path: `\\fs1.corp.example.com\AzSBackups`, Transport: "encrypted"}, Username: `CORP\azs-backup`,
@@ -179,4 +181,5 @@ func hostile(s *board.Snapshot) {
 	b.Foreign.Add(Hostile)
 	s.Alerts = []alert.Alert{{Cause: alert.Cause{Code: "X", Severity: alert.Warning, Title: "A title", Description: "A description", Remedy: "A remedy"}, Message: Hostile, Object: Hostile, Since: Now}}
 	s.Fault = fault.Newf(fault.ShareIO, "%s", Hostile)
+	s.Drills[0].Brief.Target, s.Drills[0].Brief.BackupID = Hostile, b.BackupID
 }

@@ -20,7 +20,7 @@ type listData struct {
 
 // List shows the restores, and the one that runs.
 func List(v *View) {
-	ctx, done, ok := v.asking()
+	ctx, done, ok := v.Asking()
 	if !ok {
 		return
 	}
@@ -42,7 +42,7 @@ func List(v *View) {
 
 // Current shows how far the restore is that runs.
 func Current(v *View) {
-	ctx, done, ok := v.asking()
+	ctx, done, ok := v.Asking()
 	if !ok {
 		return
 	}

@@ -1,7 +1,6 @@
 package restores
 
 import (
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,7 +8,6 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/board"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/privsep"
 	"infrabackup/internal/recovery"
 	"infrabackup/internal/restore"
 )
@@ -26,11 +24,8 @@ const (
 	fieldPassword = "password"
 )
 
-// maxNames bounds items and patterns, each, and maxKeyFile the file with the key.
-const (
-	maxNames   = 200
-	maxKeyFile = 64 << 10
-)
+// maxNames bounds items and patterns, each.
+const maxNames = 200
 
 type newData struct {
 	Backups  []board.Backup // that can be restored from, newest first
@@ -45,7 +40,7 @@ type choice struct {
 // New is the form for a plan.
 func New(v *View) {
 	newest := ""
-	if all := restorable(v.Board); len(all) > 0 {
+	if all := Restorable(v.Board); len(all) > 0 {
 		newest = string(all[0].BackupID)
 	}
 	if asked := v.Request.URL.Query().Get(fieldBackup); asked != "" && slices.ContainsFunc(v.Board.Backups, func(b board.Backup) bool { return string(b.BackupID) == asked }) {
@@ -56,15 +51,15 @@ func New(v *View) {
 }
 
 func (v *View) showNew(status int) {
-	d, chosen := newData{Backups: restorable(v.Board)}, lines(v.Typed(fieldService))
+	d, chosen := newData{Backups: Restorable(v.Board)}, lines(v.Typed(fieldService))
 	for _, s := range backup.Services() {
 		d.Services = append(d.Services, choice{s, slices.Contains(chosen, string(s))})
 	}
 	v.Show(status, "restore-new", "Plan a restore", d)
 }
 
-// restorable are the backups that hold something, newest first.
-func restorable(s *board.Snapshot) (all []board.Backup) {
+// Restorable are the backups that hold something, newest first.
+func Restorable(s *board.Snapshot) (all []board.Backup) {
 	for _, b := range s.Backups {
 		if b.Status == backup.Succeeded || b.Status == backup.PartialSucceeded {
 			all = append(all, b)
@@ -77,7 +72,7 @@ func restorable(s *board.Snapshot) (all []board.Backup) {
 func Plan(v *View) {
 	values := map[string]string{}
 	for _, name := range []string{fieldBackup, fieldTarget, fieldItems, fieldPatterns, fieldPolicy} {
-		values[name] = v.form(name)
+		values[name] = v.Value(name)
 	}
 	values[fieldService] = strings.Join(v.Request.PostForm[fieldService], "\n")
 	v.Fill(values)
@@ -120,7 +115,7 @@ func Plan(v *View) {
 	for _, service := range backup.Services() {
 		r.Policies[service] = policy
 	}
-	key, given := v.key()
+	key, given := v.Key(fieldKey)
 	defer key.Clear()
 	if !good || !given {
 		v.showNew(http.StatusUnprocessableEntity)
@@ -157,33 +152,4 @@ func lines(text string) (all []string) {
 		}
 	}
 	return all
-}
-
-// key takes the private key of a form: a file, and the password of a PFX. What is wrong is put into
-// the page's form, and nothing of the key.
-func (v *View) key() (key privsep.OperatorKey, given bool) {
-	key.Password = []byte(v.Request.PostForm.Get(fieldPassword))
-	delete(v.Request.PostForm, fieldPassword)
-	var chosen bool
-	if f := v.Request.MultipartForm; f != nil {
-		files := f.File[fieldKey]
-		chosen = len(files) == 1 && files[0].Size > 0
-		if chosen && files[0].Size <= maxKeyFile {
-			file, err := files[0].Open()
-			if err == nil {
-				key.File, err = io.ReadAll(io.LimitReader(file, maxKeyFile))
-				_ = file.Close() // only read
-			}
-			if err == nil {
-				return key, true
-			}
-		}
-	}
-	if chosen {
-		v.Wrong(fieldKey, "The file with the key cannot be read, or has more than 64 KiB.")
-	} else {
-		v.Wrong(fieldKey, "Choose the file with your private key. It is not kept, so it has to be chosen again.")
-	}
-	key.Clear()
-	return privsep.OperatorKey{}, false
 }

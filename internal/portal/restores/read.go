@@ -62,7 +62,7 @@ func (v *View) read(status int, id string) {
 	if err != nil || from < 0 || from > restore.MaxSteps {
 		from = 0
 	}
-	ctx, done, ok := v.asking()
+	ctx, done, ok := v.Asking()
 	if !ok {
 		return
 	}
@@ -134,7 +134,7 @@ type openData struct {
 
 // showOpen asks for the key of a plan.
 func (v *View) showOpen(status int, id string) {
-	v.Show(status, "restore-open", "Plan "+id[:16], openData{id, restorable(v.Board)})
+	v.Show(status, "restore-open", "Plan "+id[:16], openData{id, Restorable(v.Board)})
 }
 
 // Open takes the key of a plan again.
@@ -143,9 +143,9 @@ func Open(v *View) {
 	if !ok {
 		return
 	}
-	v.Fill(map[string]string{fieldBackup: v.form(fieldBackup)})
+	v.Fill(map[string]string{fieldBackup: v.Value(fieldBackup)})
 	given := recovery.Given{}
-	if text := v.form(fieldBackup); text != "" {
+	if text := v.Value(fieldBackup); text != "" {
 		of, err := backup.ParseID(text)
 		if err != nil {
 			v.Wrong(fieldBackup, "Choose a backup.")
@@ -154,7 +154,7 @@ func Open(v *View) {
 		}
 		given.Backup = of
 	}
-	key, there := v.key()
+	key, there := v.Key(fieldKey)
 	defer key.Clear()
 	if !there {
 		v.showOpen(http.StatusUnprocessableEntity, id)
@@ -179,7 +179,7 @@ func Apply(v *View) {
 	if !ok {
 		return
 	}
-	consent := recovery.Consent{Target: v.form("confirm"), Production: v.form("production"), Irreversible: v.Request.PostForm["irreversible"]}
+	consent := recovery.Consent{Target: v.Value("confirm"), Production: v.Value("production"), Irreversible: v.Request.PostForm["irreversible"]}
 	v.Fill(map[string]string{})
 	if consent.Target == "" {
 		v.Wrong("confirm", "Type the name of the target to confirm that it is changed.")

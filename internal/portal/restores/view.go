@@ -72,9 +72,9 @@ type View struct {
 // ask bounds a question for a page.
 const ask = 40 * time.Second
 
-// asking begins what a page asks of the workers: false, and answered, when the person asks too much.
+// Asking begins what a page asks of the workers: false, and answered, when the person asks too much.
 // Each question is a run of its own, so it counts as those about operations do.
-func (v *View) asking() (ctx context.Context, done func(), ok bool) {
+func (v *View) Asking() (ctx context.Context, done func(), ok bool) {
 	leave, ok := v.Enter()
 	if !ok {
 		v.Later("Ask again in a moment", "There are too many questions to the workers now.")
@@ -94,5 +94,5 @@ func (v *View) plan() (string, bool) {
 	return "", false
 }
 
-// form reads a field without blanks around it.
-func (v *View) form(name string) string { return strings.TrimSpace(v.Request.PostForm.Get(name)) }
+// Value reads a field of the form that was sent, without blanks around it.
+func (v *View) Value(name string) string { return strings.TrimSpace(v.Request.PostForm.Get(name)) }

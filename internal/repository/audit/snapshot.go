@@ -258,7 +258,7 @@ func (snap *snapshot) checkBeside(b beside) error {
 
 // belonging are the names in an instance's folder, and whether they are folders.
 var belonging = map[string]bool{
-	backup.BackupsDir: true, backup.IncomingDir: true, backup.StagingDir: true, backup.LedgerDir: true, backup.RestoresDir: true,
+	backup.BackupsDir: true, backup.IncomingDir: true, backup.StagingDir: true, backup.LedgerDir: true, backup.RestoresDir: true, backup.DrillsDir: true,
 	backup.RecoveryFile: false, backup.AllowedSignersFile: false, backup.ControllerFile: false,
 }
 

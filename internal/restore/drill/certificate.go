@@ -101,6 +101,9 @@ type Service struct {
 	Unexplained int64          `json:"unexplained"`
 }
 
+// Restored counts what was made, changed or undeleted.
+func (s Service) Restored() int64 { return s.Created + s.Updated + s.Undeleted }
+
 // Finding is one difference that nothing explains.
 type Finding struct {
 	Service backup.Service `json:"service"`

@@ -84,7 +84,7 @@ func (c *Certificate) verdict() Result {
 			return NotPassed
 		}
 		items += s.Items
-		made += s.Created + s.Updated + s.Undeleted
+		made += s.Restored()
 	}
 	if items == 0 || made == 0 || c.Totals.Confirmed == 0 {
 		return NotPassed

@@ -20,11 +20,13 @@ const (
 	Operation    = "{operation}"
 	Token        = "{token}"
 	Plan         = "{plan}" // 64 hexadecimal digits
+	Drill        = "{drill}"
+	Diff         = "{diff}"
 )
 
 // Params are the parts of a path that callers choose, in their spelling.
 type Params struct {
-	Subscription, Group, Location, Backup, Operation, Token, Plan string
+	Subscription, Group, Location, Backup, Operation, Token, Plan, Drill, Diff string
 }
 
 func (p *Params) set(name, value string) {
@@ -43,6 +45,10 @@ func (p *Params) set(name, value string) {
 		p.Token = value
 	case Plan:
 		p.Plan = value
+	case Drill:
+		p.Drill = value
+	case Diff:
+		p.Diff = value
 	}
 }
 

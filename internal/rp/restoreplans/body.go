@@ -3,17 +3,15 @@ package restoreplans
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
-	"infrabackup/internal/privsep"
 	"infrabackup/internal/recovery"
 	"infrabackup/internal/restore"
 	"infrabackup/internal/rp/jsonbody"
-	"infrabackup/internal/seal"
+	"infrabackup/internal/rp/operatorkey"
 )
 
 // Members of bodies.
@@ -21,10 +19,6 @@ const (
 	memberBackup  = "backup"
 	memberKey     = "key"
 	memberConsent = "consent"
-
-	keyPFX      = "pfx"
-	keyPassword = "password"
-	keyIdentity = "identity"
 )
 
 // Bounds of what is selected and agreed to by name.
@@ -101,37 +95,6 @@ func backupOf(o jsonbody.Object, newest func() (backup.ID, error)) (backup.ID, e
 		return "", apierror.Content(memberBackup, "is neither the ID of a backup nor '"+backup.Latest+"'")
 	}
 	return id, nil
-}
-
-// keyOf is the private key that a body brings; false when it brings none. The caller clears it.
-func keyOf(o jsonbody.Object) (key privsep.OperatorKey, given bool, err error) {
-	k, err := inner(o, memberKey)
-	if err != nil || k == nil {
-		return key, false, err
-	}
-	if err := k.Only(memberKey, keyPFX, keyPassword, keyIdentity); err != nil {
-		return key, false, err
-	}
-	var values [3]string
-	for i, name := range []string{keyPFX, keyPassword, keyIdentity} {
-		if values[i], err = jsonbody.String(k, name, memberKey); err != nil {
-			return key, false, err
-		}
-	}
-	pfx, password, identity := values[0], values[1], values[2]
-	switch {
-	case (pfx == "") == (identity == ""):
-		return key, false, apierror.Content(memberKey, "has to have either 'pfx', with its 'password', or 'identity'")
-	case identity != "" && password != "":
-		return key, false, apierror.Content(memberKey+"."+keyPassword, "goes with a 'pfx' only")
-	case identity != "":
-		return privsep.OperatorKey{File: []byte(identity)}, true, nil
-	}
-	file, err := jsonbody.Base64(pfx)
-	if err != nil || len(file) > seal.MaxPFX {
-		return key, false, apierror.Content(memberKey+"."+keyPFX, fmt.Sprintf("is not base64 of at most %d bytes", seal.MaxPFX))
-	}
-	return privsep.OperatorKey{File: file, Password: []byte(password)}, true, nil
 }
 
 // requestOf is what a body wants to be planned.
@@ -236,20 +199,13 @@ func consentOf(o jsonbody.Object) (c recovery.Consent, err error) {
 
 // refused ties what is wrong with a key, or was not agreed to, to the member that it is about.
 func refused(err error) error {
-	code := fault.CodeOf(err)
-	targets := map[fault.Code]string{
-		fault.KeyPassword: memberKey + "." + keyPassword, fault.KeyInvalid: memberKey, fault.KeyDoesNotFit: memberKey, fault.KeyNotHeld: memberKey,
-		fault.PlanConsent: memberConsent, fault.TargetProduction: memberConsent + ".production",
-	}
-	target := targets[code]
+	targets := map[fault.Code]string{fault.PlanConsent: memberConsent, fault.TargetProduction: memberConsent + ".production"}
+	target := targets[fault.CodeOf(err)]
 	var shaped *apierror.Error
 	if target == "" || errors.As(err, &shaped) {
-		return err
+		return operatorkey.Refused(err, memberKey)
 	}
 	f := apierror.AtRequest(err)
 	f.Target = target
-	if slices.Contains([]fault.Code{fault.KeyInvalid, fault.KeyDoesNotFit}, code) {
-		f.Remedy = "Give the private key of one of the recipients that the backup names: a .pfx file in base64, or the text of a key file."
-	}
 	return f
 }

@@ -3,7 +3,6 @@ package restoreplans
 import (
 	"context"
 	"net/url"
-	"strconv"
 
 	"infrabackup/internal/apierror"
 	"infrabackup/internal/backup"
@@ -14,6 +13,8 @@ import (
 	"infrabackup/internal/restore"
 	"infrabackup/internal/restore/planpage"
 	"infrabackup/internal/rp/jsonbody"
+	"infrabackup/internal/rp/operatorkey"
+	"infrabackup/internal/rp/rows"
 )
 
 // Plans are the restores of an instance that callers plan, read and let be done.
@@ -55,7 +56,7 @@ func (c Call) Make(ctx context.Context) (control.Begun, error) {
 	if err != nil {
 		return control.Begun{}, err
 	}
-	key, given, err := keyOf(o)
+	key, given, err := operatorkey.Of(o, memberKey)
 	if err != nil {
 		return control.Begun{}, err
 	}
@@ -69,34 +70,19 @@ func (c Call) Make(ctx context.Context) (control.Begun, error) {
 
 // Read reads a page of the plan, as the query says.
 func (c Call) Read(ctx context.Context, query url.Values) (planpage.Page, error) {
-	section, from, count := planpage.Section(query.Get("section")), 0, 100
+	section := planpage.Section(query.Get("section"))
 	if section == "" {
 		section = planpage.Steps
 	}
 	if !section.Known() {
-		return planpage.Page{}, badQuery("section", "is not one of steps, changes, irreversible, refused and lost")
+		return planpage.Page{}, rows.Refused("section", "is not one of steps, changes, irreversible, refused and lost")
 	}
-	for _, number := range []struct {
-		name            string
-		to              *int
-		lowest, highest int
-	}{{"from", &from, 0, restore.MaxSteps}, {"count", &count, 1, planpage.MaxRows}} {
-		text := query.Get(number.name)
-		if text == "" {
-			continue
-		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n < number.lowest || n > number.highest {
-			return planpage.Page{}, badQuery(number.name, "is not a number from "+strconv.Itoa(number.lowest)+" to "+strconv.Itoa(number.highest))
-		}
-		*number.to = n
+	from, count, err := rows.Of(query, restore.MaxSteps, planpage.MaxRows)
+	if err != nil {
+		return planpage.Page{}, err
 	}
 	page, err := c.Plans.Page(ctx, c.PlanID, section, from, count, c.By)
 	return page, refused(err)
-}
-
-func badQuery(name, what string) error {
-	return apierror.BadValue("InvalidQueryParameter", name, "The query parameter '"+name+"' "+what+".", "Correct the address and send the request again.")
 }
 
 // Open takes the key of the plan again, and returns the plan's first page.
@@ -118,7 +104,7 @@ func (c Call) again(ctx context.Context, o jsonbody.Object) (page planpage.Page,
 	if err != nil {
 		return page, false, err
 	}
-	key, given, err := keyOf(o)
+	key, given, err := operatorkey.Of(o, memberKey)
 	if err != nil || !given {
 		return page, given, err
 	}

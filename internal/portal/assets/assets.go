@@ -1,4 +1,4 @@
-package portal
+package assets
 
 import (
 	"crypto/sha256"
@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// assets are the page's own files and those of others; SHA256SUMS and the licences lie beside.
+// files are the page's own files and those of others; SHA256SUMS and the licences lie beside.
 //
-//go:embed assets/*
-var assets embed.FS
+//go:embed *.css *.js *.svg
+var files embed.FS
 
 // served are the files that a browser gets, by name, with the beginning of their digest,
 // which makes an address change with its content.
 var served = func() map[string]string {
 	digests := map[string]string{}
 	for _, name := range []string{"portal.css", "portal.js", "key.js", "htmx.min.js", "hx-sse.min.js", "icon.svg"} {
-		content, err := assets.ReadFile("assets/" + name)
+		content, err := files.ReadFile(name)
 		if err != nil {
 			panic(err) // it is embedded, or this does not compile
 		}
@@ -31,16 +31,17 @@ var served = func() map[string]string {
 
 var contentTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
-// assetPath is the address of a file.
-func assetPath(name string) string { return "/assets/" + name + "?v=" + served[name] }
+// Path is the address of a file.
+func Path(name string) string { return "/assets/" + name + "?v=" + served[name] }
 
-func serveAsset(w http.ResponseWriter, r *http.Request) {
+// Serve answers for a file, which the pattern of the address calls name.
+func Serve(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	if served[name] == "" {
 		http.NotFound(w, r)
 		return
 	}
-	content, err := assets.ReadFile("assets/" + name)
+	content, err := files.ReadFile(name)
 	if err != nil {
 		http.NotFound(w, r)
 		return
