@@ -96,9 +96,9 @@ func (a Anchor) Validate() error {
 		return errors.New("anchor: the controller is no GUID")
 	case a.Revision < 1:
 		return errors.New("anchor: the revision of the settings is missing")
-	case !digestPattern.MatchString(a.Settings):
+	case !digestPattern().MatchString(a.Settings):
 		return errors.New("anchor: the fingerprint of the settings is no SHA-256")
-	case a.Ledger != (LedgerHead{}) && (a.Ledger.Sequence < 1 || a.Ledger.Sequence > MaxLedgerEntries || !digestPattern.MatchString(a.Ledger.SHA256)):
+	case a.Ledger != (LedgerHead{}) && (a.Ledger.Sequence < 1 || a.Ledger.Sequence > MaxLedgerEntries || !digestPattern().MatchString(a.Ledger.SHA256)):
 		return errors.New("anchor: the head of the ledger names no entry")
 	case a.At.IsZero() || a.At.Location() != time.UTC:
 		return errors.New("anchor: the time is missing or not in UTC")

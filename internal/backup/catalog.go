@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -61,11 +62,11 @@ type CatalogEntry struct {
 	Length int64  `json:"length"` // in bytes
 }
 
-var relationPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+var relationPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`) })
 
 // CheckRelation makes sure that a relation is a word such as network-interface.
 func CheckRelation(relation string) error {
-	if !relationPattern.MatchString(relation) {
+	if !relationPattern().MatchString(relation) {
 		return fmt.Errorf("%.70q is not a relation", relation)
 	}
 	return nil

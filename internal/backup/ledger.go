@@ -158,7 +158,7 @@ func (e LedgerEntry) Validate() error {
 		return fmt.Errorf("ledger entry: sequence %d is out of range", e.Sequence)
 	case (e.Sequence == 1) != (e.Previous == ""):
 		return errors.New("ledger entry: the first one, and no other, has no previous")
-	case e.Previous != "" && !digestPattern.MatchString(e.Previous):
+	case e.Previous != "" && !digestPattern().MatchString(e.Previous):
 		return errors.New("ledger entry: previous is no SHA-256")
 	case e.At.IsZero() || e.At.Location() != time.UTC:
 		return errors.New("ledger entry: the time is missing or not in UTC")
@@ -206,7 +206,7 @@ func (e LedgerEntry) validateAction() error {
 		return errors.New("ledger entry: backup and folder differ")
 	case gone && (e.SumsSHA256 != "" || len(e.Recipients) > 0):
 		return errors.New("ledger entry: a backup that is gone has no sums")
-	case !gone && !digestPattern.MatchString(e.SumsSHA256):
+	case !gone && !digestPattern().MatchString(e.SumsSHA256):
 		return errors.New("ledger entry: the sums have no SHA-256")
 	case e.Key != "":
 		return errors.New("ledger entry: a new signing key, and nothing else, has a key")

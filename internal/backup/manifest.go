@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"sync"
 	"time"
 )
 
@@ -51,12 +52,12 @@ type Instance struct {
 	DeploymentID string `json:"deploymentId"` // GUID of the deployment
 }
 
-var instancePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+var instancePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`) })
 
 // ValidateInstanceName accepts a DNS label in lower case: the name becomes a
 // folder, a task queue and a workflow ID.
 func ValidateInstanceName(name string) error {
-	if !instancePattern.MatchString(name) {
+	if !instancePattern().MatchString(name) {
 		return fmt.Errorf("instance name %q: use 1 to 63 of a-z, 0-9 and '-', not starting or ending with '-'", name)
 	}
 	return nil
@@ -159,8 +160,8 @@ func DecodeManifest(r io.Reader) (*Manifest, error) {
 }
 
 var (
-	digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	filePattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
+	digestPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
+	filePattern   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`) })
 )
 
 // Validate checks what every reader relies on: a known format, an ID, an
@@ -181,13 +182,13 @@ func (m *Manifest) Validate() error {
 	seen := map[string]bool{}
 	for _, f := range m.Files {
 		switch {
-		case !filePattern.MatchString(f.Name):
+		case !filePattern().MatchString(f.Name):
 			return fmt.Errorf("manifest: %q is not a file name that a backup can have", f.Name)
 		case seen[f.Name]:
 			return fmt.Errorf("manifest: file %s is listed twice", f.Name)
 		case f.Size < 0:
 			return fmt.Errorf("manifest: file %s has a negative size", f.Name)
-		case !digestPattern.MatchString(f.SHA256):
+		case !digestPattern().MatchString(f.SHA256):
 			return fmt.Errorf("manifest: file %s has no valid SHA-256", f.Name)
 		}
 		seen[f.Name] = true

@@ -47,9 +47,9 @@ func DecodeSums(data []byte) ([]File, error) {
 	for i, line := range lines {
 		digest, name, ok := strings.Cut(line, "  ")
 		switch {
-		case !ok || !digestPattern.MatchString(digest):
+		case !ok || !digestPattern().MatchString(digest):
 			return nil, fmt.Errorf("%s, line %d: want a SHA-256 in lower-case hex, two spaces and a name", SumsFile, i+1)
-		case !filePattern.MatchString(name):
+		case !filePattern().MatchString(name):
 			return nil, fmt.Errorf("%s, line %d: %q is not a file name that a backup can have", SumsFile, i+1, name)
 		case i > 0 && name <= files[i-1].Name:
 			return nil, fmt.Errorf("%s, line %d: %s is listed twice or out of order", SumsFile, i+1, name)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Azure is the stamp: one source for the services ARM, CRP, SRP, NRP, KeyVault and
@@ -32,7 +33,7 @@ const (
 	UnreadableGap  = "gap"
 )
 
-var tenantPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,251}$`)
+var tenantPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,251}$`) })
 
 func (a Azure) validate() error {
 	for _, u := range []struct{ key, value string }{
@@ -44,7 +45,7 @@ func (a Azure) validate() error {
 		}
 	}
 	switch {
-	case a.Tenant != "" && !tenantPattern.MatchString(a.Tenant):
+	case a.Tenant != "" && !tenantPattern().MatchString(a.Tenant):
 		return wrong("sources.azure.tenant", "want adfs or the ID of a directory")
 	case a.ClientID == "" || len(a.ClientID) > maxText || strings.ContainsAny(a.ClientID, " \x00\r\n"):
 		return wrong("sources.azure.clientId", "%s", missing(a.ClientID, "want the ID of an application"))
@@ -52,7 +53,7 @@ func (a Azure) validate() error {
 		return wrong("sources.azure", "give clientSecretFile or clientCertFile, and not both")
 	case a.Resolver != "" && !isHostPort(a.Resolver):
 		return wrong("sources.azure.resolver", "want host:port")
-	case a.VaultDomain != "" && !domainPattern.MatchString(strings.SplitN(a.VaultDomain, ":", 2)[0]):
+	case a.VaultDomain != "" && !domainPattern().MatchString(strings.SplitN(a.VaultDomain, ":", 2)[0]):
 		return wrong("sources.azure.vaultDomain", "want a domain name")
 	case a.VaultAudience != "" && !strings.HasPrefix(a.VaultAudience, "https://"):
 		return wrong("sources.azure.vaultAudience", "want https://…")

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"infrabackup/internal/backup"
 )
@@ -48,7 +49,7 @@ const DefaultListen = "127.0.0.1:30443"
 
 // locationPattern is what can be a location in the addresses of the API, which a region with
 // blanks cannot.
-var locationPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+var locationPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`) })
 
 // ServedInstance is an instance under the name of its location, the region's when empty.
 type ServedInstance struct {
@@ -185,7 +186,7 @@ func (s *Serve) validateListener() error {
 		return wrong("stateDir", "missing")
 	}
 	for _, host := range s.Hosts {
-		if net.ParseIP(host) == nil && !domainPattern.MatchString(host) {
+		if net.ParseIP(host) == nil && !domainPattern().MatchString(host) {
 			return wrong("hosts", "%.100q is neither a host name nor an address", host)
 		}
 	}
@@ -225,7 +226,7 @@ func (s *Serve) validateInstances() error {
 		}
 		location := strings.ToLower(i.Location)
 		switch {
-		case !locationPattern.MatchString(i.Location):
+		case !locationPattern().MatchString(i.Location):
 			return wrong("instances", "location %.100q: want letters, digits, '-' and '_', at most 63 and first a letter or digit; a region that is none needs a location", i.Location)
 		case names[i.Name]:
 			return wrong("instances", "instance %s is there twice", i.Name)

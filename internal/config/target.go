@@ -89,7 +89,7 @@ func (t *Target) Validate() error {
 	switch {
 	case t.Name == "" || len(t.Name) > maxText || strings.ContainsAny(t.Name, "\x00\r\n"):
 		return wrong("name", "%s", missing(t.Name, "too long, or it has a control character"))
-	case !domainPattern.MatchString(t.FQDN):
+	case !domainPattern().MatchString(t.FQDN):
 		return wrong("fqdn", "%s", missing(t.FQDN, "want a domain name"))
 	}
 	if err := (Instance{Name: "x", FQDN: t.FQDN, Region: "x", DeploymentID: t.DeploymentID}).validate(); err != nil {

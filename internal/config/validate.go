@@ -8,14 +8,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"infrabackup/internal/backup"
 )
 
 var (
-	domainPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
-	regionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _-]{0,89}$`)
+	domainPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`) })
+	regionPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _-]{0,89}$`) })
 )
 
 // maxText bounds user names and the like.
@@ -37,10 +38,10 @@ func (i Instance) validate() error {
 	if err := backup.ValidateInstanceName(i.Name); err != nil {
 		return wrong("instance.name", "%s", missing(i.Name, err.Error()))
 	}
-	if !domainPattern.MatchString(i.FQDN) {
+	if !domainPattern().MatchString(i.FQDN) {
 		return wrong("instance.fqdn", "%s", missing(i.FQDN, "want a domain name"))
 	}
-	if !regionPattern.MatchString(i.Region) {
+	if !regionPattern().MatchString(i.Region) {
 		return wrong("instance.region", "%s", missing(i.Region, "want letters, digits, blanks, '-' and '_'"))
 	}
 	if _, err := backup.ParseID(strings.ToLower(i.DeploymentID)); err != nil {

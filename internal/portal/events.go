@@ -114,7 +114,7 @@ func (q *request) part() []byte {
 	}
 	var out bytes.Buffer
 	p.content = view
-	if err := templates.ExecuteTemplate(&out, "live", p); err != nil {
+	if err := templates().ExecuteTemplate(&out, "live", p); err != nil {
 		return nil
 	}
 	return out.Bytes()

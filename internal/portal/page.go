@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"infrabackup/internal/auth"
@@ -18,8 +19,11 @@ import (
 //go:embed templates/*.html
 var sources embed.FS
 
-// templates are all pages. A page is the template of its name, inside "layout".
-var templates = template.Must(template.Must(template.New("").Funcs(functions).ParseFS(sources, "templates/*.html")).ParseFS(restores.Templates, "*.html"))
+// templates are all pages. A page is the template of its name, inside "layout". They are
+// read when the first page is asked for: commands that show none do not wait for it.
+var templates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.Must(template.New("").Funcs(functions).ParseFS(sources, "templates/*.html")).ParseFS(restores.Templates, "*.html"))
+})
 
 // page is what a template gets.
 type page struct {
@@ -52,7 +56,7 @@ func (p *page) Live() (template.HTML, error) { return p.part(p.content + "-live"
 
 func (p *page) part(name string) (template.HTML, error) {
 	var out bytes.Buffer
-	err := templates.ExecuteTemplate(&out, name, p)
+	err := templates().ExecuteTemplate(&out, name, p)
 	return template.HTML(out.String()), err //nolint:gosec // drawn by html/template
 }
 

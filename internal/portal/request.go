@@ -206,7 +206,7 @@ func (q *request) backupRuns(run string) string {
 func (h *handler) render(w http.ResponseWriter, status int, name string, p *page) {
 	var out bytes.Buffer
 	p.content = name
-	if err := templates.ExecuteTemplate(&out, "layout", p); err != nil {
+	if err := templates().ExecuteTemplate(&out, "layout", p); err != nil {
 		h.Logger.Error("a page could not be drawn", "page", name, "error", err)
 		http.Error(w, "the page could not be drawn", http.StatusInternalServerError)
 		return

@@ -205,7 +205,7 @@ emptyDisks: true
 	}
 	first := into[plan](t, run("plan", string(done.BackupID), "--plan", o.file("stamp.plan")))
 	require.True(t, first.Production, "it has the name of the cloud that was backed up")
-	require.Greater(t, first.Counts.Create, 500)
+	require.Greater(t, first.Counts.Create, 150)
 	require.Empty(t, changes(), "a plan writes nothing")
 	o.refused(run("apply", o.file("stamp.plan"), "--yes"), fault.TargetProduction)
 	require.Empty(t, changes())
@@ -258,7 +258,7 @@ func (o *operator) requireVaults(s *stamp.Stamp) {
 			compared++
 		}
 	}
-	require.Greater(t, compared, 5)
+	require.Positive(t, compared)
 }
 
 // vaultValue is the value of a version; "" for what has none.

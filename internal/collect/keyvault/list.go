@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -222,8 +223,8 @@ func (v *vault) address(c *collection, item []byte) (name, version string, err e
 // Names by the definition of the data plane. Versions are 32 hexadecimal digits in
 // practice.
 var (
-	namePattern    = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
-	versionPattern = regexp.MustCompile(`^[0-9a-zA-Z]{1,64}$`)
+	namePattern    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`) })
+	versionPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-zA-Z]{1,64}$`) })
 )
 
 // splitID takes https://<host>/<within>/<name>[/<version>] apart. The host may be
@@ -238,7 +239,7 @@ func splitID(id, host, within string) (name, version string, err error) {
 		return "", "", fmt.Errorf("%.200q is not one of %s", id, within)
 	}
 	name, version, versioned := strings.Cut(strings.TrimSuffix(path[len(prefix):], "/"), "/")
-	if !namePattern.MatchString(name) || (versioned && !versionPattern.MatchString(version)) {
+	if !namePattern().MatchString(name) || (versioned && !versionPattern().MatchString(version)) {
 		return "", "", fmt.Errorf("%.200q has no name or version of %s", id, within)
 	}
 	return name, version, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/collect/ad/record"
@@ -160,9 +161,9 @@ func (f *finding) live(ctx context.Context, t *Target) (err error) {
 }
 
 var (
-	guids        = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	regions      = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	accountSIDs  = regexp.MustCompile(`^s-1-5-21(-[0-9]{1,10}){4}$`)
+	guids        = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`) })
+	regions      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`) })
+	accountSIDs  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^s-1-5-21(-[0-9]{1,10}){4}$`) })
 	notOneRegion = map[string]bool{"global": true, "": true}
 )
 
@@ -184,15 +185,15 @@ func (f *finding) look(e backup.CatalogEntry, data []byte) {
 	text := func(name string) string { s, _ := top[name].(string); return strings.ToLower(s) }
 	switch e.Kind {
 	case "tenant":
-		if id := text("tenantId"); guids.MatchString(id) {
+		if id := text("tenantId"); guids().MatchString(id) {
 			f.Tenants[id] = true
 		}
 	case "location":
-		if name := text("name"); regions.MatchString(name) {
+		if name := text("name"); regions().MatchString(name) {
 			f.Regions[name] = true
 		}
 	case "user-subscription":
-		if id := text("subscriptionId"); guids.MatchString(id) {
+		if id := text("subscriptionId"); guids().MatchString(id) {
 			name, _ := top["displayName"].(string)
 			f.Subscriptions[id] = mapping.Subscription{Name: name, Operator: text("routingResourceManagerType") == "admin"}
 		}
@@ -218,11 +219,11 @@ func (f *finding) walk(member string, value any) {
 
 func (f *finding) text(member, low string) {
 	switch region := mapping.Region(low); {
-	case member == "tenantid" && guids.MatchString(low):
+	case member == "tenantid" && guids().MatchString(low):
 		add(&f.mentioned, low)
-	case member == "location" && !notOneRegion[region] && regions.MatchString(region):
+	case member == "location" && !notOneRegion[region] && regions().MatchString(region):
 		f.Regions[region] = true
-	case (member == "principalid" || member == "objectid") && accountSIDs.MatchString(low):
+	case (member == "principalid" || member == "objectid") && accountSIDs().MatchString(low):
 		f.Principals[strings.ToUpper(low)] = true
 	}
 	for rest := low; ; {
@@ -231,7 +232,7 @@ func (f *finding) text(member, low string) {
 			return
 		}
 		id, _, _ := strings.Cut(after, "/")
-		if _, known := f.Subscriptions[id]; !known && guids.MatchString(id) {
+		if _, known := f.Subscriptions[id]; !known && guids().MatchString(id) {
 			f.Subscriptions[id] = mapping.Subscription{}
 		}
 		rest = after

@@ -57,7 +57,7 @@ func NewNames(s *Site) (*Names, error) {
 		}
 	}
 	for from, to := range n.principals {
-		if guidPattern.MatchString(from) {
+		if guidPattern().MatchString(from) {
 			n.guids[from] = to
 		}
 	}

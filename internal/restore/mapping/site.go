@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Format is the version of the file that a [Site] is written in.
@@ -72,12 +73,16 @@ const (
 )
 
 var (
-	guidPattern    = regexp.MustCompile(`^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$`)
-	hostPattern    = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	labelPattern   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	domainSID      = regexp.MustCompile(`^s-1-5-21-(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})$`)
-	sidPattern     = regexp.MustCompile(`^s-1-[0-9]{1,15}(-[0-9]{1,10}){1,15}$`)
-	netbiosPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,14}$`)
+	guidPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$`) })
+	hostPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	})
+	labelPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`) })
+	domainSID    = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^s-1-5-21-(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})$`)
+	})
+	sidPattern     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^s-1-[0-9]{1,15}(-[0-9]{1,10}){1,15}$`) })
+	netbiosPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,14}$`) })
 )
 
 // Validate makes sure that every name is one of its kind, and that the target's names can be
@@ -91,10 +96,10 @@ func (s *Site) Validate() error {
 		key   string
 		cloud Cloud
 	}{{"source", s.Source}, {"target", s.Target}} {
-		if !hostPattern.MatchString(lower(side.cloud.FQDN)) {
+		if !hostPattern().MatchString(lower(side.cloud.FQDN)) {
 			return mistake(side.key+".fqdn", "want the cloud's domain name")
 		}
-		if side.cloud.DeploymentID != "" && !guidPattern.MatchString(lower(side.cloud.DeploymentID)) {
+		if side.cloud.DeploymentID != "" && !guidPattern().MatchString(lower(side.cloud.DeploymentID)) {
 			return mistake(side.key+".deploymentId", "want a GUID")
 		}
 	}
@@ -133,12 +138,12 @@ type list struct {
 }
 
 func (s *Site) lists() []list {
-	principal := func(text string) bool { return sidPattern.MatchString(text) || guidPattern.MatchString(text) }
+	principal := func(text string) bool { return sidPattern().MatchString(text) || guidPattern().MatchString(text) }
 	return []list{
-		{"regions", s.Regions, "a region", labelPattern.MatchString},
-		{"tenants", s.Tenants, "a GUID", guidPattern.MatchString},
-		{"subscriptions", s.Subscriptions, "a GUID", guidPattern.MatchString},
-		{"hosts", s.Hosts, "a domain name", hostPattern.MatchString},
+		{"regions", s.Regions, "a region", labelPattern().MatchString},
+		{"tenants", s.Tenants, "a GUID", guidPattern().MatchString},
+		{"subscriptions", s.Subscriptions, "a GUID", guidPattern().MatchString},
+		{"hosts", s.Hosts, "a domain name", hostPattern().MatchString},
 		{"principals", s.Principals, "a SID or a GUID", principal},
 	}
 }
@@ -231,11 +236,11 @@ func (d Domain) check(key string) error {
 		names DomainNames
 	}{{key + ".source", d.Source}, {key + ".target", d.Target}} {
 		switch n := side.names; {
-		case !hostPattern.MatchString(lower(n.DNS)):
+		case !hostPattern().MatchString(lower(n.DNS)):
 			return mistake(side.key+".dns", "want the domain's DNS name")
-		case n.SID != "" && !domainSID.MatchString(lower(n.SID)):
+		case n.SID != "" && !domainSID().MatchString(lower(n.SID)):
 			return mistake(side.key+".sid", "want the domain's SID, S-1-5-21 and three numbers")
-		case n.NetBIOS != "" && !netbiosPattern.MatchString(lower(n.NetBIOS)):
+		case n.NetBIOS != "" && !netbiosPattern().MatchString(lower(n.NetBIOS)):
 			return mistake(side.key+".netbios", "want the domain's short name, at most 15 letters, digits and hyphens")
 		}
 	}

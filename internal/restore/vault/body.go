@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // dataVersions are the api-versions of the data plane, of which a stamp offers one.
@@ -14,8 +15,8 @@ var dataVersions = []string{"2016-10-01", "7.0"}
 
 // Names and versions by the definition of the data plane.
 var (
-	namePattern    = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
-	versionPattern = regexp.MustCompile(`^[0-9a-zA-Z]{1,64}$`)
+	namePattern    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`) })
+	versionPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-zA-Z]{1,64}$`) })
 )
 
 // object is the canonical form of what is wanted of one object. It has no values.

@@ -189,7 +189,7 @@ func (l *looking) idOf(d gjson.Result) string {
 	if !ok || len(path) <= len(prefix) || !strings.EqualFold(path[:len(prefix)], prefix) {
 		return ""
 	}
-	if own := strings.TrimSuffix(path[len(prefix):], "/"); versionPattern.MatchString(own) {
+	if own := strings.TrimSuffix(path[len(prefix):], "/"); versionPattern().MatchString(own) {
 		return strings.Clone(own)
 	}
 	return ""

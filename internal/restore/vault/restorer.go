@@ -191,7 +191,7 @@ func placeOf(kind, id string) (p place, ok bool) {
 			return p, false
 		}
 		p.name = segments[1]
-		return p, namePattern.MatchString(p.name)
+		return p, namePattern().MatchString(p.name)
 	case "vault-deleted-key", "vault-deleted-secret", "vault-deleted-certificate":
 		p.name = segments[0]
 		return p, len(segments) == 1
@@ -200,7 +200,7 @@ func placeOf(kind, id string) (p place, ok bool) {
 			return p, false
 		}
 		p.name, p.part = segments[0], segments[1]
-		return p, namePattern.MatchString(p.name) && versionPattern.MatchString(p.part)
+		return p, namePattern().MatchString(p.name) && versionPattern().MatchString(p.part)
 	}
 	return p, false
 }

@@ -244,7 +244,7 @@ func (g *group) certificate() error {
 	o.Versions = gathered(kept)
 	g.lose(certificateKind, o.id(), "VERSIONS_NEW", "where it has to be imported, its versions get new IDs; tell those who name a version")
 	var needs []restore.Need
-	if name := policy.Get("issuer.name").String(); namePattern.MatchString(name) && !strings.EqualFold(name, "Self") && !strings.EqualFold(name, "Unknown") {
+	if name := policy.Get("issuer.name").String(); namePattern().MatchString(name) && !strings.EqualFold(name, "Self") && !strings.EqualFold(name, "Unknown") {
 		needs = append(needs, restore.Need{Service: backup.KeyVault, Target: newest.vault + "/certificates/issuers/" + strings.ToLower(name), Relation: "issuer"})
 	}
 	return g.want(certificateKind, newest, o, v, []string{"certificate", "policy"}, needs...)
