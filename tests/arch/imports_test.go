@@ -204,6 +204,25 @@ func (r rule) violations(all []pkg) []string {
 	return found
 }
 
+// TestTheCampaignKnowsTheProductFromOutside: what it compares the product with is not the
+// product's.
+func TestTheCampaignKnowsTheProductFromOutside(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.ImportPath != "tests/campaign" {
+			continue
+		}
+		imports := slices.Concat(p.Imports, p.TestImports, p.XTestImports)
+		require.NotEmpty(t, imports)
+		for _, imported := range imports {
+			if name, own := strings.CutPrefix(imported, module); own {
+				require.True(t, strings.HasPrefix(name, "tests/"), imported)
+			}
+		}
+		return
+	}
+	require.Fail(t, "there is no campaign")
+}
+
 func TestImports(t *testing.T) {
 	all := packages(t)
 	for _, r := range rules {

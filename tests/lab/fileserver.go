@@ -92,6 +92,22 @@ func (f *FileServer) Halt(ctx context.Context) error { return f.server.stop(ctx,
 // Kill ends the server as a power cut does.
 func (f *FileServer) Kill(ctx context.Context) error { return f.server.stop(ctx, syscall.SIGKILL) }
 
+// Freeze stops the server from running until [FileServer.Thaw]; its connections stand.
+func (f *FileServer) Freeze() error { return f.server.signal(syscall.SIGSTOP) }
+
+// Thaw lets it go on.
+func (f *FileServer) Thaw() error { return f.server.signal(syscall.SIGCONT) }
+
+// SetPassword gives the account another password.
+func (f *FileServer) SetPassword(ctx context.Context, password string) error {
+	// It goes in by standard input, so that no process list shows it.
+	if _, err := run(ctx, password+"\n"+password+"\n", "smbpasswd", "-c", f.conf(), "-s", "-a", shareUser); err != nil {
+		return err
+	}
+	f.options.Password = password
+	return nil
+}
+
 // Stop stops the server and takes back what it added to the machine.
 func (f *FileServer) Stop(ctx context.Context) error {
 	var err error
@@ -133,8 +149,7 @@ func (f *FileServer) prepare(ctx context.Context) error {
 	if err := os.WriteFile(f.conf(), []byte(f.config()), 0o600); err != nil {
 		return err
 	}
-	// The password goes in by standard input, so that no process list shows it.
-	if _, err := run(ctx, f.options.Password+"\n"+f.options.Password+"\n", "smbpasswd", "-c", f.conf(), "-s", "-a", shareUser); err != nil {
+	if err := f.SetPassword(ctx, f.options.Password); err != nil {
 		return err
 	}
 	added, err := addAddress(ctx, f.options.Address)

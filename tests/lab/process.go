@@ -194,6 +194,15 @@ func (d *daemon) stop(ctx context.Context, sig syscall.Signal) error {
 	return poll(last, gone)
 }
 
+// signal sends a signal to the server and its children.
+func (d *daemon) signal(sig syscall.Signal) error {
+	pid, ok := d.running()
+	if !ok {
+		return fmt.Errorf("the lab's %s does not run", d.name)
+	}
+	return syscall.Kill(-pid, sig)
+}
+
 // poll asks until the answer is yes or ctx ends.
 //
 // It asks ever less often: smbd starts a process for each connection, and on a busy

@@ -29,7 +29,7 @@ var waiting = []string{"tests/e2e"}
 
 // serving are packages without unit tests of the product: their tests talk to servers,
 // or are about those. The quick tier leaves them and the waiting ones out.
-var serving = []string{"tests/cluster", "tests/services", "tests/lab", "tests/lab/stamp", "tests/lab/stamp/conformance", "tests/lab/stamp/definition", "tests/lab/stamp/inventory", "tests/lab/stamp/provider"}
+var serving = []string{"tests/campaign", "tests/cluster", "tests/services", "tests/lab", "tests/lab/stamp", "tests/lab/stamp/conformance", "tests/lab/stamp/definition", "tests/lab/stamp/inventory", "tests/lab/stamp/provider"}
 
 // meeting are the packages in which goroutines of the product meet. The race detector
 // costs a factor of four in time, so it watches these.

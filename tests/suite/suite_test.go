@@ -34,7 +34,7 @@ func TestEveryPackageRunsOnce(t *testing.T) {
 		}
 		for _, p := range all {
 			want := 1
-			if tier == "quick" && (p == "tests/e2e" || p == "tests/cluster" || p == "tests/services" || strings.HasPrefix(p, "tests/lab")) {
+			if tier == "quick" && (p == "tests/e2e" || p == "tests/campaign" || p == "tests/cluster" || p == "tests/services" || strings.HasPrefix(p, "tests/lab")) {
 				want = 0
 			}
 			require.Equal(t, want, times[p], "%s in %s", p, tier)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -157,6 +158,13 @@ func TestSendFindsWhatDiffers(t *testing.T) {
 		require.ErrorIs(t, err, fault.ShareCorrupted)
 		x.requireNothing()
 	})
+	t.Run("the share gives back less", func(t *testing.T) {
+		x := newSending(t, 3<<20)
+		x.grow(x.data)
+		err := x.folder(cutStore{x.store, 2 << 20}).Send(t.Context(), "in", x.file.Name, bytes.NewReader(x.data), x.opts())
+		require.ErrorIs(t, err, fault.ShareCorrupted)
+		x.requireNothing()
+	})
 	t.Run("the spool has changed", func(t *testing.T) {
 		x := newSending(t, 3<<20)
 		x.grow(x.data)
@@ -179,6 +187,22 @@ func TestSendFindsWhatDiffers(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, x.folder(x.store).Send(ctx, "in", x.file.Name, bytes.NewReader(x.data), x.opts()), context.Canceled)
 	})
+}
+
+// cutStore gives back the beginning of a file only, and calls that all of it.
+type cutStore struct {
+	share.Store
+	size int
+}
+
+// DownloadGrowing implements share.Store.
+func (s cutStore) DownloadGrowing(ctx context.Context, path string, extent share.Extent, w io.Writer) (int64, error) {
+	var all bytes.Buffer
+	if _, err := s.Store.DownloadGrowing(ctx, path, extent, &all); err != nil {
+		return 0, err
+	}
+	n, err := w.Write(all.Next(s.size))
+	return int64(n), err
 }
 
 // TestALateAttemptReplacesNothing: what got its name while an attempt was stopped has been
