@@ -50,6 +50,8 @@ quick: ## format, vet and unit tests without servers, for while you think (under
 	go vet ./...
 	go run ./tests/suite quick
 
+# The tests look at kinds and not at numbers; those that need many make their own.
+test: RESOURCES = 300
 .PHONY: test
 test: setup ## set up real servers and run everything that protects a promise (limit: 12 min)
 	$(LAB) bin/suite test

@@ -23,7 +23,7 @@ func TestLabConformance(t *testing.T) {
 			Spared: func(s restore.Step) bool { return s.Phase == phaseRights && s.Action == restore.Create }}
 	}
 	restoretest.Run(t, restoretest.Suite{
-		MaxCrashes: tier.Size(2, 2, 0),
+		MaxCrashes: tier.Size(1, 1, 0),
 		Empty: func(t *testing.T) restoretest.World {
 			d.remove(t, ou)
 			w := world(t)
