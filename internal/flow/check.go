@@ -2,7 +2,6 @@ package flow
 
 import (
 	"regexp"
-	"sync"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -21,9 +20,9 @@ type Input interface {
 const maxCaller = 1 << 10
 
 var (
-	fileName   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`) })
-	workKeyID  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\x21-\x7e]{1,100}$`) })
-	digestForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
+	fileName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+	workKeyID  = regexp.MustCompile(`^[\x21-\x7e]{1,100}$`)
+	digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
 func notSent(format string, args ...any) error {
@@ -85,7 +84,7 @@ func checkBy(by string) error {
 }
 
 func checkWorkKey(id string) error {
-	if !workKeyID().MatchString(id) {
+	if !workKeyID.MatchString(id) {
 		return notSent("the request names no codec key")
 	}
 	return nil
@@ -93,7 +92,7 @@ func checkWorkKey(id string) error {
 
 func checkFiles(files ...backup.File) error {
 	for _, f := range files {
-		if !fileName().MatchString(f.Name) || f.Size < 0 || !digestForm().MatchString(f.SHA256) {
+		if !fileName.MatchString(f.Name) || f.Size < 0 || !digestForm.MatchString(f.SHA256) {
 			return notSent("the request describes a file %.100q that no backup has", f.Name)
 		}
 	}
@@ -242,7 +241,7 @@ func (in ChallengeInput) Check(instance string) error {
 // Check implements [Input].
 func (in ReencryptInput) Check(instance string) error {
 	err := first(checkInstance(in.Instance, instance), checkRevision(in.Revision), checkBackup(in.BackupID), checkBy(in.RequestedBy))
-	if !digestForm().MatchString(in.Staged) {
+	if !digestForm.MatchString(in.Staged) {
 		err = first(err, notSent("the request does not name what was staged"))
 	}
 	return err
@@ -264,7 +263,7 @@ func (in LedgerAdvance) Check() error {
 }
 
 func headForm(h backup.LedgerHead) bool {
-	return h.Sequence >= 1 && h.Sequence <= backup.MaxLedgerEntries && digestForm().MatchString(h.SHA256)
+	return h.Sequence >= 1 && h.Sequence <= backup.MaxLedgerEntries && digestForm.MatchString(h.SHA256)
 }
 
 // Check makes sure that a restoration can be meant. SETTINGS_INVALID otherwise.

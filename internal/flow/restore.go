@@ -172,7 +172,7 @@ func (in RestoreAccess) check(instance string) error {
 }
 
 func checkPlanID(id string) error {
-	if !digestForm().MatchString(id) {
+	if !digestForm.MatchString(id) {
 		return notSent("%.100q is no ID of a plan", id)
 	}
 	return nil
