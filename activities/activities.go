@@ -141,7 +141,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	register(r, a, flow.ReadKeyFile, a.ReadKeyFile)
 	register(r, a, flow.ReadRestores, a.restores.Look)
 	register(r, a, flow.CompareBackups, comparing.Activities{Repository: a.trustedRepository, Step: countItem}.Compare)
-	register(r, a, flow.ReadDrills, drilling.Activities{Signers: a.DrillSigners, Repository: a.activeRepository}.Look)
+	register(r, a, flow.ReadDrills, drilling.Activities{Instance: a.Instance, Signers: a.DrillSigners, Repository: a.activeRepository}.Look)
 }
 
 // RegisterSpool makes r, which polls this host's spool queue, answer for what only

@@ -12,16 +12,16 @@ import (
 )
 
 // Diff compares two backups, with the keys of these two alone. Nothing is written anywhere. A caller
-// who wants to know begins it again, so it is tried a few times only, and ends after some hours.
+// who wants to know begins it again, so it is tried twice only, and ends after some hours.
 func Diff(ctx workflow.Context, in diffs.Input) (diffs.Output, error) {
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("compare backup %s with %s, requested by %s", in.A.BackupID, in.B.BackupID, in.RequestedBy))
 	on := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		ScheduleToCloseTimeout: 6 * time.Hour,
-		StartToCloseTimeout:    3 * time.Hour,
+		ScheduleToCloseTimeout: 150 * time.Minute,
+		StartToCloseTimeout:    time.Hour,
 		HeartbeatTimeout:       heartbeatTimeout,
 		WaitForCancellation:    true,
 		Summary:                "compare two backups",
-		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 5},
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 2},
 	})
 	return flow.CompareBackups.Run(on, in)
 }

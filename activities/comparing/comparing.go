@@ -3,6 +3,7 @@ package comparing
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/diff"
@@ -13,6 +14,10 @@ import (
 	"infrabackup/internal/repository"
 	"infrabackup/internal/seal"
 )
+
+// maxItems bounds the items of a backup that are compared: a comparison holds something of each in the
+// memory of the worker, beside whatever else that does.
+const maxItems = 40_000
 
 // Activities answers for the activity. Fields are required.
 type Activities struct {
@@ -31,7 +36,7 @@ func (a Activities) Compare(ctx context.Context, in diffs.Input) (out diffs.Outp
 	}
 	var sides [2]*comparing.Backup
 	for i, side := range []diffs.Side{in.A, in.B} {
-		if sides[i], err = open(ctx, repo, trusted, side); err != nil {
+		if sides[i], err = open(ctx, repo, trusted, side, in.Services); err != nil {
 			return out, err
 		}
 	}
@@ -40,11 +45,11 @@ func (a Activities) Compare(ctx context.Context, in diffs.Input) (out diffs.Outp
 		return out, err
 	}
 	report, err := diffpage.Bound(found, diffs.MaxBytes)
-	return diffs.Output{RequestedBy: in.RequestedBy, Report: report}, err
+	return diffs.Output{RequestedBy: in.RequestedBy, Reader: in.Reader, Report: report}, err
 }
 
-// open opens one of the backups.
-func open(ctx context.Context, repo *repository.Repository, trusted []byte, side diffs.Side) (*comparing.Backup, error) {
+// open opens one of the backups, unless the services that are to be compared have too many items.
+func open(ctx context.Context, repo *repository.Repository, trusted []byte, side diffs.Side, services []backup.Service) (*comparing.Backup, error) {
 	keys, err := seal.ParseIdentities([]byte(side.Key.Reveal()))
 	if err != nil || len(keys) != 1 {
 		return nil, fault.New(fault.RequestRefused, "the request does not bring one key of a backup", nil)
@@ -55,6 +60,17 @@ func open(ctx context.Context, repo *repository.Repository, trusted []byte, side
 	}
 	if b.Manifest().BackupKey != keys[0].Public() {
 		return nil, fault.Newf(fault.KeyDoesNotFit, "the key that came with the request is not that of backup %s", side.BackupID)
+	}
+	var items int64
+	for _, s := range b.Manifest().Services {
+		if len(services) == 0 || slices.Contains(services, s.Service) {
+			items += s.Items
+		}
+	}
+	if items > maxItems {
+		f := fault.Newf(fault.LimitExceeded, "%d items of backup %s are to be compared, and a worker compares %d at most", items, side.BackupID, maxItems)
+		f.Advice = "Compare fewer services at a time, or compare with `infrabackup backup diff`, which has no such limit."
+		return nil, f
 	}
 	return comparing.OpenWith(ctx, b, keys[0])
 }

@@ -3,6 +3,7 @@ package comparing_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,7 @@ import (
 	"infrabackup/internal/operator/extract"
 	"infrabackup/internal/repository"
 	"infrabackup/internal/repository/repositorytest"
+	"infrabackup/internal/seal"
 	"infrabackup/internal/secret"
 )
 
@@ -41,12 +43,16 @@ func TestCompare(t *testing.T) {
 		Repository: func(context.Context) (*repository.Repository, []byte, error) { return k.Repo, trusted, nil },
 		Step:       func(context.Context) { steps++ },
 	}
+	var first seal.Identity
 	in := diffs.Input{Instance: k.Repo.Files().Instance(), RequestedBy: "anna"}
 	for i, side := range []*diffs.Side{&in.A, &in.B} {
 		b, err := k.Repo.Open(t.Context(), backup.Ref{ID: k.Live[i].ID})
 		require.NoError(t, err)
 		key, err := extract.Unlock(t.Context(), b, k.IDs)
 		require.NoError(t, err)
+		if i == 0 {
+			first = key
+		}
 		*side = diffs.Side{BackupID: k.Live[i].ID, Key: secret.NewTransfer(key.Text())}
 	}
 	out, err := a.Compare(t.Context(), in)
@@ -65,6 +71,27 @@ func TestCompare(t *testing.T) {
 	in.A.Key, in.B.Key = in.B.Key, secret.NewTransfer(secret.New("no key"))
 	_, err = a.Compare(t.Context(), in)
 	require.ErrorIs(t, err, fault.RequestRefused)
+	k.Fill = func(w *archive.Writer) error {
+		for n := range 40_001 {
+			if err := w.Record(backup.Item{Kind: record.Kind, ID: fmt.Sprint(n), Name: fmt.Sprint(n)}, []byte("{}")); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	k.BackUp()
+	large, err := k.Repo.Open(t.Context(), backup.Ref{ID: k.Live[2].ID})
+	require.NoError(t, err)
+	key, err := extract.Unlock(t.Context(), large, k.IDs)
+	require.NoError(t, err)
+	in.A.Key, in.B = secret.NewTransfer(first.Text()), diffs.Side{BackupID: k.Live[2].ID, Key: secret.NewTransfer(key.Text())}
+	_, err = a.Compare(t.Context(), in)
+	require.ErrorIs(t, err, fault.LimitExceeded, "it would cost the worker its memory")
+	require.Contains(t, err.Error(), "40001 items")
+	in.Services = []backup.Service{backup.CA}
+	_, err = a.Compare(t.Context(), in)
+	require.NotErrorIs(t, err, fault.LimitExceeded, "what is not compared does not count")
+
 	trusted = repositorytest.New(t, 12).Signers
 	_, err = a.Compare(t.Context(), in)
 	require.Error(t, err, "what no trusted key signed is not compared")

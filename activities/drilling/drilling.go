@@ -2,8 +2,8 @@ package drilling
 
 import (
 	"context"
-	"slices"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow/drills"
 	"infrabackup/internal/operator/drilling"
@@ -13,6 +13,8 @@ import (
 
 // Activities answers for the activity. Fields are required.
 type Activities struct {
+	// Instance is whose drills are believed.
+	Instance backup.Instance
 	// Repository connects to the share.
 	Repository func(ctx context.Context) (*repository.Repository, error)
 	// Signers reads the list of keys that certificates are believed by; it is empty where this
@@ -20,7 +22,11 @@ type Activities struct {
 	Signers func(ctx context.Context) ([]byte, error)
 }
 
-// Look reads a page of the certificates, or one of them. ITEM_NOT_FOUND when there is no such drill.
+// maxOfOne bounds how many files are looked at that have the ID of one drill in their names.
+const maxOfOne = 10
+
+// Look reads a page of the certificates, or one of them: that which is believed where files under the
+// names of others have its ID too. ITEM_NOT_FOUND when there is no such drill.
 func (a Activities) Look(ctx context.Context, in drills.Input) (out drills.Output, err error) {
 	signers, err := a.Signers(ctx)
 	if err != nil {
@@ -36,11 +42,15 @@ func (a Activities) Look(ctx context.Context, in drills.Input) (out drills.Outpu
 	}
 	out = drills.Output{Drills: []drill.Listed{}, Total: len(names), From: in.From}
 	if in.DrillID != "" {
-		at := slices.IndexFunc(names, func(name string) bool { return drill.IDOf(name) == in.DrillID })
-		if at < 0 {
+		var of []string
+		for _, name := range names {
+			if drill.IDOf(name) == in.DrillID && len(of) < maxOfOne {
+				of = append(of, name)
+			}
+		}
+		if names = of; len(names) == 0 {
 			return out, fault.Newf(fault.ItemNotFound, "there is no certificate of drill %s beside the backups", in.DrillID)
 		}
-		names = names[at : at+1]
 	} else {
 		names = names[min(in.From, len(names)):]
 		names = names[:min(in.Count, len(names))]
@@ -50,10 +60,11 @@ func (a Activities) Look(ctx context.Context, in drills.Input) (out drills.Outpu
 		if err != nil {
 			return out, err
 		}
-		listed, certificate := drilling.Look(name, line, signature, signers)
-		out.Drills = append(out.Drills, listed)
-		if in.DrillID != "" {
-			out.Certificate = certificate
+		listed, certificate := drilling.Look(a.Instance, name, line, signature, signers)
+		if in.DrillID == "" {
+			out.Drills = append(out.Drills, listed)
+		} else if out.Certificate == nil && (len(out.Drills) == 0 || certificate != nil) {
+			out.Drills, out.Certificate = []drill.Listed{listed}, certificate
 		}
 	}
 	return out, nil

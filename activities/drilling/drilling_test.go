@@ -38,7 +38,7 @@ func TestLook(t *testing.T) {
 	folder := filepath.Join(place, "local", backup.DrillsDir)
 	require.NoError(t, os.MkdirAll(folder, 0o755))
 	for n := range 5 {
-		c := &drill.Certificate{Format: drill.Format, DrillID: drillID(n), Backup: drill.Backup{ID: drillID(90)}, StartedAt: time.Unix(int64(1_800_000_000+n), 0).UTC(), EndedAt: time.Unix(1_900_000_000, 0).UTC()}
+		c := &drill.Certificate{Format: drill.Format, Instance: backup.Instance{Name: "local"}, DrillID: drillID(n), Backup: drill.Backup{ID: drillID(90)}, StartedAt: time.Unix(int64(1_800_000_000+n), 0).UTC(), EndedAt: time.Unix(1_900_000_000, 0).UTC()}
 		c.Judge(drill.Evidence{Plan: &restore.Plan{}, Report: &result.Report{}})
 		_, err := operatordrilling.Write(folder, c, key)
 		require.NoError(t, err)
@@ -46,6 +46,7 @@ func TestLook(t *testing.T) {
 	var signers []byte
 	var unreadable error
 	a := drilling.Activities{
+		Instance: backup.Instance{Name: "local"},
 		Repository: func(context.Context) (*repository.Repository, error) {
 			store, err := dir.Open(place)
 			if err == nil {
@@ -73,6 +74,19 @@ func TestLook(t *testing.T) {
 	signers = []byte(seal.DrillSignersLine(key.Public()))
 	out = look(drills.Input{DrillID: drillID(1)})
 	require.Equal(t, []any{drill.Believed, key.Fingerprint(), drillID(1)}, []any{out.Drills[0].Trust, out.Drills[0].Signer, out.Certificate.DrillID})
+
+	// Others lay files with the ID of a drill in their names beside it: what is believed is told.
+	for _, name := range []string{"20000101T000000Z_", "20991231T235959Z_"} {
+		name += string(drillID(1)) + ".json"
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte("{}"), 0o644))
+		found := look(drills.Input{DrillID: drillID(1)})
+		require.Equal(t, out.Drills, found.Drills)
+		require.NotNil(t, found.Certificate)
+		require.NoError(t, os.Remove(filepath.Join(folder, name)))
+	}
+	a.Instance.DeploymentID = "d"
+	require.Equal(t, drill.Refused, look(drills.Input{DrillID: drillID(1)}).Drills[0].Trust, "a drill of another deployment")
+	a.Instance.DeploymentID = ""
 	require.NoError(t, os.Remove(filepath.Join(folder, out.Drills[0].File+drill.SignatureSuffix)))
 	out = look(drills.Input{DrillID: drillID(1)})
 	require.Equal(t, drill.Refused, out.Drills[0].Trust)

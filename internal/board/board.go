@@ -22,7 +22,8 @@ const (
 	MaxSubscribers = 64
 
 	readTimeout   = 2 * time.Minute
-	readApart     = time.Second // between two readings that are asked for
+	drillsTimeout = 20 * time.Second // of what only a page shows, and the rest waits for
+	readApart     = time.Second      // between two readings that are asked for
 	retryAfter    = 30 * time.Second
 	evaluateEvery = time.Minute
 	standEvery    = 10 * time.Minute // between two looks at settings and ledger, which cost a workflow

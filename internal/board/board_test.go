@@ -764,27 +764,3 @@ func TestNextMovesOn(t *testing.T) {
 		require.NotContains(t, codes(b.Snapshot()), alert.ScheduleMissed, "whether it was started is not known")
 	})
 }
-
-// TestDrills: the newest drill is told, and the newest that has proven a backup; that they cannot be
-// read takes away neither what is known nor the snapshot.
-func TestDrills(t *testing.T) {
-	of := func(trust drill.Trust, result drill.Result, id backup.ID) drill.Listed {
-		return drill.Listed{DrillID: id, Trust: trust, Brief: &drill.Brief{Result: result, BackupID: "a"}}
-	}
-	run(t, func(t *testing.T, b *Board, s *source) {
-		require.Nil(t, b.Snapshot().NewestDrill())
-		s.set(func(s *source) {
-			s.drills = []drill.Listed{{DrillID: "0", Trust: drill.Refused}, of(drill.Unchecked, drill.Passed, "1"), of(drill.Believed, drill.NotPassed, "2"), of(drill.Believed, drill.Passed, "3"), of(drill.Believed, drill.Passed, "4")}
-		})
-		after(standEvery + ReadUnseen)
-		require.EqualValues(t, "1", b.Snapshot().NewestDrill().DrillID)
-		require.EqualValues(t, "3", b.Snapshot().ProvenBy("a").DrillID, "not refused, not unchecked, not failed")
-		require.Nil(t, b.Snapshot().ProvenBy("b"))
-		s.set(func(s *source) { s.fails["Drills"] = fault.Newf(fault.NoWorker, "none") })
-		before := b.Snapshot().AsOf
-		after(standEvery + ReadUnseen)
-		require.EqualValues(t, "1", b.Snapshot().NewestDrill().DrillID)
-		require.Nil(t, b.Snapshot().Fault)
-		require.True(t, b.Snapshot().AsOf.After(before))
-	})
-}

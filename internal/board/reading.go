@@ -66,9 +66,9 @@ type reading struct {
 	drills     fact[[]drill.Listed]
 }
 
-// read asks the source. Where the settings cannot be read, what needs them is not asked for: it
-// would only wait for the same.
-func (r *reading) read(ctx context.Context, b *Board, stand bool) {
+// read asks the source, also where it stands and for drills. Where the settings cannot be read, what
+// needs them is not asked for: it would only wait for the same.
+func (r *reading) read(ctx context.Context, b *Board, stand, drills bool) {
 	ctx, cancel := context.WithTimeout(ctx, b.options.Timeout)
 	defer cancel()
 	source := b.source
@@ -96,8 +96,15 @@ func (r *reading) read(ctx context.Context, b *Board, stand bool) {
 	ask(ctx, &group, &r.upkeep, source.Upkeep, fault.NotEnabled)
 	ask(ctx, &group, &r.missing, source.Missing)
 	if stand {
-		ask(ctx, &group, &r.drills, source.Drills)
 		ask(ctx, &group, &r.standing, func(ctx context.Context) (struct{}, error) { return struct{}{}, source.Standing(ctx) })
+	}
+	if drills {
+		ask(ctx, &group, &r.drills, func(ctx context.Context) ([]drill.Listed, error) {
+			ctx, cancel := context.WithTimeout(ctx, drillsTimeout)
+			defer cancel()
+			all, err := source.Drills(ctx)
+			return all, late(ctx, err)
+		})
 	}
 }
 
@@ -195,7 +202,7 @@ func (r *reading) take(s *Snapshot) {
 	}
 	if r.notEnabled {
 		s.Settings, s.Backups, s.More, s.Capacity, s.Unserved = settings.Summary{}, nil, false, Capacity{}, nil
-		s.Upkeep, s.Schedule, s.Drills = UpkeepFacts{}, schedule.State{}, nil
+		s.Upkeep, s.Schedule, s.Drills, s.DrillsAt, s.DrillsFault = UpkeepFacts{}, schedule.State{}, nil, time.Time{}, nil
 	}
 	if r.history.ok() {
 		s.History = r.history.value
@@ -219,7 +226,9 @@ func (r *reading) take(s *Snapshot) {
 		s.Upkeep, s.Schedule = r.upkeep.value, r.upkeep.value.Schedule
 	}
 	if r.drills.ok() {
-		s.Drills = r.drills.value
+		s.Drills, s.DrillsAt, s.DrillsFault = r.drills.value, r.began, nil
+	} else if r.drills.asked {
+		s.DrillsFault = fault.As(r.drills.err)
 	}
 	if r.missing.ok() {
 		s.Unserved = r.missing.value

@@ -96,7 +96,7 @@ func (l *loop) read(ctx context.Context, now time.Time) {
 	stand := l.known.stoodAt.IsZero() || now.Sub(l.known.stoodAt) >= standEvery
 	l.mu.Unlock()
 	l.group.Go(func() {
-		r.read(ctx, l.Board, stand)
+		r.read(ctx, l.Board, stand, stand)
 		l.reads <- r
 	})
 }

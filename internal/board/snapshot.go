@@ -38,7 +38,10 @@ type Snapshot struct {
 	Upkeep   UpkeepFacts      // what the upkeep remembers
 	Unserved []backup.Service // have to be in a backup, and no worker has a source for them
 	Alerts   []alert.Alert    // open ones, worst first
-	Drills   []drill.Listed   // the newest certificates of drills, newest first, as they were last read
+	Drills   []drill.Listed   // the newest certificates of drills, newest first, as they were DrillsAt
+	DrillsAt time.Time        // when they were read; zero when they never were
+	// DrillsFault says why the newest attempt to read them failed.
+	DrillsFault *fault.Fault
 }
 
 // Backup is one backup with what is known beside its manifest.

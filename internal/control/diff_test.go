@@ -66,7 +66,10 @@ func TestDiff(t *testing.T) {
 		return o
 	}
 	run := begin("anna")
-	_, err := s.BeginDiff(t.Context(), diffs.Input{RequestedBy: "bert"})
+	d, err := s.client.DescribeWorkflowExecution(t.Context(), flow.DiffWorkflowID(s.instance), run)
+	require.NoError(t, err)
+	require.Equal(t, longestDiff, d.GetExecutionConfig().GetWorkflowExecutionTimeout().AsDuration(), "others wait for it")
+	_, err = s.BeginDiff(t.Context(), diffs.Input{RequestedBy: "bert"})
 	require.ErrorIs(t, err, fault.DiffRunning)
 	_, err = s.Diff(t.Context(), run)
 	require.ErrorIs(t, err, fault.DiffRunning)

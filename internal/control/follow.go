@@ -25,7 +25,13 @@ type watchedRun struct {
 
 // follow starts a workflow, or joins the run that is there, and waits for its result.
 func follow[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In, Out], id, what string, in In) (Out, error) {
+	return followFor(ctx, c, w, id, what, in, 0)
+}
+
+// followFor is [follow] for a run that ends after a time; 0 for one that does not.
+func followFor[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In, Out], id, what string, in In, longest time.Duration) (Out, error) {
 	options := c.options(id)
+	options.WorkflowExecutionTimeout = longest
 	options.WorkflowExecutionErrorWhenAlreadyStarted = false
 	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
 	run, err := w.Start(ctx, c.client, options, in)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -75,6 +76,10 @@ func (c *Controller) Drills(ctx context.Context, in drills.Input) (drills.Output
 	return out, err
 }
 
+// longestDiff is when a comparison ends at the latest, also where no worker takes it up: others wait
+// for it.
+const longestDiff = 3 * time.Hour
+
 // BeginDiff begins to compare two backups. The operation has the run's ID, and [Controller.Diff] tells
 // what came of it. DIFF_RUNNING while another comparison runs.
 func (c *Controller) BeginDiff(ctx context.Context, in diffs.Input) (Begun, error) {
@@ -83,7 +88,9 @@ func (c *Controller) BeginDiff(ctx context.Context, in diffs.Input) (Begun, erro
 		return Begun{}, err
 	}
 	id := flow.DiffWorkflowID(c.instance)
-	run, err := flow.Diff.Start(ctx, c.client, c.options(id), in)
+	options := c.options(id)
+	options.WorkflowExecutionTimeout = longestDiff
+	run, err := flow.Diff.Start(ctx, c.client, options, in)
 	if err != nil {
 		return Begun{}, c.running(ctx, err, fault.DiffRunning, "a comparison", id)
 	}
@@ -94,10 +101,13 @@ func (c *Controller) BeginDiff(ctx context.Context, in diffs.Input) (Begun, erro
 // forgotten it; DIFF_RUNNING while it runs; else the fault with which it failed.
 func (c *Controller) Diff(ctx context.Context, id string) (diffs.Output, error) {
 	var out diffs.Output
+	if _, err := backup.ParseID(id); err != nil {
+		return out, c.noDiff(id)
+	}
 	op, err := c.operationOf(ctx, operation.Diff, id, flow.DiffWorkflowID(c.instance), id)
 	switch {
 	case fault.CodeOf(err) == fault.BackupNotFound:
-		return out, fault.Newf(fault.ItemNotFound, "no comparison of instance %s has the ID %s", c.instance, backup.Printable(id, maxStrangerText))
+		return out, c.noDiff(id)
 	case err != nil:
 		return out, err
 	case op.Running:
@@ -110,6 +120,10 @@ func (c *Controller) Diff(ctx context.Context, id string) (diffs.Output, error) 
 		err = fault.Newf(fault.AnswerRefused, "the comparison has no report")
 	}
 	return out, c.fault(err)
+}
+
+func (c *Controller) noDiff(id string) error {
+	return fault.Newf(fault.ItemNotFound, "no comparison of instance %s has the ID %s", c.instance, backup.Printable(id, maxStrangerText))
 }
 
 // KeyFile lets a worker read the key.age of a backup that a trusted key has signed, and the

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/control/subject"
@@ -143,8 +144,12 @@ func look[In, Out any](ctx context.Context, c *Controller, w flow.Workflow[In, O
 	if err != nil {
 		return out, err
 	}
-	return follow(ctx, c, w, id(c.instance, request), what, in)
+	return followFor(ctx, c, w, id(c.instance, request), what, in, longestLook)
 }
+
+// longestLook is when a look ends at the latest, also where no worker takes it up: its caller has
+// gone long before.
+const longestLook = 15 * time.Minute
 
 func unique() (string, error) {
 	var b [8]byte

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"slices"
-	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
 
@@ -28,7 +27,7 @@ func (c *Controller) Diagnose(ctx context.Context, trial diagnosis.ShareTrial) (
 	case err != nil:
 		return report, err
 	}
-	report.Checks = append(report.Checks, checkServices(summary.Services, report)...)
+	report.Checks = append(report.Checks, report.CheckServices(summary.Services)...)
 	return report, nil
 }
 
@@ -89,45 +88,11 @@ func (c *Controller) Sources(ctx context.Context) ([]backup.Service, error) {
 	}
 	var services []backup.Service
 	for _, service := range backup.Services() {
-		if len(workersWith(service, report)) > 0 {
+		if len(report.HostsWith(service)) > 0 {
 			services = append(services, service)
 		}
 	}
 	return services, nil
-}
-
-// workersWith returns the hosts whose worker has a source for a service.
-func workersWith(service backup.Service, report diagnosis.Report) []string {
-	var hosts []string
-	for _, w := range append([]diagnosis.Report{report}, report.Workers...) {
-		if slices.Contains(w.Services, service) {
-			hosts = append(hosts, w.Host)
-		}
-	}
-	return hosts
-}
-
-// checkServices compares what a backup has to contain with what the workers have sources
-// for.
-func checkServices(required []backup.Service, report diagnosis.Report) []diagnosis.Check {
-	var checks []diagnosis.Check
-	for _, service := range backup.Services() {
-		name, hosts := "service "+string(service), workersWith(service, report)
-		switch needed := slices.Contains(required, service); {
-		case needed && len(hosts) == 0:
-			checks = append(checks, diagnosis.Check{
-				Name: name, Code: string(fault.SourceNotConfigured), Remedy: fault.SourceNotConfigured.Remedy(),
-				Message: "a backup has to contain it, and no worker that answers has a source for it",
-			})
-		case needed:
-			checks = append(checks, diagnosis.Check{Name: name, OK: true, Message: "is captured on " + strings.Join(hosts, ", ")})
-		case len(hosts) > 0 && len(required) > 0:
-			checks = append(checks, diagnosis.Check{
-				Name: name, OK: true, Message: "is no part of a backup, though there is a source on " + strings.Join(hosts, ", ") + "; see `infrabackup settings services`",
-			})
-		}
-	}
-	return checks
 }
 
 // Missing returns those services that a backup has to contain and that no worker has a

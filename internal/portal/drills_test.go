@@ -3,6 +3,7 @@ package portal_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,6 +41,15 @@ func TestDrillsAreShown(t *testing.T) {
 	require.Contains(t, text("backups"), "drills/"+string(portaltest.DrillID(0)))
 	require.Contains(t, text("backups/"+string(portaltest.ID(0))), "by a drill into drill-site")
 	require.NotContains(t, text("backups/"+string(portaltest.ID(1))), "by a drill", "which has not passed")
+
+	old := portaltest.Snapshot("healthy")
+	old.DrillsFault, old.DrillsAt = fault.Newf(fault.ShareUnreachable, "the share %s is away", portaltest.Hostile), portaltest.Now.Add(-3*time.Hour)
+	s.board.Set(old)
+	stale := text("backups")
+	for _, part := range []string{"The drills could not be read.", "SHARE_UNREACHABLE", "What is shown was read 3 h", "drills/" + string(portaltest.DrillID(0))} {
+		require.Contains(t, stale, part)
+	}
+	require.NotContains(t, stale, portaltest.Hostile)
 
 	require.Equal(t, http.StatusNotFound, s.get("/i/north/drills/x").Code)
 	require.Equal(t, http.StatusNotFound, s.get("/i/north/drills/d1110000-0000-4000-8000-ffffffffffff").Code)

@@ -101,7 +101,9 @@ func (q *request) operationData(id string, preview bool) (operationData, error) 
 	case operation.Verify:
 		d.Back = "backups"
 	case operation.Diff:
-		d.Back, d.Next, d.NextTo = "diffs/new", "Read what differs", "diffs/"+o.ID
+		if d.Back = "backups"; q.session.May(ActionCompare) == nil {
+			d.Back, d.Next, d.NextTo = "diffs/new", "Read what differs", "diffs/"+o.ID
+		}
 	case operation.Restore:
 		d.Back, d.Next, d.NextTo = "restores", "See the restores", "restores"
 		if o.Running {

@@ -91,13 +91,20 @@ func TestCompare(t *testing.T) {
 
 // TestOnlyWhoAskedReadsADiff: the result is that of the caller who gave the keys.
 func TestOnlyWhoAskedReadsADiff(t *testing.T) {
-	c := &compared{out: diffs.Output{RequestedBy: "anna", Report: &result.Report{}}}
+	c := &compared{}
 	d := Diffs{Control: c, Keys: openers{}}
-	q := diffpage.Query{Section: diffpage.Changes, Count: 1}
-	_, err := d.Page(t.Context(), "run", q, "anna")
+	key := privsep.OperatorKey{File: []byte("both")}
+	_, err := d.Compare(t.Context(), DiffRequest{A: "a", B: "b"}, key, nil, "anna")
 	require.NoError(t, err)
-	for _, by := range []string{"", "bert", "Anna", "anna "} {
+	c.out = diffs.Output{RequestedBy: "anna", Reader: c.begun[0].Reader, Report: &result.Report{}}
+	q := diffpage.Query{Section: diffpage.Changes, Count: 1}
+	_, err = d.Page(t.Context(), "run", q, "anna")
+	require.NoError(t, err)
+	for _, by := range []string{"", "bert", "Anna", "anna ", "anna\x00", "anna\u200b"} {
 		_, err = d.Page(t.Context(), "run", q, by)
 		require.ErrorIs(t, err, fault.KeyNotHeld, by)
 	}
+	c.out.Reader = "" // a worker of another version
+	_, err = d.Page(t.Context(), "run", q, "")
+	require.ErrorIs(t, err, fault.KeyNotHeld)
 }

@@ -11,11 +11,11 @@ import (
 
 // Bounds of what comes with the totals whatever differs, and of one difference.
 const (
-	maxWarnings = 100
+	maxWarnings = 50
 	maxIgnored  = 100
 	maxDetails  = 20
 	maxText     = 1 << 10 // bytes of one text
-	maxNames    = 100     // of a list of names in a row
+	maxNames    = 50      // of a list of names in a row
 )
 
 // Bound returns a report with as many of the differences as fit into a number of bytes as JSON. Each
@@ -24,7 +24,7 @@ const (
 // the totals alone are more.
 func Bound(r *result.Report, limit int) (*result.Report, error) {
 	out := *r
-	out.Warnings = texts(r.Warnings, maxWarnings)
+	out.Warnings, out.WarningsNotListed = texts(r.Warnings, maxWarnings), r.WarningsNotListed+over(r.Warnings, maxWarnings)
 	out.A, out.B = side(r.A), side(r.B)
 	out.Services = slices.Clone(r.Services)
 	out.Access.Rows, out.Access.Roles, out.Access.Reason = []result.AccessRow{}, []result.RoleChange{}, clip(r.Access.Reason)
@@ -143,6 +143,9 @@ func texts(all []string, most int) []string {
 	return out
 }
 
+// over counts what is left out of a list.
+func over(all []string, most int) int64 { return int64(max(0, len(all)-most)) }
+
 func side(s result.Side) result.Side {
 	s.Name, s.Path, s.Instance.Name, s.Instance.FQDN, s.Instance.Region = clip(s.Name), clip(s.Path), clip(s.Instance.Name), clip(s.Instance.FQDN), clip(s.Instance.Region)
 	return s
@@ -159,11 +162,13 @@ func change(c result.Change) result.Change {
 
 func row(r result.AccessRow) result.AccessRow {
 	r.Principal.Name, r.Scope, r.Role, r.Covered = clip(r.Principal.Name), clip(r.Scope), clip(r.Role), clip(r.Covered)
+	r.NotListed += over(r.Actions, maxNames) + over(r.Path, maxNames)
 	r.Actions, r.Path = texts(r.Actions, maxNames), texts(r.Path, maxNames)
 	return r
 }
 
 func role(r result.RoleChange) result.RoleChange {
+	r.NotListed += over(r.Gained, maxNames) + over(r.Lost, maxNames)
 	r.Name, r.Gained, r.Lost = clip(r.Name), texts(r.Gained, maxNames), texts(r.Lost, maxNames)
 	return r
 }

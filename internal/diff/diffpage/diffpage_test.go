@@ -73,7 +73,13 @@ func TestBound(t *testing.T) {
 			}
 		}
 	}
-	_, err := Bound(large(1, "x"), 300)
+	r := large(1, "x")
+	names := strings.Split(strings.Repeat("n,", maxNames+3), ",")
+	r.Warnings, r.Access.Rows[0].Actions, r.Access.Rows[0].Path, r.Access.Roles[0].Gained, r.Access.Roles[0].Lost = names, names, names[:2], names, names
+	out, err := Bound(r, limit)
+	require.NoError(t, err)
+	require.Equal(t, []int64{4, 4, 8}, []int64{out.WarningsNotListed, out.Access.Rows[0].NotListed, out.Access.Roles[0].NotListed}, "what is cut is counted")
+	_, err = Bound(large(1, "x"), 300)
 	require.ErrorIs(t, err, fault.LimitExceeded)
 }
 

@@ -18,6 +18,8 @@ type Report struct {
 	Services []Service `json:"services"` // in the order of backup.Services
 	Access   Access    `json:"access"`
 	Warnings []string  `json:"warnings"` // what limits the comparison, or is dangerous in itself
+	// WarningsNotListed counts those that were left out.
+	WarningsNotListed int64 `json:"warningsNotListed,omitempty"`
 }
 
 // Side is one of the two that are compared.
@@ -131,19 +133,21 @@ type AccessRow struct {
 	Principal Principal `json:"principal"`
 	How       How       `json:"change"` // added for gained, removed for lost
 	Scope     string    `json:"scope"`
-	Role      string    `json:"role"`      // name of the role, or "access policy" of a vault
-	RoleID    string    `json:"roleId"`    // GUID of the role definition, empty for access policies
-	Actions   []string  `json:"actions"`   // of an access policy, such as secrets/get
-	Path      []string  `json:"path"`      // groups from the one that has the role to the one that the principal is in
-	Covered   string    `json:"coveredBy"` // scope at or above which the principal has the role on the other side too
+	Role      string    `json:"role"`                // name of the role, or "access policy" of a vault
+	RoleID    string    `json:"roleId"`              // GUID of the role definition, empty for access policies
+	Actions   []string  `json:"actions"`             // of an access policy, such as secrets/get
+	Path      []string  `json:"path"`                // groups from the one that has the role to the one that the principal is in
+	Covered   string    `json:"coveredBy"`           // scope at or above which the principal has the role on the other side too
+	NotListed int64     `json:"notListed,omitempty"` // of actions and groups
 }
 
 // RoleChange is a role whose permissions changed.
 type RoleChange struct {
 	RoleID      string   `json:"roleId"`
 	Name        string   `json:"name"`
-	Type        string   `json:"type"`        // CustomRole or BuiltInRole
-	Gained      []string `json:"gained"`      // what it allows now and did not
-	Lost        []string `json:"lost"`        // what it allowed and does not now
-	Assignments int64    `json:"assignments"` // that use it in B
+	Type        string   `json:"type"`                // CustomRole or BuiltInRole
+	Gained      []string `json:"gained"`              // what it allows now and did not
+	Lost        []string `json:"lost"`                // what it allowed and does not now
+	Assignments int64    `json:"assignments"`         // that use it in B
+	NotListed   int64    `json:"notListed,omitempty"` // of what it gained and lost
 }

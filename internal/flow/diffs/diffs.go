@@ -30,11 +30,14 @@ type Input struct {
 	// Services are compared; empty for all.
 	Services    []backup.Service `json:"services,omitempty"`
 	RequestedBy string           `json:"requestedBy"`
+	// Reader is a digest of who may read what is found: names may look alike, and are cut.
+	Reader string `json:"reader"`
 }
 
 // Output is what differs.
 type Output struct {
-	RequestedBy string `json:"requestedBy"` // who asked for it, and may read it
+	RequestedBy string `json:"requestedBy"` // who asked for it
+	Reader      string `json:"reader"`      // digest of who may read it
 	// Report has every total; the differences that it lists are as many as fit into MaxBytes.
 	Report *result.Report `json:"report"`
 }
@@ -81,7 +84,7 @@ func (in Input) Check(instance string) error {
 			return fault.Newf(fault.RequestRefused, "the request brings no key of a backup")
 		}
 	}
-	if len(in.Services) > len(backup.Services()) || len(in.RequestedBy) > maxRequester {
+	if len(in.Services) > len(backup.Services()) || len(in.RequestedBy) > maxRequester || len(in.Reader) > maxRequester {
 		return fault.Newf(fault.RequestRefused, "the request names too much")
 	}
 	for _, s := range in.Services {

@@ -31,6 +31,7 @@ func TestCheck(t *testing.T) {
 		"no service":       func(in *Input) { in.Services = []backup.Service{"DNS"} },
 		"many services":    func(in *Input) { in.Services = make([]backup.Service, 100) },
 		"a long name":      func(in *Input) { in.RequestedBy = strings.Repeat("n", maxRequester+1) },
+		"a long digest":    func(in *Input) { in.Reader = strings.Repeat("n", maxRequester+1) },
 	} {
 		require.ErrorIs(t, input(change).Check("local"), fault.RequestRefused, name)
 	}

@@ -31,7 +31,7 @@ func write(t *testing.T, folder string, id backup.ID, at int64, key *seal.Signin
 	t.Helper()
 	previous, err := prepare(t.Context(), folder)
 	require.NoError(t, err)
-	c := &drill.Certificate{Format: drill.Format, DrillID: id, Backup: drill.Backup{ID: id}, StartedAt: time.Unix(at, 0).UTC(), EndedAt: time.Unix(at+1, 0).UTC(), Previous: previous}
+	c := &drill.Certificate{Format: drill.Format, Instance: backup.Instance{Name: "local", DeploymentID: "d"}, DrillID: id, Backup: drill.Backup{ID: id}, StartedAt: time.Unix(at, 0).UTC(), EndedAt: time.Unix(at+1, 0).UTC(), Previous: previous}
 	c.Judge(drill.Evidence{Plan: &restore.Plan{}, Report: &result.Report{}})
 	file, err = Write(folder, c, key)
 	require.NoError(t, err)

@@ -22,20 +22,24 @@ func TestLook(t *testing.T) {
 	require.NoError(t, err)
 	signature, err := os.ReadFile(file + drill.SignatureSuffix)
 	require.NoError(t, err)
+	of := backup.Instance{Name: "local", DeploymentID: "d"}
 	name, signers := filepath.Base(file), []byte(seal.DrillSignersLine(key.Public()))
 
-	l, c := Look(name, line, signature, signers)
+	l, c := Look(of, name, line, signature, signers)
 	require.Equal(t, []any{id, drill.Believed, key.Fingerprint(), ""}, []any{l.DrillID, l.Trust, l.Signer, l.Code})
 	require.Equal(t, []any{id, id, drill.NotPassed}, []any{c.DrillID, l.Brief.BackupID, l.Brief.Result})
 	require.False(t, l.Proves(), "it has not passed")
 
-	l, c = Look(name, line, nil, nil)
+	l, c = Look(of, name, line, nil, nil)
 	require.Equal(t, []any{drill.Unchecked, ""}, []any{l.Trust, l.Signer})
 	require.NotNil(t, c)
 	l.Brief.Result = drill.Passed
+	l.Brief.Verified = true
 	require.False(t, l.Proves(), "what cannot be checked proves nothing")
 	l.Trust = drill.Believed
 	require.True(t, l.Proves())
+	l.Brief.Verified = false
+	require.False(t, l.Proves(), "another backup may have had this ID")
 
 	later := "20991231T235959Z_" + string(id) + ".json"
 	for what, test := range map[string]struct {
@@ -53,8 +57,13 @@ func TestLook(t *testing.T) {
 		"nothing, unchecked":    {name, nil, nil, nil, fault.CertificateInvalid},
 		"no list that is known": {name, line, signature, []byte("no list\n"), fault.CertificateForged},
 	} {
-		l, c := Look(test.name, test.line, test.signature, test.signers)
+		l, c := Look(of, test.name, test.line, test.signature, test.signers)
 		require.Nil(t, c, what)
 		require.Equal(t, drill.Listed{DrillID: id, File: test.name, Trust: drill.Refused, Code: string(test.code)}, l, what)
+	}
+	for _, other := range []backup.Instance{{Name: "local", DeploymentID: "e"}, {Name: "other", DeploymentID: "d"}, {}} {
+		l, c := Look(other, name, line, signature, signers)
+		require.Nil(t, c)
+		require.Equal(t, []any{drill.Refused, string(fault.CertificateInvalid)}, []any{l.Trust, l.Code}, "a certificate of another cloud, by the same key")
 	}
 }

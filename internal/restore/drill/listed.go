@@ -31,6 +31,7 @@ type Brief struct {
 	Result       Result    `json:"result"`
 	BackupID     backup.ID `json:"backupId"`
 	BackupAt     time.Time `json:"backupStartedAt"`
+	Verified     bool      `json:"backupVerified"` // a trusted key had signed the backup
 	Target       string    `json:"target"`
 	StartedAt    time.Time `json:"startedAt"`
 	Milliseconds int64     `json:"ms"` // how long it took
@@ -47,10 +48,11 @@ func (c *Certificate) Brief() *Brief {
 	if len(target) > maxTarget {
 		target = target[:maxTarget]
 	}
-	return &Brief{Result: c.Result, BackupID: c.Backup.ID, BackupAt: c.Backup.StartedAt, Target: target, StartedAt: c.StartedAt, Milliseconds: c.EndedAt.Sub(c.StartedAt).Milliseconds(), Unexplained: c.Unexplained, Kept: c.Kept}
+	return &Brief{Result: c.Result, BackupID: c.Backup.ID, BackupAt: c.Backup.StartedAt, Verified: c.Backup.Verified, Target: target, StartedAt: c.StartedAt, Milliseconds: c.EndedAt.Sub(c.StartedAt).Milliseconds(), Unexplained: c.Unexplained, Kept: c.Kept}
 }
 
-// Proves reports whether the certificate is believed, and that of a drill which has passed.
+// Proves reports whether the certificate is believed, and that of a drill which has passed. One of a
+// backup that was not verified says nothing of the backup of that ID on the share.
 func (l Listed) Proves() bool {
-	return l.Trust == Believed && l.Brief != nil && l.Brief.Result == Passed
+	return l.Trust == Believed && l.Brief != nil && l.Brief.Result == Passed && l.Brief.Verified
 }
