@@ -15,6 +15,7 @@ import (
 	"infrabackup/internal/printable"
 	"infrabackup/internal/sources"
 	"infrabackup/internal/spool"
+	"infrabackup/internal/telemetry"
 	"infrabackup/internal/temporal"
 )
 
@@ -91,6 +92,29 @@ func checkAll(ctx context.Context, p process, c *config.Worker, logger *slog.Log
 	for _, name := range missingSources(c.Sources) {
 		if _, err := fmt.Fprintln(p.stdout, "none  source "+name+": not configured here, so that this worker does not capture it"); err != nil && exit == fault.ExitOK {
 			exit = fault.ExitFailed
+		}
+	}
+	return exit
+}
+
+// checkEach is --check for several instances. It returns the exit code of the first that fails.
+func checkEach(ctx context.Context, p process, files []string) int {
+	exit := fault.ExitOK
+	for _, file := range files {
+		code := fault.ExitFailed
+		if _, err := fmt.Fprintln(p.stdout, printable.Text(file)); err == nil {
+			if c, err := config.Load(file, nil); err != nil {
+				f := fault.As(err)
+				code = exitStatus(f.Code)
+				if _, err := fmt.Fprintln(p.stdout, printable.Text("FAIL  configuration: "+f.Line())); err != nil {
+					code = fault.ExitFailed
+				}
+			} else {
+				code = checkAll(ctx, p, c, telemetry.NewLogger(p.stderr, c.Log.Format, c.Log.Level))
+			}
+		}
+		if exit == fault.ExitOK {
+			exit = code
 		}
 	}
 	return exit

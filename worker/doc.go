@@ -1,4 +1,4 @@
-// Command infrabackup-worker runs the workflows and activities of one instance.
+// Command infrabackup-worker runs the workflows and activities of one instance, or of several.
 // It is the composition root: it reads the configuration, connects the parts and
 // drains them when it is told to stop. It decides nothing about backups.
 //
@@ -8,5 +8,5 @@
 // (confine_linux.go).
 //
 // It polls two task queues and opens no port. Start reading at main.go, then
-// wire.go (which part gets which) and serve.go (start, drain, stop).
+// wire.go (which part gets which) and serve.go (start, drain, stop); fleet.go serves several.
 package main

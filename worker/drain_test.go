@@ -76,7 +76,7 @@ func TestDrainHandsBackWhatItDoesNotFinish(t *testing.T) {
 		alone := &twins{describe: func(context.Context) ([]*taskqueuepb.PollerInfo, error) { return nil, nil }}
 		polling, stop := context.WithCancel(ctx)
 		done := make(chan error, 1)
-		go func() { done <- poll(polling, newProcess().process, c, temporalClient, acts, alone, quiet) }()
+		go func() { done <- poll(polling, newProcess().process, c, temporalClient, acts, alone, quiet, func() {}) }()
 		return stop, done
 	}
 	stop, ended := polls()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"infrabackup/internal/build"
 	"infrabackup/internal/config"
@@ -41,11 +42,13 @@ func exitStatus(code fault.Code) int {
 	return code.Exit()
 }
 
-const usage = `infrabackup-worker runs the backups of one instance.
+const usage = `infrabackup-worker runs the backups of one instance, or of several.
 
-Usage: infrabackup-worker [--config FILE] [--check | --convert | --version]
+Usage: infrabackup-worker [--config FILE]... [--check | --convert | --version]
 
-  --config FILE  configuration (default /etc/infrabackup/worker.yaml)
+  --config FILE  configuration of an instance (default /etc/infrabackup/worker.yaml), or
+                 a folder, whose files that end in .yaml are one each; may be repeated.
+                 One that cannot be served keeps no other from it, and is tried again
   --check        check configuration, Temporal and sources, print what is wrong, and end
   --convert      let settings that an earlier version wrote go on in the form of this one,
                  once, while no worker of the instance runs, and end
@@ -70,6 +73,8 @@ func main() {
 			lookup:  os.LookupEnv,
 			signals: signals,
 			confine: confine,
+			room:    roomFor,
+			again:   afterFailures,
 		})
 	}))
 }
@@ -82,6 +87,8 @@ type process struct {
 	lookup         func(name string) (string, bool)
 	signals        <-chan os.Signal
 	confine        func() error // restricts the whole process; no-op in tests
+	room           func(instances int)
+	again          func(failures int) time.Duration // how long an instance that failed is left alone
 }
 
 // run is the whole program; it returns the exit code.
@@ -92,7 +99,8 @@ func run(p process) int {
 	flags := flag.NewFlagSet(product, flag.ContinueOnError)
 	flags.SetOutput(p.stderr)
 	flags.Usage = func() { _, _ = io.WriteString(p.stderr, usage) } // nobody is left to tell
-	path := flags.String("config", "/etc/infrabackup/worker.yaml", "")
+	var named []string
+	flags.Func("config", "", func(path string) error { named = append(named, path); return nil })
 	check := flags.Bool("check", false, "")
 	conversion := flags.Bool("convert", false, "")
 	version := flags.Bool("version", false, "")
@@ -110,7 +118,17 @@ func run(p process) int {
 	if err := p.confine(); err != nil {
 		return p.fail(err)
 	}
-	c, err := config.Load(*path, nil)
+	if len(named) == 0 {
+		named = []string{"/etc/infrabackup/worker.yaml"}
+	}
+	files, several, err := configurations(named)
+	if err != nil {
+		return p.fail(err)
+	}
+	if several {
+		return p.fleet(files, *check, *conversion)
+	}
+	c, err := config.Load(files[0], nil)
 	if err != nil {
 		return p.fail(err)
 	}
@@ -121,7 +139,19 @@ func run(p process) int {
 	if *conversion {
 		return p.watch(logger, func(ctx context.Context) int { return p.fail(convert(ctx, p, c, logger)) })
 	}
-	return p.watch(logger, func(ctx context.Context) int { return p.fail(serve(ctx, p, c, logger)) })
+	return p.watch(logger, func(ctx context.Context) int { return p.fail(serveOne(ctx, p, c, logger)) })
+}
+
+// fleet is [run] for several instances.
+func (p process) fleet(files []string, check, conversion bool) int {
+	logger := telemetry.NewLogger(p.stderr, "", "")
+	switch {
+	case conversion:
+		return p.fail(fault.Usagef("--convert takes the configuration of one instance"))
+	case check:
+		return p.watch(logger, func(ctx context.Context) int { return checkEach(ctx, p, files) })
+	}
+	return p.watch(logger, func(ctx context.Context) int { return p.fail(serveAll(ctx, p, files)) })
 }
 
 // watch runs work, ends its context at the first signal, and does not wait for it

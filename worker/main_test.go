@@ -48,7 +48,7 @@ func newProcess(args ...string) *testProcess {
 	p.process = process{
 		args: args, stdin: strings.NewReader(""), stdout: p.out, stderr: p.err, signals: p.signals,
 		lookup:  func(name string) (string, bool) { value, ok := p.env[name]; return value, ok },
-		confine: func() error { return nil },
+		confine: func() error { return nil }, room: func(int) {}, again: func(int) time.Duration { return 10 * time.Millisecond },
 	}
 	return p
 }

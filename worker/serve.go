@@ -55,9 +55,22 @@ const (
 	heartbeatInterval = 5 * time.Second
 )
 
+// serveOne serves the one instance of this process.
+func serveOne(ctx context.Context, p process, c *config.Worker, logger *slog.Logger) error {
+	measured, err := telemetry.Start(ctx, telemetry.Options{
+		ServiceName: product, Version: build.Version(), Instance: c.Instance.Name, Host: c.Host, Logger: logger, Lookup: p.lookup,
+	})
+	if err != nil {
+		return err
+	}
+	defer measured.Flush(logger)
+	p.room(1)
+	return serve(ctx, p, c, logger, measured, func() { tell(p, "READY=1", logger) })
+}
+
 // serve connects everything, polls until ctx ends or a worker fails for good, and
-// drains. A stop that was asked for is no error.
-func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger) (err error) {
+// drains. It calls ready when it polls. A stop that was asked for is no error.
+func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger, measured *telemetry.Telemetry, ready func()) (err error) {
 	logger = logger.With("instance", c.Instance.Name, "host", c.Host)
 	logger.Info("starting", "version", build.Version())
 	ring, err := codec.LoadKeyring(c.Codec.KeyFile)
@@ -79,14 +92,6 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 		return err
 	}
 	defer closing(&err, "unlock the spool", unlock)
-	measured, err := telemetry.Start(ctx, telemetry.Options{
-		ServiceName: product, Version: build.Version(), Instance: c.Instance.Name, Host: c.Host, Logger: logger, Lookup: p.lookup,
-	})
-	if err != nil {
-		return err
-	}
-	defer measured.Flush(logger)
-
 	options, err := temporal.FromConfig(c.Temporal, p.lookup)
 	if err != nil {
 		return err
@@ -120,11 +125,11 @@ func serve(ctx context.Context, p process, c *config.Worker, logger *slog.Logger
 	}
 	acts := activities.New(needed)
 	defer closing(&err, "close the connections to the share", acts.Close)
-	return poll(ctx, p, c, temporalClient, acts, twin, logger)
+	return poll(ctx, p, c, temporalClient, acts, twin, logger, ready)
 }
 
 // poll runs the two workers until ctx ends.
-func poll(ctx context.Context, p process, c *config.Worker, temporalClient client.Client, acts *activities.Activities, twin *twins, logger *slog.Logger) error {
+func poll(ctx context.Context, p process, c *config.Worker, temporalClient client.Client, acts *activities.Activities, twin *twins, logger *slog.Logger, ready func()) error {
 	// Not ctx: what runs when the worker is told to stop may go on for a while.
 	over, end := context.WithCancel(context.Background())
 	defer end()
@@ -137,7 +142,6 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 		Interceptors:                           []interceptor.WorkerInterceptor{&ending{over: over}},
 		OnFatalError:                           func(err error) { fatal <- err },
 	}
-	worker.SetStickyWorkflowCacheSize(maxCachedWorkflows)
 	shared := worker.New(temporalClient, flow.Queue(c.Instance.Name), options)
 	workflows.Register(shared)
 	acts.Register(shared)
@@ -157,7 +161,7 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 		started = append(started, w)
 	}
 	logger.Info("ready", "taskQueue", flow.Queue(c.Instance.Name), "spoolQueue", flow.SpoolQueue(c.Instance.Name, c.Host))
-	tell(p, "READY=1", logger)
+	ready()
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	watched, unwatch := context.WithCancel(ctx)

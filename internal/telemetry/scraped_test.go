@@ -37,9 +37,13 @@ func TestScraped(t *testing.T) {
 
 	m.RecordStep(t.Context(), "UploadPart", backup.AD, 2, 10, time.Second, fault.ShareUnreachable)
 	m.MetricsHandler().Counter("temporal_requests").Inc(1)
-	ask := func(method, path string) (int, string) {
+	log.Reset()
+	several, err := Start(t.Context(), Options{ServiceName: "infrabackup-worker", Host: "h1", Logger: logger, Lookup: environment(env)})
+	require.NoError(t, err)
+	secondAddress := regexp.MustCompile(`address=(\S+)`).FindStringSubmatch(log.String())[1]
+	askAt := func(at, method, path string) (int, string) {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+address[1]+path, strings.NewReader(""))
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+at+path, strings.NewReader(""))
 		require.NoError(t, err)
 		answer, err := http.DefaultClient.Do(r)
 		require.NoError(t, err)
@@ -48,6 +52,7 @@ func TestScraped(t *testing.T) {
 		require.NoError(t, err)
 		return answer.StatusCode, string(body)
 	}
+	ask := func(method, path string) (int, string) { return askAt(address[1], method, path) }
 	status, text := ask(http.MethodGet, "/metrics")
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, text, `infrabackup_step_bytes_total{infrabackup_instance="north",infrabackup_service="AD",infrabackup_step="UploadPart"} 10`)
@@ -56,6 +61,21 @@ func TestScraped(t *testing.T) {
 		status, _ := ask(bad[0], bad[1])
 		require.Contains(t, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, status, bad)
 	}
+
+	// A process that serves several instances tells them apart.
+	for _, instance := range []string{"east", "west"} {
+		of := several.Of(instance)
+		of.RecordStep(t.Context(), "UploadPart", backup.AD, 3, 20, time.Second, "")
+		of.MetricsHandler().WithTags(map[string]string{"a": "b"}).Counter("temporal_requests").Inc(1)
+		require.NoError(t, of.Shutdown(t.Context()))
+	}
+	status, text = askAt(secondAddress, http.MethodGet, "/metrics")
+	require.Equal(t, http.StatusOK, status, "it ends with the process, not with an instance")
+	for _, instance := range []string{"east", "west"} {
+		require.Contains(t, text, `infrabackup_step_items_total{infrabackup_instance="`+instance+`",infrabackup_service="AD",infrabackup_step="UploadPart"} 3`)
+		require.Regexp(t, `temporal_requests\w*\{a="b",infrabackup_instance="`+instance+`"`, text)
+	}
+	require.NoError(t, several.Shutdown(t.Context()))
 	require.NoError(t, m.Shutdown(t.Context()))
 	_, err = net.DialTimeout("tcp", address[1], time.Second)
 	require.Error(t, err)

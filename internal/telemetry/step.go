@@ -61,7 +61,7 @@ func newInstruments(meter metric.Meter) (instruments, error) {
 // are recorded as zero.
 func (t *Telemetry) RecordStep(ctx context.Context, step string, service backup.Service, items, bytes int64, duration time.Duration, code fault.Code) {
 	steps := t.orDiscard().steps
-	attributes := []attribute.KeyValue{stepKey.String(step)}
+	attributes := append([]attribute.KeyValue{stepKey.String(step)}, t.orDiscard().own...)
 	if service != "" {
 		attributes = append(attributes, serviceKey.String(string(service)))
 	}

@@ -50,6 +50,7 @@ type Telemetry struct {
 	meter     metric.Meter
 	steps     instruments
 	logger    *slog.Logger
+	own       []attribute.KeyValue          // of everything that is recorded
 	shutdown  []func(context.Context) error // in order
 }
 
@@ -159,6 +160,14 @@ func (t *Telemetry) Exporting() bool { return t.orDiscard().exporting }
 // Tracer makes spans below the ones that the SDK's interceptor makes for
 // workflows and activities.
 func (t *Telemetry) Tracer() trace.Tracer { return t.orDiscard().tracer }
+
+// Of is a Telemetry whose metrics name an instance, for a process that serves several. It ends with
+// t, and is not shut down by itself.
+func (t *Telemetry) Of(instance string) *Telemetry {
+	of := *t.orDiscard()
+	of.own, of.shutdown = []attribute.KeyValue{instanceKey.String(instance)}, nil
+	return &of
+}
 
 func (t *Telemetry) orDiscard() *Telemetry {
 	if t == nil {

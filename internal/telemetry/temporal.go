@@ -3,6 +3,7 @@ package telemetry
 import (
 	"fmt"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/opentelemetry"
 	"go.temporal.io/sdk/interceptor"
@@ -37,6 +38,7 @@ func (t *Telemetry) MetricsHandler() client.MetricsHandler {
 	}
 	return opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{
 		Meter:                t.meter,
+		InitialAttributes:    attribute.NewSet(t.own...),
 		UseMonotonicCounters: true,
 		// Without this a refused instrument would panic.
 		OnError: func(err error) { t.logger.Warn("a metric of the Temporal SDK was refused", "error", err) },

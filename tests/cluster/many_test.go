@@ -47,8 +47,8 @@ import (
 var instances = flag.Int("instances", 10, "how many instances back up at once in TestManyInstances")
 
 // TestManyInstances: instances that share a cluster, a namespace and a share back up at once. All
-// succeed, and none sees what is another's. A worker process serves one instance, so that here the
-// workers of all are in the process of the test.
+// succeed, and none sees what is another's. The workers of all are in the process
+// of the test, as they are in a worker that serves several instances.
 func TestManyInstances(t *testing.T) {
 	use(t)
 	n := *instances
