@@ -141,7 +141,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	register(r, a, flow.ReadKeyFile, a.ReadKeyFile)
 	register(r, a, flow.ReadRestores, a.restores.Look)
 	register(r, a, flow.CompareBackups, comparing.Activities{Repository: a.trustedRepository, Step: countItem}.Compare)
-	register(r, a, flow.ReadDrills, drilling.Activities{Instance: a.Instance, Signers: a.DrillSigners, Repository: a.activeRepository}.Look)
+	register(r, a, flow.ReadDrills, drilling.Activities{Signers: a.DrillSigners, Repository: a.namedRepository}.Look)
 }
 
 // RegisterSpool makes r, which polls this host's spool queue, answer for what only
@@ -181,10 +181,10 @@ func (a *Activities) TargetWorkers(c client.Client, options worker.Options) []wo
 	return all
 }
 
-// activeRepository connects to the share.
-func (a *Activities) activeRepository(ctx context.Context) (*repository.Repository, error) {
-	repo, _, err := a.repository(ctx, 0)
-	return repo, err
+// namedRepository connects to the share, and names the instance as the manifests of its backups do.
+func (a *Activities) namedRepository(ctx context.Context) (*repository.Repository, backup.Instance, error) {
+	repo, s, err := a.repository(ctx, 0)
+	return repo, a.named(s.Instance), err
 }
 
 // trustedRepository connects to the share, and lists the signing keys that are trusted.

@@ -37,7 +37,7 @@ func Backup(ctx workflow.Context, in flow.BackupInput) (backup.Overview, error) 
 		return overview, nil
 	}
 	run.enter(ctx, backup.Failed, "cleaning up")
-	if published := run.discard(ctx); published != "" {
+	if published := run.discard(ctx, err); published != "" {
 		// It was finished before it could be stopped, and nobody had heard of that.
 		run.finished.Path = published
 		run.enter(ctx, run.finished.Status, "done: "+published)
@@ -54,6 +54,7 @@ type backupRun struct {
 	status    backup.Status
 	step      string
 
+	waits bool // for the check of the share, when it is cancelled
 	share flow.CheckShareOutput
 	key   flow.PrepareKeyOutput
 	runs  []*serviceRun
@@ -67,7 +68,8 @@ type backupRun struct {
 func (r *backupRun) run(ctx workflow.Context) (backup.Overview, error) {
 	r.enter(ctx, backup.Creating, "checking the share")
 	var err error
-	r.share, err = flow.CheckShare.Run(probingRun(ctx), flow.CheckShareInput{Instance: r.in.Instance, BackupID: r.in.BackupID, IgnoreFreeSpace: r.in.IgnoreFreeSpace})
+	r.waits = workflow.GetVersion(ctx, changeCheckEnds, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+	r.share, err = flow.CheckShare.Run(probingRun(ctx, r.waits), flow.CheckShareInput{Instance: r.in.Instance, BackupID: r.in.BackupID, IgnoreFreeSpace: r.in.IgnoreFreeSpace})
 	if err != nil {
 		return backup.Overview{}, err
 	}
@@ -163,9 +165,9 @@ func (r *backupRun) finish(ctx workflow.Context, results []backup.ServiceResult)
 // discard removes what the run left on the share and in the spools. It works after
 // a cancellation too, and a failure of it does not hide the run's own. It returns the
 // path of a backup that stays, because it was published and is in the ledger.
-func (r *backupRun) discard(ctx workflow.Context) (published string) {
-	if r.share.Revision == 0 {
-		return "" // the check of the share failed, so nothing was written, and a refused login is not tried again
+func (r *backupRun) discard(ctx workflow.Context, cause error) (published string) {
+	if r.share.Revision == 0 && !r.unsettled(ctx, cause) {
+		return "" // the check of the share failed, and has removed what it wrote; a refused login is not tried again
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
@@ -177,6 +179,13 @@ func (r *backupRun) discard(ctx workflow.Context) (published string) {
 	}
 	r.release(ctx)
 	return out.Published
+}
+
+// unsettled reports whether the check of the share may have left something, since it was cancelled or its
+// worker has ended meanwhile.
+func (r *backupRun) unsettled(ctx workflow.Context, cause error) bool {
+	code := flow.DecodeFault(cause).Code
+	return r.waits && ctx.Err() != nil && (code == fault.Cancelled || code.Retryable())
 }
 
 // release empties the spools. A host that is gone is passed over: its spool empties
@@ -243,9 +252,13 @@ func (r *backupRun) usesSpoolOf(host string) {
 }
 
 // probingRun is [probing] at the start of a run: a file server that is just being
-// restarted gets a few minutes.
-func probingRun(ctx workflow.Context) workflow.Context {
+// restarted gets a few minutes. A run that waits for its end is sure that it writes nothing
+// any more.
+func probingRun(ctx workflow.Context, waits bool) workflow.Context {
 	ctx = probing(ctx, "check the share and pin the settings")
+	options := workflow.GetActivityOptions(ctx)
+	options.WaitForCancellation = waits
+	ctx = workflow.WithActivityOptions(ctx, options)
 	ctx = workflow.WithScheduleToCloseTimeout(ctx, 10*time.Minute)
 	return workflow.WithRetryPolicy(ctx, temporal.RetryPolicy{
 		InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second, MaximumAttempts: 12,

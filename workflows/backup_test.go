@@ -3,14 +3,18 @@ package workflows
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"infrabackup/internal/backup"
 	"infrabackup/internal/fault"
@@ -30,6 +34,8 @@ type stage struct {
 	upload   func(flow.UploadPartInput) error
 	sealErr  error
 
+	check func(ctx context.Context) error
+
 	discarded []flow.DiscardBackupInput
 
 	publishErr error
@@ -42,7 +48,12 @@ func newStage(t *testing.T) *stage {
 	var suite testsuite.WorkflowTestSuite
 	s := &stage{env: suite.NewTestWorkflowEnvironment(), hosts: []string{"h1"}}
 	s.env.SetTestTimeout(time.Minute)
-	flow.CheckShare.Register(s.env, func(context.Context, flow.CheckShareInput) (flow.CheckShareOutput, error) {
+	flow.CheckShare.Register(s.env, func(ctx context.Context, _ flow.CheckShareInput) (flow.CheckShareOutput, error) {
+		if s.check != nil {
+			if err := s.check(ctx); err != nil {
+				return flow.CheckShareOutput{}, err
+			}
+		}
 		return flow.CheckShareOutput{Revision: 3, Services: []backup.Service{backup.AD, backup.CA}}, flow.EncodeFault(s.checkErr)
 	})
 	flow.PrepareKey.Register(s.env, func(context.Context, flow.PrepareKeyInput) (flow.PrepareKeyOutput, error) {
@@ -244,6 +255,51 @@ func TestBackupProgress(t *testing.T) {
 	require.NotNil(t, err)
 	require.Equal(t, fault.Cancelled, err.Code)
 	require.Len(t, s.discarded, 1)
+}
+
+// TestCancelledDuringTheCheck: what the check of the share has begun is removed, and nothing else is begun;
+// a login that was refused is not tried again.
+func TestCancelledDuringTheCheck(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		s := newStage(t)
+		s.check = func(ctx context.Context) error {
+			if refused {
+				return flow.EncodeFault(fault.Newf(fault.ShareAuthFailed, "refused"))
+			}
+			s.env.CancelWorkflow()
+			return untilCancelled(ctx)
+		}
+		_, err := s.run(t)
+		require.NotNil(t, err)
+		if refused {
+			require.Equal(t, fault.ShareAuthFailed, err.Code)
+			require.Empty(t, s.discarded)
+			continue
+		}
+		require.Equal(t, fault.Cancelled, err.Code)
+		require.Equal(t, []flow.DiscardBackupInput{{BackupID: testID}}, s.discarded)
+		require.NoError(t, s.discarded[0].Check("local"))
+		require.Zero(t, s.captures)
+	}
+}
+
+// TestTheCheckEndsBeforeTheRun: on a real server, in the history that was recorded, the check has ended
+// before what it left is removed; the SDK's test environment does not wait for it.
+func TestTheCheckEndsBeforeTheRun(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(histories, "v5-backup-cancelled-at-once.json"))
+	require.NoError(t, err)
+	var h historypb.History
+	require.NoError(t, protojson.Unmarshal(data, &h))
+	var seen []string
+	for _, e := range h.Events {
+		switch {
+		case e.GetActivityTaskScheduledEventAttributes() != nil:
+			seen = append(seen, e.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName())
+		case e.GetActivityTaskCanceledEventAttributes() != nil:
+			seen = append(seen, "ended")
+		}
+	}
+	require.Equal(t, []string{flow.CheckShare.Name, "ended", flow.DiscardBackup.Name}, seen)
 }
 
 // TestARunWhoseBackupStaysHasSucceeded: the step that publishes fails, or is cancelled,

@@ -84,6 +84,8 @@ func TestRecord(t *testing.T) {
 	r := &recorder{t: t, client: lab.DevServer(t).Client()}
 	r.work()
 
+	r.cancelled("v5-backup-cancelled-at-once", "5", 1)
+	r.backup("v5-backup", "plain")
 	r.one("v4-key-file", flow.KeyFile.Name, flow.KeyFileInput{Instance: "record", BackupID: testID})
 	r.one("v4-diff", flow.Diff.Name, diffs.Input{Instance: "record", A: diffs.Side{BackupID: testID}, B: diffs.Side{BackupID: testID}, RequestedBy: "test"})
 	r.one("v4-drills", flow.Drills.Name, drills.Input{Instance: "record", Count: 1})
@@ -99,9 +101,9 @@ func TestRecord(t *testing.T) {
 	r.backup("v1-backup-partial", "partial")
 	r.backup("v1-backup-share-full", "full")
 	r.backup("v1-backup-captured-again", "lost")
-	r.cancelled("v1-backup-cancelled")
-	r.enable("v1-enable", "v1-settings", false)
+	r.cancelled("v1-backup-cancelled", "4", parallelServices)
 	r.enable("v1-enable-refused", "v1-settings-refused", true)
+	r.enable("v1-enable", "v1-settings", false)
 	r.backup("v3-backup-source-queues", "plain")
 	r.backup("v4-backup-inline-lists", "plain")
 	r.one("v3-diagnose-hosts", flow.Diagnose.Name, flow.DiagnoseInput{Instance: "record", Hosts: []string{"h1"}})
@@ -142,7 +144,10 @@ func (r *recorder) work() {
 	} {
 		w := worker.New(r.client, queue, worker.Options{})
 		Register(w)
-		flow.CheckShare.Register(w, func(context.Context, flow.CheckShareInput) (flow.CheckShareOutput, error) {
+		flow.CheckShare.Register(w, func(ctx context.Context, in flow.CheckShareInput) (flow.CheckShareOutput, error) {
+			if in.BackupID[0] == '5' {
+				return flow.CheckShareOutput{}, untilCancelled(ctx)
+			}
 			return flow.CheckShareOutput{Revision: 1, Services: []backup.Service{backup.AD, backup.CA}}, nil
 		})
 		flow.MakeRestorePlan.Register(w, func(context.Context, flow.RestorePlanInput) (flow.RestorePlan, error) {
@@ -292,11 +297,12 @@ func (r *recorder) backup(name, mode string) {
 	r.one(name, flow.Backup.Name, flow.BackupInput{Instance: "record", BackupID: backup.ID(first) + testID[1:]})
 }
 
-func (r *recorder) cancelled(name string) {
-	run := r.start(name, flow.Backup.Name, flow.BackupInput{Instance: "record", BackupID: "4" + testID[1:]})
+// cancelled records a run that is cancelled while so many activities are pending.
+func (r *recorder) cancelled(name, first string, pending int) {
+	run := r.start(name, flow.Backup.Name, flow.BackupInput{Instance: "record", BackupID: backup.ID(first) + testID[1:]})
 	require.Eventually(r.t, func() bool {
 		d, err := r.client.DescribeWorkflowExecution(r.t.Context(), name, "")
-		return err == nil && len(d.PendingActivities) == parallelServices
+		return err == nil && len(d.PendingActivities) == pending
 	}, 20*time.Second, 50*time.Millisecond)
 	require.NoError(r.t, r.client.CancelWorkflow(r.t.Context(), name, ""))
 	_ = run.Get(r.t.Context(), nil) // cancelled
@@ -306,6 +312,9 @@ func (r *recorder) cancelled(name string) {
 func (r *recorder) enable(name, entityName string, refuse bool) {
 	r.refuse = refuse
 	entity := "record:settings"
+	if !refuse { // what was refused before has left an entity
+		require.NoError(r.t, r.client.TerminateWorkflow(r.t.Context(), entity, "", "recorded"))
+	}
 	_, err := r.client.ExecuteWorkflow(r.t.Context(), client.StartWorkflowOptions{
 		ID: entity, TaskQueue: recordQueue, WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 	}, flow.Settings.Name, flow.SettingsState{Instance: "record"})

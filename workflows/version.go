@@ -12,7 +12,7 @@ package workflows
 // The v1, v2 and v3 in the name of a history say which generation of this code recorded
 // it, and are no numbers of [workflow.GetVersion]. v1 is the code before there was any
 // guarded change. v2 came when the settings could be encrypted again, which lets their
-// entity continue as new, v3 with changeSourceQueues, and v4 with changeInlineLists. A new history has the number of
+// entity continue as new, v3 with changeSourceQueues, v4 with changeInlineLists, and v5 with changeCheckEnds. A new history has the number of
 // the newest generation, and begins the next one when it comes with a new constant.
 //
 // Timeouts, retries, summaries and current details may change freely: they are
@@ -26,4 +26,7 @@ const (
 	// changeInlineLists lets short lists of items travel in results; before, they went over
 	// the share, where an earlier version looks for them.
 	changeInlineLists = "inline-lists"
+	// changeCheckEnds waits for the check of the share when a backup is cancelled during it, and
+	// removes what that has begun; before, it could go on behind the run and leave its folder.
+	changeCheckEnds = "check-ends"
 )

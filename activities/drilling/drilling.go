@@ -13,10 +13,9 @@ import (
 
 // Activities answers for the activity. Fields are required.
 type Activities struct {
-	// Instance is whose drills are believed.
-	Instance backup.Instance
-	// Repository connects to the share.
-	Repository func(ctx context.Context) (*repository.Repository, error)
+	// Repository connects to the share, and names the instance whose drills are believed as its
+	// backups do.
+	Repository func(ctx context.Context) (*repository.Repository, backup.Instance, error)
 	// Signers reads the list of keys that certificates are believed by; it is empty where this
 	// worker has none.
 	Signers func(ctx context.Context) ([]byte, error)
@@ -32,7 +31,7 @@ func (a Activities) Look(ctx context.Context, in drills.Input) (out drills.Outpu
 	if err != nil {
 		return out, err
 	}
-	repo, err := a.Repository(ctx)
+	repo, instance, err := a.Repository(ctx)
 	if err != nil {
 		return out, err
 	}
@@ -60,7 +59,7 @@ func (a Activities) Look(ctx context.Context, in drills.Input) (out drills.Outpu
 		if err != nil {
 			return out, err
 		}
-		listed, certificate := drilling.Look(a.Instance, name, line, signature, signers)
+		listed, certificate := drilling.Look(instance, name, line, signature, signers)
 		if in.DrillID == "" {
 			out.Drills = append(out.Drills, listed)
 		} else if out.Certificate == nil && (len(out.Drills) == 0 || certificate != nil) {

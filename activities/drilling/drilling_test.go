@@ -45,14 +45,14 @@ func TestLook(t *testing.T) {
 	}
 	var signers []byte
 	var unreadable error
+	instance := backup.Instance{Name: "local"}
 	a := drilling.Activities{
-		Instance: backup.Instance{Name: "local"},
-		Repository: func(context.Context) (*repository.Repository, error) {
+		Repository: func(context.Context) (*repository.Repository, backup.Instance, error) {
 			store, err := dir.Open(place)
 			if err == nil {
 				t.Cleanup(func() { _ = store.Close() })
 			}
-			return repository.New(store, "local"), err
+			return repository.New(store, "local"), instance, err
 		},
 		Signers: func(context.Context) ([]byte, error) { return signers, unreadable },
 	}
@@ -84,9 +84,9 @@ func TestLook(t *testing.T) {
 		require.NotNil(t, found.Certificate)
 		require.NoError(t, os.Remove(filepath.Join(folder, name)))
 	}
-	a.Instance.DeploymentID = "d"
+	instance.DeploymentID = "d"
 	require.Equal(t, drill.Refused, look(drills.Input{DrillID: drillID(1)}).Drills[0].Trust, "a drill of another deployment")
-	a.Instance.DeploymentID = ""
+	instance.DeploymentID = ""
 	require.NoError(t, os.Remove(filepath.Join(folder, out.Drills[0].File+drill.SignatureSuffix)))
 	out = look(drills.Input{DrillID: drillID(1)})
 	require.Equal(t, drill.Refused, out.Drills[0].Trust)

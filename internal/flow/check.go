@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"regexp"
 
 	"infrabackup/internal/backup"
@@ -8,10 +9,9 @@ import (
 	"infrabackup/internal/share"
 )
 
-// Input is what every activity takes. Check makes sure that it is one that this product
-// sends to a worker of the instance: IDs have the form of IDs before they become parts of
-// paths, names of files are names, and the instance, where one is named, is the worker's
-// own. REQUEST_REFUSED otherwise. It says nothing about whether the request makes sense.
+// Input is what every activity takes. Check makes sure that it is one that this product sends to a worker
+// of the instance: IDs have the form of IDs before they become parts of paths, names of files are names, and
+// the instance, where one is named, is the worker's own. REQUEST_REFUSED otherwise. Whether it makes sense is not its question.
 type Input interface {
 	Check(instance string) error
 }
@@ -156,9 +156,9 @@ func (in ReleaseSpoolInput) Check(string) error {
 	return first(checkBackup(in.BackupID), checkService(in.Service))
 }
 
-// Check implements [Input].
+// Check implements [Input]. A run that was cancelled before it knew a revision means the active one.
 func (in DiscardBackupInput) Check(string) error {
-	return first(checkBackup(in.BackupID), checkRevision(in.Revision))
+	return first(checkBackup(in.BackupID), checkRevision(cmp.Or(in.Revision, 1)))
 }
 
 // Check implements [Input].

@@ -213,7 +213,7 @@ func (o *operator) drillTheCA(id string, key []byte) drill.Certificate {
 	o.refused(o.run("drill", "run", id, "--identity", o.file("key.pem"), "--state", o.file("drill-state"), "--target", o.file("drill.yaml"), "--from", o.env["LAB_SHARE_DIR"],
 		"--signing-key", o.env["LAB_DRILL_KEY"], "--certificates", folder, "--yes", "-o", "json"), fault.Usage)
 	require.Empty(t, held(t, o.file("drilled")), "nothing was restored whose certificate could not be written")
-	certificate := into[drill.Certificate](t, o.run("drill", "run", id, "--identity", o.file("key.pem"), "--state", o.file("drill-state"), "--target", o.file("drill.yaml"), "--from", o.env["LAB_SHARE_DIR"],
+	certificate := into[drill.Certificate](t, o.run("drill", "run", id, "--identity", o.file("key.pem"), "--state", o.file("drill-state"), "--target", o.file("drill.yaml"), "--from", o.env["LAB_SHARE_DIR"], "--allowed-signers", filepath.Join(o.env["LAB_SHARE_DIR"], o.instance, backup.AllowedSignersFile),
 		"--signing-key", o.env["LAB_DRILL_KEY"], "--certificates", o.file("drills"), "--yes", "-o", "json"))
 	require.Equal(t, drill.Passed, certificate.Result, "%+v", certificate.Findings)
 	files, err := filepath.Glob(o.file("drills/*"))

@@ -41,7 +41,7 @@ func (c *fakeControl) BeginDiff(_ context.Context, in diffs.Input) (control.Begu
 		ca.Changes = append(ca.Changes, result.Change{Kind: "certificate", ID: "01", How: result.Added, Details: []result.Detail{}})
 		ca.Count("certificate", result.Added)
 		r.Services = []result.Service{ad, ca}
-		out := diffs.Output{RequestedBy: in.RequestedBy, Report: r}
+		out := diffs.Output{RequestedBy: in.RequestedBy, Reader: in.Reader, Report: r}
 		c.found[id] = out
 		return fakeOperation{done: operation.Operation{Diff: out.Summary()}}
 	})
