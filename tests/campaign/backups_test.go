@@ -116,9 +116,7 @@ func (c *campaign) cancel() {
 		c.must(a.code == 0 || b != nil, "a backup is cancelled, or was finished before", "%s", a)
 	}
 	if b == nil {
-		// A run that is cancelled while the share is checked does not wait for that check, which may
-		// make its folder behind the end of the run. The next run removes it.
-		c.model.here().unclean = true
+		c.model.here().unclean = c.faulty() // what a run has begun it removes, unless a fault is in its way
 	}
 	c.say("  after %s: exit code %d, finished %t", moment.Round(time.Millisecond), a.code, b != nil)
 }

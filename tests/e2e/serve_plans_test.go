@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -269,7 +270,7 @@ func (p *provider) showsDrill(c drill.Certificate) {
 	require.Equal(t, c, one.Certificate)
 	page := p.loggedIn()
 	require.Contains(t, page("drills"), "Signed by a trusted key")
-	require.Contains(t, page("drills/"+string(c.DrillID)), list.Value[0].Signer)
+	require.Contains(t, html.UnescapeString(page("drills/"+string(c.DrillID))), list.Value[0].Signer)
 }
 
 // loggedIn logs in to the page, and returns what reads one.
