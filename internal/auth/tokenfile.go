@@ -146,10 +146,13 @@ func (t *Tokens) refresh(ctx context.Context) error {
 
 // current returns the tokens as the file has them, or had them less than a second ago. A
 // file that cannot be read any more lets nobody in: it may have held a revocation.
-func (t *Tokens) current() *loadedTokens {
+func (t *Tokens) current() *loadedTokens { return t.notOlder(lookEvery) }
+
+// notOlder is [Tokens.current] for another age.
+func (t *Tokens) notOlder(most time.Duration) *loadedTokens {
 	loaded := t.loaded.Load()
 	now := t.now()
-	if age := now.Sub(loaded.looked); age >= 0 && age < lookEvery {
+	if age := now.Sub(loaded.looked); age >= 0 && age < most {
 		return loaded
 	}
 	t.looking.Lock()

@@ -23,9 +23,10 @@ const (
 	// MaxTokenLifetime is the longest that an API token is good for.
 	MaxTokenLifetime = 366 * 24 * time.Hour
 
-	lookEvery  = time.Second         // how often the file is looked at
-	flushEvery = time.Minute         // how often the times of use are written
-	keepEnded  = 90 * 24 * time.Hour // how long ended tokens stay in the list at most
+	lookEvery  = time.Second          // how often the file is looked at
+	lookForNew = 5 * time.Millisecond // the same, when a token is unknown
+	flushEvery = time.Minute          // how often the times of use are written
+	keepEnded  = 90 * 24 * time.Hour  // how long ended tokens stay in the list at most
 )
 
 // Token is what is known of an API token. The token itself is shown once, when it is
@@ -236,6 +237,10 @@ func (t *Tokens) verify(text string) (Token, error) {
 		return Token{}, unavailable("API tokens cannot be examined at present.", "Correct the service's token file.", loaded.err)
 	}
 	token, known := loaded.byID[id]
+	if !known { // it may have been made just now
+		loaded = t.notOlder(lookForNew)
+		token, known = loaded.byID[id]
+	}
 	fits := subtle.ConstantTimeCompare([]byte(hashOf(text)), []byte(token.Hash)) == 1
 	now := t.now()
 	switch {

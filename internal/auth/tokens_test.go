@@ -100,6 +100,22 @@ func TestTokenLetsIn(t *testing.T) {
 	}
 }
 
+// TestATokenIsGoodAtOnce: one that another process has made is let in by the first request with it, though
+// the file was looked at just before.
+func TestATokenIsGoodAtOnce(t *testing.T) {
+	c := newClock()
+	serving := openTokens(t, c)
+	_, known := create(t, serving, Reader)
+	other, err := OpenTokens(t.Context(), TokensConfig{Path: serving.path, Now: c.now})
+	require.NoError(t, err)
+	_, err = serving.verify(known)
+	require.NoError(t, err)
+	_, text := create(t, other, Reader)
+	c.advance(lookForNew)
+	_, err = serving.verify(text)
+	require.NoError(t, err)
+}
+
 // TestTokensAreHidden wherever they stand, also when a part is missing, and nothing else is.
 func TestTokensAreHidden(t *testing.T) {
 	_, text := create(t, openTokens(t, newClock()), Reader)
