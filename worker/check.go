@@ -99,11 +99,16 @@ func checkAll(ctx context.Context, p process, c *config.Worker, logger *slog.Log
 
 // checkEach is --check for several instances. It returns the exit code of the first that fails.
 func checkEach(ctx context.Context, p process, files []string) int {
-	exit := fault.ExitOK
+	exit, owners := fault.ExitOK, &claims{}
+	p.lookup = ownTemporal(p.lookup)
 	for _, file := range files {
 		code := fault.ExitFailed
 		if _, err := fmt.Fprintln(p.stdout, printable.Text(file)); err == nil {
-			if c, err := config.Load(file, nil); err != nil {
+			c, err := config.Load(file, nil)
+			if err == nil {
+				err = owners.take(c, file)
+			}
+			if err != nil {
 				f := fault.As(err)
 				code = exitStatus(f.Code)
 				if _, err := fmt.Fprintln(p.stdout, printable.Text("FAIL  configuration: "+f.Line())); err != nil {

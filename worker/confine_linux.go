@@ -10,11 +10,6 @@ import (
 	"infrabackup/internal/privsep"
 )
 
-// memoryLimit is what the Go runtime tries to stay below, so that the process
-// stays below 256 MiB: what the runtime does not count (stacks of C, the binary's
-// own pages) fits between.
-const memoryLimit = 200 << 20
-
 // confine makes sure that nothing of what the process holds gets out by accident:
 // files are for their owner only, and its memory is neither dumped nor open to
 // debuggers of the same user.

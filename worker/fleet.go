@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,11 @@ import (
 	"infrabackup/internal/fault"
 	"infrabackup/internal/telemetry"
 )
+
+// memoryLimit is what the Go runtime tries to stay below, so that the process
+// stays below 256 MiB: what the runtime does not count (stacks of C, the binary's
+// own pages) fits between.
+const memoryLimit = 200 << 20
 
 const (
 	// maxInstances bounds the instances of one process. Each polls some dozen task queues.
@@ -38,14 +44,19 @@ func configurations(arguments []string) (files []string, several bool, err error
 			continue
 		}
 		several = true
-		inside, err := filepath.Glob(filepath.Join(escaped(name), "*.yaml"))
+		before := len(files)
+		entries, err := os.ReadDir(name)
 		if err != nil {
-			return nil, false, fault.New(fault.Internal, "list the configurations in "+name, err)
+			return nil, false, fault.New(fault.ConfigInvalid, "the folder "+name+" cannot be read", err)
 		}
-		if len(inside) == 0 {
+		for _, e := range entries { // those with a dot in front are what editors leave
+			if strings.HasSuffix(e.Name(), ".yaml") && !strings.HasPrefix(e.Name(), ".") {
+				files = append(files, filepath.Join(name, e.Name()))
+			}
+		}
+		if len(files) == before {
 			return nil, false, fault.Newf(fault.ConfigInvalid, "the folder %s holds no configuration: its files have to end in .yaml", name)
 		}
-		files = append(files, inside...)
 	}
 	if len(files) > maxInstances {
 		return nil, false, fault.Newf(fault.ConfigInvalid, "%d configurations are for more than one process, which serves %d instances at most", len(files), maxInstances)
@@ -58,37 +69,64 @@ func configurations(arguments []string) (files []string, several bool, err error
 	return files, several || len(files) > 1, nil
 }
 
-// escaped is a folder's name for a pattern, in which some characters mean something.
-func escaped(name string) string {
-	var out []rune
-	for _, c := range name {
-		switch c {
-		case '*', '?', '[', '\\':
-			out = append(out, '\\')
+// ownTemporal hides the TEMPORAL_… variables from instances that share a process: what one file leaves
+// out, an API key at last, is not what another one means.
+func ownTemporal(lookup func(string) (string, bool)) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		if strings.HasPrefix(name, "TEMPORAL_") {
+			return "", false
 		}
-		out = append(out, c)
+		return lookup(name)
 	}
-	return string(out)
+}
+
+// claims are what belongs to one configuration at a time: instances and spool folders.
+type claims struct {
+	mu    sync.Mutex
+	files map[string][]string // what each file has
+}
+
+// take gives a file what its configuration names, in the place of what it had, unless another file has
+// it: CONFIG_INVALID then.
+func (c *claims) take(w *config.Worker, file string) error {
+	wanted := []string{"instance " + w.Instance.Name, "spool folder " + w.Spool.Dir}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for other, has := range c.files {
+		for _, what := range wanted {
+			if other != file && slices.Contains(has, what) {
+				return fault.Newf(fault.ConfigInvalid, "%s has the %s, which %s has as well", file, what, other)
+			}
+		}
+	}
+	if c.files == nil {
+		c.files = map[string][]string{}
+	}
+	c.files[file] = wanted
+	return nil
 }
 
 // fleet serves several instances, each as a process of its own would. One that cannot be served, also
 // because its configuration is wrong, keeps no other from it: it is tried again, from its file on.
 type fleet struct {
-	process  process
-	logger   *slog.Logger
-	measured *telemetry.Telemetry
-	giveUp   context.CancelFunc
+	logger *slog.Logger
+	count  int // instances
+	// serve serves the instance of a file until ctx ends or that fails; it calls ready when it polls.
+	serve  func(ctx context.Context, file string, ready func()) error
+	again  func(failures int) time.Duration
+	ready  func() // tells the service manager, once
+	giveUp context.CancelFunc
 
 	mu    sync.Mutex
-	taken map[string]string // instances and spool folders that are served, with the file that names them
-	known map[string]error  // by file, what came first of it: nil when it was ready
-	count int
+	known map[string]error // by file: nil when it was ready, else its newest error
+	told  bool
+	late  *time.Timer // tells when the rest is waited for no longer
 }
 
-// serveAll serves the instances of some configurations until ctx ends. It ends by itself only when none
-// of them could be served at all, with the first error.
+// serveAll serves the instances of some configurations until ctx ends. It ends by itself only where none
+// of them can be served before it is configured otherwise, with the error of the first.
 func serveAll(ctx context.Context, p process, files []string) (err error) {
-	logger := telemetry.NewLogger(p.stderr, "", "")
+	logger, owners := p.fleetLogger(files), &claims{}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "" // it only describes
@@ -99,38 +137,80 @@ func serveAll(ctx context.Context, p process, files []string) (err error) {
 	}
 	defer measured.Flush(logger)
 	p.room(len(files))
+	p.shared = true
+	notify := p
+	p.lookup = ownTemporal(p.lookup)
+	for _, file := range files { // in their order, so that it is the same each time which of two is served
+		if c, err := config.Load(file, nil); err == nil {
+			_ = owners.take(c, file) // told when it is served
+		}
+	}
 	ctx, giveUp := context.WithCancel(ctx)
 	defer giveUp()
-	f := &fleet{process: p, logger: logger, measured: measured, giveUp: giveUp, taken: map[string]string{}, known: map[string]error{}, count: len(files)}
+	f := &fleet{logger: logger, count: len(files), again: p.again, giveUp: giveUp, known: map[string]error{},
+		ready: func() { tell(notify, "READY=1", logger) },
+		serve: func(ctx context.Context, file string, ready func()) error {
+			c, err := config.Load(file, nil)
+			if err != nil {
+				return err
+			}
+			if err := owners.take(c, file); err != nil {
+				return err
+			}
+			return serve(ctx, p, c, telemetry.NewLogger(p.stderr, c.Log.Format, c.Log.Level), measured.Of(c.Instance.Name), ready)
+		},
+	}
+	return f.run(ctx, files)
+}
+
+// fleetLogger logs what is of no instance, as the first configuration that can be read logs.
+func (p process) fleetLogger(files []string) *slog.Logger {
+	for _, file := range files {
+		if c, err := config.Load(file, nil); err == nil {
+			return telemetry.NewLogger(p.stderr, c.Log.Format, c.Log.Level)
+		}
+	}
+	return telemetry.NewLogger(p.stderr, "", "")
+}
+
+// run keeps all instances served.
+func (f *fleet) run(ctx context.Context, files []string) error {
 	ends := make([]error, len(files))
 	var all sync.WaitGroup
 	for i, file := range files {
 		all.Go(func() { ends[i] = f.keep(ctx, file) })
 	}
 	all.Wait()
-	return errors.Join(f.hopeless(files), errors.Join(ends...))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.late != nil {
+		f.late.Stop()
+	}
+	if f.hopeless() {
+		return f.known[files[0]]
+	}
+	return errors.Join(ends...)
 }
 
 // keep serves an instance, and serves it again when that has failed. It returns what went wrong when it
 // ended on request.
 func (f *fleet) keep(ctx context.Context, file string) error {
 	for failures := 0; ; {
-		served := false
 		err := f.serve(ctx, file, func() {
-			served, failures = true, 0
-			f.tell(file, nil)
+			failures = 0
+			f.tell(ctx, file, nil)
 		})
-		if ctx.Err() != nil && served {
-			return err
+		if ctx.Err() != nil {
+			return f.ofServed(file, err)
 		}
-		if ctx.Err() != nil || err == nil {
-			return nil
+		if err == nil { // it ends on request only
+			err = fault.Newf(fault.Internal, "the instance is not served any more")
 		}
 		failures++
-		pause := f.process.again(failures)
+		pause := f.again(failures)
 		problem := fault.As(err)
 		f.logger.Error("the instance cannot be served; the others are", "configuration", file, "code", problem.Code, "error", problem.Message(), "remedy", problem.Remedy(), "nextTry", pause)
-		f.tell(file, err)
+		f.tell(ctx, file, err)
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -141,76 +221,65 @@ func (f *fleet) keep(ctx context.Context, file string) error {
 	}
 }
 
-// serve serves an instance once.
-func (f *fleet) serve(ctx context.Context, file string, ready func()) error {
-	c, err := config.Load(file, nil)
-	if err != nil {
-		return err
-	}
-	free, err := f.take(c, file)
-	if err != nil {
-		return err
-	}
-	defer free()
-	return serve(ctx, f.process, c, telemetry.NewLogger(f.process.stderr, c.Log.Format, c.Log.Level), f.measured.Of(c.Instance.Name), ready)
-}
-
-// take makes sure that no two configurations are of one instance, or use one spool folder.
-func (f *fleet) take(c *config.Worker, file string) (free func(), err error) {
-	wanted := []string{"instance " + c.Instance.Name, "spool folder " + c.Spool.Dir}
+// ofServed is what went wrong at the end of an instance that was served; what goes wrong with one that
+// was about to be served follows from the end.
+func (f *fleet) ofServed(file string, err error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, what := range wanted {
-		if other, ok := f.taken[what]; ok {
-			return nil, fault.Newf(fault.ConfigInvalid, "%s has the %s, which %s has as well", file, what, other)
-		}
+	if before, ok := f.known[file]; ok && before == nil {
+		return err
 	}
-	for _, what := range wanted {
-		f.taken[what] = file
-	}
-	return func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		for _, what := range wanted {
-			delete(f.taken, what)
-		}
-	}, nil
+	return nil
 }
 
-// tell notes what came of an instance first. When that is known of all, the service manager is told
-// that the process is ready, unless there is nothing that it serves.
-func (f *fleet) tell(file string, err error) {
+// tell notes what came of an instance. When that is known of all, or some time after the first was ready,
+// the service manager is told that the process is ready.
+func (f *fleet) tell(ctx context.Context, file string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, told := f.known[file]; told {
-		return
+	if before, ok := f.known[file]; ok && before == nil {
+		return // it was ready, and is tried again
 	}
 	f.known[file] = err
+	if err == nil && f.late == nil {
+		f.late = time.AfterFunc(startTimeout, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.tellReady(ctx)
+		})
+	}
 	if len(f.known) < f.count {
+		return
+	}
+	if f.hopeless() {
+		f.giveUp()
 		return
 	}
 	for _, err := range f.known {
 		if err == nil {
-			tell(f.process, "READY=1", f.logger)
-			return
+			f.tellReady(ctx)
 		}
 	}
-	f.giveUp()
 }
 
-// hopeless is the error of the first configuration when none could be served.
-func (f *fleet) hopeless(files []string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (f *fleet) tellReady(ctx context.Context) {
+	if !f.told && ctx.Err() == nil {
+		f.told = true
+		f.ready()
+	}
+}
+
+// hopeless reports whether no instance was served, and trying again mends none.
+func (f *fleet) hopeless() bool {
 	if len(f.known) < f.count {
-		return nil // it was asked to stop before
+		return false
 	}
 	for _, err := range f.known {
-		if err == nil {
-			return nil
+		if err == nil || fault.CodeOf(err).Retryable() {
+			return false
 		}
 	}
-	return f.known[files[0]]
+	return true
 }
 
 // Pauses before an instance is tried again, as those of the service manager for a whole process.

@@ -9,12 +9,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
 	"infrabackup/internal/codec"
+	"infrabackup/internal/config"
 	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 	"infrabackup/internal/temporal"
@@ -87,6 +89,114 @@ func requireAnswers(t *testing.T, address string, s site, instance string) {
 	require.Equal(t, "test", report.Host)
 }
 
+// served is a fleet of instances whose fates a test decides.
+type served struct {
+	fates map[string]chan error // what comes of the next try of an instance; nil lets it be ready
+	ready chan struct{}
+	end   context.CancelFunc
+	ended chan error
+}
+
+// runs begins to serve instances in a bubble.
+func runs(t *testing.T, files ...string) *served {
+	ctx, end := context.WithCancel(t.Context())
+	s := &served{fates: map[string]chan error{}, ready: make(chan struct{}, 8), end: end, ended: make(chan error, 1)}
+	for _, file := range files {
+		s.fates[file] = make(chan error)
+	}
+	f := &fleet{logger: slog.New(slog.DiscardHandler), count: len(files), again: afterFailures, giveUp: end, known: map[string]error{},
+		ready: func() { s.ready <- struct{}{} },
+		serve: func(ctx context.Context, file string, ready func()) error {
+			for {
+				select {
+				case err := <-s.fates[file]:
+					if err != nil {
+						return err
+					}
+					ready()
+				case <-ctx.Done():
+					return nil
+				}
+			}
+		}}
+	go func() { s.ended <- f.run(ctx, files) }()
+	return s
+}
+
+// TestFleetGoesOn: what became of an instance once does not decide what becomes of others later.
+func TestFleetGoesOn(t *testing.T) {
+	wrong, away := fault.Newf(fault.ConfigInvalid, "wrong"), fault.Newf(fault.TemporalUnreachable, "away")
+	bubble := func(name string, test func(t *testing.T)) { t.Run(name, func(t *testing.T) { synctest.Test(t, test) }) }
+	bubble("mended before the other fails", func(t *testing.T) {
+		s := runs(t, "a", "b")
+		s.fates["a"] <- wrong
+		s.fates["a"] <- nil // 30 s later
+		synctest.Wait()
+		require.Empty(t, s.ready, "b is being tried")
+		s.fates["b"] <- away
+		synctest.Wait()
+		require.Len(t, s.ready, 1)
+		require.Empty(t, s.ended, "a goes on")
+		s.end()
+		require.NoError(t, <-s.ended)
+	})
+	bubble("all are wrong", func(t *testing.T) {
+		s := runs(t, "a", "b")
+		s.fates["b"] <- fault.Newf(fault.Usage, "another")
+		s.fates["a"] <- wrong
+		require.ErrorIs(t, <-s.ended, fault.ConfigInvalid)
+		require.Empty(t, s.ready)
+	})
+	bubble("one is wrong, the other's cluster is away", func(t *testing.T) {
+		s := runs(t, "a", "b")
+		s.fates["a"] <- wrong
+		s.fates["b"] <- away
+		synctest.Wait()
+		require.Empty(t, s.ready)
+		require.Empty(t, s.ended, "it may come back")
+		s.fates["b"] <- nil
+		synctest.Wait()
+		require.Len(t, s.ready, 1)
+		s.end()
+		require.NoError(t, <-s.ended)
+	})
+	bubble("one hangs", func(t *testing.T) {
+		s := runs(t, "a", "b")
+		s.fates["a"] <- nil
+		<-time.After(startTimeout - time.Second)
+		require.Empty(t, s.ready)
+		<-time.After(2 * time.Second)
+		require.Len(t, s.ready, 1, "the manager would end it")
+		s.fates["b"] <- nil
+		synctest.Wait()
+		require.Len(t, s.ready, 1, "once")
+		s.end()
+		require.NoError(t, <-s.ended)
+	})
+	bubble("it fails after it was ready", func(t *testing.T) {
+		s := runs(t, "a", "b")
+		s.fates["a"] <- nil
+		s.fates["b"] <- nil
+		for range 3 { // the pause is the shortest again each time
+			s.fates["a"] <- wrong
+			began := time.Now()
+			s.fates["a"] <- nil
+			require.Equal(t, firstRetry, time.Since(began))
+		}
+		require.Empty(t, s.ended)
+		require.Len(t, s.ready, 1)
+		s.end()
+		require.NoError(t, <-s.ended)
+	})
+	bubble("a stop while one is tried", func(t *testing.T) {
+		s := runs(t, "a", "b")
+		s.fates["a"] <- wrong
+		s.end()
+		require.NoError(t, <-s.ended)
+		require.Empty(t, s.ready)
+	})
+}
+
 // TestFleetThatCannotBegin: configurations of which none can be served end the process, as one does.
 func TestFleetThatCannotBegin(t *testing.T) {
 	folder := t.TempDir()
@@ -101,28 +211,52 @@ func TestFleetThatCannotBegin(t *testing.T) {
 	require.NotContains(t, p.err.String(), "ignored")
 }
 
-// TestFleetTakesNothingTwice: one instance, or one spool folder, belongs to one configuration.
+// TestFleetTakesNothingTwice: one instance, or one spool folder, belongs to one configuration, the first
+// that names it; --check says so.
 func TestFleetTakesNothingTwice(t *testing.T) {
-	address := lab.Temporal(t)
-	first, same := newSite(t, address), newSite(t, address)
-	spool := newSite(t, address)
+	first, same, spool := newSite(t, "127.0.0.1:1"), newSite(t, "127.0.0.1:1"), newSite(t, "127.0.0.1:1")
 	spool.named(t, "other")
 	text, err := os.ReadFile(spool.config)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(spool.config, []byte(strings.Replace(string(text), "spool: {dir: spool}", "spool: {dir: "+filepath.Join(first.dir, "spool")+"}", 1)), 0o600))
-	first.named(t, "twice")
-	same.named(t, "twice")
-	p := newProcess("--config", first.config, "--config", same.config, "--config", spool.config)
-	socket, states := manager(t)
-	p.env["NOTIFY_SOCKET"] = socket
-	code := make(chan int, 1)
-	go func() { code <- run(p.process) }()
-	require.Equal(t, "READY=1", wait(t, states, "READY=1"), p.err)
-	// Which of them came first is left open.
-	refused := strings.Count(p.err.String(), "as well")
-	require.GreaterOrEqual(t, refused, 1, p.err)
-	p.signals <- syscall.SIGTERM
-	require.Equal(t, fault.ExitOK, wait(t, code, "the end of the worker"), p.err)
+	args := []string{"--config", first.config, "--config", same.config, "--config", spool.config}
+	for range 3 {
+		p := newProcess(args...)
+		code := make(chan int, 1)
+		go func() { code <- run(p.process) }()
+		require.Eventually(t, func() bool {
+			return strings.Contains(p.err.String(), same.config+" has the instance local, which "+first.config+" has as well") &&
+				strings.Contains(p.err.String(), spool.config+" has the spool folder "+filepath.Join(first.dir, "spool")+", which "+first.config+" has as well") &&
+				strings.Contains(p.err.String(), "does not answer yet")
+		}, 30*time.Second, 10*time.Millisecond)
+		p.signals <- syscall.SIGTERM
+		require.Equal(t, fault.ExitOK, wait(t, code, "the end of the worker"), p.err)
+		require.NotContains(t, p.err.String(), first.config+" has the")
+	}
+	p := newProcess(append(args, "--check")...)
+	require.Equal(t, fault.ExitTemporal, run(p.process))
+	require.Equal(t, 2, strings.Count(p.out.String(), "FAIL  configuration: CONFIG_INVALID"), p.out)
+
+	// What a file does not name any more is free.
+	var c claims
+	of := func(instance, spool string) *config.Worker {
+		return &config.Worker{Instance: config.Instance{Name: instance}, Spool: config.Spool{Dir: spool}}
+	}
+	require.NoError(t, c.take(of("a", "/a"), "1"))
+	require.Error(t, c.take(of("a", "/b"), "2"))
+	require.Error(t, c.take(of("b", "/a"), "2"))
+	require.NoError(t, c.take(of("b", "/b"), "1"))
+	require.NoError(t, c.take(of("a", "/a"), "2"))
+	require.Error(t, c.take(of("a", "/b"), "1"))
+}
+
+// TestFleetReadsNoVariables: an API key in the environment is not sent to the clusters of all.
+func TestFleetReadsNoVariables(t *testing.T) {
+	lookup := ownTemporal(func(string) (string, bool) { return "set", true })
+	_, ok := lookup("TEMPORAL_API_KEY")
+	require.False(t, ok)
+	_, ok = lookup("NOTIFY_SOCKET")
+	require.True(t, ok)
 }
 
 func TestConfigurations(t *testing.T) {
@@ -132,6 +266,7 @@ func TestConfigurations(t *testing.T) {
 	_, _, err := configurations([]string{folder})
 	require.ErrorIs(t, err, fault.ConfigInvalid)
 	require.NoError(t, os.WriteFile(one, nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, ".#two.yaml"), nil, 0o600))
 	files, several, err := configurations([]string{folder})
 	require.NoError(t, err)
 	require.Equal(t, []any{[]string{one}, true}, []any{files, several}, "a folder may get more")

@@ -47,7 +47,8 @@ const usage = `infrabackup-worker runs the backups of one instance, or of severa
 Usage: infrabackup-worker [--config FILE]... [--check | --convert | --version]
 
   --config FILE  configuration of an instance (default /etc/infrabackup/worker.yaml), or
-                 a folder, whose files that end in .yaml are one each; may be repeated.
+                 a folder, whose files that end in .yaml are one each; may be repeated,
+                 up to 128 instances, for which TEMPORAL_ variables are not read.
                  One that cannot be served keeps no other from it, and is tried again
   --check        check configuration, Temporal and sources, print what is wrong, and end
   --convert      let settings that an earlier version wrote go on in the form of this one,
@@ -86,8 +87,9 @@ type process struct {
 	stdout, stderr io.Writer
 	lookup         func(name string) (string, bool)
 	signals        <-chan os.Signal
-	confine        func() error // restricts the whole process; no-op in tests
-	room           func(instances int)
+	confine        func() error                     // restricts the whole process; no-op in tests
+	room           func(instances int)              // what so many may use
+	shared         bool                             // by several instances
 	again          func(failures int) time.Duration // how long an instance that failed is left alone
 }
 
@@ -144,7 +146,7 @@ func run(p process) int {
 
 // fleet is [run] for several instances.
 func (p process) fleet(files []string, check, conversion bool) int {
-	logger := telemetry.NewLogger(p.stderr, "", "")
+	logger := p.fleetLogger(files)
 	switch {
 	case conversion:
 		return p.fail(fault.Usagef("--convert takes the configuration of one instance"))

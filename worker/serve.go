@@ -133,13 +133,14 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 	// Not ctx: what runs when the worker is told to stop may go on for a while.
 	over, end := context.WithCancel(context.Background())
 	defer end()
+	runs := &ending{over: over}
 	fatal := make(chan error, 2+len(backup.Services())+len(c.Targets)) // one for each worker
 	options := worker.Options{
 		MaxConcurrentActivityExecutionSize:     maxActivities,
 		MaxConcurrentWorkflowTaskExecutionSize: maxWorkflowTasks,
 		MaxHeartbeatThrottleInterval:           heartbeatInterval,
 		WorkerStopTimeout:                      c.Limits.StopTimeout + reportTime,
-		Interceptors:                           []interceptor.WorkerInterceptor{&ending{over: over}},
+		Interceptors:                           []interceptor.WorkerInterceptor{runs},
 		OnFatalError:                           func(err error) { fatal <- err },
 	}
 	shared := worker.New(temporalClient, flow.Queue(c.Instance.Name), options)
@@ -153,7 +154,12 @@ func poll(ctx context.Context, p process, c *config.Worker, temporalClient clien
 	acts.RegisterSpool(own)
 
 	var started []worker.Worker
-	defer func() { drain(started, end, c.Limits.StopTimeout) }()
+	defer func() {
+		drain(started, end, c.Limits.StopTimeout)
+		if p.shared && ctx.Err() == nil { // the process goes on, and uses share and spool again
+			runs.running.Wait()
+		}
+	}()
 	for _, w := range slices.Concat(acts.SourceWorkers(temporalClient, options), acts.TargetWorkers(temporalClient, options), []worker.Worker{own, shared}) {
 		if err := w.Start(); err != nil {
 			return fault.New(fault.TemporalUnreachable, "the worker cannot poll its task queues", err)

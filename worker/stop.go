@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"go.temporal.io/sdk/interceptor"
 
@@ -15,25 +16,28 @@ import (
 // delay and the code that the activity gave it.
 type ending struct {
 	interceptor.WorkerInterceptorBase
-	over context.Context
+	over    context.Context
+	running sync.WaitGroup
 }
 
 // InterceptActivity implements [interceptor.WorkerInterceptor].
 func (e *ending) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
-	inbound := &endingActivity{over: e.over}
+	inbound := &endingActivity{ending: e}
 	inbound.Next = next
 	return inbound
 }
 
 type endingActivity struct {
 	interceptor.ActivityInboundInterceptorBase
-	over context.Context
+	ending *ending
 }
 
 // ExecuteActivity implements [interceptor.ActivityInboundInterceptor].
 func (e *endingActivity) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	e.ending.running.Add(1)
+	defer e.ending.running.Done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(e.over, func() { cancel(activities.ErrStopping) })()
+	defer context.AfterFunc(e.ending.over, func() { cancel(activities.ErrStopping) })()
 	return e.Next.ExecuteActivity(ctx, in)
 }

@@ -171,7 +171,11 @@ func (r *backupRun) discard(ctx workflow.Context, cause error) (published string
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	out, err := flow.DiscardBackup.Run(tidying(ctx, "remove the partial backup from the share"), flow.DiscardBackupInput{
+	with := tidying
+	if r.share.Revision == 0 {
+		with = tidyingShortly
+	}
+	out, err := flow.DiscardBackup.Run(with(ctx, "remove the partial backup from the share"), flow.DiscardBackupInput{
 		BackupID: r.in.BackupID, Revision: r.share.Revision,
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 func Diff(ctx workflow.Context, in diffs.Input) (diffs.Output, error) {
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("compare backup %s with %s, requested by %s", in.A.BackupID, in.B.BackupID, in.RequestedBy))
 	on := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ScheduleToStartTimeout: 15 * time.Minute, // NO_WORKER then
 		ScheduleToCloseTimeout: 150 * time.Minute,
 		StartToCloseTimeout:    time.Hour,
 		HeartbeatTimeout:       heartbeatTimeout,

@@ -97,6 +97,12 @@ func tidying(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
+// tidyingShortly is [tidying] where next to nothing can have been left, and a person waits for the end.
+func tidyingShortly(ctx workflow.Context, summary string) workflow.Context {
+	ctx = workflow.WithScheduleToCloseTimeout(tidying(ctx, summary), time.Minute)
+	return workflow.WithRetryPolicy(ctx, temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumAttempts: 3})
+}
+
 // shortRead is for reading the share for a caller who waits.
 func shortRead(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{

@@ -85,6 +85,7 @@ func TestRecord(t *testing.T) {
 	r.work()
 
 	r.cancelled("v5-backup-cancelled-at-once", "5", 1)
+	r.cancelled("v5-backup-refused-when-cancelled", "6", 1)
 	r.backup("v5-backup", "plain")
 	r.one("v4-key-file", flow.KeyFile.Name, flow.KeyFileInput{Instance: "record", BackupID: testID})
 	r.one("v4-diff", flow.Diff.Name, diffs.Input{Instance: "record", A: diffs.Side{BackupID: testID}, B: diffs.Side{BackupID: testID}, RequestedBy: "test"})
@@ -145,8 +146,12 @@ func (r *recorder) work() {
 		w := worker.New(r.client, queue, worker.Options{})
 		Register(w)
 		flow.CheckShare.Register(w, func(ctx context.Context, in flow.CheckShareInput) (flow.CheckShareOutput, error) {
-			if in.BackupID[0] == '5' {
+			switch in.BackupID[0] {
+			case '5':
 				return flow.CheckShareOutput{}, untilCancelled(ctx)
+			case '6':
+				_ = untilCancelled(ctx)
+				return flow.CheckShareOutput{}, flow.EncodeFault(fault.Newf(fault.ShareAuthFailed, "refused"))
 			}
 			return flow.CheckShareOutput{Revision: 1, Services: []backup.Service{backup.AD, backup.CA}}, nil
 		})

@@ -15,9 +15,13 @@ import (
 	"infrabackup/internal/seal"
 )
 
-// maxItems bounds the items of a backup that are compared: a comparison holds something of each in the
-// memory of the worker, beside whatever else that does.
-const maxItems = 40_000
+// Bounds of what a comparison takes of the worker's memory, beside whatever else that does: items of a
+// backup, of each of which it holds something, and what it keeps of differences until it is cut.
+const (
+	maxItems       = 40_000
+	maxListed      = 5_000
+	maxDetailBytes = 8 << 20
+)
 
 // Activities answers for the activity. Fields are required.
 type Activities struct {
@@ -40,7 +44,7 @@ func (a Activities) Compare(ctx context.Context, in diffs.Input) (out diffs.Outp
 			return out, err
 		}
 	}
-	found, err := diff.Compare(ctx, sides[0], sides[1], diff.Options{Services: in.Services, Random: rand.Reader, Progress: func(string, int64, int64) { a.Step(ctx) }})
+	found, err := diff.Compare(ctx, sides[0], sides[1], diff.Options{Services: in.Services, Random: rand.Reader, Listed: maxListed, DetailBytes: maxDetailBytes, Progress: func(string, int64, int64) { a.Step(ctx) }})
 	if err != nil {
 		return out, err
 	}
@@ -68,9 +72,7 @@ func open(ctx context.Context, repo *repository.Repository, trusted []byte, side
 		}
 	}
 	if items > maxItems {
-		f := fault.Newf(fault.LimitExceeded, "%d items of backup %s are to be compared, and a worker compares %d at most", items, side.BackupID, maxItems)
-		f.Advice = "Compare fewer services at a time, or compare with `infrabackup backup diff`, which has no such limit."
-		return nil, f
+		return nil, fault.Newf(fault.LimitExceeded, "%d items of backup %s are to be compared, and a worker compares %d at most; compare fewer services at a time, or on the command line, which has no such limit", items, side.BackupID, maxItems)
 	}
 	return comparing.OpenWith(ctx, b, keys[0])
 }

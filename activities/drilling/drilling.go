@@ -21,7 +21,8 @@ type Activities struct {
 	Signers func(ctx context.Context) ([]byte, error)
 }
 
-// maxOfOne bounds how many files are looked at that have the ID of one drill in their names.
+// maxOfOne bounds how many files are looked at that have the ID of one drill in their names. More of them
+// hide it, which a holder of the share could do by removing it as well.
 const maxOfOne = 10
 
 // Look reads a page of the certificates, or one of them: that which is believed where files under the

@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -28,6 +29,10 @@ type Options struct {
 	// Progress, when not nil, is told how many of the bytes that differ were read of a
 	// service.
 	Progress func(service string, done, total int64)
+	// Listed bounds the changes of each service that are listed, 200,000 when zero, and DetailBytes what is
+	// kept of their details in all; no bound when zero. What is left out is counted.
+	Listed      int
+	DetailBytes int
 }
 
 // accessServices are those that the view of access is made from.
@@ -50,6 +55,7 @@ func Compare(ctx context.Context, a, b Source, o Options) (*result.Report, error
 
 // comparison is one run.
 type comparison struct {
+	details   int // bytes of details that are kept
 	options   Options
 	key       *redact.Key
 	a, b      *side
@@ -69,6 +75,7 @@ type comparison struct {
 
 // work is what is done about one service.
 type work struct {
+	c        *comparison
 	service  backup.Service
 	reported bool // it was asked for, and not only needed for the view of access
 	result.Service
@@ -149,7 +156,7 @@ func (c *comparison) plan() {
 		if !askedA && !askedB && len(c.options.Services) == 0 {
 			continue
 		}
-		w := &work{service: service, reported: selected(service), ignored: result.Reasons{}}
+		w := &work{c: c, service: service, reported: selected(service), ignored: result.Reasons{}}
 		w.Service = result.Service{Service: service, Compared: missingA == "" && missingB == "", Changes: []result.Change{}, Kinds: []result.Kind{}}
 		switch {
 		case missingA != "" && missingB != "":
@@ -302,12 +309,32 @@ func movedHow(from, to string) result.How {
 // maxListed is how many changes of a service are listed.
 const maxListed = 200_000
 
+// sizeOf is about what details take in memory.
+func sizeOf(all []result.Detail) (bytes int) {
+	for _, d := range all {
+		bytes += 100 + len(d.Path)
+		for _, value := range []*string{d.Before, d.After} {
+			if value != nil {
+				bytes += len(*value)
+			}
+		}
+	}
+	return bytes
+}
+
 // add counts a change, and lists it when there is room.
 func (w *work) add(one result.Change) {
 	w.Count(one.Kind, one.How)
-	if len(w.Changes) >= maxListed {
+	if len(w.Changes) >= cmp.Or(w.c.options.Listed, maxListed) {
 		w.NotListed++
 		return
+	}
+	if size := sizeOf(one.Details); w.c.options.DetailBytes > 0 {
+		if w.c.details += size; w.c.details > w.c.options.DetailBytes {
+			w.c.details -= size
+			one.More += int64(len(one.Details))
+			one.Details = nil
+		}
 	}
 	if one.Details == nil {
 		one.Details = []result.Detail{}

@@ -3,6 +3,7 @@ package diff_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,39 @@ func TestAddedRemovedAndChanged(t *testing.T) {
 	s := r.Services[slices.Index(backup.Services(), backup.NRP)]
 	require.EqualValues(t, []int64{4, 4, 0, 1, 2, 2, 1, 0}, []int64{s.ItemsA, s.ItemsB, s.Equal, s.Alike, s.Added, s.Removed, s.Changed, s.Moved})
 	require.EqualValues(t, 1, ignoredOf(r, backup.NRP)[docs.ReasonOwnItem])
+}
+
+// TestWhatIsKeptIsBounded: what does not fit is left out and counted, and the totals are those of all.
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	a, b := &world{name: "A"}, &world{name: "B"}
+	for i := range 50 {
+		name := fmt.Sprint("v", i)
+		for _, one := range vnet("g", name, "guid-"+name, fmt.Sprintf("10.0.%d.0/24", i)) {
+			a.put(one)
+		}
+		for _, one := range vnet("g", name, "guid-"+name, fmt.Sprintf("10.1.%d.0/24", i)) {
+			b.put(one)
+		}
+	}
+	of := func(o diff.Options) (listed, left, details, more int64) {
+		t.Helper()
+		s := compare(t, a, b, o).Services[slices.Index(backup.Services(), backup.NRP)]
+		require.EqualValues(t, 50, s.Changed)
+		for _, c := range s.Changes {
+			details, more = details+int64(len(c.Details)), more+c.More
+		}
+		return int64(len(s.Changes)), s.NotListed, details, more
+	}
+	all := func(o diff.Options) []int64 {
+		listed, left, details, more := of(o)
+		return []int64{listed, left, details, more}
+	}
+	require.Equal(t, []int64{50, 0, 50, 0}, all(diff.Options{}))
+	require.Equal(t, []int64{10, 40, 10, 0}, all(diff.Options{Listed: 10}))
+	listed, left, details, more := of(diff.Options{DetailBytes: 2000})
+	require.Equal(t, []int64{50, 0, 50}, []int64{listed, left, details + more})
+	require.Positive(t, details)
+	require.Less(t, details, int64(20))
 }
 
 // TestMoved: what was moved is found again, with what lies below it, and what refers to it has
