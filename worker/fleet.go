@@ -28,7 +28,8 @@ const memoryLimit = 200 << 20
 const (
 	// maxInstances bounds the instances of one process. Each polls some dozen task queues.
 	maxInstances = 128
-	// memoryOfAnother is what an instance adds to the limit of memory of the first one.
+	// memoryOfAnother is what an instance adds to the limit of memory of the first one: it rests mostly, which
+	// takes half a MiB.
 	memoryOfAnother = 16 << 20
 	// cachedOfAnother is what it adds to the workflows that are kept in memory between their steps.
 	cachedOfAnother = 8

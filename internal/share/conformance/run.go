@@ -184,14 +184,38 @@ func Sweep(ctx context.Context, store share.Store, prefix, own string, age time.
 	return errors.Join(failures...)
 }
 
+const (
+	// cleanUpTime bounds the removal of what was made, and comesBack how long of it a server that has
+	// gone away meanwhile is waited for, with looks this far apart.
+	cleanUpTime = time.Minute
+	comesBack   = 15 * time.Second
+	looksApart  = time.Second
+)
+
 // cleanUp removes the folders that makeScratch made, the innermost with all that
 // is in it. It outlives ctx by a bounded time.
 func cleanUp(ctx context.Context, store share.Store, made []string) error {
 	if len(made) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
+	for until := time.Now().Add(comesBack); ; {
+		err := removeAll(ctx, store, made)
+		if err == nil || !fault.CodeOf(err).Retryable() || time.Now().After(until) {
+			return err
+		}
+		timer := time.NewTimer(looksApart)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}
+
+func removeAll(ctx context.Context, store share.Store, made []string) error {
 	err := Clear(ctx, store, made[len(made)-1])
 	for i := len(made) - 1; i >= 0; i-- {
 		if removeErr := store.Remove(ctx, made[i]); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -47,6 +48,42 @@ type (
 	unchecked struct{ share.Store } // any path may be looked at
 	deaf      struct{ share.Store } // does not hear the context's end
 )
+
+// restarting is a server that does not answer when the checks begin to clean up.
+type restarting struct {
+	share.Store
+	away int // how often
+}
+
+func (s *restarting) List(ctx context.Context, path string) ([]share.Info, error) {
+	if path == "scratch" && s.away > 0 {
+		s.away--
+		return nil, fault.Newf(fault.ShareUnreachable, "it is restarted")
+	}
+	return s.Store.List(ctx, path)
+}
+
+// TestCleansUpBehindARestart: a server that is restarted meanwhile is waited for, so that nothing is left
+// on the share; one that stays away is not, for ever.
+func TestCleansUpBehindARestart(t *testing.T) {
+	for _, test := range []struct {
+		away int
+		took time.Duration
+		left int
+	}{{3, 3 * time.Second, 0}, {1000, 16 * time.Second, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &restarting{folder(t), test.away}
+			began := time.Now()
+			results := conformance.Try(t.Context(), store, "scratch")
+			last := results[len(results)-1]
+			require.Equal(t, []any{"clean-up", test.left > 0}, []any{last.Name, last.Err != nil})
+			require.Equal(t, test.took, time.Since(began))
+			entries, err := store.List(t.Context(), "")
+			require.NoError(t, err)
+			require.Len(t, entries, test.left)
+		})
+	}
+}
 
 func (s replaces) Rename(ctx context.Context, from, to string) error {
 	err := s.Store.Rename(ctx, from, to)
