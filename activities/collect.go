@@ -36,6 +36,9 @@ func (a *Activities) Collect(ctx context.Context, in flow.CollectInput) (flow.Co
 		Spool: a.Spool, Encrypter: a.Encrypter, Progress: startPhase(ctx, in.Service, flow.PhaseCapture, 0), Senders: a.senders,
 	}
 	if in.Revision > 0 {
+		if _, _, err := a.repository(ctx, in.Revision); a.elsewhere(ctx, in.Service, err) {
+			return flow.CollectOutput{}, err // what is captured here could not be sent
+		}
 		rec.Repository = func(ctx context.Context) (*repository.Repository, error) {
 			repo, _, err := a.repository(ctx, in.Revision)
 			return repo, err

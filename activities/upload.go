@@ -3,7 +3,9 @@ package activities
 import (
 	"context"
 
+	"infrabackup/internal/backup"
 	"infrabackup/internal/capture"
+	"infrabackup/internal/fault"
 	"infrabackup/internal/flow"
 )
 
@@ -11,6 +13,22 @@ import (
 // that, from this host's spool to the share. It waits for what began while the part was captured, or goes on where
 // the last attempt had flushed, and reads everything back and compares.
 func (a *Activities) UploadPart(ctx context.Context, in flow.UploadPartInput) (flow.UploadPartOutput, error) {
+	out, err := a.uploadPart(ctx, in)
+	if a.elsewhere(ctx, in.Service, err) && attempt(ctx) >= uploadTries {
+		err = fault.New(fault.SpoolLost, "the share cannot be reached from host "+a.Host+", which holds what was captured", err)
+	}
+	return out, err
+}
+
+// uploadTries is after how many tries, which take some ten minutes, another host captures again.
+const uploadTries = 14
+
+// elsewhere reports whether a worker on another host may reach the share where this one does not.
+func (a *Activities) elsewhere(ctx context.Context, service backup.Service, err error) bool {
+	return fault.CodeOf(err) == fault.ShareUnreachable && a.pollers(ctx, service) > 1
+}
+
+func (a *Activities) uploadPart(ctx context.Context, in flow.UploadPartInput) (flow.UploadPartOutput, error) {
 	repo, _, err := a.repository(ctx, in.Revision)
 	if err != nil {
 		return flow.UploadPartOutput{}, err

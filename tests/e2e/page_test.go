@@ -126,9 +126,6 @@ func (q *person) settings() settings.Summary {
 // a damaged backup, with what goes wrong on the way. No page has a barrier that axe-core knows
 // of, is too wide for a phone, or does what its security policy forbids.
 func TestPage(t *testing.T) {
-	if !tier.Soak() {
-		t.Skip("part of make soak")
-	}
 	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	q := o.browse(o.serve())
@@ -144,9 +141,6 @@ func TestPage(t *testing.T) {
 // TestPageWithoutTemporal is a Temporal server that goes, and comes back: the page says so by
 // itself both times, and offers nothing that cannot be begun.
 func TestPageWithoutTemporal(t *testing.T) {
-	if !tier.Soak() {
-		t.Skip("part of make soak")
-	}
 	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	into[map[string]any](t, o.enable(nil))

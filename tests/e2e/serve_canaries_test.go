@@ -33,7 +33,6 @@ import (
 	"infrabackup/internal/flow"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/seal/sealtest"
-	"infrabackup/tests/tier"
 )
 
 // disguises are the forms in which a secret may stand somewhere: as it is, in base64 wherever it
@@ -170,9 +169,6 @@ func newGossip(t *testing.T) *gossip {
 // TestServeKeepsSecrets gives every kind of secret through API and page, in its place, in wrong
 // places and to be refused, and looks for each in all that is written and answered.
 func TestServeKeepsSecrets(t *testing.T) {
-	if !tier.Soak() {
-		t.Skip("part of make soak")
-	}
 	t.Parallel()
 	o := newOperatorWith(t, onlyCA)
 	issuer := newGossip(t)
