@@ -3,7 +3,10 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	mathrand "math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +20,7 @@ import (
 	"infrabackup/internal/backup"
 	"infrabackup/internal/seal"
 	"infrabackup/internal/settings"
+	"infrabackup/tests/lab"
 	"infrabackup/tests/page/browser"
 	"infrabackup/tests/tier"
 )
@@ -122,12 +126,26 @@ func (q *person) settings() settings.Summary {
 	return into[settings.Summary](q.t, q.o.run("settings", "show", "-o", "json"))
 }
 
+// largeCA is a source whose backup takes long enough to be watched, also by a person on a fast machine.
+func largeCA(t *testing.T) func(lab.Environment) string {
+	t.Helper()
+	return func(env lab.Environment) string {
+		folder := filepath.Join(t.TempDir(), "ca")
+		require.NoError(t, os.CopyFS(folder, os.DirFS(env["LAB_CA_DIR"])))
+		large, err := os.Create(filepath.Join(folder, "large"))
+		require.NoError(t, err)
+		_, err = io.CopyN(large, mathrand.NewChaCha8([32]byte{1}), 256<<20)
+		require.NoError(t, errors.Join(err, large.Close()))
+		return fmt.Sprintf("  ca: {dir: %s}\n", folder)
+	}
+}
+
 // TestPage is what operators do on the page, against the real servers: from the first login to
 // a damaged backup, with what goes wrong on the way. No page has a barrier that axe-core knows
 // of, is too wide for a phone, or does what its security policy forbids.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	o := newOperatorWith(t, onlyCA)
+	o := newOperatorWith(t, largeCA(t))
 	q := o.browse(o.serve())
 	defer q.leave()
 	q.enable()
@@ -142,7 +160,7 @@ func TestPage(t *testing.T) {
 // itself both times, and offers nothing that cannot be begun.
 func TestPageWithoutTemporal(t *testing.T) {
 	t.Parallel()
-	o := newOperatorWith(t, onlyCA)
+	o := newOperatorWith(t, largeCA(t))
 	into[map[string]any](t, o.enable(nil))
 	o.backUp()
 	temporal := newGate(t, o.env["TEMPORAL_ADDRESS"])
