@@ -160,10 +160,24 @@ const patience = 2 * time.Minute
 // Until waits for something to become true in the page.
 func Until(t testing.TB, ctx context.Context, text string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	var last error
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for {
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](text))
-		return err == nil && ok // a page that is being left answers nothing
-	}, patience, 50*time.Millisecond, text)
+		if err == nil && ok {
+			return
+		}
+		last = err // a page that is being left answers nothing
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			now, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + " (" + document.readyState + ", focus on " + (document.activeElement || {}).outerHTML.slice(0, 200) + ")\n" + document.body.innerText.slice(0, 3000)`))
+			require.FailNow(t, "the page does not come to it", "%s\n%v; the page now: %s %v", text, last, now, err)
+		}
+	}
 }
 
 // Says waits for a text on the page.

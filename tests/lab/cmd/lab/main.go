@@ -96,6 +96,16 @@ func around(ctx context.Context, options lab.Options, command []string) int {
 		fmt.Fprintln(os.Stderr, "lab: not root, so tests that need real servers are skipped")
 		return execute(ctx, command, nil)
 	}
+	free, err := lab.Reserve(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		return 1
+	}
+	defer func() {
+		if err := free(context.WithoutCancel(ctx)); err != nil {
+			fmt.Fprintln(os.Stderr, "lab:", err)
+		}
+	}()
 	l, err := lab.Start(ctx, options)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
