@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,45 +29,49 @@ func (x *shelf) noted() flow.Verdict {
 // TestVerdictsSayWhatTheyAreAbout: of the backup, as the ledger's newest entry about it left it; what
 // is wrong elsewhere on the share is noted beside that.
 func TestVerdictsSayWhatTheyAreAbout(t *testing.T) {
-	x := newShelf(t)
-	verify := func() {
-		_, err := run(t, x.a.VerifyBackup, flow.VerifyInput{Instance: shelfInstance, BackupID: shelfID})
-		require.NoError(t, err)
-	}
-	verify()
-	require.Equal(t, upkeep.Sound, upkeep.Judge(x.noted()))
-	require.EqualValues(t, 2, x.noted().Sequence)
-	list := filepath.Join(x.folder, shelfInstance, backup.AllowedSignersFile)
-	require.NoError(t, os.WriteFile(list, []byte("infrabackup namespaces=\"infrabackup\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2v6QmZ1CZsIAO6C0yn9M0wq6jLJtG1Yd1pU2S0b2cV\n"), 0o600))
-	verify()
-	require.Equal(t, []string{"", string(fault.BackupForged)}, []string{x.noted().Code, x.noted().Beside})
-	require.Equal(t, upkeep.Unclear, upkeep.Judge(x.noted()), "the backup is what was written")
+	synctest.Test(t, func(t *testing.T) { // an audit looks again after some seconds
+		x := newShelf(t)
+		verify := func() {
+			_, err := run(t, x.a.VerifyBackup, flow.VerifyInput{Instance: shelfInstance, BackupID: shelfID})
+			require.NoError(t, err)
+		}
+		verify()
+		require.Equal(t, upkeep.Sound, upkeep.Judge(x.noted()))
+		require.EqualValues(t, 2, x.noted().Sequence)
+		list := filepath.Join(x.folder, shelfInstance, backup.AllowedSignersFile)
+		require.NoError(t, os.WriteFile(list, []byte("infrabackup namespaces=\"infrabackup\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2v6QmZ1CZsIAO6C0yn9M0wq6jLJtG1Yd1pU2S0b2cV\n"), 0o600))
+		verify()
+		require.Equal(t, []string{"", string(fault.BackupForged)}, []string{x.noted().Code, x.noted().Beside})
+		require.Equal(t, upkeep.Unclear, upkeep.Judge(x.noted()), "the backup is what was written")
+	})
 }
 
 // TestAnAuditNotesWhatItFoundAboutABackup: contents that are whole do not make a backup good that the
 // ledger says was deleted.
 func TestAnAuditNotesWhatItFoundAboutABackup(t *testing.T) {
-	x := newShelf(t)
-	audited := func() flow.AuditOutput {
-		out, err := run(t, x.a.AuditShare, flow.AuditInput{Instance: shelfInstance})
+	synctest.Test(t, func(t *testing.T) { // an audit looks again after some seconds
+		x := newShelf(t)
+		audited := func() flow.AuditOutput {
+			out, err := run(t, x.a.AuditShare, flow.AuditInput{Instance: shelfInstance})
+			require.NoError(t, err)
+			require.Equal(t, []backup.ID{shelfID}, out.Backups)
+			return out
+		}
+		out := audited()
+		require.Equal(t, []int64{2}, out.Sequences)
+		require.Empty(t, out.Found)
+		x.deleted()
+		out = audited()
+		require.Equal(t, []int64{3}, out.Sequences)
+		require.Equal(t, map[backup.ID]string{shelfID: string(fault.BackupRolledBack)}, out.Found)
+		verdict, err := run(t, x.a.VerifyBackup, flow.VerifyInput{
+			Instance: shelfInstance, BackupID: shelfID, BackupOnly: true, Found: out.Found[shelfID], Sequence: out.Sequences[0],
+		})
 		require.NoError(t, err)
-		require.Equal(t, []backup.ID{shelfID}, out.Backups)
-		return out
-	}
-	out := audited()
-	require.Equal(t, []int64{2}, out.Sequences)
-	require.Empty(t, out.Found)
-	x.deleted()
-	out = audited()
-	require.Equal(t, []int64{3}, out.Sequences)
-	require.Equal(t, map[backup.ID]string{shelfID: string(fault.BackupRolledBack)}, out.Found)
-	verdict, err := run(t, x.a.VerifyBackup, flow.VerifyInput{
-		Instance: shelfInstance, BackupID: shelfID, BackupOnly: true, Found: out.Found[shelfID], Sequence: out.Sequences[0],
+		require.Empty(t, verdict.Findings, "its contents are whole")
+		require.Equal(t, upkeep.Bad, upkeep.Judge(x.noted()))
+		require.EqualValues(t, 3, x.noted().Sequence)
 	})
-	require.NoError(t, err)
-	require.Empty(t, verdict.Findings, "its contents are whole")
-	require.Equal(t, upkeep.Bad, upkeep.Judge(x.noted()))
-	require.EqualValues(t, 3, x.noted().Sequence)
 }
 
 // TestTheSpaceIsTold: where it was asked for and the server can tell.

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,6 +37,9 @@ func Backup(ctx workflow.Context, in flow.BackupInput) (backup.Overview, error) 
 		run.release(ctx)
 		return overview, nil
 	}
+	if run.waits && ctx.Err() != nil && timedOut(err) { // a step whose worker had ended could not answer
+		err = ctx.Err()
+	}
 	run.enter(ctx, backup.Failed, "cleaning up")
 	if published := run.discard(ctx, err); published != "" {
 		// It was finished before it could be stopped, and nobody had heard of that.
@@ -45,6 +49,12 @@ func Backup(ctx workflow.Context, in flow.BackupInput) (backup.Overview, error) 
 	}
 	run.enter(ctx, backup.Failed, "failed: "+flow.DecodeFault(err).Message())
 	return backup.Overview{}, err
+}
+
+// timedOut reports whether a step was not done in time, for whatever reason.
+func timedOut(err error) bool {
+	var timeout *temporal.TimeoutError
+	return errors.As(err, &timeout)
 }
 
 // backupRun is the state of one run.

@@ -283,6 +283,21 @@ func TestCancelledDuringTheCheck(t *testing.T) {
 	}
 }
 
+// TestCancelledWhileAWorkerIsAway: a run that was cancelled ends as that, also where the worker of a step
+// has ended and could not answer; recorded on a real server.
+func TestCancelledWhileAWorkerIsAway(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(histories, "v5-backup-cancelled-without-a-worker.json"))
+	require.NoError(t, err)
+	var h historypb.History
+	require.NoError(t, protojson.Unmarshal(data, &h))
+	seen := map[enumspb.EventType]bool{}
+	for _, e := range h.Events {
+		seen[e.GetEventType()] = true
+	}
+	require.True(t, seen[enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT])
+	require.Equal(t, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, h.Events[len(h.Events)-1].GetEventType())
+}
+
 // TestTheCheckEndsBeforeTheRun: on a real server, in the history that was recorded, the check has ended
 // before what it left is removed; the SDK's test environment does not wait for it.
 func TestTheCheckEndsBeforeTheRun(t *testing.T) {

@@ -86,6 +86,7 @@ func TestRecord(t *testing.T) {
 
 	r.cancelled("v5-backup-cancelled-at-once", "5", 1)
 	r.cancelled("v5-backup-refused-when-cancelled", "6", 1)
+	r.cancelled("v5-backup-cancelled-without-a-worker", "7", 1)
 	r.backup("v5-backup", "plain")
 	r.one("v4-key-file", flow.KeyFile.Name, flow.KeyFileInput{Instance: "record", BackupID: testID})
 	r.one("v4-diff", flow.Diff.Name, diffs.Input{Instance: "record", A: diffs.Side{BackupID: testID}, B: diffs.Side{BackupID: testID}, RequestedBy: "test"})
@@ -149,6 +150,8 @@ func (r *recorder) work() {
 			switch in.BackupID[0] {
 			case '5':
 				return flow.CheckShareOutput{}, untilCancelled(ctx)
+			case '7': // as a worker that has ended
+				<-r.t.Context().Done()
 			case '6':
 				_ = untilCancelled(ctx)
 				return flow.CheckShareOutput{}, flow.EncodeFault(fault.Newf(fault.ShareAuthFailed, "refused"))
