@@ -66,7 +66,7 @@ var mutants = []mutant{
 	{"another person reads a comparison", "internal/recovery/diffs.go",
 		"	if out.Reader != readerOf(by) {", "	if false {", "internal/recovery", ""},
 	{"one instance that fails ends the others", "worker/fleet.go",
-		"		if err == nil || fault.CodeOf(err).Retryable() {\n			return false", "		if false {\n			return false", "worker", "TestFleetGoesOn"},
+		"		if err == nil || fault.CodeOf(err).Retryable() {\n			return false", "		if false && err == nil {\n			return false", "worker", "TestFleetGoesOn"},
 	{"two configurations share a spool", "worker/fleet.go",
 		"			if other != file && slices.Contains(has, what) {", "			if false && slices.Contains(has, what) {", "worker", "TestFleetTakesNothingTwice"},
 	{"an API key of the environment goes to the clusters of all instances", "worker/fleet.go",
