@@ -37,8 +37,8 @@ func Backup(ctx workflow.Context, in flow.BackupInput) (backup.Overview, error) 
 		run.release(ctx)
 		return overview, nil
 	}
-	if run.waits && ctx.Err() != nil && timedOut(err) { // a step whose worker had ended could not answer
-		err = ctx.Err()
+	if run.waits {
+		err = ending(ctx.Err(), err)
 	}
 	run.enter(ctx, backup.Failed, "cleaning up")
 	if published := run.discard(ctx, err); published != "" {
@@ -51,10 +51,14 @@ func Backup(ctx workflow.Context, in flow.BackupInput) (backup.Overview, error) 
 	return backup.Overview{}, err
 }
 
-// timedOut reports whether a step was not done in time, for whatever reason.
-func timedOut(err error) bool {
+// ending is the error that a run ends with: that it was cancelled, where the worker of a step had ended
+// then and could not answer.
+func ending(cancelled, err error) error {
 	var timeout *temporal.TimeoutError
-	return errors.As(err, &timeout)
+	if cancelled != nil && errors.As(err, &timeout) {
+		return cancelled
+	}
+	return err
 }
 
 // backupRun is the state of one run.

@@ -54,7 +54,7 @@ var mutants = []mutant{
 	{"what a cancelled check has begun stays", "workflows/backup.go",
 		"	return r.waits && ctx.Err() != nil && (code", "	return false && ctx.Err() != nil && (code", "workflows", ""},
 	{"a run that was cancelled failed", "workflows/backup.go",
-		"	if run.waits && ctx.Err() != nil && timedOut(err) {", "	if false && timedOut(err) {", "workflows", "TestReplay"},
+		"	if cancelled != nil && errors.As(err, &timeout) {", "	if false && errors.As(err, &timeout) {", "workflows", "TestCancelledWhile"},
 	{"a login that was refused is tried again behind a cancelled run", "workflows/backup.go",
 		"(code == fault.Cancelled || code.Retryable())", "(code == fault.Cancelled || code != \"\")", "workflows", "TestReplay"},
 	{"a host without the share captures what it cannot send", "activities/upload.go",
