@@ -376,6 +376,23 @@ func TestPendingLoginsAreTheBrowsers(t *testing.T) {
 	require.Contains(t, b.cookies, SessionCookie)
 }
 
+// TestALoginIsThatOfItsState: what comes back with the state of another login is refused before its code is
+// sent to the issuer, who would refuse it, too.
+func TestALoginIsThatOfItsState(t *testing.T) {
+	c := newClock()
+	s := newSessions(t, SessionsConfig{Issuer: pageIssuer(t, newIssuer(t, c))})
+	cookie, err := s.logins.seal(pendingLogin{state: strings.Repeat("s", 43), nonce: "n", verifier: "v", returnTo: "/", began: time.Unix(0, c.now().UnixNano())})
+	require.NoError(t, err)
+	r := httptest.NewRequest(http.MethodGet, "/login/callback", nil)
+	r.AddCookie(&http.Cookie{Name: loginCookie, Value: cookie})
+	_, ok := s.pending(r, strings.Repeat("s", 43))
+	require.True(t, ok)
+	for _, state := range []string{"", "s", strings.Repeat("t", 43), strings.Repeat("s", 42)} {
+		_, ok = s.pending(r, state)
+		require.False(t, ok, state)
+	}
+}
+
 func TestLoginCookie(t *testing.T) {
 	c := newClock()
 	i := newIssuer(t, c)

@@ -270,3 +270,12 @@ func FuzzMake(f *testing.F) {
 		checkInvariants(t, all, policy, clock, other, p)
 	})
 }
+
+// TestAgesCountByTheSlowerClock: a clock that is ahead, by as much as two clocks may differ, makes nothing
+// older.
+func TestAgesCountByTheSlowerClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-9 * time.Minute, 0, 9 * time.Minute} {
+		v := survey(nil, Policy{Days: 7, KeepVerified: 2}, noon, noon.Add(ahead))
+		require.Equal(t, micros(noon.Add(min(ahead, 0)).UnixMicro()), v.slower)
+	}
+}
